@@ -1,0 +1,146 @@
+"""The card: what a generator file says about itself, one JSON document in the ONNX metadata under the key `seedmint`."""
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from models.errors import UserError
+from models.noise import MAX_Z_DIM, NOISE_RULES
+
+CARD_KEY = "seedmint"
+SCHEMA_VERSION = 1
+NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"
+MAX_SIDE = 4096
+MAX_CLASSES = 100_000
+
+Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class CardError(UserError):
+    """The card is missing, malformed, or of a schema this version does not read."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Noise(_Part):
+    """The noise prior: which rule turns a seed into z, and how long z is."""
+
+    rule: str
+    z_dim: int = Field(ge=1, le=MAX_Z_DIM)
+
+    @model_validator(mode="after")
+    def _rule_is_known(self) -> "Noise":
+        if self.rule not in NOISE_RULES:
+            raise ValueError(f"noise rule {self.rule!r} is not known (known: {', '.join(NOISE_RULES)})")
+        return self
+
+
+class ImageOutput(_Part):
+    """The output `image: uint8[batch, height, width, channels]`, black 0 to white 255."""
+
+    kind: Literal["image"] = "image"
+    height: int = Field(ge=1, le=MAX_SIDE)
+    width: int = Field(ge=1, le=MAX_SIDE)
+    channels: Literal[1, 3]
+    range: tuple[Literal[0], Literal[255]] = (0, 255)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.height, self.width, self.channels
+
+
+class Dataset(_Part):
+    """The training data: a name, the SHA-256 of the arrays trained on, and how many examples."""
+
+    name: str
+    digest: Sha256 | None = None
+    examples: int | None = Field(default=None, ge=1)
+
+
+class Provenance(_Part):
+    """Where the weights come from. What an imported file does not tell is null."""
+
+    recipe: dict[str, Any] | None = None
+    recipe_digest: Sha256 | None = None
+    dataset: Dataset | None = None
+    steps: int | None = Field(default=None, ge=0)
+    weights: Literal["last", "ema"] | None = None
+    training_seed: int | None = Field(default=None, ge=0)
+    code_version: str | None = None
+    libraries: dict[str, str] = Field(default_factory=dict)
+
+
+class Metric(_Part):
+    """One figure of the evaluation. Figures compare only where `metric` and `protocol` are the same."""
+
+    metric: str
+    protocol: str
+    value: float
+    samples: int = Field(ge=1)
+
+
+class Licence(_Part):
+    """Licences of the training data and of the weights (SPDX identifiers where there is one)."""
+
+    data: str | None = None
+    weights: str | None = None
+
+
+class Card(_Part):
+    """The card of one generator. JSON field `schema` is its version, `SCHEMA_VERSION`."""
+
+    schema_version: Literal[1] = Field(default=SCHEMA_VERSION, alias="schema")
+    name: Name
+    title: str = Field(min_length=1, max_length=200)
+    noise: Noise
+    classes: tuple[str, ...] | None = Field(default=None, max_length=MAX_CLASSES)
+    output: ImageOutput
+    provenance: Provenance
+    evaluation: tuple[Metric, ...] = ()
+    licence: Licence = Licence()
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
+
+    @model_validator(mode="after")
+    def _classes_are_distinct(self) -> "Card":
+        if self.classes is not None and (not self.classes or len(set(self.classes)) < len(self.classes)):
+            raise ValueError("classes must be null, or at least one name, all different")
+        return self
+
+    def to_json(self) -> str:
+        """The card as it stands in the file: sorted keys, so that one card has one spelling."""
+        return json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True, ensure_ascii=False)
+
+
+def read_card(text: str) -> Card:
+    """The card of a generator file, from its JSON text.
+
+    Raises:
+        CardError: naming the field that is wrong, or the schema version that is not known.
+    """
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CardError(f"the card is not JSON: {error}") from None
+    if not isinstance(document, dict):
+        raise CardError("the card is not a JSON object")
+    version = document.get("schema")
+    if type(version) is not int or version != SCHEMA_VERSION:
+        raise CardError(f"card schema {version!r} is not known to this version, which reads schema {SCHEMA_VERSION}")
+    try:
+        return Card.model_validate(document)
+    except ValidationError as error:
+        raise CardError("; ".join(f"card field {field}: {message}" for field, message in field_errors(error))) from None
+
+
+def field_errors(error: ValidationError) -> list[tuple[str, str]]:
+    """Each error of a validation as (dotted field, message)."""
+    found = []
+    for item in error.errors(include_url=False, include_context=False, include_input=False):
+        field = ".".join(str(part) for part in item["loc"]) or "(whole)"
+        found.append((field, item["msg"].removeprefix("Value error, ")))
+    return found

@@ -1,0 +1,1 @@
+"""The serving wing: generator files and seeds become images. Runs without torch."""
