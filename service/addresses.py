@@ -1,0 +1,136 @@
+"""Addresses: the path and query of one image, parsed strictly, so that what is asked for is never guessed."""
+
+import re
+from dataclasses import dataclass
+from urllib.parse import parse_qsl
+
+import numpy as np
+
+from models.errors import UserError
+from models.seeds import parse_seed
+from service.generator import DIGEST12, Generator
+from service.images import FORMATS, Format, max_scale
+from service.problems import Problem
+
+PARAMETERS = ("label", "truncation", "scale")
+MIN_TRUNCATION = 0.001
+
+_LONGEST = 40  # characters of a request that an answer repeats
+
+_WHOLE = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
+_DECIMAL = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
+_DIGEST = re.compile(rf"[0-9a-f]{{{DIGEST12}}}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRequest:
+    """One image, wholly named: with its generator's digest, these fields decide the pixels."""
+
+    seed: int
+    label: int | None
+    truncation: float
+    scale: int
+    format: Format
+
+
+def parse_reference(text: str) -> tuple[str, str | None]:
+    """`name` or `name@digest12` as (name, digest12 or None).
+
+    Raises:
+        Problem: 404, since such a generator cannot be.
+    """
+    name, at, digest = text.partition("@")
+    if at and not _DIGEST.fullmatch(digest):
+        raise Problem(404, f"digest {_quoted(digest)} is not {DIGEST12} hexadecimal digits in lower case", "digest")
+    return name, digest if at else None
+
+
+def parse_image(generator: Generator, file: str, query: str) -> ImageRequest:
+    """The image named by `{seed}.{format}` and a query string. A label not asked for is the one the seed names.
+
+    Raises:
+        Problem: 400 malformed, 404 unknown format, 422 out of range; `field` says which part.
+    """
+    stem, _, extension = file.partition(".")
+    if extension not in FORMATS:
+        raise Problem(404, f"format {_quoted(extension)} is not known: write {', '.join(FORMATS)} after the dot", "format")
+    try:
+        seed = parse_seed(stem)
+    except UserError as error:
+        raise Problem.of(error, "seed") from None
+    parameters = _parameters(query)
+    label = _whole("label", parameters["label"]) if "label" in parameters else None
+    if label is None:
+        named = generator.labels(np.array([seed], np.int64))
+        label = None if named is None else int(named[0])
+    else:
+        check_label(generator, label, "label")
+    truncation = _decimal("truncation", parameters["truncation"]) if "truncation" in parameters else 1.0
+    check_truncation(truncation)
+    scale = _whole("scale", parameters["scale"]) if "scale" in parameters else 1
+    if not 1 <= scale <= (largest := max_scale(generator.card.output)):
+        raise Problem(422, f"scale {scale} is out of range: 1 to {largest} for images of this generator", "scale")
+    return ImageRequest(seed, label, truncation, scale, extension)
+
+
+def check_label(generator: Generator, label: int, field: str) -> None:
+    """
+    Raises:
+        Problem: 422, the generator has no such label.
+    """
+    classes = generator.card.classes
+    if classes is None:
+        raise Problem(422, f"generator {generator.name!r} takes no label: it is not conditional", field)
+    if not 0 <= label < len(classes):
+        raise Problem(422, f"label {label} is out of range: 0 to {len(classes) - 1}", field)
+
+
+def check_truncation(truncation: float) -> None:
+    """
+    Raises:
+        Problem: 422, not a factor that z can be multiplied by.
+    """
+    if not MIN_TRUNCATION <= truncation <= 1:
+        raise Problem(422, f"truncation {truncation:g} is out of range: {MIN_TRUNCATION:g} to 1", "truncation")
+
+
+def model_path(generator: Generator) -> str:
+    """The pinned address of a generator."""
+    return f"/v1/models/{generator.name}@{generator.digest12}"
+
+
+def image_template(generator: Generator) -> str:
+    """The pinned addresses of a generator's images, as a URI template (RFC 6570)."""
+    parameters = PARAMETERS if generator.card.classes is not None else PARAMETERS[1:]
+    return f"{model_path(generator)}/images/{{seed}}.{{format}}{{?{','.join(parameters)}}}"
+
+
+def _parameters(query: str) -> dict[str, str]:
+    try:
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=2 * len(PARAMETERS))
+    except ValueError:
+        raise Problem(400, "the query has too many parameters", "query") from None
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if name not in PARAMETERS:
+            raise Problem(400, f"parameter {_quoted(name)} is not known: {', '.join(PARAMETERS)}", name[:_LONGEST])
+        if name in found:
+            raise Problem(400, f"parameter {name!r} is given twice", name)
+        found[name] = value
+    return found
+
+
+def _whole(name: str, text: str) -> int:
+    if not _WHOLE.fullmatch(text):
+        raise Problem(400, f"{name} {_quoted(text)} is not a whole number without sign or leading zeros", name)
+    return int(text)
+
+
+def _decimal(name: str, text: str) -> float:
+    if not _DECIMAL.fullmatch(text):
+        raise Problem(400, f"{name} {_quoted(text)} is not a decimal number like 0.7", name)
+    return float(text)
+
+
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "...")

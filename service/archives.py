@@ -1,0 +1,153 @@
+"""Many images into one stream: zip of PNGs, npz, or npy, written piece by piece, so that memory does not grow with the images.
+
+A writer gives the bytes to send after each piece. Dates and order are fixed: the same images give the same bytes.
+"""
+
+import io
+import zipfile
+from typing import Any, Literal, Protocol, get_args
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from service.generator import Generator, Images, Seeds
+from service.images import encode, text_of
+
+ArchiveFormat = Literal["zip", "npz", "npy"]
+ARCHIVE_FORMATS: tuple[ArchiveFormat, ...] = get_args(ArchiveFormat)
+ARCHIVE_MEDIA_TYPES: dict[ArchiveFormat, str] = {
+    "zip": "application/zip",
+    "npz": "application/x-npz",
+    "npy": "application/x-npy",
+}
+Labels = NDArray[np.int64]
+
+
+class ArchiveWriter(Protocol):
+    """`add` each piece in order, then `finish`; each gives bytes for the stream. Not for several threads at once."""
+
+    def add(self, seeds: Seeds, labels: Labels | None, images: Images) -> bytes: ...
+
+    def finish(self) -> bytes: ...
+
+
+def archive_writer(form: ArchiveFormat, generator: Generator, count: int, truncation: float) -> ArchiveWriter:
+    """The writer of a format for `count` images."""
+    if form == "zip":
+        return ZipWriter(generator, truncation)
+    return (NpzWriter if form == "npz" else NpyWriter)(generator, count)
+
+
+def entry_name(seed: int, label: int | None) -> str:
+    """An image's name in a zip or a directory: {label}/{seed}.png, the layout of image folders; {seed}.png without labels."""
+    return f"{seed}.png" if label is None else f"{label}/{seed}.png"
+
+
+class NpyWriter:
+    """uint8[count, h, w, c] in the npy format: a header, then the pixels."""
+
+    def __init__(self, generator: Generator, count: int) -> None:
+        self._start = array_header((count, *generator.card.output.shape), np.dtype(np.uint8))
+
+    def add(self, seeds: Seeds, labels: Labels | None, images: Images) -> bytes:
+        start, self._start = self._start, b""
+        return start + images.tobytes()
+
+    def finish(self) -> bytes:
+        return b""
+
+
+class NpzWriter:
+    """images.npy (uint8[count, h, w, c]), seeds.npy and, with labels, labels.npy (int64[count]), as `numpy.load` reads them."""
+
+    def __init__(self, generator: Generator, count: int) -> None:
+        self._zip = _Zip()
+        shape = (count, *generator.card.output.shape)
+        self._images = self._zip.open("images.npy", large=int(np.prod(shape)) >= 1 << 31)
+        self._images.write(array_header(shape, np.dtype(np.uint8)))
+        self._seeds: list[Seeds] = []
+        self._labels: list[Labels] = []
+
+    def add(self, seeds: Seeds, labels: Labels | None, images: Images) -> bytes:
+        self._images.write(images.tobytes())
+        self._seeds.append(seeds)
+        if labels is not None:
+            self._labels.append(labels)
+        return self._zip.take()
+
+    def finish(self) -> bytes:
+        self._images.close()
+        for name, parts in (("seeds.npy", self._seeds), ("labels.npy", self._labels)):
+            if parts:
+                values = np.concatenate(parts)
+                with self._zip.open(name) as file:
+                    file.write(array_header(values.shape, values.dtype) + values.tobytes())
+        return self._zip.finish()
+
+
+class ZipWriter:
+    """PNGs, each the same bytes as at its own address, stored without compressing them again."""
+
+    def __init__(self, generator: Generator, truncation: float) -> None:
+        self._zip = _Zip()
+        self._generator = generator
+        self._truncation = truncation
+
+    def add(self, seeds: Seeds, labels: Labels | None, images: Images) -> bytes:
+        for i, image in enumerate(images):
+            seed, label = int(seeds[i]), None if labels is None else int(labels[i])
+            png = encode(image, "png", text_of(self._generator, seed, label, self._truncation))
+            with self._zip.open(entry_name(seed, label)) as file:
+                file.write(png)
+        return self._zip.take()
+
+    def finish(self) -> bytes:
+        return self._zip.finish()
+
+
+def array_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
+    """The header of an npy file of a C-ordered array."""
+    buffer = io.BytesIO()
+    described = {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    npy.write_array_header_1_0(buffer, described)
+    return buffer.getvalue()
+
+
+class _Sink(io.RawIOBase):
+    """A place to write that cannot be sought, and forgets what has been taken."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._parts.append(bytes(data))
+        return len(self._parts[-1])
+
+    def take(self) -> bytes:
+        parts, self._parts = self._parts, []
+        return b"".join(parts)
+
+
+class _Zip:
+    """A zip file going out while it is written."""
+
+    def __init__(self) -> None:
+        self._sink = _Sink()
+        self._file = zipfile.ZipFile(self._sink, "w", zipfile.ZIP_STORED)
+
+    def open(self, name: str, large: bool = False) -> Any:
+        info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+        info.create_system = 3  # Unix, whatever this machine is
+        info.external_attr = 0o644 << 16
+        return self._file.open(info, "w", force_zip64=large)
+
+    def take(self) -> bytes:
+        return self._sink.take()
+
+    def finish(self) -> bytes:
+        self._file.close()
+        return self._sink.take()

@@ -1,0 +1,193 @@
+"""The batcher: images asked for at the same time are made in one run. One for each generator and process.
+
+It waits for nobody: when the generator is free it takes what is queued, up to the largest batch. Single images and pieces of
+bulk requests queue apart and take turns, so that neither waits behind a row of the other.
+"""
+
+import asyncio
+import logging
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Generator as Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from service import metrics
+from service.archives import Labels
+from service.generator import Generator, Images, Seeds
+from service.problems import Problem
+
+_LOG = logging.getLogger("seedmint")
+_SMOOTHING = 0.2  # weight of the newest run in the estimate of seconds an image
+
+Finish = Callable[[Images], Any]
+
+
+class _Item:
+    """Images asked for together: they stay in one run, and succeed or fail together."""
+
+    __slots__ = ("finish", "future", "labels", "queued", "seeds", "truncation")
+
+    def __init__(self, seeds: Seeds, labels: Labels | None, truncation: float, finish: Finish, future: asyncio.Future[Any]):
+        self.seeds = seeds
+        self.labels = labels
+        self.truncation = truncation
+        self.finish = finish
+        self.future = future
+        self.queued = True
+
+
+class Batcher:
+    """Runs one generator for many requests. Lives on one event loop; runs and `finish` calls happen in threads."""
+
+    def __init__(self, generator: Generator, max_queue: int) -> None:
+        """
+        Args:
+            max_queue: most single images waiting, and, counted apart, most images that bulk requests hold places for.
+        """
+        self.generator = generator
+        self._max_queue = max_queue
+        self._lanes: tuple[deque[_Item], deque[_Item]] = (deque(), deque())  # single images, pieces of bulk requests
+        self._turn = 0
+        self._waiting = 0
+        self._held = 0
+        self._seconds_an_image = 0.001
+        self._pump: asyncio.Task[None] | None = None
+        self._closed = False
+
+    def single(self, seed: int, label: int | None, truncation: float, finish: Finish) -> asyncio.Future[Any]:
+        """Ask for one image. Cancelling the future withdraws it.
+
+        Args:
+            finish: called in a thread with uint8[1, h, w, c]; its result becomes the future's.
+
+        Raises:
+            Problem: 429, too many are waiting; 503, closed.
+        """
+        self._admit(self._waiting + 1)
+        labels = None if label is None else np.array([label], np.int64)
+        return self._put(0, np.array([seed], np.int64), labels, truncation, finish)
+
+    @contextmanager
+    def bulk(self) -> Iterator[None]:
+        """Hold a bulk request's place in the queue from its first piece to its last.
+
+        Raises:
+            Problem: 429, too many bulk requests are under way; 503, closed.
+        """
+        size = self.generator.max_batch
+        self._admit(self._held + size)
+        self._held += size
+        try:
+            yield
+        finally:
+            self._held -= size
+
+    def piece(self, seeds: Seeds, labels: Labels | None, truncation: float) -> "asyncio.Future[Images]":
+        """Ask for a piece of a bulk request, inside `bulk()`: at most `max_batch` seeds, and one piece at a time.
+
+        Raises:
+            Problem: 503, closed.
+        """
+        self._admit(0)
+        return self._put(1, seeds, labels, truncation, lambda images: images)
+
+    async def close(self) -> None:
+        """Refuse new work, withdraw what is queued, and wait for the run under way."""
+        self._closed = True
+        for lane in self._lanes:
+            for item in lane:
+                item.future.cancel()
+        if self._pump is not None:
+            await self._pump
+
+    def _admit(self, images: int) -> None:
+        if self._closed:
+            raise Problem(503, "the server is stopping", headers={"Retry-After": "5"})
+        if images > self._max_queue:
+            wait = max(1, math.ceil(self._waiting * self._seconds_an_image))
+            raise Problem(429, f"{self._max_queue} images are waiting already", headers={"Retry-After": str(wait)})
+
+    def _put(self, lane: int, seeds: Seeds, labels: Labels | None, truncation: float, finish: Finish) -> asyncio.Future[Any]:
+        future = asyncio.get_running_loop().create_future()
+        item = _Item(seeds, labels, truncation, finish, future)
+        if lane == 0:
+            self._waiting += 1
+            future.add_done_callback(lambda _: self._leave(item))
+        self._lanes[lane].append(item)
+        if self._pump is None:
+            self._pump = asyncio.create_task(self._run())
+        return future
+
+    def _leave(self, item: _Item) -> None:
+        """A single image no longer waits: it is being made, or its client has gone."""
+        if item.queued:
+            item.queued = False
+            self._waiting -= 1
+
+    async def _run(self) -> None:
+        try:
+            while batch := self._take():
+                started = time.perf_counter()
+                results = await asyncio.to_thread(self._make, batch)
+                images = sum(len(item.seeds) for item in batch)
+                seconds = (time.perf_counter() - started) / images
+                self._seconds_an_image += _SMOOTHING * (seconds - self._seconds_an_image)
+                for item, result in zip(batch, results, strict=True):
+                    if item.future.done():
+                        continue
+                    if isinstance(result, Exception):
+                        item.future.set_exception(result)
+                    else:
+                        item.future.set_result(result)
+        finally:
+            self._pump = None
+
+    def _take(self) -> list[_Item]:
+        """The next batch: from the lane whose turn it is, then from the other, as far as there is room."""
+        batch: list[_Item] = []
+        room = self.generator.max_batch
+        for lane in (self._lanes[self._turn], self._lanes[1 - self._turn]):
+            while lane and (lane[0].future.done() or len(lane[0].seeds) <= room):
+                item = lane.popleft()
+                if not item.future.done():
+                    batch.append(item)
+                    room -= len(item.seeds)
+                    if item.queued and lane is self._lanes[0]:
+                        self._leave(item)
+        self._turn = 1 - self._turn
+        return batch
+
+    def _make(self, batch: list[_Item]) -> list[Any]:
+        """In a thread: one run, then `finish` for each item; a result or an exception for each."""
+        try:
+            images = self._generate(batch)
+        except Exception as error:
+            if len(batch) > 1:  # one of them may be to blame: let the others succeed
+                return [result for item in batch for result in self._make([item])]
+            _LOG.error("generator %s failed on seeds from %d: %s", self.generator.name, batch[0].seeds[0], error)
+            return [Problem(500, "the generator failed on this image")]
+        results: list[Any] = []
+        start = 0
+        for item in batch:
+            part = images[start : start + len(item.seeds)]
+            start += len(item.seeds)
+            try:
+                results.append(None if item.future.cancelled() else item.finish(part))
+            except Exception as error:
+                _LOG.exception("encoding failed")
+                results.append(error)
+        return results
+
+    def _generate(self, batch: list[_Item]) -> Images:
+        seeds = np.concatenate([item.seeds for item in batch])
+        labels = None if batch[0].labels is None else np.concatenate([item.labels for item in batch if item.labels is not None])
+        truncation = np.repeat(np.array([item.truncation for item in batch], np.float32), [len(item.seeds) for item in batch])
+        started = time.perf_counter()
+        images = self.generator.generate(seeds, labels, truncation)
+        metrics.INFERENCE.labels(self.generator.name).observe(time.perf_counter() - started)
+        metrics.BATCH.labels(self.generator.name).observe(len(seeds))
+        return images

@@ -1,0 +1,31 @@
+"""Entity tags: when two answers are the same bytes, decided without making the image."""
+
+import hashlib
+import platform
+import re
+
+import onnxruntime
+
+from service.addresses import ImageRequest
+from service.generator import Generator
+from service.images import ENCODERS
+
+IMMUTABLE = "public, max-age=31536000, immutable"
+
+# What may change bytes without changing an address: the machine and the libraries that compute and encode.
+_MACHINE = f"{platform.machine()} onnxruntime-{onnxruntime.__version__}"
+_TAG = re.compile(r'(?:W/)?("[^"]*")')
+
+
+def entity_tag(generator: Generator, image: ImageRequest) -> str:
+    """The ETag of an image: strong where the generator is exact, weak where a pixel may differ from batch to batch."""
+    parts = (generator.digest, generator.provider, _MACHINE, ENCODERS[image.format], image)
+    tag = hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
+    return f'"{tag}"' if generator.determinism == "exact" else f'W/"{tag}"'
+
+
+def not_modified(if_none_match: str | None, tag: str) -> bool:
+    """Whether the client's copy is current, by the weak comparison of RFC 9110."""
+    if if_none_match is None:
+        return False
+    return if_none_match.strip() == "*" or tag.removeprefix("W/") in _TAG.findall(if_none_match)

@@ -1,0 +1,164 @@
+"""A generator: one file of the contract, opened, checked, warmed up, and tested for giving the same image in every batch."""
+
+import hashlib
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from models.card import Card
+from models.contract import check_contract
+from models.errors import UserError
+from models.noise import labels_of, noise
+from service.provider import Provider, choose_provider, open_session
+
+DIGEST12 = 12
+MAX_FILE_BYTES = (1 << 31) - 1  # of a protocol buffer, hence of an ONNX file
+_MAX_OUTPUT_BYTES = 256 << 20  # of one batch: large images go in small batches
+
+Images = NDArray[np.uint8]
+Seeds = NDArray[np.int64]
+
+
+class GeneratorError(UserError):
+    """The file is not a generator that can be run here. The message says why, without the file's path."""
+
+
+class Generator:
+    """One generator, ready to run. Safe to use from several threads.
+
+    Attributes:
+        card: what the file says about itself.
+        digest: SHA-256 of the file, hexadecimal.
+        provider: "cpu" or "cuda".
+        determinism: "exact" if a seed gave the same image in batches of every size tried, else "approximate".
+        max_batch: most images in one run; at most the setting, less for very large images.
+    """
+
+    def __init__(self, content: bytes, provider: Provider, threads: int, max_batch: int) -> None:
+        """
+        Args:
+            content: the bytes of a generator file. Digest, card and session all come from them.
+
+        Raises:
+            UserError: the file does not keep the contract, or does not run.
+        """
+        try:
+            # From bytes ONNX never follows external data; the contract refuses it before a session could.
+            model = onnx.load_model_from_string(content)
+        except Exception:
+            raise GeneratorError("not an ONNX file, or cut short") from None
+        self.card: Card = check_contract(model)
+        self.digest = hashlib.sha256(content).hexdigest()
+        self.provider: Provider = provider
+        self.max_batch = max(1, min(max_batch, _MAX_OUTPUT_BYTES // int(np.prod(self.card.output.shape))))
+        # On CUDA the batch size chooses the kernels. Batches are padded to few sizes, or to one if those differ.
+        self._sizes: tuple[int, ...] = (1, 8, self.max_batch) if provider == "cuda" else ()
+        try:
+            self._session = open_session(content, provider, threads)
+            self.determinism: Literal["exact", "approximate"] = self._determinism()
+            if self.determinism == "approximate" and self._sizes:
+                self._sizes = (self.max_batch,)
+                self.determinism = self._determinism()
+        except UserError:
+            raise
+        except Exception as error:
+            raise GeneratorError(f"ONNX Runtime cannot run it: {(str(error) or repr(error)).splitlines()[0][:300]}") from None
+
+    @property
+    def name(self) -> str:
+        return self.card.name
+
+    @property
+    def digest12(self) -> str:
+        """The first twelve digits of the digest, as addresses have them."""
+        return self.digest[:DIGEST12]
+
+    def labels(self, seeds: Seeds) -> NDArray[np.int64] | None:
+        """The label each seed names when none is asked for: int64[n], or None for an unconditional generator."""
+        return None if self.card.classes is None else labels_of(seeds, len(self.card.classes))
+
+    def generate(
+        self, seeds: Seeds, labels: NDArray[np.int64] | None = None, truncation: float | NDArray[np.float32] = 1.0
+    ) -> Images:
+        """The images of seeds.
+
+        Args:
+            seeds: int64[n], any n.
+            labels: int64[n]; None takes them from the seeds. Must be None for an unconditional generator.
+            truncation: the factor on z, 0 < truncation <= 1, for all or for each: float32[n].
+
+        Returns:
+            uint8[n, height, width, channels]. Row i depends on nothing but seeds[i], labels[i] and truncation[i].
+        """
+        if labels is None:
+            labels = self.labels(seeds)
+        z = noise(self.card.noise.rule, self.card.noise.z_dim, seeds)
+        factor = np.asarray(truncation, dtype=np.float32)
+        if np.any(factor != 1.0):
+            z = z * factor.reshape(-1, 1)
+        if len(seeds) <= self.max_batch:
+            return self._run(z, labels)
+        cuts = range(0, len(seeds), self.max_batch)
+        runs = [self._run(z[i : i + self.max_batch], None if labels is None else labels[i : i + self.max_batch]) for i in cuts]
+        return np.concatenate(runs)
+
+    def _run(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None) -> Images:
+        """One batch of at most `max_batch`."""
+        n = len(z)
+        size = next((s for s in self._sizes if s >= n), n)
+        inputs: dict[str, NDArray[Any]] = {"z": z}
+        if labels is not None:
+            inputs["label"] = labels
+        if size > n:
+            inputs = {name: np.concatenate([a, np.zeros((size - n, *a.shape[1:]), a.dtype)]) for name, a in inputs.items()}
+        (images,) = self._session.run(["image"], inputs)
+        if images.dtype != np.uint8 or images.shape != (size, *self.card.output.shape):
+            raise GeneratorError(f"it gives {images.dtype}{list(images.shape)}, not what its card says")
+        return images[:n]  # type: ignore[no-any-return]
+
+    def _determinism(self) -> Literal["exact", "approximate"]:
+        """Run batches of 1, 7, 64 and the largest, which also warms up, and compare."""
+        largest = min(64, self.max_batch)
+        seeds = np.arange(largest, dtype=np.int64)
+        images = self.generate(seeds)
+        batches = [seeds[i : i + 1] for i in sorted({*range(min(4, largest)), largest - 1})]
+        batches += [seeds[:7], seeds[7:14], seeds[-7:]]
+        same = all(np.array_equal(self.generate(batch), images[batch]) for batch in batches if len(batch))
+        if self.max_batch > largest:
+            full = np.arange(self.max_batch, dtype=np.int64)
+            same = same and np.array_equal(self.generate(full)[:largest], images)
+        return "exact" if same else "approximate"
+
+
+def open_generator(
+    path: Path, provider: Literal["auto", "cpu", "cuda"] = "auto", threads: int = 1, max_batch: int = 64
+) -> Generator:
+    """Open a generator file.
+
+    Args:
+        path: the file. Read once, so that one replaced meanwhile is either the old or the new one.
+        threads: threads of the processor for one run.
+        max_batch: most images in one run.
+
+    Raises:
+        UserError: the file does not keep the contract, does not run, or the provider cannot be had.
+        OSError: the file cannot be read.
+    """
+    return Generator(read_content(path), choose_provider(provider), threads, max_batch)
+
+
+def read_content(path: Path) -> bytes:
+    """The bytes of a generator file.
+
+    Raises:
+        GeneratorError: it is larger than an ONNX file can be.
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        content = file.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise GeneratorError("larger than 2 GiB: not a generator file")
+    return content

@@ -1,0 +1,89 @@
+"""Images into bytes: png, webp (lossless) and npy. The same pixels give the same bytes under the same library versions."""
+
+import io
+from typing import Literal, get_args
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+from PIL import Image, PngImagePlugin, features
+
+from models.card import ImageOutput
+from service.generator import Generator, Images
+
+Format = Literal["png", "webp", "npy"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "webp": "image/webp", "npy": "application/x-npy"}
+MAX_SIDE = 4096  # pixels, after enlargement
+
+# What decides the bytes of each format beside the pixels.
+ENCODERS: dict[Format, str] = {
+    "png": f"pillow-{features.version('pil')}-zlib-{features.version('zlib')}",
+    "webp": f"pillow-{features.version('pil')}-webp-{features.version('webp')}",
+    "npy": "npy-1.0",
+}
+
+
+def max_scale(output: ImageOutput) -> int:
+    """Largest enlargement that keeps both sides within `MAX_SIDE`; at least 1."""
+    return max(1, MAX_SIDE // max(output.height, output.width))
+
+
+def enlarge(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
+    """Nearest neighbour: each pixel of uint8[h, w, c] becomes scale x scale pixels."""
+    return image if scale == 1 else image.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def text_of(generator: Generator, seed: int, label: int | None, truncation: float) -> dict[str, str]:
+    """What a PNG says about itself: the address of its image."""
+    text = {"seed": str(seed)}
+    if label is not None:
+        text["label"] = str(label)
+    if truncation != 1.0:
+        text["truncation"] = repr(truncation)
+    return text | {"model": generator.name, "digest": generator.digest}
+
+
+def encode(image: NDArray[np.uint8], form: Format, text: dict[str, str] | None = None) -> bytes:
+    """One image as a file.
+
+    Args:
+        image: uint8[height, width, channels], 1 or 3 channels.
+        form: png, webp or npy.
+        text: PNG text chunks, in this order; other formats carry none.
+    """
+    buffer = io.BytesIO()
+    if form == "npy":
+        npy.write_array(buffer, np.ascontiguousarray(image), version=(1, 0), allow_pickle=False)
+    elif form == "webp":
+        _picture(image).save(buffer, "WEBP", lossless=True)
+    else:
+        chunks = PngImagePlugin.PngInfo()
+        for key, value in (text or {}).items():
+            chunks.add_text(key, value)
+        _picture(image).save(buffer, "PNG", pnginfo=chunks)
+    return buffer.getvalue()
+
+
+def contact_sheet(images: Images, columns: int, gap: int = 2) -> NDArray[np.uint8]:
+    """Images side by side, row by row, with white gaps.
+
+    Args:
+        images: uint8[n, h, w, c], n at least 1.
+        columns: images in a row.
+        gap: pixels between images.
+
+    Returns:
+        uint8[rows * (h + gap) - gap, columns * (w + gap) - gap, c]
+    """
+    n, height, width, channels = images.shape
+    columns = min(columns, n)
+    rows = -(-n // columns)
+    cells = np.full((rows * columns, height + gap, width + gap, channels), 255, np.uint8)
+    cells[:n, :height, :width] = images
+    sheet = cells.reshape(rows, columns, height + gap, width + gap, channels).swapaxes(1, 2)
+    return sheet.reshape(rows * (height + gap), columns * (width + gap), channels)[: -gap or None, : -gap or None]
+
+
+def _picture(image: NDArray[np.uint8]) -> Image.Image:
+    return Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)

@@ -1,0 +1,150 @@
+"""The addresses that are read: generators, images, metrics and the page, as one ASGI application."""
+
+import asyncio
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from models.card import Card
+from service import bulk, metrics
+from service.addresses import ImageRequest, image_template, model_path, parse_image, parse_reference
+from service.archives import ARCHIVE_FORMATS
+from service.caching import IMMUTABLE, entity_tag, not_modified
+from service.generator import Generator, Images
+from service.images import FORMATS, MEDIA_TYPES, encode, enlarge, max_scale, text_of
+from service.library import Library, Served
+from service.problems import Problem, answer_problem
+from service.settings import Settings
+
+_PAGE = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
+_PAGE_HEADERS = {
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": "default-src 'none'; connect-src 'self'; img-src 'self'; "
+    "script-src 'unsafe-inline'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'",
+}
+_NO_CACHE = {"Cache-Control": "no-cache"}
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+class Routes:
+    """Handlers over one library."""
+
+    def __init__(self, library: Library, settings: Settings) -> None:
+        self._library = library
+        self._settings = settings
+
+    def app(self) -> Starlette:
+        routes = [
+            Route("/", self.page),
+            Route("/metrics", self.metrics),
+            Route("/v1/models", self.models),
+            Route("/v1/models/{model}", self.model),
+            Route("/v1/models/{name}@{digest}/images/{file}", self.image),
+            Route("/v1/models/{name}/images/{file}", self.image_of_now),
+            Route("/v1/sample", self.sample, methods=["POST"]),
+        ]
+        return Starlette(routes=routes, exception_handlers={Problem: answer_problem})
+
+    async def page(self, _: Request) -> Response:
+        return Response(_PAGE, 200, _PAGE_HEADERS, "text/html; charset=utf-8")
+
+    async def metrics(self, _: Request) -> Response:
+        generators = [served.generator for served in self._library.all()] if self._library.ready else []
+        text = await asyncio.to_thread(metrics.exposition, generators)
+        return Response(text, 200, _NO_STORE, metrics.CONTENT_TYPE)
+
+    async def models(self, _: Request) -> Response:
+        return _json({"models": [_described(served.generator) for served in self._library.all()]})
+
+    async def model(self, request: Request) -> Response:
+        generator = self._library.find(*parse_reference(request.path_params["model"])).generator
+        return _json(_described(generator) | {"card": generator.card.model_dump(mode="json", by_alias=True)})
+
+    async def image(self, request: Request) -> Response:
+        name, digest = parse_reference(f"{request.path_params['name']}@{request.path_params['digest']}")
+        served = self._library.find(name, digest)
+        image = parse_image(served.generator, request.path_params["file"], request.url.query)
+        tag = entity_tag(served.generator, image)
+        headers = {"ETag": tag, "Cache-Control": IMMUTABLE, "X-Content-Type-Options": "nosniff"}
+        if not_modified(request.headers.get("if-none-match"), tag):
+            return Response(status_code=304, headers=headers)
+        if request.method == "HEAD":
+            response = Response(None, 200, headers, MEDIA_TYPES[image.format])
+            del response.headers["content-length"]  # not known without making the image
+            return response
+        content = await self._make(request, served, image)
+        metrics.IMAGES.labels(name, image.format).inc()
+        return Response(content, 200, headers, MEDIA_TYPES[image.format])
+
+    async def image_of_now(self, request: Request) -> Response:
+        generator = self._library.find(request.path_params["name"], None).generator
+        file, query = request.path_params["file"], request.url.query
+        parse_image(generator, file, query)  # an error is told here, not after the redirect
+        target = f"{model_path(generator)}/images/{file}" + (f"?{query}" if query else "")
+        return RedirectResponse(target, 307, _NO_STORE)
+
+    async def sample(self, request: Request) -> Response:
+        return await bulk.sample(self._library, self._settings, bulk.parse_sample(await request.body()))
+
+    async def _make(self, request: Request, served: Served, image: ImageRequest) -> bytes:
+        """Make one image, unless the client goes or the deadline comes first.
+
+        Raises:
+            Problem: 429, 503 or 504.
+            ClientDisconnect: the client has gone.
+        """
+        finish = partial(_encoded, served.generator, image)
+        making = served.batcher.single(image.seed, image.label, image.truncation, finish)
+        gone = asyncio.create_task(_disconnected(request))
+        try:
+            await asyncio.wait((making, gone), timeout=self._settings.timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
+            if making.done():
+                content: bytes = making.result()
+                return content
+            if gone.done():
+                raise ClientDisconnect
+            raise Problem(504, f"the image was not ready within {self._settings.timeout_seconds:g} seconds")
+        finally:
+            making.cancel()
+            gone.cancel()
+
+
+def _encoded(generator: Generator, image: ImageRequest, images: Images) -> bytes:
+    """In the generator's thread: one image as the file that goes out."""
+    text = text_of(generator, image.seed, image.label, image.truncation)
+    return encode(enlarge(images[0], image.scale), image.format, text)
+
+
+async def _disconnected(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _described(generator: Generator) -> dict[str, Any]:
+    card: Card = generator.card
+    return {
+        "name": card.name,
+        "title": card.title,
+        "digest": generator.digest,
+        "classes": card.classes,
+        "output": card.output.model_dump(mode="json"),
+        "noise": card.noise.model_dump(mode="json"),
+        "determinism": generator.determinism,
+        "provider": generator.provider,
+        "formats": FORMATS,
+        "max_scale": max_scale(card.output),
+        "bulk_formats": ARCHIVE_FORMATS,
+        "url": model_path(generator),
+        "image_url": image_template(generator),
+        "sample_url": "/v1/sample",
+    }
+
+
+def _json(document: dict[str, Any]) -> Response:
+    return Response(json.dumps(document, ensure_ascii=False) + "\n", 200, _NO_CACHE, "application/json")

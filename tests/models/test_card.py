@@ -1,0 +1,59 @@
+import json
+
+import pytest
+
+from models.card import Card, CardError, ImageOutput, Noise, Provenance, read_card
+
+CARD = Card(
+    name="mine",
+    title="Mine",
+    noise=Noise(rule="philox-normal-v1", z_dim=100),
+    classes=("zero", "one"),
+    output=ImageOutput(height=28, width=28, channels=1),
+    provenance=Provenance(),
+)
+
+
+def changed(**fields):
+    return json.dumps({**json.loads(CARD.to_json()), **fields})
+
+
+def test_what_is_written_is_read():
+    assert read_card(CARD.to_json()) == CARD
+    assert json.loads(CARD.to_json())["schema"] == 1
+
+
+def test_one_card_has_one_spelling():
+    assert read_card(json.dumps(json.loads(CARD.to_json()), indent=4)).to_json() == CARD.to_json()
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", 1.0, True, None])
+def test_an_unknown_schema_version_is_named(version):
+    with pytest.raises(CardError, match=r"card schema .* is not known"):
+        read_card(changed(schema=version))
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"noise": {"rule": "philox-normal-v9", "z_dim": 100}}, "noise"),
+        ({"noise": {"rule": "philox-normal-v1", "z_dim": 0}}, "noise.z_dim"),
+        ({"output": {"kind": "image", "height": 28, "width": 28, "channels": 2, "range": [0, 255]}}, "output.channels"),
+        ({"output": {"kind": "image", "height": 28, "width": 28, "channels": 1, "range": [0, 1]}}, "output.range"),
+        ({"name": "Not A Name"}, "name"),
+        ({"name": "../up"}, "name"),
+        ({"classes": []}, "classes"),
+        ({"classes": ["a", "a"]}, "classes"),
+        ({"colour": "green"}, "colour"),
+        ({"title": ""}, "title"),
+    ],
+)
+def test_a_wrong_field_is_named(fields, named):
+    with pytest.raises(CardError, match=named):
+        read_card(changed(**fields))
+
+
+@pytest.mark.parametrize("text", ["", "null", "[]", "{", "[" * 100_000])
+def test_what_is_no_card_is_refused(text):
+    with pytest.raises(CardError):
+        read_card(text)

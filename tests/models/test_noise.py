@@ -1,0 +1,126 @@
+"""The noise rule, held against NumPy's Philox word by word, and against vectors published in the README."""
+
+import hashlib
+import re
+import struct
+from pathlib import Path
+from statistics import NormalDist
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models import philox
+from models.noise import NOISE_RULES, labels_of, noise, table
+
+ROOT = Path(__file__).parents[2]
+SEED = st.integers(0, 2**63 - 1)
+
+
+def reference_z(rule: str, z_dim: int, seed: int) -> np.ndarray:
+    """The rule as the README states it, one number at a time."""
+    blocks = -(-z_dim // 16)
+    words = np.random.Philox(key=0, counter=seed * blocks).random_raw(4 * blocks)
+    numbers = [int(word) >> (16 * i) & 0xFFFF for word in words for i in range(4)][:z_dim]
+    if rule == "philox-normal-v1":
+        values = [NormalDist().inv_cdf((n + 0.5) / 65536) for n in numbers]
+    else:
+        values = [3**0.5 * (2 * (n + 0.5) / 65536 - 1) for n in numbers]
+    return np.array(values, dtype=np.float32)
+
+
+@given(st.sampled_from(NOISE_RULES), st.integers(1, 300), st.lists(SEED, min_size=1, max_size=5))
+def test_each_seed_gets_the_z_of_the_rule(rule, z_dim, seeds):
+    found = noise(rule, z_dim, np.array(seeds, dtype=np.int64))
+    assert found.dtype == np.float32
+    assert found.tobytes() == b"".join(reference_z(rule, z_dim, seed).tobytes() for seed in seeds)
+
+
+@pytest.mark.parametrize("z_dim", [1, 16, 17, 100, 4096])
+@pytest.mark.parametrize("count", [95, 96, 97, 700])
+def test_scattered_seeds_agree_with_numpy(z_dim, count):
+    seeds = np.random.default_rng(count).integers(0, 2**63 - 1, count, dtype=np.int64)
+    seeds[:3] = [2**63 - 1, 0, 2**62 + 5]
+    found = noise("philox-uniform-v1", z_dim, seeds)
+    for i in (0, 1, 2, count // 2, count - 1):
+        assert found[i].tobytes() == reference_z("philox-uniform-v1", z_dim, int(seeds[i])).tobytes()
+
+
+def test_scattered_counters_carry_into_the_second_word():
+    firsts = np.full(200, 2**63 - 1, dtype=np.uint64)
+    found = philox.scattered(0, firsts, 8, 40)  # 8 * (2**63 - 1) + 40 passes a multiple of 2**64
+    expected = np.random.Philox(key=0, counter=8 * (2**63 - 1)).random_raw(160)
+    assert (found == expected).all()
+
+
+@given(st.sampled_from(NOISE_RULES), st.integers(0, 2**62), st.integers(1, 200), st.randoms(use_true_random=False))
+def test_z_does_not_depend_on_the_batch_a_seed_arrives_in(rule, first, count, random):
+    seeds = np.arange(count, dtype=np.int64) + first
+    together = noise(rule, 20, seeds)
+    order = list(range(count))
+    random.shuffle(order)
+    assert (noise(rule, 20, seeds[order]) == together[order]).all()
+    alone = random.randrange(count)
+    assert (noise(rule, 20, seeds[alone : alone + 1])[0] == together[alone]).all()
+
+
+@given(st.lists(SEED, min_size=1, max_size=150), st.integers(1, 1000))
+def test_labels_are_words_of_the_second_stream(seeds, classes):
+    expected = [int(np.random.Philox(key=1, counter=s // 4).random_raw(4)[s % 4]) % classes for s in seeds]
+    found = labels_of(np.array(seeds, dtype=np.int64), classes)
+    assert found.dtype == np.int64
+    assert found.tolist() == expected
+
+
+def test_tables_are_the_quantiles_and_have_unit_variance():
+    normal, uniform = table("philox-normal-v1"), table("philox-uniform-v1")
+    assert hashlib.sha256(normal.tobytes()).hexdigest().startswith("1cfbba1e")
+    assert (normal == -normal[::-1]).all()
+    assert (uniform == -uniform[::-1]).all()
+    assert abs(normal).max() == pytest.approx(4.32, abs=0.01)
+    assert abs(uniform).max() < 3**0.5
+    assert uniform.astype(np.float64).var() == pytest.approx(1.0, abs=1e-6)
+    assert normal.astype(np.float64).var() == pytest.approx(1.0, abs=1e-3)
+
+
+def test_tables_agree_with_scipy():
+    stats = pytest.importorskip("scipy.stats")
+    levels = (np.arange(65536) + 0.5) / 65536
+    np.testing.assert_allclose(table("philox-normal-v1"), stats.norm.ppf(levels), rtol=1e-6, atol=1e-9)
+
+
+def test_noise_is_distributed_as_the_prior():
+    stats = pytest.importorskip("scipy.stats")
+    seeds = np.arange(2000, dtype=np.int64)
+    for rule, law in (("philox-normal-v1", stats.norm()), ("philox-uniform-v1", stats.uniform(-(3**0.5), 2 * 3**0.5))):
+        assert stats.kstest(noise(rule, 50, seeds).ravel(), law.cdf).pvalue > 1e-3
+
+
+def test_the_vectors_in_the_readme_are_right():
+    rows = re.findall(r"^\| `?(\d+)`? \| `([0-9a-f ]+)` \| `([0-9a-f ]+)` \| (\d) \|$", (ROOT / "README.md").read_text(), re.M)
+    assert len(rows) >= 5
+    for seed, normal, uniform, label in rows:
+        seeds = np.array([int(seed)], dtype=np.int64)
+        for rule, text in (("philox-normal-v1", normal), ("philox-uniform-v1", uniform)):
+            published = [struct.unpack(">f", bytes.fromhex(part))[0] for part in text.split()]
+            assert noise(rule, 100, seeds)[0, : len(published)].tolist() == published
+        assert labels_of(seeds, 10).tolist() == [int(label)]
+
+
+@pytest.mark.parametrize(
+    ("rule", "z_dim", "seeds", "message"),
+    [
+        ("philox-cauchy-v1", 4, [1], "philox-cauchy-v1"),
+        ("philox-normal-v1", 0, [1], "z_dim"),
+        ("philox-normal-v1", 5000, [1], "z_dim"),
+        ("philox-normal-v1", 4, [-1], "seed -1"),
+    ],
+)
+def test_wrong_arguments_are_named(rule, z_dim, seeds, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        noise(rule, z_dim, np.array(seeds, dtype=np.int64))
+
+
+def test_no_seeds_no_noise():
+    assert noise("philox-normal-v1", 7, np.empty(0, dtype=np.int64)).shape == (0, 7)

@@ -1,0 +1,63 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.seeds import SeedRangeError, Seeds, SeedSyntaxError, parse_seed, parse_seeds, seeds_from_list
+
+SEED = st.integers(0, 2**63 - 1)
+SMALL_RANGE = st.builds(lambda first, length: (first, min(first + length, 2**63 - 1)), SEED, st.integers(0, 50))
+
+
+@given(st.lists(SMALL_RANGE, min_size=1, max_size=8), st.integers(1, 70))
+def test_text_names_the_seeds_in_order(ranges, size):
+    text = ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in ranges)
+    expected = [seed for a, b in ranges for seed in range(a, b + 1)]
+    seeds = parse_seeds(text)
+    assert seeds.count == len(expected)
+    assert seeds.array().tolist() == expected
+    chunks = list(seeds.chunks(size))
+    assert [seed for chunk in chunks for seed in chunk.tolist()] == expected
+    assert all(len(chunk) == size for chunk in chunks[:-1])
+    assert parse_seeds(str(seeds)) == seeds
+
+
+@given(st.lists(SEED, min_size=1, max_size=30))
+def test_lists_keep_their_order(values):
+    assert seeds_from_list(values).array().tolist() == values
+
+
+def test_neighbours_in_a_list_become_one_range():
+    assert seeds_from_list([5, 6, 7, 9]) == Seeds((range(5, 8), range(9, 10)))
+
+
+def test_a_huge_range_takes_no_memory():
+    seeds = parse_seeds("0-9223372036854775807")
+    assert seeds.count == 2**63
+    assert next(seeds.chunks(3)).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    "text", ["", " ", ",", "1,", "a", "1-", "-1", "3-1", "1.0", "1e3", "0x1", "01", "+1", "1_0", "٣", "1-2-3", "1;2", "nan"]
+)
+def test_malformed_text_is_refused_with_a_reason(text):
+    with pytest.raises(SeedSyntaxError) as error:
+        parse_seeds(text)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["9223372036854775808", "0-9223372036854775808", "9" * 5000])
+def test_seeds_out_of_range_are_refused(text):
+    with pytest.raises(SeedRangeError, match="2\\^63"):
+        parse_seeds(text)
+
+
+@pytest.mark.parametrize("text", ["007", "", " 1", "1 ", "-0", "1.0", "٣"])
+def test_a_seed_has_one_spelling(text):
+    with pytest.raises(SeedSyntaxError):
+        parse_seed(text)
+
+
+@pytest.mark.parametrize(("values", "error"), [([], SeedSyntaxError), ([1.0], SeedSyntaxError), ([True], SeedSyntaxError), (["1"], SeedSyntaxError), ([None], SeedSyntaxError), ([-1], SeedRangeError), ([2**63], SeedRangeError)])  # fmt: skip
+def test_lists_that_are_no_seeds_are_refused(values, error):
+    with pytest.raises(error):
+        seeds_from_list(values)

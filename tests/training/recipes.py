@@ -1,0 +1,22 @@
+"""Small recipes for tests."""
+
+ADAM = {"kind": "adam", "learning_rate": 1e-3}
+
+
+def recipe_document(**fields):
+    """A recipe on digits that trains in seconds, with `fields` changed."""
+    document = {
+        "name": "small",
+        "title": "Small",
+        "data": {"source": "digits"},
+        "conditional": False,
+        "z_dim": 8,
+        "generator": {"kind": "convolutional", "width": 8},
+        "discriminator": {"kind": "convolutional", "width": 8},
+        "m": 16,
+        "steps": 20,
+        "rule": {"generator": ADAM, "discriminator": ADAM},
+        "ema": 0.9,
+        "every": {"log": 5, "preview": 10, "checkpoint": 5},
+    }
+    return {**document, **fields}

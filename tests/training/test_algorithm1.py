@@ -1,0 +1,165 @@
+"""Algorithm 1, step by step against plain numpy, and its parts against closed forms."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from training.algorithm1 import Algorithm1
+from training.minibatches import Minibatches
+from training.networks import build_networks
+from training.objectives import LIMIT, minimax_loss, non_saturating_loss, value
+from training.recipe import Momentum, validated
+from training.rules import build_rule, schedule
+
+from . import reference
+from .recipes import recipe_document
+
+M, Z, PIXELS, SIDE = 7, 5, 64, 8
+
+RULES = {
+    "momentum": ({"learning_rate": 0.1, "momentum": 0.6}, lambda: reference.MomentumRule(0.1, 0.6)),
+    "adam": (
+        {"learning_rate": 0.01, "beta1": 0.5, "beta2": 0.99, "epsilon": 1e-6},
+        lambda: reference.AdamRule(0.01, 0.5, 0.99, 1e-6),
+    ),
+    "rmsprop": ({"learning_rate": 0.001, "alpha": 0.9, "epsilon": 1e-4}, lambda: reference.RMSPropRule(0.001, 0.9, 1e-4)),
+}
+
+
+class Drawn(Minibatches):
+    """Minibatches in float64 from a given stream, remembering what was drawn."""
+
+    def __init__(self, seed):
+        self.random, self.drawn = np.random.default_rng(seed), []
+
+    def _draw(self, kind, array):
+        self.drawn.append((kind, array))
+        return torch.from_numpy(array)
+
+    def data(self, number):
+        return self._draw(f"data {number}", self.random.random((M, 1, SIDE, SIDE))), None
+
+    def noise(self):
+        return self._draw("noise", self.random.standard_normal((M, Z)))
+
+    def labels(self):
+        return None
+
+
+def algorithm(objective, k, rule, settings):
+    recipe = validated(
+        recipe_document(
+            objective=objective,
+            k=k,
+            m=M,
+            z_dim=Z,
+            generator={"kind": "paper", "width": 11, "layers": 1, "init": 0.5},
+            discriminator={
+                **{"kind": "paper", "width": 6, "pieces": 3, "layers": 1, "init": 0.5},
+                **{"keep_input": 1.0, "keep_hidden": 1.0},
+            },
+            rule={"generator": {"kind": rule, **settings}, "discriminator": {"kind": rule, **settings}},
+        ),
+        "test",
+    )
+    torch.manual_seed(3)
+    generator, discriminator = (n.double() for n in build_networks(recipe, torch.full((1, SIDE, SIDE), 0.3), 0))
+    return Algorithm1(
+        recipe,
+        generator,
+        discriminator,
+        None,
+        build_rule(recipe.rule.generator, generator.parameters()),
+        build_rule(recipe.rule.discriminator, discriminator.parameters()),
+        Drawn(0),
+    )
+
+
+def arrays(network):
+    return [p.detach().numpy().copy() for p in network.parameters()]
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("k", [1, 3])
+@pytest.mark.parametrize("objective", ["minimax", "non-saturating"])
+def test_every_step_is_that_of_plain_numpy(objective, k, rule):
+    settings, reference_rule = RULES[rule]
+    ours = algorithm(objective, k, rule, settings)
+    generator = reference.Generator(arrays(ours.generator))
+    discriminator = reference.Discriminator(arrays(ours.discriminator), pieces=3)
+    rules = reference_rule(), reference_rule()
+    stream = np.random.default_rng(0)
+    for iteration in range(5):
+        statistics = ours.iterate(iteration)
+        v = reference.iterate(
+            generator,
+            discriminator,
+            *rules,
+            objective,
+            k,
+            noise=lambda: stream.standard_normal((M, Z)),
+            data=lambda: stream.random((M, PIXELS)),
+        )
+        assert float(statistics[0]) == pytest.approx(v, rel=1e-9)
+        for found, expected in zip(arrays(ours.generator), generator.parameters, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-11)
+        for found, expected in zip(arrays(ours.discriminator), discriminator.parameters, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-11)
+
+
+def test_each_step_draws_afresh_and_in_the_order_of_the_box():
+    ours = algorithm("non-saturating", 2, "momentum", {"learning_rate": 0.1})
+    ours.iterate(0)
+    ours.iterate(1)
+    kinds = [kind for kind, _ in ours.minibatches.drawn]
+    assert kinds == [*("data 0", "noise", "data 1", "noise", "noise"), *("data 2", "noise", "data 3", "noise", "noise")]
+    drawn = [array.tobytes() for _, array in ours.minibatches.drawn]
+    assert len(set(drawn)) == len(drawn)
+
+
+def test_the_generator_does_not_move_in_a_d_step_nor_the_discriminator_in_a_g_step():
+    ours = algorithm("minimax", 1, "momentum", {"learning_rate": 0.1})
+    before = arrays(ours.generator), arrays(ours.discriminator)
+    ours._discriminator_step(0)
+    assert all((a == b).all() for a, b in zip(before[0], arrays(ours.generator), strict=True))
+    between = arrays(ours.discriminator)
+    assert any((a != b).any() for a, b in zip(before[1], between, strict=True))
+    ours._generator_step(0)
+    assert all((a == b).all() for a, b in zip(between, arrays(ours.discriminator), strict=True))
+    assert any((a != b).any() for a, b in zip(before[0], arrays(ours.generator), strict=True))
+
+
+def test_value_and_losses_are_the_papers():
+    real, fake = torch.tensor([0.3, -1.2, 4.0]), torch.tensor([-0.5, 2.0, 0.1])
+    d_real, d_fake = real.sigmoid().double(), fake.sigmoid().double()
+    assert float(value(real, fake)) == pytest.approx(float(d_real.log().mean() + (1 - d_fake).log().mean()), rel=1e-6)
+    assert float(minimax_loss(fake)) == pytest.approx(float((1 - d_fake).log().mean()), rel=1e-6)
+    assert float(non_saturating_loss(fake)) == pytest.approx(float(-d_fake.log().mean()), rel=1e-6)
+    even = torch.zeros(4)
+    assert float(value(even, even)) == pytest.approx(-math.log(4)) == pytest.approx(LIMIT)
+
+
+@pytest.mark.parametrize("logit", [-200.0, -40.0, 40.0, 200.0])
+def test_extreme_logits_neither_overflow_nor_vanish(logit):
+    fake = torch.tensor([logit], requires_grad=True)
+    for loss in (minimax_loss, non_saturating_loss, lambda f: value(f, f)):
+        fake.grad = None
+        result = loss(fake)
+        result.backward()
+        assert bool(torch.isfinite(result))
+        assert bool(torch.isfinite(fake.grad).all())
+    assert float(non_saturating_loss(torch.tensor([-200.0]))) == pytest.approx(200.0)
+    assert float(minimax_loss(torch.tensor([200.0]))) == pytest.approx(-200.0)
+
+
+def test_the_learning_rate_and_momentum_follow_the_papers_schedule():
+    rule = Momentum(kind="momentum", learning_rate=0.1, decay=1.5, floor=0.02, momentum=0.5, final_momentum=0.7, ramp=4)
+    optimizer = build_rule(rule, [torch.nn.Parameter(torch.zeros(1))])
+    seen = []
+    for update in range(6):
+        schedule(rule, optimizer, update)
+        seen.append((optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["momentum"]))
+    assert [rate for rate, _ in seen] == pytest.approx([0.1, 0.1 / 1.5, 0.1 / 2.25, 0.1 / 3.375, 0.02, 0.02])
+    assert [momentum for _, momentum in seen] == pytest.approx([0.5, 0.55, 0.6, 0.65, 0.7, 0.7])

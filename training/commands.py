@@ -1,0 +1,188 @@
+"""The command line of the training wing."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+import torch
+from rich.console import Console
+
+from models.card import NAME_PATTERN
+from models.directory import find_generator, models_directory
+from models.errors import UserError
+from training.datasets import load_dataset
+from training.evaluate import label_accuracy, picture, read_generator
+from training.export import export_run, install, with_card
+from training.files import write_atomically
+from training.pictures import grid
+from training.progress import TrainingProgress
+from training.recipe import Data, load_recipe, shipped_recipes, validated
+from training.run import Run, create, reopen
+
+_DEVICE = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    help="Where to compute. auto takes a GPU that works, else the CPU. Exact reproduction is promised on the CPU.",
+)
+_MODELS = click.option(
+    "--models",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="SEEDMINT_MODELS",
+    show_envvar=True,
+    help="Directory of generator files. Default: the shipped ones.",
+)
+
+
+@click.command()
+@click.argument("recipe")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Directory of the run; must be empty or not there.")
+@click.option("--set", "overrides", multiple=True, metavar="FIELD=VALUE", help="Change a field of the recipe; may be repeated.")
+@_DEVICE
+def train(recipe: str, out: Path, overrides: tuple[str, ...], device: str) -> None:
+    """Train a generator by Algorithm 1.
+
+    RECIPE is the name of a shipped recipe or a YAML file. The shipped ones: see `seedmint train --help-recipes`.
+
+    \b
+    Examples:
+      seedmint train digits --out runs/d
+      seedmint train mnist --out runs/m --set steps=2000 --set rule.generator.learning_rate=1e-4
+      seedmint train digits --out runs/p --set data.source=folder --set data.path=photos --set data.side=32
+
+    The run's directory holds recipe.yaml, log.jsonl, previews/, tensorboard/ and checkpoints/. Ctrl-C saves and stops;
+    `seedmint resume` goes on, to the same weights, bit for bit, as if it had never stopped (on the CPU).
+    """
+    _drive(create(out, load_recipe(recipe, overrides), _device(device)))
+
+
+def _list_recipes(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        for name in shipped_recipes():
+            click.echo(f"{name:16} {load_recipe(name).title}")
+        ctx.exit()
+
+
+train.params.append(
+    click.Option(
+        ["--help-recipes"], is_flag=True, is_eager=True, expose_value=False, callback=_list_recipes, help="List the shipped recipes."
+    )
+)
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@_DEVICE
+def resume(run: Path, device: str) -> None:
+    """Go on with a run where it stopped.
+
+    RUN is the directory that `seedmint train --out` made. A damaged checkpoint is named, and the one before it used.
+    """
+    _drive(reopen(run, _device(device), lambda message: click.echo(f"Warning: {message}", err=True)))
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--name", required=True, help="Name of the generator: NAME.onnx, and /v1/models/NAME.")
+@click.option("--title", help="One line for people. Default: the recipe's.")
+@click.option("--step", type=int, help="Step of the checkpoint. Default: the newest.")
+@click.option("--weights", type=click.Choice(["ema", "last"]), help="Default: ema where the recipe keeps it.")
+@click.option("--replace", is_flag=True, help="Replace a generator of the same name.")
+@_MODELS
+def export(
+    run: Path, name: str, title: str | None, step: int | None, weights: str | None, replace: bool, models: Path | None
+) -> None:
+    """Turn a run's checkpoint into a generator file.
+
+    The file is checked on the way out: ONNX's checker, the contract, and ONNX Runtime against torch over 1,000 seeds, which
+    may differ by one grey level. A running service serves it within seconds.
+
+    \b
+    Example:
+      seedmint export runs/d --name mine
+    """
+    import re
+
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise UserError(f"--name: {name!r} must be lower-case letters, digits, '.', '_' and '-', at most 64")
+    path = install(export_run(run, name, title, step, weights), models or models_directory(), name, replace)
+    click.echo(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
+
+
+@click.command()
+@click.argument("generator")
+@click.option("--data", metavar="SOURCE", help="Data to measure against, as data.source of a recipe. Default: the card's.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write a picture of the generator here (.png).")
+@click.option("--write", is_flag=True, help="Write the figures into the file's card, which gives the file a new digest.")
+@_MODELS
+def evaluate(generator: str, data: str | None, out: Path | None, write: bool, models: Path | None) -> None:
+    """Measure a generator file and draw a picture of it.
+
+    GENERATOR is a name in the models directory, or a path. Label accuracy: how many of 100 images a label are recognised as
+    that label by a classifier trained on the real data alone.
+
+    \b
+    Example:
+      seedmint evaluate mnist --out mnist.png
+    """
+    path = find_generator(generator, models or models_directory())
+    opened = read_generator(path)
+    card = opened.card
+    if card.classes is None:
+        click.echo(f"{card.name} has no labels, so that label accuracy does not apply")
+        metrics = []
+    else:
+        source = _data_of(card.provenance.recipe, data)
+        click.echo(f"label accuracy of {card.name}; a classifier not yet in the cache takes a minute or so ...", err=True)
+        metric, shares = label_accuracy(opened, load_dataset(source), load_dataset(source, "test"))
+        metrics = [metric]
+        click.echo(f"label-accuracy  {metric.value:.4f}  ({metric.protocol})")
+        for name, share in zip(card.classes, shares, strict=True):
+            click.echo(f"  {name:12} {share:.2f}")
+    if out is not None:
+        images, columns = picture(opened)
+        write_atomically(out, grid(images, columns))
+        click.echo(f"picture: {out}")
+    if write and metrics:
+        kept = [entry for entry in card.evaluation if entry.metric not in {metric.metric for metric in metrics}]
+        updated = card.model_copy(update={"evaluation": (*kept, *metrics)})
+        write_atomically(path, with_card(path.read_bytes(), updated))
+        click.echo(f"card of {path} updated; its digest, and so its addresses, are new")
+
+
+def _data_of(recipe: dict[str, Any] | None, source: str | None) -> Data:
+    if source is not None:
+        try:
+            return Data.model_validate({"source": source})
+        except ValueError:
+            raise UserError(f"--data: {source!r} is not digits, mnist or fashion-mnist") from None
+    if recipe is None:
+        raise UserError("--data is missing: the card does not say what the generator was trained on")
+    return validated(recipe, "the card's recipe").data
+
+
+def _drive(run: Run) -> None:
+    console = Console(stderr=True)
+    recipe, done = run.recipe, run.step
+    if done == recipe.steps:
+        click.echo(f"{run.directory} is finished: all {done:,} steps are done. Next: seedmint export {run.directory} --name NAME")
+        return
+    console.print(
+        f"{recipe.title}: {len(run.dataset.images):,} images of {run.dataset.name}, {recipe.objective}, k = {recipe.k}, m = {recipe.m}",
+        highlight=False,
+    )
+    with TrainingProgress(done, recipe.steps, console) as progress:
+        try:
+            run.train(progress.report)
+        except KeyboardInterrupt:
+            click.echo(f"\nStopped and saved at step {run.step:,}. To go on: seedmint resume {run.directory}", err=True)
+            raise SystemExit(130) from None
+    click.echo(f"{run.directory}: {recipe.steps:,} steps done. Next: seedmint export {run.directory} --name NAME")
+
+
+def _device(choice: str) -> torch.device:
+    kind: Literal["cpu", "cuda"] = "cuda" if choice == "cuda" or (choice == "auto" and torch.cuda.is_available()) else "cpu"
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: torch sees no GPU that works")
+    return torch.device(kind)

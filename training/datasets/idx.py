@@ -1,0 +1,123 @@
+"""MNIST and Fashion-MNIST in their original IDX files, gzipped or not: found on this machine, or else downloaded.
+
+Looked for in `path`, or in `$SEEDMINT_DATA/NAME`, or in the cache that an earlier download filled.
+"""
+
+import gzip
+import hashlib
+import os
+import struct
+import urllib.error
+import urllib.request
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from platformdirs import user_cache_path
+
+from training.datasets.dataset import DataError, Dataset
+from training.files import write_atomically
+
+_FILES = {
+    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
+    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
+}
+_MIRRORS = {
+    "mnist": ("https://ossci-datasets.s3.amazonaws.com/mnist/", "https://storage.googleapis.com/cvdf-datasets/mnist/"),
+    "fashion-mnist": (
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+    ),
+}
+# SHA-256 of the published .gz files.
+_CHECKSUMS = {
+    "mnist": {
+        "train-images-idx3-ubyte": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        "train-labels-idx1-ubyte": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        "t10k-images-idx3-ubyte": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        "t10k-labels-idx1-ubyte": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+    },
+    "fashion-mnist": {
+        "train-images-idx3-ubyte": "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+        "train-labels-idx1-ubyte": "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+        "t10k-images-idx3-ubyte": "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+        "t10k-labels-idx1-ubyte": "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+    },
+}
+_CLASSES = {
+    "mnist": tuple("0123456789"),
+    "fashion-mnist": (
+        *("T-shirt/top", "Trouser", "Pullover", "Dress", "Coat"),
+        *("Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"),
+    ),
+}
+_LICENCES = {"mnist": "CC-BY-SA-3.0", "fashion-mnist": "MIT"}
+_UNSIGNED_BYTE = 8
+
+
+def load_idx(name: str, path: str | None, split: str) -> Dataset:
+    """One split of MNIST or Fashion-MNIST.
+
+    Raises:
+        DataError: the files are neither here nor to be downloaded, damaged, or do not fit each other.
+    """
+    images_file, labels_file = (_locate(name, path, file) for file in _FILES[split])
+    images, labels = read_idx(images_file), read_idx(labels_file)
+    if images.ndim != 3 or labels.ndim != 1:
+        raise DataError(f"{images_file} and {labels_file} should hold images and labels, and hold {images.ndim} and {labels.ndim} axes")
+    return Dataset(name, images[:, None], labels.astype(np.int64), _CLASSES[name], _LICENCES[name])
+
+
+def read_idx(path: Path) -> NDArray[np.uint8]:
+    """An IDX file of unsigned bytes: two zeros, the element type, the number of axes, each axis as 32 bits, then the bytes.
+
+    Raises:
+        DataError: the file is damaged or holds another element type.
+    """
+    try:
+        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path}: damaged gzip file: {error}") from None
+    if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] != _UNSIGNED_BYTE or len(raw) < 4 + 4 * raw[3]:
+        raise DataError(f"{path}: not an IDX file of unsigned bytes")
+    shape = struct.unpack_from(f">{raw[3]}I", raw, 4)
+    body = np.frombuffer(raw, dtype=np.uint8, offset=4 + 4 * raw[3])
+    if body.size != np.prod(shape, dtype=np.int64):
+        raise DataError(f"{path}: {body.size} bytes where its header says {' x '.join(map(str, shape))}")
+    return body.reshape(shape)
+
+
+def _locate(name: str, path: str | None, file: str) -> Path:
+    if path is not None:
+        places = [Path(path)]
+    else:
+        root = os.environ.get("SEEDMINT_DATA")
+        places = [*([Path(root) / name] if root else []), user_cache_path("seedmint") / name]
+    for place in places:
+        for candidate in (place / f"{file}.gz", place / file):
+            if candidate.is_file():
+                return candidate
+    if path is not None:
+        raise DataError(f"data.path: {path} has no {file}.gz")
+    return _download(name, file, places[-1] / f"{file}.gz")
+
+
+def _download(name: str, file: str, target: Path) -> Path:
+    failures = []
+    for mirror in _MIRRORS[name]:
+        try:
+            with urllib.request.urlopen(f"{mirror}{file}.gz", timeout=30) as response:
+                content = response.read()
+        except (urllib.error.URLError, OSError) as error:
+            failures.append(f"{mirror}: {getattr(error, 'reason', error)}")
+            continue
+        if hashlib.sha256(content).hexdigest() == _CHECKSUMS[name][file]:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(target, content)
+            return target
+        failures.append(f"{mirror}: wrong SHA-256")
+    raise DataError(
+        f"{file}.gz of {name} is not on this machine and cannot be downloaded ({'; '.join(failures)}); "
+        f"set SEEDMINT_DATA to a directory that holds {name}/{file}.gz"
+    )

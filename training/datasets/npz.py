@@ -1,0 +1,39 @@
+"""An .npz file: `images` uint8[n, height, width(, channels)], and if there are labels, `labels` of n whole numbers.
+
+`classes`, an array of text, names them; otherwise they are named by their numbers.
+"""
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from training.datasets.dataset import DataError, Dataset
+
+
+def load_npz(path: str, licence: str | None) -> Dataset:
+    """The data in an .npz file. Nothing in it is unpickled.
+
+    Raises:
+        DataError: no such file, or arrays that are missing or of the wrong kind.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in ("images", "labels", "classes") if key in file}
+    except (OSError, ValueError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+        raise DataError(f"data.path: {path} cannot be read as an .npz file: {error}") from None
+    if "images" not in arrays:
+        raise DataError(f"{path} has no array named images")
+    images = arrays["images"]
+    if images.dtype != np.uint8 or images.ndim not in (3, 4):
+        raise DataError(f"{path}: images must be uint8[n, height, width] or [n, height, width, channels], not {images.dtype}{list(images.shape)}")
+    images = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
+    labels, classes = None, None
+    if "labels" in arrays:
+        labels = arrays["labels"]
+        if labels.dtype.kind not in "iu" or labels.ndim != 1 or not labels.size:
+            raise DataError(f"{path}: labels must be whole numbers[n], not {labels.dtype}{list(labels.shape)}")
+        labels = labels.astype(np.int64)
+        names = arrays.get("classes", np.arange(labels.max() + 1))
+        classes = tuple(str(name) for name in names)
+    return Dataset(Path(path).stem, np.ascontiguousarray(images), labels, classes, licence)

@@ -1,0 +1,109 @@
+"""Evaluation of a generator file: how often an independent classifier sees the label that was asked for."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+from numpy.typing import NDArray
+
+from models.card import Card, Metric
+from models.contract import check_contract
+from models.errors import UserError
+from models.noise import labels_of, noise
+from training import classifier
+from training.datasets import Dataset
+
+IMAGES_A_LABEL = 100
+
+_BATCH = 100
+
+
+class GeneratorFile:
+    """A generator file opened for measuring, on the CPU.
+
+    Args:
+        content: the file's bytes.
+
+    Raises:
+        UserError: it is not a generator file.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        try:
+            model = onnx.load_from_string(content)
+        except Exception as error:  # protobuf's DecodeError has no public home that all versions share
+            raise UserError(f"not an ONNX file: {error}") from None
+        self.card: Card = check_contract(model)
+        self._session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+
+    def images(self, seeds: NDArray[np.int64], labels: NDArray[np.int64] | None = None) -> NDArray[np.uint8]:
+        """uint8[n, height, width, channels]; `labels` default to the seeds' own."""
+        classes = len(self.card.classes or ())
+        parts = []
+        for start in range(0, len(seeds), _BATCH):
+            part = slice(start, start + _BATCH)
+            feeds = {"z": noise(self.card.noise.rule, self.card.noise.z_dim, seeds[part])}
+            if classes:
+                feeds["label"] = labels_of(seeds[part], classes) if labels is None else labels[part]
+            parts.append(self._session.run(["image"], feeds)[0])
+        return np.concatenate(parts)
+
+
+def label_accuracy(generator: GeneratorFile, train: Dataset, test: Dataset) -> tuple[Metric, list[float]]:
+    """The share of images recognised as the label they were asked for, `IMAGES_A_LABEL` a label.
+
+    Args:
+        generator: conditional, of the data set's classes and image shape.
+        train, test: the splits that the classifier learns from and is measured on.
+
+    Returns:
+        the metric, and the share for each label.
+
+    Raises:
+        UserError: the generator has no labels, or not those of the data.
+    """
+    card = generator.card
+    if card.classes is None or card.classes != train.classes:
+        raise UserError(f"{card.name} has the classes {card.classes} and {train.name} {train.classes}: label accuracy needs the same")
+    channels, height, width = train.images.shape[1:]
+    if card.output.shape != (height, width, channels):
+        raise UserError(f"{card.name} makes images of shape {card.output.shape}, and {train.name} has {(height, width, channels)}")
+    count = len(card.classes)
+    seeds = np.arange(IMAGES_A_LABEL * count, dtype=np.int64)
+    labels = seeds % count
+    judge = classifier.classifier_of(train, test)
+    images = generator.images(seeds, labels).transpose(0, 3, 1, 2)
+    right = judge.labels(images) == labels
+    metric = Metric(
+        metric="label-accuracy",
+        protocol=(
+            f"seeds 0-{len(seeds) - 1} with label = seed mod {count}, recognised by {classifier.NAME} trained on {train.name} "
+            f"(accuracy {judge.accuracy:.4f} on {test.name}, {len(test.images)} images)"
+        ),
+        value=float(right.mean()),
+        samples=len(seeds),
+    )
+    return metric, [float(right[labels == label].mean()) for label in range(count)]
+
+
+def picture(generator: GeneratorFile) -> tuple[NDArray[np.uint8], int]:
+    """Images to look at, and how many make a row: ten of each label in a column, or seeds 0 to 99 without labels."""
+    if generator.card.classes is None:
+        return generator.images(np.arange(100, dtype=np.int64)), 10
+    columns = min(10, len(generator.card.classes))
+    seeds = np.arange(10 * columns, dtype=np.int64)
+    return generator.images(seeds, seeds % columns), columns
+
+
+def read_generator(path: Path) -> GeneratorFile:
+    """The generator in a file.
+
+    Raises:
+        UserError: it is not a generator file, naming it.
+        OSError: it cannot be read.
+    """
+    try:
+        return GeneratorFile(path.read_bytes())
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None

@@ -1,0 +1,226 @@
+"""Export: a checkpoint's generator -> one ONNX file with its card, verified before it is written."""
+
+import io
+import logging
+import warnings
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from models.card import CARD_KEY, Card, CardError, Dataset, ImageOutput, Licence, Noise, Provenance, read_card
+from models.contract import check_contract
+from models.errors import UserError
+from models.noise import labels_of, noise
+from training.checkpoints import Checkpoint, CheckpointError, list_checkpoints, load_checkpoint
+from training.files import write_atomically
+from training.networks import build_networks
+from training.recipe import Recipe, validated
+from training.run import read_recipe
+from training.serving import ServedGenerator
+
+OPSET = 18
+VERIFIED_SEEDS = 1000
+TOLERANCE = 1  # grey levels between torch and ONNX Runtime, whose sums run in another order
+
+
+class ExportError(UserError):
+    """A generator that cannot be exported, or that does not come out the same."""
+
+
+def export_run(directory: Path, name: str, title: str | None, step: int | None, weights: str | None) -> bytes:
+    """The generator file of a run's checkpoint.
+
+    Args:
+        directory: the run's.
+        name: the generator's.
+        title: for people; None takes the recipe's.
+        step: which checkpoint; None takes the newest.
+        weights: `ema` or `last`; None takes `ema` where the recipe keeps it.
+
+    Returns:
+        the file's bytes; the same for the same checkpoint and arguments.
+
+    Raises:
+        UserError: no such run or checkpoint, or the verification failed.
+    """
+    read_recipe(directory)
+    checkpoint = _checkpoint(directory, step)
+    recipe = validated(checkpoint.recipe, str(directory))
+    chosen = weights or ("ema" if recipe.ema else "last")
+    if chosen == "ema" and not recipe.ema:
+        raise ExportError("--weights ema: the recipe keeps no average (ema: 0)")
+    facts = checkpoint.facts["dataset"]
+    generator = _generator(recipe, facts, checkpoint.tensors, "ema" if chosen == "ema" else "generator")
+    card = _card(recipe, checkpoint, name, title, chosen)
+    return export_generator(generator, card)
+
+
+def export_generator(generator: nn.Module, card: Card) -> bytes:
+    """A torch generator as a generator file, held against torch over `VERIFIED_SEEDS` seeds.
+
+    Args:
+        generator: in evaluation mode, on the CPU; see `training.networks`.
+        card: what the file shall say of itself.
+
+    Returns:
+        the file's bytes.
+
+    Raises:
+        ExportError: what ONNX Runtime computes differs from torch by more than `TOLERANCE` grey levels.
+        ContractError: the graph is not what the card says.
+    """
+    served = ServedGenerator(generator).eval()
+    classes = len(card.classes or ())
+    content = _to_onnx(served, card.noise.z_dim, classes, card)
+    verify(content, served)
+    return content
+
+
+def verify(content: bytes, served: nn.Module) -> int:
+    """Hold a generator file against the torch module it came from.
+
+    Returns:
+        the largest difference found, in grey levels.
+
+    Raises:
+        ExportError: it is more than `TOLERANCE`, or the file does not run.
+        ContractError, CardError: the file is not a generator file.
+    """
+    model = onnx.load_from_string(content)
+    onnx.checker.check_model(model, full_check=True)
+    card = check_contract(model)
+    seeds = np.arange(VERIFIED_SEEDS, dtype=np.int64)
+    feeds: dict[str, NDArray[Any]] = {"z": noise(card.noise.rule, card.noise.z_dim, seeds)}
+    if card.classes is not None:
+        feeds["label"] = labels_of(seeds, len(card.classes))
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    (found,) = session.run(["image"], feeds)
+    with torch.no_grad():
+        wanted = served(*(torch.from_numpy(array) for array in feeds.values())).numpy()
+    if found.shape != wanted.shape:
+        raise ExportError(f"ONNX Runtime makes images of shape {list(found.shape)}, torch {list(wanted.shape)}")
+    difference = np.abs(found.astype(np.int16) - wanted.astype(np.int16))
+    worst = int(difference.max())
+    if worst > TOLERANCE:
+        seed = int(difference.reshape(len(seeds), -1).max(axis=1).argmax())
+        raise ExportError(f"ONNX Runtime and torch differ by {worst} grey levels (seed {seed}); at most {TOLERANCE} is allowed")
+    return worst
+
+
+def install(content: bytes, directory: Path, name: str, replace: bool) -> Path:
+    """Write a generator file to `directory/NAME.onnx`, atomically.
+
+    Raises:
+        ExportError: another generator of that name is there, and `replace` is not set.
+    """
+    path = directory / f"{name}.onnx"
+    if path.exists() and not replace and path.read_bytes() != content:
+        raise ExportError(f"--name: {path} is there already: choose another name, or pass --replace")
+    directory.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, content)
+    return path
+
+
+def with_card(content: bytes, card: Card) -> bytes:
+    """The same generator with another card; the file's digest, and so its addresses, change with it."""
+    model = onnx.load_from_string(content)
+    return _with_card(model, card)
+
+
+def _checkpoint(directory: Path, step: int | None) -> Checkpoint:
+    saved = list_checkpoints(directory / "checkpoints")
+    if not saved:
+        raise CheckpointError(f"{directory} has no checkpoint yet")
+    if step is None:
+        return load_checkpoint(saved[-1][1])
+    if step not in dict(saved):
+        raise CheckpointError(f"--step: {directory} has no checkpoint of step {step}, only {', '.join(str(n) for n, _ in saved)}")
+    return load_checkpoint(dict(saved)[step])
+
+
+def _generator(recipe: Recipe, facts: dict[str, Any], tensors: dict[str, Tensor], part: str) -> nn.Module:
+    height, width, channels = facts["shape"]
+    classes = len(facts["classes"]) if recipe.conditional else 0
+    generator, _ = build_networks(recipe, torch.full((channels, height, width), 0.5), classes)
+    generator.load_state_dict({key.removeprefix(f"{part}/"): value for key, value in tensors.items() if key.startswith(f"{part}/")})
+    return generator.eval()
+
+
+def _card(recipe: Recipe, checkpoint: Checkpoint, name: str, title: str | None, weights: Any) -> Card:
+    facts = checkpoint.facts["dataset"]
+    height, width, channels = facts["shape"]
+    document = {
+        "schema": 1,
+        "name": name,
+        "title": title or recipe.title,
+        "noise": Noise(rule=recipe.noise_rule, z_dim=recipe.z_dim),
+        "classes": facts["classes"] if recipe.conditional else None,
+        "output": ImageOutput(height=height, width=width, channels=channels),
+        "provenance": Provenance(
+            recipe=recipe.document(),
+            recipe_digest=recipe.digest(),
+            dataset=Dataset(name=facts["name"], digest=facts["digest"], examples=facts["examples"]),
+            steps=checkpoint.step,
+            weights=weights,
+            training_seed=recipe.seed,
+            code_version=checkpoint.facts["code_version"],
+            libraries=checkpoint.facts["libraries"],
+        ),
+        "licence": Licence(data=facts["licence"], weights="Apache-2.0"),
+    }
+    return Card.model_validate(document)
+
+
+def _to_onnx(served: nn.Module, z_dim: int, classes: int, card: Card) -> bytes:
+    batch = torch.export.Dim("batch", min=1)
+    inputs: tuple[Tensor, ...] = (torch.zeros(2, z_dim),)
+    names, shapes = ["z"], [{0: batch}]
+    if classes:
+        inputs, names, shapes = (*inputs, torch.zeros(2, dtype=torch.int64)), [*names, "label"], [*shapes, {0: batch}]
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    with warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            served,
+            inputs,
+            input_names=names,
+            output_names=["image"],
+            dynamic_shapes=tuple(shapes),
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+        )
+    assert program is not None
+    return _with_card(_cleaned(program.model_proto), card)
+
+
+def _cleaned(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Without the exporter's notes: they hold paths of this machine, and would make the digest depend on it."""
+    del model.metadata_props[:]
+    model.doc_string = model.graph.doc_string = ""
+    model.producer_name, model.producer_version = "seedmint", ""
+    model.graph.name = "generator"
+    del model.functions[:]
+    for entry in (model.graph, *model.graph.node, *model.graph.input, *model.graph.output, *model.graph.initializer):
+        del entry.metadata_props[:]
+    for node in model.graph.node:
+        node.doc_string = ""
+    del model.graph.value_info[:]
+    return model
+
+
+def _with_card(model: onnx.ModelProto, card: Card) -> bytes:
+    text = card.to_json()
+    if read_card(text) != card:
+        raise CardError("the card does not read back as it was written")
+    del model.metadata_props[:]
+    model.metadata_props.add(key=CARD_KEY, value=text)
+    content: bytes = model.SerializeToString(deterministic=True)
+    return content

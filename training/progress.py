@@ -1,0 +1,63 @@
+"""The live line of a training run: a bar on a terminal, plain lines elsewhere."""
+
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from training.objectives import LIMIT
+from training.run import Report
+
+_PLAIN_EVERY = 10.0  # seconds between lines where there is no terminal
+
+
+class TrainingProgress:
+    """Shows step, V(G, D) against its limit -log 4, the JSD estimate, D(x), D(G(z)), images/s and the time left.
+
+    Args:
+        done: steps already done.
+        total: steps of the recipe.
+        console: where to.
+    """
+
+    def __init__(self, done: int, total: int, console: Console) -> None:
+        self._total, self._console = total, console
+        self._began, self._first, self._shown = time.monotonic(), done, -_PLAIN_EVERY
+        self._bar = Progress(
+            TextColumn("step"),
+            MofNCompleteColumn(),
+            BarColumn(bar_width=None),
+            TextColumn("{task.description}"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=console,
+            disable=not console.is_terminal,
+            expand=True,
+        )
+        self._task: TaskID = self._bar.add_task("", total=total, completed=done)
+
+    def __enter__(self) -> "TrainingProgress":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def report(self, report: Report) -> None:
+        """Show where the run stands."""
+        text = describe(report)
+        self._bar.update(self._task, completed=report.step, description=text)
+        now = time.monotonic()
+        if not self._console.is_terminal and (now - self._shown >= _PLAIN_EVERY or report.step == self._total):
+            rate = (now - self._began) / (report.step - self._first)
+            left = time.strftime("%H:%M:%S", time.gmtime(rate * (self._total - report.step)))
+            self._console.print(f"step {report.step:,}/{self._total:,}  {text}  {left} left", soft_wrap=True, highlight=False)
+            self._shown = now
+
+
+def describe(report: Report) -> str:
+    """The statistics of a report in one line; V and JSD in nats."""
+    s = report.statistics
+    return (
+        f"V {s['V']:.3f} (-log 4 = {LIMIT:.3f})  JSD {max(0.0, s['JSD']):.3f}  "
+        f"D(x) {s['D(x)']:.2f}  D(G(z)) {s['D(G(z))']:.2f}  {s['images/s']:,.0f} images/s"
+    )

@@ -1,0 +1,240 @@
+"""The recipe: everything that decides what a run computes, from YAML to a validated model."""
+
+import hashlib
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from models.card import Name, field_errors
+from models.errors import UserError
+from models.noise import MAX_Z_DIM
+
+SHIPPED = Path(__file__).parent / "recipes"
+
+
+class RecipeError(UserError):
+    """A recipe that cannot be read, or a field of it that is unknown or wrong; the message names the field."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Data(_Part):
+    """The data set. `path` is where it lies: needed for `folder` and `npz`, a directory of IDX files for the named sets."""
+
+    source: Literal["digits", "mnist", "fashion-mnist", "folder", "npz"]
+    path: str | None = None
+    side: int | None = Field(default=None, ge=8, le=64, description="folder only: crop to a square and resize to this side, pixels")
+    channels: Literal[1, 3] | None = Field(default=None, description="folder only: 1 grey, 3 colour; null takes the files'")
+    licence: str | None = Field(default=None, description="licence of the data, for the card of folder and npz data")
+
+    @model_validator(mode="after")
+    def _fields_fit_the_source(self) -> "Data":
+        if self.source in ("folder", "npz") and self.path is None:
+            raise ValueError(f"path is missing: source {self.source} needs to know where the data lie")
+        if self.source == "digits" and self.path is not None:
+            raise ValueError("path is for other sources: digits come with scikit-learn")
+        if self.source != "folder" and (self.side is not None or self.channels is not None):
+            raise ValueError("side and channels are for source folder alone")
+        return self
+
+
+class PaperGenerator(_Part):
+    """z -> ReLU layers -> sigmoid, as in the paper; weights uniform in ±init, output bias from the pixel marginals."""
+
+    kind: Literal["paper"]
+    width: int = Field(default=1200, ge=1, le=16384)
+    layers: int = Field(default=2, ge=1, le=16)
+    init: float = Field(default=0.05, gt=0)
+
+
+class PaperDiscriminator(_Part):
+    """Maxout layers with dropout, as in the paper; weights uniform in ±init. `keep` are probabilities."""
+
+    kind: Literal["paper"]
+    width: int = Field(default=240, ge=1, le=16384, description="maxout units a layer")
+    pieces: int = Field(default=5, ge=1, le=64, description="linear pieces a unit")
+    layers: int = Field(default=2, ge=1, le=16)
+    init: float = Field(default=0.005, gt=0)
+    keep_input: float = Field(default=0.8, gt=0, le=1)
+    keep_hidden: float = Field(default=0.5, gt=0, le=1)
+
+
+class ConvolutionalGenerator(_Part):
+    """Transposed convolutions with batch normalisation (Radford et al., 2016), ending in a sigmoid."""
+
+    kind: Literal["convolutional"]
+    width: int = Field(default=32, ge=1, le=1024, description="channels at half the image's side; doubled at each halving")
+
+
+class ConvolutionalDiscriminator(_Part):
+    """Strided convolutions with leaky ReLU and spectral normalisation; labels by projection (Miyato & Koyama, 2018)."""
+
+    kind: Literal["convolutional"]
+    width: int = Field(default=32, ge=1, le=1024, description="channels at half the image's side; doubled at each halving")
+    spectral_norm: bool = True
+
+
+class _Rule(_Part):
+    """The learning rate at update t (from 0) is max(floor, learning_rate / decay**t)."""
+
+    learning_rate: float = Field(gt=0)
+    decay: float = Field(default=1.0, ge=1, le=2)
+    floor: float = Field(default=0.0, ge=0)
+
+
+class Momentum(_Rule):
+    """Gradient descent with momentum, which goes linearly from `momentum` to `final_momentum` over the first `ramp` updates."""
+
+    kind: Literal["momentum"]
+    momentum: float = Field(default=0.5, ge=0, lt=1)
+    final_momentum: float | None = Field(default=None, ge=0, lt=1)
+    ramp: int = Field(default=1, ge=1)
+
+
+class Adam(_Rule):
+    """Adam (Kingma & Ba, 2015)."""
+
+    kind: Literal["adam"]
+    beta1: float = Field(default=0.5, ge=0, lt=1)
+    beta2: float = Field(default=0.999, ge=0, lt=1)
+    epsilon: float = Field(default=1e-8, gt=0)
+
+
+class RMSProp(_Rule):
+    """RMSProp (Tieleman & Hinton, 2012)."""
+
+    kind: Literal["rmsprop"]
+    alpha: float = Field(default=0.99, ge=0, lt=1)
+    epsilon: float = Field(default=1e-8, gt=0)
+
+
+Rule = Annotated[Momentum | Adam | RMSProp, Field(discriminator="kind")]
+
+
+class Rules(_Part):
+    """The gradient-based learning rule of each network."""
+
+    generator: Rule
+    discriminator: Rule
+
+
+class Every(_Part):
+    """How often, in steps, a run writes what."""
+
+    log: int = Field(default=100, ge=1)
+    preview: int = Field(default=1000, ge=1)
+    checkpoint: int = Field(default=1000, ge=1)
+
+
+class Recipe(_Part):
+    """All that decides what a run computes. One step is one iteration of Algorithm 1: k D-steps and one G-step."""
+
+    name: Name
+    title: str = Field(min_length=1, max_length=200)
+    data: Data
+    conditional: bool = Field(default=False, description="train G and D on labels too")
+    prior: Literal["normal", "uniform"] = "normal"
+    z_dim: int = Field(default=100, ge=1, le=MAX_Z_DIM)
+    generator: Annotated[PaperGenerator | ConvolutionalGenerator, Field(discriminator="kind")]
+    discriminator: Annotated[PaperDiscriminator | ConvolutionalDiscriminator, Field(discriminator="kind")]
+    objective: Literal["minimax", "non-saturating"] = "non-saturating"
+    k: int = Field(default=1, ge=1, description="D-steps an iteration")
+    m: int = Field(default=100, ge=2, description="minibatch, images")
+    steps: int = Field(ge=1, description="iterations of Algorithm 1")
+    rule: Rules
+    ema: float = Field(default=0.0, ge=0, lt=1, description="decay a step of the averaged generator; 0 keeps none")
+    seed: int = Field(default=0, ge=0, lt=1 << 63)
+    threads: int = Field(default=1, ge=1, le=256, description="CPU threads; part of the recipe because sums depend on it")
+    every: Every = Every()
+
+    @property
+    def noise_rule(self) -> str:
+        return f"philox-{self.prior}-v1"
+
+    def document(self) -> dict[str, Any]:
+        """The recipe as JSON values, every default spelled out."""
+        return self.model_dump(mode="json")
+
+    def digest(self) -> str:
+        """SHA-256 of the whole recipe, defaults included."""
+        return hashlib.sha256(json.dumps(self.document(), sort_keys=True).encode()).hexdigest()
+
+    def to_yaml(self) -> str:
+        return str(yaml.safe_dump(self.document(), sort_keys=False, allow_unicode=True))
+
+
+def shipped_recipes() -> list[str]:
+    """Names of the recipes that come with Seedmint."""
+    return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
+
+
+def load_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
+    """A recipe by the name of a shipped one or by path, with `a.b=c` overrides applied (values are YAML).
+
+    Raises:
+        RecipeError: no such recipe, not YAML, or a field unknown or wrong.
+    """
+    path = SHIPPED / f"{source}.yaml"
+    if source not in shipped_recipes():
+        path = Path(source)
+        if not path.is_file():
+            raise RecipeError(f"no recipe {source!r}: neither a file nor one of {', '.join(shipped_recipes())}")
+    document = _parse(path.read_text(encoding="utf-8"), str(path))
+    if not isinstance(document, dict):
+        raise RecipeError(f"{path}: a recipe is a mapping of fields to values")
+    for override in overrides:
+        _apply(document, override)
+    return validated(document, source)
+
+
+def validated(document: dict[str, Any], place: str) -> Recipe:
+    """The recipe in a parsed document.
+
+    Raises:
+        RecipeError: naming every field that is unknown or wrong, and `place`.
+    """
+    try:
+        return Recipe.model_validate(document)
+    except ValidationError as error:
+        raise RecipeError(f"{place}: " + "; ".join(f"{field}: {message}" for field, message in field_errors(error))) from None
+
+
+def _apply(document: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key:
+        raise RecipeError(f"--set {override}: write field=value, for example steps=500 or rule.generator.learning_rate=1e-4")
+    *parents, last = key.split(".")
+    place = document
+    for parent in parents:
+        inner = place.setdefault(parent, {})
+        if not isinstance(inner, dict):
+            raise RecipeError(f"--set {key}: {parent} holds a value, not fields")
+        place = inner
+    place[last] = _parse(text, f"--set {key}")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's floats: PyYAML alone reads 1e-4 as text."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)[eE][-+]?[0-9]+$"),
+    list("-+0123456789."),
+)
+
+
+def _parse(text: str, place: str) -> Any:
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        raise RecipeError(f"{place}{line}: not YAML: {getattr(error, 'problem', None) or error}") from None

@@ -1,0 +1,55 @@
+"""What a run leaves behind for people to look at: log.jsonl, TensorBoard events, preview grids."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch.utils.tensorboard import SummaryWriter
+
+from training.files import write_atomically
+from training.pictures import grid
+
+PREVIEW_SEEDS = np.arange(64, dtype=np.int64)
+
+
+class Record:
+    """Writes the log of one run, from `step` on: what an interrupted process logged beyond it is taken back.
+
+    Args:
+        directory: the run's.
+        step: iterations already done.
+    """
+
+    def __init__(self, directory: Path, step: int) -> None:
+        self._log = directory / "log.jsonl"
+        self._previews = directory / "previews"
+        self._previews.mkdir(exist_ok=True)
+        kept = [line for line in _whole_lines(self._log) if json.loads(line)["step"] <= step]
+        write_atomically(self._log, "".join(kept).encode())
+        self._board = SummaryWriter(str(directory / "tensorboard"), purge_step=step + 1 if step else None)  # type: ignore[no-untyped-call]
+
+    def statistics(self, step: int, values: dict[str, float]) -> None:
+        """One line of the log, and a point in each of TensorBoard's curves."""
+        entry: dict[str, Any] = {"step": step, **{key: round(value, 6) for key, value in values.items()}}
+        with self._log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
+        for key, number in values.items():
+            self._board.add_scalar(key, number, step)  # type: ignore[no-untyped-call]
+
+    def preview(self, step: int, images: NDArray[np.uint8]) -> None:
+        """A grid of uint8[n, height, width, channels], as previews/step-N.png, and in TensorBoard."""
+        content = grid(images, columns=8)
+        write_atomically(self._previews / f"step-{step:09d}.png", content)
+        self._board.add_images("preview", images, step, dataformats="NHWC")  # type: ignore[no-untyped-call]
+
+    def close(self) -> None:
+        self._board.close()  # type: ignore[no-untyped-call]
+
+
+def _whole_lines(path: Path) -> list[str]:
+    """The lines that were written whole; a process killed while writing leaves part of one."""
+    if not path.exists():
+        return []
+    return [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("}\n")]
