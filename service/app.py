@@ -21,7 +21,7 @@ _SETTINGS = read_settings()
 _LIBRARY = Library(_SETTINGS)
 
 
-class _Lean(bentoml.Service[Any]):
+class _Lean(bentoml.Service[Any]):  # type: ignore[misc]
     """A BentoML service with our own outermost layer, in which every request is bounded, counted and answered as promised."""
 
     def to_asgi(self, is_main: bool = True) -> ASGIApp:
@@ -54,18 +54,18 @@ logging.getLogger("bentoml._internal.server.http_app").addFilter(_is_news)
 class Seedmint:
     """Images by seed. A seed is an address: see /v1/models."""
 
-    @bentoml.on_startup
+    @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def start(self) -> None:
         _LIBRARY.start()
 
-    @bentoml.on_shutdown
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def stop(self) -> None:
         await _LIBRARY.close()
 
     async def __is_ready__(self) -> bool:
         return _LIBRARY.ready
 
-    @bentoml.api(input_spec=bulk.SampleRequest)
+    @bentoml.api(input_spec=bulk.SampleRequest)  # type: ignore[untyped-decorator]
     async def sample(self, **asked: Any) -> Path:
         """Images of many seeds in one file: a zip of PNGs, or arrays as npz or npy."""
         try:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr, ValidationError
+from pydantic.config import JsonDict
 from starlette.responses import Response, StreamingResponse
 
 from models.errors import UserError
@@ -18,7 +19,7 @@ from service.library import Library, Served
 from service.problems import Problem
 from service.settings import Settings
 
-_EXAMPLE = {"model": "mnist", "seeds": "0-63", "labels": 7, "format": "npz"}
+_EXAMPLE: JsonDict = {"model": "mnist", "seeds": "0-63", "labels": 7, "format": "npz"}
 
 
 class SampleRequest(BaseModel):

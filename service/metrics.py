@@ -1,18 +1,12 @@
 """Metrics for Prometheus, summed over all worker processes. Labels hold templates and names, never what a client writes."""
 
-import os
 from collections.abc import Iterable
 
-# Each server gets its own directory from `seedmint serve`: BentoML's belongs to whichever server of the user started last,
-# which empties it. Read by prometheus_client when the first metric below is made.
-DIRECTORY_VARIABLE = "SEEDMINT_METRICS_DIR"
-if DIRECTORY_VARIABLE in os.environ:
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = os.environ[DIRECTORY_VARIABLE]
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest  # noqa: E402
-from prometheus_client.multiprocess import MultiProcessCollector  # noqa: E402
-
-from service.generator import Generator  # noqa: E402
+from service.generator import Generator
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -46,13 +40,22 @@ def observe_request(route: str, method: str, status: int, seconds: float) -> Non
 
 
 def exposition(generators: Iterable[Generator]) -> bytes:
-    """All metrics as text: the counts of every worker, and what this one serves."""
+    """All metrics as text: the counts of every worker, and the generators that this one serves."""
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    described = CollectorRegistry()
-    info = Gauge(
-        "seedmint_model_info", "1 for each generator.", ["model", "digest", "provider", "determinism"], registry=described
-    )
-    for generator in generators:
-        info.labels(generator.name, generator.digest, generator.provider, generator.determinism).set(1)
-    return generate_latest(registry) + generate_latest(described)
+    registry.register(_Generators(generators))
+    return generate_latest(registry)
+
+
+class _Generators:
+    """`seedmint_model_info`, made anew each time, so that a generator replaced or removed leaves nothing behind."""
+
+    def __init__(self, generators: Iterable[Generator]) -> None:
+        self._generators = generators
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        labels = ["model", "digest", "provider", "determinism"]
+        family = GaugeMetricFamily("seedmint_model_info", "1 for each generator served.", labels=labels)
+        for generator in self._generators:
+            family.add_metric([generator.name, generator.digest, generator.provider, generator.determinism], 1)
+        yield family

@@ -16,7 +16,7 @@ MEDIA_TYPE = "application/problem+json"
 _LONGEST = 40  # characters of a request that an answer repeats
 
 
-class Problem(Exception):
+class Problem(Exception):  # noqa: N818  # as RFC 9457 calls it
     """A request that gets no image. `detail` is one line for people; `field` is the part of the request that is wrong."""
 
     def __init__(self, status: int, detail: str, field: str | None = None, headers: Mapping[str, str] | None = None) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Literal, Self
 
@@ -30,7 +31,7 @@ class Settings(BaseModel):
     )
     threads: int = Field(default=1, ge=1, le=256, description="Processor threads for one batch of one generator.")
     workers: int = Field(default=1, ge=1, le=256, description="Server processes, each with its own copy of the generators.")
-    host: IPvAnyAddress = Field(default="127.0.0.1", validate_default=True, description="IP address to listen on.")  # type: ignore[assignment]
+    host: IPvAnyAddress = Field(default=IPv4Address("127.0.0.1"), description="IP address to listen on.")
     port: int = Field(default=3000, ge=1, le=65535, description="TCP port to listen on.")
     max_batch: int = Field(default=64, ge=1, le=4096, description="Most images in one run of a generator.")
     max_queue: int = Field(
