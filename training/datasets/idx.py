@@ -85,7 +85,7 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     body = np.frombuffer(raw, dtype=np.uint8, offset=4 + 4 * raw[3])
     if body.size != np.prod(shape, dtype=np.int64):
         raise DataError(f"{path}: {body.size} bytes where its header says {' x '.join(map(str, shape))}")
-    return body.reshape(shape)
+    return body.reshape(shape).copy()  # of its own, so that it may be written to
 
 
 def _locate(name: str, path: str | None, file: str) -> Path:
