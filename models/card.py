@@ -93,7 +93,7 @@ class Licence(_Part):
 class Card(_Part):
     """The card of one generator. JSON field `schema` is its version, `SCHEMA_VERSION`."""
 
-    schema_version: Literal[1] = Field(default=SCHEMA_VERSION, alias="schema")
+    schema_version: Literal[1] = Field(default=1, alias="schema")
     name: Name
     title: str = Field(min_length=1, max_length=200)
     noise: Noise

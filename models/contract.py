@@ -22,6 +22,8 @@ STANDARD_DOMAINS = ("", "ai.onnx")
 _ELEMENT_NAMES = {1: "float32", 2: "uint8", 7: "int64", 10: "float16", 11: "float64"}
 _EXTERNAL = 1
 
+_Signature = tuple[str, tuple[str | int, ...]]  # element type, axes
+
 
 class ContractError(UserError):
     """The file is not a generator file as the contract has it."""
@@ -62,7 +64,7 @@ def check_contract(model: "ModelProto") -> Card:
     stored = {tensor.name for tensor in model.graph.initializer}
     inputs = {value.name: _signature(value) for value in model.graph.input if value.name not in stored}
     outputs = {value.name: _signature(value) for value in model.graph.output}
-    wanted = {"z": ("float32", ("batch", card.noise.z_dim))}
+    wanted: dict[str, _Signature] = {"z": ("float32", ("batch", card.noise.z_dim))}
     if card.classes is not None:
         wanted["label"] = ("int64", ("batch",))
     _compare("inputs", inputs, wanted)
@@ -78,9 +80,6 @@ def digest_of(path: Path) -> str:
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-_Signature = tuple[str, tuple[str | int, ...]]
 
 
 def _signature(value: "ValueInfoProto") -> _Signature:

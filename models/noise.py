@@ -74,7 +74,8 @@ def noise(rule: str, z_dim: int, seeds: NDArray[np.int64]) -> NDArray[np.float32
     blocks = -(-z_dim // _PER_BLOCK)
     words = _words(0, seeds, blocks)
     numbers = words.astype("<u8", copy=False).view("<u2")[:, :z_dim]
-    return quantiles[numbers]
+    z: NDArray[np.float32] = quantiles[numbers]
+    return z
 
 
 def labels_of(seeds: NDArray[np.int64], classes: int) -> NDArray[np.int64]:

@@ -68,7 +68,8 @@ def parse_image(generator: Generator, file: str, query: str) -> ImageRequest:
     truncation = _decimal("truncation", parameters["truncation"]) if "truncation" in parameters else 1.0
     check_truncation(truncation)
     scale = _whole("scale", parameters["scale"]) if "scale" in parameters else 1
-    if not 1 <= scale <= (largest := max_scale(generator.card.output)):
+    largest = max_scale(generator.card.output)
+    if not 1 <= scale <= largest:
         raise Problem(422, f"scale {scale} is out of range: 1 to {largest} for images of this generator", "scale")
     return ImageRequest(seed, label, truncation, scale, extension)
 
@@ -91,7 +92,7 @@ def check_truncation(truncation: float) -> None:
         Problem: 422, not a factor that z can be multiplied by.
     """
     if not MIN_TRUNCATION <= truncation <= 1:
-        raise Problem(422, f"truncation {truncation:g} is out of range: {MIN_TRUNCATION:g} to 1", "truncation")
+        raise Problem(422, f"truncation is out of range: {MIN_TRUNCATION:g} to 1", "truncation")
 
 
 def model_path(generator: Generator) -> str:

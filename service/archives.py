@@ -5,13 +5,16 @@ A writer gives the bytes to send after each piece. Dates and order are fixed: th
 
 import io
 import zipfile
+from collections.abc import Iterator
 from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from service.generator import Generator, Images, Seeds
+from models.errors import UserError
+from models.seeds import Seeds
+from service.generator import Generator, Images, SeedArray
 from service.images import encode, text_of
 
 ArchiveFormat = Literal["zip", "npz", "npy"]
@@ -22,12 +25,42 @@ ARCHIVE_MEDIA_TYPES: dict[ArchiveFormat, str] = {
     "npy": "application/x-npy",
 }
 Labels = NDArray[np.int64]
+Piece = tuple[SeedArray, Labels | None]
+
+
+def pieces(generator: Generator, seeds: Seeds, labels: int | Labels | None) -> Iterator[Piece]:
+    """Seeds and labels in pieces of at most `generator.max_batch`.
+
+    Args:
+        labels: one for all, or int64[count], or None for those that the seeds name (none for an unconditional generator).
+    """
+    done = 0
+    for part in seeds.chunks(generator.max_batch):
+        if labels is None:
+            yield part, generator.labels(part)
+        elif isinstance(labels, int):
+            yield part, np.full(len(part), labels, np.int64)
+        else:
+            yield part, labels[done : done + len(part)]
+        done += len(part)
+
+
+def check_distinct(seeds: Seeds, labels: int | Labels | None) -> None:
+    """A zip or a directory names its files by label and seed, so that each pair may come once.
+
+    Raises:
+        UserError: a pair comes twice.
+    """
+    values = seeds.array()
+    named = np.zeros_like(values) if labels is None or isinstance(labels, int) else labels
+    if len(np.unique(np.stack([values, named]), axis=1).T) < len(values):
+        raise UserError("a seed comes twice with the same label, and would be the same file twice; npz and npy can hold it")
 
 
 class ArchiveWriter(Protocol):
     """`add` each piece in order, then `finish`; each gives bytes for the stream. Not for several threads at once."""
 
-    def add(self, seeds: Seeds, labels: Labels | None, images: Images) -> bytes: ...
+    def add(self, seeds: SeedArray, labels: Labels | None, images: Images) -> bytes: ...
 
     def finish(self) -> bytes: ...
 
@@ -50,7 +83,7 @@ class NpyWriter:
     def __init__(self, generator: Generator, count: int) -> None:
         self._start = array_header((count, *generator.card.output.shape), np.dtype(np.uint8))
 
-    def add(self, seeds: Seeds, labels: Labels | None, images: Images) -> bytes:
+    def add(self, seeds: SeedArray, labels: Labels | None, images: Images) -> bytes:
         start, self._start = self._start, b""
         return start + images.tobytes()
 
@@ -66,10 +99,10 @@ class NpzWriter:
         shape = (count, *generator.card.output.shape)
         self._images = self._zip.open("images.npy", large=int(np.prod(shape)) >= 1 << 31)
         self._images.write(array_header(shape, np.dtype(np.uint8)))
-        self._seeds: list[Seeds] = []
+        self._seeds: list[SeedArray] = []
         self._labels: list[Labels] = []
 
-    def add(self, seeds: Seeds, labels: Labels | None, images: Images) -> bytes:
+    def add(self, seeds: SeedArray, labels: Labels | None, images: Images) -> bytes:
         self._images.write(images.tobytes())
         self._seeds.append(seeds)
         if labels is not None:
@@ -94,7 +127,7 @@ class ZipWriter:
         self._generator = generator
         self._truncation = truncation
 
-    def add(self, seeds: Seeds, labels: Labels | None, images: Images) -> bytes:
+    def add(self, seeds: SeedArray, labels: Labels | None, images: Images) -> bytes:
         for i, image in enumerate(images):
             seed, label = int(seeds[i]), None if labels is None else int(labels[i])
             png = encode(image, "png", text_of(self._generator, seed, label, self._truncation))

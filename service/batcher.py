@@ -17,13 +17,14 @@ import numpy as np
 
 from service import metrics
 from service.archives import Labels
-from service.generator import Generator, Images, Seeds
+from service.generator import Generator, Images, SeedArray
 from service.problems import Problem
 
 _LOG = logging.getLogger("seedmint")
 _SMOOTHING = 0.2  # weight of the newest run in the estimate of seconds an image
 
 Finish = Callable[[Images], Any]
+Result = asyncio.Future[Any]
 
 
 class _Item:
@@ -31,7 +32,7 @@ class _Item:
 
     __slots__ = ("finish", "future", "labels", "queued", "seeds", "truncation")
 
-    def __init__(self, seeds: Seeds, labels: Labels | None, truncation: float, finish: Finish, future: asyncio.Future[Any]):
+    def __init__(self, seeds: SeedArray, labels: Labels | None, truncation: float, finish: Finish, future: Result):
         self.seeds = seeds
         self.labels = labels
         self.truncation = truncation
@@ -58,7 +59,7 @@ class Batcher:
         self._pump: asyncio.Task[None] | None = None
         self._closed = False
 
-    def single(self, seed: int, label: int | None, truncation: float, finish: Finish) -> asyncio.Future[Any]:
+    def single(self, seed: int, label: int | None, truncation: float, finish: Finish) -> Result:
         """Ask for one image. Cancelling the future withdraws it.
 
         Args:
@@ -86,7 +87,7 @@ class Batcher:
         finally:
             self._held -= size
 
-    def piece(self, seeds: Seeds, labels: Labels | None, truncation: float) -> "asyncio.Future[Images]":
+    def piece(self, seeds: SeedArray, labels: Labels | None, truncation: float) -> "asyncio.Future[Images]":
         """Ask for a piece of a bulk request, inside `bulk()`: at most `max_batch` seeds, and one piece at a time.
 
         Raises:
@@ -111,7 +112,7 @@ class Batcher:
             wait = max(1, math.ceil(self._waiting * self._seconds_an_image))
             raise Problem(429, f"{self._max_queue} images are waiting already", headers={"Retry-After": str(wait)})
 
-    def _put(self, lane: int, seeds: Seeds, labels: Labels | None, truncation: float, finish: Finish) -> asyncio.Future[Any]:
+    def _put(self, lane: int, seeds: SeedArray, labels: Labels | None, truncation: float, finish: Finish) -> Result:
         future = asyncio.get_running_loop().create_future()
         item = _Item(seeds, labels, truncation, finish, future)
         if lane == 0:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr, ValidationError
@@ -13,7 +13,16 @@ from models.errors import UserError
 from models.seeds import Seeds, parse_seeds, seeds_from_list
 from service import metrics
 from service.addresses import check_label, check_truncation, parse_reference
-from service.archives import ARCHIVE_MEDIA_TYPES, ArchiveFormat, ArchiveWriter, Labels, archive_writer
+from service.archives import (
+    ARCHIVE_MEDIA_TYPES,
+    ArchiveFormat,
+    ArchiveWriter,
+    Labels,
+    Piece,
+    archive_writer,
+    check_distinct,
+    pieces,
+)
 from service.generator import Generator
 from service.library import Library, Served
 from service.problems import Problem
@@ -43,7 +52,7 @@ def parse_sample(body: bytes) -> SampleRequest:
         Problem: 400, naming the field.
     """
     try:
-        return SampleRequest.model_validate_json(body)
+        return SampleRequest.model_validate_json(body or b"{}")
     except ValidationError as error:
         raise Problem.malformed(error.errors(include_url=False, include_context=False, include_input=False)) from None
 
@@ -65,7 +74,10 @@ async def sample(library: Library, settings: Settings, asked: SampleRequest) -> 
     labels = _labels(generator, seeds, asked.labels)
     check_truncation(asked.truncation)
     if asked.format == "zip":
-        _check_distinct(generator, seeds, labels)
+        try:
+            check_distinct(seeds, labels)
+        except UserError as error:
+            raise Problem.of(error, "seeds") from None
     truncation = float(asked.truncation)
     stream = _stream(
         served,
@@ -81,24 +93,9 @@ async def sample(library: Library, settings: Settings, asked: SampleRequest) -> 
     return StreamingResponse(_after(first, stream), headers=headers, media_type=ARCHIVE_MEDIA_TYPES[asked.format])
 
 
-def pieces(
-    generator: Generator, seeds: Seeds, labels: int | Labels | None
-) -> Iterator[tuple[np.ndarray[Any, np.dtype[np.int64]], Labels | None]]:
-    """Seeds and labels in pieces of at most `generator.max_batch`; labels are None for an unconditional generator."""
-    done = 0
-    for part in seeds.chunks(generator.max_batch):
-        if labels is None:
-            yield part, generator.labels(part)
-        elif isinstance(labels, int):
-            yield part, np.full(len(part), labels, np.int64)
-        else:
-            yield part, labels[done : done + len(part)]
-        done += len(part)
-
-
 async def _stream(
     served: Served,
-    parts: Iterator[tuple[np.ndarray[Any, np.dtype[np.int64]], Labels | None]],
+    parts: Iterator[Piece],
     writer: ArchiveWriter,
     truncation: float,
     form: ArchiveFormat,
@@ -143,11 +140,3 @@ def _labels(generator: Generator, seeds: Seeds, asked: int | list[int] | None) -
     if len(asked) != seeds.count:
         raise Problem(422, f"{len(asked)} labels for {seeds.count} seeds: give one for each, or one for all", "labels")
     return np.array(asked, np.int64)
-
-
-def _check_distinct(generator: Generator, seeds: Seeds, labels: int | Labels | None) -> None:
-    """A zip names its files by label and seed, so each pair may come once."""
-    values = seeds.array()
-    named = np.zeros_like(values) if labels is None or isinstance(labels, int) else labels
-    if len(np.unique(np.stack([values, named]), axis=1).T) < len(values):
-        raise Problem(400, "a seed comes twice (with one label): a zip cannot hold both; ask for npz or npy", "seeds")

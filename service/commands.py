@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import socket
 import sys
 import tempfile
@@ -14,10 +13,13 @@ from typing import Any
 import click
 
 from models.card import Card
+from models.directory import find_generator
 from models.errors import UserError
+from models.seeds import parse_seeds
 from service.settings import Settings, SettingsError, read_settings, variable
 
 _ROOT = Path(__file__).parent.parent
+_WORTH_A_BAR = 1000  # images
 
 
 def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -49,13 +51,12 @@ def serve(**options: str | None) -> None:
     Each option is also an environment variable, named in brackets. Stop with Ctrl-C or SIGTERM: what is under way is finished.
     """
     given = {variable(field): value for field, value in options.items() if value is not None}
-    settings = read_settings(os.environ | given)
-    if not settings.models.is_dir():
-        raise SettingsError(f"{variable('models')}: there is no directory {settings.models}")
+    settings = _checked(read_settings(os.environ | given))
     _check_port(settings)
-    from service.provider import choose_provider
+    if settings.provider == "cuda":
+        from service.provider import choose_provider
 
-    choose_provider(settings.provider)  # an error here rather than in each worker's log
+        choose_provider("cuda")  # what is missing is told here, not by each worker
     _serve(settings)
 
 
@@ -83,6 +84,147 @@ def _serve(settings: Settings) -> None:
 
         host = f"[{settings.host}]" if settings.host.version == 6 else settings.host
         click.echo(f"Seedmint on http://{host}:{settings.port} (generators of {settings.models}; Ctrl-C stops)")
-        Seedmint.serve_http(host=str(settings.host), port=settings.port)
+        Seedmint.serve_http(  # type: ignore[attr-defined]  # the decorator makes it a bentoml.Service
+            host=str(settings.host), port=settings.port
+        )
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+@click.command()
+@click.argument("model")
+@click.option("--seeds", required=True, help='Which seeds: "0-63", "7", "0-9,100" (ranges are inclusive).')
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Where to: see above.")
+@click.option("--label", help="One label for all: its number, or its class's name. Default: the labels that the seeds name.")
+@click.option("--truncation", type=float, default=1.0, help="Factor on z, above 0 and at most 1: less variety, more typical.")
+@click.option("--scale", type=int, default=1, help="Enlarge each image by a whole number.")
+@click.option("--columns", type=click.IntRange(min=1), help="Images in a row of a contact sheet. Default: about square.")
+@click.option("--models", "directory", help="Directory of generators [SEEDMINT_MODELS].")
+def sample(
+    model: str,
+    seeds: str,
+    out: Path,
+    label: str | None,
+    truncation: float,
+    scale: int,
+    columns: int | None,
+    directory: str | None,
+) -> None:
+    """Write the images of seeds to files, without a server.
+
+    MODEL is the name of a generator in the models directory, or a path to a generator file. What --out is called decides what
+    is written:
+
+    \b
+      NAME.png, NAME.webp    a contact sheet
+      NAME.zip               PNGs, the same bytes as the service's
+      NAME.npz               arrays: images, seeds, labels
+      NAME.npy               one array: images
+      anything else          a directory of the zip's files: SEED.png, or LABEL/SEED.png of a conditional generator
+
+    \b
+    seedmint sample mnist --seeds 0-63 --out grid.png
+    seedmint sample mnist --seeds 0-99 --label 7 --out sevens/
+    seedmint sample ./mine.onnx --seeds 0-9999 --out mine.npz
+    """
+    from service.generator import open_generator
+    from service.sampling import sample_to
+
+    settings = _settings_with(directory)
+    asked = parse_seeds(seeds)
+    if not 0 < truncation <= 1:
+        raise UserError(f"--truncation {truncation:g} is out of range: above 0, at most 1")
+    generator = open_generator(find_generator(model, settings.models), settings.provider, settings.threads, settings.max_batch)
+    number = None if label is None else _label_number(label, generator.card)
+    quiet = asked.count < _WORTH_A_BAR or not sys.stderr.isatty()
+    with click.progressbar(length=asked.count, label="images", file=sys.stderr, hidden=quiet, show_pos=True) as bar:
+        sample_to(out, generator, asked, number, truncation, scale, columns, bar.update)
+    click.echo(f"{asked.count} image{'s' * (asked.count != 1)} of {generator.name}@{generator.digest12} in {out}")
+
+
+@click.group()
+def models() -> None:
+    """List the generators, or show one's card."""
+
+
+@models.command("list")
+@click.option("--models", "directory", help="Directory of generators [SEEDMINT_MODELS].")
+def list_models(directory: str | None) -> None:
+    """List the generator files of the models directory, and say what is wrong with those that would be refused."""
+    from service.generator import DIGEST12, checked_card, digest_of, read_content
+
+    settings = _settings_with(directory)
+    paths = sorted(settings.models.glob("*.onnx"))
+    if not paths:
+        click.echo(f"no generator in {settings.models}", err=True)
+    for path in paths:
+        try:
+            content = read_content(path)
+            card = checked_card(content)
+            if card.name != path.stem:
+                raise UserError(f"its card's name is {card.name!r}: name the file {card.name}.onnx")
+        except (UserError, OSError) as error:
+            click.echo(f"{path.stem:<16} refused: {error}")
+            continue
+        size = f"{card.output.width}x{card.output.height}x{card.output.channels}"
+        classes = f"{len(card.classes)} classes" if card.classes else "no classes"
+        click.echo(f"{card.name:<16} {digest_of(content)[:DIGEST12]}  {size:<12} {classes:<12} {card.title}")
+
+
+@models.command()
+@click.argument("model")
+@click.option("--json", "as_json", is_flag=True, help="As JSON: the file's digest and its card.")
+@click.option("--models", "directory", help="Directory of generators [SEEDMINT_MODELS].")
+def show(model: str, as_json: bool, directory: str | None) -> None:
+    """Show the card of a generator: MODEL is its name, or a path to its file."""
+    from service.generator import checked_card, digest_of, read_content
+
+    content = read_content(find_generator(model, _settings_with(directory).models))
+    document = checked_card(content).model_dump(mode="json", by_alias=True)
+    digest = digest_of(content)
+    if as_json:
+        click.echo(json.dumps({"digest": digest, "card": document}, indent=2, ensure_ascii=False))
+        return
+    click.echo(f"digest: {digest}")
+    _show(document, "")
+
+
+def _show(fields: dict[str, Any], indent: str) -> None:
+    """A card for reading: a line for each field, what is unknown left out."""
+    for field, value in fields.items():
+        if value is None or value == [] or value == {}:
+            continue
+        if isinstance(value, dict):
+            click.echo(f"{indent}{field}:")
+            _show(value, indent + "  ")
+        elif isinstance(value, list) and isinstance(value[0], dict):
+            click.echo(f"{indent}{field}:")
+            for item in value:
+                click.echo(f"{indent}  - " + ", ".join(f"{key} {inner}" for key, inner in item.items()))
+        else:
+            click.echo(f"{indent}{field}: {', '.join(map(str, value)) if isinstance(value, list) else value}")
+
+
+def _settings_with(directory: str | None) -> Settings:
+    return _checked(read_settings(os.environ | ({} if directory is None else {variable("models"): directory})))
+
+
+def _checked(settings: Settings) -> Settings:
+    if not settings.models.is_dir():
+        raise SettingsError(f"{variable('models')}: there is no directory {settings.models}")
+    return settings
+
+
+def _label_number(label: str, card: Card) -> int:
+    """The label that a number or a class's name names. A number is always a label, as in addresses.
+
+    Raises:
+        UserError: there is no such label.
+    """
+    if card.classes is None:
+        raise UserError(f"--label: generator {card.name!r} is not conditional")
+    if label.isdecimal() and int(label[:9]) < len(card.classes):
+        return int(label)
+    if label in card.classes and not label.isdecimal():
+        return card.classes.index(label)
+    raise UserError(f"--label {label!r}: not a number from 0 to {len(card.classes) - 1}, nor one of its classes' names")

@@ -19,7 +19,7 @@ MAX_FILE_BYTES = (1 << 31) - 1  # of a protocol buffer, hence of an ONNX file
 _MAX_OUTPUT_BYTES = 256 << 20  # of one batch: large images go in small batches
 
 Images = NDArray[np.uint8]
-Seeds = NDArray[np.int64]
+SeedArray = NDArray[np.int64]
 
 
 class GeneratorError(UserError):
@@ -45,13 +45,8 @@ class Generator:
         Raises:
             UserError: the file does not keep the contract, or does not run.
         """
-        try:
-            # From bytes ONNX never follows external data; the contract refuses it before a session could.
-            model = onnx.load_model_from_string(content)
-        except Exception:
-            raise GeneratorError("not an ONNX file, or cut short") from None
-        self.card: Card = check_contract(model)
-        self.digest = hashlib.sha256(content).hexdigest()
+        self.card = checked_card(content)
+        self.digest = digest_of(content)
         self.provider: Provider = provider
         self.max_batch = max(1, min(max_batch, _MAX_OUTPUT_BYTES // int(np.prod(self.card.output.shape))))
         # On CUDA the batch size chooses the kernels. Batches are padded to few sizes, or to one if those differ.
@@ -76,12 +71,12 @@ class Generator:
         """The first twelve digits of the digest, as addresses have them."""
         return self.digest[:DIGEST12]
 
-    def labels(self, seeds: Seeds) -> NDArray[np.int64] | None:
+    def labels(self, seeds: SeedArray) -> NDArray[np.int64] | None:
         """The label each seed names when none is asked for: int64[n], or None for an unconditional generator."""
         return None if self.card.classes is None else labels_of(seeds, len(self.card.classes))
 
     def generate(
-        self, seeds: Seeds, labels: NDArray[np.int64] | None = None, truncation: float | NDArray[np.float32] = 1.0
+        self, seeds: SeedArray, labels: NDArray[np.int64] | None = None, truncation: float | NDArray[np.float32] = 1.0
     ) -> Images:
         """The images of seeds.
 
@@ -148,6 +143,25 @@ def open_generator(
         OSError: the file cannot be read.
     """
     return Generator(read_content(path), choose_provider(provider), threads, max_batch)
+
+
+def checked_card(content: bytes) -> Card:
+    """The card of a generator file, once the file is found to keep the contract.
+
+    Raises:
+        UserError: it does not, or is no ONNX file.
+    """
+    try:
+        # From bytes ONNX never follows external data; the contract refuses it before a session could.
+        model = onnx.load_model_from_string(content)
+    except Exception:
+        raise GeneratorError("not an ONNX file, or cut short") from None
+    return check_contract(model)
+
+
+def digest_of(content: bytes) -> str:
+    """SHA-256 in hexadecimal: a generator's version."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def read_content(path: Path) -> bytes:

@@ -15,6 +15,7 @@ Format = Literal["png", "webp", "npy"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "webp": "image/webp", "npy": "application/x-npy"}
 MAX_SIDE = 4096  # pixels, after enlargement
+GAP = 2  # pixels between the images of a contact sheet
 
 # What decides the bytes of each format beside the pixels.
 ENCODERS: dict[Format, str] = {
@@ -34,9 +35,9 @@ def enlarge(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
     return image if scale == 1 else image.repeat(scale, axis=0).repeat(scale, axis=1)
 
 
-def text_of(generator: Generator, seed: int, label: int | None, truncation: float) -> dict[str, str]:
-    """What a PNG says about itself: the address of its image."""
-    text = {"seed": str(seed)}
+def text_of(generator: Generator, seeds: int | str, label: int | None, truncation: float) -> dict[str, str]:
+    """What a PNG says about itself: the address of its image, or of a sheet's images, whose seeds are a text."""
+    text = {"seed": str(seeds)}
     if label is not None:
         text["label"] = str(label)
     if truncation != 1.0:
@@ -65,24 +66,23 @@ def encode(image: NDArray[np.uint8], form: Format, text: dict[str, str] | None =
     return buffer.getvalue()
 
 
-def contact_sheet(images: Images, columns: int, gap: int = 2) -> NDArray[np.uint8]:
+def contact_sheet(images: Images, columns: int) -> NDArray[np.uint8]:
     """Images side by side, row by row, with white gaps.
 
     Args:
         images: uint8[n, h, w, c], n at least 1.
         columns: images in a row.
-        gap: pixels between images.
 
     Returns:
-        uint8[rows * (h + gap) - gap, columns * (w + gap) - gap, c]
+        uint8[rows * (h + GAP) - GAP, columns * (w + GAP) - GAP, c]
     """
     n, height, width, channels = images.shape
     columns = min(columns, n)
     rows = -(-n // columns)
-    cells = np.full((rows * columns, height + gap, width + gap, channels), 255, np.uint8)
+    cells = np.full((rows * columns, height + GAP, width + GAP, channels), 255, np.uint8)
     cells[:n, :height, :width] = images
-    sheet = cells.reshape(rows, columns, height + gap, width + gap, channels).swapaxes(1, 2)
-    return sheet.reshape(rows * (height + gap), columns * (width + gap), channels)[: -gap or None, : -gap or None]
+    sheet = cells.reshape(rows, columns, height + GAP, width + GAP, channels).swapaxes(1, 2)
+    return sheet.reshape(rows * (height + GAP), columns * (width + GAP), channels)[:-GAP, :-GAP]
 
 
 def _picture(image: NDArray[np.uint8]) -> Image.Image:

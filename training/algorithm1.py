@@ -1,14 +1,14 @@
 """Algorithm 1 of Generative Adversarial Nets (Goodfellow et al., 2014): minibatch stochastic gradient training.
 
-    for number of training iterations do
-        for k steps do
-            sample minibatch of m noise samples from the noise prior p_g(z)
-            sample minibatch of m examples from the data generating distribution p_data(x)
-            update the discriminator by ascending its stochastic gradient of V
-        end for
+for number of training iterations do
+    for k steps do
         sample minibatch of m noise samples from the noise prior p_g(z)
-        update the generator by descending its stochastic gradient
+        sample minibatch of m examples from the data generating distribution p_data(x)
+        update the discriminator by ascending its stochastic gradient of V
     end for
+    sample minibatch of m noise samples from the noise prior p_g(z)
+    update the generator by descending its stochastic gradient
+end for
 """
 
 from dataclasses import dataclass

@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
+from rich.console import Console
+from rich.progress import track
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -73,7 +75,7 @@ def _fit(network: nn.Module, images: NDArray[np.uint8], labels: NDArray[np.int64
     steps = _SAMPLES // _BATCH
     optimizer = torch.optim.Adam(network.parameters(), lr=_HIGHEST_RATE)
     network.train()
-    for step in range(steps):
+    for step in track(range(steps), f"training {NAME}, once for these data", console=Console(stderr=True), transient=True):
         optimizer.param_groups[0]["lr"] = _HIGHEST_RATE * (1 + math.cos(math.pi * step / steps)) / 2
         rows = torch.randint(len(x), (_BATCH,))
         loss = functional.cross_entropy(network(_shifted(_scaled(x[rows]))), y[rows])
@@ -95,7 +97,7 @@ def _shifted(images: Tensor) -> Tensor:
 @torch.no_grad()
 def _predict(network: nn.Module, images: NDArray[np.uint8]) -> NDArray[np.int64]:
     network.eval()
-    parts = [network(_scaled(part)).argmax(dim=1) for part in torch.from_numpy(images).split(1000)]
+    parts = [network(_scaled(part)).argmax(dim=1) for part in torch.split(torch.from_numpy(images), 1000)]
     found: NDArray[np.int64] = torch.cat(parts).numpy()
     return found
 

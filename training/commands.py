@@ -1,5 +1,6 @@
 """The command line of the training wing."""
 
+import re
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +11,7 @@ from rich.console import Console
 from models.card import NAME_PATTERN
 from models.directory import find_generator, models_directory
 from models.errors import UserError
-from training.datasets import load_dataset
+from training.datasets import load_splits
 from training.evaluate import label_accuracy, picture, read_generator
 from training.export import export_run, install, with_card
 from training.files import write_atomically
@@ -43,7 +44,7 @@ _MODELS = click.option(
 def train(recipe: str, out: Path, overrides: tuple[str, ...], device: str) -> None:
     """Train a generator by Algorithm 1.
 
-    RECIPE is the name of a shipped recipe or a YAML file. The shipped ones: see `seedmint train --help-recipes`.
+    RECIPE is the name of a shipped recipe or a YAML file. Shipped: see `seedmint train --recipes`.
 
     \b
     Examples:
@@ -66,7 +67,7 @@ def _list_recipes(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 train.params.append(
     click.Option(
-        ["--help-recipes"], is_flag=True, is_eager=True, expose_value=False, callback=_list_recipes, help="List the shipped recipes."
+        ["--recipes"], is_flag=True, is_eager=True, expose_value=False, callback=_list_recipes, help="List the shipped recipes."
     )
 )
 
@@ -102,8 +103,6 @@ def export(
     Example:
       seedmint export runs/d --name mine
     """
-    import re
-
     if not re.fullmatch(NAME_PATTERN, name):
         raise UserError(f"--name: {name!r} must be lower-case letters, digits, '.', '_' and '-', at most 64")
     path = install(export_run(run, name, title, step, weights), models or models_directory(), name, replace)
@@ -134,8 +133,7 @@ def evaluate(generator: str, data: str | None, out: Path | None, write: bool, mo
         metrics = []
     else:
         source = _data_of(card.provenance.recipe, data)
-        click.echo(f"label accuracy of {card.name}; a classifier not yet in the cache takes a minute or so ...", err=True)
-        metric, shares = label_accuracy(opened, load_dataset(source), load_dataset(source, "test"))
+        metric, shares = label_accuracy(opened, *load_splits(source))
         metrics = [metric]
         click.echo(f"label-accuracy  {metric.value:.4f}  ({metric.protocol})")
         for name, share in zip(card.classes, shares, strict=True):
@@ -166,10 +164,13 @@ def _drive(run: Run) -> None:
     console = Console(stderr=True)
     recipe, done = run.recipe, run.step
     if done == recipe.steps:
-        click.echo(f"{run.directory} is finished: all {done:,} steps are done. Next: seedmint export {run.directory} --name NAME")
+        click.echo(
+            f"{run.directory} is finished: all {done:,} steps are done. Next: seedmint export {run.directory} --name NAME"
+        )
         return
     console.print(
-        f"{recipe.title}: {len(run.dataset.images):,} images of {run.dataset.name}, {recipe.objective}, k = {recipe.k}, m = {recipe.m}",
+        f"{recipe.title}: {len(run.dataset.images):,} images of {run.dataset.name}, {recipe.objective}, "
+        f"k = {recipe.k}, m = {recipe.m}",
         highlight=False,
     )
     with TrainingProgress(done, recipe.steps, console) as progress:

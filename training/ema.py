@@ -1,4 +1,4 @@
-"""The exponential moving average of the generator (Yazıcı et al., 2019): what is exported, when a recipe keeps it."""
+"""The exponential moving average of the generator (Yazici et al., 2019): what is exported, when a recipe keeps it."""
 
 import torch
 from torch import nn

@@ -1,6 +1,7 @@
 """Evaluation of a generator file: how often an independent classifier sees the label that was asked for."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -43,7 +44,7 @@ class GeneratorFile:
         parts = []
         for start in range(0, len(seeds), _BATCH):
             part = slice(start, start + _BATCH)
-            feeds = {"z": noise(self.card.noise.rule, self.card.noise.z_dim, seeds[part])}
+            feeds: dict[str, NDArray[Any]] = {"z": noise(self.card.noise.rule, self.card.noise.z_dim, seeds[part])}
             if classes:
                 feeds["label"] = labels_of(seeds[part], classes) if labels is None else labels[part]
             parts.append(self._session.run(["image"], feeds)[0])
@@ -65,10 +66,14 @@ def label_accuracy(generator: GeneratorFile, train: Dataset, test: Dataset) -> t
     """
     card = generator.card
     if card.classes is None or card.classes != train.classes:
-        raise UserError(f"{card.name} has the classes {card.classes} and {train.name} {train.classes}: label accuracy needs the same")
+        raise UserError(
+            f"{card.name} has the classes {card.classes} and {train.name} {train.classes}: label accuracy needs the same"
+        )
     channels, height, width = train.images.shape[1:]
     if card.output.shape != (height, width, channels):
-        raise UserError(f"{card.name} makes images of shape {card.output.shape}, and {train.name} has {(height, width, channels)}")
+        raise UserError(
+            f"{card.name} makes images of shape {card.output.shape}, and {train.name} has {(height, width, channels)}"
+        )
     count = len(card.classes)
     seeds = np.arange(IMAGES_A_LABEL * count, dtype=np.int64)
     labels = seeds % count
@@ -79,7 +84,7 @@ def label_accuracy(generator: GeneratorFile, train: Dataset, test: Dataset) -> t
         metric="label-accuracy",
         protocol=(
             f"seeds 0-{len(seeds) - 1} with label = seed mod {count}, recognised by {classifier.NAME} trained on {train.name} "
-            f"(accuracy {judge.accuracy:.4f} on {test.name}, {len(test.images)} images)"
+            f"({len(train.images):,} images; right on {judge.accuracy:.2%} of {test.name}, {len(test.images):,} images)"
         ),
         value=float(right.mean()),
         samples=len(seeds),

@@ -141,7 +141,9 @@ def _checkpoint(directory: Path, step: int | None) -> Checkpoint:
     if step is None:
         return load_checkpoint(saved[-1][1])
     if step not in dict(saved):
-        raise CheckpointError(f"--step: {directory} has no checkpoint of step {step}, only {', '.join(str(n) for n, _ in saved)}")
+        raise CheckpointError(
+            f"--step: {directory} has no checkpoint of step {step}, only {', '.join(str(n) for n, _ in saved)}"
+        )
     return load_checkpoint(dict(saved)[step])
 
 
@@ -149,7 +151,9 @@ def _generator(recipe: Recipe, facts: dict[str, Any], tensors: dict[str, Tensor]
     height, width, channels = facts["shape"]
     classes = len(facts["classes"]) if recipe.conditional else 0
     generator, _ = build_networks(recipe, torch.full((channels, height, width), 0.5), classes)
-    generator.load_state_dict({key.removeprefix(f"{part}/"): value for key, value in tensors.items() if key.startswith(f"{part}/")})
+    generator.load_state_dict(
+        {key.removeprefix(f"{part}/"): value for key, value in tensors.items() if key.startswith(f"{part}/")}
+    )
     return generator.eval()
 
 

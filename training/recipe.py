@@ -30,7 +30,9 @@ class Data(_Part):
 
     source: Literal["digits", "mnist", "fashion-mnist", "folder", "npz"]
     path: str | None = None
-    side: int | None = Field(default=None, ge=8, le=64, description="folder only: crop to a square and resize to this side, pixels")
+    side: int | None = Field(
+        default=None, ge=8, le=64, description="folder only: crop to a square and resize to this side, pixels"
+    )
     channels: Literal[1, 3] | None = Field(default=None, description="folder only: 1 grey, 3 colour; null takes the files'")
     licence: str | None = Field(default=None, description="licence of the data, for the card of folder and npz data")
 

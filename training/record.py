@@ -28,7 +28,7 @@ class Record:
         self._previews.mkdir(exist_ok=True)
         kept = [line for line in _whole_lines(self._log) if json.loads(line)["step"] <= step]
         write_atomically(self._log, "".join(kept).encode())
-        self._board = SummaryWriter(str(directory / "tensorboard"), purge_step=step + 1 if step else None)  # type: ignore[no-untyped-call]
+        self._board = SummaryWriter(str(directory / "tensorboard"), purge_step=step + 1 if step else None)
 
     def statistics(self, step: int, values: dict[str, float]) -> None:
         """One line of the log, and a point in each of TensorBoard's curves."""
@@ -36,16 +36,16 @@ class Record:
         with self._log.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
         for key, number in values.items():
-            self._board.add_scalar(key, number, step)  # type: ignore[no-untyped-call]
+            self._board.add_scalar(key, number, step)
 
     def preview(self, step: int, images: NDArray[np.uint8]) -> None:
         """A grid of uint8[n, height, width, channels], as previews/step-N.png, and in TensorBoard."""
         content = grid(images, columns=8)
         write_atomically(self._previews / f"step-{step:09d}.png", content)
-        self._board.add_images("preview", images, step, dataformats="NHWC")  # type: ignore[no-untyped-call]
+        self._board.add_images("preview", images, step, dataformats="NHWC")
 
     def close(self) -> None:
-        self._board.close()  # type: ignore[no-untyped-call]
+        self._board.close()
 
 
 def _whole_lines(path: Path) -> list[str]:

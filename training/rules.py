@@ -12,9 +12,7 @@ def build_rule(rule: Momentum | Adam | RMSProp, parameters: Iterable[nn.Paramete
     if isinstance(rule, Momentum):
         return optim.SGD(parameters, lr=rule.learning_rate, momentum=rule.momentum)
     if isinstance(rule, Adam):
-        return optim.Adam(
-            parameters, lr=rule.learning_rate, betas=(rule.beta1, rule.beta2), eps=rule.epsilon, fused=True
-        )
+        return optim.Adam(parameters, lr=rule.learning_rate, betas=(rule.beta1, rule.beta2), eps=rule.epsilon, fused=True)
     return optim.RMSprop(parameters, lr=rule.learning_rate, alpha=rule.alpha, eps=rule.epsilon, foreach=True)
 
 

@@ -1,9 +1,9 @@
 """A run: a directory that holds a recipe and all that training by it has produced, and can go on from there.
 
-    recipe.yaml                      every field spelled out
-    checkpoints/step-N.safetensors   the newest few
-    previews/step-N.png              seeds 0 to 63, as the service would return them
-    log.jsonl, tensorboard/          the statistics
+recipe.yaml                      every field spelled out
+checkpoints/step-N.safetensors   the newest few
+previews/step-N.png              seeds 0 to 63, as the service would return them
+log.jsonl, tensorboard/          the statistics
 """
 
 import time
@@ -124,7 +124,9 @@ class Run:
 
     def _continue_from(self, checkpoint: Checkpoint) -> None:
         if checkpoint.facts["dataset"]["digest"] != self.dataset.digest:
-            raise TrainingError(f"data: {self.dataset.name} has changed since {self.directory} began; a run goes on with its own data")
+            raise TrainingError(
+                f"data: {self.dataset.name} has changed since {self.directory} began; a run goes on with its own data"
+            )
         restore(self.algorithm, checkpoint.tensors)
         self.step = checkpoint.step
         self._sums += torch.tensor(checkpoint.facts["sums"], device=self._device)

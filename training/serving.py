@@ -21,7 +21,8 @@ class ServedGenerator(nn.Module):
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         images = self.generator(z) if label is None else self.generator(z, label)
         levels = (images * 255).round().clamp(0, 255)
-        return levels.permute(0, 2, 3, 1).to(torch.uint8)
+        finished: Tensor = levels.permute(0, 2, 3, 1).to(torch.uint8)
+        return finished
 
 
 @torch.no_grad()

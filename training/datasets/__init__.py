@@ -7,26 +7,33 @@ from training.datasets.idx import load_idx
 from training.datasets.npz import load_npz
 from training.recipe import Data
 
-__all__ = ["DataError", "Dataset", "load_dataset"]
+__all__ = ["DataError", "Dataset", "load_dataset", "load_splits"]
 
 
-def load_dataset(data: Data, split: str = "train") -> Dataset:
-    """The data set that a recipe names.
-
-    Args:
-        data: source and place.
-        split: `train`: what generators are trained on. `test`: images held out by those who published the set, for
-            measuring; digits, folders and npz files have none, so that every fifth image, which training also sees, stands in.
+def load_dataset(data: Data) -> Dataset:
+    """The data set that a recipe names: what a generator is trained on.
 
     Raises:
         DataError: the data are not to be found, or not what they should be.
     """
     if data.source in ("mnist", "fashion-mnist"):
-        return load_idx(data.source, data.path, split)
+        return load_idx(data.source, data.path, "train")
     if data.source == "digits":
-        whole = load_digits()
-    elif data.source == "folder":
-        whole = load_folder(str(data.path), data.side, data.channels, data.licence)
-    else:
-        whole = load_npz(str(data.path), data.licence)
-    return whole if split == "train" else whole.every_fifth()
+        return load_digits()
+    if data.source == "folder":
+        return load_folder(str(data.path), data.side, data.channels, data.licence)
+    return load_npz(str(data.path), data.licence)
+
+
+def load_splits(data: Data) -> tuple[Dataset, Dataset]:
+    """The data set in two parts, for a classifier to learn from and to be measured on.
+
+    MNIST and Fashion-MNIST come with a test set; of other data, every fifth image is the second part.
+
+    Raises:
+        DataError: as `load_dataset`.
+    """
+    whole = load_dataset(data)
+    if data.source in ("mnist", "fashion-mnist"):
+        return whole, load_idx(data.source, data.path, "test")
+    return whole.parted(5)

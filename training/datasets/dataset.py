@@ -46,15 +46,21 @@ class Dataset:
     def digest(self) -> str:
         """SHA-256 of the shape and bytes of images and labels."""
         digest = hashlib.sha256(repr((self.images.shape, self.labels is not None)).encode())
-        digest.update(np.ascontiguousarray(self.images))
+        digest.update(self.images.tobytes())
         if self.labels is not None:
-            digest.update(self.labels.astype("<i8"))
+            digest.update(self.labels.astype("<i8").tobytes())
         return digest.hexdigest()
 
-    def every_fifth(self) -> "Dataset":
-        """Images 0, 5, 10 and so on."""
-        labels = None if self.labels is None else self.labels[::5]
-        return Dataset(f"{self.name} (every fifth)", self.images[::5], labels, self.classes, self.licence)
+    def parted(self, n: int) -> tuple["Dataset", "Dataset"]:
+        """All images but 0, n, 2n and so on; and those."""
+        second = np.arange(len(self.images)) % n == 0
+        return self._those(~second, f"{self.name}, all but every {n}th image"), self._those(
+            second, f"{self.name}, every {n}th image"
+        )
+
+    def _those(self, rows: NDArray[np.bool_], name: str) -> "Dataset":
+        labels = None if self.labels is None else self.labels[rows]
+        return Dataset(name, self.images[rows], labels, self.classes, self.licence)
 
     @staticmethod
     def _describe(array: NDArray[np.generic]) -> str:

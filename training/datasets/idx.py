@@ -65,8 +65,16 @@ def load_idx(name: str, path: str | None, split: str) -> Dataset:
     images_file, labels_file = (_locate(name, path, file) for file in _FILES[split])
     images, labels = read_idx(images_file), read_idx(labels_file)
     if images.ndim != 3 or labels.ndim != 1:
-        raise DataError(f"{images_file} and {labels_file} should hold images and labels, and hold {images.ndim} and {labels.ndim} axes")
-    return Dataset(name, images[:, None], labels.astype(np.int64), _CLASSES[name], _LICENCES[name])
+        raise DataError(
+            f"{images_file} and {labels_file} should hold images and labels, and hold {images.ndim} and {labels.ndim} axes"
+        )
+    return Dataset(
+        name if split == "train" else f"{name} {split} set",
+        images[:, None],
+        labels.astype(np.int64),
+        _CLASSES[name],
+        _LICENCES[name],
+    )
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:

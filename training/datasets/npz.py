@@ -26,7 +26,10 @@ def load_npz(path: str, licence: str | None) -> Dataset:
         raise DataError(f"{path} has no array named images")
     images = arrays["images"]
     if images.dtype != np.uint8 or images.ndim not in (3, 4):
-        raise DataError(f"{path}: images must be uint8[n, height, width] or [n, height, width, channels], not {images.dtype}{list(images.shape)}")
+        raise DataError(
+            f"{path}: images must be uint8[n, height, width] or [n, height, width, channels], "
+            f"not {images.dtype}{list(images.shape)}"
+        )
     images = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
     labels, classes = None, None
     if "labels" in arrays:

@@ -4,6 +4,8 @@ D halves the side, rounding up, until it is at most 7, doubling the channels eac
 multiple of the smallest map's, G makes a little more and crops, and D pads.
 """
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -67,7 +69,7 @@ class ConvolutionalG(nn.Module):
         self.input = nn.Linear(z_dim, self.start[0] * self.start[1] * self.start[2], bias=False)
         self.norms = nn.ModuleList(ConditionalNorm(width, classes) for width in widths)
         self.steps = nn.ModuleList(
-            nn.ConvTranspose2d(a, b, 4, stride=2, padding=1, bias=False) for a, b in zip(widths, widths[1:], strict=False)
+            nn.ConvTranspose2d(a, b, 4, stride=2, padding=1, bias=False) for a, b in itertools.pairwise(widths)
         )
         self.output = nn.ConvTranspose2d(widths[-1], channels, 4, stride=2, padding=1)
         for layer in (self.input, *self.steps, self.output):
@@ -94,11 +96,12 @@ class ConvolutionalD(nn.Module):
         widths = [channels, *(config.width * 2**i for i in range(count))]
         last = -(-side // 2**count)
         features = widths[-1] * last * last
-        self.steps = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in zip(widths, widths[1:], strict=False))
+        self.steps = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in itertools.pairwise(widths))
         self.pad = 2**count * last - side
         self.output = nn.Linear(features, 1)
         self.embedding = nn.Embedding(classes, features) if classes else None
         for step in self.steps:
+            assert isinstance(step, nn.Conv2d)
             nn.init.orthogonal_(step.weight)
         if self.embedding is not None:
             nn.init.normal_(self.embedding.weight, 0.0, features**-0.5)

@@ -3,6 +3,8 @@
 Labels, where there are any, join z and x as one-hot vectors (Mirza & Osindero, 2014).
 """
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -21,11 +23,13 @@ class PaperG(nn.Module):
         marginals: float32[channels, height, width], the data's mean image in [0, 1], from which the output bias starts.
     """
 
-    def __init__(self, config: PaperGenerator, z_dim: int, shape: tuple[int, int, int], classes: int, marginals: Tensor) -> None:
+    def __init__(
+        self, config: PaperGenerator, z_dim: int, shape: tuple[int, int, int], classes: int, marginals: Tensor
+    ) -> None:
         super().__init__()
         self.shape, self.classes = shape, classes
         sizes = [z_dim + classes, *[config.width] * config.layers, marginals.numel()]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
         _uniform(self.layers, config.init)
         output = self.layers[-1]
         assert isinstance(output, nn.Linear)
@@ -47,7 +51,7 @@ class PaperD(nn.Module):
         self.config, self.classes = config, classes
         pixels = shape[0] * shape[1] * shape[2]
         sizes = [pixels + classes, *[config.width] * config.layers]
-        self.layers = nn.ModuleList(nn.Linear(a, b * config.pieces) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.layers = nn.ModuleList(nn.Linear(a, b * config.pieces) for a, b in itertools.pairwise(sizes))
         self.output = nn.Linear(config.width, 1)
         _uniform([*self.layers, self.output], config.init)
 

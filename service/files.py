@@ -1,0 +1,32 @@
+"""Files that are either whole or not there."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file to write `path` with. It gets its name when all is written and on the disk; an error leaves nothing behind.
+
+    Raises:
+        OSError: the directory cannot be written to, or the disk is full.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    half = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        mask = os.umask(0)
+        os.umask(mask)
+        half.chmod(0o666 & ~mask)  # as any new file: mkstemp's are the user's alone
+        half.replace(path)
+    except BaseException:
+        half.unlink(missing_ok=True)
+        raise

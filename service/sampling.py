@@ -1,0 +1,110 @@
+"""Seeds to files without a server: a contact sheet, an archive, or a directory of PNGs, by the same code as the service's."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from models.errors import UserError
+from models.seeds import Seeds
+from service.archives import ARCHIVE_FORMATS, ArchiveFormat, archive_writer, check_distinct, entry_name, pieces
+from service.files import whole_file
+from service.generator import Generator
+from service.images import GAP, Format, contact_sheet, encode, enlarge, max_scale, text_of
+
+_MAX_SHEET_SIDE = 16383  # pixels; WebP's limit
+_SHEETS: dict[str, Format] = {"png": "png", "webp": "webp"}
+_ARCHIVES: dict[str, ArchiveFormat] = {form: form for form in ARCHIVE_FORMATS}
+_NOT_WRITTEN = ("jpg", "jpeg", "gif", "bmp", "tif", "tiff", "avif", "tar", "gz", "onnx")
+
+Progress = Callable[[int], None]
+
+
+def sample_to(
+    out: Path,
+    generator: Generator,
+    seeds: Seeds,
+    label: int | None = None,
+    truncation: float = 1.0,
+    scale: int = 1,
+    columns: int | None = None,
+    progress: Progress = lambda images: None,
+) -> None:
+    """Make the images of seeds and write them to `out`.
+
+    Args:
+        out: NAME.png or NAME.webp becomes a contact sheet; NAME.zip, .npz or .npy an archive; anything else a directory.
+        label: one label for all; None takes the labels that the seeds name.
+        truncation: factor on z, 0 < truncation <= 1.
+        scale: enlargement of each image, for sheets and directories.
+        columns: images in a row of a sheet; None makes it about square.
+        progress: told the number of images made, after each batch.
+
+    Raises:
+        UserError: the options do not fit together.
+        OSError: `out` cannot be written.
+    """
+    form = out.suffix.removeprefix(".").lower()
+    sheet, archive = _SHEETS.get(form), _ARCHIVES.get(form)
+    largest = max_scale(generator.card.output)
+    if not 1 <= scale <= largest:
+        raise UserError(f"--scale {scale} is out of range: 1 to {largest} for images of this generator")
+    if columns is not None and sheet is None:
+        raise UserError("--columns is for a contact sheet: give --out a name ending in .png or .webp")
+    if sheet:
+        _sheet(out, sheet, generator, seeds, label, truncation, scale, columns, progress)
+    elif archive:
+        if scale != 1:
+            raise UserError(f"--scale is for contact sheets and directories: a .{form} file holds the pixels as they are")
+        if archive == "zip":
+            check_distinct(seeds, label)
+        writer = archive_writer(archive, generator, seeds.count, truncation)
+        with whole_file(out) as file:
+            for part, labels in pieces(generator, seeds, label):
+                file.write(writer.add(part, labels, generator.generate(part, labels, truncation)))
+                progress(len(part))
+            file.write(writer.finish())
+    elif form in _NOT_WRITTEN:
+        raise UserError(f"--out {out.name}: .{form} is not written; give .png, .webp, .zip, .npz, .npy, or a directory")
+    else:
+        _directory(out, generator, seeds, label, truncation, scale, progress)
+
+
+def _sheet(
+    out: Path,
+    form: Format,
+    generator: Generator,
+    seeds: Seeds,
+    label: int | None,
+    truncation: float,
+    scale: int,
+    columns: int | None,
+    progress: Progress,
+) -> None:
+    columns = min(seeds.count, columns or math.ceil(math.sqrt(seeds.count)))
+    output = generator.card.output
+    width = columns * (output.width * scale + GAP) - GAP
+    height = -(-seeds.count // columns) * (output.height * scale + GAP) - GAP
+    if max(width, height) > _MAX_SHEET_SIDE:
+        raise UserError(f"the sheet would be {width}x{height} pixels, and {_MAX_SHEET_SIDE} is the limit: ask for fewer seeds")
+    made = []
+    for part, labels in pieces(generator, seeds, label):
+        made += [enlarge(image, scale) for image in generator.generate(part, labels, truncation)]
+        progress(len(part))
+    text = text_of(generator, str(seeds), label, truncation)
+    with whole_file(out) as file:
+        file.write(encode(contact_sheet(np.stack(made), columns), form, text))
+
+
+def _directory(
+    out: Path, generator: Generator, seeds: Seeds, label: int | None, truncation: float, scale: int, progress: Progress
+) -> None:
+    check_distinct(seeds, label)
+    for part, labels in pieces(generator, seeds, label):
+        for i, image in enumerate(generator.generate(part, labels, truncation)):
+            seed, its_label = int(part[i]), None if labels is None else int(labels[i])
+            png = encode(enlarge(image, scale), "png", text_of(generator, seed, its_label, truncation))
+            with whole_file(out / entry_name(seed, its_label)) as file:
+                file.write(png)
+        progress(len(part))

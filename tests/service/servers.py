@@ -1,0 +1,95 @@
+"""Real servers for the tests: `seedmint serve` in a process of its own, spoken to over loopback."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+_READY_SECONDS = 60.0
+
+
+@dataclass
+class Server:
+    """A running service. `log` grows while it runs."""
+
+    url: str
+    models: Path
+    process: subprocess.Popen[str]
+    client: httpx.Client
+    log: list[str] = field(default_factory=list)
+
+    def pinned(self, name: str) -> str:
+        """The pinned path of a generator's images."""
+        return str(self.client.get(f"/v1/models/{name}").json()["url"]) + "/images"
+
+    def digest(self, name: str) -> str:
+        return str(self.client.get(f"/v1/models/{name}").json().get("digest"))
+
+    def wait_for_log(self, text: str, seconds: float = 20.0) -> str:
+        return wait_until(lambda: next((line for line in self.log if text in line), None), seconds)
+
+
+def wait_until(found, seconds: float = 20.0):
+    """Call `found` until it gives something true, and give that."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if result := found():
+            return result
+        time.sleep(0.02)
+    raise AssertionError(f"still waiting after {seconds} s")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def serving(models: Path, **settings: object) -> Iterator[Server]:
+    """`seedmint serve` on a free port, ready; stopped by SIGTERM, which must end it with status 0."""
+    port = free_port()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("SEEDMINT_", "BENTOML_"))}
+    environment |= {"SEEDMINT_MODELS": str(models), "SEEDMINT_PORT": str(port), "SEEDMINT_WATCH_SECONDS": "0.1"}
+    environment |= {f"SEEDMINT_{name.upper()}": str(value) for name, value in settings.items()}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "seedmint", "serve"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    log: list[str] = []
+    assert process.stdout is not None
+    reader = threading.Thread(target=log.extend, args=(process.stdout,), daemon=True)
+    reader.start()
+    url = f"http://127.0.0.1:{port}"
+    with httpx.Client(base_url=url, timeout=30) as client:
+        try:
+            wait_until(lambda: _ready(client, process, log), _READY_SECONDS)
+            yield Server(url, models, process, client, log)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0, "".join(log)
+            reader.join(10)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+def _ready(client: httpx.Client, process: subprocess.Popen[str], log: list[str]) -> bool:
+    assert process.poll() is None, "".join(log)
+    try:
+        return client.get("/readyz").status_code == 200
+    except httpx.TransportError:
+        return False

@@ -1,0 +1,108 @@
+"""Metrics: they parse, they count what was asked, over all workers, and do not grow with what is asked."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from tests.service.conftest import fill
+from tests.service.servers import Server, serving
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW", "PROPFIND", "X1", "X2")
+
+
+def samples(server: Server) -> list[Sample]:
+    answer = httpx.get(f"{server.url}/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    return [sample for family in text_string_to_metric_families(answer.text) for sample in family.samples]
+
+
+def value(server: Server, name: str, **labels: str) -> float:
+    return sum(s.value for s in samples(server) if s.name == name and labels.items() <= s.labels.items())
+
+
+def ask(server: Server, number: int) -> None:
+    """One of everything, each with a number of its own in it."""
+    with httpx.Client(base_url=server.url) as client:
+        path = client.get("/v1/models/rgb").json()["url"]
+        client.get(f"{path}/images/{number}.png")
+        client.get(f"{path}/images/{number}.webp?label={number % 3}&scale={number % 4 + 1}")
+        client.get(f"{path}/images/{number}.gif")
+        client.get(f"{path}/images/{number}.png?p{number}=1")
+        client.get(f"/v1/models/rgb/images/{number}.npy")
+        client.get(f"/v1/models/none-{number}/images/{number}.npy")
+        client.get(f"/scan/{number}.php")
+        client.post("/sample", json={"model": "grey", "seeds": [number]})
+        client.post("/v1/sample", json={"model": "grey", "seeds": [-number], "format": "npz"})
+        for method in METHODS:
+            client.request(method if method[0] != "X" else f"X{number}", f"/{number}")
+
+
+def test_the_number_of_series_is_bounded(server: Server):
+    def crowd(numbers: range) -> set[tuple[str, frozenset[tuple[str, str]]]]:
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(lambda number: ask(server, number), numbers))
+        return {(s.name, frozenset(s.labels.items())) for s in samples(server)}
+
+    few = crowd(range(1000, 1020))
+    many = crowd(range(2000, 2100))
+    assert few == many
+    # seeds and paths alone, many more
+    path = server.pinned("rgb")
+    for number in range(2000):
+        server.client.head(f"{path}/{number}.png" if number % 2 else f"/{number}")
+    assert {(s.name, frozenset(s.labels.items())) for s in samples(server)} == few
+    assert not [s for s in samples(server) if "pid" in s.labels]
+    routes = {s.labels["route"] for s in samples(server) if "route" in s.labels}
+    assert {"unmatched", "/sample", "/v1/models/{name}@{digest}/images/{file}"} <= routes
+    assert not [route for route in routes if any(digit.isdigit() for digit in route.replace("v1", ""))]
+
+
+def test_requests_images_and_rejections_are_counted(server: Server):
+    path = server.pinned("grey")
+    route = "/v1/models/{name}@{digest}/images/{file}"
+
+    def counts() -> Counter[str]:
+        return Counter(
+            ok=int(value(server, "seedmint_requests_total", route=route, method="GET", status="200")),
+            bad=int(value(server, "seedmint_requests_total", route=route, method="GET", status="400")),
+            timed=int(value(server, "seedmint_request_seconds_count", route=route, method="GET")),
+            png=int(value(server, "seedmint_images_total", model="grey", format="png")),
+            npz=int(value(server, "seedmint_images_total", model="grey", format="npz")),
+            run=int(value(server, "seedmint_batch_images_sum", model="grey")),
+            large=int(value(server, "seedmint_rejected_total", reason="too_large")),
+        )
+
+    before = counts()
+    for seed in range(5):
+        server.client.get(f"{path}/{seed}.png")
+    server.client.get(f"{path}/x.png")
+    server.client.post("/sample", json={"model": "grey", "seeds": "0-99", "format": "npz"})
+    server.client.post("/sample", json={"model": "grey", "seeds": "0-99999"})
+    assert counts() - before == Counter(ok=5, bad=1, timed=6, png=5, npz=100, run=105, large=1)
+
+
+def test_generators_are_described(server: Server):
+    info = [s.labels for s in samples(server) if s.name == "seedmint_model_info"]
+    digests = {name: server.digest(name) for name in ("grey", "rgb")}
+    assert info == [
+        {"model": name, "digest": digest, "provider": "cpu", "determinism": "exact"} for name, digest in digests.items()
+    ]
+
+
+def test_two_workers_count_together_and_two_servers_apart(tmp_path: Path):
+    """Each answer to /metrics comes from one worker; the counts are of both, and of this server alone."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    with serving(fill(tmp_path / "a"), workers=2) as pair, serving(fill(tmp_path / "b")):
+        path = pair.pinned("grey")
+        workers = set()
+        for seed in range(60):  # a new connection each: any worker may take it
+            assert httpx.get(f"{pair.url}{path}/{seed}.png").status_code == 200
+        for _ in range(20):
+            workers.add(value(pair, "seedmint_images_total", model="grey"))
+        assert workers == {60.0}
+        assert len({line.split("]")[1] for line in pair.log if "grey@" in line}) == 2  # both loaded it
