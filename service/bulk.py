@@ -6,7 +6,6 @@ from typing import Annotated
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr, ValidationError
-from pydantic.config import JsonDict
 from starlette.responses import Response, StreamingResponse
 
 from models.errors import UserError
@@ -28,13 +27,11 @@ from service.library import Library, Served
 from service.problems import Problem
 from service.settings import Settings
 
-_EXAMPLE: JsonDict = {"model": "mnist", "seeds": "0-63", "labels": 7, "format": "npz"}
-
 
 class SampleRequest(BaseModel):
     """Seeds and what to make of them."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_EXAMPLE]})
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: StrictStr = Field(description="Name of a generator, or name@digest12 to insist on a version.")
     seeds: StrictStr | list[StrictInt] = Field(description='Seeds as text, "0-63,100" (ranges are inclusive), or as a list.')

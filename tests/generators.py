@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, ModelProto, TensorProto, helper, numpy_helper
 
 from models.card import CARD_KEY, Card, ImageOutput, Licence, Noise, Provenance
 
@@ -24,8 +24,11 @@ def card(name: str, **changes: Any) -> Card:
     return Card(**(fields | changes))
 
 
-def model(described: Card, weights_seed: int = 0, opset: int = 18) -> ModelProto:
-    """z -> (+ row of the label) -> tanh layer -> sigmoid layer -> bytes, as the contract has it."""
+def model(described: Card, weights_seed: int = 0, opset: int = 18, idle_trips: int = 0) -> ModelProto:
+    """z -> (+ row of the label) -> tanh layer -> sigmoid layer -> bytes, as the contract has it.
+
+    `idle_trips` makes it slow: a loop of so many trips that changes nothing, very roughly a microsecond each.
+    """
     random = np.random.RandomState(weights_seed)
     z_dim, shape = described.noise.z_dim, described.output.shape
     pixels = int(np.prod(shape))
@@ -44,6 +47,9 @@ def model(described: Card, weights_seed: int = 0, opset: int = 18) -> ModelProto
             helper.make_node("Gather", ["rows", "label"], ["row"]),
             helper.make_node("Add", ["h", "row"], ["labelled"]),
         ]
+    if idle_trips:
+        weights |= {"trips": np.int64(idle_trips), "go": np.bool_(True)}
+        nodes.append(helper.make_node("Loop", ["trips", "go", nodes[-1].output[0]], ["idled"], body=_idle()))
     nodes += [
         helper.make_node("Tanh", [nodes[-1].output[0]], ["t"]),
         helper.make_node("MatMul", ["t", "w2"], ["logits"]),
@@ -61,14 +67,26 @@ def model(described: Card, weights_seed: int = 0, opset: int = 18) -> ModelProto
     return built
 
 
-def content(name: str, weights_seed: int = 0, **changes: Any) -> bytes:
+def _idle() -> GraphProto:
+    trip = helper.make_tensor_value_info("trip", TensorProto.INT64, [])
+    go, on = (helper.make_tensor_value_info(name, TensorProto.BOOL, []) for name in ("go_in", "go_out"))
+    before, after = (helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("before", "after"))
+    nodes = [helper.make_node("Identity", ["go_in"], ["go_out"]), helper.make_node("Identity", ["before"], ["after"])]
+    return helper.make_graph(nodes, "idle", [trip, go, before], [on, after])
+
+
+def content(name: str, weights_seed: int = 0, idle_trips: int = 0, **changes: Any) -> bytes:
     """The bytes of a small valid generator file."""
-    return bytes(model(card(name, **changes), weights_seed).SerializeToString())
+    return bytes(model(card(name, **changes), weights_seed, idle_trips=idle_trips).SerializeToString())
 
 
 def write(directory: Path, name: str, weights_seed: int = 0, **changes: Any) -> Path:
     """Write `directory/NAME.onnx` at once, as a careful user would, and give its path."""
-    path = directory / f"{name}.onnx"
-    half = directory / f".{name}.half"
-    half.write_bytes(content(name, weights_seed, **changes))
+    return put(directory / f"{name}.onnx", content(name, weights_seed, **changes))
+
+
+def put(path: Path, data: bytes) -> Path:
+    """Give a file its bytes at once."""
+    half = path.with_name(f".{path.name}.half")
+    half.write_bytes(data)
     return half.replace(path)

@@ -72,7 +72,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 -- not a mapping
+            tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118 -- not a mapping
     except (SafetensorError, OSError) as error:
         raise CheckpointError(f"{path} is damaged: {error}") from None
     if metadata.get("format") != _FORMAT:

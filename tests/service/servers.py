@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,8 +55,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(models: Path, **settings: object) -> Iterator[Server]:
-    """`seedmint serve` on a free port, ready; stopped by SIGTERM, which must end it with status 0."""
+def serving(models: Path, before_ready: Callable[[str], None] | None = None, **settings: object) -> Iterator[Server]:
+    """`seedmint serve` on a free port, ready; stopped by SIGTERM, which must end it with status 0.
+
+    `before_ready` is called with the URL once the server answers at all.
+    """
     port = free_port()
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("SEEDMINT_", "BENTOML_"))}
     environment |= {"SEEDMINT_MODELS": str(models), "SEEDMINT_PORT": str(port), "SEEDMINT_WATCH_SECONDS": "0.1"}
@@ -76,7 +79,10 @@ def serving(models: Path, **settings: object) -> Iterator[Server]:
     url = f"http://127.0.0.1:{port}"
     with httpx.Client(base_url=url, timeout=30) as client:
         try:
-            wait_until(lambda: _ready(client, process, log), _READY_SECONDS)
+            if before_ready:
+                wait_until(lambda: _answers(client, process, log, "/livez"), _READY_SECONDS)
+                before_ready(url)
+            wait_until(lambda: _answers(client, process, log, "/readyz"), _READY_SECONDS)
             yield Server(url, models, process, client, log)
             process.send_signal(signal.SIGTERM)
             assert process.wait(30) == 0, "".join(log)
@@ -87,9 +93,9 @@ def serving(models: Path, **settings: object) -> Iterator[Server]:
                 process.wait()
 
 
-def _ready(client: httpx.Client, process: subprocess.Popen[str], log: list[str]) -> bool:
+def _answers(client: httpx.Client, process: subprocess.Popen[str], log: list[str], path: str) -> bool:
     assert process.poll() is None, "".join(log)
     try:
-        return client.get("/readyz").status_code == 200
+        return client.get(path).status_code == 200
     except httpx.TransportError:
         return False

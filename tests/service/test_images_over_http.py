@@ -32,11 +32,9 @@ def test_a_seed_is_one_image_alone_in_bulk_and_in_a_crowd(server: Server, model:
         assert archive.testzip() is None
         bulk = {int(name.split("/")[-1].removesuffix(".png")): archive.read(name) for name in archive.namelist()}
 
-    def fetch(seed: int) -> bytes:
-        return httpx.get(f"{server.url}{path}/{seed}.png").content
-
-    with ThreadPoolExecutor(16) as crowd:
-        together = dict(zip(SEEDS, crowd.map(fetch, SEEDS), strict=True))
+    with ThreadPoolExecutor(16) as crowd, httpx.Client(base_url=server.url, timeout=30) as client:
+        answers = crowd.map(lambda seed: client.get(f"{path}/{seed}.png").content, SEEDS)
+        together = dict(zip(SEEDS, answers, strict=True))
     assert alone == bulk
     assert alone == together
     assert len(set(alone.values())) == len(SEEDS)

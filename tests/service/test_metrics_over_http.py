@@ -24,27 +24,26 @@ def value(server: Server, name: str, **labels: str) -> float:
     return sum(s.value for s in samples(server) if s.name == name and labels.items() <= s.labels.items())
 
 
-def ask(server: Server, number: int) -> None:
+def ask(client: httpx.Client, number: int) -> None:
     """One of everything, each with a number of its own in it."""
-    with httpx.Client(base_url=server.url) as client:
-        path = client.get("/v1/models/rgb").json()["url"]
-        client.get(f"{path}/images/{number}.png")
-        client.get(f"{path}/images/{number}.webp?label={number % 3}&scale={number % 4 + 1}")
-        client.get(f"{path}/images/{number}.gif")
-        client.get(f"{path}/images/{number}.png?p{number}=1")
-        client.get(f"/v1/models/rgb/images/{number}.npy")
-        client.get(f"/v1/models/none-{number}/images/{number}.npy")
-        client.get(f"/scan/{number}.php")
-        client.post("/sample", json={"model": "grey", "seeds": [number]})
-        client.post("/v1/sample", json={"model": "grey", "seeds": [-number], "format": "npz"})
-        for method in METHODS:
-            client.request(method if method[0] != "X" else f"X{number}", f"/{number}")
+    path = client.get("/v1/models/rgb").json()["url"]
+    client.get(f"{path}/images/{number}.png")
+    client.get(f"{path}/images/{number}.webp?label={number % 3}&scale={number % 4 + 1}")
+    client.get(f"{path}/images/{number}.gif")
+    client.get(f"{path}/images/{number}.png?p{number}=1")
+    client.get(f"/v1/models/rgb/images/{number}.npy")
+    client.get(f"/v1/models/none-{number}/images/{number}.npy")
+    client.get(f"/scan/{number}.php")
+    client.post("/sample", json={"model": "grey", "seeds": [number]})
+    client.post("/v1/sample", json={"model": "grey", "seeds": [-number], "format": "npz"})
+    for method in METHODS:
+        client.request(method if method[0] != "X" else f"X{number}", f"/{number}")
 
 
 def test_the_number_of_series_is_bounded(server: Server):
     def crowd(numbers: range) -> set[tuple[str, frozenset[tuple[str, str]]]]:
-        with ThreadPoolExecutor(8) as threads:
-            list(threads.map(lambda number: ask(server, number), numbers))
+        with ThreadPoolExecutor(8) as threads, httpx.Client(base_url=server.url, timeout=30) as client:
+            list(threads.map(lambda number: ask(client, number), numbers))
         return {(s.name, frozenset(s.labels.items())) for s in samples(server)}
 
     few = crowd(range(1000, 1020))

@@ -1,0 +1,22 @@
+import os
+from pathlib import Path
+
+import pytest
+
+_SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture
+def mnist(monkeypatch):
+    """The directory of the real data sets; skips where MNIST is not to be found."""
+    root = Path(os.environ.get("SEEDMINT_DATA", _SHARED))
+    if not (root / "mnist" / "train-images-idx3-ubyte.gz").exists():
+        pytest.skip(f"MNIST is not in {root}: set SEEDMINT_DATA")
+    monkeypatch.setenv("SEEDMINT_DATA", str(root))
+    return root
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory, monkeypatch):
+    """No test reads or fills the user's cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))

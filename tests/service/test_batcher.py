@@ -1,0 +1,170 @@
+"""The batcher alone, with a generator that the test holds by the hand: what runs together, in which order, and what fails."""
+
+import asyncio
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.batcher import Batcher
+from service.problems import Problem
+
+
+class Held:
+    """Stands in for a generator: records each run, waits until let go, and fails on seeds that it is told to."""
+
+    name = "held"
+
+    def __init__(self, max_batch: int = 8, poison: int | None = None) -> None:
+        self.max_batch = max_batch
+        self.runs: list[list[int]] = []
+        self.truncations: list[list[float]] = []
+        self.poison = poison
+        self._go = threading.Semaphore(0)
+
+    def let_go(self, runs: int = 1000) -> None:
+        self._go.release(runs)
+
+    def generate(self, seeds: np.ndarray, labels: Any, truncation: np.ndarray) -> np.ndarray:
+        self.runs.append(seeds.tolist())
+        self.truncations.append(truncation.tolist())
+        assert self._go.acquire(timeout=20)
+        if self.poison in seeds:
+            raise RuntimeError("poisoned")
+        return (seeds % 256).astype(np.uint8).reshape(-1, 1, 1, 1)
+
+
+def single(
+    batcher: Batcher, seed: int, finish=lambda images: int(images[0, 0, 0, 0]), truncation: float = 1.0
+) -> asyncio.Future:
+    return batcher.single(seed, None, truncation, finish)
+
+
+async def started(generator: Held, runs: int) -> None:
+    while len(generator.runs) < runs:
+        await asyncio.sleep(0.001)
+
+
+def test_what_waits_runs_together_and_each_gets_its_own():
+    async def scene() -> None:
+        generator = Held()
+        batcher = Batcher(generator, 100)  # type: ignore[arg-type]
+        first = single(batcher, 1)
+        await started(generator, 1)
+        rest = [single(batcher, seed, truncation=seed / 100) for seed in range(2, 14)]
+        generator.let_go()
+        assert await first == 1
+        assert await asyncio.gather(*rest) == list(range(2, 14))
+        assert generator.runs == [[1], list(range(2, 10)), list(range(10, 14))]
+        np.testing.assert_allclose(generator.truncations[2], [0.10, 0.11, 0.12, 0.13])
+
+    asyncio.run(scene())
+
+
+def test_it_is_bounded_in_images_and_says_when_to_come_again():
+    async def scene() -> None:
+        generator = Held(max_batch=2)
+        batcher = Batcher(generator, 5)  # type: ignore[arg-type]
+        running = single(batcher, 0)
+        await started(generator, 1)
+        waiting = [single(batcher, seed) for seed in range(1, 6)]
+        with pytest.raises(Problem) as refused:
+            single(batcher, 6)
+        assert refused.value.status == 429
+        assert int(refused.value.headers["Retry-After"]) >= 1
+        waiting[0].cancel()  # a client that leaves makes room
+        await asyncio.sleep(0)
+        again = single(batcher, 6)
+        generator.let_go()
+        assert await asyncio.gather(running, *waiting[1:], again) == [0, 2, 3, 4, 5, 6]
+
+    asyncio.run(scene())
+
+
+def test_bulk_requests_are_bounded_apart_and_give_their_place_back():
+    async def scene() -> None:
+        generator = Held(max_batch=4)
+        batcher = Batcher(generator, 8)  # type: ignore[arg-type]
+        with batcher.bulk(), batcher.bulk():
+            with pytest.raises(Problem) as refused, batcher.bulk():
+                pass
+            assert refused.value.status == 429
+            generator.let_go()
+            assert await single(batcher, 3) == 3
+        with batcher.bulk(), batcher.bulk():
+            pass
+
+    asyncio.run(scene())
+
+
+def test_what_is_withdrawn_is_never_made():
+    async def scene() -> None:
+        generator = Held()
+        batcher = Batcher(generator, 100)  # type: ignore[arg-type]
+        finished: list[int] = []
+        running = single(batcher, 0, finish=lambda images: finished.append(0))
+        await started(generator, 1)
+        waiting = [single(batcher, seed) for seed in range(1, 5)]
+        for future in (running, *waiting[:3]):
+            future.cancel()
+        generator.let_go()
+        assert await waiting[3] == 4
+        assert generator.runs == [[0], [4]]
+        assert finished == []  # nor encoded, when the client leaves during the run
+
+    asyncio.run(scene())
+
+
+def test_single_images_and_bulk_take_turns():
+    async def scene() -> None:
+        generator = Held(max_batch=4)
+        batcher = Batcher(generator, 100)  # type: ignore[arg-type]
+        running = single(batcher, 0)
+        await started(generator, 1)
+        bulk = [batcher.piece(np.arange(100 + 4 * i, 104 + 4 * i), None, 1.0) for i in range(3)]
+        singles = [single(batcher, seed) for seed in range(1, 11)]
+        generator.let_go()
+        await asyncio.gather(running, *bulk, *singles)
+        lanes = ["bulk" if run[0] >= 100 else "single" for run in generator.runs]
+        assert lanes == ["single", "bulk", "single", "bulk", "single", "bulk", "single"]
+
+    asyncio.run(scene())
+
+
+def test_one_that_fails_fails_alone():
+    async def scene() -> None:
+        generator = Held(poison=3)
+        batcher = Batcher(generator, 100)  # type: ignore[arg-type]
+        generator.let_go()
+        broken = single(batcher, 50, finish=lambda images: 1 // 0)
+        results = await asyncio.gather(broken, *(single(batcher, seed) for seed in range(6)), return_exceptions=True)
+        assert isinstance(results[0], ZeroDivisionError)
+        assert [r for r in results[1:] if isinstance(r, int)] == [0, 1, 2, 4, 5]
+        assert isinstance(results[4], Problem)
+        assert results[4].status == 500
+        assert "poisoned" not in results[4].detail
+
+    asyncio.run(scene())
+
+
+def test_closing_waits_for_the_run_and_withdraws_the_rest():
+    async def scene() -> None:
+        generator = Held()
+        batcher = Batcher(generator, 100)  # type: ignore[arg-type]
+        running = single(batcher, 1)
+        await started(generator, 1)
+        waiting = single(batcher, 2)
+        closing = asyncio.create_task(batcher.close())
+        await asyncio.sleep(0.01)
+        assert not closing.done()
+        with pytest.raises(Problem) as refused:
+            single(batcher, 3)
+        assert refused.value.status == 503
+        generator.let_go()
+        await closing
+        assert await running == 1
+        assert waiting.cancelled()
+        assert generator.runs == [[1]]
+
+    asyncio.run(scene())

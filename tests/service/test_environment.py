@@ -1,0 +1,104 @@
+"""What the service asks of its surroundings: no torch, no GPU, no noise, and settings that are checked."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from service.provider import ProviderError, choose_provider
+from service.settings import Settings, SettingsError, read_settings
+from tests import generators
+
+BLOCKED = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {blocked}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Blocked())
+"""
+
+
+def run(code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_service_runs_without_torch():
+    modules = sorted(path.stem for path in Path("service").glob("*.py") if path.stem != "__init__")
+    assert "app" in modules
+    assert "library" in modules
+    code = BLOCKED.format(blocked=("torch", "training", "sklearn", "tensorboard"))
+    code += "import service, importlib\n" + "".join(f"importlib.import_module('service.{name}')\n" for name in modules)
+    done = run(code + "assert 'torch' not in sys.modules")
+    assert done.returncode == 0, done.stderr
+
+
+def test_sampling_needs_no_bentoml(tmp_path: Path):
+    path = generators.write(tmp_path, "one")
+    code = BLOCKED.format(blocked=("torch", "bentoml", "starlette", "uvicorn", "prometheus_client"))
+    done = run(
+        code + "import seedmint; seedmint.main()", "sample", str(path), "--seeds", "0-3", "--out", str(tmp_path / "a.png")
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("provider", ["auto", "cpu"])
+def test_opening_a_generator_prints_nothing(tmp_path: Path, provider: str):
+    path = generators.write(tmp_path, "one")
+    code = "import sys; from pathlib import Path; from service.generator import open_generator\n"
+    done = run(code + f"open_generator(Path(sys.argv[1]), {provider!r})", str(path), CUDA_VISIBLE_DEVICES="")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_cuda_asked_for_in_vain_is_a_clear_error(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("service.provider._cuda_obstacle", lambda: "no CUDA device is visible to this process")
+    with pytest.raises(ProviderError, match="SEEDMINT_PROVIDER is 'cuda', but no CUDA device is visible"):
+        choose_provider("cuda")
+    assert choose_provider("auto") == "cpu"
+
+
+def test_settings_have_defaults_and_come_back_from_the_environment(tmp_path: Path):
+    settings = read_settings({})
+    assert (settings.port, str(settings.host), settings.provider, settings.workers) == (3000, "127.0.0.1", "auto", 1)
+    assert settings.models == Path("models").resolve()
+    assert read_settings(settings.to_environment()) == settings
+    other = {"SEEDMINT_PORT": "4000", "SEEDMINT_MODELS": str(tmp_path), "SEEDMINT_HOST": "::1", "SEEDMINT_DATA": "/x"}
+    assert read_settings(other).to_environment().items() >= {k: v for k, v in other.items() if k != "SEEDMINT_DATA"}.items()
+    assert read_settings({"SEEDMINT_PORT": ""}) == settings
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "http"),
+        ("PORT", "0"),
+        ("PORT", "70000"),
+        ("HOST", "localhost"),
+        ("PROVIDER", "tpu"),
+        ("THREADS", "0"),
+        ("WORKERS", "-1"),
+        ("MAX_BATCH", "1.5"),
+        ("MAX_SEEDS", "many"),
+        ("TIMEOUT_SECONDS", "0"),
+        ("TIMEOUT_SECONDS", "nan"),
+        ("WATCH_SECONDS", "inf"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_that_names_its_variable(name: str, value: str):
+    with pytest.raises(SettingsError) as refused:
+        read_settings({f"SEEDMINT_{name}": value})
+    assert str(refused.value).startswith(f"SEEDMINT_{name} is {value!r}: ")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_queue_smaller_than_a_batch_is_refused():
+    with pytest.raises(SettingsError, match=r"SEEDMINT_MAX_QUEUE \(8\) must be at least SEEDMINT_MAX_BATCH \(16\)"):
+        read_settings({"SEEDMINT_MAX_QUEUE": "8", "SEEDMINT_MAX_BATCH": "16"})
+
+
+def test_every_setting_says_what_it_is():
+    assert all(field.description for field in Settings.model_fields.values())

@@ -1,0 +1,115 @@
+"""The models directory while it is being served: add, replace, remove, and files that must be refused."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+from service.generator import open_generator
+from tests import generators
+from tests.service.servers import Server, serving, wait_until
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    directory = tmp_path_factory.mktemp("library")
+    generators.write(directory, "first", 1)
+    with serving(directory) as running:
+        yield running
+
+
+def names(server: Server) -> list[str]:
+    return [model["name"] for model in server.client.get("/v1/models").json()["models"]]
+
+
+def test_a_new_file_is_served_and_a_removed_one_is_not(library: Server):
+    path = generators.write(library.models, "second", 2)
+    wait_until(lambda: "second" in names(library))
+    assert library.client.get(f"{library.pinned('second')}/1.png").status_code == 200
+    assert library.wait_for_log("second@")
+    path.unlink()
+    wait_until(lambda: "second" not in names(library))
+    answer = library.client.get("/v1/models/second/images/1.png")
+    assert (answer.status_code, answer.json()["field"]) == (404, "model")
+    assert library.wait_for_log("second: removed")
+
+
+def test_a_replaced_file_takes_effect_without_a_failed_request(library: Server):
+    generators.write(library.models, "moving", 0)
+    wait_until(lambda: "moving" in names(library))
+    answers: list[tuple[int, bytes]] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        with httpx.Client(base_url=library.url, follow_redirects=True) as client:
+            while not stop.is_set():
+                answer = client.post("/v1/sample", json={"model": "moving", "seeds": "0-200", "format": "npy"})
+                answers.append((answer.status_code, answer.content[128:]))
+
+    asking = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in asking:
+        thread.start()
+    expected = set()
+    for version in range(4):
+        path = generators.write(library.models, "moving", version)
+        generator = open_generator(path)
+        expected.add(generator.generate(np.arange(201)).tobytes())
+        wait_until(lambda generator=generator: library.digest("moving") == generator.digest)
+    stop.set()
+    for thread in asking:
+        thread.join()
+    assert {status for status, _ in answers} == {200}
+    assert {content for _, content in answers} <= expected  # never half of one version and half of the next
+    assert len({content for _, content in answers}) > 1
+
+
+def test_a_bad_file_is_refused_once_while_the_old_one_serves_on(library: Server):
+    path = generators.write(library.models, "steady", 1)
+    wait_until(lambda: "steady" in names(library))
+    digest = library.digest("steady")
+    good = library.client.get(f"{library.pinned('steady')}/1.png").content
+    generators.put(path, b"not a generator")
+    line = library.wait_for_log("steady.onnx is refused")
+    assert "not an ONNX file, or cut short; the one served before goes on" in line
+    assert library.client.get(f"{library.pinned('steady')}/1.png").content == good
+    # what is refused is told once, not at each look
+    generators.write(library.models, "later", 1)
+    wait_until(lambda: "later" in names(library))
+    assert sum("steady.onnx is refused" in line for line in library.log) == 1
+    generators.write(library.models, "steady", 2)
+    wait_until(lambda: library.digest("steady") != digest)
+
+
+def test_files_that_break_the_contract_are_refused_by_name(library: Server, tmp_path: Path):
+    whole = generators.content("cut", 1)
+    generators.put(library.models / "cut.onnx", whole[: len(whole) // 2])
+    generators.put(library.models / "other.onnx", generators.content("another", 1))
+    (library.models / "link.onnx").symlink_to(generators.write(tmp_path, "link", 1))
+    (library.models / "folder.onnx").mkdir()
+    (library.models / "dangling.onnx").symlink_to(library.models / "nowhere")
+    described = generators.card("forged", output=generators.ImageOutput(height=9, width=8, channels=1))
+    forged = generators.model(generators.card("forged"), 1)
+    forged.metadata_props[0].value = described.to_json()
+    generators.put(library.models / "forged.onnx", forged.SerializeToString())
+    for name, reason in {
+        "cut": "cut short",
+        "other": "its card's name is 'another': name the file another.onnx",
+        "link": "a symbolic link out of the models directory",
+        "folder": "Is a directory",
+        "forged": "outputs are image: uint8[batch, 8, 8, 1]; the card asks for image: uint8[batch, 9, 8, 1]",
+    }.items():
+        assert reason in library.wait_for_log(f"{name}.onnx is refused")
+    assert not {"cut", "other", "another", "link", "folder", "forged"} & set(names(library))
+    assert not [line for line in library.log if "Traceback" in line]
+
+
+def test_a_link_inside_the_directory_is_followed(library: Server):
+    """As Kubernetes mounts files: a link to a file in a hidden directory beside it."""
+    hidden = library.models / ".data"
+    hidden.mkdir()
+    generators.write(hidden, "linked", 1)
+    (library.models / "linked.onnx").symlink_to(Path(".data") / "linked.onnx")
+    wait_until(lambda: "linked" in names(library))

@@ -1,0 +1,102 @@
+"""When there is more to do than can be done: 503 while loading, 504, 408, 429, and work that nobody waits for any more."""
+
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from tests import generators
+from tests.service.servers import Server, serving, wait_until
+from tests.service.test_problems_over_http import check
+
+TRIPS = 600_000  # of an idle loop: about a quarter of a second for a run
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A slow and a fast generator, room for one batch in the queue."""
+    directory = tmp_path_factory.mktemp("busy")
+    generators.write(directory, "slow", 1, idle_trips=TRIPS)
+    generators.write(directory, "fast", 1)
+    with serving(directory, timeout_seconds=3, max_queue=8, max_batch=8) as running:
+        yield running
+
+
+def test_while_loading_it_is_alive_but_not_ready(tmp_path):
+    generators.write(tmp_path, "slow", 1, idle_trips=TRIPS)
+    loading: list[httpx.Response] = []
+
+    def watch(port_url: str) -> None:
+        loading.extend(httpx.get(port_url + path) for path in ("/livez", "/readyz", "/v1/models", "/metrics", "/"))
+
+    with serving(tmp_path, before_ready=watch) as server:
+        live, ready, models, metrics, page = loading
+        assert (live.status_code, metrics.status_code, page.status_code) == (200, 200, 200)
+        for answer in (ready, models):
+            check(answer, 503)
+            assert answer.headers["retry-after"] == "1"
+        assert server.client.get("/v1/models").status_code == 200
+
+
+def test_an_image_too_late_is_504(tmp_path):
+    generators.write(tmp_path, "slow", 1, idle_trips=TRIPS)
+    with serving(tmp_path, timeout_seconds=0.05) as server:
+        check(server.client.get(f"{server.pinned('slow')}/1.png"), 504)
+        check(server.client.post("/sample", json={"model": "slow", "seeds": "0-9"}), 504)
+        check(server.client.post("/v1/sample", json={"model": "slow", "seeds": "0-9"}), 504)
+        host, port = server.url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port))) as connection:
+            connection.sendall(
+                b"POST /sample HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+            )
+            assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
+
+
+def test_more_than_the_queue_holds_is_429_and_the_rest_is_served(busy: Server):
+    path = busy.pinned("slow")
+    with ThreadPoolExecutor(40) as crowd, httpx.Client(base_url=busy.url, timeout=30) as client:
+        answers = list(crowd.map(lambda seed: client.get(f"{path}/{seed}.png"), range(40)))
+    statuses = {answer.status_code for answer in answers}
+    assert statuses == {200, 429}
+    for answer in answers:
+        if answer.status_code == 429:
+            check(answer, 429)
+            assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_a_reader_that_stops_holds_a_bulk_place_but_not_the_single_images(busy: Server):
+    body = {"model": "fast", "seeds": "0-65535"}
+    path = busy.pinned("fast")
+    with busy.client.stream("POST", "/v1/sample", json=body):  # not read: the server cannot send on
+        refused = wait_until(lambda: [a for a in [httpx.post(f"{busy.url}/v1/sample", json=body)] if a.status_code == 429])[0]
+        check(refused, 429)
+        assert refused.headers["retry-after"]
+        for seed in range(20):
+            assert busy.client.get(f"{path}/{seed}.png").status_code == 200
+    wait_until(lambda: httpx.post(f"{busy.url}/v1/sample", json=body | {"seeds": "1"}).status_code == 200)
+
+
+def test_images_whose_clients_have_gone_are_not_made(busy: Server):
+    path = busy.pinned("slow")
+    host, port = busy.url.removeprefix("http://").split(":")
+    made = images(busy)
+    sockets = [socket.create_connection((host, int(port))) for _ in range(6)]
+    sockets[0].sendall(f"GET {path}/0.png HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    time.sleep(0.1)  # the first is being made; the others wait behind it
+    for seed, waiting in enumerate(sockets[1:], 1):
+        waiting.sendall(f"GET {path}/{seed}.png HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    time.sleep(0.05)
+    for waiting in sockets[1:]:
+        waiting.close()
+    assert sockets[0].recv(100).startswith(b"HTTP/1.1 200 ")
+    sockets[0].close()
+    assert busy.client.get(f"{path}/9.png").status_code == 200
+    assert images(busy) == made + 2
+
+
+def images(server: Server) -> float:
+    text = server.client.get("/metrics").text
+    return float(text.split('seedmint_batch_images_sum{model="slow"} ')[1].split("\n")[0])

@@ -1,0 +1,99 @@
+"""Two wings and a hall: who imports whom, and what each needs."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LINT = [str(Path(sys.executable).parent / "lint-imports"), "--no-cache", "--config"]
+
+
+def lint(directory):
+    return subprocess.run([*LINT, str(directory / "pyproject.toml")], cwd=directory, capture_output=True, text=True)
+
+
+def test_the_import_rules_hold():
+    result = lint(ROOT)
+    assert result.returncode == 0, result.stdout
+
+
+@pytest.mark.parametrize(
+    ("file", "statement"),
+    [
+        ("service/broken.py", "import training"),
+        ("service/broken.py", "from training import recipe"),
+        ("training/broken.py", "import service"),
+        ("models/broken.py", "import service.images"),
+        ("models/broken.py", "import training.recipe"),
+        ("service/broken.py", "import torch"),
+        ("training/broken.py", "import bentoml"),
+    ],
+)
+def test_a_forbidden_import_fails_the_build(tmp_path, file, statement):
+    (tmp_path / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
+    (tmp_path / "seedmint.py").write_text((ROOT / "seedmint.py").read_text())
+    for package in ("models", "service", "training"):
+        for source in (ROOT / package).rglob("*.py"):
+            copy = tmp_path / source.relative_to(ROOT)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_text(source.read_text())
+    assert lint(tmp_path).returncode == 0
+    (tmp_path / file).write_text(statement + "\n")
+    result = lint(tmp_path)
+    assert result.returncode == 1
+    assert "BROKEN" in result.stdout
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+
+
+BLOCK = "import sys\nfor name in {names!r}: sys.modules[name] = None\n"
+
+
+def test_the_service_runs_without_torch_and_without_the_training_wing():
+    modules = [path.stem for path in (ROOT / "service").glob("*.py") if path.stem != "__init__"]
+    imports = "\n".join(f"import service.{module}" for module in ("", *modules) if module)
+    result = run(BLOCK.format(names=["torch", "training"]) + "import service\n" + imports)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_hall_needs_only_numpy_and_pydantic():
+    modules = sorted(path.stem for path in (ROOT / "models").glob("*.py") if path.stem != "__init__")
+    blocked = ["torch", "onnx", "onnxruntime", "bentoml", "PIL", "click", "yaml", "service", "training"]
+    result = run(BLOCK.format(names=blocked) + "\n".join(f"import models.{module}" for module in modules))
+    assert result.returncode == 0, result.stderr
+
+
+def test_training_runs_without_bentoml():
+    result = run(BLOCK.format(names=["bentoml", "service"]) + "import training.commands")
+    assert result.returncode == 0, result.stderr
+
+
+def test_help_loads_neither_wing():
+    code = (
+        "import sys, seedmint\n"
+        "try: seedmint.main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "loaded = {m.split('.')[0] for m in sys.modules}\n"
+        "sys.exit(repr(loaded & {'torch', 'bentoml', 'onnxruntime', 'training', 'service'}) * 1 "
+        "if loaded & {'torch', 'bentoml', 'onnxruntime', 'training', 'service'} else 0)"
+    )
+    began = time.monotonic()
+    result = run(code)
+    assert result.returncode == 0, result.stderr
+    assert "Commands:" in result.stdout
+    assert time.monotonic() - began < 30
+
+
+def test_each_wing_missing_is_one_line_that_says_how_to_get_it():
+    for module, command in (("torch", "train"), ("bentoml", "serve")):
+        result = run(BLOCK.format(names=[module]) + f"import seedmint; seedmint.main([{command!r}])")
+        if command == "serve" and "needs" not in result.stderr:
+            continue  # the serving wing loads bentoml only once it serves
+        assert result.returncode == 1
+        assert result.stderr.startswith(f"Error: `seedmint {command}` needs {module}")
+        assert result.stderr.count("\n") == 1

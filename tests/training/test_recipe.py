@@ -1,0 +1,72 @@
+import pytest
+import yaml
+
+from training.recipe import RecipeError, load_recipe, shipped_recipes, validated
+
+from .recipes import recipe_document
+
+
+def write(tmp_path, **fields):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(recipe_document(**fields)))
+    return str(path)
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_shipped_recipes_are_valid_and_named_as_their_files(name):
+    assert load_recipe(name).name == name
+
+
+def test_a_recipe_reads_back_from_its_yaml(tmp_path):
+    recipe = load_recipe(write(tmp_path))
+    again = validated(yaml.safe_load(recipe.to_yaml()), "again")
+    assert (again, again.digest()) == (recipe, recipe.digest())
+
+
+def test_overrides_change_fields_by_their_path(tmp_path):
+    path = write(tmp_path)
+    recipe = load_recipe(
+        path, ["steps=7", "rule.generator.learning_rate=1e-5", "every.log=2", "objective=minimax", "data.source=mnist", "k=2"]
+    )
+    assert (recipe.steps, recipe.rule.generator.learning_rate, recipe.every.log, recipe.k) == (7, 1e-5, 2, 2)
+    assert (recipe.objective, recipe.data.source) == ("minimax", "mnist")
+    assert recipe.digest() != load_recipe(path).digest()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("steps", "field=value"),
+        ("=3", "field=value"),
+        ("stepps=3", "stepps"),
+        ("steps=many", "steps"),
+        ("steps=0", "steps"),
+        ("rule.generator.learning_rate=-1", "learning_rate"),
+        ("rule.generator.kind=sgd", "rule.generator"),
+        ("steps.a=1", "steps holds a value"),
+        ("data.source=cifar", "data.source"),
+        ("data.source=folder", "path is missing"),
+        ("generator.kind=resnet", "generator"),
+        ("prior=cauchy", "prior"),
+        ("steps=[1", "not YAML"),
+        ("ema=.nan", "ema"),
+        ("name=Not OK", "name"),
+    ],
+)
+def test_a_wrong_override_is_named(tmp_path, override, message):
+    with pytest.raises(RecipeError, match=message) as error:
+        load_recipe(write(tmp_path), [override])
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["", "- a", "a: [", "a: !!python/object/apply:os.system ['true']"])
+def test_files_that_are_no_recipe_are_named(tmp_path, text):
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=r"x\.yaml"):
+        load_recipe(str(path))
+
+
+def test_an_unknown_recipe_lists_those_there_are():
+    with pytest.raises(RecipeError, match="digits"):
+        load_recipe("nowhere")

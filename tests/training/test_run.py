@@ -1,0 +1,258 @@
+"""Runs: what they leave behind, and that stopping at any moment changes nothing."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from models.errors import UserError
+from training.checkpoints import KEEP, Checkpoint, CheckpointError, list_checkpoints, load_checkpoint, save_checkpoint
+from training.recipe import RecipeError, validated
+from training.run import Run, TrainingError, create, reopen
+
+from .recipes import recipe_document
+
+ROOT = Path(__file__).parents[2]
+CPU = torch.device("cpu")
+
+
+def begin(directory, **fields):
+    return create(directory, validated(recipe_document(**fields), "test"), CPU)
+
+
+def finish(run: Run):
+    run.train(lambda report: None)
+    return final(run.directory)
+
+
+def final(directory):
+    return load_checkpoint(list_checkpoints(directory / "checkpoints")[-1][1])
+
+
+def assert_same(one: Checkpoint, other: Checkpoint):
+    assert one.step == other.step
+    assert one.tensors.keys() == other.tensors.keys()
+    for name in one.tensors:
+        assert one.tensors[name].numpy().tobytes() == other.tensors[name].numpy().tobytes(), name
+
+
+def test_a_run_leaves_its_recipe_log_previews_and_checkpoints(tmp_path):
+    run = begin(tmp_path / "r", conditional=True)
+    reports = []
+    run.train(reports.append)
+    directory = tmp_path / "r"
+    assert validated(yaml.safe_load((directory / "recipe.yaml").read_text()), "r") == run.recipe
+    log = [json.loads(line) for line in (directory / "log.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in log] == [5, 10, 15, 20] == [report.step for report in reports]
+    assert set(log[0]) == {"step", "V", "D(x)", "D(G(z))", "JSD", "images/s"}
+    assert log[0]["JSD"] == pytest.approx((log[0]["V"] + np.log(4)) / 2, abs=1e-5)
+    assert [path.name for path in sorted((directory / "previews").iterdir())] == ["step-000000010.png", "step-000000020.png"]
+    assert Image.open(directory / "previews" / "step-000000020.png").size[0] > 500
+    assert [step for step, _ in list_checkpoints(directory / "checkpoints")] == [10, 15, 20]
+    board = EventAccumulator(str(directory / "tensorboard")).Reload()
+    assert [event.step for event in board.Scalars("V")] == [5, 10, 15, 20]
+    assert [event.value for event in board.Scalars("V")] == pytest.approx([entry["V"] for entry in log], abs=1e-5)
+
+
+RECIPES = {
+    "convolutional": {"conditional": True},
+    "paper": {
+        "generator": {"kind": "paper", "width": 32},
+        "discriminator": {"kind": "paper", "width": 8},
+        "objective": "minimax",
+        "prior": "uniform",
+        "k": 2,
+        "ema": 0.0,
+        "rule": {
+            "generator": {"kind": "momentum", "learning_rate": 0.1, "final_momentum": 0.7, "ramp": 15, "decay": 1.000004},
+            "discriminator": {"kind": "rmsprop", "learning_rate": 1e-3},
+        },
+        "every": {"log": 4, "preview": 7, "checkpoint": 6},
+    },
+}
+
+
+@pytest.mark.parametrize("kind", RECIPES)
+def test_two_runs_of_one_recipe_are_identical_and_another_seed_is_not(tmp_path, kind):
+    one, two = (finish(begin(tmp_path / name, **RECIPES[kind])) for name in "ab")
+    assert_same(one, two)
+    other = finish(begin(tmp_path / "c", **RECIPES[kind], seed=1))
+    assert any(not torch.equal(one.tensors[name], other.tensors[name]) for name in one.tensors)
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.parametrize("kind", RECIPES)
+def test_going_on_from_a_checkpoint_ends_as_if_never_stopped(tmp_path, kind):
+    whole = finish(begin(tmp_path / "whole", **RECIPES[kind]))
+    run = begin(tmp_path / "parts", **RECIPES[kind])
+
+    def stop_after_first(path):
+        raise Stop
+
+    for _ in range(2):
+        with pytest.raises(Stop):
+            run.train(lambda report: None, stop_after_first)
+        run = reopen(tmp_path / "parts", CPU, pytest.fail)
+    assert run.step > 0
+    assert_same(finish(run), whole)
+    logs = [
+        [{k: v for k, v in json.loads(line).items() if k != "images/s"} for line in (tmp_path / p / "log.jsonl").open()]
+        for p in ("whole", "parts")
+    ]
+    assert logs[0] == logs[1]
+
+
+def test_ctrl_c_saves_where_it_stands(tmp_path):
+    run = begin(tmp_path / "r")
+
+    def interrupt(report):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run.train(interrupt)
+    run = reopen(tmp_path / "r", CPU, pytest.fail)
+    assert run.step == 5
+    assert_same(finish(run), finish(begin(tmp_path / "whole")))
+
+
+def seedmint(*arguments, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "seedmint", *map(str, arguments)], cwd=ROOT, stderr=subprocess.PIPE, **options
+    )
+
+
+def test_kill_9_in_the_middle_then_resume_ends_bit_identical(tmp_path):
+    steps = 1500
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump(recipe_document(steps=steps, every={"log": 7, "preview": 400, "checkpoint": 10})))
+    whole = seedmint("train", recipe, "--out", tmp_path / "whole")
+    victim = seedmint("train", recipe, "--out", tmp_path / "killed")
+    moments = random.Random(0)
+    reached = []
+    for _ in range(3):
+        before = reached[-1] if reached else 0
+        while victim.poll() is None and newest(tmp_path / "killed") < before + 30:
+            time.sleep(0.002)
+        time.sleep(moments.random() * 0.1)
+        assert victim.poll() is None, "the run finished before it could be killed: give it more steps"
+        os.kill(victim.pid, signal.SIGKILL)
+        victim.communicate()
+        reached.append(newest(tmp_path / "killed"))
+        victim = seedmint("resume", tmp_path / "killed")
+    for process in (victim, whole):
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors.decode()
+    assert 0 < reached[0] < reached[1] < reached[2] < steps
+    assert_same(final(tmp_path / "killed"), final(tmp_path / "whole"))
+
+
+def newest(directory):
+    return max((step for step, _ in list_checkpoints(directory / "checkpoints")), default=0)
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "flip"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_used(tmp_path, damage):
+    whole = finish(begin(tmp_path / "r"))
+    path = list_checkpoints(tmp_path / "r" / "checkpoints")[-1][1]
+    content = bytearray(path.read_bytes())
+    if damage == "cut":
+        content = content[: len(content) // 2]
+    elif damage == "empty":
+        content = bytearray()
+    else:
+        content[-100] ^= 1
+    path.write_bytes(content)
+    warnings = []
+    run = reopen(tmp_path / "r", CPU, warnings.append)
+    assert run.step == 15
+    assert path.name in warnings[0]
+    assert_same(finish(run), whole)
+
+
+def test_only_the_newest_checkpoints_are_kept(tmp_path):
+    for step in range(1, KEEP + 4):
+        save_checkpoint(tmp_path, Checkpoint(step, {}, {}, {"x": torch.full((2,), step)}))
+    assert [step for step, _ in list_checkpoints(tmp_path)] == list(range(4, KEEP + 4))
+
+
+def test_a_file_that_is_no_checkpoint_is_named(tmp_path):
+    path = tmp_path / "step-000000001.safetensors"
+    path.write_bytes(b"not at all")
+    with pytest.raises(CheckpointError, match="step-000000001"):
+        load_checkpoint(path)
+
+
+def test_a_changed_recipe_is_refused_naming_the_field(tmp_path):
+    finish(begin(tmp_path / "r"))
+    path = tmp_path / "r" / "recipe.yaml"
+    path.write_text(path.read_text().replace("m: 16", "m: 32"))
+    with pytest.raises(RecipeError, match="m was 16 and is 32"):
+        reopen(tmp_path / "r", CPU, pytest.fail)
+
+
+def test_changed_data_are_refused(tmp_path):
+    np.savez(tmp_path / "x.npz", images=np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8))
+    finish(begin(tmp_path / "r", data={"source": "npz", "path": str(tmp_path / "x.npz")}))
+    np.savez(tmp_path / "x.npz", images=np.random.default_rng(1).integers(0, 256, (40, 8, 8), dtype=np.uint8))
+    with pytest.raises(TrainingError, match="x has changed"):
+        reopen(tmp_path / "r", CPU, pytest.fail)
+
+
+def test_a_directory_in_use_is_not_touched(tmp_path):
+    begin(tmp_path / "r")
+    with pytest.raises(TrainingError, match="seedmint resume"):
+        begin(tmp_path / "r")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").write_text("years of work")
+    with pytest.raises(TrainingError, match="not empty"):
+        begin(tmp_path / "other")
+
+
+def test_nothing_is_left_behind_by_a_recipe_that_cannot_run(tmp_path):
+    with pytest.raises(UserError, match="minibatch of 5000"):
+        begin(tmp_path / "r", m=5000)
+    assert not (tmp_path / "r").exists()
+
+
+def test_divergence_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path):
+    rule = {"kind": "momentum", "learning_rate": 0.01}
+    run = begin(
+        tmp_path / "r", rule={"generator": rule, "discriminator": rule}, every={"log": 1, "preview": 100, "checkpoint": 1}
+    )
+
+    def poison(path):
+        if run.step == 3:
+            with torch.no_grad():
+                run.algorithm.discriminator.output.parametrizations.weight.original.fill_(float("nan"))
+
+    with pytest.raises(TrainingError, match="step 4; the checkpoint of step 3 is kept"):
+        run.train(lambda report: None, poison)
+    assert all(bool(t.isfinite().all()) for t in final(tmp_path / "r").tensors.values())
+
+
+def test_the_average_follows_the_generator(tmp_path):
+    algorithm = begin(tmp_path / "r", ema=0.9, conditional=True).algorithm
+    expected = {name: tensor.double() for name, tensor in algorithm.generator.state_dict().items()}
+    for step in range(20):
+        algorithm.iterate(step)
+        decay = min(0.9, (1 + step) / (10 + step))
+        for name, tensor in algorithm.generator.state_dict().items():
+            floating = tensor.is_floating_point()
+            expected[name] = decay * expected[name] + (1 - decay) * tensor.double() if floating else tensor.double()
+    for name, tensor in algorithm.ema.state_dict().items():
+        torch.testing.assert_close(tensor.double(), expected[name], rtol=1e-4, atol=1e-6)
+    assert not torch.equal(algorithm.ema.output.weight, algorithm.generator.output.weight)
