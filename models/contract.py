@@ -3,15 +3,13 @@
 Works on a parsed `onnx.ModelProto` that the caller gives, so that the hall itself needs no onnx.
 """
 
-import hashlib
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.card import CARD_KEY, Card, CardError, read_card
 from models.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
     from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto
 
@@ -52,13 +50,15 @@ def check_contract(model: "ModelProto") -> Card:
         ContractError: the graph is not what the contract or the card says.
     """
     card = card_of(model)
-    domains = {entry.domain: entry.version for entry in model.opset_import}
-    if foreign := sorted(set(domains) - set(STANDARD_DOMAINS)):
+    graphs = list(_graphs(model.graph))
+    domains = {entry.domain for entry in (*model.opset_import, *model.functions)}
+    domains |= {node.domain for graph in graphs for node in graph.node}
+    if foreign := sorted(domains - set(STANDARD_DOMAINS)):
         raise ContractError(f"the graph uses the custom operator domain {foreign[0]!r}")
-    opset = max(domains.values(), default=0)
+    opset = max((entry.version for entry in model.opset_import), default=0)
     if opset < MIN_OPSET:
         raise ContractError(f"opset {opset} is too old: at least {MIN_OPSET}")
-    for tensor in _tensors(model.graph):
+    for tensor in (tensor for graph in graphs for tensor in _tensors(graph)):
         if tensor.data_location == _EXTERNAL or tensor.external_data:
             raise ContractError(f"tensor {tensor.name!r} lies outside the file: weights must be inside it")
     stored = {tensor.name for tensor in model.graph.initializer}
@@ -70,16 +70,6 @@ def check_contract(model: "ModelProto") -> Card:
     _compare("inputs", inputs, wanted)
     _compare("outputs", outputs, {"image": ("uint8", ("batch", *card.output.shape))})
     return card
-
-
-def digest_of(path: Path) -> str:
-    """The SHA-256 of a file in hexadecimal: a generator's version.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _signature(value: "ValueInfoProto") -> _Signature:
@@ -98,8 +88,17 @@ def _show(signatures: dict[str, _Signature]) -> str:
     return ", ".join(f"{n}: {e}[{', '.join(map(str, axes))}]" for n, (e, axes) in signatures.items()) or "nothing"
 
 
-def _tensors(graph: "GraphProto") -> "Iterable[TensorProto]":
-    """Every tensor stored in the graph, those of sub-graphs and node attributes included."""
+def _graphs(graph: "GraphProto") -> "Iterator[GraphProto]":
+    """The graph and all graphs inside its nodes."""
+    yield graph
+    for node in graph.node:
+        for attribute in node.attribute:
+            for inner in (*attribute.graphs, *((attribute.g,) if attribute.HasField("g") else ())):
+                yield from _graphs(inner)
+
+
+def _tensors(graph: "GraphProto") -> "Iterator[TensorProto]":
+    """Every tensor stored in one graph: its own, and its nodes' attributes."""
     yield from graph.initializer
     for sparse in graph.sparse_initializer:
         yield from (sparse.values, sparse.indices)
@@ -108,5 +107,8 @@ def _tensors(graph: "GraphProto") -> "Iterable[TensorProto]":
             yield from attribute.tensors
             if attribute.HasField("t"):
                 yield attribute.t
-            for inner in (*attribute.graphs, *((attribute.g,) if attribute.HasField("g") else ())):
-                yield from _tensors(inner)
+            for sparse in (
+                *attribute.sparse_tensors,
+                *((attribute.sparse_tensor,) if attribute.HasField("sparse_tensor") else ()),
+            ):
+                yield from (sparse.values, sparse.indices)

@@ -69,7 +69,7 @@ class Routes:
     async def image(self, request: Request) -> Response:
         name, digest = parse_reference(f"{request.path_params['name']}@{request.path_params['digest']}")
         served = self._library.find(name, digest)
-        image = parse_image(served.generator, request.path_params["file"], request.url.query)
+        image = parse_image(served.generator, request.path_params["file"], _query(request))
         tag = entity_tag(served.generator, image)
         headers = {"ETag": tag, "Cache-Control": IMMUTABLE, "X-Content-Type-Options": "nosniff"}
         if not_modified(request.headers.get("if-none-match"), tag):
@@ -84,7 +84,7 @@ class Routes:
 
     async def image_of_now(self, request: Request) -> Response:
         generator = self._library.find(request.path_params["name"], None).generator
-        file, query = request.path_params["file"], request.url.query
+        file, query = request.path_params["file"], _query(request)
         parse_image(generator, file, query)  # an error is told here, not after the redirect
         target = f"{model_path(generator)}/images/{file}" + (f"?{query}" if query else "")
         return RedirectResponse(target, 307, _NO_STORE)
@@ -119,6 +119,11 @@ def _encoded(generator: Generator, image: ImageRequest, images: Images) -> bytes
     """In the generator's thread: one image as the file that goes out."""
     text = text_of(generator, image.seed, image.label, image.truncation)
     return encode(enlarge(images[0], image.scale), image.format, text)
+
+
+def _query(request: Request) -> str:
+    query: bytes = request.scope["query_string"]
+    return query.decode("latin-1")
 
 
 async def _disconnected(request: Request) -> None:

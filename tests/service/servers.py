@@ -35,7 +35,7 @@ class Server:
         return str(self.client.get(f"/v1/models/{name}").json().get("digest"))
 
     def wait_for_log(self, text: str, seconds: float = 20.0) -> str:
-        return wait_until(lambda: next((line for line in self.log if text in line), None), seconds)
+        return str(wait_until(lambda: next((line for line in self.log if text in line), None), seconds))
 
 
 def wait_until(found, seconds: float = 20.0):

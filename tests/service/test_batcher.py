@@ -37,7 +37,7 @@ class Held:
 
 def single(
     batcher: Batcher, seed: int, finish=lambda images: int(images[0, 0, 0, 0]), truncation: float = 1.0
-) -> asyncio.Future:
+) -> asyncio.Future[Any]:
     return batcher.single(seed, None, truncation, finish)
 
 

@@ -1,6 +1,7 @@
 """The models directory while it is being served: add, replace, remove, and files that must be refused."""
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import httpx
 import numpy as np
 import pytest
 
+from models.card import ImageOutput
 from service.generator import open_generator
 from tests import generators
 from tests.service.servers import Server, serving, wait_until
@@ -83,6 +85,17 @@ def test_a_bad_file_is_refused_once_while_the_old_one_serves_on(library: Server)
     wait_until(lambda: library.digest("steady") != digest)
 
 
+def test_a_file_being_copied_is_left_alone_until_it_is_whole(library: Server):
+    content = generators.content("slowly", 1)
+    with (library.models / "slowly.onnx").open("wb") as file:
+        for start in range(0, len(content), len(content) // 20 + 1):
+            file.write(content[start : start + len(content) // 20 + 1])
+            file.flush()
+            time.sleep(0.04)
+    wait_until(lambda: "slowly" in names(library))
+    assert not [line for line in library.log if "slowly.onnx is refused" in line]
+
+
 def test_files_that_break_the_contract_are_refused_by_name(library: Server, tmp_path: Path):
     whole = generators.content("cut", 1)
     generators.put(library.models / "cut.onnx", whole[: len(whole) // 2])
@@ -90,7 +103,7 @@ def test_files_that_break_the_contract_are_refused_by_name(library: Server, tmp_
     (library.models / "link.onnx").symlink_to(generators.write(tmp_path, "link", 1))
     (library.models / "folder.onnx").mkdir()
     (library.models / "dangling.onnx").symlink_to(library.models / "nowhere")
-    described = generators.card("forged", output=generators.ImageOutput(height=9, width=8, channels=1))
+    described = generators.card("forged", output=ImageOutput(height=9, width=8, channels=1))
     forged = generators.model(generators.card("forged"), 1)
     forged.metadata_props[0].value = described.to_json()
     generators.put(library.models / "forged.onnx", forged.SerializeToString())

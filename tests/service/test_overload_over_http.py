@@ -10,9 +10,10 @@ import pytest
 
 from tests import generators
 from tests.service.servers import Server, serving, wait_until
+from tests.service.test_metrics_over_http import value
 from tests.service.test_problems_over_http import check
 
-TRIPS = 600_000  # of an idle loop: about a quarter of a second for a run
+TRIPS = 400_000  # of an idle loop: some tenths of a second for a run
 
 
 @pytest.fixture(scope="module")
@@ -25,34 +26,42 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield running
 
 
-def test_while_loading_it_is_alive_but_not_ready(tmp_path):
-    generators.write(tmp_path, "slow", 1, idle_trips=TRIPS)
+@pytest.fixture(scope="module")
+def late(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, list[httpx.Response]]]:
+    """A server with less patience than its generator needs, and what it answered while it was loading."""
+    directory = tmp_path_factory.mktemp("late")
+    generators.write(directory, "slow", 1, idle_trips=TRIPS)
     loading: list[httpx.Response] = []
 
-    def watch(port_url: str) -> None:
-        loading.extend(httpx.get(port_url + path) for path in ("/livez", "/readyz", "/v1/models", "/metrics", "/"))
+    def ask(url: str) -> None:
+        loading.extend(httpx.get(url + path) for path in ("/livez", "/metrics", "/", "/readyz", "/v1/models"))
 
-    with serving(tmp_path, before_ready=watch) as server:
-        live, ready, models, metrics, page = loading
-        assert (live.status_code, metrics.status_code, page.status_code) == (200, 200, 200)
-        for answer in (ready, models):
-            check(answer, 503)
-            assert answer.headers["retry-after"] == "1"
-        assert server.client.get("/v1/models").status_code == 200
+    with serving(directory, before_ready=ask, timeout_seconds=0.05) as running:
+        yield running, loading
 
 
-def test_an_image_too_late_is_504(tmp_path):
-    generators.write(tmp_path, "slow", 1, idle_trips=TRIPS)
-    with serving(tmp_path, timeout_seconds=0.05) as server:
-        check(server.client.get(f"{server.pinned('slow')}/1.png"), 504)
-        check(server.client.post("/sample", json={"model": "slow", "seeds": "0-9"}), 504)
-        check(server.client.post("/v1/sample", json={"model": "slow", "seeds": "0-9"}), 504)
-        host, port = server.url.removeprefix("http://").split(":")
-        with socket.create_connection((host, int(port))) as connection:
-            connection.sendall(
-                b"POST /sample HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
-            )
-            assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
+def test_while_loading_it_is_alive_but_not_ready(late: tuple[Server, list[httpx.Response]]):
+    server, (live, metrics, page, *unready) = late
+    assert (live.status_code, metrics.status_code, page.status_code) == (200, 200, 200)
+    for answer in unready:
+        check(answer, 503)
+        assert answer.headers["retry-after"] == "1"
+    assert server.client.get("/v1/models").status_code == 200
+
+
+def test_images_too_late_are_504(late: tuple[Server, list[httpx.Response]]):
+    server = late[0]
+    check(server.client.get(f"{server.pinned('slow')}/1.png"), 504)
+    for path in ("/sample", "/v1/sample"):
+        check(server.client.post(path, json={"model": "slow", "seeds": "0-9"}), 504)
+
+
+def test_a_body_that_does_not_come_is_408(late: tuple[Server, list[httpx.Response]]):
+    host, port = late[0].url.removeprefix("http://").split(":")
+    head = b"POST /sample HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n"
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(head + b"{")
+        assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
 
 
 def test_more_than_the_queue_holds_is_429_and_the_rest_is_served(busy: Server):
@@ -82,7 +91,7 @@ def test_a_reader_that_stops_holds_a_bulk_place_but_not_the_single_images(busy: 
 def test_images_whose_clients_have_gone_are_not_made(busy: Server):
     path = busy.pinned("slow")
     host, port = busy.url.removeprefix("http://").split(":")
-    made = images(busy)
+    made, left = images(busy), gone(busy)
     sockets = [socket.create_connection((host, int(port))) for _ in range(6)]
     sockets[0].sendall(f"GET {path}/0.png HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     time.sleep(0.1)  # the first is being made; the others wait behind it
@@ -95,8 +104,13 @@ def test_images_whose_clients_have_gone_are_not_made(busy: Server):
     sockets[0].close()
     assert busy.client.get(f"{path}/9.png").status_code == 200
     assert images(busy) == made + 2
+    assert gone(busy) == left + 5
 
 
 def images(server: Server) -> float:
-    text = server.client.get("/metrics").text
-    return float(text.split('seedmint_batch_images_sum{model="slow"} ')[1].split("\n")[0])
+    return value(server, "seedmint_batch_images_sum", model="slow")
+
+
+def gone(server: Server) -> float:
+    """Requests whose clients left before the answer."""
+    return value(server, "seedmint_requests_total", status="499")

@@ -161,7 +161,7 @@ BODIES = [
 
 @pytest.mark.parametrize("path", ["/sample", "/v1/sample"])
 @pytest.mark.parametrize(("body", "status", "field"), BODIES)
-def test_a_wrong_body_names_the_field(server: Server, path: str, body: bytes | dict, status: int, field: str):
+def test_a_wrong_body_names_the_field(server: Server, path: str, body: bytes | dict[str, object], status: int, field: str):
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     check(server.client.post(path, content=content, headers={"Content-Type": "application/json"}), status, field)
 

@@ -6,7 +6,7 @@ import zipfile
 import bentoml
 import httpx
 import numpy as np
-import psutil
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 from service.generator import Generator

@@ -75,7 +75,7 @@ def test_a_file_that_differs_from_torch_is_refused():
     content = export_generator(generator, card)
     with torch.no_grad():
         generator.output.bias += 0.1
-    with pytest.raises(ExportError, match="differ by .* grey levels"):
+    with pytest.raises(ExportError, match=r"differ by .* grey levels"):
         verify(content, ServedGenerator(generator).eval())
 
 
@@ -120,7 +120,9 @@ def test_previews_are_what_the_service_will_return(tmp_path):
         assert np.abs(shown - images[i, :, :, 0]).max() <= 1
 
 
-@pytest.mark.parametrize(("arguments", "message"), [((None, 7, None), "no checkpoint of step 7"), ((None, None, "ema"), "keeps no average")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("arguments", "message"), [((None, 7, None), "no checkpoint of step 7"), ((None, None, "ema"), "keeps no average")]
+)
 def test_what_cannot_be_exported_is_named(tmp_path, arguments, message):
     finish(begin(tmp_path / "r", ema=0.0))
     with pytest.raises((ExportError, CheckpointError), match=message):

@@ -91,7 +91,7 @@ def test_two_runs_of_one_recipe_are_identical_and_another_seed_is_not(tmp_path, 
     assert any(not torch.equal(one.tensors[name], other.tensors[name]) for name in one.tensors)
 
 
-class Stop(Exception):
+class StoppedError(Exception):
     pass
 
 
@@ -101,10 +101,10 @@ def test_going_on_from_a_checkpoint_ends_as_if_never_stopped(tmp_path, kind):
     run = begin(tmp_path / "parts", **RECIPES[kind])
 
     def stop_after_first(path):
-        raise Stop
+        raise StoppedError
 
     for _ in range(2):
-        with pytest.raises(Stop):
+        with pytest.raises(StoppedError):
             run.train(lambda report: None, stop_after_first)
         run = reopen(tmp_path / "parts", CPU, pytest.fail)
     assert run.step > 0

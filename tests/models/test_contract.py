@@ -1,0 +1,156 @@
+"""What a file must be to count as a generator file."""
+
+import hashlib
+
+import pytest
+from onnx import TensorProto, helper
+
+from models.card import CARD_KEY, CardError, ImageOutput
+from models.contract import ContractError, check_contract
+from models.directory import find_generator, models_directory
+from models.errors import UserError
+from tests import generators
+
+
+@pytest.mark.parametrize("classes", [None, ("a", "b")])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_good_file_gives_its_card(channels, classes):
+    card = generators.card("good", classes=classes, output=ImageOutput(height=5, width=9, channels=channels))
+    assert check_contract(generators.model(card)) == card
+
+
+def change_opset(model):
+    model.opset_import[0].version = 17
+
+
+def add_domain(model):
+    model.opset_import.append(helper.make_opsetid("com.example", 1))
+
+
+def use_domain_without_import(model):
+    model.graph.node[0].domain = "com.example"
+
+
+def use_domain_inside_a_subgraph(model):
+    inner = helper.make_graph([helper.make_node("Evil", [], ["x"], domain="com.example")], "inner", [], [])
+    model.graph.node[0].attribute.append(helper.make_attribute("body", inner))
+
+
+def add_function(model):
+    model.functions.append(helper.make_function("com.example", "F", ["x"], ["y"], [], [helper.make_opsetid("", 18)]))
+
+
+def move_weights_outside(model):
+    tensor = model.graph.initializer[0]
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../../etc/passwd")
+
+
+def move_a_constant_outside(model):
+    tensor = TensorProto(name="c", data_type=TensorProto.FLOAT, dims=[1], data_location=TensorProto.EXTERNAL)
+    model.graph.node.append(helper.make_node("Constant", [], ["c"], value=tensor))
+
+
+def rename_input(model):
+    model.graph.input[0].name = "noise"
+
+
+def fix_batch(model):
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
+
+
+def change_z_dim(model):
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 21
+
+
+def give_floats(model):
+    model.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT
+
+
+def give_two_outputs(model):
+    model.graph.output.append(helper.make_tensor_value_info("more", TensorProto.UINT8, ["batch"]))
+
+
+def give_another_size(model):
+    model.graph.output[0].type.tensor_type.shape.dim[2].dim_value = 9
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (change_opset, "opset 17"),
+        (add_domain, "com.example"),
+        (use_domain_without_import, "com.example"),
+        (use_domain_inside_a_subgraph, "com.example"),
+        (add_function, "com.example"),
+        (move_weights_outside, "outside the file"),
+        (move_a_constant_outside, "outside the file"),
+        (rename_input, "inputs are noise"),
+        (fix_batch, "inputs are"),
+        (change_z_dim, "inputs are"),
+        (give_floats, "float32"),
+        (give_two_outputs, "more"),
+        (give_another_size, "outputs are"),
+    ],
+)
+def test_what_breaks_the_contract_is_named(change, message):
+    model = generators.model(generators.card("bad"))
+    change(model)
+    with pytest.raises(ContractError, match=message):
+        check_contract(model)
+
+
+def test_a_label_input_must_be_what_the_card_says():
+    model = generators.model(generators.card("bad", classes=("a", "b")))
+    helper.set_model_props(model, {CARD_KEY: generators.card("bad").to_json()})
+    with pytest.raises(ContractError, match="label"):
+        check_contract(model)
+
+
+@pytest.mark.parametrize("props", [{}, {"other": "x"}, {CARD_KEY: "{"}])
+def test_a_file_without_a_card_is_refused(props):
+    model = generators.model(generators.card("bad"))
+    helper.set_model_props(model, props)
+    with pytest.raises(CardError):
+        check_contract(model)
+
+
+def test_two_cards_are_one_too_many():
+    model = generators.model(generators.card("bad"))
+    model.metadata_props.add(key=CARD_KEY, value=generators.card("other").to_json())
+    with pytest.raises(CardError, match="2 metadata entries"):
+        check_contract(model)
+
+
+def test_generators_are_found_by_name_or_path(tmp_path, monkeypatch):
+    file = tmp_path / "one.onnx"
+    file.write_bytes(b"x")
+    assert find_generator("one", tmp_path) == file
+    assert find_generator(str(file), tmp_path / "elsewhere") == file
+    with pytest.raises(UserError, match=r"no generator 'two'.*there: one"):
+        find_generator("two", tmp_path)
+    with pytest.raises(UserError, match=r"no generator file .*two\.onnx"):
+        find_generator("two.onnx", tmp_path)
+    monkeypatch.setenv("SEEDMINT_MODELS", str(tmp_path))
+    assert models_directory() == tmp_path
+    monkeypatch.delenv("SEEDMINT_MODELS")
+    assert (models_directory() / "card.py").exists()
+
+
+def test_the_shipped_generators_keep_the_contract_and_their_promises(subtests):
+    onnx = pytest.importorskip("onnx")
+    monkey = models_directory()
+    files = sorted(monkey.glob("*.onnx"))
+    assert {file.stem for file in files} >= {"mnist", "digits"}
+    for file in files:
+        with subtests.test(file.stem):
+            card = check_contract(onnx.load(file))
+            assert card.name == file.stem
+            assert file.stat().st_size <= 12_000_000
+            (accuracy,) = [metric.value for metric in card.evaluation if metric.metric == "label-accuracy"]
+            assert accuracy >= 0.97
+            assert card.provenance.recipe_digest
+            assert card.provenance.dataset.digest
+            assert card.licence.data
+            digest = hashlib.sha256(file.read_bytes()).hexdigest()
+            assert f"`{digest[:12]}`" in (file.parent / "README.md").read_text(encoding="utf-8")

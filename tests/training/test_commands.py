@@ -1,0 +1,117 @@
+"""The training wing's command line, run as its users run it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import onnx
+import pytest
+import yaml
+from PIL import Image
+
+from models.contract import card_of
+from training import classifier
+
+from .recipes import recipe_document
+
+ROOT = Path(__file__).parents[2]
+
+
+def seedmint(*arguments, cwd=ROOT):
+    command = [sys.executable, str(ROOT / "seedmint.py"), *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=250)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("trained")
+    (directory / "small.yaml").write_text(yaml.safe_dump(recipe_document(conditional=True)))
+    result = seedmint("train", "small.yaml", "--out", "run", "--set", "steps=30", cwd=directory)
+    assert result.returncode == 0, result.stderr
+    return directory, result
+
+
+def test_training_shows_where_it_stands(trained):
+    _, result = trained
+    last = result.stderr.splitlines()[-1]
+    for part in ("step 30/30", "V -", "(-log 4 = -1.386)", "D(x) 0.", "D(G(z)) 0.", "images/s", "left"):
+        assert part in last
+    assert "seedmint export run" in result.stdout
+
+
+def test_a_finished_run_says_so(trained):
+    directory, _ = trained
+    result = seedmint("resume", "run", cwd=directory)
+    assert result.returncode == 0
+    assert "finished: all 30 steps" in result.stdout
+
+
+def test_export_writes_a_generator_file_and_does_not_replace_one_unasked(trained):
+    directory, _ = trained
+    for arguments, code in (((), 0), (("--title", "Other"), 1), (("--title", "Other", "--replace"), 0)):
+        result = seedmint("export", "run", "--name", "mine", "--models", "out", *arguments, cwd=directory)
+        assert result.returncode == code, result.stderr
+    assert card_of(onnx.load(directory / "out" / "mine.onnx")).title == "Other"
+
+
+def test_evaluate_prints_the_label_accuracy_and_draws_a_picture(trained):
+    directory, _ = trained
+    assert seedmint("export", "run", "--name", "judged", "--models", "out", cwd=directory).returncode == 0
+    result = seedmint("evaluate", "out/judged.onnx", "--out", "picture.png", "--write", cwd=directory)
+    assert result.returncode == 0, result.stderr
+    assert f"recognised by {classifier.NAME} trained on digits" in result.stdout
+    assert len(Image.open(directory / "picture.png").getcolors(100_000)) > 2
+    (metric,) = card_of(onnx.load(directory / "out" / "judged.onnx")).evaluation
+    assert f"label-accuracy  {metric.value:.4f}" in result.stdout
+    assert metric.samples == 1000
+
+
+ERRORS = [
+    (("train", "nowhere", "--out", "x"), "no recipe 'nowhere'"),
+    (("train", "digits", "--out", "x", "--set", "steps=-1"), "steps"),
+    (("train", "digits", "--out", "x", "--set", "colour=red"), "colour"),
+    (("train", "digits", "--out", "x", "--set", "data.source=folder"), "path is missing"),
+    (("train", "digits", "--out", "x", "--set", "data.source=npz", "--set", "data.path=none.npz"), "none.npz"),
+    (("train", "digits", "--out", "x", "--device", "cuda"), "--device cuda"),
+    (("train", "digits", "--out", "run"), "seedmint resume run"),
+    (("resume", "nowhere"), "nowhere holds no run"),
+    (("export", "nowhere", "--name", "x"), "nowhere holds no run"),
+    (("export", "run", "--name", "Not A Name"), "--name"),
+    (("export", "run", "--name", "x", "--step", "7"), "no checkpoint of step 7"),
+    (("evaluate", "nowhere"), "no generator 'nowhere'"),
+    (("evaluate", "nowhere/x.onnx"), "no generator file"),
+    (("evaluate", "garbage.onnx"), "garbage.onnx"),
+    (("evaluate", "empty.onnx"), "empty.onnx"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), ERRORS, ids=[" ".join(arguments[:2]) for arguments, _ in ERRORS])
+def test_errors_are_one_line_and_lose_nothing(trained, arguments, message):
+    directory, _ = trained
+    (directory / "garbage.onnx").write_bytes(b"garbage")
+    (directory / "empty.onnx").write_bytes(b"")
+    before = {path: path.stat().st_mtime_ns for path in (directory / "run").rglob("*")}
+    result = seedmint(*arguments, cwd=directory)
+    if "cuda" in arguments and result.returncode == 0:
+        pytest.skip("there is a GPU here")
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("Error: ")
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not (directory / "x").exists()
+    assert {path: path.stat().st_mtime_ns for path in (directory / "run").rglob("*")} == before
+
+
+@pytest.mark.parametrize("command", ["train", "resume", "export", "evaluate"])
+def test_help_teaches(command):
+    result = seedmint(command, "--help")
+    assert result.returncode == 0
+    assert len(result.stdout.splitlines()) > 8
+
+
+def test_the_version_and_the_recipes_are_told():
+    assert seedmint("--version").stdout.startswith("seedmint, version 0.")
+    listed = seedmint("train", "--recipes").stdout
+    assert "digits" in listed
+    assert "mnist" in listed
