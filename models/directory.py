@@ -5,10 +5,12 @@ from pathlib import Path
 
 from models.errors import UserError
 
+SHIPPED = Path(__file__).parent
+
 
 def models_directory() -> Path:
     """`$SEEDMINT_MODELS`, or the directory of this package, where the shipped generators are."""
-    return Path(os.environ.get("SEEDMINT_MODELS") or Path(__file__).parent)
+    return Path(os.environ.get("SEEDMINT_MODELS") or SHIPPED)
 
 
 def find_generator(name_or_path: str, directory: Path) -> Path:

@@ -82,7 +82,8 @@ def _serve(settings: Settings) -> None:
     try:
         from service.app import Seedmint
 
-        host = f"[{settings.host}]" if settings.host.version == 6 else settings.host
+        host = f"[{settings.host}]" if settings.host.version == 6 else str(settings.host)
+        host = "localhost" if settings.host.is_unspecified else host
         click.echo(f"Seedmint on http://{host}:{settings.port} (generators of {settings.models}; Ctrl-C stops)")
         Seedmint.serve_http(  # type: ignore[attr-defined]  # the decorator makes it a bentoml.Service
             host=str(settings.host), port=settings.port

@@ -25,7 +25,7 @@ from service.settings import Settings
 _PAGE = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
 _PAGE_HEADERS = {
     "Cache-Control": "no-cache",
-    "Content-Security-Policy": "default-src 'none'; connect-src 'self'; img-src 'self'; "
+    "Content-Security-Policy": "default-src 'none'; connect-src 'self'; img-src 'self' data:; "
     "script-src 'unsafe-inline'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'",
 }
 _NO_CACHE = {"Cache-Control": "no-cache"}

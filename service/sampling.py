@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from models.errors import UserError
+from models.files import whole_file
 from models.seeds import Seeds
 from service.archives import ARCHIVE_FORMATS, ArchiveFormat, archive_writer, check_distinct, entry_name, pieces
-from service.files import whole_file
 from service.generator import Generator
 from service.images import GAP, Format, contact_sheet, encode, enlarge, max_scale, text_of
 

@@ -8,12 +8,11 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, ValidationError, model_validator
 
-import models
 from models.card import field_errors
+from models.directory import SHIPPED
 from models.errors import UserError
 
 PREFIX = "SEEDMINT_"
-_SHIPPED = Path(models.__file__).parent
 
 
 class SettingsError(UserError):
@@ -25,7 +24,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    models: Path = Field(default=_SHIPPED, description="Directory of generator files (*.onnx), watched while serving.")
+    models: Path = Field(default=SHIPPED, description="Directory of generator files (*.onnx), watched while serving.")
     provider: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="What runs the generators. auto: CUDA where it works, else the CPU."
     )

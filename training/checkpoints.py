@@ -12,7 +12,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from models.errors import UserError
-from training.files import write_atomically
+from models.files import write_whole
 
 KEEP = 3  # checkpoints of a run
 
@@ -50,7 +50,7 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> Path:
     head = json.dumps({"step": checkpoint.step, "recipe": checkpoint.recipe, "facts": checkpoint.facts}, sort_keys=True)
     metadata = {"format": _FORMAT, "head": head, "sha256": _checksum(head, checkpoint.tensors)}
     path = directory / f"step-{checkpoint.step:09d}.safetensors"
-    write_atomically(path, save(checkpoint.tensors, metadata))
+    write_whole(path, save(checkpoint.tensors, metadata))
     for _, old in list_checkpoints(directory)[:-KEEP]:
         old.unlink()
     return path

@@ -20,8 +20,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
 
+from models.files import write_whole
 from training.datasets import DataError, Dataset
-from training.files import write_atomically
 
 NAME = "cnn-v1"
 _SAMPLES = 400_000  # images shown in training, 6.7 epochs of MNIST; of small sets, at most
@@ -57,7 +57,7 @@ def classifier_of(train: Dataset, test: Dataset) -> Classifier:
         _fit(network, train.images, train.labels)
         accuracy = float((_predict(network, test.images) == test.labels).mean())
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, save(network.state_dict(), {"accuracy": repr(accuracy)}))
+        write_whole(path, save(network.state_dict(), {"accuracy": repr(accuracy)}))
     return Classifier(network.eval(), accuracy)
 
 

@@ -11,10 +11,10 @@ from rich.console import Console
 from models.card import NAME_PATTERN
 from models.directory import find_generator, models_directory
 from models.errors import UserError
+from models.files import write_whole
 from training.datasets import load_splits
 from training.evaluate import label_accuracy, picture, read_generator
 from training.export import export_run, install, with_card
-from training.files import write_atomically
 from training.pictures import grid
 from training.progress import TrainingProgress
 from training.recipe import Data, load_recipe, shipped_recipes, validated
@@ -140,12 +140,12 @@ def evaluate(generator: str, data: str | None, out: Path | None, write: bool, mo
             click.echo(f"  {name:12} {share:.2f}")
     if out is not None:
         images, columns = picture(opened)
-        write_atomically(out, grid(images, columns))
+        write_whole(out, grid(images, columns))
         click.echo(f"picture: {out}")
     if write and metrics:
         kept = [entry for entry in card.evaluation if entry.metric not in {metric.metric for metric in metrics}]
         updated = card.model_copy(update={"evaluation": (*kept, *metrics)})
-        write_atomically(path, with_card(path.read_bytes(), updated))
+        write_whole(path, with_card(path.read_bytes(), updated))
         click.echo(f"card of {path} updated; its digest, and so its addresses, are new")
 
 

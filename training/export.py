@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from models.card import CARD_KEY, Card, CardError, Dataset, ImageOutput, Licence, Noise, Provenance, read_card
 from models.contract import check_contract
 from models.errors import UserError
+from models.files import write_whole
 from models.noise import labels_of, noise
 from training.checkpoints import Checkpoint, CheckpointError, list_checkpoints, load_checkpoint
-from training.files import write_atomically
 from training.networks import build_networks
 from training.recipe import Recipe, validated
 from training.run import read_recipe
@@ -124,7 +124,7 @@ def install(content: bytes, directory: Path, name: str, replace: bool) -> Path:
     if path.exists() and not replace and path.read_bytes() != content:
         raise ExportError(f"--name: {path} is there already: choose another name, or pass --replace")
     directory.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, content)
+    write_whole(path, content)
     return path
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.tensorboard import SummaryWriter
 
-from training.files import write_atomically
+from models.files import write_whole
 from training.pictures import grid
 
 PREVIEW_SEEDS = np.arange(64, dtype=np.int64)
@@ -27,7 +27,7 @@ class Record:
         self._previews = directory / "previews"
         self._previews.mkdir(exist_ok=True)
         kept = [line for line in _whole_lines(self._log) if json.loads(line)["step"] <= step]
-        write_atomically(self._log, "".join(kept).encode())
+        write_whole(self._log, "".join(kept).encode())
         self._board = SummaryWriter(str(directory / "tensorboard"), purge_step=step + 1 if step else None)
 
     def statistics(self, step: int, values: dict[str, float]) -> None:
@@ -41,7 +41,7 @@ class Record:
     def preview(self, step: int, images: NDArray[np.uint8]) -> None:
         """A grid of uint8[n, height, width, channels], as previews/step-N.png, and in TensorBoard."""
         content = grid(images, columns=8)
-        write_atomically(self._previews / f"step-{step:09d}.png", content)
+        write_whole(self._previews / f"step-{step:09d}.png", content)
         self._board.add_images("preview", images, step, dataformats="NHWC")
 
     def close(self) -> None:

@@ -16,10 +16,10 @@ import torch
 import yaml
 
 from models.errors import UserError
+from models.files import write_whole
 from training.algorithm1 import STATISTICS, Algorithm1
 from training.checkpoints import Checkpoint, CheckpointError, list_checkpoints, load_checkpoint, save_checkpoint
 from training.datasets import Dataset, load_dataset
-from training.files import write_atomically
 from training.objectives import LIMIT
 from training.recipe import Recipe, RecipeError, validated
 from training.record import PREVIEW_SEEDS, Record
@@ -164,7 +164,7 @@ def create(directory: Path, recipe: Recipe, device: torch.device) -> Run:
         raise TrainingError(f"--out: {directory} is there already: {hint}; or choose another place")
     run = Run(directory, recipe, device)
     (directory / "checkpoints").mkdir(parents=True)
-    write_atomically(directory / "recipe.yaml", recipe.to_yaml().encode())
+    write_whole(directory / "recipe.yaml", recipe.to_yaml().encode())
     return run
 
 
@@ -180,6 +180,8 @@ def reopen(directory: Path, device: torch.device, warn: Callable[[str], None]) -
         UserError: no run there, or its recipe is not the one it began with.
     """
     recipe = read_recipe(directory)
+    for half_written in (directory / "checkpoints").glob(".*"):
+        half_written.unlink()
     for _, path in reversed(list_checkpoints(directory / "checkpoints")):
         try:
             checkpoint = load_checkpoint(path)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import models
+import service
 from service.provider import ProviderError, choose_provider
 from service.settings import Settings, SettingsError, read_settings
 from tests import generators
@@ -28,7 +30,7 @@ def run(code: str, *arguments: str, **environment: str) -> subprocess.CompletedP
 
 
 def test_the_service_runs_without_torch():
-    modules = sorted(path.stem for path in Path("service").glob("*.py") if path.stem != "__init__")
+    modules = sorted(path.stem for path in Path(service.__file__).parent.glob("*.py") if path.stem != "__init__")
     assert "app" in modules
     assert "library" in modules
     code = BLOCKED.format(blocked=("torch", "training", "sklearn", "tensorboard"))
@@ -64,7 +66,7 @@ def test_cuda_asked_for_in_vain_is_a_clear_error(monkeypatch: pytest.MonkeyPatch
 def test_settings_have_defaults_and_come_back_from_the_environment(tmp_path: Path):
     settings = read_settings({})
     assert (settings.port, str(settings.host), settings.provider, settings.workers) == (3000, "127.0.0.1", "auto", 1)
-    assert settings.models == Path("models").resolve()
+    assert settings.models == Path(models.__file__).parent
     assert read_settings(settings.to_environment()) == settings
     other = {"SEEDMINT_PORT": "4000", "SEEDMINT_MODELS": str(tmp_path), "SEEDMINT_HOST": "::1", "SEEDMINT_DATA": "/x"}
     assert read_settings(other).to_environment().items() >= {k: v for k, v in other.items() if k != "SEEDMINT_DATA"}.items()

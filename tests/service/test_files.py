@@ -10,9 +10,9 @@ from PIL import Image
 
 from models.card import ImageOutput
 from models.errors import UserError
+from models.files import whole_file
 from models.seeds import parse_seeds
 from service.archives import ARCHIVE_FORMATS, archive_writer, check_distinct, pieces
-from service.files import whole_file
 from service.generator import Generator
 from service.images import contact_sheet, encode, enlarge, max_scale
 

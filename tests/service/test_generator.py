@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -12,6 +13,7 @@ from models.card import ImageOutput, Noise
 from models.errors import UserError
 from models.noise import labels_of, noise
 from service.generator import Generator, open_generator
+from service.provider import open_session
 from tests import generators
 
 
@@ -77,6 +79,40 @@ def test_large_images_go_in_small_batches():
     generator = opened(model)
     assert generator.max_batch == 16
     assert generator.generate(np.arange(1)).shape == (1, 4096, 4096, 1)
+
+
+class Cuda:
+    """Stands in for a CUDA session: records batch sizes, and rounds otherwise in batches of the sizes that it is told."""
+
+    def __init__(self, session: Any, odd: set[int]) -> None:
+        self._session = session
+        self._odd = odd
+        self.sizes: list[int] = []
+
+    def run(self, names: list[str], inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+        size = len(inputs["z"])
+        self.sizes.append(size)
+        (images,) = self._session.run(names, inputs)
+        return [images ^ 1 if size in self._odd else images]
+
+
+@pytest.mark.parametrize(("odd", "sizes"), [(set(), {1, 8, 64}), ({8}, {64})])
+def test_on_cuda_batches_are_padded_to_few_sizes_or_to_one(
+    monkeypatch: pytest.MonkeyPatch, rgb: Generator, odd: set[int], sizes: set[int]
+):
+    sessions = []
+
+    def open_stand_in(graph: bytes, provider: str, threads: int) -> Cuda:
+        sessions.append(Cuda(open_session(graph, "cpu", threads), odd))
+        return sessions[-1]
+
+    monkeypatch.setattr("service.generator.open_session", open_stand_in)
+    generator = Generator(generators.model(rgb.card, 2).SerializeToString(), "cuda", 1, 64)
+    assert generator.determinism == "exact"
+    sessions[0].sizes.clear()
+    for n in (1, 2, 8, 9, 64, 150):
+        np.testing.assert_array_equal(generator.generate(np.arange(n)), rgb.generate(np.arange(n)))
+    assert set(sessions[0].sizes) == sizes
 
 
 def broken(change: str) -> onnx.ModelProto:

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
+from models.files import write_whole
 from training.datasets.dataset import DataError, Dataset
-from training.files import write_atomically
 
 _FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
@@ -122,7 +122,7 @@ def _download(name: str, file: str, target: Path) -> Path:
             continue
         if hashlib.sha256(content).hexdigest() == _CHECKSUMS[name][file]:
             target.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(target, content)
+            write_whole(target, content)
             return target
         failures.append(f"{mirror}: wrong SHA-256")
     raise DataError(

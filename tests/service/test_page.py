@@ -1,0 +1,57 @@
+"""The page, in a real browser."""
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from tests.service.servers import Server
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+# No sandbox, since tests may run as root; and nothing that would call home.
+ARGUMENTS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-sync"
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian's package chromium)")
+
+
+@pytest.fixture
+def page(server: Server) -> Iterator[Page]:
+    complaints: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS.split())
+        page = browser.new_page(viewport={"width": 1100, "height": 3000})
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(server.url)
+        page.wait_for_selector("section img")
+        yield page
+        browser.close()
+    assert complaints == []
+
+
+def loaded(page: Page, generator: str) -> list[str]:
+    """The addresses of a generator's images, once all are there."""
+    images = f"section:has-text('{generator}@') .grid img"
+    page.wait_for_function("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+    return [image.get_attribute("src") or "" for image in page.query_selector_all(images)]
+
+
+def test_every_generator_is_shown_by_its_pinned_images(page: Page, server: Server):
+    for name in ("grey", "rgb"):
+        assert loaded(page, name) == [f"{server.pinned(name)}/{seed}.png" for seed in range(48)]
+
+
+def test_a_class_can_be_chosen_and_the_seeds_go_on(page: Page, server: Server):
+    section = page.locator("section", has_text="rgb@")
+    section.locator("select").select_option("bee")
+    section.locator("button").click()
+    assert loaded(page, "rgb") == [f"{server.pinned('rgb')}/{seed}.png?label=1" for seed in range(48, 96)]
+    assert loaded(page, "grey")[0].endswith("/0.png")
+    assert page.locator("section", has_text="grey@").locator("select").count() == 0
+
+
+def test_pointing_at_an_image_shows_its_address(page: Page, server: Server):
+    section = page.locator("section", has_text="grey@")
+    section.locator(".grid a").nth(5).hover()
+    assert section.locator("output").text_content() == f"{server.url}{server.pinned('grey')}/5.png"
