@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
-from tests.service.servers import Server
+from tests.service.servers import Server, wait_until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # No sandbox, since tests may run as root; and nothing that would call home.
@@ -33,7 +33,10 @@ def page(server: Server) -> Iterator[Page]:
 def loaded(page: Page, generator: str) -> list[str]:
     """The addresses of a generator's images, once all are there."""
     images = f"section:has-text('{generator}@') .grid img"
-    page.wait_for_function("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+    page.wait_for_load_state("networkidle")
+    for image in page.query_selector_all(images):
+        image.scroll_into_view_if_needed()  # they are loaded as they come into sight
+    wait_until(lambda: page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)"))
     return [image.get_attribute("src") or "" for image in page.query_selector_all(images)]
 
 
