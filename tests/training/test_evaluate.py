@@ -37,9 +37,15 @@ def splits():
     return load_splits(Data(source="digits"))
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("classifiers")
+
+
 @pytest.fixture
-def _quick(monkeypatch):
+def _quick(monkeypatch, cache):
     monkeypatch.setattr(classifier, "_SAMPLES", 60_000)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
 
 
 @pytest.mark.usefixtures("_quick")
