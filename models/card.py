@@ -15,6 +15,9 @@ MAX_SIDE = 4096
 MAX_CLASSES = 100_000
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
+"""One line of text that a terminal and a page can show."""
+
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -95,9 +98,9 @@ class Card(_Part):
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
     name: Name
-    title: str = Field(min_length=1, max_length=200)
+    title: Line
     noise: Noise
-    classes: tuple[str, ...] | None = Field(default=None, max_length=MAX_CLASSES)
+    classes: tuple[Line, ...] | None = Field(default=None, max_length=MAX_CLASSES)
     output: ImageOutput
     provenance: Provenance
     evaluation: tuple[Metric, ...] = ()
@@ -113,7 +116,7 @@ class Card(_Part):
 
     def to_json(self) -> str:
         """The card as it stands in the file: sorted keys, so that one card has one spelling."""
-        return json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True, ensure_ascii=False)
+        return json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
 def read_card(text: str) -> Card:
@@ -123,7 +126,7 @@ def read_card(text: str) -> Card:
         CardError: naming the field that is wrong, or the schema version that is not known.
     """
     try:
-        document = json.loads(text)
+        document = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
         raise CardError(f"the card is not JSON: {error}") from None
     if not isinstance(document, dict):
@@ -132,9 +135,17 @@ def read_card(text: str) -> Card:
     if type(version) is not int or version != SCHEMA_VERSION:
         raise CardError(f"card schema {version!r} is not known to this version, which reads schema {SCHEMA_VERSION}")
     try:
-        return Card.model_validate(document)
+        card = Card.model_validate(document)
+        card.to_json().encode()
     except ValidationError as error:
         raise CardError("; ".join(f"card field {field}: {message}" for field, message in field_errors(error))) from None
+    except (ValueError, RecursionError) as error:  # half a surrogate pair, or nested without end
+        raise CardError(f"the card cannot be shown again as JSON: {error}") from None
+    return card
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def field_errors(error: ValidationError) -> list[tuple[str, str]]:

@@ -46,6 +46,11 @@ def test_an_unknown_schema_version_is_named(version):
         ({"classes": ["a", "a"]}, "classes"),
         ({"colour": "green"}, "colour"),
         ({"title": ""}, "title"),
+        ({"title": "two\nlines"}, "title"),
+        ({"title": "\x1b[2J"}, "title"),
+        ({"classes": ["a", "b\x07"]}, "classes"),
+        ({"provenance": {"recipe": {"x": "\ud800"}}}, "cannot be shown again|provenance"),
+        ({"provenance": {"recipe": {"x": float("nan")}}}, "NaN is not JSON"),
     ],
 )
 def test_a_wrong_field_is_named(fields, named):
@@ -57,3 +62,9 @@ def test_a_wrong_field_is_named(fields, named):
 def test_what_is_no_card_is_refused(text):
     with pytest.raises(CardError):
         read_card(text)
+
+
+def test_a_card_nested_without_end_is_refused():
+    nested = '{"x":' * 600 + "1" + "}" * 600
+    with pytest.raises(CardError):
+        read_card(CARD.to_json().replace('"recipe": null', f'"recipe": {nested}'))
