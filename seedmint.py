@@ -35,17 +35,7 @@ class _Wings(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in _COMMANDS:
             return None
-        module, extra, _ = _COMMANDS[name]
-        try:
-            wing = import_module(module)
-        except ModuleNotFoundError as error:
-            if error.name and error.name.split(".")[0] in ("training", "service", "models"):
-                raise
-            raise UserError(
-                f"`seedmint {name}` needs {error.name}, which is not installed: "
-                f"run `make {'install' if extra == 'train' else 'serve'}`, or pip install -e '.[{extra}]'"
-            ) from None
-        command: click.Command = getattr(wing, name)
+        command: click.Command = getattr(import_module(_COMMANDS[name][0]), name)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -73,6 +63,16 @@ def main(arguments: list[str] | None = None) -> Any:
         return cli.main(args=arguments, prog_name="seedmint")
     except UserError as error:
         click.echo(f"Error: {error}", err=True)
+    except ModuleNotFoundError as error:
+        name = next((word for word in arguments or sys.argv[1:] if word in _COMMANDS), "serve")
+        extra = _COMMANDS[name][1]
+        if error.name is None or error.name.split(".")[0] in ("training", "service", "models"):
+            raise
+        click.echo(
+            f"Error: `seedmint {name}` needs {error.name}, which is not installed: "
+            f"run `make {'install' if extra == 'train' else 'serve'}`, or pip install -e '.[{extra}]'",
+            err=True,
+        )
     except OSError as error:
         place = f": {error.filename}" if error.filename else ""
         click.echo(f"Error: {error.strerror or error}{place}", err=True)

@@ -14,6 +14,7 @@ SEED_LIMIT = 1 << 63
 _NUMBER = re.compile(r"0|[1-9][0-9]*", re.ASCII)
 _RANGE = re.compile(r"(0|[1-9][0-9]*)\s*-\s*(0|[1-9][0-9]*)", re.ASCII)
 _LONGEST_NUMBER = 20  # digits; keeps int() cheap on hostile text
+LONGEST_QUOTE = 40  # characters of a text that a message repeats
 _EXAMPLE = 'write seeds like "0-63,100" (ranges are inclusive)'
 
 
@@ -23,6 +24,10 @@ class SeedSyntaxError(UserError):
 
 class SeedRangeError(UserError):
     """A seed is not in 0 <= seed < 2**63."""
+
+
+class SeedCountError(UserError):
+    """More seeds than the limit that was given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,51 +74,63 @@ def parse_seed(text: str) -> int:
         SeedRangeError: the number is 2**63 or more.
     """
     if not _NUMBER.fullmatch(text):
-        raise SeedSyntaxError(f"seed {_quoted(text)} is not a whole number from 0 to 2^63 - 1 without leading zeros")
+        raise SeedSyntaxError(f"seed {quoted(text)} is not a whole number from 0 to 2^63 - 1 without leading zeros")
     if len(text) > _LONGEST_NUMBER or (seed := int(text)) >= SEED_LIMIT:
-        raise SeedRangeError(f"seed {_quoted(text)} is out of range: 0 <= seed < 2^63 = {SEED_LIMIT}")
+        raise SeedRangeError(f"seed {quoted(text)} is out of range: 0 <= seed < 2^63 = {SEED_LIMIT}")
     return seed
 
 
-def parse_seeds(text: str) -> Seeds:
+def parse_seeds(text: str, limit: int | None = None) -> Seeds:
     """Seeds by the syntax `item ("," item)*`, where an item is a seed or `first-last`, both included.
+
+    Args:
+        limit: most seeds; what follows the first seed beyond it is not read.
 
     Raises:
         SeedSyntaxError: the text is empty, malformed, or holds a range that runs backwards.
         SeedRangeError: a seed is 2**63 or more.
+        SeedCountError: there are more than `limit` seeds.
     """
     if not text.strip():
         raise SeedSyntaxError(f"no seeds: {_EXAMPLE}")
     ranges = []
+    count = 0
     for item in text.split(","):
         item = item.strip()
         if not item:
-            raise SeedSyntaxError(f"an empty item between commas in {_quoted(text)}: {_EXAMPLE}")
+            raise SeedSyntaxError(f"an empty item between commas in {quoted(text)}: {_EXAMPLE}")
         if match := _RANGE.fullmatch(item):
             first, last = parse_seed(match[1]), parse_seed(match[2])
             if last < first:
-                raise SeedSyntaxError(f"range {_quoted(item)} runs backwards: write {last}-{first}")
+                raise SeedSyntaxError(f"range {quoted(item)} runs backwards: write {last}-{first}")
         elif _NUMBER.fullmatch(item):
             first = last = parse_seed(item)
         else:
-            raise SeedSyntaxError(f"{_quoted(item)} is neither a seed nor a range: {_EXAMPLE}")
+            raise SeedSyntaxError(f"{quoted(item)} is neither a seed nor a range: {_EXAMPLE}")
         ranges.append(range(first, last + 1))
+        count += last + 1 - first
+        _check_count(count, limit)
     return Seeds(tuple(ranges))
 
 
-def seeds_from_list(values: Iterable[object]) -> Seeds:
+def seeds_from_list(values: Iterable[object], limit: int | None = None) -> Seeds:
     """Seeds from whole numbers, as JSON carries them. Neighbours that follow each other are joined.
+
+    Args:
+        limit: most seeds; what follows the first seed beyond it is not read.
 
     Raises:
         SeedSyntaxError: a value is not a whole number, or there is none.
         SeedRangeError: a seed is negative, or 2**63 or more.
+        SeedCountError: there are more than `limit` seeds.
     """
     ranges: list[range] = []
     for position, value in enumerate(values):
+        _check_count(position + 1, limit)
         if not isinstance(value, int) or isinstance(value, bool):
-            raise SeedSyntaxError(f"item {position} of the list is {_quoted(str(value))}, not a whole number")
+            raise SeedSyntaxError(f"item {position} of the list is {quoted(str(value))}, not a whole number")
         if not 0 <= value < SEED_LIMIT:
-            raise SeedRangeError(f"seed {_quoted(str(value))} is out of range: 0 <= seed < 2^63 = {SEED_LIMIT}")
+            raise SeedRangeError(f"seed {quoted(str(value))} is out of range: 0 <= seed < 2^63 = {SEED_LIMIT}")
         if ranges and ranges[-1].stop == value:
             ranges[-1] = range(ranges[-1].start, value + 1)
         else:
@@ -123,5 +140,11 @@ def seeds_from_list(values: Iterable[object]) -> Seeds:
     return Seeds(tuple(ranges))
 
 
-def _quoted(text: str) -> str:
-    return repr(text if len(text) <= 40 else text[:37] + "...")
+def quoted(text: str) -> str:
+    """A text as a message repeats it: in quotes, and cut short if it is long."""
+    return repr(text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 3] + "...")
+
+
+def _check_count(count: int, limit: int | None) -> None:
+    if limit is not None and count > limit:
+        raise SeedCountError(f"more than {limit} seeds, which is the limit")

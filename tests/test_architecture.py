@@ -74,26 +74,25 @@ def test_training_runs_without_bentoml():
 
 
 def test_help_loads_neither_wing():
-    code = (
-        "import sys, seedmint\n"
-        "try: seedmint.main(['--help'])\n"
-        "except SystemExit: pass\n"
-        "loaded = {m.split('.')[0] for m in sys.modules}\n"
-        "sys.exit(repr(loaded & {'torch', 'bentoml', 'onnxruntime', 'training', 'service'}) * 1 "
-        "if loaded & {'torch', 'bentoml', 'onnxruntime', 'training', 'service'} else 0)"
+    code = "\n".join(
+        [
+            "import sys, seedmint",
+            "try: seedmint.main(['--help'])",
+            "except SystemExit: pass",
+            "wings = {'torch', 'bentoml', 'onnxruntime', 'training', 'service'}",
+            "sys.exit(str(wings & {name.split('.')[0] for name in sys.modules} or ''))",
+        ]
     )
     began = time.monotonic()
     result = run(code)
-    assert result.returncode == 0, result.stderr
+    assert result.stderr.strip() == ""
     assert "Commands:" in result.stdout
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 5  # a wing alone takes longer on a busy machine
 
 
 def test_each_wing_missing_is_one_line_that_says_how_to_get_it():
     for module, command in (("torch", "train"), ("bentoml", "serve")):
         result = run(BLOCK.format(names=[module]) + f"import seedmint; seedmint.main([{command!r}])")
-        if command == "serve" and "needs" not in result.stderr:
-            continue  # the serving wing loads bentoml only once it serves
         assert result.returncode == 1
         assert result.stderr.startswith(f"Error: `seedmint {command}` needs {module}")
         assert result.stderr.count("\n") == 1

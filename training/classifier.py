@@ -25,7 +25,7 @@ from training.datasets import DataError, Dataset
 
 NAME = "cnn-v1"
 _SAMPLES = 400_000  # images shown in training, 6.7 epochs of MNIST; of small sets, at most
-_EPOCHS = 60
+_EPOCHS = 100
 _BATCH = 128
 _HIGHEST_RATE = 2e-3
 

@@ -6,9 +6,10 @@ from typing import Any, Literal
 
 import click
 import torch
+from pydantic import ValidationError
 from rich.console import Console
 
-from models.card import NAME_PATTERN
+from models.card import NAME_PATTERN, field_errors
 from models.directory import find_generator, models_directory
 from models.errors import UserError
 from models.files import write_whole
@@ -18,7 +19,9 @@ from training.export import export_run, install, with_card
 from training.pictures import grid
 from training.progress import TrainingProgress
 from training.recipe import Data, load_recipe, shipped_recipes, validated
-from training.run import Run, create, reopen
+from training.run import MAY_CHANGE, Run, create, reopen
+
+_TRUSTED_JUDGE = 0.95
 
 _DEVICE = click.option(
     "--device",
@@ -36,10 +39,20 @@ _MODELS = click.option(
 )
 
 
+def _list_recipes(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        for name in shipped_recipes():
+            click.echo(f"{name:16} {load_recipe(name).title}")
+        ctx.exit()
+
+
 @click.command()
 @click.argument("recipe")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Directory of the run; must be empty or not there.")
 @click.option("--set", "overrides", multiple=True, metavar="FIELD=VALUE", help="Change a field of the recipe; may be repeated.")
+@click.option(
+    "--recipes", is_flag=True, is_eager=True, expose_value=False, callback=_list_recipes, help="List the shipped recipes."
+)
 @_DEVICE
 def train(recipe: str, out: Path, overrides: tuple[str, ...], device: str) -> None:
     """Train a generator by Algorithm 1.
@@ -58,29 +71,24 @@ def train(recipe: str, out: Path, overrides: tuple[str, ...], device: str) -> No
     _drive(create(out, load_recipe(recipe, overrides), _device(device)))
 
 
-def _list_recipes(ctx: click.Context, _: click.Parameter, value: bool) -> None:
-    if value:
-        for name in shipped_recipes():
-            click.echo(f"{name:16} {load_recipe(name).title}")
-        ctx.exit()
-
-
-train.params.append(
-    click.Option(
-        ["--recipes"], is_flag=True, is_eager=True, expose_value=False, callback=_list_recipes, help="List the shipped recipes."
-    )
-)
-
-
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--set", "overrides", multiple=True, metavar="FIELD=VALUE", help=f"Change one of {', '.join(MAY_CHANGE)}; may be repeated."
+)
 @_DEVICE
-def resume(run: Path, device: str) -> None:
+def resume(run: Path, overrides: tuple[str, ...], device: str) -> None:
     """Go on with a run where it stopped.
 
-    RUN is the directory that `seedmint train --out` made. A damaged checkpoint is named, and the one before it used.
+    RUN is the directory that `seedmint train --out` made. A damaged checkpoint is named and set aside, and the one before it
+    used.
+
+    \b
+    Examples:
+      seedmint resume runs/d
+      seedmint resume runs/d --set steps=20000      train longer
     """
-    _drive(reopen(run, _device(device), lambda message: click.echo(f"Warning: {message}", err=True)))
+    _drive(reopen(run, _device(device), lambda message: click.echo(f"Warning: {message}", err=True), overrides))
 
 
 @click.command()
@@ -92,7 +100,13 @@ def resume(run: Path, device: str) -> None:
 @click.option("--replace", is_flag=True, help="Replace a generator of the same name.")
 @_MODELS
 def export(
-    run: Path, name: str, title: str | None, step: int | None, weights: str | None, replace: bool, models: Path | None
+    run: Path,
+    name: str,
+    title: str | None,
+    step: int | None,
+    weights: Literal["ema", "last"] | None,
+    replace: bool,
+    models: Path | None,
 ) -> None:
     """Turn a run's checkpoint into a generator file.
 
@@ -103,6 +117,8 @@ def export(
     Example:
       seedmint export runs/d --name mine
     """
+    if name.endswith(".onnx"):
+        raise UserError(f"--name: {name} is a file's name; the generator's is {name.removesuffix('.onnx')}")
     if not re.fullmatch(NAME_PATTERN, name):
         raise UserError(f"--name: {name!r} must be lower-case letters, digits, '.', '_' and '-', at most 64")
     path = install(export_run(run, name, title, step, weights), models or models_directory(), name, replace)
@@ -111,7 +127,11 @@ def export(
 
 @click.command()
 @click.argument("generator")
-@click.option("--data", metavar="SOURCE", help="Data to measure against, as data.source of a recipe. Default: the card's.")
+@click.option(
+    "--data",
+    metavar="SOURCE[:PATH]",
+    help="Data to measure against: digits, mnist, fashion-mnist, or folder:PATH, npz:PATH. Default: the card's.",
+)
 @click.option("--out", type=click.Path(path_type=Path), help="Write a picture of the generator here (.png).")
 @click.option("--write", is_flag=True, help="Write the figures into the file's card, which gives the file a new digest.")
 @_MODELS
@@ -125,6 +145,8 @@ def evaluate(generator: str, data: str | None, out: Path | None, write: bool, mo
     Example:
       seedmint evaluate mnist --out mnist.png
     """
+    if out is not None and out.suffix.lower() != ".png":
+        raise UserError(f"--out: {out} must end in .png, which is what is written")
     path = find_generator(generator, models or models_directory())
     opened = read_generator(path)
     card = opened.card
@@ -133,11 +155,16 @@ def evaluate(generator: str, data: str | None, out: Path | None, write: bool, mo
         metrics = []
     else:
         source = _data_of(card.provenance.recipe, data)
-        metric, shares = label_accuracy(opened, *load_splits(source))
+        metric, shares, judge = label_accuracy(opened, *load_splits(source))
         metrics = [metric]
         click.echo(f"label-accuracy  {metric.value:.4f}  ({metric.protocol})")
         for name, share in zip(card.classes, shares, strict=True):
             click.echo(f"  {name:12} {share:.2f}")
+        if judge < _TRUSTED_JUDGE:
+            message = f"the classifier is right on only {judge:.1%} of real images, too few to judge by"
+            if write:
+                raise UserError(f"--write: {message}")
+            click.echo(f"Warning: {message}", err=True)
     if out is not None:
         images, columns = picture(opened)
         write_whole(out, grid(images, columns))
@@ -149,15 +176,19 @@ def evaluate(generator: str, data: str | None, out: Path | None, write: bool, mo
         click.echo(f"card of {path} updated; its digest, and so its addresses, are new")
 
 
-def _data_of(recipe: dict[str, Any] | None, source: str | None) -> Data:
-    if source is not None:
+def _data_of(recipe: dict[str, Any] | None, asked: str | None) -> Data:
+    if asked is not None:
+        source, _, path = asked.partition(":")
         try:
-            return Data.model_validate({"source": source})
-        except ValueError:
-            raise UserError(f"--data: {source!r} is not digits, mnist or fashion-mnist") from None
+            return Data.model_validate({"source": source, "path": path or None})
+        except ValidationError as error:
+            raise UserError(f"--data {asked}: {field_errors(error)[0][1]}") from None
     if recipe is None:
         raise UserError("--data is missing: the card does not say what the generator was trained on")
-    return validated(recipe, "the card's recipe").data
+    try:
+        return validated(recipe, "the card's recipe").data
+    except UserError as error:
+        raise UserError(f"--data is missing, and cannot be taken from the card: {error}") from None
 
 
 def _drive(run: Run) -> None:
@@ -174,11 +205,10 @@ def _drive(run: Run) -> None:
         highlight=False,
     )
     with TrainingProgress(done, recipe.steps, console) as progress:
-        try:
-            run.train(progress.report)
-        except KeyboardInterrupt:
-            click.echo(f"\nStopped and saved at step {run.step:,}. To go on: seedmint resume {run.directory}", err=True)
-            raise SystemExit(130) from None
+        run.train(progress.report)
+    if run.interrupted is not None:
+        click.echo(f"Stopped and saved at step {run.step:,}. To go on: seedmint resume {run.directory}", err=True)
+        raise SystemExit(128 + run.interrupted)
     click.echo(f"{run.directory}: {recipe.steps:,} steps done. Next: seedmint export {run.directory} --name NAME")
 
 

@@ -18,6 +18,7 @@ from training.datasets import Dataset
 IMAGES_A_LABEL = 100
 
 _BATCH = 100
+_SILENT = 4  # ONNX Runtime logs fatal errors alone; others are raised
 
 
 class GeneratorFile:
@@ -36,7 +37,12 @@ class GeneratorFile:
         except Exception as error:  # protobuf's DecodeError has no public home that all versions share
             raise UserError(f"not an ONNX file: {error}") from None
         self.card: Card = check_contract(model)
-        self._session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = _SILENT
+        try:
+            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime's errors share no base
+            raise UserError(f"ONNX Runtime cannot run it: {_first_line(error)}") from None
 
     def images(self, seeds: NDArray[np.int64], labels: NDArray[np.int64] | None = None) -> NDArray[np.uint8]:
         """uint8[n, height, width, channels]; `labels` default to the seeds' own."""
@@ -47,11 +53,14 @@ class GeneratorFile:
             feeds: dict[str, NDArray[Any]] = {"z": noise(self.card.noise.rule, self.card.noise.z_dim, seeds[part])}
             if classes:
                 feeds["label"] = labels_of(seeds[part], classes) if labels is None else labels[part]
-            parts.append(self._session.run(["image"], feeds)[0])
+            try:
+                parts.append(self._session.run(["image"], feeds)[0])
+            except Exception as error:
+                raise UserError(f"ONNX Runtime cannot run {self.card.name}: {_first_line(error)}") from None
         return np.concatenate(parts)
 
 
-def label_accuracy(generator: GeneratorFile, train: Dataset, test: Dataset) -> tuple[Metric, list[float]]:
+def label_accuracy(generator: GeneratorFile, train: Dataset, test: Dataset) -> tuple[Metric, list[float], float]:
     """The share of images recognised as the label they were asked for, `IMAGES_A_LABEL` a label.
 
     Args:
@@ -59,7 +68,7 @@ def label_accuracy(generator: GeneratorFile, train: Dataset, test: Dataset) -> t
         train, test: the splits that the classifier learns from and is measured on.
 
     Returns:
-        the metric, and the share for each label.
+        the metric, the share for each label, and how often the classifier is right on real images.
 
     Raises:
         UserError: the generator has no labels, or not those of the data.
@@ -89,7 +98,11 @@ def label_accuracy(generator: GeneratorFile, train: Dataset, test: Dataset) -> t
         value=float(right.mean()),
         samples=len(seeds),
     )
-    return metric, [float(right[labels == label].mean()) for label in range(count)]
+    return metric, [float(right[labels == label].mean()) for label in range(count)], judge.accuracy
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or repr(error)).splitlines()[0]
 
 
 def picture(generator: GeneratorFile) -> tuple[NDArray[np.uint8], int]:

@@ -5,7 +5,7 @@ import logging
 import warnings
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -14,15 +14,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.card import CARD_KEY, Card, CardError, Dataset, ImageOutput, Licence, Noise, Provenance, read_card
+from models.card import CARD_KEY, Card, CardError, read_card
 from models.contract import check_contract
 from models.errors import UserError
 from models.files import write_whole
 from models.noise import labels_of, noise
+from training.cards import card_of_run
 from training.checkpoints import Checkpoint, CheckpointError, list_checkpoints, load_checkpoint
 from training.networks import build_networks
 from training.recipe import Recipe, validated
-from training.run import read_recipe
+from training.run import recipe_of
 from training.serving import ServedGenerator
 
 OPSET = 18
@@ -34,7 +35,9 @@ class ExportError(UserError):
     """A generator that cannot be exported, or that does not come out the same."""
 
 
-def export_run(directory: Path, name: str, title: str | None, step: int | None, weights: str | None) -> bytes:
+def export_run(
+    directory: Path, name: str, title: str | None, step: int | None, weights: Literal["ema", "last"] | None
+) -> bytes:
     """The generator file of a run's checkpoint.
 
     Args:
@@ -50,15 +53,15 @@ def export_run(directory: Path, name: str, title: str | None, step: int | None, 
     Raises:
         UserError: no such run or checkpoint, or the verification failed.
     """
-    read_recipe(directory)
+    recipe_of(directory)
     checkpoint = _checkpoint(directory, step)
     recipe = validated(checkpoint.recipe, str(directory))
-    chosen = weights or ("ema" if recipe.ema else "last")
+    chosen: Literal["ema", "last"] = weights or ("ema" if recipe.ema else "last")
     if chosen == "ema" and not recipe.ema:
         raise ExportError("--weights ema: the recipe keeps no average (ema: 0)")
     facts = checkpoint.facts["dataset"]
     generator = _generator(recipe, facts, checkpoint.tensors, "ema" if chosen == "ema" else "generator")
-    card = _card(recipe, checkpoint, name, title, chosen)
+    card = card_of_run(recipe, checkpoint.facts, checkpoint.step, name, title, chosen)
     return export_generator(generator, card)
 
 
@@ -94,14 +97,20 @@ def verify(content: bytes, served: nn.Module) -> int:
         ContractError, CardError: the file is not a generator file.
     """
     model = onnx.load_from_string(content)
-    onnx.checker.check_model(model, full_check=True)
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except Exception as error:  # shape inference raises its own
+        raise ExportError(f"onnx's checker refuses it: {error}") from None
     card = check_contract(model)
     seeds = np.arange(VERIFIED_SEEDS, dtype=np.int64)
     feeds: dict[str, NDArray[Any]] = {"z": noise(card.noise.rule, card.noise.z_dim, seeds)}
     if card.classes is not None:
         feeds["label"] = labels_of(seeds, len(card.classes))
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    (found,) = session.run(["image"], feeds)
+    try:
+        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        (found,) = session.run(["image"], feeds)
+    except Exception as error:  # ONNX Runtime's errors share no base
+        raise ExportError(f"ONNX Runtime cannot run it: {error}") from None
     with torch.no_grad():
         wanted = served(*(torch.from_numpy(array) for array in feeds.values())).numpy()
     if found.shape != wanted.shape:
@@ -155,31 +164,6 @@ def _generator(recipe: Recipe, facts: dict[str, Any], tensors: dict[str, Tensor]
         {key.removeprefix(f"{part}/"): value for key, value in tensors.items() if key.startswith(f"{part}/")}
     )
     return generator.eval()
-
-
-def _card(recipe: Recipe, checkpoint: Checkpoint, name: str, title: str | None, weights: Any) -> Card:
-    facts = checkpoint.facts["dataset"]
-    height, width, channels = facts["shape"]
-    document = {
-        "schema": 1,
-        "name": name,
-        "title": title or recipe.title,
-        "noise": Noise(rule=recipe.noise_rule, z_dim=recipe.z_dim),
-        "classes": facts["classes"] if recipe.conditional else None,
-        "output": ImageOutput(height=height, width=width, channels=channels),
-        "provenance": Provenance(
-            recipe=recipe.document(),
-            recipe_digest=recipe.digest(),
-            dataset=Dataset(name=facts["name"], digest=facts["digest"], examples=facts["examples"]),
-            steps=checkpoint.step,
-            weights=weights,
-            training_seed=recipe.seed,
-            code_version=checkpoint.facts["code_version"],
-            libraries=checkpoint.facts["libraries"],
-        ),
-        "licence": Licence(data=facts["licence"], weights="Apache-2.0"),
-    }
-    return Card.model_validate(document)
 
 
 def _to_onnx(served: nn.Module, z_dim: int, classes: int, card: Card) -> bytes:

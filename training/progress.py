@@ -1,9 +1,10 @@
 """The live line of a training run: a bar on a terminal, plain lines elsewhere."""
 
 import time
+from datetime import timedelta
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from training.objectives import LIMIT
 from training.run import Report
@@ -28,7 +29,6 @@ class TrainingProgress:
             MofNCompleteColumn(),
             BarColumn(bar_width=None),
             TextColumn("{task.description}"),
-            TimeRemainingColumn(elapsed_when_finished=True),
             console=console,
             disable=not console.is_terminal,
             expand=True,
@@ -44,13 +44,12 @@ class TrainingProgress:
 
     def report(self, report: Report) -> None:
         """Show where the run stands."""
-        text = describe(report)
+        left = (time.monotonic() - self._began) / (report.step - self._first) * (self._total - report.step)
+        text = f"{describe(report)}  {timedelta(seconds=round(left))} left"
         self._bar.update(self._task, completed=report.step, description=text)
         now = time.monotonic()
         if not self._console.is_terminal and (now - self._shown >= _PLAIN_EVERY or report.step == self._total):
-            rate = (now - self._began) / (report.step - self._first)
-            left = time.strftime("%H:%M:%S", time.gmtime(rate * (self._total - report.step)))
-            self._console.print(f"step {report.step:,}/{self._total:,}  {text}  {left} left", soft_wrap=True, highlight=False)
+            self._console.print(f"step {report.step:,}/{self._total:,}  {text}", soft_wrap=True, highlight=False)
             self._shown = now
 
 

@@ -22,7 +22,7 @@ class RecipeError(UserError):
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Data(_Part):
@@ -90,6 +90,12 @@ class _Rule(_Part):
     decay: float = Field(default=1.0, ge=1, le=2)
     floor: float = Field(default=0.0, ge=0)
 
+    @model_validator(mode="after")
+    def _floor_is_below(self) -> "_Rule":
+        if self.floor > self.learning_rate:
+            raise ValueError(f"floor {self.floor} is above learning_rate {self.learning_rate}")
+        return self
+
 
 class Momentum(_Rule):
     """Gradient descent with momentum, which goes linearly from `momentum` to `final_momentum` over the first `ramp` updates."""
@@ -152,7 +158,7 @@ class Recipe(_Part):
     steps: int = Field(ge=1, description="iterations of Algorithm 1")
     rule: Rules
     ema: float = Field(default=0.0, ge=0, lt=1, description="decay a step of the averaged generator; 0 keeps none")
-    seed: int = Field(default=0, ge=0, lt=1 << 63)
+    seed: int = Field(default=0, ge=0, lt=1 << 32)
     threads: int = Field(default=1, ge=1, le=256, description="CPU threads; part of the recipe because sums depend on it")
     every: Every = Every()
 
@@ -164,9 +170,15 @@ class Recipe(_Part):
         """The recipe as JSON values, every default spelled out."""
         return self.model_dump(mode="json")
 
+    def published(self) -> dict[str, Any]:
+        """The document without `data.path`, which is this machine's business: the data's digest says what they are."""
+        document = self.document()
+        document["data"]["path"] = None
+        return document
+
     def digest(self) -> str:
-        """SHA-256 of the whole recipe, defaults included."""
-        return hashlib.sha256(json.dumps(self.document(), sort_keys=True).encode()).hexdigest()
+        """SHA-256 of the published document."""
+        return hashlib.sha256(json.dumps(self.published(), sort_keys=True).encode()).hexdigest()
 
     def to_yaml(self) -> str:
         return str(yaml.safe_dump(self.document(), sort_keys=False, allow_unicode=True))
@@ -188,12 +200,24 @@ def load_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
         path = Path(source)
         if not path.is_file():
             raise RecipeError(f"no recipe {source!r}: neither a file nor one of {', '.join(shipped_recipes())}")
-    document = _parse(path.read_text(encoding="utf-8"), str(path))
+    return read_recipe(path, overrides)
+
+
+def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe in a file, with `a.b=c` overrides applied.
+
+    Raises:
+        RecipeError: the file cannot be read as YAML, or a field is unknown or wrong.
+    """
+    try:
+        document = _parse(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError:
+        raise RecipeError(f"{path}: not a text file") from None
     if not isinstance(document, dict):
         raise RecipeError(f"{path}: a recipe is a mapping of fields to values")
     for override in overrides:
         _apply(document, override)
-    return validated(document, source)
+    return validated(document, str(path))
 
 
 def validated(document: dict[str, Any], place: str) -> Recipe:
@@ -223,7 +247,14 @@ def _apply(document: dict[str, Any], override: str) -> None:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's floats: PyYAML alone reads 1e-4 as text."""
+    """Reads 1e-4 as the number it is in YAML 1.2, and takes no field twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(None, None, f"{twice} is there twice", node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 _Loader.add_implicit_resolver(

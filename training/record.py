@@ -26,7 +26,7 @@ class Record:
         self._log = directory / "log.jsonl"
         self._previews = directory / "previews"
         self._previews.mkdir(exist_ok=True)
-        kept = [line for line in _whole_lines(self._log) if json.loads(line)["step"] <= step]
+        kept = [line for line in _lines(self._log) if json.loads(line)["step"] <= step]
         write_whole(self._log, "".join(kept).encode())
         self._board = SummaryWriter(str(directory / "tensorboard"), purge_step=step + 1 if step else None)
 
@@ -48,8 +48,15 @@ class Record:
         self._board.close()
 
 
-def _whole_lines(path: Path) -> list[str]:
-    """The lines that were written whole; a process killed while writing leaves part of one."""
+def _lines(path: Path) -> list[str]:
+    """The lines of a log that can be read; a process killed, or a machine switched off, may leave others."""
     if not path.exists():
         return []
-    return [line for line in path.read_text(encoding="utf-8").splitlines(keepends=True) if line.endswith("}\n")]
+    return [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True) if _is_entry(line)]
+
+
+def _is_entry(line: str) -> bool:
+    try:
+        return line.endswith("\n") and isinstance(json.loads(line)["step"], int)
+    except (ValueError, LookupError, TypeError):
+        return False

@@ -6,26 +6,36 @@ previews/step-N.png              seeds 0 to 63, as the service would return them
 log.jsonl, tensorboard/          the statistics
 """
 
+import math
+import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
+from filelock import FileLock, Timeout
 
 from models.errors import UserError
 from models.files import write_whole
 from training.algorithm1 import STATISTICS, Algorithm1
+from training.cards import card_of_run
 from training.checkpoints import Checkpoint, CheckpointError, list_checkpoints, load_checkpoint, save_checkpoint
 from training.datasets import Dataset, load_dataset
+from training.interruption import Interruption
 from training.objectives import LIMIT
-from training.recipe import Recipe, RecipeError, validated
+from training.recipe import Recipe, RecipeError, read_recipe
 from training.record import PREVIEW_SEEDS, Record
 from training.serving import images_of_seeds
 from training.state import build, nonfinite, restore, tensors_of
 from training.versions import code_version, library_versions
+
+MAY_CHANGE = ("data.path", "every", "name", "steps", "title")
+"""Fields of a recipe on which the iterations done so far do not depend."""
+
+_RECIPE = "recipe.yaml"
 
 
 class TrainingError(UserError):
@@ -55,65 +65,72 @@ class Run:
 
     def __init__(self, directory: Path, recipe: Recipe, device: torch.device, checkpoint: Checkpoint | None = None) -> None:
         self.directory, self.recipe, self._device = directory, recipe, device
+        self.interrupted: signal.Signals | None = None
         torch.set_num_threads(recipe.threads)
         torch.use_deterministic_algorithms(device.type == "cpu")
         self.dataset = load_dataset(recipe.data)
         self.algorithm: Algorithm1 = build(recipe, self.dataset, device)
         self.step = 0
+        self._logged = 0  # step of the newest line in the log
         self._sums = torch.zeros(len(STATISTICS), device=device)
         self._facts = facts_of(self.dataset)
+        card_of_run(recipe, self._facts, 0, recipe.name, None, "last")  # what cannot be exported is not trained first
         if checkpoint is not None:
             self._continue_from(checkpoint)
-        self._logged = self.step - self.step % recipe.every.log
+        self._timed = self.step, time.perf_counter()
 
     def train(self, on_report: Callable[[Report], None], on_checkpoint: Callable[[Path], None] | None = None) -> None:
         """Iterate Algorithm 1 until `recipe.steps`, writing log, previews and checkpoints as the recipe says.
 
-        On KeyboardInterrupt a checkpoint is written before it goes on up.
+        At SIGINT or SIGTERM it ends after the iteration under way, saved, with `interrupted` set.
 
         Raises:
-            TrainingError: V or a weight is no longer finite.
+            TrainingError: V or a weight is no longer finite, or another process trains this run.
         """
-        record = Record(self.directory, self.step)
-        every = self.recipe.every
-        begun, before = time.perf_counter(), self.step
-        try:
-            while self.step < self.recipe.steps:
-                self._sums += self.algorithm.iterate(self.step)
-                self.step += 1
-                last = self.step == self.recipe.steps
-                if self.step % every.log == 0 or last:
-                    values = self._statistics()
-                    now = time.perf_counter()
-                    values["images/s"] = (self.step - before) * self.recipe.m * self.recipe.k / (now - begun)
-                    begun, before = now, self.step
-                    record.statistics(self.step, values)
-                    on_report(Report(self.step, values))
-                if self.step % every.preview == 0 or last:
-                    record.preview(self.step, self._preview())
-                if self.step % every.checkpoint == 0 or last:
-                    path = self._save()
-                    if on_checkpoint is not None:
-                        on_checkpoint(path)
-        except KeyboardInterrupt:
-            self._save()
-            raise
-        finally:
-            record.close()
+        with _locked(self.directory), Interruption() as interruption:
+            self._timed = self.step, time.perf_counter()
+            record = Record(self.directory, self.step)
+            try:
+                while self.step < self.recipe.steps and interruption.received is None:
+                    self._sums += self.algorithm.iterate(self.step)
+                    self.step += 1
+                    self._write(record, on_report, on_checkpoint)
+                if self.step < self.recipe.steps:
+                    self._save()
+                    self.interrupted = interruption.received
+            finally:
+                record.close()
+
+    def _write(self, record: Record, on_report: Callable[[Report], None], on_checkpoint: Callable[[Path], None] | None) -> None:
+        """What is due after a step."""
+        every, last = self.recipe.every, self.step == self.recipe.steps
+        if self.step % every.log == 0 or last:
+            values = self._statistics()
+            record.statistics(self.step, values)
+            on_report(Report(self.step, values))
+        if self.step % every.preview == 0 or last:
+            record.preview(self.step, self._preview())
+        if self.step % every.checkpoint == 0 or last:
+            path = self._save()
+            if on_checkpoint is not None:
+                on_checkpoint(path)
 
     def _statistics(self) -> dict[str, float]:
         means = (self._sums / (self.step - self._logged)).tolist()
         self._logged = self.step
         self._sums.zero_()
         values = dict(zip(STATISTICS, means, strict=True))
-        if not all(abs(value) < float("inf") for value in means):
+        if not all(math.isfinite(mean) for mean in means):
             raise TrainingError(self._diverged(f"V is {values['V']}"))
-        return {**values, "JSD": (values["V"] - LIMIT) / 2}
+        images = (self.step - self._timed[0]) * self.recipe.m * self.recipe.k
+        rate = images / (time.perf_counter() - self._timed[1])
+        self._timed = self.step, time.perf_counter()
+        return {**values, "JSD": (values["V"] - LIMIT) / 2, "images/s": rate}
 
     def _save(self) -> Path:
         if (name := nonfinite(self.algorithm)) is not None:
             raise TrainingError(self._diverged(f"{name} is not finite"))
-        facts = {**self._facts, "sums": self._sums.tolist()}
+        facts = {**self._facts, "sums": self._sums.tolist(), "logged": self._logged}
         checkpoint = Checkpoint(self.step, self.recipe.document(), facts, tensors_of(self.algorithm))
         return save_checkpoint(self.directory / "checkpoints", checkpoint)
 
@@ -123,13 +140,15 @@ class Run:
         return images_of_seeds(generator, self.recipe.noise_rule, self.recipe.z_dim, classes, PREVIEW_SEEDS, self._device)
 
     def _continue_from(self, checkpoint: Checkpoint) -> None:
-        if checkpoint.facts["dataset"]["digest"] != self.dataset.digest:
+        began = checkpoint.facts["dataset"]
+        if (began["digest"], began["classes"]) != (self.dataset.digest, self._facts["dataset"]["classes"]):
             raise TrainingError(
                 f"data: {self.dataset.name} has changed since {self.directory} began; a run goes on with its own data"
             )
         restore(self.algorithm, checkpoint.tensors)
         self.step = checkpoint.step
         self._sums += torch.tensor(checkpoint.facts["sums"], device=self._device)
+        self._logged = checkpoint.facts["logged"]
 
     def _diverged(self, what: str) -> str:
         saved = list_checkpoints(self.directory / "checkpoints")
@@ -145,7 +164,7 @@ def facts_of(dataset: Dataset) -> dict[str, Any]:
             "digest": dataset.digest,
             "examples": len(dataset.images),
             "licence": dataset.licence,
-            "classes": dataset.classes,
+            "classes": None if dataset.classes is None else list(dataset.classes),
             "shape": [*dataset.images.shape[2:], dataset.images.shape[1]],
         },
         "code_version": code_version(),
@@ -159,59 +178,96 @@ def create(directory: Path, recipe: Recipe, device: torch.device) -> Run:
     Raises:
         UserError: the directory holds something, or the recipe cannot be run.
     """
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        hint = f"`seedmint resume {directory}` goes on with it" if (directory / "recipe.yaml").exists() else "it is not empty"
+    if directory.exists() and not directory.is_dir():
+        raise TrainingError(f"--out: {directory} is a file: choose another place")
+    if directory.exists() and any(directory.iterdir()):
+        hint = f"`seedmint resume {directory}` goes on with it" if (directory / _RECIPE).exists() else "it is not empty"
         raise TrainingError(f"--out: {directory} is there already: {hint}; or choose another place")
+    if recipe.data.path is not None:  # so that the run can be resumed from anywhere
+        data = recipe.data.model_copy(update={"path": str(Path(recipe.data.path).absolute())})
+        recipe = recipe.model_copy(update={"data": data})
     run = Run(directory, recipe, device)
     (directory / "checkpoints").mkdir(parents=True)
-    write_whole(directory / "recipe.yaml", recipe.to_yaml().encode())
+    write_whole(directory / _RECIPE, recipe.to_yaml().encode())
     return run
 
 
-def reopen(directory: Path, device: torch.device, warn: Callable[[str], None]) -> Run:
+def reopen(directory: Path, device: torch.device, warn: Callable[[str], None], overrides: Sequence[str] = ()) -> Run:
     """A run that was begun before, at its newest checkpoint that is whole.
 
     Args:
         directory: the run's.
         device: where to go on.
-        warn: told of each damaged checkpoint that is passed over.
+        warn: told of each damaged checkpoint, which is set aside.
+        overrides: `field=value` changes of the recipe, of fields in `MAY_CHANGE` alone.
 
     Raises:
-        UserError: no run there, or its recipe is not the one it began with.
+        UserError: no run there, another process trains it, its recipe is not the one it began with, or all its checkpoints
+            are damaged.
     """
-    recipe = read_recipe(directory)
-    for half_written in (directory / "checkpoints").glob(".*"):
-        half_written.unlink()
-    for _, path in reversed(list_checkpoints(directory / "checkpoints")):
-        try:
-            checkpoint = load_checkpoint(path)
-        except CheckpointError as error:
-            warn(f"{error}; using the one before")
-            continue
+    recipe = recipe_of(directory, overrides)
+    with _locked(directory):
+        for half_written in (directory / "checkpoints").glob(".*"):
+            half_written.unlink()
+        checkpoint = _newest_whole(directory, warn)
+        if checkpoint is None:
+            return Run(directory, recipe, device)
         if differences := _differences(checkpoint.recipe, recipe.document()):
-            raise RecipeError(f"{directory / 'recipe.yaml'} has changed since the run began: {'; '.join(differences)}")
-        return Run(directory, recipe, device, checkpoint)
-    return Run(directory, recipe, device)
+            raise RecipeError(
+                f"{directory / _RECIPE} has changed since the run began: {'; '.join(differences)}; "
+                f"only {', '.join(MAY_CHANGE)} may"
+            )
+        if recipe.steps < checkpoint.step:
+            raise RecipeError(f"steps: the run has done {checkpoint.step} already, which is more than {recipe.steps}")
+        run = Run(directory, recipe, device, checkpoint)
+        if overrides:
+            write_whole(directory / _RECIPE, recipe.to_yaml().encode())
+        return run
 
 
-def read_recipe(directory: Path) -> Recipe:
+def recipe_of(directory: Path, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe of a run.
 
     Raises:
-        UserError: no run there.
+        UserError: no run there, or a recipe that cannot be read.
     """
-    path = directory / "recipe.yaml"
+    path = directory / _RECIPE
     if not path.is_file():
         raise TrainingError(f"{directory} holds no run: {path} is missing")
-    return validated(yaml.safe_load(path.read_text(encoding="utf-8")), str(path))
+    return read_recipe(path, overrides)
+
+
+def _newest_whole(directory: Path, warn: Callable[[str], None]) -> Checkpoint | None:
+    saved = list_checkpoints(directory / "checkpoints")
+    for _, path in reversed(saved):
+        try:
+            return load_checkpoint(path)
+        except CheckpointError as error:
+            path.replace(path.with_suffix(".damaged"))
+            warn(f"{error}; set aside")
+    if saved:
+        raise CheckpointError(f"all checkpoints of {directory} are damaged: begin anew with `seedmint train --out` elsewhere")
+    return None
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    try:
+        with FileLock(directory / ".lock", timeout=0):
+            yield
+    except Timeout:
+        raise TrainingError(f"{directory} is being trained by another process") from None
 
 
 def _differences(began: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
+    """Fields that differ, and that what was computed so far depends on."""
     found = []
     for key in sorted({*began, *now}):
-        old, new = began.get(key), now.get(key)
+        old, new, field = began.get(key), now.get(key), f"{prefix}{key}"
+        if field in MAY_CHANGE:
+            continue
         if isinstance(old, dict) and isinstance(new, dict):
-            found += _differences(old, new, f"{prefix}{key}.")
+            found += _differences(old, new, f"{field}.")
         elif old != new:
-            found.append(f"{prefix}{key} was {old} and is {new}")
+            found.append(f"{field} was {old} and is {new}")
     return found

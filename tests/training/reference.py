@@ -56,15 +56,20 @@ class Discriminator:
 
 
 class MomentumRule:
-    def __init__(self, learning_rate, momentum):
-        self.learning_rate, self.momentum, self.velocity = learning_rate, momentum, None
+    """The learning rate is divided by `decay` at each update; momentum goes from `first` to `last` over `ramp` updates."""
+
+    def __init__(self, learning_rate, first, last, ramp, decay):
+        self.settings, self.t, self.velocity = (learning_rate, first, last, ramp, decay), 0, None
 
     def step(self, parameters, gradients):
+        learning_rate, first, last, ramp, decay = self.settings
         if self.velocity is None:
             self.velocity = [np.zeros_like(g) for g in gradients]
+        momentum = first + min(1, self.t / ramp) * (last - first)
         for p, g, v in zip(parameters, gradients, self.velocity, strict=True):
-            v[:] = self.momentum * v + g
-            p -= self.learning_rate * v
+            v[:] = momentum * v + g
+            p -= learning_rate / decay**self.t * v
+        self.t += 1
 
 
 class AdamRule:
@@ -95,21 +100,31 @@ class RMSPropRule:
             p -= learning_rate * g / (np.sqrt(v) + epsilon)
 
 
-def iterate(generator, discriminator, generator_rule, discriminator_rule, objective, k, noise, data):
-    """One iteration of the box. `noise` and `data` are called for each fresh minibatch. Returns V of the last D-step."""
+def joined(x, label, classes):
+    """x with the label as a one-hot vector behind it; x itself without labels."""
+    return x if label is None else np.concatenate([x, np.eye(classes)[label]], axis=1)
+
+
+def iterate(generator, discriminator, generator_rule, discriminator_rule, objective, k, draws, classes):
+    """One iteration of the box. `draws` gives each fresh minibatch: data() an (x, label), noise() a z, labels() a label.
+
+    Returns:
+        V, mean D(x) and mean D(G(z)) of the last D-step.
+    """
     for _ in range(k):
-        x, z = data(), noise()
+        (x, label), z = draws.data(), draws.noise()
         m = len(x)
-        logits = discriminator.forward(x)
-        v = np.log(sigmoid(logits)).mean()
-        real, _ = discriminator.backward((1 - sigmoid(logits)) / m)  # d/dl log sigmoid(l) = 1 - sigmoid(l)
-        logits = discriminator.forward(generator.forward(z))
-        v += np.log(1 - sigmoid(logits)).mean()
-        fake, _ = discriminator.backward(-sigmoid(logits) / m)  # d/dl log(1 - sigmoid(l)) = -sigmoid(l)
+        real_logits = discriminator.forward(joined(x, label, classes))
+        real, _ = discriminator.backward((1 - sigmoid(real_logits)) / m)  # d/dl log sigmoid(l) = 1 - sigmoid(l)
+        fake_images = generator.forward(joined(z, label, classes))
+        fake_logits = discriminator.forward(joined(fake_images, label, classes))
+        fake, _ = discriminator.backward(-sigmoid(fake_logits) / m)  # d/dl log(1 - sigmoid(l)) = -sigmoid(l)
         discriminator_rule.step(discriminator.parameters, [-(a + b) for a, b in zip(real, fake, strict=True)])
-    logits = discriminator.forward(generator.forward(noise()))
-    m = len(logits)
+    z, label = draws.noise(), draws.labels()
+    images = generator.forward(joined(z, label, classes))
+    logits = discriminator.forward(joined(images, label, classes))
     slope = -sigmoid(logits) / m if objective == "minimax" else -(1 - sigmoid(logits)) / m
     _, dx = discriminator.backward(slope)
-    generator_rule.step(generator.parameters, generator.backward(dx))
-    return v
+    generator_rule.step(generator.parameters, generator.backward(dx[:, : images.shape[1]]))
+    d_real, d_fake = sigmoid(real_logits), sigmoid(fake_logits)
+    return np.log(d_real).mean() + np.log(1 - d_fake).mean(), d_real.mean(), d_fake.mean()

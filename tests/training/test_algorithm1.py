@@ -16,10 +16,11 @@ from training.rules import build_rule, schedule
 from . import reference
 from .recipes import recipe_document
 
-M, Z, PIXELS, SIDE = 7, 5, 64, 8
+M, Z, SIDE, CLASSES = 7, 5, 8, 3
 
+MOMENTUM = {"learning_rate": 0.1, "decay": 1.1, "momentum": 0.4, "final_momentum": 0.7, "ramp": 6}
 RULES = {
-    "momentum": ({"learning_rate": 0.1, "momentum": 0.6}, lambda: reference.MomentumRule(0.1, 0.6)),
+    "momentum": (MOMENTUM, lambda: reference.MomentumRule(0.1, 0.4, 0.7, 6, 1.1)),
     "adam": (
         {"learning_rate": 0.01, "beta1": 0.5, "beta2": 0.99, "epsilon": 1e-6},
         lambda: reference.AdamRule(0.01, 0.5, 0.99, 1e-6),
@@ -28,27 +29,44 @@ RULES = {
 }
 
 
-class Drawn(Minibatches):
-    """Minibatches in float64 from a given stream, remembering what was drawn."""
+class Stream:
+    """Draws in a fixed order: the reference's from this class, ours through `Drawn`, each from the same seed."""
 
-    def __init__(self, seed):
-        self.random, self.drawn = np.random.default_rng(seed), []
+    def __init__(self, classes):
+        self.random, self.classes = np.random.default_rng(0), classes
 
-    def _draw(self, kind, array):
-        self.drawn.append((kind, array))
-        return torch.from_numpy(array)
-
-    def data(self, number):
-        return self._draw(f"data {number}", self.random.random((M, 1, SIDE, SIDE))), None
+    def data(self):
+        return self.random.random((M, SIDE * SIDE)), self.labels()
 
     def noise(self):
-        return self._draw("noise", self.random.standard_normal((M, Z)))
+        return self.random.standard_normal((M, Z))
 
     def labels(self):
-        return None
+        return self.random.integers(0, self.classes, M) if self.classes else None
 
 
-def algorithm(objective, k, rule, settings):
+class Drawn(Minibatches):
+    """Minibatches in float64 from a `Stream`, remembering what was drawn."""
+
+    def __init__(self, classes):
+        self.stream, self.drawn = Stream(classes), []
+
+    def data(self, number):
+        x, label = self.stream.data()
+        self.drawn.append((f"data {number}", x))
+        return torch.from_numpy(x).view(M, 1, SIDE, SIDE), None if label is None else torch.from_numpy(label)
+
+    def noise(self):
+        z = self.stream.noise()
+        self.drawn.append(("noise", z))
+        return torch.from_numpy(z)
+
+    def labels(self):
+        label = self.stream.labels()
+        return None if label is None else torch.from_numpy(label)
+
+
+def algorithm(objective, k, rule, settings, classes=0):
     recipe = validated(
         recipe_document(
             objective=objective,
@@ -65,7 +83,7 @@ def algorithm(objective, k, rule, settings):
         "test",
     )
     torch.manual_seed(3)
-    generator, discriminator = (n.double() for n in build_networks(recipe, torch.full((1, SIDE, SIDE), 0.3), 0))
+    generator, discriminator = (n.double() for n in build_networks(recipe, torch.full((1, SIDE, SIDE), 0.3), classes))
     return Algorithm1(
         recipe,
         generator,
@@ -73,7 +91,7 @@ def algorithm(objective, k, rule, settings):
         None,
         build_rule(recipe.rule.generator, generator.parameters()),
         build_rule(recipe.rule.discriminator, discriminator.parameters()),
-        Drawn(0),
+        Drawn(classes),
     )
 
 
@@ -81,32 +99,23 @@ def arrays(network):
     return [p.detach().numpy().copy() for p in network.parameters()]
 
 
+@pytest.mark.parametrize("classes", [0, CLASSES])
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("k", [1, 3])
 @pytest.mark.parametrize("objective", ["minimax", "non-saturating"])
-def test_every_step_is_that_of_plain_numpy(objective, k, rule):
+def test_every_step_is_that_of_plain_numpy(objective, k, rule, classes):
     settings, reference_rule = RULES[rule]
-    ours = algorithm(objective, k, rule, settings)
+    ours = algorithm(objective, k, rule, settings, classes)
     generator = reference.Generator(arrays(ours.generator))
     discriminator = reference.Discriminator(arrays(ours.discriminator), pieces=3)
-    rules = reference_rule(), reference_rule()
-    stream = np.random.default_rng(0)
+    rules, stream = (reference_rule(), reference_rule()), Stream(classes)
     for iteration in range(5):
         statistics = ours.iterate(iteration)
-        v = reference.iterate(
-            generator,
-            discriminator,
-            *rules,
-            objective,
-            k,
-            noise=lambda: stream.standard_normal((M, Z)),
-            data=lambda: stream.random((M, PIXELS)),
-        )
-        assert float(statistics[0]) == pytest.approx(v, rel=1e-9)
-        for found, expected in zip(arrays(ours.generator), generator.parameters, strict=True):
-            np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-11)
-        for found, expected in zip(arrays(ours.discriminator), discriminator.parameters, strict=True):
-            np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-11)
+        expected = reference.iterate(generator, discriminator, *rules, objective, k, stream, classes)
+        assert statistics.tolist() == pytest.approx(expected, rel=1e-9)
+        for ours_now, theirs in ((ours.generator, generator), (ours.discriminator, discriminator)):
+            for found, wanted in zip(arrays(ours_now), theirs.parameters, strict=True):
+                np.testing.assert_allclose(found, wanted, rtol=1e-8, atol=1e-11)
 
 
 def test_each_step_draws_afresh_and_in_the_order_of_the_box():

@@ -4,12 +4,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 import yaml
+from onnx import numpy_helper
 from PIL import Image
 
 from models.contract import card_of
+from tests import generators
 from training import classifier
 
 from .recipes import recipe_document
@@ -66,6 +69,19 @@ def test_evaluate_prints_the_label_accuracy_and_draws_a_picture(trained):
     assert metric.samples == 1000
 
 
+def test_a_judge_that_is_often_wrong_is_not_written_into_the_card(trained):
+    directory, _ = trained
+    random = np.random.default_rng(0)
+    noise = random.integers(0, 256, (60, 8, 8), dtype=np.uint8)
+    np.savez(directory / "noise.npz", images=noise, labels=np.arange(60) % 2, classes=["a", "b"])
+    (directory / "tossed.onnx").write_bytes(generators.content("tossed", classes=("a", "b")))
+    for arguments, code in (((), 0), (("--write",), 1)):
+        result = seedmint("evaluate", "tossed.onnx", "--data", "npz:noise.npz", *arguments, cwd=directory)
+        assert result.returncode == code
+        assert "of real images, too few to judge by" in result.stderr
+    assert card_of(onnx.load(directory / "tossed.onnx")).evaluation == ()
+
+
 ERRORS = [
     (("train", "nowhere", "--out", "x"), "no recipe 'nowhere'"),
     (("train", "digits", "--out", "x", "--set", "steps=-1"), "steps"),
@@ -82,6 +98,15 @@ ERRORS = [
     (("evaluate", "nowhere/x.onnx"), "no generator file"),
     (("evaluate", "garbage.onnx"), "garbage.onnx"),
     (("evaluate", "empty.onnx"), "empty.onnx"),
+    (("evaluate", "unknown-op.onnx"), "ONNX Runtime cannot run"),
+    (("evaluate", "bad-shape.onnx", "--out", "x.png"), "ONNX Runtime cannot run"),
+    (("evaluate", "bad-shape.onnx", "--out", "x.jpg"), "must end in .png"),
+    (("evaluate", "labelled.onnx", "--data", "cifar"), "--data cifar"),
+    (("evaluate", "labelled.onnx"), "--data is missing"),
+    (("evaluate", "labelled.onnx", "--data", "npz:nowhere.npz"), "nowhere.npz"),
+    (("export", "run", "--name", "mine.onnx"), "the generator's is mine"),
+    (("export", "run", "--name", "x", "--title", "t" * 300), "title"),
+    (("resume", "run", "--set", "k=2"), "k was 1 and is 2"),
 ]
 
 
@@ -90,12 +115,20 @@ def test_errors_are_one_line_and_lose_nothing(trained, arguments, message):
     directory, _ = trained
     (directory / "garbage.onnx").write_bytes(b"garbage")
     (directory / "empty.onnx").write_bytes(b"")
+    for name, breakage in (("unknown-op", "op_type"), ("bad-shape", "shape"), ("labelled", None)):
+        model = generators.model(generators.card(name, classes=("a", "b") if breakage is None else None))
+        if breakage == "op_type":
+            model.graph.node[0].op_type = "NoSuchOperator"
+        elif breakage == "shape":
+            (shape,) = [tensor for tensor in model.graph.initializer if tensor.name == "shape"]
+            shape.CopyFrom(numpy_helper.from_array(np.array([-1, 7, 7, 7]), "shape"))
+        (directory / f"{name}.onnx").write_bytes(model.SerializeToString())
     before = {path: path.stat().st_mtime_ns for path in (directory / "run").rglob("*")}
     result = seedmint(*arguments, cwd=directory)
     if "cuda" in arguments and result.returncode == 0:
         pytest.skip("there is a GPU here")
     assert result.returncode == 1
-    assert result.stdout == ""
+    assert "Traceback" not in result.stdout + result.stderr
     assert result.stderr.startswith("Error: ")
     assert message in result.stderr
     assert result.stderr.count("\n") == 1

@@ -1,6 +1,8 @@
 import gzip
 import hashlib
+import socket
 import struct
+import threading
 
 import numpy as np
 import pytest
@@ -58,6 +60,23 @@ def test_the_real_mnist_is_the_published_one(mnist):
     assert np.bincount(train.labels).tolist() == [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
     unpacked = struct.pack(">4I", 2051, 60000, 28, 28) + train.images.tobytes()
     assert hashlib.md5(unpacked).hexdigest() == "6bbc9ace898e44ae57da46a324031adb"
+
+
+def test_a_download_cut_short_is_tried_elsewhere_and_named(tmp_path, monkeypatch):
+    def cut_short(listener):
+        for _ in range(2):
+            with listener.accept()[0] as connection:
+                connection.recv(1000)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\ntoo few")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=cut_short, args=(listener,), daemon=True).start()
+        mirror = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        monkeypatch.delenv("SEEDMINT_DATA", raising=False)
+        monkeypatch.setattr(idx_module, "user_cache_path", lambda _: tmp_path)
+        monkeypatch.setitem(idx_module._MIRRORS, "mnist", (mirror, mirror))
+        with pytest.raises(DataError, match=r"IncompleteRead.*IncompleteRead"):
+            load_dataset(Data(source="mnist"))
 
 
 @pytest.mark.parametrize(
@@ -154,6 +173,9 @@ def test_npz_files_are_read(tmp_path, channels):
         ({"images": np.zeros((1, 8, 8), np.uint8), "labels": np.zeros(1)}, "labels must be whole numbers"),
         ({"images": np.zeros((1, 8, 8), np.uint8), "labels": np.array([-1])}, "labels must be 0 to"),
         ({"images": np.array([{}], dtype=object)}, "cannot be read"),
+        ({"images": np.zeros((2, 8, 8), np.uint8), "labels": np.arange(2), "classes": ["a", "a"]}, "same name"),
+        ({"images": np.zeros((2, 8, 8), np.uint8), "labels": np.arange(2), "classes": "a"}, "classes must be"),
+        ({"images": np.zeros((1, 8, 8), np.uint8), "labels": np.array([2**40])}, "labels must be 0 to"),
     ],
 )
 def test_wrong_npz_files_are_named(tmp_path, arrays, message):
@@ -166,3 +188,42 @@ def test_missing_data_are_named(tmp_path):
     for source in ("folder", "npz", "mnist"):
         with pytest.raises(DataError, match="nowhere"):
             load_dataset(Data(source=source, path=str(tmp_path / "nowhere")))
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"no zip"])
+def test_damaged_npz_files_are_named(tmp_path, content):
+    path = tmp_path / "x.npz"
+    np.savez_compressed(path, images=np.random.default_rng(0).integers(0, 256, (9, 8, 8), dtype=np.uint8))
+    whole = bytearray(path.read_bytes())
+    whole[60:120] = b"x" * 60
+    for damaged in (content, bytes(whole)):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match="cannot be read"):
+            load_dataset(Data(source="npz", path=str(path)))
+
+
+def test_folders_keep_16_bits_orientation_and_transparency_in_mind(tmp_path):
+    ramp = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
+    Image.fromarray(ramp).save(tmp_path / "a.png")
+    found = load_dataset(Data(source="folder", path=str(tmp_path))).images[0, 0]
+    np.testing.assert_array_equal(found, ramp >> 8)
+    upright = np.zeros((8, 8), np.uint8)
+    upright[0] = 255
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    Image.fromarray(upright[::-1, ::-1]).save(tmp_path / "a.png", exif=exif)
+    assert (load_dataset(Data(source="folder", path=str(tmp_path))).images[0, 0] == upright).all()
+    Image.new("RGBA", (8, 8), (10, 200, 30, 0)).save(tmp_path / "a.png")
+    assert (load_dataset(Data(source="folder", path=str(tmp_path))).images == 255).all()
+    Image.new("I", (8, 8), 70000).save(tmp_path / "a.tiff")
+    with pytest.raises(DataError, match=r"a\.tiff: pixels of 32 bits"):
+        load_dataset(Data(source="folder", path=str(tmp_path)))
+
+
+def test_grey_and_colour_together_must_be_decided(tmp_path):
+    Image.new("L", (8, 8), 7).save(tmp_path / "a.png")
+    Image.new("RGB", (8, 8), (1, 2, 3)).save(tmp_path / "b.png")
+    with pytest.raises(DataError, match=r"set data\.channels"):
+        load_dataset(Data(source="folder", path=str(tmp_path)))
+    for channels in (1, 3):
+        assert load_dataset(Data(source="folder", path=str(tmp_path), channels=channels)).images.shape == (2, channels, 8, 8)

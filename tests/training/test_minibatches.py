@@ -40,6 +40,15 @@ def test_labels_go_with_their_images():
     assert minibatches(conditional=False).data(3)[1] is None
 
 
+def test_labels_for_generated_images_have_the_datas_proportions():
+    images = np.zeros((100, 1, 1, 1), dtype=np.uint8)
+    labels = np.array([0] * 90 + [1] * 10)
+    batches = Minibatches(Dataset("x", images, labels, ("a", "b"), None), True, 50, "normal", 1, 0, torch.device("cpu"))
+    torch.manual_seed(0)
+    drawn = torch.cat([batches.labels() for _ in range(100)]).numpy()
+    assert drawn.mean() == pytest.approx(0.1, abs=0.02)
+
+
 def test_images_are_scaled_to_0_and_1():
     dataset = Dataset("x", np.array([0, 255, 51] * 2, dtype=np.uint8).reshape(6, 1, 1, 1), None, None, None)
     x, _ = Minibatches(dataset, False, 6, "normal", 1, 0, torch.device("cpu")).data(0)
@@ -58,7 +67,8 @@ def test_noise_follows_the_prior(prior):
 
 
 def test_streams_are_apart():
-    assert len({step_seed(seed, stream) for seed in range(30) for stream in (*range(30), 1 << 62, (1 << 63) - 1)}) == 30 * 32
+    seeds, streams = (*range(29), (1 << 32) - 1), (*range(30), 1 << 62, (1 << 63) - 1)
+    assert len({step_seed(seed, stream) for seed in seeds for stream in streams}) == 30 * 32
 
 
 def test_what_does_not_fit_is_named():

@@ -51,6 +51,9 @@ def test_overrides_change_fields_by_their_path(tmp_path):
         ("steps=[1", "not YAML"),
         ("ema=.nan", "ema"),
         ("name=Not OK", "name"),
+        ("k=true", "k"),
+        ("seed=4294967296", "seed"),
+        ("rule.generator.floor=1", "floor 1"),
     ],
 )
 def test_a_wrong_override_is_named(tmp_path, override, message):
@@ -59,7 +62,7 @@ def test_a_wrong_override_is_named(tmp_path, override, message):
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["", "- a", "a: [", "a: !!python/object/apply:os.system ['true']"])
+@pytest.mark.parametrize("text", ["", "- a", "a: [", "a: 1\na: 2", "a: !!python/object/apply:os.system ['true']"])
 def test_files_that_are_no_recipe_are_named(tmp_path, text):
     path = tmp_path / "x.yaml"
     path.write_text(text)
@@ -70,3 +73,15 @@ def test_files_that_are_no_recipe_are_named(tmp_path, text):
 def test_an_unknown_recipe_lists_those_there_are():
     with pytest.raises(RecipeError, match="digits"):
         load_recipe("nowhere")
+
+
+def test_a_binary_file_is_no_recipe(tmp_path):
+    (tmp_path / "x").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(RecipeError, match="not a text file"):
+        load_recipe(str(tmp_path / "x"))
+
+
+def test_the_digest_does_not_depend_on_where_the_data_lie(tmp_path):
+    one, two = (load_recipe(write(tmp_path), ["data.source=npz", f"data.path={place}"]) for place in ("/a/x.npz", "b.npz"))
+    assert one.digest() == two.digest()
+    assert one.published()["data"]["path"] is None

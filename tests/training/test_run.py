@@ -116,17 +116,22 @@ def test_going_on_from_a_checkpoint_ends_as_if_never_stopped(tmp_path, kind):
     assert logs[0] == logs[1]
 
 
-def test_ctrl_c_saves_where_it_stands(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_after_the_iteration_under_way(tmp_path, number):
     run = begin(tmp_path / "r")
+    iterate = run.algorithm.iterate
 
-    def interrupt(report):
-        raise KeyboardInterrupt
+    def interrupted(step):
+        if step == 7:
+            os.kill(os.getpid(), number)
+        return iterate(step)
 
-    with pytest.raises(KeyboardInterrupt):
-        run.train(interrupt)
-    run = reopen(tmp_path / "r", CPU, pytest.fail)
-    assert run.step == 5
-    assert_same(finish(run), finish(begin(tmp_path / "whole")))
+    run.algorithm.iterate = interrupted
+    run.train(lambda report: None)
+    assert (run.step, run.interrupted) == (8, number)
+    again = reopen(tmp_path / "r", CPU, pytest.fail)
+    assert again.step == 8
+    assert_same(finish(again), finish(begin(tmp_path / "whole")))
 
 
 def seedmint(*arguments, **options):
@@ -160,6 +165,29 @@ def test_kill_9_in_the_middle_then_resume_ends_bit_identical(tmp_path):
     assert_same(final(tmp_path / "killed"), final(tmp_path / "whole"))
 
 
+def test_ctrl_c_at_random_moments_then_resume_ends_bit_identical(tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump(recipe_document(steps=600, every={"log": 7, "preview": 400, "checkpoint": 1000})))
+    whole = seedmint("train", recipe, "--out", tmp_path / "whole")
+    command, moments = ("train", recipe, "--out", tmp_path / "stopped"), random.Random(1)
+    for _ in range(3):
+        process = seedmint(*command)
+        board = tmp_path / "stopped" / "log.jsonl"
+        size = board.stat().st_size if board.exists() else 0
+        while process.poll() is None and (not board.exists() or board.stat().st_size <= size):
+            time.sleep(0.002)
+        time.sleep(moments.random() * 0.3)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 130, errors.decode()
+        assert b"Traceback" not in errors
+        command = ("resume", tmp_path / "stopped")
+    for process in (seedmint(*command), whole):
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors.decode()
+    assert_same(final(tmp_path / "stopped"), final(tmp_path / "whole"))
+
+
 def newest(directory):
     return max((step for step, _ in list_checkpoints(directory / "checkpoints")), default=0)
 
@@ -180,7 +208,47 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(tmp_path, damage)
     run = reopen(tmp_path / "r", CPU, warnings.append)
     assert run.step == 15
     assert path.name in warnings[0]
+    assert path.with_suffix(".damaged").exists()
     assert_same(finish(run), whole)
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_does_not_begin_anew(tmp_path):
+    finish(begin(tmp_path / "r"))
+    log = (tmp_path / "r" / "log.jsonl").read_bytes()
+    for _, path in list_checkpoints(tmp_path / "r" / "checkpoints"):
+        path.write_bytes(b"")
+    with pytest.raises(CheckpointError, match="all checkpoints"):
+        reopen(tmp_path / "r", CPU, lambda message: None)
+    assert (tmp_path / "r" / "log.jsonl").read_bytes() == log
+
+
+def test_a_run_can_be_lengthened_but_not_changed(tmp_path):
+    finish(begin(tmp_path / "r"))
+    run = reopen(tmp_path / "r", CPU, pytest.fail, ["steps=30", "every.log=7"])
+    assert_same(finish(run), finish(begin(tmp_path / "whole", steps=30, every={"log": 5, "preview": 10, "checkpoint": 5})))
+    assert reopen(tmp_path / "r", CPU, pytest.fail).recipe.steps == 30
+    for override, message in (("k=2", "k was 1 and is 2"), ("steps=3", "has done 30")):
+        with pytest.raises(RecipeError, match=message):
+            reopen(tmp_path / "r", CPU, pytest.fail, [override])
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(tmp_path):
+    run = begin(tmp_path / "r")
+
+    def another(report):
+        with pytest.raises(TrainingError, match="another process"):
+            reopen(tmp_path / "r", CPU, pytest.fail)
+
+    run.train(another)
+
+
+def test_a_log_with_an_unreadable_line_does_not_stop_a_run(tmp_path):
+    finish(begin(tmp_path / "r"))
+    log = tmp_path / "r" / "log.jsonl"
+    log.write_bytes(log.read_bytes() + b"\0" * 40 + b"\n" + b'{"step": 2')
+    run = reopen(tmp_path / "r", CPU, pytest.fail, ["steps=25"])
+    finish(run)
+    assert [json.loads(line)["step"] for line in log.open()] == [5, 10, 15, 20, 25]
 
 
 def test_only_the_newest_checkpoints_are_kept(tmp_path):
@@ -210,6 +278,32 @@ def test_changed_data_are_refused(tmp_path):
     np.savez(tmp_path / "x.npz", images=np.random.default_rng(1).integers(0, 256, (40, 8, 8), dtype=np.uint8))
     with pytest.raises(TrainingError, match="x has changed"):
         reopen(tmp_path / "r", CPU, pytest.fail)
+
+
+def test_changed_class_names_are_refused(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
+    for classes in (["a", "b"], ["b", "a"]):
+        np.savez(tmp_path / "x.npz", images=images, labels=np.arange(40) % 2, classes=classes)
+        if classes[0] == "a":
+            finish(begin(tmp_path / "r", conditional=True, data={"source": "npz", "path": str(tmp_path / "x.npz")}))
+    with pytest.raises(TrainingError, match="x has changed"):
+        reopen(tmp_path / "r", CPU, pytest.fail)
+
+
+def test_a_run_with_relative_data_can_be_resumed_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez("x.npz", images=np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8))
+    finish(begin(tmp_path / "r", data={"source": "npz", "path": "x.npz"}))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert reopen(tmp_path / "r", CPU, pytest.fail).step == 20
+
+
+def test_what_cannot_be_exported_is_not_trained_first(tmp_path):
+    images = np.zeros((40, 8, 8), np.uint8)
+    np.savez(tmp_path / "x.npz", images=images, labels=np.arange(40) % 2, classes=["a", "b\n"])
+    with pytest.raises(UserError, match="classes"):
+        begin(tmp_path / "r", conditional=True, data={"source": "npz", "path": str(tmp_path / "x.npz")})
 
 
 def test_a_directory_in_use_is_not_touched(tmp_path):
@@ -242,6 +336,26 @@ def test_divergence_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path):
     with pytest.raises(TrainingError, match="step 4; the checkpoint of step 3 is kept"):
         run.train(lambda report: None, poison)
     assert all(bool(t.isfinite().all()) for t in final(tmp_path / "r").tensors.values())
+
+
+def test_a_weight_that_is_not_finite_is_not_saved(tmp_path):
+    run = begin(tmp_path / "r", every={"log": 1000, "preview": 1000, "checkpoint": 5})
+
+    def poison(path):
+        if run.step == 5:
+            run.algorithm.iterate = lambda step: torch.zeros(3)
+            with torch.no_grad():
+                run.algorithm.generator.output.bias.fill_(float("inf"))
+
+    with pytest.raises(TrainingError, match=r"generator\.output\.bias is not finite at or before step 10; .* step 5"):
+        run.train(lambda report: None, poison)
+
+
+def test_training_begins_in_training_mode(tmp_path):
+    algorithm = begin(tmp_path / "r").algorithm
+    assert algorithm.generator.training
+    assert algorithm.discriminator.training
+    assert not algorithm.ema.training
 
 
 def test_the_average_follows_the_generator(tmp_path):

@@ -39,6 +39,8 @@ class Dataset:
             return
         if self.labels.shape != (len(self.images),) or self.labels.dtype != np.int64 or self.classes is None:
             raise DataError(f"{self.name}: there must be one label for each of {len(self.images)} images")
+        if len(set(self.classes)) < len(self.classes):
+            raise DataError(f"{self.name}: two classes have the same name")
         if int(self.labels.min()) < 0 or int(self.labels.max()) >= len(self.classes):
             raise DataError(f"{self.name}: labels must be 0 to {len(self.classes) - 1}")
 

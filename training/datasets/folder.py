@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from training.datasets.dataset import DataError, Dataset
 
@@ -18,11 +18,11 @@ def load_folder(path: str, side: int | None, channels: int | None, licence: str 
         path: the folder.
         side: crop each image to its central square and resize it to this many pixels; None leaves the size, which must then
             be the same for all.
-        channels: 1 turns colours to grey, 3 the reverse; None takes 3 if the first image has colours.
+        channels: 1 turns colours to grey, 3 the reverse; None takes the files', which must then agree.
         licence: for the card.
 
     Raises:
-        DataError: no folder, no images, a file that is no image, or sizes that differ.
+        DataError: no folder, no images, a file that is no image, or sizes or channels that differ.
     """
     root = Path(path)
     if not root.is_dir():
@@ -37,7 +37,8 @@ def load_folder(path: str, side: int | None, channels: int | None, licence: str 
     arrays: list[NDArray[np.uint8]] = []
     for file, _ in files:
         array = _read(file, side, channels)
-        channels = array.shape[0]
+        if arrays and len(array) != len(arrays[0]):
+            raise DataError(f"{file} and {files[0][0].name} are not both grey or both in colour: set data.channels to 1 or 3")
         if arrays and array.shape != arrays[0].shape:
             (_, h, w), (_, h0, w0) = array.shape, arrays[0].shape
             raise DataError(f"{file} is {w}x{h} and {files[0][0].name} {w0}x{h0}: set data.side to make them alike")
@@ -52,13 +53,21 @@ def _images_in(directory: Path) -> list[Path]:
 
 
 def _read(file: Path, side: int | None, channels: int | None) -> NDArray[np.uint8]:
-    """One image as uint8[channels, height, width]."""
+    """One image as uint8[channels, height, width]: upright, transparent parts on white."""
     try:
         with Image.open(file) as opened:
-            grey = opened.mode in ("1", "L", "LA", "I;16") if channels is None else channels == 1
-            image = opened.convert("L" if grey else "RGB")
-    except (UnidentifiedImageError, OSError) as error:
+            image = ImageOps.exif_transpose(opened)
+            image.load()
+    except Exception as error:  # decoders raise what they like on damaged files
         raise DataError(f"{file}: not an image that can be read: {error}") from None
+    if image.mode.startswith("I;16"):
+        image = Image.fromarray((np.asarray(image, dtype=np.uint16) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise DataError(f"{file}: pixels of 32 bits (mode {image.mode}) have no white level: convert to 8 or 16 bits")
+    if image.has_transparency_data:
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+    grey = image.mode in ("1", "L", "LA") if channels is None else channels == 1
+    image = image.convert("L" if grey else "RGB")
     if side is not None:
         edge = min(image.size)
         left, top = (image.width - edge) // 2, (image.height - edge) // 2

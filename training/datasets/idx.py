@@ -5,9 +5,9 @@ Looked for in `path`, or in `$SEEDMINT_DATA/NAME`, or in the cache that an earli
 
 import gzip
 import hashlib
+import http.client
 import os
 import struct
-import urllib.error
 import urllib.request
 import zlib
 from pathlib import Path
@@ -117,7 +117,7 @@ def _download(name: str, file: str, target: Path) -> Path:
         try:
             with urllib.request.urlopen(f"{mirror}{file}.gz", timeout=30) as response:
                 content = response.read()
-        except (urllib.error.URLError, OSError) as error:
+        except (OSError, http.client.HTTPException) as error:
             failures.append(f"{mirror}: {getattr(error, 'reason', error)}")
             continue
         if hashlib.sha256(content).hexdigest() == _CHECKSUMS[name][file]:

@@ -3,11 +3,11 @@
 `classes`, an array of text, names them; otherwise they are named by their numbers.
 """
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
 
+from models.card import MAX_CLASSES
 from training.datasets.dataset import DataError, Dataset
 
 
@@ -20,7 +20,7 @@ def load_npz(path: str, licence: str | None) -> Dataset:
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {key: file[key] for key in ("images", "labels", "classes") if key in file}
-    except (OSError, ValueError, zipfile.BadZipFile, AttributeError, TypeError) as error:
+    except Exception as error:  # numpy, zipfile and zlib each raise their own on damaged files
         raise DataError(f"data.path: {path} cannot be read as an .npz file: {error}") from None
     if "images" not in arrays:
         raise DataError(f"{path} has no array named images")
@@ -37,6 +37,10 @@ def load_npz(path: str, licence: str | None) -> Dataset:
         if labels.dtype.kind not in "iu" or labels.ndim != 1 or not labels.size:
             raise DataError(f"{path}: labels must be whole numbers[n], not {labels.dtype}{list(labels.shape)}")
         labels = labels.astype(np.int64)
+        if not 0 <= int(labels.min()) <= int(labels.max()) < MAX_CLASSES:
+            raise DataError(f"{path}: labels must be 0 to {MAX_CLASSES - 1}, not {labels.min()} to {labels.max()}")
         names = arrays.get("classes", np.arange(labels.max() + 1))
+        if names.ndim != 1:
+            raise DataError(f"{path}: classes must be one name for each label, not an array of {names.ndim} axes")
         classes = tuple(str(name) for name in names)
     return Dataset(Path(path).stem, np.ascontiguousarray(images), labels, classes, licence)
