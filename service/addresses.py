@@ -7,15 +7,12 @@ from urllib.parse import parse_qsl
 import numpy as np
 
 from models.errors import UserError
-from models.seeds import parse_seed
-from service.generator import DIGEST12, Generator
+from models.seeds import LONGEST_QUOTE, parse_seed, quoted
+from service.generator import DIGEST12, Generator, check_truncation
 from service.images import FORMATS, Format, max_scale
 from service.problems import Problem
 
 PARAMETERS = ("label", "truncation", "scale")
-MIN_TRUNCATION = 0.001
-
-_LONGEST = 40  # characters of a request that an answer repeats
 
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
 _DECIMAL = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
@@ -41,7 +38,7 @@ def parse_reference(text: str) -> tuple[str, str | None]:
     """
     name, at, digest = text.partition("@")
     if at and not _DIGEST.fullmatch(digest):
-        raise Problem(404, f"digest {_quoted(digest)} is not {DIGEST12} hexadecimal digits in lower case", "digest")
+        raise Problem(404, f"digest {quoted(digest)} is not {DIGEST12} hexadecimal digits in lower case", "digest")
     return name, digest if at else None
 
 
@@ -53,7 +50,7 @@ def parse_image(generator: Generator, file: str, query: str) -> ImageRequest:
     """
     stem, _, extension = file.partition(".")
     if extension not in FORMATS:
-        raise Problem(404, f"format {_quoted(extension)} is not known: write {', '.join(FORMATS)} after the dot", "format")
+        raise Problem(404, f"format {quoted(extension)} is not known: write {', '.join(FORMATS)} after the dot", "format")
     try:
         seed = parse_seed(stem)
     except UserError as error:
@@ -66,7 +63,7 @@ def parse_image(generator: Generator, file: str, query: str) -> ImageRequest:
     else:
         check_label(generator, label, "label")
     truncation = _decimal("truncation", parameters["truncation"]) if "truncation" in parameters else 1.0
-    check_truncation(truncation)
+    truncation_in_range(truncation)
     scale = _whole("scale", parameters["scale"]) if "scale" in parameters else 1
     largest = max_scale(generator.card.output)
     if not 1 <= scale <= largest:
@@ -86,13 +83,15 @@ def check_label(generator: Generator, label: int, field: str) -> None:
         raise Problem(422, f"label {label} is out of range: 0 to {len(classes) - 1}", field)
 
 
-def check_truncation(truncation: float) -> None:
+def truncation_in_range(truncation: float) -> None:
     """
     Raises:
         Problem: 422, not a factor that z can be multiplied by.
     """
-    if not MIN_TRUNCATION <= truncation <= 1:
-        raise Problem(422, f"truncation is out of range: {MIN_TRUNCATION:g} to 1", "truncation")
+    try:
+        check_truncation(truncation)
+    except UserError as error:
+        raise Problem(422, str(error), "truncation") from None
 
 
 def model_path(generator: Generator) -> str:
@@ -114,7 +113,7 @@ def _parameters(query: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in pairs:
         if name not in PARAMETERS:
-            raise Problem(400, f"parameter {_quoted(name)} is not known: {', '.join(PARAMETERS)}", name[:_LONGEST])
+            raise Problem(400, f"parameter {quoted(name)} is not known: {', '.join(PARAMETERS)}", name[:LONGEST_QUOTE])
         if name in found:
             raise Problem(400, f"parameter {name!r} is given twice", name)
         found[name] = value
@@ -123,15 +122,11 @@ def _parameters(query: str) -> dict[str, str]:
 
 def _whole(name: str, text: str) -> int:
     if not _WHOLE.fullmatch(text):
-        raise Problem(400, f"{name} {_quoted(text)} is not a whole number without sign or leading zeros", name)
+        raise Problem(400, f"{name} {quoted(text)} is not a whole number without sign or leading zeros", name)
     return int(text)
 
 
 def _decimal(name: str, text: str) -> float:
     if not _DECIMAL.fullmatch(text):
-        raise Problem(400, f"{name} {_quoted(text)} is not a decimal number like 0.7", name)
+        raise Problem(400, f"{name} {quoted(text)} is not a decimal number like 0.7", name)
     return float(text)
-
-
-def _quoted(text: str) -> str:
-    return repr(text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "...")

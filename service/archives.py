@@ -53,7 +53,8 @@ def check_distinct(seeds: Seeds, labels: int | Labels | None) -> None:
     """
     values = seeds.array()
     named = np.zeros_like(values) if labels is None or isinstance(labels, int) else labels
-    if len(np.unique(np.stack([values, named]), axis=1).T) < len(values):
+    order = np.lexsort((named, values))
+    if np.any((np.diff(values[order]) == 0) & (np.diff(named[order]) == 0)):
         raise UserError("a seed comes twice with the same label, and would be the same file twice; npz and npy can hold it")
 
 

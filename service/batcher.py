@@ -10,6 +10,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,7 +22,7 @@ from service.generator import Generator, Images, SeedArray
 from service.problems import Problem
 
 _LOG = logging.getLogger("seedmint")
-_SMOOTHING = 0.2  # weight of the newest run in the estimate of seconds an image
+_SMOOTHING = 0.2  # weight of the newest in the estimates of seconds an image and seconds a bulk request
 
 Finish = Callable[[Images], Any]
 Result = asyncio.Future[Any]
@@ -42,7 +43,7 @@ class _Item:
 
 
 class Batcher:
-    """Runs one generator for many requests. Lives on one event loop; runs and `finish` calls happen in threads."""
+    """Runs one generator for many requests. Lives on one event loop; runs and `finish` calls happen in a thread of its own."""
 
     def __init__(self, generator: Generator, max_queue: int) -> None:
         """
@@ -54,8 +55,11 @@ class Batcher:
         self._lanes: tuple[deque[_Item], deque[_Item]] = (deque(), deque())  # single images, pieces of bulk requests
         self._turn = 0
         self._waiting = 0
-        self._held = 0
+        self._bulk = 0  # requests under way
         self._seconds_an_image = 0.001
+        self._seconds_a_bulk = 1.0
+        # Its own, so that a slow generator holds up neither the others nor what else needs a thread. Ends with the batcher.
+        self._thread = ThreadPoolExecutor(1, f"seedmint-{generator.name}")
         self._pump: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -68,7 +72,10 @@ class Batcher:
         Raises:
             Problem: 429, too many are waiting; 503, closed.
         """
-        self._admit(self._waiting + 1)
+        self._check_open()
+        if self._waiting >= self._max_queue:
+            wait = self._waiting * self._seconds_an_image
+            raise _overloaded(f"{self._waiting} images are waiting already", wait)
         labels = None if label is None else np.array([label], np.int64)
         return self._put(0, np.array([seed], np.int64), labels, truncation, finish)
 
@@ -79,13 +86,16 @@ class Batcher:
         Raises:
             Problem: 429, too many bulk requests are under way; 503, closed.
         """
-        size = self.generator.max_batch
-        self._admit(self._held + size)
-        self._held += size
+        self._check_open()
+        if (self._bulk + 1) * self.generator.max_batch > self._max_queue:
+            raise _overloaded(f"{self._bulk} bulk requests are under way", self._seconds_a_bulk / self._bulk)
+        self._bulk += 1
+        started = time.perf_counter()
         try:
             yield
         finally:
-            self._held -= size
+            self._bulk -= 1
+            self._seconds_a_bulk += _SMOOTHING * (time.perf_counter() - started - self._seconds_a_bulk)
 
     def piece(self, seeds: SeedArray, labels: Labels | None, truncation: float) -> "asyncio.Future[Images]":
         """Ask for a piece of a bulk request, inside `bulk()`: at most `max_batch` seeds, and one piece at a time.
@@ -93,7 +103,7 @@ class Batcher:
         Raises:
             Problem: 503, closed.
         """
-        self._admit(0)
+        self._check_open()
         return self._put(1, seeds, labels, truncation, lambda images: images)
 
     async def close(self) -> None:
@@ -104,13 +114,11 @@ class Batcher:
                 item.future.cancel()
         if self._pump is not None:
             await self._pump
+        self._thread.shutdown(wait=False)
 
-    def _admit(self, images: int) -> None:
+    def _check_open(self) -> None:
         if self._closed:
             raise Problem(503, "the server is stopping", headers={"Retry-After": "5"})
-        if images > self._max_queue:
-            wait = max(1, math.ceil(self._waiting * self._seconds_an_image))
-            raise Problem(429, f"{self._max_queue} images are waiting already", headers={"Retry-After": str(wait)})
 
     def _put(self, lane: int, seeds: SeedArray, labels: Labels | None, truncation: float, finish: Finish) -> Result:
         future = asyncio.get_running_loop().create_future()
@@ -133,7 +141,7 @@ class Batcher:
         try:
             while batch := self._take():
                 started = time.perf_counter()
-                results = await asyncio.to_thread(self._make, batch)
+                results = await asyncio.get_running_loop().run_in_executor(self._thread, self._make, batch)
                 images = sum(len(item.seeds) for item in batch)
                 seconds = (time.perf_counter() - started) / images
                 self._seconds_an_image += _SMOOTHING * (seconds - self._seconds_an_image)
@@ -163,7 +171,7 @@ class Batcher:
         return batch
 
     def _make(self, batch: list[_Item]) -> list[Any]:
-        """In a thread: one run, then `finish` for each item; a result or an exception for each."""
+        """In the thread: one run, then `finish` for each item; a result or an exception for each."""
         try:
             images = self._generate(batch)
         except Exception as error:
@@ -192,3 +200,7 @@ class Batcher:
         metrics.INFERENCE.labels(self.generator.name).observe(time.perf_counter() - started)
         metrics.BATCH.labels(self.generator.name).observe(len(seeds))
         return images
+
+
+def _overloaded(detail: str, seconds: float) -> Problem:
+    return Problem(429, detail, headers={"Retry-After": str(max(1, math.ceil(seconds)))})

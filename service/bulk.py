@@ -1,17 +1,19 @@
 """Many images in one answer: the body of `POST /sample`, and the stream that answers it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from typing import Annotated
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr, ValidationError
+from pydantic_core import from_json
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from models.errors import UserError
-from models.seeds import Seeds, parse_seeds, seeds_from_list
+from models.seeds import LONGEST_QUOTE, Seeds, parse_seeds, quoted, seeds_from_list
 from service import metrics
-from service.addresses import check_label, check_truncation, parse_reference
+from service.addresses import check_label, parse_reference, truncation_in_range
 from service.archives import (
     ARCHIVE_MEDIA_TYPES,
     ArchiveFormat,
@@ -27,6 +29,9 @@ from service.library import Library, Served
 from service.problems import Problem
 from service.settings import Settings
 
+# Stops at the first item that is none: a body may hold a million of them.
+_Numbers = Annotated[list[StrictInt], Field(fail_fast=True)]
+
 
 class SampleRequest(BaseModel):
     """Seeds and what to make of them."""
@@ -34,8 +39,8 @@ class SampleRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: StrictStr = Field(description="Name of a generator, or name@digest12 to insist on a version.")
-    seeds: StrictStr | list[StrictInt] = Field(description='Seeds as text, "0-63,100" (ranges are inclusive), or as a list.')
-    labels: StrictInt | list[StrictInt] | None = Field(
+    seeds: StrictStr | _Numbers = Field(description='Seeds as text, "0-63,100" (ranges are inclusive), or as a list.')
+    labels: StrictInt | _Numbers | None = Field(
         default=None, description="One label for all, or one for each seed; null: the labels that the seeds name."
     )
     truncation: Annotated[StrictFloat | StrictInt, Field(description="Factor on z, at most 1.")] = 1.0
@@ -49,32 +54,34 @@ def parse_sample(body: bytes) -> SampleRequest:
         Problem: 400, naming the field.
     """
     try:
-        return SampleRequest.model_validate_json(body or b"{}")
+        document = from_json(body or b"{}")
+    except ValueError as error:
+        raise Problem(400, f"the body is not JSON: {error}", "body") from None
+    if not isinstance(document, dict):
+        raise Problem(400, "the body must be a JSON object", "body")
+    fields = SampleRequest.model_fields
+    for field in document:  # the first is told; validation would go on to gather them all
+        if field not in fields:
+            raise Problem(400, f"field {quoted(field)} is not known: {', '.join(fields)}", field[:LONGEST_QUOTE])
+    try:
+        return SampleRequest.model_validate(document)
     except ValidationError as error:
         raise Problem.malformed(error.errors(include_url=False, include_context=False, include_input=False)) from None
 
 
-async def sample(library: Library, settings: Settings, asked: SampleRequest) -> Response:
-    """Make the images asked for, as a stream. The first piece is made before the answer begins, so that its failure shows.
+async def sample(library: Library, settings: Settings, body: bytes) -> Response:
+    """Make the images that a body asks for, as a stream.
+
+    A body may be megabytes, so it is read in a thread. The first piece is made before the answer begins, so that its failure
+    shows.
 
     Raises:
         Problem: whatever is wrong with the request; 429 when too many such requests are under way; 504 after the deadline.
     """
+    asked = await asyncio.to_thread(parse_sample, body)
     served = library.find(*parse_reference(asked.model))
     generator = served.generator
-    try:
-        seeds = parse_seeds(asked.seeds) if isinstance(asked.seeds, str) else seeds_from_list(asked.seeds)
-    except UserError as error:
-        raise Problem.of(error, "seeds") from None
-    if seeds.count > settings.max_seeds:
-        raise Problem(413, f"{seeds.count} seeds; at most {settings.max_seeds} in one request", "seeds")
-    labels = _labels(generator, seeds, asked.labels)
-    check_truncation(asked.truncation)
-    if asked.format == "zip":
-        try:
-            check_distinct(seeds, labels)
-        except UserError as error:
-            raise Problem.of(error, "seeds") from None
+    seeds, labels = await asyncio.to_thread(_seeds_and_labels, generator, asked, settings.max_seeds)
     truncation = float(asked.truncation)
     stream = _stream(
         served,
@@ -87,7 +94,21 @@ async def sample(library: Library, settings: Settings, asked: SampleRequest) -> 
     first = await anext(stream)
     name = f"{generator.name}-{generator.digest12}.{asked.format}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return StreamingResponse(_after(first, stream), headers=headers, media_type=ARCHIVE_MEDIA_TYPES[asked.format])
+    return _Streamed(first, stream, headers=headers, media_type=ARCHIVE_MEDIA_TYPES[asked.format])
+
+
+class _Streamed(StreamingResponse):
+    """A stream that has begun, and that is closed with the answer, sent or not: its place among bulk requests comes back."""
+
+    def __init__(self, first: bytes, rest: AsyncGenerator[bytes], headers: dict[str, str], media_type: str) -> None:
+        super().__init__(_joined(first, rest), headers=headers, media_type=media_type)
+        self._rest = rest
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._rest.aclose()
 
 
 async def _stream(
@@ -97,7 +118,7 @@ async def _stream(
     truncation: float,
     form: ArchiveFormat,
     timeout: float,
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes]:
     """The archive, piece by piece. The generator makes the next piece while one is encoded and sent."""
     name = served.generator.name
     with served.batcher.bulk():
@@ -119,11 +140,28 @@ async def _stream(
     yield await asyncio.to_thread(writer.finish)
 
 
-async def _after(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     yield first
     async for part in rest:
         if part:
             yield part
+
+
+def _seeds_and_labels(generator: Generator, asked: SampleRequest, max_seeds: int) -> tuple[Seeds, int | Labels | None]:
+    """In a thread: everything in the request that depends on the generator.
+
+    Raises:
+        Problem: 400, 413 or 422, naming the field.
+    """
+    try:
+        seeds = parse_seeds(asked.seeds, max_seeds) if isinstance(asked.seeds, str) else seeds_from_list(asked.seeds, max_seeds)
+        labels = _labels(generator, seeds, asked.labels)
+        if asked.format == "zip":
+            check_distinct(seeds, labels)
+    except UserError as error:
+        raise Problem.of(error, "seeds") from None
+    truncation_in_range(asked.truncation)
+    return seeds, labels
 
 
 def _labels(generator: Generator, seeds: Seeds, asked: int | list[int] | None) -> int | Labels | None:
@@ -132,8 +170,8 @@ def _labels(generator: Generator, seeds: Seeds, asked: int | list[int] | None) -
     if isinstance(asked, int):
         check_label(generator, asked, "labels")
         return asked
-    for label in {min(asked), max(asked)} if asked else ():
-        check_label(generator, label, "labels")
     if len(asked) != seeds.count:
         raise Problem(422, f"{len(asked)} labels for {seeds.count} seeds: give one for each, or one for all", "labels")
+    for label in (min(asked), max(asked)):
+        check_label(generator, label, "labels")
     return np.array(asked, np.int64)

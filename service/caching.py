@@ -24,8 +24,6 @@ def entity_tag(generator: Generator, image: ImageRequest) -> str:
     return f'"{tag}"' if generator.determinism == "exact" else f'W/"{tag}"'
 
 
-def not_modified(if_none_match: str | None, tag: str) -> bool:
-    """Whether the client's copy is current, by the weak comparison of RFC 9110."""
-    if if_none_match is None:
-        return False
+def not_modified(if_none_match: str, tag: str) -> bool:
+    """Whether the client's copy is current, by the weak comparison of RFC 9110. Several header lines come joined by commas."""
     return if_none_match.strip() == "*" or tag.removeprefix("W/") in _TAG.findall(if_none_match)

@@ -3,10 +3,12 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,15 @@ import click
 from models.card import Card
 from models.directory import find_generator
 from models.errors import UserError
-from models.seeds import parse_seeds
+from models.noise import NOISE_RULES
+from models.seeds import SeedCountError, parse_seeds
+from service.machine import check_tables
 from service.settings import Settings, SettingsError, read_settings, variable
 
 _ROOT = Path(__file__).parent.parent
 _WORTH_A_BAR = 1000  # images
+_MOST_SEEDS = 10_000_000  # of one `sample`
+_SHUTDOWN_SECONDS = 20  # for what is under way; less than the 30 that Kubernetes gives
 
 
 def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -53,6 +59,7 @@ def serve(**options: str | None) -> None:
     given = {variable(field): value for field, value in options.items() if value is not None}
     settings = _checked(read_settings(os.environ | given))
     _check_port(settings)
+    check_tables(*NOISE_RULES)
     if settings.provider == "cuda":
         from service.provider import choose_provider
 
@@ -80,14 +87,18 @@ def _serve(settings: Settings) -> None:
     os.environ.update(settings.to_environment() | quiet)
     os.chdir(_ROOT)  # the workers import the service from here
     try:
+        from _bentoml_impl.server import serve_http  # type: ignore[import-untyped]
+        from bentoml._internal.log import configure_logging
+
         from service.app import Seedmint
 
         host = f"[{settings.host}]" if settings.host.version == 6 else str(settings.host)
         host = "localhost" if settings.host.is_unspecified else host
         click.echo(f"Seedmint on http://{host}:{settings.port} (generators of {settings.models}; Ctrl-C stops)")
-        Seedmint.serve_http(  # type: ignore[attr-defined]  # the decorator makes it a bentoml.Service
-            host=str(settings.host), port=settings.port
-        )
+        # What Seedmint.serve_http does, which cannot say how long to wait for what is under way.
+        Seedmint.inject_config()  # type: ignore[attr-defined]  # the decorator makes it a bentoml.Service
+        configure_logging()  # type: ignore[no-untyped-call]
+        serve_http(Seedmint, host=str(settings.host), port=settings.port, timeout_graceful_shutdown=_SHUTDOWN_SECONDS)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
@@ -97,7 +108,7 @@ def _serve(settings: Settings) -> None:
 @click.option("--seeds", required=True, help='Which seeds: "0-63", "7", "0-9,100" (ranges are inclusive).')
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Where to: see above.")
 @click.option("--label", help="One label for all: its number, or its class's name. Default: the labels that the seeds name.")
-@click.option("--truncation", type=float, default=1.0, help="Factor on z, above 0 and at most 1: less variety, more typical.")
+@click.option("--truncation", type=float, default=1.0, help="Factor on z, 0.001 to 1: less variety, more typical.")
 @click.option("--scale", type=int, default=1, help="Enlarge each image by a whole number.")
 @click.option("--columns", type=click.IntRange(min=1), help="Images in a row of a contact sheet. Default: about square.")
 @click.option("--models", "directory", help="Directory of generators [SEEDMINT_MODELS].")
@@ -128,17 +139,23 @@ def sample(
     seedmint sample mnist --seeds 0-99 --label 7 --out sevens/
     seedmint sample ./mine.onnx --seeds 0-9999 --out mine.npz
     """
-    from service.generator import open_generator
+    from service.generator import check_truncation, open_generator
     from service.sampling import sample_to
 
     settings = _settings_with(directory)
-    asked = parse_seeds(seeds)
-    if not 0 < truncation <= 1:
-        raise UserError(f"--truncation {truncation:g} is out of range: above 0, at most 1")
+    try:
+        asked = parse_seeds(seeds, _MOST_SEEDS)
+    except SeedCountError as error:
+        raise UserError(f"--seeds: {error}: write them in several files") from None
+    try:
+        check_truncation(truncation)
+    except UserError as error:
+        raise UserError(f"--{error}") from None
     generator = open_generator(find_generator(model, settings.models), settings.provider, settings.threads, settings.max_batch)
     number = None if label is None else _label_number(label, generator.card)
     quiet = asked.count < _WORTH_A_BAR or not sys.stderr.isatty()
-    with click.progressbar(length=asked.count, label="images", file=sys.stderr, hidden=quiet, show_pos=True) as bar:
+    progress = click.progressbar(length=asked.count, label="images", file=sys.stderr, hidden=quiet, show_pos=True)
+    with _ended_by_sigterm(), progress as bar:
         sample_to(out, generator, asked, number, truncation, scale, columns, bar.update)
     click.echo(f"{asked.count} image{'s' * (asked.count != 1)} of {generator.name}@{generator.digest12} in {out}")
 
@@ -152,7 +169,7 @@ def models() -> None:
 @click.option("--models", "directory", help="Directory of generators [SEEDMINT_MODELS].")
 def list_models(directory: str | None) -> None:
     """List the generator files of the models directory, and say what is wrong with those that would be refused."""
-    from service.generator import DIGEST12, checked_card, digest_of, read_content
+    from service.generator import DIGEST12, check_name, checked_card, digest_of, read_content
 
     settings = _settings_with(directory)
     paths = sorted(settings.models.glob("*.onnx"))
@@ -162,8 +179,7 @@ def list_models(directory: str | None) -> None:
         try:
             content = read_content(path)
             card = checked_card(content)
-            if card.name != path.stem:
-                raise UserError(f"its card's name is {card.name!r}: name the file {card.name}.onnx")
+            check_name(card, path)
         except (UserError, OSError) as error:
             click.echo(f"{path.stem:<16} refused: {error}")
             continue
@@ -204,6 +220,20 @@ def _show(fields: dict[str, Any], indent: str) -> None:
                 click.echo(f"{indent}  - " + ", ".join(f"{key} {inner}" for key, inner in item.items()))
         else:
             click.echo(f"{indent}{field}: {', '.join(map(str, value)) if isinstance(value, list) else value}")
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the command as an exception does, so that no half-written file stays. Exit status 143, as without it."""
+
+    def leave(*_: object) -> None:
+        sys.exit(128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _settings_with(directory: str | None) -> Settings:

@@ -1,6 +1,7 @@
 """A generator: one file of the contract, opened, checked, warmed up, and tested for giving the same image in every batch."""
 
 import hashlib
+import stat
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,10 +13,12 @@ from models.card import Card
 from models.contract import check_contract
 from models.errors import UserError
 from models.noise import labels_of, noise
+from service.machine import check_tables
 from service.provider import Provider, choose_provider, open_session
 
 DIGEST12 = 12
 MAX_FILE_BYTES = (1 << 31) - 1  # of a protocol buffer, hence of an ONNX file
+MIN_TRUNCATION = 0.001
 _MAX_OUTPUT_BYTES = 256 << 20  # of one batch: large images go in small batches
 
 Images = NDArray[np.uint8]
@@ -46,6 +49,7 @@ class Generator:
             UserError: the file does not keep the contract, or does not run.
         """
         self.card = checked_card(content)
+        check_tables(self.card.noise.rule)
         self.digest = digest_of(content)
         self.provider: Provider = provider
         self.max_batch = max(1, min(max_batch, _MAX_OUTPUT_BYTES // int(np.prod(self.card.output.shape))))
@@ -159,6 +163,25 @@ def checked_card(content: bytes) -> Card:
     return check_contract(model)
 
 
+def check_name(card: Card, path: Path) -> None:
+    """A generator's file has its name, so that the name in an address is the name in the card.
+
+    Raises:
+        GeneratorError: it has another.
+    """
+    if card.name != path.stem:
+        raise GeneratorError(f"its card's name is {card.name!r}: name the file {card.name}.onnx")
+
+
+def check_truncation(truncation: float) -> None:
+    """
+    Raises:
+        UserError: not a factor that z can be multiplied by.
+    """
+    if not MIN_TRUNCATION <= truncation <= 1:
+        raise UserError(f"truncation is out of range: {MIN_TRUNCATION:g} to 1")
+
+
 def digest_of(content: bytes) -> str:
     """SHA-256 in hexadecimal: a generator's version."""
     return hashlib.sha256(content).hexdigest()
@@ -168,9 +191,11 @@ def read_content(path: Path) -> bytes:
     """The bytes of a generator file.
 
     Raises:
-        GeneratorError: it is larger than an ONNX file can be.
+        GeneratorError: it is larger than an ONNX file can be, or no file: a pipe would be waited for without end.
         OSError: it cannot be read.
     """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise GeneratorError("not a regular file")
     with path.open("rb") as file:
         content = file.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:

@@ -6,18 +6,19 @@ import gc
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakSet
 
 from models.errors import UserError
 from service.batcher import Batcher
-from service.generator import Generator, GeneratorError, open_generator
+from service.generator import Generator, GeneratorError, check_name, open_generator
 from service.problems import Problem
 from service.settings import Settings
 
 _LOG = logging.getLogger("seedmint")
 _NAMES_IN_A_PROBLEM = 20
 
-# What tells one version of a file from the next: modification time in ns, size in bytes, inode.
-_Version = tuple[int, int, int]
+# What tells one version of a file from the next: times of modification and change in ns, size in bytes, inode.
+_Version = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +36,25 @@ class Library:
         self._settings = settings
         self._directory = settings.models
         self._served: dict[str, Served] = {}
-        self._looked_at: dict[str, _Version] = {}
+        # Of every generator that a request may still hold, also when its file was replaced or removed.
+        self._batchers: WeakSet[Batcher] = WeakSet()
+        self._seen: dict[str, _Version] = {}  # at the last look
+        self._taken: dict[str, _Version] = {}  # opened, or refused for good
+        self._told: dict[str, str] = {}  # why a file is refused
+        self._trouble = ""
+        self._turned = asyncio.Event()
         self._watcher: asyncio.Task[None] | None = None
         self.ready = False
 
-    def start(self) -> None:
-        """Begin to load and then to watch. `ready` turns true after the first look."""
+    async def start(self, wait: bool) -> None:
+        """Begin to load and then to watch. `ready` turns true after the first look that succeeds.
+
+        Args:
+            wait: return after the first look, not before it.
+        """
         self._watcher = asyncio.create_task(self._watch())
+        if wait:
+            await self._turned.wait()
 
     async def close(self) -> None:
         """Stop watching and wait for runs under way."""
@@ -49,7 +62,7 @@ class Library:
         if self._watcher is not None:
             self._watcher.cancel()
             await asyncio.gather(self._watcher, return_exceptions=True)
-        await asyncio.gather(*(served.batcher.close() for served in self._served.values()))
+        await asyncio.gather(*(batcher.close() for batcher in list(self._batchers)))
 
     def all(self) -> list[Served]:
         """What is served now, by name.
@@ -78,52 +91,66 @@ class Library:
         return served
 
     async def _watch(self) -> None:
-        seen = await asyncio.to_thread(self._look)
-        await self._update(seen, seen)
-        # What is loaded now stays: keep it out of every later garbage collection.
-        gc.collect()
-        gc.freeze()
-        self.ready = True
         while True:
+            try:
+                await self._turn()
+                self._trouble = ""
+            except Exception as error:  # whatever it is: what is served goes on, and the next turn may succeed
+                trouble = _reason(error)
+                if trouble != self._trouble:
+                    _LOG.error("the models directory cannot be read: %s", trouble)
+                self._trouble = trouble
+            self._turned.set()
             await asyncio.sleep(self._settings.watch_seconds)
-            before, seen = seen, await asyncio.to_thread(self._look)
-            # A file is taken up once it stands still between two looks: one being copied is not yet there.
-            await self._update({name: version for name, version in seen.items() if before.get(name) == version}, seen)
 
-    def _look(self) -> dict[str, _Version]:
-        """In a thread: the files now, by stem. A directory that cannot be read now leaves things as they are."""
-        found: dict[str, _Version] = {}
-        try:
-            paths = sorted(path for path in self._directory.iterdir() if path.suffix == ".onnx" and path.name[0] != ".")
-        except OSError as error:
-            _LOG.error("the models directory cannot be read: %s", error.strerror)
-            return dict(self._looked_at)
-        for path in paths:
-            with contextlib.suppress(OSError):  # gone since it was listed
-                status = path.stat()
-                found[path.stem] = (status.st_mtime_ns, status.st_size, status.st_ino)
-        return found
-
-    async def _update(self, settled: dict[str, _Version], there: dict[str, _Version]) -> None:
-        for name in set(self._looked_at) - set(there):
-            del self._looked_at[name]
+    async def _turn(self) -> None:
+        before, seen = self._seen, await asyncio.to_thread(self._look)
+        self._seen = seen
+        for name in {*self._served, *self._taken, *self._told} - set(seen):
+            self._taken.pop(name, None)
+            self._told.pop(name, None)
             if self._served.pop(name, None) is not None:
                 _LOG.info("%s: removed", name)
-        for name, version in settled.items():
-            if self._looked_at.get(name) == version:
-                continue
-            self._looked_at[name] = version
-            try:
-                generator = await asyncio.to_thread(self._open, self._directory / f"{name}.onnx")
-            except (UserError, OSError) as error:
-                reason = error.strerror if isinstance(error, OSError) else error
-                kept = "; the one served before goes on" if name in self._served else ""
-                _LOG.error("%s.onnx is refused: %s%s", name, reason, kept)
-                continue
-            present = self._served.get(name)
-            if present is None or present.generator.digest != generator.digest:
-                self._served[name] = Served(generator, Batcher(generator, self._settings.max_queue))
-                _LOG.info("%s@%s: %s on %s", name, generator.digest12, generator.determinism, generator.provider)
+        for name, version in seen.items():
+            # A file is taken up once it stands still between two looks: one being copied is not yet there. At first all are.
+            if self._taken.get(name) != version and (not self.ready or before.get(name) == version):
+                await self._take(name, version)
+        if not self.ready:
+            # What is loaded now stays: keep it out of every later garbage collection.
+            gc.collect()
+            gc.freeze()
+            self.ready = True
+
+    def _look(self) -> dict[str, _Version]:
+        """In a thread: the files now, by stem."""
+        found: dict[str, _Version] = {}
+        for path in sorted(path for path in self._directory.iterdir() if path.suffix == ".onnx" and path.name[0] != "."):
+            with contextlib.suppress(OSError):  # gone since it was listed
+                status = path.stat()
+                found[path.stem] = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
+        return found
+
+    async def _take(self, name: str, version: _Version) -> None:
+        """Serve one version of a file, or refuse it until it changes. What cannot be read is tried again at each look."""
+        try:
+            generator = await asyncio.to_thread(self._open, self._directory / f"{name}.onnx")
+        except Exception as error:
+            reason = _reason(error)
+            if not isinstance(error, OSError):
+                self._taken[name] = version
+            elif self._told.get(name) == reason:
+                return
+            self._told[name] = reason
+            kept = "; the one served before goes on" if name in self._served else ""
+            _LOG.error("%s.onnx is refused: %s%s", name, reason, kept)
+            return
+        self._taken[name] = version
+        self._told.pop(name, None)
+        present = self._served.get(name)
+        if present is None or present.generator.digest != generator.digest:
+            self._served[name] = Served(generator, Batcher(generator, self._settings.max_queue))
+            self._batchers.add(self._served[name].batcher)
+            _LOG.info("%s@%s: %s on %s", name, generator.digest12, generator.determinism, generator.provider)
 
     def _open(self, path: Path) -> Generator:
         """In a thread: open and test one file."""
@@ -131,6 +158,12 @@ class Library:
             raise GeneratorError("a symbolic link out of the models directory")
         settings = self._settings
         generator = open_generator(path, settings.provider, settings.threads, settings.max_batch)
-        if generator.name != path.stem:
-            raise GeneratorError(f"its card's name is {generator.name!r}: name the file {generator.name}.onnx")
+        check_name(generator.card, path)
         return generator
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, in one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"

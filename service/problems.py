@@ -9,11 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from models.errors import UserError
-from models.seeds import SeedRangeError
+from models.seeds import SeedCountError, SeedRangeError
 
 MEDIA_TYPE = "application/problem+json"
 
-_LONGEST = 40  # characters of a request that an answer repeats
+_STATUS: dict[type[UserError], int] = {SeedCountError: 413, SeedRangeError: 422}
 
 
 class Problem(Exception):  # noqa: N818  # as RFC 9457 calls it
@@ -28,18 +28,14 @@ class Problem(Exception):  # noqa: N818  # as RFC 9457 calls it
 
     @classmethod
     def of(cls, error: UserError, field: str) -> "Problem":
-        """The problem of a value that the hall refuses: 422 for a seed out of range, 400 for anything malformed."""
-        return cls(422 if isinstance(error, SeedRangeError) else 400, str(error), field)
+        """The problem of a value that the hall refuses: 413 too many seeds, 422 a seed out of range, 400 anything malformed."""
+        return cls(_STATUS.get(type(error), 400), str(error), field)
 
     @classmethod
     def malformed(cls, errors: Sequence[Mapping[str, Any]]) -> "Problem":
         """400 for a body that does not validate, from the errors of pydantic: the first wrong field, and all said of it."""
-        field = str(errors[0]["loc"][0])[:_LONGEST] if errors[0]["loc"] else "body"
-        if errors[0]["type"] == "json_invalid":
-            return cls(400, f"the body is not JSON: {errors[0]['msg'].removeprefix('Invalid JSON: ')}", field)
-        if field == "body":
-            return cls(400, "the body must be a JSON object", field)
-        said = dict.fromkeys(error["msg"] for error in errors if str(error["loc"][0])[:_LONGEST] == field)
+        field = str(errors[0]["loc"][0])
+        said = dict.fromkeys(error["msg"] for error in errors if error["loc"][0] == field)
         return cls(400, f"{field}: {'; or: '.join(list(said)[:3])}", field)
 
     def response(self) -> Response:

@@ -50,6 +50,7 @@ def open_session(graph: bytes, provider: Provider, threads: int) -> ort.Inferenc
         threads: threads of the processor for one run.
 
     Raises:
+        ProviderError: ONNX Runtime would use another provider.
         Exception: whatever ONNX Runtime raises for a graph it cannot run.
     """
     options = ort.SessionOptions()
@@ -62,7 +63,11 @@ def open_session(graph: bytes, provider: Provider, threads: int) -> ort.Inferenc
     providers: list[Any] = ["CPUExecutionProvider"]
     if provider == "cuda":
         providers.insert(0, ("CUDAExecutionProvider", _CUDA_OPTIONS))
-    return ort.InferenceSession(graph, options, providers=providers)
+    # Without enable_fallback=0 a failing CUDA prints a banner, and the CPU computes in its place.
+    session = ort.InferenceSession(graph, options, providers=providers, enable_fallback=0)
+    if session.get_providers()[0] != f"{provider.upper()}ExecutionProvider":
+        raise ProviderError("its CUDA libraries cannot be loaded: onnxruntime-gpu needs the CUDA runtime and cuDNN")
+    return session
 
 
 @cache
@@ -80,9 +85,9 @@ def _cuda_obstacle() -> str | None:
     ort.set_default_logger_severity(_NOTHING)
     try:
         session = open_session(_smallest_graph(), "cuda", 1)
-        if session.get_providers()[0] != "CUDAExecutionProvider":
-            return "its libraries cannot be loaded: onnxruntime-gpu needs the CUDA runtime and cuDNN"
         session.run(None, {"x": np.zeros(1, np.float32)})
+    except ProviderError as error:
+        return str(error)
     except Exception as error:
         return f"the device does not run a graph: {str(error).splitlines()[0]}"
     finally:

@@ -15,6 +15,7 @@ from models.card import Card
 from service import bulk, metrics
 from service.addresses import ImageRequest, image_template, model_path, parse_image, parse_reference
 from service.archives import ARCHIVE_FORMATS
+from service.bodies import read_body
 from service.caching import IMMUTABLE, entity_tag, not_modified
 from service.generator import Generator, Images
 from service.images import FORMATS, MEDIA_TYPES, encode, enlarge, max_scale, text_of
@@ -48,6 +49,7 @@ class Routes:
             Route("/v1/models/{name}@{digest}/images/{file}", self.image),
             Route("/v1/models/{name}/images/{file}", self.image_of_now),
             Route("/v1/sample", self.sample, methods=["POST"]),
+            Route("/sample", self.sample, methods=["POST"]),  # where BentoML's clients look for it
         ]
         return Starlette(routes=routes, exception_handlers={Problem: answer_problem})
 
@@ -72,7 +74,7 @@ class Routes:
         image = parse_image(served.generator, request.path_params["file"], _query(request))
         tag = entity_tag(served.generator, image)
         headers = {"ETag": tag, "Cache-Control": IMMUTABLE, "X-Content-Type-Options": "nosniff"}
-        if not_modified(request.headers.get("if-none-match"), tag):
+        if not_modified(", ".join(request.headers.getlist("if-none-match")), tag):
             return Response(status_code=304, headers=headers)
         if request.method == "HEAD":
             response = Response(None, 200, headers, MEDIA_TYPES[image.format])
@@ -90,7 +92,7 @@ class Routes:
         return RedirectResponse(target, 307, _NO_STORE)
 
     async def sample(self, request: Request) -> Response:
-        return await bulk.sample(self._library, self._settings, bulk.parse_sample(await request.body()))
+        return await bulk.sample(self._library, self._settings, await read_body(request, self._settings))
 
     async def _make(self, request: Request, served: Served, image: ImageRequest) -> bytes:
         """Make one image, unless the client goes or the deadline comes first.

@@ -1,6 +1,7 @@
 """Seeds to files without a server: a contact sheet, an archive, or a directory of PNGs, by the same code as the service's."""
 
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from service.images import GAP, Format, contact_sheet, encode, enlarge, max_scal
 _MAX_SHEET_SIDE = 16383  # pixels; WebP's limit
 _SHEETS: dict[str, Format] = {"png": "png", "webp": "webp"}
 _ARCHIVES: dict[str, ArchiveFormat] = {form: form for form in ARCHIVE_FORMATS}
+_ENTRY_BYTES = 150  # about what a zip needs for one file beside its content
+_BLOCK_BYTES = 4096  # about what a file system needs at least for one file
+_TRIED = 16  # images whose PNGs are made to estimate the size of all
 _NOT_WRITTEN = ("jpg", "jpeg", "gif", "bmp", "tif", "tiff", "avif", "tar", "gz", "onnx")
 
 Progress = Callable[[int], None]
@@ -36,13 +40,13 @@ def sample_to(
     Args:
         out: NAME.png or NAME.webp becomes a contact sheet; NAME.zip, .npz or .npy an archive; anything else a directory.
         label: one label for all; None takes the labels that the seeds name.
-        truncation: factor on z, 0 < truncation <= 1.
+        truncation: factor on z, 0.001 to 1.
         scale: enlargement of each image, for sheets and directories.
         columns: images in a row of a sheet; None makes it about square.
         progress: told the number of images made, after each batch.
 
     Raises:
-        UserError: the options do not fit together.
+        UserError: the options do not fit together, or the disk has no room.
         OSError: `out` cannot be written.
     """
     form = out.suffix.removeprefix(".").lower()
@@ -59,6 +63,7 @@ def sample_to(
             raise UserError(f"--scale is for contact sheets and directories: a .{form} file holds the pixels as they are")
         if archive == "zip":
             check_distinct(seeds, label)
+        _check_room(out, generator, seeds, label, truncation, 1, archive == "zip", _ENTRY_BYTES)
         writer = archive_writer(archive, generator, seeds.count, truncation)
         with whole_file(out) as file:
             for part, labels in pieces(generator, seeds, label):
@@ -101,6 +106,7 @@ def _directory(
     out: Path, generator: Generator, seeds: Seeds, label: int | None, truncation: float, scale: int, progress: Progress
 ) -> None:
     check_distinct(seeds, label)
+    _check_room(out, generator, seeds, label, truncation, scale, True, _BLOCK_BYTES)
     for part, labels in pieces(generator, seeds, label):
         for i, image in enumerate(generator.generate(part, labels, truncation)):
             seed, its_label = int(part[i]), None if labels is None else int(labels[i])
@@ -108,3 +114,21 @@ def _directory(
             with whole_file(out / entry_name(seed, its_label)) as file:
                 file.write(png)
         progress(len(part))
+
+
+def _check_room(
+    out: Path, generator: Generator, seeds: Seeds, label: int | None, truncation: float, scale: int, png: bool, beside: int
+) -> None:
+    """Refuse what would surely fill the disk, before hours of work.
+
+    Raises:
+        UserError: the disk has less room than the files will take, by the size of the first few.
+    """
+    part, labels = next(pieces(generator, seeds, label))
+    images = generator.generate(part, labels, truncation)[:_TRIED]
+    sizes = [len(encode(enlarge(image, scale), "png", {})) if png else image.nbytes for image in images]
+    needed = int(np.mean(sizes) + beside * png) * seeds.count
+    place = next(path for path in out.absolute().parents if path.exists())
+    free = shutil.disk_usage(place).free
+    if needed > free:
+        raise UserError(f"--out {out} would take about {needed / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free there")

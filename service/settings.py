@@ -38,7 +38,10 @@ class Settings(BaseModel):
     )
     max_seeds: int = Field(default=65536, ge=1, le=1_000_000, description="Most seeds in one POST; beyond it: 413.")
     timeout_seconds: float = Field(
-        default=30.0, gt=0, le=3600, description="Longest wait for images (504) and for a request's body (408)."
+        default=30.0,
+        gt=0,
+        le=3600,
+        description="Longest wait for images (504), for a request's body (408), and for a client to take 64 KiB.",
     )
     watch_seconds: float = Field(default=1.0, gt=0, le=3600, description="Time between two looks at the models directory.")
 

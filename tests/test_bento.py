@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests import generators
-from tests.service.servers import free_port, wait_until
+from tests.service.servers import free_port, kill, wait_until
 
 _ROOT = Path(__file__).parents[1]
 
@@ -87,6 +87,7 @@ def test_the_bento_serves(bento: Path, home: Path, tmp_path: Path):
         cwd=tmp_path,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        text=True,
     )
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", follow_redirects=True) as client:
@@ -101,6 +102,7 @@ def test_the_bento_serves(bento: Path, home: Path, tmp_path: Path):
             wait_until(ready, 60)
             assert client.get("/v1/models/one/images/1.png").headers["content-type"] == "image/png"
             assert 'seedmint_images_total{format="png",model="one"} 1.0' in client.get("/metrics").text
-    finally:
         process.terminate()
         assert process.wait(30) == 0
+    finally:
+        kill(process)

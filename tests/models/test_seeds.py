@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.seeds import SeedRangeError, Seeds, SeedSyntaxError, parse_seed, parse_seeds, seeds_from_list
+from models.seeds import SeedCountError, SeedRangeError, Seeds, SeedSyntaxError, parse_seed, parse_seeds, seeds_from_list
 
 SEED = st.integers(0, 2**63 - 1)
 SMALL_RANGE = st.builds(lambda first, length: (first, min(first + length, 2**63 - 1)), SEED, st.integers(0, 50))
@@ -67,3 +67,17 @@ def test_lists_of_other_things_are_refused(values):
 def test_lists_with_seeds_out_of_range_are_refused(values):
     with pytest.raises(SeedRangeError):
         seeds_from_list(values)
+
+
+@pytest.mark.parametrize("text", ["0-9", "0,1,2,3,4,5,6,7,8,9", "1,1,1,1,1,1,1,1,1,1", "5-5,0-8", "0-10,nonsense"])
+def test_seeds_beyond_a_limit_are_not_read(text):
+    if "nonsense" not in text:
+        assert parse_seeds(text, 10).count == 10
+    with pytest.raises(SeedCountError, match="more than 9 seeds"):
+        parse_seeds(text, 9)
+
+
+def test_items_beyond_a_limit_are_not_read():
+    assert seeds_from_list([3, 1, 2], 3).count == 3
+    with pytest.raises(SeedCountError, match="more than 3 seeds"):
+        seeds_from_list([3, 1, 2, 0, "never looked at"], 3)

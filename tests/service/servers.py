@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+import psutil  # type: ignore[import-untyped]
 
 _READY_SECONDS = 60.0
 
@@ -61,8 +63,10 @@ def serving(models: Path, before_ready: Callable[[str], None] | None = None, **s
     `before_ready` is called with the URL once the server answers at all.
     """
     port = free_port()
+    temporary = tempfile.TemporaryDirectory(prefix="seedmint-test-")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("SEEDMINT_", "BENTOML_"))}
     environment |= {"SEEDMINT_MODELS": str(models), "SEEDMINT_PORT": str(port), "SEEDMINT_WATCH_SECONDS": "0.1"}
+    environment |= {"TMPDIR": temporary.name}
     environment |= {f"SEEDMINT_{name.upper()}": str(value) for name, value in settings.items()}
     process = subprocess.Popen(
         [sys.executable, "-m", "seedmint", "serve"],
@@ -88,9 +92,17 @@ def serving(models: Path, before_ready: Callable[[str], None] | None = None, **s
             assert process.wait(30) == 0, "".join(log)
             reader.join(10)
         finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+            kill(process)
+            temporary.cleanup()
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """End a server that did not end by itself, and its workers, which have process groups of their own."""
+    if process.poll() is None:
+        supervisor = psutil.Process(process.pid)
+        for one in (supervisor, *supervisor.children(recursive=True)):
+            one.kill()
+        process.wait()
 
 
 def _answers(client: httpx.Client, process: subprocess.Popen[str], log: list[str], path: str) -> bool:

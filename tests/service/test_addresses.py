@@ -93,6 +93,6 @@ def test_an_approximate_generators_tag_is_weak(monkeypatch: pytest.MonkeyPatch, 
     assert not_modified(strong, f"W/{strong}")
 
 
-@pytest.mark.parametrize("header", [None, "", '"b"', "a", 'W/"b", "c"', '"a', "W/a", '"*"'])
-def test_other_tags_do_not_match(header: str | None):
+@pytest.mark.parametrize("header", ["", '"b"', "a", 'W/"b", "c"', '"a', "W/a", '"*"'])
+def test_other_tags_do_not_match(header: str):
     assert not not_modified(header, '"a"')

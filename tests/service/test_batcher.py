@@ -89,7 +89,8 @@ def test_bulk_requests_are_bounded_apart_and_give_their_place_back():
         with batcher.bulk(), batcher.bulk():
             with pytest.raises(Problem) as refused, batcher.bulk():
                 pass
-            assert refused.value.status == 429
+            assert (refused.value.status, refused.value.detail) == (429, "2 bulk requests are under way")
+            assert refused.value.headers["Retry-After"] == "1"
             generator.let_go()
             assert await single(batcher, 3) == 3
         with batcher.bulk(), batcher.bulk():
@@ -166,5 +167,20 @@ def test_closing_waits_for_the_run_and_withdraws_the_rest():
         assert await running == 1
         assert waiting.cancelled()
         assert generator.runs == [[1]]
+
+    asyncio.run(scene())
+
+
+def test_a_slow_generator_holds_no_other_up():
+    async def scene() -> None:
+        slow = [Held() for _ in range(64)]  # more than the threads that asyncio keeps
+        stuck = [single(Batcher(generator, 100), 1) for generator in slow]  # type: ignore[arg-type]
+        quick = Held()
+        quick.let_go()
+        assert await asyncio.wait_for(single(Batcher(quick, 100), 2), 10) == 2  # type: ignore[arg-type]
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: 3), 10) == 3
+        for generator in slow:
+            generator.let_go()
+        assert await asyncio.gather(*stuck) == [1] * 64
 
     asyncio.run(scene())

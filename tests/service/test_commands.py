@@ -4,11 +4,13 @@ import io
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from seedmint import cli, main
 from service.generator import Generator
 from service.images import GAP, enlarge
 from service.settings import Settings, variable
-from tests.service.servers import Server
+from tests.service.servers import Server, wait_until
 
 
 @pytest.fixture
@@ -85,12 +87,13 @@ def test_a_generator_may_be_a_path(home: Path, models: Path):
         (["rgb", "--seeds", "0", "--label", "dog", "--out", "a"], "--label 'dog'"),
         (["rgb", "--seeds", "0", "--label", "3", "--out", "a"], "--label '3': not a number from 0 to 2"),
         (["grey", "--seeds", "0", "--label", "0", "--out", "a"], "'grey' is not conditional"),
-        (["rgb", "--seeds", "0", "--truncation", "2", "--out", "a"], "--truncation 2 is out of range"),
+        (["rgb", "--seeds", "0", "--truncation", "2", "--out", "a"], "--truncation is out of range: 0.001 to 1"),
         (["rgb", "--seeds", "0", "--scale", "0", "--out", "a"], "--scale 0 is out of range: 1 to 256"),
         (["rgb", "--seeds", "0", "--scale", "2", "--out", "a.npy"], "--scale is for contact sheets"),
         (["rgb", "--seeds", "0", "--columns", "2", "--out", "a.npy"], "--columns is for a contact sheet"),
         (["rgb", "--seeds", "0-99999", "--scale", "9", "--out", "a.png"], "the sheet would be .* ask for fewer seeds"),
         (["rgb", "--seeds", "0", "--out", "/proc/nowhere/a.png"], ""),
+        (["rgb", "--seeds", "0-10000000", "--out", "a.npy"], "--seeds: more than 10000000 seeds, which is the limit"),
     ],
 )
 def test_what_the_user_can_mend_is_one_line(home: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]):
@@ -155,3 +158,25 @@ def test_serve_names_a_port_that_is_taken(models: Path):
         )
     assert done.returncode == 1
     assert re.fullmatch(r"Error: cannot listen on 127.0.0.1 port \d+: Address already in use.*\n", done.stderr)
+
+
+@pytest.mark.parametrize("out", ["a.zip", "a.npz", "a.npy", "a"])
+def test_a_disk_too_small_is_named_before_the_work(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], out: str
+):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=50_000))
+    run("sample", "grey", "--seeds", "0-9", "--out", out)
+    with pytest.raises(SystemExit):
+        main(["sample", "grey", "--seeds", "0-9999", "--out", f"large-{out}"])
+    assert re.fullmatch(r"Error: --out large-a.* would take about \d+ MB, and 0 MB are free there\n", capsys.readouterr().err)
+    assert [path.name for path in home.iterdir()] == [out]
+
+
+def test_sigterm_leaves_no_half_file(home: Path):
+    with subprocess.Popen(
+        [sys.executable, "-m", "seedmint", "sample", "rgb", "--seeds", "0-9999999", "--out", str(home / "a.npy")]
+    ) as process:
+        wait_until(lambda: any(path.stat().st_size for path in home.iterdir()))
+        process.terminate()
+        assert process.wait(30) == 128 + signal.SIGTERM
+    assert list(home.iterdir()) == []

@@ -1,17 +1,23 @@
 """What the service asks of its surroundings: no torch, no GPU, no noise, and settings that are checked."""
 
+import importlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import onnxruntime
 import pytest
 
 import models
 import service
-from service.provider import ProviderError, choose_provider
+from models.errors import UserError
+from seedmint import main
+from service.generator import Generator
+from service.provider import ProviderError, choose_provider, open_session
 from service.settings import Settings, SettingsError, read_settings
 from tests import generators
+from tests.service.servers import free_port
 
 BLOCKED = """
 import sys
@@ -104,3 +110,38 @@ def test_a_queue_smaller_than_a_batch_is_refused():
 
 def test_every_setting_says_what_it_is():
     assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_a_failing_cuda_is_an_error_and_not_a_banner(capfd: pytest.CaptureFixture[str]):
+    """ONNX Runtime's own way is to print a banner and to compute on the CPU instead."""
+    graph = generators.content("one")
+    if "CUDAExecutionProvider" in onnxruntime.InferenceSession(graph, providers=["CUDAExecutionProvider"]).get_providers():
+        pytest.skip("CUDA works here")
+    capfd.readouterr()
+    with pytest.raises(Exception, match=r"CUDA|cuda"):
+        open_session(graph, "cuda", 1)
+    assert capfd.readouterr().out == ""
+
+
+def test_a_machine_whose_tables_differ_does_not_serve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def differs(rule: str):
+        raise RuntimeError(f"the table of {rule} computed on this machine differs from the published one")
+
+    monkeypatch.setattr("service.machine.table", differs)
+    with pytest.raises(SystemExit) as end:
+        main(["serve", "--models", str(tmp_path), "--port", str(free_port())])
+    assert end.value.code == 1
+    said = capsys.readouterr().err
+    assert said.startswith("Error: the table of philox-normal-v1 computed on this machine differs")
+    assert said.count("\n") == 1
+    with pytest.raises(UserError, match="table of philox-normal-v1"):
+        Generator(generators.content("one"), "cpu", 1, 64)
+
+
+def test_another_bentoml_is_found_out(monkeypatch: pytest.MonkeyPatch):
+    app = importlib.import_module("service.app")
+    monkeypatch.setattr(app, "_TIMEOUT", "RenamedMiddleware")
+    with pytest.raises(RuntimeError, match="is not as service/app"):
+        app.Seedmint.to_asgi()

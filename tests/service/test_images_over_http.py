@@ -96,6 +96,8 @@ def test_images_are_immutable_and_answer_304_and_head_without_being_made(server:
         assert (again.status_code, again.content) == (304, b"")
         assert again.headers["etag"] == tag
         assert again.headers["cache-control"] == answer.headers["cache-control"]
+    lines = server.client.get(address, headers=[("If-None-Match", '"other"'), ("If-None-Match", tag)])
+    assert lines.status_code == 304
     head = server.client.head(address)
     assert (head.status_code, head.content) == (200, b"")
     for header in ("etag", "cache-control", "content-type"):

@@ -1,7 +1,7 @@
 """The models directory while it is being served: add, replace, remove, and files that must be refused."""
 
+import os
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,23 +85,13 @@ def test_a_bad_file_is_refused_once_while_the_old_one_serves_on(library: Server)
     wait_until(lambda: library.digest("steady") != digest)
 
 
-def test_a_file_being_copied_is_left_alone_until_it_is_whole(library: Server):
-    content = generators.content("slowly", 1)
-    with (library.models / "slowly.onnx").open("wb") as file:
-        for start in range(0, len(content), len(content) // 20 + 1):
-            file.write(content[start : start + len(content) // 20 + 1])
-            file.flush()
-            time.sleep(0.04)
-    wait_until(lambda: "slowly" in names(library))
-    assert not [line for line in library.log if "slowly.onnx is refused" in line]
-
-
 def test_files_that_break_the_contract_are_refused_by_name(library: Server, tmp_path: Path):
     whole = generators.content("cut", 1)
     generators.put(library.models / "cut.onnx", whole[: len(whole) // 2])
     generators.put(library.models / "other.onnx", generators.content("another", 1))
     (library.models / "link.onnx").symlink_to(generators.write(tmp_path, "link", 1))
     (library.models / "folder.onnx").mkdir()
+    os.mkfifo(library.models / "pipe.onnx")
     (library.models / "dangling.onnx").symlink_to(library.models / "nowhere")
     described = generators.card("forged", output=ImageOutput(height=9, width=8, channels=1))
     forged = generators.model(generators.card("forged"), 1)
@@ -111,11 +101,12 @@ def test_files_that_break_the_contract_are_refused_by_name(library: Server, tmp_
         "cut": "cut short",
         "other": "its card's name is 'another': name the file another.onnx",
         "link": "a symbolic link out of the models directory",
-        "folder": "Is a directory",
+        "folder": "not a regular file",
+        "pipe": "not a regular file",
         "forged": "outputs are image: uint8[batch, 8, 8, 1]; the card asks for image: uint8[batch, 9, 8, 1]",
     }.items():
         assert reason in library.wait_for_log(f"{name}.onnx is refused")
-    assert not {"cut", "other", "another", "link", "folder", "forged"} & set(names(library))
+    assert not {"cut", "other", "another", "link", "folder", "forged", "pipe"} & set(names(library))
     assert not [line for line in library.log if "Traceback" in line]
 
 

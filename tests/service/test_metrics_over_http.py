@@ -49,10 +49,12 @@ def test_the_number_of_series_is_bounded(server: Server):
     few = crowd(range(1000, 1020))
     many = crowd(range(2000, 2100))
     assert few == many
-    # seeds and paths alone, many more
+    # seeds alone, each really made, and many more
     path = server.pinned("rgb")
-    for number in range(2000):
-        server.client.head(f"{path}/{number}.png" if number % 2 else f"/{number}")
+    made = value(server, "seedmint_images_total", model="rgb", format="png")
+    for number in range(10_000, 12_000):
+        assert server.client.get(f"{path}/{number}.png").status_code == 200
+    assert value(server, "seedmint_images_total", model="rgb", format="png") == made + 2000
     assert {(s.name, frozenset(s.labels.items())) for s in samples(server)} == few
     assert not [s for s in samples(server) if "pid" in s.labels]
     routes = {s.labels["route"] for s in samples(server) if "route" in s.labels}

@@ -80,10 +80,15 @@ def test_unknown_generators_and_versions_are_404(server: Server, tail: str):
 
 
 @pytest.mark.parametrize(
-    "path", ["/nope", "/v1", "/v1/models/", "/v1/models/rgb/images", "/v1/models/rgb/images/1/2.png", "/%00"]
+    "path",
+    [
+        *("/nope", "/v1", "/v1/models/", "/v1/models/rgb/images", "/v1/models/rgb/images/1/2.png", "/%00"),
+        *("/docs.json", "/healthz", "/static_content/index.css"),  # BentoML's own, which would describe another service
+    ],
 )
 def test_unknown_addresses_are_404(server: Server, path: str):
     check(server.client.get(path), 404)
+    check(server.client.post(path, content=b"x", headers={"Content-Type": "text/plain"}), 404)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +102,7 @@ def test_unknown_addresses_are_404(server: Server, path: str):
     ],
 )
 def test_a_wrong_method_is_405_and_names_the_right_ones(server: Server, method: str, path: str, allowed: set[str]):
-    answer = server.client.request(method, path)
+    answer = server.client.request(method, path, content=b"x", headers={"Content-Type": "text/plain"})
     check(answer, 405)
     assert {name.strip() for name in answer.headers["allow"].split(",")} == allowed
 

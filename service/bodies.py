@@ -1,0 +1,39 @@
+"""Bodies of requests: JSON, read whole, within bounds of size and time."""
+
+import asyncio
+
+from starlette.requests import Request
+
+from service.problems import Problem
+from service.settings import Settings
+
+_BYTES_A_SEED = 32  # the longest seed and label of a list, with comma and space, take less
+_BYTES_BESIDE = 64 << 10
+
+
+async def read_body(request: Request, settings: Settings) -> bytes:
+    """The body of a request.
+
+    Raises:
+        Problem: 408, 413 or 415.
+        ClientDisconnect: the client has gone.
+    """
+    media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise Problem(415, "send a body with Content-Type: application/json", "Content-Type")
+    most = settings.max_seeds * _BYTES_A_SEED + _BYTES_BESIDE
+    too_large = Problem(413, f"the body is larger than {most} bytes", "body", {"Connection": "close"})
+    length = request.headers.get("content-length", "0")
+    if length.isdecimal() and int(length[:20]) > most:
+        raise too_large
+    body = bytearray()
+    try:
+        async with asyncio.timeout(settings.timeout_seconds):
+            async for part in request.stream():
+                body += part
+                if len(body) > most:
+                    raise too_large
+    except TimeoutError:
+        detail = f"the body did not arrive within {settings.timeout_seconds:g} seconds"
+        raise Problem(408, detail, "body", {"Connection": "close"}) from None
+    return bytes(body)

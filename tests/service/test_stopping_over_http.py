@@ -1,0 +1,43 @@
+"""SIGTERM: what is under way is answered, and nobody can hold the server up."""
+
+import signal
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+
+from tests import generators
+from tests.service.servers import serving, wait_until
+from tests.service.test_metrics_over_http import value
+
+
+def test_what_is_under_way_is_answered(tmp_path: Path):
+    """24 images, four at a time, and a bulk request beside them: the signal comes after the first run."""
+    generators.write(tmp_path, "slow", 1, idle_trips=400_000)
+    with serving(tmp_path, max_batch=4) as server, ThreadPoolExecutor(25) as crowd:
+        path = f"{server.url}{server.pinned('slow')}"
+        asked = [crowd.submit(httpx.get, f"{path}/{seed}.png", timeout=60) for seed in range(24)]
+        asked.append(crowd.submit(httpx.post, f"{server.url}/v1/sample", json={"model": "slow", "seeds": "0-39"}, timeout=60))
+        wait_until(lambda: value(server, "seedmint_batch_images_sum") > 0)
+        assert not any(one.done() for one in asked[12:])
+        server.process.send_signal(signal.SIGTERM)
+        assert {one.result().status_code for one in asked} == {200}
+        assert server.process.wait(30) == 0
+        assert not [line for line in server.log if "Traceback" in line]
+
+
+def test_a_stuck_reader_does_not_hold_it_up(models: Path):
+    body = b'{"model": "rgb", "seeds": "0-65535"}'
+    head = f"POST /v1/sample HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    with serving(models, timeout_seconds=3) as server, socket.socket() as stuck:
+        stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        host, port = server.url.removeprefix("http://").split(":")
+        stuck.connect((host, int(port)))
+        stuck.sendall(head.encode() + body)
+        assert stuck.recv(20).startswith(b"HTTP/1.1 200")
+        server.process.send_signal(signal.SIGTERM)
+        started = time.monotonic()
+        assert server.process.wait(30) == 0
+        assert time.monotonic() - started < 15
