@@ -148,22 +148,27 @@ def array_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
     return buffer.getvalue()
 
 
-class _Sink(io.RawIOBase):
+class _Sink:
     """A place to write that cannot be sought, and forgets what has been taken."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
 
-    def writable(self) -> bool:
-        return True
-
     def write(self, data: Any) -> int:
         self._parts.append(bytes(data))
         return len(self._parts[-1])
 
+    def flush(self) -> None:
+        """There is nothing behind it."""
+
     def take(self) -> bytes:
         parts, self._parts = self._parts, []
         return b"".join(parts)
+
+
+class _ZipFile(zipfile.ZipFile):
+    def __del__(self) -> None:
+        """Left unfinished when its client has gone; ZipFile would try to close itself, and complain in the log."""
 
 
 class _Zip:
@@ -171,7 +176,7 @@ class _Zip:
 
     def __init__(self) -> None:
         self._sink = _Sink()
-        self._file = zipfile.ZipFile(self._sink, "w", zipfile.ZIP_STORED)
+        self._file = _ZipFile(self._sink, "w", zipfile.ZIP_STORED)  # type: ignore[call-overload]  # it asks for no more
 
     def open(self, name: str, large: bool = False) -> Any:
         info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))

@@ -1,5 +1,6 @@
 """Bytes: images, sheets, archives and files, against other readers and by hand."""
 
+import gc
 import io
 import zipfile
 from pathlib import Path
@@ -67,6 +68,16 @@ def test_an_archive_does_not_depend_on_how_it_was_cut(rgb: Generator, form: str)
             assert {(entry.date_time, entry.create_system, entry.external_attr >> 16) for entry in read.infolist()} == {
                 ((1980, 1, 1, 0, 0, 0), 3, 0o644)
             }
+
+
+@pytest.mark.parametrize("form", ARCHIVE_FORMATS)
+def test_an_archive_left_unfinished_says_nothing(rgb: Generator, form: str, capfd: pytest.CaptureFixture[str]):
+    writer = archive_writer(form, rgb, 100, 1.0)  # type: ignore[arg-type]
+    writer.add(np.arange(3), np.zeros(3, np.int64), rgb.generate(np.arange(3)))
+    writer.itself = writer  # type: ignore[attr-defined]  # a cycle, so that the collector finalises it in any order
+    del writer
+    gc.collect()
+    assert capfd.readouterr().err == ""
 
 
 def test_pieces_keep_seeds_and_labels_together(rgb: Generator, grey: Generator):

@@ -48,7 +48,7 @@ def test_the_papers_networks_have_its_layers_and_initial_weights():
     assert [tuple(p.shape) for p in discriminator.parameters() if p.ndim == 2] == [(1200, 784), (1200, 240), (1, 240)]
     for network, bound in ((generator, 0.05), (discriminator, 0.005)):
         for weight in (p for p in network.parameters() if p.ndim == 2):
-            assert float(weight.detach().abs().max()) <= bound
+            assert float(weight.detach().abs().max()) <= bound * (1 + 1e-6)  # float32
             assert float(weight.detach().std()) == pytest.approx(bound / 3**0.5, rel=0.1)
     assert float(generator(torch.zeros(1, 100)).detach().mean()) == pytest.approx(0.25, abs=1e-6)  # the marginals
 
