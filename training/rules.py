@@ -1,6 +1,5 @@
 """The gradient-based learning rules, and their schedules."""
 
-import math
 from collections.abc import Iterable
 
 from torch import nn, optim
@@ -20,7 +19,10 @@ def build_rule(rule: Momentum | Adam | RMSProp, parameters: Iterable[nn.Paramete
 def schedule(rule: Momentum | Adam | RMSProp, optimizer: optim.Optimizer, update: int) -> None:
     """Set the learning rate (and momentum) for an update, counted from 0. A function of the count: nothing to save."""
     group = optimizer.param_groups[0]
-    group["lr"] = max(rule.floor, rule.learning_rate * math.exp(-update * math.log(rule.decay)))
+    try:
+        group["lr"] = max(rule.floor, rule.learning_rate / rule.decay**update)
+    except OverflowError:  # the power is past float64: what is left of the rate is nothing
+        group["lr"] = rule.floor
     if isinstance(rule, Momentum) and rule.final_momentum is not None:
         done = min(1.0, update / rule.ramp)
         group["momentum"] = rule.momentum + done * (rule.final_momentum - rule.momentum)

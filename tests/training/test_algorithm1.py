@@ -172,3 +172,12 @@ def test_the_learning_rate_and_momentum_follow_the_papers_schedule():
         seen.append((optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["momentum"]))
     assert [rate for rate, _ in seen] == pytest.approx([0.1, 0.1 / 1.5, 0.1 / 2.25, 0.1 / 3.375, 0.02, 0.02])
     assert [momentum for _, momentum in seen] == pytest.approx([0.5, 0.55, 0.6, 0.65, 0.7, 0.7])
+
+
+@pytest.mark.parametrize("floor", [0.0, 1e-6])
+def test_a_rate_that_has_decayed_to_nothing_ends_at_the_floor(floor):
+    rule = Momentum(kind="momentum", learning_rate=0.1, decay=2.0, floor=floor)
+    optimizer = build_rule(rule, [torch.nn.Parameter(torch.zeros(1))])
+    for update in (1100, 10**6):
+        schedule(rule, optimizer, update)
+        assert optimizer.param_groups[0]["lr"] == floor
