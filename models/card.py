@@ -83,6 +83,7 @@ class Metric(_Part):
     metric: str
     protocol: str
     value: float
+    standard_error: float | None = Field(default=None, ge=0)
     samples: int = Field(ge=1)
 
 

@@ -54,6 +54,8 @@ class Algorithm1:
             float32[3], the `STATISTICS` of the last D-step, on the device: V in nats, and the means of D(x) and D(G(z)).
         """
         torch.manual_seed(step_seed(self.recipe.seed, iteration))
+        if self.recipe.order == "simultaneous":
+            return self._simultaneous_step(iteration)
         for j in range(self.recipe.k):
             statistics = self._discriminator_step(iteration * self.recipe.k + j)
         self._generator_step(iteration)
@@ -62,32 +64,64 @@ class Algorithm1:
     def _discriminator_step(self, update: int) -> Tensor:
         x, label = self.minibatches.data(update)
         z = self.minibatches.noise()
-        with torch.no_grad():
-            fake = self.generator(z, label)
-        real_logits, fake_logits = self.discriminator(x, label), self.discriminator(fake, label)
+        with self._precision():
+            with torch.no_grad():
+                fake = self.generator(z, label)
+            real_logits, fake_logits = self._logits(x, label), self._logits(fake, label)
         v = value(real_logits, fake_logits)
         self._ascend(v, update)
-        with torch.no_grad():
-            return torch.stack([v, real_logits.sigmoid().mean(), fake_logits.sigmoid().mean()])
+        return _statistics(v, real_logits, fake_logits)
 
     def _generator_step(self, update: int) -> None:
         z = self.minibatches.noise()
         label = self.minibatches.labels()
-        self.discriminator.requires_grad_(False)
-        loss = GENERATOR_LOSSES[self.recipe.objective](self.discriminator(self.generator(z, label), label))
-        self._descend(loss, update)
-        self.discriminator.requires_grad_(True)
-        if self.ema is not None:
-            update_ema(self.ema, self.generator, self.recipe.ema, update)
+        with self._precision():
+            fake_logits = self._logits(self.generator(z, label), label)
+        self._descend(GENERATOR_LOSSES[self.recipe.objective](fake_logits), update)
+        self._average(update)
+
+    def _simultaneous_step(self, update: int) -> Tensor:
+        """Both gradients at the same parameters, from one shared batch of generated images, then both updates."""
+        x, label = self.minibatches.data(update)
+        z = self.minibatches.noise()
+        with self._precision():
+            fake = self.generator(z, label)
+            real_logits, fake_logits = self._logits(x, label), self._logits(fake, label)
+        v = value(real_logits, fake_logits)
+        loss = GENERATOR_LOSSES[self.recipe.objective](fake_logits)
+        self.generator_rule.zero_grad()
+        loss.backward(inputs=list(self.generator.parameters()), retain_graph=True)  # type: ignore[no-untyped-call]
+        self._ascend(v, update)
+        schedule(self.recipe.rule.generator, self.generator_rule, update)
+        self.generator_rule.step()
+        self._average(update)
+        return _statistics(v, real_logits, fake_logits)
+
+    def _logits(self, x: Tensor, label: Tensor | None) -> Tensor:
+        logits: Tensor = self.discriminator(x, label)
+        return logits.float() if logits.dtype == torch.bfloat16 else logits
 
     def _ascend(self, v: Tensor, update: int) -> None:
         schedule(self.recipe.rule.discriminator, self.discriminator_rule, update)
         self.discriminator_rule.zero_grad()
-        (-v).backward()  # type: ignore[no-untyped-call]
+        (-v).backward(inputs=list(self.discriminator.parameters()))  # type: ignore[no-untyped-call]
         self.discriminator_rule.step()
 
     def _descend(self, loss: Tensor, update: int) -> None:
         schedule(self.recipe.rule.generator, self.generator_rule, update)
         self.generator_rule.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward(inputs=list(self.generator.parameters()))  # type: ignore[no-untyped-call]
         self.generator_rule.step()
+
+    def _average(self, update: int) -> None:
+        if self.ema is not None:
+            update_ema(self.ema, self.generator, self.recipe.ema, update)
+
+    def _precision(self) -> torch.autocast:
+        device = next(self.generator.parameters()).device.type
+        return torch.autocast(device, torch.bfloat16, enabled=self.recipe.precision == "bfloat16")
+
+
+def _statistics(v: Tensor, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    with torch.no_grad():
+        return torch.stack([v, real_logits.sigmoid().mean(), fake_logits.sigmoid().mean()])

@@ -6,6 +6,7 @@ from datetime import timedelta
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
+from models.card import Metric
 from training.objectives import LIMIT
 from training.run import Report
 
@@ -44,6 +45,10 @@ class TrainingProgress:
 
     def report(self, report: Report) -> None:
         """Show where the run stands."""
+        if report.metrics:
+            text = "  ".join(show(metric) for metric in report.metrics)
+            self._console.print(f"step {report.step:,}/{self._total:,}  {text}", soft_wrap=True, highlight=False)
+            return
         left = (time.monotonic() - self._began) / (report.step - self._first) * (self._total - report.step)
         text = f"{describe(report)}  {timedelta(seconds=round(left))} left"
         self._bar.update(self._task, completed=report.step, description=text)
@@ -60,3 +65,9 @@ def describe(report: Report) -> str:
         f"V {s['V']:.3f} (-log 4 = {LIMIT:.3f})  JSD {max(0.0, s['JSD']):.3f}  "
         f"D(x) {s['D(x)']:.2f}  D(G(z)) {s['D(G(z))']:.2f}  {s['images/s']:,.0f} images/s"
     )
+
+
+def show(metric: Metric) -> str:
+    """A metric and its value, with the standard error where there is one."""
+    error = "" if metric.standard_error is None else f" ± {metric.standard_error:.2g}"
+    return f"{metric.metric} {metric.value:.4g}{error}"

@@ -35,6 +35,7 @@ class Data(_Part):
     )
     channels: Literal[1, 3] | None = Field(default=None, description="folder only: 1 grey, 3 colour; null takes the files'")
     licence: str | None = Field(default=None, description="licence of the data, for the card of folder and npz data")
+    first: int | None = Field(default=None, ge=1, description="train on the first so many examples alone, in the files' order")
 
     @model_validator(mode="after")
     def _fields_fit_the_source(self) -> "Data":
@@ -133,12 +134,17 @@ class Rules(_Part):
     discriminator: Rule
 
 
+MetricName = Literal["parzen"]
+"""What may be measured in the course of a run."""
+
+
 class Every(_Part):
     """How often, in steps, a run writes what."""
 
     log: int = Field(default=100, ge=1)
     preview: int = Field(default=1000, ge=1)
     checkpoint: int = Field(default=1000, ge=1)
+    evaluate: int | None = Field(default=None, ge=1, description="steps between measurements of `metrics`; null: none")
 
 
 class Recipe(_Part):
@@ -153,6 +159,11 @@ class Recipe(_Part):
     generator: Annotated[PaperGenerator | ConvolutionalGenerator, Field(discriminator="kind")]
     discriminator: Annotated[PaperDiscriminator | ConvolutionalDiscriminator, Field(discriminator="kind")]
     objective: Literal["minimax", "non-saturating"] = "non-saturating"
+    order: Literal["alternating", "simultaneous"] = Field(
+        default="alternating",
+        description="alternating: as Algorithm 1 is printed; simultaneous: both gradients at the same parameters, from one "
+        "shared batch of generated images, as the paper's code does",
+    )
     k: int = Field(default=1, ge=1, description="D-steps an iteration")
     m: int = Field(default=100, ge=2, description="minibatch, images")
     steps: int = Field(ge=1, description="iterations of Algorithm 1")
@@ -160,7 +171,19 @@ class Recipe(_Part):
     ema: float = Field(default=0.0, ge=0, lt=1, description="decay a step of the averaged generator; 0 keeps none")
     seed: int = Field(default=0, ge=0, lt=1 << 32)
     threads: int = Field(default=1, ge=1, le=256, description="CPU threads; part of the recipe because sums depend on it")
+    precision: Literal["float32", "bfloat16"] = Field(
+        default="float32", description="bfloat16: products of matrices and convolutions alone; weights and sums stay float32"
+    )
+    metrics: list[MetricName] = Field(default=[], description="what `every.evaluate` measures")
     every: Every = Every()
+
+    @model_validator(mode="after")
+    def _fields_fit_each_other(self) -> "Recipe":
+        if self.order == "simultaneous" and self.k != 1:
+            raise ValueError("k: the simultaneous order makes one D-step an iteration; k must be 1")
+        if (self.every.evaluate is None) != (not self.metrics):
+            raise ValueError("metrics and every.evaluate go together: what to measure, and how often")
+        return self
 
     @property
     def noise_rule(self) -> str:

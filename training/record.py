@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.tensorboard import SummaryWriter
 
+from models.card import Metric
 from models.files import write_whole
 from training.pictures import grid
 
@@ -32,17 +33,26 @@ class Record:
 
     def statistics(self, step: int, values: dict[str, float]) -> None:
         """One line of the log, and a point in each of TensorBoard's curves."""
-        entry: dict[str, Any] = {"step": step, **{key: round(value, 6) for key, value in values.items()}}
-        with self._log.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry) + "\n")
+        self._append({"step": step, **{key: round(value, 6) for key, value in values.items()}})
         for key, number in values.items():
             self._board.add_scalar(key, number, step)
+
+    def metrics(self, step: int, metrics: tuple[Metric, ...]) -> None:
+        """A line of the log, and a point in each metric's curve in TensorBoard."""
+        kept = {"metric", "value", "standard_error"}
+        self._append({"step": step, "metrics": [metric.model_dump(include=kept, exclude_none=True) for metric in metrics]})
+        for metric in metrics:
+            self._board.add_scalar(f"metrics/{metric.metric}", metric.value, step)
 
     def preview(self, step: int, images: NDArray[np.uint8]) -> None:
         """A grid of uint8[n, height, width, channels], as previews/step-N.png, and in TensorBoard."""
         content = grid(images, columns=8)
         write_whole(self._previews / f"step-{step:09d}.png", content)
         self._board.add_images("preview", images, step, dataformats="NHWC")
+
+    def _append(self, entry: dict[str, Any]) -> None:
+        with self._log.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry) + "\n")
 
     def close(self) -> None:
         self._board.close()

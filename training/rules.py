@@ -10,7 +10,7 @@ from training.recipe import Adam, Momentum, RMSProp
 def build_rule(rule: Momentum | Adam | RMSProp, parameters: Iterable[nn.Parameter]) -> optim.Optimizer:
     """torch's optimiser for a rule of the recipe."""
     if isinstance(rule, Momentum):
-        return optim.SGD(parameters, lr=rule.learning_rate, momentum=rule.momentum)
+        return optim.SGD(parameters, lr=rule.learning_rate, momentum=rule.momentum, fused=True)
     if isinstance(rule, Adam):
         return optim.Adam(parameters, lr=rule.learning_rate, betas=(rule.beta1, rule.beta2), eps=rule.epsilon, fused=True)
     return optim.RMSprop(parameters, lr=rule.learning_rate, alpha=rule.alpha, eps=rule.epsilon, foreach=True)

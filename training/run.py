@@ -15,9 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 
+from models.card import Metric
 from models.errors import UserError
 from models.files import write_whole
 from training.algorithm1 import STATISTICS, Algorithm1
@@ -25,6 +28,7 @@ from training.cards import card_of_run
 from training.checkpoints import Checkpoint, CheckpointError, list_checkpoints, load_checkpoint, save_checkpoint
 from training.datasets import Dataset, load_dataset
 from training.interruption import Interruption
+from training.measuring import measure_run
 from training.objectives import LIMIT
 from training.recipe import Recipe, RecipeError, read_recipe
 from training.record import PREVIEW_SEEDS, Record
@@ -44,10 +48,12 @@ class TrainingError(UserError):
 
 @dataclass(frozen=True)
 class Report:
-    """Where a run stands: `statistics` are means over the steps since the last report, with `images/s` of data."""
+    """Where a run stands: `statistics` are means over the steps since the last report, with `images/s` of data, or empty
+    where the report is of `metrics` measured now."""
 
     step: int
     statistics: dict[str, float]
+    metrics: tuple[Metric, ...] = ()
 
 
 class Run:
@@ -68,6 +74,7 @@ class Run:
         self.interrupted: signal.Signals | None = None
         torch.set_num_threads(recipe.threads)
         torch.use_deterministic_algorithms(device.type == "cpu")
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         self.dataset = load_dataset(recipe.data)
         self.algorithm: Algorithm1 = build(recipe, self.dataset, device)
         self.step = 0
@@ -109,7 +116,11 @@ class Run:
             record.statistics(self.step, values)
             on_report(Report(self.step, values))
         if self.step % every.preview == 0 or last:
-            record.preview(self.step, self._preview())
+            record.preview(self.step, self._images(PREVIEW_SEEDS))
+        if every.evaluate is not None and (self.step % every.evaluate == 0 or last):
+            metrics = measure_run(self.recipe, self._images)
+            record.metrics(self.step, metrics)
+            on_report(Report(self.step, {}, metrics))
         if self.step % every.checkpoint == 0 or last:
             path = self._save()
             if on_checkpoint is not None:
@@ -134,10 +145,11 @@ class Run:
         checkpoint = Checkpoint(self.step, self.recipe.document(), facts, tensors_of(self.algorithm))
         return save_checkpoint(self.directory / "checkpoints", checkpoint)
 
-    def _preview(self) -> Any:
+    def _images(self, seeds: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """What the service will return for these seeds once this generator is exported."""
         generator = self.algorithm.generator if self.algorithm.ema is None else self.algorithm.ema
         classes = len(self.dataset.classes or ()) if self.recipe.conditional else 0
-        return images_of_seeds(generator, self.recipe.noise_rule, self.recipe.z_dim, classes, PREVIEW_SEEDS, self._device)
+        return images_of_seeds(generator, self.recipe.noise_rule, self.recipe.z_dim, classes, seeds, self._device)
 
     def _continue_from(self, checkpoint: Checkpoint) -> None:
         began = checkpoint.facts["dataset"]

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 from models.noise import labels_of, noise
 
+_BATCH = 500
+
 
 class ServedGenerator(nn.Module):
     """Wraps a generator so that nothing is left for a server to do.
@@ -46,7 +48,10 @@ def images_of_seeds(
     training = generator.training
     generator.eval()
     try:
-        images: NDArray[np.uint8] = ServedGenerator(generator)(z, label).cpu().numpy()
+        served = ServedGenerator(generator)
+        labels = [None] * len(z) if label is None else torch.split(label, _BATCH)
+        parts = [served(some, its).cpu().numpy() for some, its in zip(torch.split(z, _BATCH), labels, strict=False)]
+        images: NDArray[np.uint8] = np.concatenate(parts)
     finally:
         generator.train(training)
     return images

@@ -40,17 +40,17 @@ class Discriminator:
     def forward(self, x):
         w1, b1, w2, b2 = self.parameters
         self.x = x
-        a = (x @ w1.T + b1).reshape(len(x), -1, self.pieces)
-        self.winner = a.argmax(axis=2)
-        self.h = a.max(axis=2)
+        a = (x @ w1.T + b1).reshape(len(x), self.pieces, -1)
+        self.winner = a.argmax(axis=1)
+        self.h = a.max(axis=1)
         return (self.h @ w2.T + b2)[:, 0]
 
     def backward(self, dlogit):
         """Gradients of the parameters, and of x."""
         w1, _, w2, _ = self.parameters
         dh = dlogit[:, None] * w2
-        da = np.zeros((*dh.shape, self.pieces))
-        np.put_along_axis(da, self.winner[:, :, None], dh[:, :, None], axis=2)
+        da = np.zeros((len(dh), self.pieces, dh.shape[1]))
+        np.put_along_axis(da, self.winner[:, None], dh[:, None], axis=1)
         da = da.reshape(len(dh), -1)
         return [da.T @ self.x, da.sum(0), dlogit[None] @ self.h, dlogit.sum(keepdims=True)], da @ w1
 
@@ -126,5 +126,26 @@ def iterate(generator, discriminator, generator_rule, discriminator_rule, object
     slope = -sigmoid(logits) / m if objective == "minimax" else -(1 - sigmoid(logits)) / m
     _, dx = discriminator.backward(slope)
     generator_rule.step(generator.parameters, generator.backward(dx[:, : images.shape[1]]))
+    return _statistics(real_logits, fake_logits)
+
+
+def iterate_simultaneously(generator, discriminator, generator_rule, discriminator_rule, objective, draws, classes):
+    """One iteration of the paper's code: both gradients at the same parameters, from one batch of generated images."""
+    (x, label), z = draws.data(), draws.noise()
+    m = len(x)
+    real_logits = discriminator.forward(joined(x, label, classes))
+    real, _ = discriminator.backward((1 - sigmoid(real_logits)) / m)
+    images = generator.forward(joined(z, label, classes))
+    fake_logits = discriminator.forward(joined(images, label, classes))
+    fake, _ = discriminator.backward(-sigmoid(fake_logits) / m)
+    slope = -sigmoid(fake_logits) / m if objective == "minimax" else -(1 - sigmoid(fake_logits)) / m
+    _, dx = discriminator.backward(slope)
+    descent = generator.backward(dx[:, : images.shape[1]])
+    discriminator_rule.step(discriminator.parameters, [-(a + b) for a, b in zip(real, fake, strict=True)])
+    generator_rule.step(generator.parameters, descent)
+    return _statistics(real_logits, fake_logits)
+
+
+def _statistics(real_logits, fake_logits):
     d_real, d_fake = sigmoid(real_logits), sigmoid(fake_logits)
     return np.log(d_real).mean() + np.log(1 - d_fake).mean(), d_real.mean(), d_fake.mean()

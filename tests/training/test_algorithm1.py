@@ -66,10 +66,11 @@ class Drawn(Minibatches):
         return None if label is None else torch.from_numpy(label)
 
 
-def algorithm(objective, k, rule, settings, classes=0):
+def algorithm(objective, k, rule, settings, classes=0, order="alternating"):
     recipe = validated(
         recipe_document(
             objective=objective,
+            order=order,
             k=k,
             m=M,
             z_dim=Z,
@@ -116,6 +117,26 @@ def test_every_step_is_that_of_plain_numpy(objective, k, rule, classes):
         for ours_now, theirs in ((ours.generator, generator), (ours.discriminator, discriminator)):
             for found, wanted in zip(arrays(ours_now), theirs.parameters, strict=True):
                 np.testing.assert_allclose(found, wanted, rtol=1e-8, atol=1e-11)
+
+
+@pytest.mark.parametrize("classes", [0, CLASSES])
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("objective", ["minimax", "non-saturating"])
+def test_every_simultaneous_step_is_that_of_plain_numpy(objective, rule, classes):
+    settings, reference_rule = RULES[rule]
+    ours = algorithm(objective, 1, rule, settings, classes, "simultaneous")
+    generator = reference.Generator(arrays(ours.generator))
+    discriminator = reference.Discriminator(arrays(ours.discriminator), pieces=3)
+    rules, stream = (reference_rule(), reference_rule()), Stream(classes)
+    for iteration in range(5):
+        statistics = ours.iterate(iteration)
+        expected = reference.iterate_simultaneously(generator, discriminator, *rules, objective, stream, classes)
+        assert statistics.tolist() == pytest.approx(expected, rel=1e-9)
+        for ours_now, theirs in ((ours.generator, generator), (ours.discriminator, discriminator)):
+            for found, wanted in zip(arrays(ours_now), theirs.parameters, strict=True):
+                np.testing.assert_allclose(found, wanted, rtol=1e-8, atol=1e-11)
+    assert [kind for kind, _ in ours.minibatches.drawn[:2]] == ["data 0", "noise"]
+    assert len(ours.minibatches.drawn) == 10  # one batch of noise an iteration
 
 
 def test_each_step_draws_afresh_and_in_the_order_of_the_box():

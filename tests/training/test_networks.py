@@ -59,7 +59,7 @@ def test_maxout_is_the_largest_of_its_pieces():
     x = torch.rand(3, 1, 4, 4)
     h = x.flatten(1).numpy()
     for layer in discriminator.layers:
-        h = (h @ layer.weight.detach().numpy().T + layer.bias.detach().numpy()).reshape(3, 240, 5).max(axis=2)
+        h = (h @ layer.weight.detach().numpy().T + layer.bias.detach().numpy()).reshape(3, 5, 240).max(axis=1)
     expected = h @ discriminator.output.weight.detach().numpy().T + discriminator.output.bias.detach().numpy()
     np.testing.assert_allclose(discriminator(x).detach().numpy(), expected[:, 0], rtol=1e-4, atol=1e-7)
 

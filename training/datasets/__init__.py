@@ -7,7 +7,7 @@ from training.datasets.idx import load_idx
 from training.datasets.npz import load_npz
 from training.recipe import Data
 
-__all__ = ["DataError", "Dataset", "load_dataset", "load_splits"]
+__all__ = ["DataError", "Dataset", "load_all", "load_dataset", "load_splits"]
 
 
 def load_dataset(data: Data) -> Dataset:
@@ -15,6 +15,16 @@ def load_dataset(data: Data) -> Dataset:
 
     Raises:
         DataError: the data are not to be found, or not what they should be.
+    """
+    whole = load_all(data)
+    return whole if data.first is None else whole.first(data.first)
+
+
+def load_all(data: Data) -> Dataset:
+    """The data set that a recipe names, whatever part of it is trained on.
+
+    Raises:
+        DataError: as `load_dataset`.
     """
     if data.source in ("mnist", "fashion-mnist"):
         return load_idx(data.source, data.path, "train")
@@ -33,7 +43,7 @@ def load_splits(data: Data) -> tuple[Dataset, Dataset]:
     Raises:
         DataError: as `load_dataset`.
     """
-    whole = load_dataset(data)
+    whole = load_all(data)
     if data.source in ("mnist", "fashion-mnist"):
         return whole, load_idx(data.source, data.path, "test")
     return whole.parted(5)

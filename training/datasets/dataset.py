@@ -53,6 +53,16 @@ class Dataset:
             digest.update(self.labels.astype("<i8").tobytes())
         return digest.hexdigest()
 
+    def first(self, n: int) -> "Dataset":
+        """The first n images.
+
+        Raises:
+            DataError: there are not so many.
+        """
+        if n > len(self.images):
+            raise DataError(f"data.first: {n} is more than the {len(self.images)} images of {self.name}")
+        return self._those(np.arange(len(self.images)) < n, self.name if n == len(self.images) else f"{self.name}, first {n}")
+
     def parted(self, n: int) -> tuple["Dataset", "Dataset"]:
         """All images but 0, n, 2n and so on; and those."""
         second = np.arange(len(self.images)) % n == 0

@@ -60,7 +60,7 @@ class PaperD(nn.Module):
         keep = self.config.keep_input
         for layer in self.layers:
             h = layer(functional.dropout(h, 1 - keep, self.training))
-            h = h.view(len(h), self.config.width, self.config.pieces).amax(dim=2)
+            h = h.view(len(h), self.config.pieces, self.config.width).amax(dim=1)
             keep = self.config.keep_hidden
         logit: Tensor = self.output(functional.dropout(h, 1 - keep, self.training))
         return logit[:, 0]
