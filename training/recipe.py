@@ -28,7 +28,7 @@ class _Part(BaseModel):
 class Data(_Part):
     """The data set. `path` is where it lies: needed for `folder` and `npz`, a directory of IDX files for the named sets."""
 
-    source: Literal["digits", "mnist", "fashion-mnist", "folder", "npz"]
+    source: Literal["digits", "mnist", "fashion-mnist", "stacked-mnist", "folder", "npz"]
     path: str | None = None
     side: int | None = Field(
         default=None, ge=8, le=64, description="folder only: crop to a square and resize to this side, pixels"
