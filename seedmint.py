@@ -17,7 +17,7 @@ _COMMANDS = {
     "export": ("training.commands", "train", "Turn a run's checkpoint into a generator file."),
     "serve": ("service.commands", "serve", "Serve every generator of the models directory over HTTP."),
     "sample": ("service.commands", "serve", "Write the images of seeds to files, without a server."),
-    "models": ("service.commands", "serve", "List the generators, or show one's card."),
+    "models": ("service.commands", "serve", "List generators, show one's card, or add one that others have made."),
 }
 
 
