@@ -20,5 +20,5 @@ class Linear(nn.Linear):
 
 
 def _onednn_helps(x: Tensor) -> bool:
-    on_cpu = x.dtype == torch.float32 and x.device.type == "cpu" and torch.backends.mkldnn.is_available()
+    on_cpu = x.dtype == torch.float32 and x.device.type == "cpu" and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     return on_cpu and not torch.is_autocast_enabled("cpu")
