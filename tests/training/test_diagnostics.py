@@ -21,6 +21,7 @@ from .recipes import ADAM, recipe_document
 
 CPU = torch.device("cpu")
 STILL = {"kind": "momentum", "learning_rate": 1e-12, "momentum": 0.0}
+FAR = {**ADAM, "learning_rate": 1e9}
 WILD = {"kind": "momentum", "learning_rate": 30.0}
 PAPER = {"generator": {"kind": "paper", "width": 32}, "discriminator": {"kind": "paper", "width": 8}}
 EVERY = {"log": 5, "preview": 1000, "checkpoint": 1000}
@@ -40,7 +41,7 @@ def log(directory):
 DIVERGING = {
     "weights, while V is finite still": {**PAPER, "rule": {"generator": WILD, "discriminator": WILD}},
     "V, before any weight": {**PAPER, "rule": {"generator": {**WILD, "learning_rate": 1e38}, "discriminator": STILL}},
-    "Adam's averages alone": {**PAPER, "rule": {"generator": {**ADAM, "learning_rate": 1e9}, "discriminator": ADAM}},
+    "Adam's averages alone": {**PAPER, "rule": {"generator": FAR, "discriminator": FAR}},
 }
 
 
