@@ -13,6 +13,7 @@ from models.card import NAME_PATTERN, field_errors
 from models.directory import find_generator, models_directory
 from models.errors import UserError
 from models.files import write_whole
+from training import parallel
 from training.datasets import load_splits
 from training.evaluate import label_accuracy, picture, read_generator
 from training.export import export_run, install, with_card
@@ -68,7 +69,9 @@ def train(recipe: str, out: Path, overrides: tuple[str, ...], device: str) -> No
     The run's directory holds recipe.yaml, log.jsonl, previews/, tensorboard/ and checkpoints/. Ctrl-C saves and stops;
     `seedmint resume` goes on, to the same weights, bit for bit, as if it had never stopped (on the CPU).
     """
-    _drive(create(out, load_recipe(recipe, overrides), _device(device)))
+    place = _device(device)
+    with parallel.joined(place):
+        _drive(create(out, load_recipe(recipe, overrides), place))
 
 
 @click.command()
@@ -88,7 +91,9 @@ def resume(run: Path, overrides: tuple[str, ...], device: str) -> None:
       seedmint resume runs/d
       seedmint resume runs/d --set steps=20000      train longer
     """
-    _drive(reopen(run, _device(device), lambda message: click.echo(f"Warning: {message}", err=True), overrides))
+    place = _device(device)
+    with parallel.joined(place):
+        _drive(reopen(run, place, lambda message: click.echo(f"Warning: {message}", err=True), overrides))
 
 
 @click.command()
@@ -192,12 +197,12 @@ def _data_of(recipe: dict[str, Any] | None, asked: str | None) -> Data:
 
 
 def _drive(run: Run) -> None:
-    console = Console(stderr=True)
+    speaks = parallel.is_first()
+    console = Console(stderr=True, quiet=not speaks)
     recipe, done = run.recipe, run.step
-    if done == recipe.steps:
-        click.echo(
-            f"{run.directory} is finished: all {done:,} steps are done. Next: seedmint export {run.directory} --name NAME"
-        )
+    if run.finished:
+        if speaks:
+            click.echo(f"{run.directory} is finished: {_end(run)}. {_next(run)}")
         return
     console.print(
         f"{recipe.title}: {len(run.dataset.images):,} images of {run.dataset.name}, {recipe.objective}, "
@@ -207,13 +212,25 @@ def _drive(run: Run) -> None:
     with TrainingProgress(done, recipe.steps, console) as progress:
         run.train(progress.report)
     if run.interrupted is not None:
-        click.echo(f"Stopped and saved at step {run.step:,}. To go on: seedmint resume {run.directory}", err=True)
+        if speaks:
+            click.echo(f"Stopped and saved at step {run.step:,}. To go on: seedmint resume {run.directory}", err=True)
         raise SystemExit(128 + run.interrupted)
-    click.echo(f"{run.directory}: {recipe.steps:,} steps done. Next: seedmint export {run.directory} --name NAME")
+    if speaks:
+        click.echo(f"{run.directory}: {_end(run)}. {_next(run)}")
+
+
+def _end(run: Run) -> str:
+    if run.step == run.recipe.steps:
+        return f"all {run.step:,} steps are done"
+    return f"it stopped at the equilibrium, at step {run.step:,}; `--set watch.stop_at_equilibrium=false` goes on"
+
+
+def _next(run: Run) -> str:
+    return f"Next: seedmint export {run.directory} --name NAME"
 
 
 def _device(choice: str) -> torch.device:
     kind: Literal["cpu", "cuda"] = "cuda" if choice == "cuda" or (choice == "auto" and torch.cuda.is_available()) else "cpu"
     if kind == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch sees no GPU that works")
-    return torch.device(kind)
+    return parallel.own(torch.device(kind))

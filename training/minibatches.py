@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from training import parallel
 from training.datasets import DataError, Dataset
 
 _EPOCHS = 1 << 62  # streams of numbers from here on order the epochs; those below belong to iterations
@@ -20,7 +21,8 @@ class Minibatches:
     """Draws for Algorithm 1.
 
     Data come without replacement: epoch e shuffles all images by (seed, e), leaving out the last few where m does not
-    divide their number. Noise, and labels for generated images, come from torch's global generator.
+    divide their number. Noise, and labels for generated images, come from torch's global generator. Where several processes
+    share the run, each gets its part of what one would have drawn: `m` below is then m divided by their number.
 
     Args:
         dataset: what to draw from; copied to the device once.
@@ -33,6 +35,7 @@ class Minibatches:
 
     Raises:
         DataError: fewer images than m, or no labels for a conditional recipe.
+        ParallelError: m cannot be shared evenly by the processes of the run.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Minibatches:
         self._images = torch.from_numpy(dataset.images).to(device)
         self._labels = torch.from_numpy(dataset.labels).to(device) if conditional and dataset.labels is not None else None
         self._m, self._prior, self._z_dim, self._seed, self._device = m, prior, z_dim, seed, device
+        self._part = parallel.part_of(m)
         self._epoch = -1
         self._order = torch.empty(0)
 
@@ -55,18 +59,19 @@ class Minibatches:
             shuffle = torch.Generator().manual_seed(step_seed(self._seed, _EPOCHS + epoch))
             self._order = torch.randperm(len(self._images), generator=shuffle).to(self._device)
             self._epoch = epoch
-        rows = self._order[place * self._m : (place + 1) * self._m]
+        rows = self._order[place * self._m : (place + 1) * self._m][self._part]
         x = self._images[rows].float().div_(255)
         return x, None if self._labels is None else self._labels[rows]
 
     def noise(self) -> Tensor:
         """float32[m, z_dim] from the prior."""
         if self._prior == "normal":
-            return torch.randn(self._m, self._z_dim, device=self._device)
-        return torch.rand(self._m, self._z_dim, device=self._device).mul_(2).sub_(1).mul_(math.sqrt(3.0))
+            return torch.randn(self._m, self._z_dim, device=self._device)[self._part]
+        z = torch.rand(self._m, self._z_dim, device=self._device)[self._part]
+        return z.mul_(2).sub_(1).mul_(math.sqrt(3.0))
 
     def labels(self) -> Tensor | None:
         """int64[m] labels in the proportions of the data, for generated images; None without labels."""
         if self._labels is None:
             return None
-        return self._labels[torch.randint(len(self._labels), (self._m,), device=self._device)]
+        return self._labels[torch.randint(len(self._labels), (self._m,), device=self._device)[self._part]]

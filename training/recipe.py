@@ -147,6 +147,19 @@ class Every(_Part):
     evaluate: int | None = Field(default=None, ge=1, description="steps between measurements of `metrics`; null: none")
 
 
+class Watch(_Part):
+    """What a run notices about itself while it trains. Nothing here changes what it computes."""
+
+    reports: int = Field(default=10, ge=1, description="reports (every.log) in a row that saturation or equilibrium must last")
+    saturation: float = Field(default=0.01, gt=0, lt=0.5, description="D is saturated: D(x) above 1 - this, D(G(z)) below it")
+    epsilon: float = Field(default=0.05, gt=0, lt=0.5, description="equilibrium: D(x) and D(G(z)) this near to one half")
+    stop_at_equilibrium: bool = Field(default=False, description="end the run, finished, at the equilibrium")
+    previews: int = Field(default=3, ge=1, description="previews (every.preview) in a row that collapse must last")
+    collapse: float = Field(
+        default=0.5, ge=0, lt=1, description="G is collapsing below this share of the data's mean distance between two examples"
+    )
+
+
 class Recipe(_Part):
     """All that decides what a run computes. One step is one iteration of Algorithm 1: k D-steps and one G-step."""
 
@@ -177,6 +190,7 @@ class Recipe(_Part):
     )
     metrics: list[MetricName] = Field(default=[], description="what `every.evaluate` measures")
     every: Every = Every()
+    watch: Watch = Watch()
 
     @model_validator(mode="after")
     def _fields_fit_each_other(self) -> "Recipe":

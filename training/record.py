@@ -1,6 +1,7 @@
 """What a run leaves behind for people to look at: log.jsonl, TensorBoard events, preview grids."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from models.card import Metric
 from models.files import write_whole
+from training.diagnostics import Note
 from training.pictures import grid
 
 PREVIEW_SEEDS = np.arange(64, dtype=np.int64)
@@ -44,6 +46,17 @@ class Record:
         self._append({"step": step, "weights": weights, "metrics": values})
         for metric in metrics:
             self._board.add_scalar(f"metrics-{weights}/{metric.metric}", metric.value, step)
+
+    def diversity(self, step: int, value: float) -> None:
+        """A line of the log, and a point in its curve in TensorBoard."""
+        self._append({"step": step, "diversity": round(value, 6)})
+        self._board.add_scalar("diversity", value, step)
+
+    def notes(self, step: int, notes: Sequence[Note]) -> None:
+        """For each, a line of the log and a text in TensorBoard."""
+        for note in notes:
+            self._append({"step": step, "note": note.kind, "text": note.text})
+            self._board.add_text(note.kind, note.text, step)
 
     def preview(self, step: int, images: NDArray[np.uint8]) -> None:
         """A grid of uint8[n, height, width, channels], as previews/step-N.png, and in TensorBoard."""

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training import parallel
+from training.networks.linear import Linear
 from training.recipe import PaperDiscriminator, PaperGenerator
 
 
@@ -29,7 +31,7 @@ class PaperG(nn.Module):
         super().__init__()
         self.shape, self.classes = shape, classes
         sizes = [z_dim + classes, *[config.width] * config.layers, marginals.numel()]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
+        self.layers = nn.ModuleList(Linear(a, b) for a, b in itertools.pairwise(sizes))
         _uniform(self.layers, config.init)
         output = self.layers[-1]
         assert isinstance(output, nn.Linear)
@@ -51,7 +53,7 @@ class PaperD(nn.Module):
         self.config, self.classes = config, classes
         pixels = shape[0] * shape[1] * shape[2]
         sizes = [pixels + classes, *[config.width] * config.layers]
-        self.layers = nn.ModuleList(nn.Linear(a, b * config.pieces) for a, b in itertools.pairwise(sizes))
+        self.layers = nn.ModuleList(Linear(a, b * config.pieces) for a, b in itertools.pairwise(sizes))
         self.output = nn.Linear(config.width, 1)
         _uniform([*self.layers, self.output], config.init)
 
@@ -59,10 +61,10 @@ class PaperD(nn.Module):
         h = _with_label(x.flatten(1), label, self.classes)
         keep = self.config.keep_input
         for layer in self.layers:
-            h = layer(functional.dropout(h, 1 - keep, self.training))
+            h = layer(parallel.dropout(h, 1 - keep, self.training))
             h = h.view(len(h), self.config.pieces, self.config.width).amax(dim=1)
             keep = self.config.keep_hidden
-        logit: Tensor = self.output(functional.dropout(h, 1 - keep, self.training))
+        logit: Tensor = self.output(parallel.dropout(h, 1 - keep, self.training))
         return logit[:, 0]
 
 
