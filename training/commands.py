@@ -200,7 +200,7 @@ def _drive(run: Run) -> None:
         )
         return
     console.print(
-        f"{recipe.title}: {len(run.dataset.images):,} images of {run.dataset.name}, {recipe.objective}, "
+        f"{recipe.title}: {len(run.dataset):,} {run.dataset.noun}s of {run.dataset.name}, {recipe.objective}, "
         f"k = {recipe.k}, m = {recipe.m}",
         highlight=False,
     )

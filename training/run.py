@@ -2,16 +2,17 @@
 
 recipe.yaml                      every field spelled out
 checkpoints/step-N.safetensors   the newest few
-previews/step-N.png              seeds 0 to 63, as the service would return them
+previews/step-N.png              the first seeds, as the service would return them
 log.jsonl, tensorboard/          the statistics
 """
 
+import json
 import math
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -33,8 +34,8 @@ from training.interruption import Interruption
 from training.measuring import measure_run
 from training.objectives import LIMIT
 from training.recipe import Recipe, RecipeError, read_recipe, validated
-from training.record import PREVIEW_SEEDS, Record
-from training.serving import images_of_seeds
+from training.record import PLOTTED_SEEDS, PREVIEW_SEEDS, Record
+from training.serving import outputs_of_seeds
 from training.state import build, nonfinite, restore, tensors_of
 from training.versions import code_version, library_versions
 
@@ -119,11 +120,10 @@ class Run:
             record.statistics(self.step, values)
             on_report(Report(self.step, values))
         if self.step % every.preview == 0 or last:
-            generator = self.algorithm.generator if self.algorithm.ema is None else self.algorithm.ema
-            record.preview(self.step, self._images(generator, PREVIEW_SEEDS))
+            self._preview(record)
         if every.evaluate is not None and (self.step % every.evaluate == 0 or last):
             for weights, generator in self._generators().items():
-                metrics = measure_run(self.recipe, partial(self._images, generator))
+                metrics = measure_run(self.recipe, partial(self._outputs, generator))
                 record.metrics(self.step, weights, metrics)
                 on_report(Report(self.step, {}, metrics, weights))
         if self.step % every.checkpoint == 0 or last:
@@ -156,14 +156,22 @@ class Run:
             return {"last": self.algorithm.generator}
         return {"last": self.algorithm.generator, "ema": self.algorithm.ema}
 
-    def _images(self, generator: nn.Module, seeds: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def _preview(self, record: Record) -> None:
+        generator = self.algorithm.generator if self.algorithm.ema is None else self.algorithm.ema
+        if self.dataset.names is None:
+            record.preview(self.step, self._outputs(generator, PREVIEW_SEEDS))
+        else:
+            record.plot(self.step, self._outputs(generator, PLOTTED_SEEDS), self.dataset.names)
+
+    def _outputs(self, generator: nn.Module, seeds: NDArray[np.int64]) -> NDArray[Any]:
         """What the service will return for these seeds once this generator is exported."""
         classes = len(self.dataset.classes or ()) if self.recipe.conditional else 0
-        return images_of_seeds(generator, self.recipe.noise_rule, self.recipe.z_dim, classes, seeds, self._device)
+        rule, z_dim = self.recipe.noise_rule, self.recipe.z_dim
+        return outputs_of_seeds(generator, self.dataset.scaling, rule, z_dim, classes, seeds, self._device)
 
     def _continue_from(self, checkpoint: Checkpoint) -> None:
         began = checkpoint.facts["dataset"]
-        if (began["digest"], began["classes"]) != (self.dataset.digest, self._facts["dataset"]["classes"]):
+        if any(began.get(key) != self._facts["dataset"].get(key) for key in ("digest", "classes", "names")):
             raise TrainingError(
                 f"data: {self.dataset.name} has changed since {self.directory} began; a run goes on with its own data"
             )
@@ -180,14 +188,18 @@ class Run:
 
 def facts_of(dataset: Dataset) -> dict[str, Any]:
     """What a checkpoint tells besides the recipe: the data, and the versions that compute."""
+    if dataset.scaling is None:
+        output: dict[str, Any] = {"shape": [*dataset.images.shape[2:], dataset.images.shape[1]]}
+    else:
+        output = {"shape": dataset.samples.shape[1:], "names": dataset.names, "scaling": asdict(dataset.scaling)}
     return {
         "dataset": {
             "name": dataset.name,
             "digest": dataset.digest,
-            "examples": len(dataset.images),
+            "examples": len(dataset),
             "licence": dataset.licence,
             "classes": None if dataset.classes is None else list(dataset.classes),
-            "shape": [*dataset.images.shape[2:], dataset.images.shape[1]],
+            **json.loads(json.dumps(output)),
         },
         "code_version": code_version(),
         "libraries": library_versions(),

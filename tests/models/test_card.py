@@ -38,8 +38,8 @@ def test_an_unknown_schema_version_is_named(version):
     [
         ({"noise": {"rule": "philox-normal-v9", "z_dim": 100}}, "noise"),
         ({"noise": {"rule": "philox-normal-v1", "z_dim": 0}}, "noise.z_dim"),
-        ({"output": {"kind": "image", "height": 28, "width": 28, "channels": 2, "range": [0, 255]}}, "output.channels"),
-        ({"output": {"kind": "image", "height": 28, "width": 28, "channels": 1, "range": [0, 1]}}, "output.range"),
+        ({"output": {"kind": "image", "height": 28, "width": 28, "channels": 2, "range": [0, 255]}}, "output.image.channels"),
+        ({"output": {"kind": "image", "height": 28, "width": 28, "channels": 1, "range": [0, 1]}}, "output.image.range"),
         ({"name": "Not A Name"}, "name"),
         ({"name": "../up"}, "name"),
         ({"classes": []}, "classes"),
