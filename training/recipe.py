@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -184,8 +184,13 @@ class Rules(_Part):
     discriminator: Rule
 
 
-MetricName = Literal["parzen"]
+ImageMetric = Literal["parzen"]
+SampleMetric = Literal["marginals", "correlations", "ring"]
+MetricName = Literal[ImageMetric, SampleMetric]
 """What may be measured in the course of a run."""
+
+SAMPLE_METRICS: tuple[SampleMetric, ...] = get_args(SampleMetric)
+_SAMPLE_SOURCES = get_args(SampleSource)
 
 
 class Every(_Part):
@@ -238,6 +243,10 @@ class Recipe(_Part):
             raise ValueError(
                 f"ema_start: an average that begins at step {self.ema_start} of {self.steps} with ema {self.ema:g}"
             )
+        of_samples = self.data.source in _SAMPLE_SOURCES
+        for metric in self.metrics:
+            if (metric in SAMPLE_METRICS) != of_samples or (metric == "ring" and self.data.source != "ring-2d"):
+                raise ValueError(f"metrics: {metric} does not apply to data of source {self.data.source}")
         return self
 
     @property

@@ -163,11 +163,11 @@ class Run:
         else:
             record.plot(self.step, self._outputs(generator, PLOTTED_SEEDS), self.dataset.names)
 
-    def _outputs(self, generator: nn.Module, seeds: NDArray[np.int64]) -> NDArray[Any]:
+    def _outputs(self, generator: nn.Module, seeds: NDArray[np.int64], labels: NDArray[np.int64] | None = None) -> NDArray[Any]:
         """What the service will return for these seeds once this generator is exported."""
         classes = len(self.dataset.classes or ()) if self.recipe.conditional else 0
         rule, z_dim = self.recipe.noise_rule, self.recipe.z_dim
-        return outputs_of_seeds(generator, self.dataset.scaling, rule, z_dim, classes, seeds, self._device)
+        return outputs_of_seeds(generator, self.dataset.scaling, rule, z_dim, classes, seeds, labels, self._device)
 
     def _continue_from(self, checkpoint: Checkpoint) -> None:
         began = checkpoint.facts["dataset"]

@@ -60,6 +60,7 @@ def outputs_of_seeds(
     z_dim: int,
     classes: int,
     seeds: NDArray[np.int64],
+    labels: NDArray[np.int64] | None,
     device: torch.device,
 ) -> NDArray[Any]:
     """The images or samples that the service will return for these seeds once this generator is exported.
@@ -68,21 +69,23 @@ def outputs_of_seeds(
         generator: its mode is put to evaluation, and back.
         scaling: of samples; None for images.
         rule, z_dim: the noise rule.
-        classes: number of classes, 0 without labels; each seed takes its own label.
+        classes: number of classes, 0 without labels.
         seeds: int64[n].
+        labels: int64[n], or None: each seed takes its own.
         device: where the generator is.
 
     Returns:
         uint8[n, height, width, channels], or float32[n, ...]
     """
     z = torch.from_numpy(noise(rule, z_dim, seeds)).to(device)
-    label = torch.from_numpy(labels_of(seeds, classes)).to(device) if classes else None
+    chosen = labels_of(seeds, classes) if classes and labels is None else labels
+    label = None if chosen is None else torch.from_numpy(chosen).to(device)
     training = generator.training
     generator.eval()
     try:
         served = ServedGenerator(generator, scaling).to(device)
-        labels = [None] * len(z) if label is None else torch.split(label, _BATCH)
-        parts = [served(some, its).cpu().numpy() for some, its in zip(torch.split(z, _BATCH), labels, strict=False)]
+        its = [None] * len(z) if label is None else torch.split(label, _BATCH)
+        parts = [served(some, label).cpu().numpy() for some, label in zip(torch.split(z, _BATCH), its, strict=False)]
         made: NDArray[Any] = np.concatenate(parts)
     finally:
         generator.train(training)
