@@ -11,9 +11,9 @@ from models.card import SampleOutput
 
 _FINE = 2  # drawn so many times larger, then reduced: smooth lines
 _WIDE, _NARROW = (320, 240), (200, 150)  # pixels of a panel that is alone, and of one among others
-_MARGINS = (44, 8, 12, 34)  # left, top, right, bottom
+_MARGINS = (44, 20, 12, 34)  # left, top, right, bottom
 _PANELS = 16  # columns or channels shown, at most
-_CURVES = 24  # series shown at once, at most
+_CURVES = 16  # series shown at once, at most
 _BINS = 32
 _FONT = 10  # pixels
 _WHITE, _GREY, _BLUE, _INK = (255, 255, 255), (190, 190, 190), (31, 119, 180), (60, 60, 60)
@@ -86,9 +86,12 @@ class _Axes:
         r = radius * _FINE
         draw.ellipse((across - r, down - r, across + r, down + r), fill=colour)
 
-    def curve(self, draw: ImageDraw.ImageDraw, values: Floats, colour: Colour) -> None:
-        places = [self.place(step, value) for step, value in enumerate(values.tolist())]
-        draw.line(places if len(places) > 1 else places * 2, fill=colour, width=2 * _FINE, joint="curve")
+    def curve(self, draw: ImageDraw.ImageDraw, values: Floats, width: int) -> None:
+        if len(values) == 1:
+            self.dot(draw, 0, values[0], 4.0, _BLUE)
+        else:
+            places = [self.place(step, value) for step, value in enumerate(values.tolist())]
+            draw.line(places, fill=_BLUE, width=width, joint="curve")
 
     def frame(self, draw: ImageDraw.ImageDraw, y_ticks: bool = True) -> None:
         """Drawn last, over what reaches the edges."""
@@ -104,7 +107,7 @@ class _Axes:
             draw.text((self.left - 5 * _FINE, down), f"{y:g}", _INK, font, "rm")
         below = self.bottom + (_MARGINS[3] - 2) * _FINE
         draw.text(((self.left + self.right) / 2, below), _short(self.x_name), _INK, font, "md")
-        draw.text((self.left + 4 * _FINE, self.top), _short(self.y_name), _INK, font, "la")
+        draw.text((self.left, self.top - 4 * _FINE), _short(self.y_name), _INK, font, "ls")
 
 
 def _histogram(
@@ -139,7 +142,7 @@ def _curves(
 ) -> None:
     axes = _Axes(corner, size, (0, max(1, values.shape[1] - 1)), limits, "step", name)
     for curve in values[:_CURVES] if marked is None else (marked,):
-        axes.curve(draw, curve, _BLUE)
+        axes.curve(draw, curve, _FINE if marked is None else 2 * _FINE)
     axes.frame(draw)
 
 
