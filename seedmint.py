@@ -16,7 +16,7 @@ _COMMANDS = {
     "evaluate": ("training.commands", "train", "Measure a generator file and draw a picture of it."),
     "export": ("training.commands", "train", "Turn a run's checkpoint into a generator file."),
     "serve": ("service.commands", "serve", "Serve every generator of the models directory over HTTP."),
-    "sample": ("service.commands", "serve", "Write the images of seeds to files, without a server."),
+    "sample": ("service.commands", "serve", "Write the images or samples of seeds to files, without a server."),
     "models": ("service.commands", "serve", "List the generators, or show one's card."),
 }
 

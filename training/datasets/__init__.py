@@ -51,8 +51,8 @@ def load_splits(data: Data) -> tuple[Dataset, Dataset]:
     """The data set in two parts: one to learn from, and one to measure on.
 
     MNIST and Fashion-MNIST come with a test set, Stacked MNIST has one made of MNIST's, and of the generated sets another is
-    drawn; of other data, every fifth image or sample is the second part. Of tables and series, generators learn the first part
-    alone.
+    drawn; of other images, every fifth is the second part. Of tables and series, one in five is drawn for it, and generators
+    learn the first part alone.
 
     Raises:
         DataError: as `load_dataset`.
@@ -64,4 +64,4 @@ def load_splits(data: Data) -> tuple[Dataset, Dataset]:
         return whole, stack(load_idx("mnist", data.path, "test"), "test")
     if data.source in GENERATED:
         return whole, load_generated(data.source, "test")
-    return whole.parted(5)
+    return whole.drawn(5) if data.source in ("table", "series") else whole.parted(5)

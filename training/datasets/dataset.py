@@ -124,6 +124,16 @@ class Dataset:
             second, f"{self.name}, every {n}th {self.noun}"
         )
 
+    def drawn(self, n: int) -> tuple["Dataset", "Dataset"]:
+        """All but about one in n, and those: drawn for each row by a fixed rule, so that no order of the rows can favour some.
+
+        Row i is of the second part where word i of the Philox stream with key 5 is a multiple of n.
+        """
+        second = np.random.Philox(key=5).random_raw(len(self)) % np.uint64(n) == 0
+        return self._those(~second, f"{self.name}, but one {self.noun} in {n}"), self._those(
+            second, f"{self.name}, one {self.noun} in {n}"
+        )
+
     def _those(self, rows: NDArray[np.bool_], name: str) -> "Dataset":
         labels = None if self.labels is None else self.labels[rows]
         return Dataset(name, self.values[rows], labels, self.classes, self.licence, self.names)
