@@ -5,24 +5,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 import click
-import numpy as np
 import torch
 from pydantic import ValidationError
 from rich.console import Console
 
-from models.card import NAME_PATTERN, ImageOutput, Metric, SampleOutput, field_errors
+from models.card import NAME_PATTERN, SampleOutput, field_errors
 from models.directory import find_generator, models_directory
 from models.errors import UserError
 from models.files import write_whole
 from training.datasets import load_splits
-from training.evaluate import GeneratorFile, label_accuracy, picture, read_generator
+from training.evaluate import label_accuracy, picture, read_generator
+from training.evaluate_samples import evaluate_samples
 from training.export import export_run, install, with_card
 from training.pictures import grid
-from training.plots import plot
 from training.progress import TrainingProgress
 from training.recipe import Data, load_recipe, shipped_recipes, validated
 from training.run import MAY_CHANGE, Run, create, reopen
-from training.sample_metrics import measure_samples
 
 _TRUSTED_JUDGE = 0.95
 
@@ -155,8 +153,9 @@ def evaluate(generator: str, data: str | None, out: Path | None, write: bool, mo
     opened = read_generator(path)
     card = opened.card
     if isinstance(card.output, SampleOutput):
-        metrics = _evaluate_samples(opened, card.output, _data_of(card.provenance.recipe, data), out)
-    elif card.classes is None:
+        evaluate_samples(path, opened, _data_of(card.provenance.recipe, data), out, write)
+        return
+    if card.classes is None:
         click.echo(f"{card.name} has no labels, so that label accuracy does not apply")
         metrics = []
     else:
@@ -171,31 +170,15 @@ def evaluate(generator: str, data: str | None, out: Path | None, write: bool, mo
             if write:
                 raise UserError(f"--write: {message}")
             click.echo(f"Warning: {message}", err=True)
-    if out is not None and isinstance(card.output, ImageOutput):
+    if out is not None:
         images, columns = picture(opened)
         write_whole(out, grid(images, columns))
-    if out is not None:
         click.echo(f"picture: {out}")
     if write and metrics:
         kept = [entry for entry in card.evaluation if entry.metric not in {metric.metric for metric in metrics}]
         updated = card.model_copy(update={"evaluation": (*kept, *metrics)})
         write_whole(path, with_card(path.read_bytes(), updated))
         click.echo(f"card of {path} updated; its digest, and so its addresses, are new")
-
-
-def _evaluate_samples(generator: GeneratorFile, output: SampleOutput, data: Data, out: Path | None) -> list[Metric]:
-    _, held_out = load_splits(data)
-    if (held_out.names, held_out.samples.shape[1:]) != (output.names, output.shape):
-        raise UserError(f"--data: {held_out.name} has other columns or channels than {generator.card.name}")
-    if generator.card.classes is not None and generator.card.classes != held_out.classes:
-        raise UserError(f"--data: {held_out.name} has other labels than {generator.card.name}")
-    metrics = list(measure_samples(data, generator.card.classes is not None, generator.samples))
-    for metric in metrics:
-        click.echo(f"{metric.metric}  {metric.value:.4f}  ({metric.protocol})")
-    if out is not None:
-        seeds = np.arange(2000, dtype=np.int64)
-        write_whole(out, plot(generator.samples(seeds), output.names, held_out.samples[: len(seeds)]))
-    return metrics
 
 
 def _data_of(recipe: dict[str, Any] | None, asked: str | None) -> Data:

@@ -1,7 +1,6 @@
 """Measuring a generator in the course of its run."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,25 +8,22 @@ from numpy.typing import NDArray
 from models.card import Metric
 from training.datasets import load_all, load_splits
 from training.metrics.parzen import parzen
-from training.recipe import SAMPLE_METRICS, Recipe
-from training.sample_metrics import measure_samples
+from training.recipe import Recipe
 
 SAMPLES = 10_000  # generated images, seeds 0 on
 _VALID = slice(50_000, 51_000)  # training images that choose sigma, as the paper's code has it
 
 
-def measure_run(recipe: Recipe, images: Callable[..., NDArray[Any]]) -> tuple[Metric, ...]:
+def measure_run(recipe: Recipe, images: Callable[[NDArray[np.int64]], NDArray[np.uint8]]) -> tuple[Metric, ...]:
     """The recipe's `metrics`.
 
     Args:
         recipe: names the metrics and the data.
-        images: uint8[n, height, width, channels], or samples, float32[n, ...], of int64[n] seeds and int64[n] labels or None.
+        images: uint8[n, height, width, channels] of int64[n] seeds.
 
     Raises:
         UserError: the data are not there.
     """
-    if wanted := tuple(metric for metric in SAMPLE_METRICS if metric in recipe.metrics):
-        return measure_samples(recipe.data, recipe.conditional, images, wanted)
     generated = images(np.arange(SAMPLES, dtype=np.int64))
     metrics: list[Metric] = []
     if "parzen" in recipe.metrics:

@@ -184,10 +184,11 @@ class Rules(_Part):
     discriminator: Rule
 
 
-ImageMetric = Literal["parzen"]
-SampleMetric = Literal["marginals", "correlations", "ring"]
-MetricName = Literal[ImageMetric, SampleMetric]
+MetricName = Literal["parzen"]
 """What may be measured in the course of a run."""
+
+SampleMetric = Literal["marginals", "correlations", "ring"]
+"""The same of samples; see `training.sample_metrics`."""
 
 SAMPLE_METRICS: tuple[SampleMetric, ...] = get_args(SampleMetric)
 _SAMPLE_SOURCES = get_args(SampleSource)
@@ -230,7 +231,7 @@ class Recipe(_Part):
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32", description="bfloat16: products of matrices and convolutions alone; weights and sums stay float32"
     )
-    metrics: list[MetricName] = Field(default=[], description="what `every.evaluate` measures")
+    metrics: list[Literal[MetricName, SampleMetric]] = Field(default=[], description="what `every.evaluate` measures")
     every: Every = Every()
 
     @model_validator(mode="after")

@@ -33,8 +33,9 @@ from training.datasets import Dataset, load_dataset
 from training.interruption import Interruption
 from training.measuring import measure_run
 from training.objectives import LIMIT
-from training.recipe import Recipe, RecipeError, read_recipe, validated
+from training.recipe import SAMPLE_METRICS, Recipe, RecipeError, read_recipe, validated
 from training.record import PLOTTED_SEEDS, PREVIEW_SEEDS, Record
+from training.sample_metrics import measure_samples
 from training.serving import outputs_of_seeds
 from training.state import build, nonfinite, restore, tensors_of
 from training.versions import code_version, library_versions
@@ -123,7 +124,7 @@ class Run:
             self._preview(record)
         if every.evaluate is not None and (self.step % every.evaluate == 0 or last):
             for weights, generator in self._generators().items():
-                metrics = measure_run(self.recipe, partial(self._outputs, generator))
+                metrics = self._measured(generator)
                 record.metrics(self.step, weights, metrics)
                 on_report(Report(self.step, {}, metrics, weights))
         if self.step % every.checkpoint == 0 or last:
@@ -155,6 +156,13 @@ class Run:
         if self.algorithm.ema is None or self.step <= self.recipe.ema_start:
             return {"last": self.algorithm.generator}
         return {"last": self.algorithm.generator, "ema": self.algorithm.ema}
+
+    def _measured(self, generator: nn.Module) -> tuple[Metric, ...]:
+        outputs = partial(self._outputs, generator)
+        if self.dataset.names is None:
+            return measure_run(self.recipe, outputs)
+        wanted = tuple(metric for metric in SAMPLE_METRICS if metric in self.recipe.metrics)
+        return measure_samples(self.recipe.data, self.recipe.conditional, outputs, wanted)
 
     def _preview(self, record: Record) -> None:
         generator = self.algorithm.generator if self.algorithm.ema is None else self.algorithm.ema
