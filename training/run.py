@@ -2,16 +2,17 @@
 
 recipe.yaml                      every field spelled out
 checkpoints/step-N.safetensors   the newest few
-previews/step-N.png              seeds 0 to 63, as the service would return them
+previews/step-N.png              the first seeds, as the service would return them
 log.jsonl, tensorboard/          the statistics
 """
 
+import json
 import math
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
@@ -36,9 +37,10 @@ from training.divergence import first_nonfinite
 from training.interruption import Interruption
 from training.measuring import measure_run
 from training.objectives import LIMIT
-from training.recipe import Recipe, RecipeError, read_recipe, validated
-from training.record import PREVIEW_SEEDS, Record
-from training.serving import images_of_seeds
+from training.recipe import SAMPLE_METRICS, Recipe, RecipeError, read_recipe, validated
+from training.record import PLOTTED_SEEDS, PREVIEW_SEEDS, Record
+from training.sample_metrics import measure_samples
+from training.serving import outputs_of_seeds
 from training.state import build, nonfinite, restore, tensors_of
 from training.versions import code_version, library_versions
 
@@ -142,7 +144,7 @@ class Run:
             self._preview(record, on_report)
         if record is not None and every.evaluate is not None and (self.step % every.evaluate == 0 or last):
             for weights, generator in self._generators().items():
-                metrics = measure_run(self.recipe, partial(self._images, generator))
+                metrics = self._measured(generator)
                 record.metrics(self.step, weights, metrics)
                 on_report(Report(self.step, {}, metrics, weights))
         if self.step % every.checkpoint == 0 or last:
@@ -150,10 +152,13 @@ class Run:
 
     def _preview(self, record: Record, on_report: Callable[[Report], None]) -> None:
         generator = self.algorithm.generator if self.algorithm.ema is None else self.algorithm.ema
-        images = self._images(generator, PREVIEW_SEEDS)
-        record.preview(self.step, images)
-        labels = labels_of(PREVIEW_SEEDS, self._classes) if self._classes else None
-        generated = spread(images, labels)
+        seeds = PREVIEW_SEEDS if self.dataset.names is None else PLOTTED_SEEDS
+        outputs = self._outputs(generator, seeds)
+        if self.dataset.names is None:
+            record.preview(self.step, outputs)
+        else:
+            record.plot(self.step, outputs, self.dataset.names)
+        generated = self._spread(outputs, labels_of(seeds, self._classes) if self._classes else None)
         if generated is None or not self._data_spread:
             return
         diversity = generated / self._data_spread
@@ -165,9 +170,15 @@ class Run:
 
     @cached_property
     def _data_spread(self) -> float | None:
-        rows = np.linspace(0, len(self.dataset.images) - 1, min(len(self.dataset.images), EXAMPLES)).astype(np.int64)
+        count = len(self.dataset)
+        rows = np.linspace(0, count - 1, min(count, EXAMPLES)).astype(np.int64)
         labels = self.dataset.labels[rows] if self._classes and self.dataset.labels is not None else None
-        return spread(self.dataset.images[rows], labels)
+        return self._spread(self.dataset.values[rows], labels)
+
+    def _spread(self, values: NDArray[Any], labels: NDArray[np.int64] | None) -> float | None:
+        """See `diagnostics.spread`; of samples, with every column in units of its standard deviation."""
+        scaling = self.dataset.scaling
+        return spread(values if scaling is None else scaling.standardised(values), labels)
 
     @property
     def _classes(self) -> int:
@@ -206,13 +217,21 @@ class Run:
             return {"last": self.algorithm.generator}
         return {"last": self.algorithm.generator, "ema": self.algorithm.ema}
 
-    def _images(self, generator: nn.Module, seeds: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def _measured(self, generator: nn.Module) -> tuple[Metric, ...]:
+        outputs = partial(self._outputs, generator)
+        if self.dataset.names is None:
+            return measure_run(self.recipe, outputs)
+        wanted = tuple(metric for metric in SAMPLE_METRICS if metric in self.recipe.metrics)
+        return measure_samples(self.recipe.data, self.recipe.conditional, outputs, wanted)
+
+    def _outputs(self, generator: nn.Module, seeds: NDArray[np.int64], labels: NDArray[np.int64] | None = None) -> NDArray[Any]:
         """What the service will return for these seeds once this generator is exported."""
-        return images_of_seeds(generator, self.recipe.noise_rule, self.recipe.z_dim, self._classes, seeds, self._device)
+        scaling, rule, z_dim = self.dataset.scaling, self.recipe.noise_rule, self.recipe.z_dim
+        return outputs_of_seeds(generator, scaling, rule, z_dim, self._classes, seeds, labels, self._device)
 
     def _continue_from(self, checkpoint: Checkpoint) -> None:
         began = checkpoint.facts["dataset"]
-        if (began["digest"], began["classes"]) != (self.dataset.digest, self._facts["dataset"]["classes"]):
+        if any(began.get(key) != self._facts["dataset"].get(key) for key in ("digest", "classes", "names")):
             raise TrainingError(
                 f"data: {self.dataset.name} has changed since {self.directory} began; a run goes on with its own data"
             )
@@ -242,14 +261,18 @@ class Run:
 
 def facts_of(dataset: Dataset) -> dict[str, Any]:
     """What a checkpoint tells besides the recipe: the data, and the versions that compute."""
+    if dataset.scaling is None:
+        output: dict[str, Any] = {"shape": [*dataset.images.shape[2:], dataset.images.shape[1]]}
+    else:
+        output = {"shape": dataset.samples.shape[1:], "names": dataset.names, "scaling": asdict(dataset.scaling)}
     return {
         "dataset": {
             "name": dataset.name,
             "digest": dataset.digest,
-            "examples": len(dataset.images),
+            "examples": len(dataset),
             "licence": dataset.licence,
             "classes": None if dataset.classes is None else list(dataset.classes),
-            "shape": [*dataset.images.shape[2:], dataset.images.shape[1]],
+            **json.loads(json.dumps(output)),
         },
         "code_version": code_version(),
         "libraries": library_versions(),

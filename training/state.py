@@ -23,7 +23,7 @@ def build(recipe: Recipe, dataset: Dataset, device: torch.device) -> Algorithm1:
     """
     classes = len(dataset.classes) if recipe.conditional and dataset.classes is not None else 0
     minibatches = Minibatches(dataset, recipe.conditional, recipe.m, recipe.prior, recipe.z_dim, recipe.seed, device)
-    marginals = torch.from_numpy(dataset.images.mean(axis=0) / 255).float()
+    marginals = torch.from_numpy(dataset.marginals()).float()
     torch.manual_seed(step_seed(recipe.seed, _INITIAL))
     generator, discriminator = (network.to(device).train() for network in build_networks(recipe, marginals, classes))
     ema = copy.deepcopy(generator).eval().requires_grad_(False) if recipe.ema else None

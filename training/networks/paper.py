@@ -39,7 +39,7 @@ class PaperG(nn.Module):
             output.bias.copy_(torch.logit(marginals.flatten(), eps=1e-4))
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        h = _with_label(z, label, self.classes)
+        h = with_label(z, label, self.classes)
         for layer in self.layers[:-1]:
             h = functional.relu(layer(h))
         return torch.sigmoid(self.layers[-1](h)).view(-1, *self.shape)
@@ -58,7 +58,7 @@ class PaperD(nn.Module):
         _uniform([*self.layers, self.output], config.init)
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
-        h = _with_label(x.flatten(1), label, self.classes)
+        h = with_label(x.flatten(1), label, self.classes)
         keep = self.config.keep_input
         for layer in self.layers:
             h = layer(parallel.dropout(h, 1 - keep, self.training))
@@ -68,7 +68,8 @@ class PaperD(nn.Module):
         return logit[:, 0]
 
 
-def _with_label(x: Tensor, label: Tensor | None, classes: int) -> Tensor:
+def with_label(x: Tensor, label: Tensor | None, classes: int) -> Tensor:
+    """x with the label as a one-hot vector behind it; x itself without labels. float32[m, d] -> float32[m, d + classes]."""
     if label is None:
         return x
     return torch.cat([x, functional.one_hot(label, classes).to(x.dtype)], dim=1)
