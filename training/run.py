@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,7 @@ from training.algorithm1 import STATISTICS, Algorithm1
 from training.cards import card_of_run
 from training.checkpoints import Checkpoint, CheckpointError, list_checkpoints, load_checkpoint, save_checkpoint
 from training.datasets import Dataset, load_dataset
-from training.diagnostics import EXAMPLES, Diagnostics, Note, spread
+from training.diagnostics import Diagnostics, Diversity, Note
 from training.divergence import first_nonfinite
 from training.interruption import Interruption
 from training.measuring import measure_run
@@ -87,6 +86,7 @@ class Run:
         self._logged = 0  # step of the newest line in the log
         self._sums = torch.zeros(len(STATISTICS), device=device)
         self._diagnostics = Diagnostics(recipe.watch)
+        self._diversity = Diversity(self.dataset.images, self.dataset.labels if recipe.conditional else None)
         self._facts = facts_of(self.dataset)
         card_of_run(recipe, self._facts, 0, recipe.name, None, "last")  # what cannot be exported is not trained first
         if checkpoint is not None:
@@ -148,22 +148,14 @@ class Run:
     def _preview(self, record: Record, on_report: Callable[[Report], None]) -> None:
         images = self._images(PREVIEW_SEEDS)
         record.preview(self.step, images)
-        labels = labels_of(PREVIEW_SEEDS, self._classes) if self._classes else None
-        generated = spread(images, labels)
-        if generated is None or not self._data_spread:
+        diversity = self._diversity.of(images, labels_of(PREVIEW_SEEDS, self._classes) if self._classes else None)
+        if diversity is None:
             return
-        diversity = generated / self._data_spread
         notes = self._diagnostics.preview(diversity)
         record.diversity(self.step, diversity)
         record.notes(self.step, notes)
         if notes:
             on_report(Report(self.step, {}, notes=notes))
-
-    @cached_property
-    def _data_spread(self) -> float | None:
-        rows = np.linspace(0, len(self.dataset.images) - 1, min(len(self.dataset.images), EXAMPLES)).astype(np.int64)
-        labels = self.dataset.labels[rows] if self._classes and self.dataset.labels is not None else None
-        return spread(self.dataset.images[rows], labels)
 
     @property
     def _classes(self) -> int:
