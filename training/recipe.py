@@ -134,8 +134,8 @@ class Rules(_Part):
     discriminator: Rule
 
 
-MetricName = Literal["parzen"]
-"""What may be measured in the course of a run."""
+MetricName = Literal["parzen", "frechet", "kid", "prdc", "labels", "modes", "nearest"]
+"""What may be measured, of a generator file and in the course of a run; see `training.measuring`."""
 
 
 class Every(_Part):

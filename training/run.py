@@ -28,8 +28,9 @@ from training.cards import card_of_run
 from training.checkpoints import Checkpoint, CheckpointError, list_checkpoints, load_checkpoint, save_checkpoint
 from training.datasets import Dataset, load_dataset
 from training.interruption import Interruption
-from training.measuring import measure_run
+from training.measuring import FAMILIES, measure, sample_of, samples_of, why_not
 from training.objectives import LIMIT
+from training.real import RealData
 from training.recipe import Recipe, RecipeError, read_recipe
 from training.record import PREVIEW_SEEDS, Record
 from training.serving import images_of_seeds
@@ -82,6 +83,7 @@ class Run:
         self._sums = torch.zeros(len(STATISTICS), device=device)
         self._facts = facts_of(self.dataset)
         card_of_run(recipe, self._facts, 0, recipe.name, None, "last")  # what cannot be exported is not trained first
+        self._real = _real_data(recipe, self.dataset) if recipe.metrics else None
         if checkpoint is not None:
             self._continue_from(checkpoint)
         self._timed = self.step, time.perf_counter()
@@ -118,7 +120,7 @@ class Run:
         if self.step % every.preview == 0 or last:
             record.preview(self.step, self._images(PREVIEW_SEEDS))
         if every.evaluate is not None and (self.step % every.evaluate == 0 or last):
-            metrics = measure_run(self.recipe, self._images)
+            metrics = self._measured()
             record.metrics(self.step, metrics)
             on_report(Report(self.step, {}, metrics))
         if self.step % every.checkpoint == 0 or last:
@@ -138,6 +140,12 @@ class Run:
         self._timed = self.step, time.perf_counter()
         return {**values, "JSD": (values["V"] - LIMIT) / 2, "images/s": rate}
 
+    def _measured(self) -> tuple[Metric, ...]:
+        assert self._real is not None
+        counts = {name: samples_of(name, None) for name in self.recipe.metrics}
+        sample = sample_of(self._images, self._classes, max(counts.values()), self._real)
+        return tuple(metric for name, n in counts.items() for metric in measure(name, sample, n))
+
     def _save(self) -> Path:
         if (name := nonfinite(self.algorithm)) is not None:
             raise TrainingError(self._diverged(f"{name} is not finite"))
@@ -148,8 +156,11 @@ class Run:
     def _images(self, seeds: NDArray[np.int64]) -> NDArray[np.uint8]:
         """What the service will return for these seeds once this generator is exported."""
         generator = self.algorithm.generator if self.algorithm.ema is None else self.algorithm.ema
-        classes = len(self.dataset.classes or ()) if self.recipe.conditional else 0
-        return images_of_seeds(generator, self.recipe.noise_rule, self.recipe.z_dim, classes, seeds, self._device)
+        return images_of_seeds(generator, self.recipe.noise_rule, self.recipe.z_dim, self._classes, seeds, self._device)
+
+    @property
+    def _classes(self) -> int:
+        return len(self.dataset.classes or ()) if self.recipe.conditional else 0
 
     def _continue_from(self, checkpoint: Checkpoint) -> None:
         began = checkpoint.facts["dataset"]
@@ -166,6 +177,17 @@ class Run:
         saved = list_checkpoints(self.directory / "checkpoints")
         kept = f"the checkpoint of step {saved[-1][0]} is kept" if saved else "nothing was saved before"
         return f"training diverged: {what} at or before step {self.step}; {kept}; try a lower rule.*.learning_rate"
+
+
+def _real_data(recipe: Recipe, dataset: Dataset) -> RealData:
+    """What the recipe's metrics are measured against; a classifier that they need is trained before the run."""
+    real = RealData(recipe.data)
+    for name in recipe.metrics:
+        if (reason := why_not(name, real, dataset.classes if recipe.conditional else None)) is not None:
+            raise RecipeError(f"metrics: {name} does not apply: {reason}")
+    if any(FAMILIES[name].judged for name in recipe.metrics):
+        _ = real.judge
+    return real
 
 
 def facts_of(dataset: Dataset) -> dict[str, Any]:

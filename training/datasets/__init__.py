@@ -8,7 +8,7 @@ from training.datasets.npz import load_npz
 from training.datasets.stacked import stack
 from training.recipe import Data
 
-__all__ = ["DataError", "Dataset", "load_all", "load_dataset", "load_splits"]
+__all__ = ["DataError", "Dataset", "load_all", "load_dataset", "load_splits", "load_test"]
 
 
 def load_dataset(data: Data) -> Dataset:
@@ -38,18 +38,26 @@ def load_all(data: Data) -> Dataset:
     return load_npz(str(data.path), data.licence)
 
 
-def load_splits(data: Data) -> tuple[Dataset, Dataset]:
-    """The data set in two parts, for a classifier to learn from and to be measured on.
-
-    MNIST and Fashion-MNIST come with a test set, and Stacked MNIST has one made of MNIST's; of other data, every fifth image
-    is the second part.
+def load_test(data: Data) -> Dataset | None:
+    """The data set's own test set, which no generator learns from: of MNIST, Fashion-MNIST and Stacked MNIST; of others None.
 
     Raises:
         DataError: as `load_dataset`.
     """
-    whole = load_all(data)
     if data.source in ("mnist", "fashion-mnist"):
-        return whole, load_idx(data.source, data.path, "test")
+        return load_idx(data.source, data.path, "test")
     if data.source == "stacked-mnist":
-        return whole, stack(load_idx("mnist", data.path, "test"), "test")
-    return whole.parted(5)
+        return stack(load_idx("mnist", data.path, "test"), "test")
+    return None
+
+
+def load_splits(data: Data) -> tuple[Dataset, Dataset]:
+    """The data set in two parts, for a classifier to learn from and to be measured on.
+
+    The second part is the data set's own test set, or where it has none, every fifth image.
+
+    Raises:
+        DataError: as `load_dataset`.
+    """
+    whole, test = load_all(data), load_test(data)
+    return whole.parted(5) if test is None else (whole, test)
