@@ -31,6 +31,7 @@ _TABLE_1 = (  # of the paper: log-likelihood of the MNIST test set, standard err
     Level("deep GSN 214 ± 1.1", 214, 1.1),
     Level("adversarial nets 225 ± 2", 225, 2),
 )
+_WEIGHTS = {"last": "last weights", "ema": "averaged weights"}
 _PREVIEWS = 6
 _PAIRS = 10
 _MOST_BARS = 40
@@ -101,14 +102,18 @@ def _curves(run: Path, generator: GeneratorFile, evaluation: Evaluation) -> list
             chart("D(x) and D(G(z))", "epoch", [Line("D(x)", x, real), Line("D(G(z))", x, fake)], [Level("½", 0.5)]),
         ]
         charts = [Chart(svg) for svg in drawn]
-    for name, points in _measured(entries).items():
-        x = [step / epoch for step, _ in points]
-        errors = [metric["standard_error"] for _, metric in points if "standard_error" in metric]
-        line = Line(name, x, [metric["value"] for _, metric in points], errors if len(errors) == len(x) else None)
+    for name, series in _measured(entries).items():
+        lines = [_line(_WEIGHTS[weights], points, epoch) for weights, points in series.items()]
         levels = _levels(name, generator, evaluation)
         wide = len(levels) > 1
-        charts.append(Chart(chart(name, "epoch", [line], levels, wide), wide))
+        charts.append(Chart(chart(name, "epoch", lines, levels, wide), wide))
     return charts
+
+
+def _line(label: str, points: Sequence[tuple[int, dict[str, Any]]], epoch: float) -> Line:
+    errors = [metric["standard_error"] for _, metric in points if "standard_error" in metric]
+    x, y = [step / epoch for step, _ in points], [metric["value"] for _, metric in points]
+    return Line(label, x, y, errors if len(errors) == len(points) else None)
 
 
 def _steps_an_epoch(generator: GeneratorFile) -> float:
@@ -120,12 +125,16 @@ def _steps_an_epoch(generator: GeneratorFile) -> float:
     return minibatches / int(provenance.recipe["k"])
 
 
-def _measured(entries: Sequence[dict[str, Any]]) -> dict[str, list[tuple[int, dict[str, Any]]]]:
-    """By metric, the steps at which it was measured, and its entries."""
-    found: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+_Points = list[tuple[int, dict[str, Any]]]
+
+
+def _measured(entries: Sequence[dict[str, Any]]) -> dict[str, dict[str, _Points]]:
+    """By metric and by the generator's weights, the steps at which it was measured, and its entries."""
+    found: dict[str, dict[str, _Points]] = {}
     for entry in entries:
         for metric in entry.get("metrics", ()):
-            found.setdefault(metric["metric"], []).append((entry["step"], metric))
+            series = found.setdefault(metric["metric"], {})
+            series.setdefault(entry.get("weights", "last"), []).append((entry["step"], metric))
     return found
 
 
