@@ -45,6 +45,10 @@ _SHIPPED = {
         "cnn-v2-mnist",
         "4f0b292b7c58b2156368f4a80508d55d3b922873566ab98bd12b971a70646fb7",
     ),
+    "45da5a4e7cbb4d0cd3992b9cde7a8383c3d1cdd80bf8705b3c86b5a4d34205fa": (
+        "cnn-v2-fashion-mnist",
+        "47f62de85d4262d8183d0ec2101c7a518c15248eebd206d623b4c118ae8ff8a8",
+    ),
 }
 
 _SAMPLES = 400_000  # images shown in training, 6.7 epochs of MNIST; of small sets, at most
@@ -147,6 +151,8 @@ def classifier_of(train: Dataset, test: Dataset, data_name: str) -> Classifier:
         if hashlib.sha256(content).hexdigest() != published:
             raise RuntimeError(f"the weights of {name} on this machine are not the published ones")
         return _loaded(WEIGHTS / f"{name}.safetensors", name, train)
+    if train.labels is None or train.classes is None:
+        raise DataError(f"{train.name} has no labels to learn")
     name = f"{NAME}-{re.sub('[^a-z0-9]+', '-', data_name.lower()).strip('-')}"
     path = user_cache_path("seedmint") / "classifiers" / f"{NAME}-{train.digest[:16]}-{test.digest[:16]}.safetensors"
     try:
@@ -160,11 +166,11 @@ def classifier_of(train: Dataset, test: Dataset, data_name: str) -> Classifier:
 def train_classifier(train: Dataset, test: Dataset) -> bytes:
     """A classifier trained by the fixed recipe, as a safetensors file of float16 with its accuracy in the metadata.
 
-    Raises:
-        DataError: the data have no labels.
+    Args:
+        train, test: with labels.
     """
-    if train.labels is None or test.labels is None or train.classes is None:
-        raise DataError(f"{train.name} has no labels to learn")
+    assert train.labels is not None
+    assert train.classes is not None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = _network(train.images.shape[1:], len(train.classes))

@@ -58,7 +58,7 @@ class RealData:
         """For protocols: which images, how many, and whether a generator may have learned from them."""
         count = f"{len(self.reference.images):,}"
         if self.test is not None:
-            return f"the {count} images of the {self.test.name}"
+            return f"the {count} images of the {self.reference.name}"
         return f"all {count} images of {self.name}, which has no test set"
 
     @cached_property

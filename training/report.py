@@ -23,7 +23,7 @@ from training.measuring import FAMILIES, samples_of
 from training.objectives import LIMIT
 from training.pictures import grid
 from training.record import read_log
-from training.results import figure
+from training.results import by_protocol, figure
 
 _TABLE_1 = (  # of the paper: log-likelihood of the MNIST test set, standard error
     Level("DBN 138 ± 2", 138, 2),
@@ -39,10 +39,11 @@ _MOST_BARS = 40
 
 @dataclass(frozen=True)
 class Chart:
-    """An <svg> element, and whether it takes the page's whole width."""
+    """An <svg> element, whether it takes the page's whole width, and what to say below it."""
 
     svg: str
     wide: bool = False
+    caption: str = ""
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ def page(generator: GeneratorFile, evaluation: Evaluation, run: Path | None = No
         evaluation=evaluation,
         families=FAMILIES,
         figure=figure,
+        by_protocol=by_protocol,
         curves=[] if run is None else _curves(run, generator, evaluation),
         previews=[] if run is None else _previews(run),
         picture=_picture(grid(images, columns), ""),
@@ -104,9 +106,10 @@ def _curves(run: Path, generator: GeneratorFile, evaluation: Evaluation) -> list
         charts = [Chart(svg) for svg in drawn]
     for name, series in _measured(entries).items():
         lines = [_line(_WEIGHTS[weights], points, epoch) for weights, points in series.items()]
-        levels = _levels(name, generator, evaluation)
-        wide = len(levels) > 1
-        charts.append(Chart(chart(name, "epoch", lines, levels, wide), wide))
+        published = _TABLE_1 if name.startswith("parzen") and _of_mnist(generator) else ()
+        drawn_levels = [*published, *_real_level(name, evaluation)]
+        caption = "Dashed, with ±: Table 1 of the paper." if published else ""
+        charts.append(Chart(chart(name, "epoch", lines, drawn_levels, bool(published)), bool(published), caption))
     return charts
 
 
@@ -138,14 +141,18 @@ def _measured(entries: Sequence[dict[str, Any]]) -> dict[str, dict[str, _Points]
     return found
 
 
-def _levels(name: str, generator: GeneratorFile, evaluation: Evaluation) -> list[Level]:
+def _of_mnist(generator: GeneratorFile) -> bool:
     recipe = generator.card.provenance.recipe
-    levels = list(_TABLE_1) if name.startswith("parzen") and recipe is not None and recipe["data"]["source"] == "mnist" else []
+    return recipe is not None and recipe["data"]["source"] == "mnist"
+
+
+def _real_level(name: str, evaluation: Evaluation) -> list[Level]:
+    """What real images score, if it was measured as the run measures."""
     for family, metrics in evaluation.families.items():
         usual = all(metric.samples == samples_of(family, None) for metric in metrics)
         if usual and name in {metric.metric for metric in metrics} and name in evaluation.real_scores:
-            levels.append(Level(f"real images {figure(evaluation.real_scores[name])}", evaluation.real_scores[name]))
-    return levels
+            return [Level(f"real images {figure(evaluation.real_scores[name])}", evaluation.real_scores[name])]
+    return []
 
 
 def _previews(run: Path) -> list[Picture]:

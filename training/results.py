@@ -1,6 +1,7 @@
 """An evaluation in words: the table for a terminal, and the JSON document for machines."""
 
 import hashlib
+from collections.abc import Iterable
 from typing import Any
 
 from models.card import Metric
@@ -17,6 +18,14 @@ def figure(value: float, standard_error: float | None = None) -> str:
     return f"{value:.{digits}f} ± {standard_error:.{digits}f}"
 
 
+def by_protocol(metrics: Iterable[Metric]) -> dict[str, list[Metric]]:
+    """Each protocol, and the metrics that were measured by it."""
+    found: dict[str, list[Metric]] = {}
+    for metric in metrics:
+        found.setdefault(metric.protocol, []).append(metric)
+    return found
+
+
 def table(evaluation: Evaluation, generator: GeneratorFile) -> str:
     """The figures in columns, how to read them, their protocols, and what does not apply."""
     real = evaluation.real_scores
@@ -28,9 +37,8 @@ def table(evaluation: Evaluation, generator: GeneratorFile) -> str:
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     for name, metrics in evaluation.families.items():
         lines += ["", f"{name}: {FAMILIES[name].reading}"]
-        for protocol in dict.fromkeys(metric.protocol for metric in metrics):
-            which = ", ".join(metric.metric for metric in metrics if metric.protocol == protocol)
-            lines.append(f"  {which}: {protocol}")
+        for protocol, those in by_protocol(metrics).items():
+            lines.append(f"  {', '.join(metric.metric for metric in those)}: {protocol}")
     if real:
         lines += ["", "real images: training images in the generated ones' place"]
     if evaluation.skipped:
