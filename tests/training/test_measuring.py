@@ -128,7 +128,9 @@ def test_data_without_a_test_set_say_what_is_compared_with_what(digits):
 
 
 def test_images_come_from_the_seeds_with_the_seeds_own_labels(digits):
-    sample = sample_of(lambda seeds: seeds.astype(np.uint8)[:, None, None, None] * np.ones((1, 8, 6, 1), np.uint8), 10, 9, digits)
+    sample = sample_of(
+        lambda seeds: seeds.astype(np.uint8)[:, None, None, None] * np.ones((1, 8, 6, 1), np.uint8), 10, 9, digits
+    )
     assert sample.images.shape == (9, 1, 8, 6)
     assert sample.images[:, 0, 0, 0].tolist() == list(range(9))
     assert sample.asked.tolist()[:3] == [7, 5, 8]  # as the README has them
