@@ -138,7 +138,7 @@ def _parzen(sample: Sample, n: int) -> tuple[Metric, ...]:
     valid, test, told = sample.real.parzen_parts
     found = parzen(*(images.reshape(len(images), -1) / 255 for images in (sample.images[:n], valid, test)))
     protocol = (
-        f"nats; windows around {_seeds(n)}, pixels in [0, 1]; sigma {found.sigma:.4f} of logspace(-1, 0, {len(SIGMAS)}), {told}"
+        f"nats; windows around {_seeds(n)}, pixels in [0, 1]; sigma {found.sigma:.4f} of logspace(-1, 0, {len(SIGMAS)}) {told}"
     )
     return (_metric("parzen-log-likelihood", protocol, found.mean, n, found.standard_error),)
 
@@ -194,8 +194,8 @@ def _nearest(sample: Sample, n: int) -> tuple[Metric, ...]:
     distances, told = sample.real.control
     value, error = copying(sample.nearest(n).distances, distances)
     protocol = (
-        f"chance that one of {_seeds(n)} is nearer to its nearest of the {len(sample.real.train.images):,} images of "
-        f"{sample.real.train.name} than a real image is ({told}); L2 of pixels"
+        f"chance that one of {_seeds(n)} is nearer to its nearest training image ({sample.real.train.name}, "
+        f"{len(sample.real.train.images):,} images) than a real image is ({told}); L2 of pixels"
     )
     return (_metric("copying", protocol, value, n, error),)
 

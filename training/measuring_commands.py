@@ -155,8 +155,9 @@ class _Tasks:
             self._status.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._end()
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        if failure is None:
+            self._end()
         self._status.stop()
 
     def begin(self, task: str) -> None:

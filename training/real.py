@@ -56,10 +56,8 @@ class RealData:
     @property
     def reference_text(self) -> str:
         """For protocols: which images, how many, and whether a generator may have learned from them."""
-        count = f"{len(self.reference.images):,}"
-        if self.test is not None:
-            return f"the {count} images of the {self.reference.name}"
-        return f"all {count} images of {self.name}, which has no test set"
+        count = f"{len(self.reference.images):,} images"
+        return f"{self.reference.name} ({count}{'' if self.test is not None else '; there is no test set'})"
 
     @cached_property
     def judge(self) -> Judge:
@@ -87,15 +85,15 @@ class RealData:
         else:
             first, test = self._splits
             valid = first.images[:_VALID]
-            told = f"the first {len(valid):,} images of {first.name}"
-        return valid, test.images, f"sigma by {told}; mean over the {len(test.images):,} images of the {test.name}"
+            told = f"the first {len(valid):,} of {first.name}"
+        return valid, test.images, f"by {told}; mean over {test.name} ({len(test.images):,} images)"
 
     @cached_property
     def control(self) -> tuple[NDArray[np.float64], str]:
         """Distances of real images to their nearest training image, and which images those are, in words."""
         if self.test is not None:
             images = self.test.images[:CONTROLS]
-            return nearest(images, self.train.images).distances, f"the first {len(images):,} images of the {self.test.name}"
+            return nearest(images, self.train.images).distances, f"the first {len(images):,} of {self.test.name}"
         images = self.train.images[:CONTROLS]
         return (
             nearest(images, self.train.images, own=True).distances,

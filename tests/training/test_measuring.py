@@ -100,7 +100,7 @@ def test_the_protocol_says_which_images_and_which_judge(real):
     (metric,) = measure("frechet", Sample(*real.stand_in(50), real), 50)
     assert metric.metric == "frechet-cnn-v2-mnist"
     assert metric.samples == 50
-    assert "seeds 0-49 against the 1,429 images of the mnist test set, every 7th image" in metric.protocol
+    assert "seeds 0-49 against mnist test set, every 7th image (1,429 images)" in metric.protocol
     assert f"128 features of cnn-v2-mnist (weights {real.judge.digest[:8]})" in metric.protocol
 
 
@@ -120,7 +120,7 @@ def test_stacked_digits_are_judged_channel_by_channel(mnist):
 
 def test_data_without_a_test_set_say_what_is_compared_with_what(digits):
     sample = Sample(*digits.stand_in(100), digits)
-    assert "all 1,797 images of digits, which has no test set" in measure("frechet", sample, 100)[0].protocol
+    assert "against digits (1,797 images; there is no test set)" in measure("frechet", sample, 100)[0].protocol
     assert "every 5th image" in measure("parzen", sample, 100)[0].protocol
     (copies,) = measure("nearest", sample, 100)
     assert "each among the others" in copies.protocol
