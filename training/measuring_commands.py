@@ -17,7 +17,7 @@ from training.commands import MODELS
 from training.evaluate import TRUSTED_ACCURACY, Evaluation, card_with, evaluate_generator
 from training.export import export_run, with_card
 from training.generator_file import GeneratorFile, picture, read_generator
-from training.measuring import FAMILIES
+from training.measuring import FAMILIES, SAMPLES
 from training.pictures import grid
 from training.real import RealData
 from training.recipe import Data, MetricName, validated
@@ -35,9 +35,9 @@ _METRICS = click.option(
 )
 _SAMPLES = click.option(
     "--samples",
-    type=click.IntRange(10, 1_000_000),
-    help="Generated images for each metric. Default: "
-    + ", ".join(f"{family.samples:,} for {name}" for name, family in FAMILIES.items())
+    type=click.IntRange(10, 100_000),
+    help=f"Generated images for each metric. Default: {SAMPLES:,}; for "
+    + ", ".join(f"{name} {family.samples:,}" for name, family in FAMILIES.items() if family.samples != SAMPLES)
     + ".",
 )
 
@@ -143,7 +143,7 @@ def _measured(generator: GeneratorFile, source: Data, names: tuple[MetricName, .
 
 
 class _Tasks:
-    """Shows what is being done: a moving line on a terminal, a line for each task done elsewhere."""
+    """Shows what is being done, from the first task on: a moving line on a terminal; and everywhere a line for each task done."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
@@ -151,8 +151,6 @@ class _Tasks:
         self._task, self._began = "", 0.0
 
     def __enter__(self) -> "_Tasks":
-        if self._console.is_terminal:
-            self._status.start()
         return self
 
     def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
@@ -165,11 +163,12 @@ class _Tasks:
         self._end()
         self._task, self._began = task, time.monotonic()
         self._status.update(task)
+        if self._console.is_terminal:
+            self._status.start()
 
     def _end(self) -> None:
         if self._task:
             self._console.print(f"{self._task}: {time.monotonic() - self._began:.1f} s", highlight=False)
-            self._task = ""
 
 
 def _write_page(out: Path, content: str) -> None:
