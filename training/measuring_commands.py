@@ -143,7 +143,7 @@ def _measured(generator: GeneratorFile, source: Data, names: tuple[MetricName, .
 
 
 class _Tasks:
-    """Shows what is being done, from the first task on: a moving line on a terminal; and everywhere a line for each task done."""
+    """Shows what is done, from the first task on: a moving line on a terminal, and everywhere a line for each task that is over."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
