@@ -143,7 +143,7 @@ def _measured(generator: GeneratorFile, source: Data, names: tuple[MetricName, .
 
 
 class _Tasks:
-    """Shows what is done, from the first task on: a moving line on a terminal, and everywhere a line for each task that is over."""
+    """Shows what is done, from the first task on: a moving line on a terminal; for each task that is over, a line."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
