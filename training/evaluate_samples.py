@@ -9,8 +9,8 @@ from models.card import SampleOutput
 from models.errors import UserError
 from models.files import write_whole
 from training.datasets import load_splits
-from training.evaluate import GeneratorFile
 from training.export import with_card
+from training.generator_file import GeneratorFile
 from training.plots import plot
 from training.recipe import Data
 from training.sample_metrics import measure_samples

@@ -184,8 +184,8 @@ class Rules(_Part):
     discriminator: Rule
 
 
-MetricName = Literal["parzen"]
-"""What may be measured in the course of a run."""
+MetricName = Literal["parzen", "frechet", "kid", "prdc", "labels", "modes", "nearest"]
+"""What may be measured, of a generator file and in the course of a run; see `training.measuring`."""
 
 SampleMetric = Literal["marginals", "correlations", "ring"]
 """The same of samples; see `training.sample_metrics`."""
@@ -263,6 +263,11 @@ class Recipe(_Part):
             if (metric in SAMPLE_METRICS) != of_samples or (metric == "ring" and self.data.source != "ring-2d"):
                 raise ValueError(f"metrics: {metric} does not apply to data of source {self.data.source}")
         return self
+
+    @property
+    def image_metrics(self) -> tuple[MetricName, ...]:
+        """Those of `metrics` that measure images."""
+        return tuple(metric for metric in get_args(MetricName) if metric in self.metrics)
 
     @property
     def noise_rule(self) -> str:

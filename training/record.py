@@ -82,6 +82,11 @@ class Record:
         self._board.close()
 
 
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The entries of a log that can be read, in their order; none where there is no log."""
+    return [json.loads(line) for line in _lines(path)]
+
+
 def _lines(path: Path) -> list[str]:
     """The lines of a log that can be read; a process killed, or a machine switched off, may leave others."""
     if not path.exists():

@@ -35,8 +35,9 @@ from training.datasets import Dataset, load_dataset
 from training.diagnostics import Diagnostics, Diversity, Note
 from training.divergence import first_nonfinite
 from training.interruption import Interruption
-from training.measuring import measure_run
+from training.measuring import FAMILIES, measure, sample_of, samples_of, why_not
 from training.objectives import LIMIT
+from training.real import RealData
 from training.recipe import SAMPLE_METRICS, Recipe, RecipeError, read_recipe, validated
 from training.record import PLOTTED_SEEDS, PREVIEW_SEEDS, Record
 from training.sample_metrics import measure_samples
@@ -95,6 +96,7 @@ class Run:
         self._diversity = Diversity(self._comparable(self.dataset.values), labels)
         self._facts = facts_of(self.dataset)
         card_of_run(recipe, self._facts, 0, recipe.name, None, "last")  # what cannot be exported is not trained first
+        self._real = _real_data(recipe, self.dataset) if recipe.image_metrics and parallel.is_first() else None
         if checkpoint is not None:
             self._continue_from(checkpoint)
         self._timed = self.step, time.perf_counter()
@@ -214,10 +216,12 @@ class Run:
 
     def _measured(self, generator: nn.Module) -> tuple[Metric, ...]:
         outputs = partial(self._outputs, generator)
-        if self.dataset.names is None:
-            return measure_run(self.recipe, outputs)
-        wanted = tuple(metric for metric in SAMPLE_METRICS if metric in self.recipe.metrics)
-        return measure_samples(self.recipe.data, self.recipe.conditional, outputs, wanted)
+        if self._real is None:
+            wanted = tuple(metric for metric in SAMPLE_METRICS if metric in self.recipe.metrics)
+            return measure_samples(self.recipe.data, self.recipe.conditional, outputs, wanted)
+        counts = {name: samples_of(name, None) for name in self.recipe.image_metrics}
+        sample = sample_of(outputs, self._classes, max(counts.values()), self._real)
+        return tuple(metric for name, n in counts.items() for metric in measure(name, sample, n))
 
     def _outputs(self, generator: nn.Module, seeds: NDArray[np.int64], labels: NDArray[np.int64] | None = None) -> NDArray[Any]:
         """What the service will return for these seeds once this generator is exported."""
@@ -252,6 +256,17 @@ class Run:
             )
         step, first = found
         return f"training diverged: {first} in step {step}; {kept}; try a lower rule.*.learning_rate"
+
+
+def _real_data(recipe: Recipe, dataset: Dataset) -> RealData:
+    """What the recipe's metrics are measured against; a classifier that they need is trained before the run."""
+    real = RealData(recipe.data)
+    for name in recipe.image_metrics:
+        if (reason := why_not(name, real, dataset.classes if recipe.conditional else None)) is not None:
+            raise RecipeError(f"metrics: {name} does not apply: {reason}")
+    if any(FAMILIES[name].judged for name in recipe.image_metrics):
+        _ = real.judge
+    return real
 
 
 def facts_of(dataset: Dataset) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from training.datasets.stacked import stack
 from training.datasets.table import load_table
 from training.recipe import Data
 
-__all__ = ["DataError", "Dataset", "load_all", "load_dataset", "load_splits"]
+__all__ = ["DataError", "Dataset", "load_all", "load_dataset", "load_splits", "load_test"]
 
 
 def load_dataset(data: Data) -> Dataset:
@@ -47,21 +47,33 @@ def load_all(data: Data) -> Dataset:
     return load_generated(data.source, "train")
 
 
-def load_splits(data: Data) -> tuple[Dataset, Dataset]:
-    """The data set in two parts: one to learn from, and one to measure on.
+def load_test(data: Data) -> Dataset | None:
+    """The data set's own test set, which no generator learns from, or None.
 
-    MNIST and Fashion-MNIST come with a test set, Stacked MNIST has one made of MNIST's, and of the generated sets another is
-    drawn; of other images, every fifth is the second part. Of tables and series, one in five is drawn for it, and generators
-    learn the first part alone.
+    MNIST and Fashion-MNIST come with one, Stacked MNIST has one made of MNIST's, and of the generated sets another is drawn.
 
     Raises:
         DataError: as `load_dataset`.
     """
-    whole = load_all(data)
     if data.source in ("mnist", "fashion-mnist"):
-        return whole, load_idx(data.source, data.path, "test")
+        return load_idx(data.source, data.path, "test")
     if data.source == "stacked-mnist":
-        return whole, stack(load_idx("mnist", data.path, "test"), "test")
+        return stack(load_idx("mnist", data.path, "test"), "test")
     if data.source in GENERATED:
-        return whole, load_generated(data.source, "test")
+        return load_generated(data.source, "test")
+    return None
+
+
+def load_splits(data: Data) -> tuple[Dataset, Dataset]:
+    """The data set in two parts: one to learn from, and one to measure on.
+
+    The second part is the data set's own test set, or where it has none, every fifth image. Of tables and series, one in five
+    is drawn for it, and generators learn the first part alone.
+
+    Raises:
+        DataError: as `load_dataset`.
+    """
+    whole, test = load_all(data), load_test(data)
+    if test is not None:
+        return whole, test
     return whole.drawn(5) if data.source in ("table", "series") else whole.parted(5)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
+from training.networks.norm import BatchNorm1d
 from training.networks.paper import with_label
 from training.recipe import SequenceDiscriminator, SequenceGenerator
 
@@ -46,7 +47,7 @@ class SequenceG(nn.Module):
         widths = [config.width * 2**i for i in reversed(range(count))]
         self.start = (widths[0], -(-self.length // 2**count))
         self.input = nn.Linear(z_dim + classes, self.start[0] * self.start[1], bias=False)
-        self.norms = nn.ModuleList(nn.BatchNorm1d(width) for width in widths)
+        self.norms = nn.ModuleList(BatchNorm1d(width) for width in widths)
         self.steps = nn.ModuleList(
             nn.ConvTranspose1d(a, b, _KERNEL, stride=2, padding=_PADDING, bias=False) for a, b in itertools.pairwise(widths)
         )
