@@ -15,9 +15,10 @@ _COMMANDS = {
     "resume": ("training.commands", "train", "Go on with a run exactly where it stopped."),
     "evaluate": ("training.commands", "train", "Measure a generator file and draw a picture of it."),
     "export": ("training.commands", "train", "Turn a run's checkpoint into a generator file."),
+    "theory": ("training.theory.commands", "train", "Check the paper's theory in numbers, and draw it."),
     "serve": ("service.commands", "serve", "Serve every generator of the models directory over HTTP."),
     "sample": ("service.commands", "serve", "Write the images of seeds to files, without a server."),
-    "models": ("service.commands", "serve", "List the generators, or show one's card."),
+    "models": ("service.commands", "serve", "List generators, show one's card, or add one that others have made."),
 }
 
 

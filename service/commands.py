@@ -19,6 +19,7 @@ from models.directory import find_generator
 from models.errors import UserError
 from models.noise import NOISE_RULES
 from models.seeds import SeedCountError, parse_seeds
+from service.adding import add
 from service.machine import check_tables
 from service.settings import Settings, SettingsError, read_settings, variable
 
@@ -142,7 +143,7 @@ def sample(
     from service.generator import check_truncation, open_generator
     from service.sampling import sample_to
 
-    settings = _settings_with(directory)
+    settings = settings_with(directory)
     try:
         asked = parse_seeds(seeds, _MOST_SEEDS)
     except SeedCountError as error:
@@ -162,7 +163,7 @@ def sample(
 
 @click.group()
 def models() -> None:
-    """List the generators, or show one's card."""
+    """List the generators, show the card of one, or add one that others have made."""
 
 
 @models.command("list")
@@ -171,7 +172,7 @@ def list_models(directory: str | None) -> None:
     """List the generator files of the models directory, and say what is wrong with those that would be refused."""
     from service.generator import DIGEST12, check_name, checked_card, digest_of, read_content
 
-    settings = _settings_with(directory)
+    settings = settings_with(directory)
     paths = sorted(settings.models.glob("*.onnx"))
     if not paths:
         click.echo(f"no generator in {settings.models}", err=True)
@@ -196,7 +197,7 @@ def show(model: str, as_json: bool, directory: str | None) -> None:
     """Show the card of a generator: MODEL is its name, or a path to its file."""
     from service.generator import checked_card, digest_of, read_content
 
-    content = read_content(find_generator(model, _settings_with(directory).models))
+    content = read_content(find_generator(model, settings_with(directory).models))
     document = checked_card(content).model_dump(mode="json", by_alias=True)
     digest = digest_of(content)
     if as_json:
@@ -204,6 +205,9 @@ def show(model: str, as_json: bool, directory: str | None) -> None:
         return
     click.echo(f"digest: {digest}")
     _show(document, "")
+
+
+models.add_command(add)
 
 
 def _show(fields: dict[str, Any], indent: str) -> None:
@@ -236,7 +240,7 @@ def _ended_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _settings_with(directory: str | None) -> Settings:
+def settings_with(directory: str | None) -> Settings:
     return _checked(read_settings(os.environ | ({} if directory is None else {variable("models"): directory})))
 
 

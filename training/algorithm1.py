@@ -115,7 +115,7 @@ class Algorithm1:
 
     def _average(self, update: int) -> None:
         if self.ema is not None:
-            update_ema(self.ema, self.generator, self.recipe.ema, update)
+            update_ema(self.ema, self.generator, self.recipe.ema, update - self.recipe.ema_start)
 
     def _precision(self) -> torch.autocast:
         device = next(self.generator.parameters()).device.type

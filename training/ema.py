@@ -8,9 +8,10 @@ from torch import nn
 def update_ema(average: nn.Module, generator: nn.Module, decay: float, update: int) -> None:
     """average <- d * average + (1 - d) * generator, for weights and running statistics alike.
 
-    Early on d is smaller, min(decay, (1 + update) / (10 + update)), so that the initial weights are soon forgotten.
+    Early on d is smaller, min(decay, (1 + update) / (10 + update)), so that the first weights are soon forgotten. Before the
+    average begins, at a negative `update`, it is the generator itself.
     """
-    weight = 1 - min(decay, (1 + update) / (10 + update))
+    weight = 1 - min(decay, (1 + update) / (10 + update)) if update >= 0 else 1.0
     averages, currents = [], []
     for old, new in zip(average.state_dict().values(), generator.state_dict().values(), strict=True):
         if old.is_floating_point():

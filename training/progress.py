@@ -47,7 +47,9 @@ class TrainingProgress:
         """Show where the run stands."""
         if report.metrics:
             text = "  ".join(show(metric) for metric in report.metrics)
-            self._console.print(f"step {report.step:,}/{self._total:,}  {text}", soft_wrap=True, highlight=False)
+            self._console.print(
+                f"step {report.step:,}/{self._total:,}  {report.weights}: {text}", soft_wrap=True, highlight=False
+            )
             return
         left = (time.monotonic() - self._began) / (report.step - self._first) * (self._total - report.step)
         text = f"{describe(report)}  {timedelta(seconds=round(left))} left"

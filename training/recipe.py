@@ -28,7 +28,7 @@ class _Part(BaseModel):
 class Data(_Part):
     """The data set. `path` is where it lies: needed for `folder` and `npz`, a directory of IDX files for the named sets."""
 
-    source: Literal["digits", "mnist", "fashion-mnist", "folder", "npz"]
+    source: Literal["digits", "mnist", "fashion-mnist", "stacked-mnist", "folder", "npz"]
     path: str | None = None
     side: int | None = Field(
         default=None, ge=8, le=64, description="folder only: crop to a square and resize to this side, pixels"
@@ -169,6 +169,7 @@ class Recipe(_Part):
     steps: int = Field(ge=1, description="iterations of Algorithm 1")
     rule: Rules
     ema: float = Field(default=0.0, ge=0, lt=1, description="decay a step of the averaged generator; 0 keeps none")
+    ema_start: int = Field(default=0, ge=0, description="steps before the average begins")
     seed: int = Field(default=0, ge=0, lt=1 << 32)
     threads: int = Field(default=1, ge=1, le=256, description="CPU threads; part of the recipe because sums depend on it")
     precision: Literal["float32", "bfloat16"] = Field(
@@ -183,6 +184,10 @@ class Recipe(_Part):
             raise ValueError("k: the simultaneous order makes one D-step an iteration; k must be 1")
         if (self.every.evaluate is None) != (not self.metrics):
             raise ValueError("metrics and every.evaluate go together: what to measure, and how often")
+        if self.ema_start and (not self.ema or self.ema_start >= self.steps):
+            raise ValueError(
+                f"ema_start: an average that begins at step {self.ema_start} of {self.steps} with ema {self.ema:g}"
+            )
         return self
 
     @property

@@ -37,12 +37,13 @@ class Record:
         for key, number in values.items():
             self._board.add_scalar(key, number, step)
 
-    def metrics(self, step: int, metrics: tuple[Metric, ...]) -> None:
-        """A line of the log, and a point in each metric's curve in TensorBoard."""
+    def metrics(self, step: int, weights: str, metrics: tuple[Metric, ...]) -> None:
+        """A line of the log, and a point in each metric's curve in TensorBoard, for the generator with these weights."""
         kept = {"metric", "value", "standard_error"}
-        self._append({"step": step, "metrics": [metric.model_dump(include=kept, exclude_none=True) for metric in metrics]})
+        values = [metric.model_dump(include=kept, exclude_none=True) for metric in metrics]
+        self._append({"step": step, "weights": weights, "metrics": values})
         for metric in metrics:
-            self._board.add_scalar(f"metrics/{metric.metric}", metric.value, step)
+            self._board.add_scalar(f"metrics-{weights}/{metric.metric}", metric.value, step)
 
     def preview(self, step: int, images: NDArray[np.uint8]) -> None:
         """A grid of uint8[n, height, width, channels], as previews/step-N.png, and in TensorBoard."""

@@ -12,13 +12,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
+from torch import nn
 
 from models.card import Metric
 from models.errors import UserError
@@ -30,7 +32,7 @@ from training.datasets import Dataset, load_dataset
 from training.interruption import Interruption
 from training.measuring import measure_run
 from training.objectives import LIMIT
-from training.recipe import Recipe, RecipeError, read_recipe
+from training.recipe import Recipe, RecipeError, read_recipe, validated
 from training.record import PREVIEW_SEEDS, Record
 from training.serving import images_of_seeds
 from training.state import build, nonfinite, restore, tensors_of
@@ -49,11 +51,12 @@ class TrainingError(UserError):
 @dataclass(frozen=True)
 class Report:
     """Where a run stands: `statistics` are means over the steps since the last report, with `images/s` of data, or empty
-    where the report is of `metrics` measured now."""
+    where the report is of `metrics` measured now of the generator's `weights`."""
 
     step: int
     statistics: dict[str, float]
     metrics: tuple[Metric, ...] = ()
+    weights: Literal["last", "ema"] = "last"
 
 
 class Run:
@@ -116,11 +119,13 @@ class Run:
             record.statistics(self.step, values)
             on_report(Report(self.step, values))
         if self.step % every.preview == 0 or last:
-            record.preview(self.step, self._images(PREVIEW_SEEDS))
+            generator = self.algorithm.generator if self.algorithm.ema is None else self.algorithm.ema
+            record.preview(self.step, self._images(generator, PREVIEW_SEEDS))
         if every.evaluate is not None and (self.step % every.evaluate == 0 or last):
-            metrics = measure_run(self.recipe, self._images)
-            record.metrics(self.step, metrics)
-            on_report(Report(self.step, {}, metrics))
+            for weights, generator in self._generators().items():
+                metrics = measure_run(self.recipe, partial(self._images, generator))
+                record.metrics(self.step, weights, metrics)
+                on_report(Report(self.step, {}, metrics, weights))
         if self.step % every.checkpoint == 0 or last:
             path = self._save()
             if on_checkpoint is not None:
@@ -145,9 +150,14 @@ class Run:
         checkpoint = Checkpoint(self.step, self.recipe.document(), facts, tensors_of(self.algorithm))
         return save_checkpoint(self.directory / "checkpoints", checkpoint)
 
-    def _images(self, seeds: NDArray[np.int64]) -> NDArray[np.uint8]:
+    def _generators(self) -> dict[Literal["last", "ema"], nn.Module]:
+        """The generators worth measuring: with its last weights, and averaged."""
+        if self.algorithm.ema is None or self.step <= self.recipe.ema_start:
+            return {"last": self.algorithm.generator}
+        return {"last": self.algorithm.generator, "ema": self.algorithm.ema}
+
+    def _images(self, generator: nn.Module, seeds: NDArray[np.int64]) -> NDArray[np.uint8]:
         """What the service will return for these seeds once this generator is exported."""
-        generator = self.algorithm.generator if self.algorithm.ema is None else self.algorithm.ema
         classes = len(self.dataset.classes or ()) if self.recipe.conditional else 0
         return images_of_seeds(generator, self.recipe.noise_rule, self.recipe.z_dim, classes, seeds, self._device)
 
@@ -224,7 +234,10 @@ def reopen(directory: Path, device: torch.device, warn: Callable[[str], None], o
         checkpoint = _newest_whole(directory, warn)
         if checkpoint is None:
             return Run(directory, recipe, device)
-        if differences := _differences(checkpoint.recipe, recipe.document()):
+        began = validated(checkpoint.recipe, str(directory))
+        if checkpoint.step <= min(_average_begins(began), _average_begins(recipe)):  # an average that is still to begin
+            began = began.model_copy(update={"ema": recipe.ema, "ema_start": recipe.ema_start})
+        if differences := _differences(began.document(), recipe.document()):
             raise RecipeError(
                 f"{directory / _RECIPE} has changed since the run began: {'; '.join(differences)}; "
                 f"only {', '.join(MAY_CHANGE)} may"
@@ -269,6 +282,10 @@ def _locked(directory: Path) -> Iterator[None]:
             yield
     except Timeout:
         raise TrainingError(f"{directory} is being trained by another process") from None
+
+
+def _average_begins(recipe: Recipe) -> float:
+    return recipe.ema_start if recipe.ema else math.inf
 
 
 def _differences(began: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:

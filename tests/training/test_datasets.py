@@ -53,6 +53,31 @@ def test_idx_files_are_read_from_a_path_or_from_the_data_directory(tmp_path, mon
         assert train.classes == tuple("0123456789")
 
 
+def test_stacked_mnist_spells_numbers_with_digits(tmp_path):
+    write_mnist(tmp_path, count=40)
+    data = Data(source="stacked-mnist", path=str(tmp_path))
+    (digits, test_digits), (train, test) = load_splits(Data(source="mnist", path=str(tmp_path))), load_splits(data)
+    assert (train.images.shape, test.images.shape) == ((128_000, 3, 28, 28), (26_000, 3, 28, 28))
+    for stacked, single in ((train, digits), (test, test_digits)):
+        number_of = {image.tobytes(): label for image, label in zip(single.images[:, 0], single.labels, strict=True)}
+        for image, label in zip(stacked.images[:200], stacked.labels, strict=False):
+            assert "".join(str(number_of[channel.tobytes()]) for channel in image) == stacked.classes[label] == f"{label:03}"
+    assert load_dataset(data).digest == train.digest
+    share = np.bincount(train.labels // 100, minlength=10) / len(train.labels)
+    np.testing.assert_allclose(share, np.bincount(digits.labels, minlength=10) / 40, atol=0.01)
+
+
+def test_the_first_examples_alone_can_be_asked_for(tmp_path):
+    write_mnist(tmp_path)
+    whole = load_dataset(Data(source="mnist", path=str(tmp_path)))
+    some = load_dataset(Data(source="mnist", path=str(tmp_path), first=3))
+    assert (some.images == whole.images[:3]).all()
+    assert some.labels.tolist() == whole.labels[:3].tolist()
+    assert some.digest != whole.digest
+    with pytest.raises(DataError, match=r"data\.first: 8 is more than the 7 images of mnist"):
+        load_dataset(Data(source="mnist", path=str(tmp_path), first=8))
+
+
 def test_the_real_mnist_is_the_published_one(mnist):
     train, test = load_splits(Data(source="mnist"))
     assert train.images.shape == (60000, 1, 28, 28)

@@ -370,3 +370,20 @@ def test_the_average_follows_the_generator(tmp_path):
     for name, tensor in algorithm.ema.state_dict().items():
         torch.testing.assert_close(tensor.double(), expected[name], rtol=1e-4, atol=1e-6)
     assert not torch.equal(algorithm.ema.output.weight, algorithm.generator.output.weight)
+
+
+def test_an_average_that_begins_later_is_the_generator_until_then(tmp_path):
+    algorithm = begin(tmp_path / "r", ema=0.9, ema_start=3).algorithm
+    for step in range(6):
+        algorithm.iterate(step)
+        same = all(map(torch.equal, algorithm.ema.parameters(), algorithm.generator.parameters()))
+        assert same == (step < 3)
+
+
+def test_an_average_may_be_added_while_it_is_still_to_begin(tmp_path):
+    whole = finish(begin(tmp_path / "whole", ema=0.9, ema_start=10))
+    finish(begin(tmp_path / "part", ema=0.0, steps=10))
+    overrides = ["steps=20", "ema=0.9", "ema_start=10"]
+    assert_same(whole, finish(reopen(tmp_path / "part", CPU, pytest.fail, overrides)))
+    with pytest.raises(RecipeError, match=r"ema_start was 10 and is 12"):
+        reopen(tmp_path / "part", CPU, pytest.fail, ["ema_start=12"])

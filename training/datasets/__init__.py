@@ -5,6 +5,7 @@ from training.datasets.digits import load_digits
 from training.datasets.folder import load_folder
 from training.datasets.idx import load_idx
 from training.datasets.npz import load_npz
+from training.datasets.stacked import stack
 from training.recipe import Data
 
 __all__ = ["DataError", "Dataset", "load_all", "load_dataset", "load_splits"]
@@ -28,6 +29,8 @@ def load_all(data: Data) -> Dataset:
     """
     if data.source in ("mnist", "fashion-mnist"):
         return load_idx(data.source, data.path, "train")
+    if data.source == "stacked-mnist":
+        return stack(load_idx("mnist", data.path, "train"), "train")
     if data.source == "digits":
         return load_digits()
     if data.source == "folder":
@@ -38,7 +41,8 @@ def load_all(data: Data) -> Dataset:
 def load_splits(data: Data) -> tuple[Dataset, Dataset]:
     """The data set in two parts, for a classifier to learn from and to be measured on.
 
-    MNIST and Fashion-MNIST come with a test set; of other data, every fifth image is the second part.
+    MNIST and Fashion-MNIST come with a test set, and Stacked MNIST has one made of MNIST's; of other data, every fifth image
+    is the second part.
 
     Raises:
         DataError: as `load_dataset`.
@@ -46,4 +50,6 @@ def load_splits(data: Data) -> tuple[Dataset, Dataset]:
     whole = load_all(data)
     if data.source in ("mnist", "fashion-mnist"):
         return whole, load_idx(data.source, data.path, "test")
+    if data.source == "stacked-mnist":
+        return whole, stack(load_idx("mnist", data.path, "test"), "test")
     return whole.parted(5)

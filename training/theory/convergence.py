@@ -1,7 +1,8 @@
 """Proposition 2: with D at its optimum before each step, p_g goes to p_data, for the criterion is convex in p_g.
 
 In the proof p_g itself is what moves, not the weights of a network. Here too: descent of C(p_g) = max over D of V on the
-simplex of densities by exponentiated gradients (Kivinen & Warmuth, 1997). The gradient of C at p_g is log(1 - D*), so a step of size η is
+simplex of densities by exponentiated gradients (Kivinen & Warmuth, 1997). The gradient of C at p_g is log(1 - D*), so a step of
+size η is
 
     p_g <- p_g (1 - D*)^(-η), normalised.
 

@@ -20,9 +20,8 @@ class Curve(nn.Module):
 
     def __init__(self, activation: type[nn.Module], scale: float) -> None:
         super().__init__()
-        first, self.output = nn.Linear(1, self.WIDTH), nn.Linear(self.WIDTH, 1)
-        hidden = nn.Linear(self.WIDTH, self.WIDTH)
-        self.layers = nn.Sequential(first, activation(), hidden, activation(), self.output).double()
+        first, last = nn.Linear(1, self.WIDTH), nn.Linear(self.WIDTH, 1)
+        self.layers = nn.Sequential(first, activation(), nn.Linear(self.WIDTH, self.WIDTH), activation(), last).double()
         with no_grad():
             first.weight.mul_(scale)
             first.bias.mul_(scale)
@@ -55,7 +54,7 @@ def ascend(discriminator: nn.Module, p_data: Distribution, p_g: Distribution, st
     for step in range(1, steps + 1):
         v = value(discriminator(p_data.sample((m,))), discriminator(p_g.sample((m,))))
         rule.zero_grad()
-        (-v).backward()
+        (-v).backward()  # type: ignore[no-untyped-call]
         rule.step()
         schedule.step()
         yield step

@@ -60,7 +60,8 @@ class Grid:
 
 def normal_quantiles(n: int) -> Tensor:
     """float64[n], the standard normal's quantiles at (i + 1/2) / n: points that share its probability evenly."""
-    return torch.special.ndtri((torch.arange(n, dtype=torch.float64) + 0.5) / n)
+    quantiles: Tensor = torch.special.ndtri((torch.arange(n, dtype=torch.float64) + 0.5) / n)
+    return quantiles
 
 
 def density_of_map(positions: Tensor, grid: Grid) -> Tensor:

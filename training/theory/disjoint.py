@@ -1,7 +1,8 @@
 """Disjoint supports: the JSD is log 2 however far apart they are, D can be perfect, and G learns nothing from it.
 
-p_data is uniform on [0, 1] and p_g on [theta, theta + 1] (in the spirit of Arjovsky & Bottou, 2017, and of example 1 of Arjovsky et al.,
-2017). They overlap on a stretch of length 1 - |theta|, so that JSD = |theta| log 2 up to theta = 1, and log 2 from there on.
+p_data is uniform on [0, 1] and p_g on [theta, theta + 1], in the spirit of Arjovsky & Bottou (2017) and of example 1 of
+Arjovsky et al. (2017). They overlap on a stretch of length 1 - |theta|, so that JSD = |theta| log 2 up to theta = 1, and log 2
+from there on.
 """
 
 import math

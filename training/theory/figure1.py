@@ -80,13 +80,13 @@ class Result:
         return float(self.last.d[int((GRID.x - mean).abs().argmin())])
 
 
-def run(seed: int = 0, shown: tuple[int, ...] = (5, 30, 100, 1200), others: int = 60) -> Result:
+def run(seed: int = 0, shown: tuple[int, ...] = (5, 30, 100, 1200), every: int = 10) -> Result:
     """Train by Algorithm 1, with equation 1 as printed, k = 5 and m = 256, until the last iteration in `shown`.
 
     Args:
         seed: of the initial weights and of all draws.
         shown: iterations after which to take the snapshots that are drawn.
-        others: about how many more snapshots to take, evenly spread over the logarithm of the iteration.
+        every: iterations between the other snapshots.
     """
     p_data = mixture([0.65, 0.35], [1.5, 0.3], [0.4, 0.6])
     rules = Rules(
@@ -96,7 +96,9 @@ def run(seed: int = 0, shown: tuple[int, ...] = (5, 30, 100, 1200), others: int 
     # Networks and data are not a recipe's here: it holds what Algorithm 1 itself reads.
     recipe = Recipe.model_construct(seed=seed, k=5, m=256, objective="minimax", rule=rules)
     torch.manual_seed(step_seed(seed, 1 << 40))  # a stream that no iteration has
-    generator, discriminator = _new_generator(), new_discriminator()
+    generator, discriminator = Curve(nn.Tanh, 1.0), new_discriminator()
+    with torch.no_grad():
+        generator.layers[-1].bias.fill_(-1.5)  # type: ignore[operator]
     algorithm = Algorithm1(
         recipe,
         generator,
@@ -106,25 +108,12 @@ def run(seed: int = 0, shown: tuple[int, ...] = (5, 30, 100, 1200), others: int 
         build_rule(rules.discriminator, discriminator.parameters()),
         Draws(p_data, recipe.m),
     )
-    looked_at = {*shown, *(round(shown[-1] ** (i / others)) for i in range(others))}
     snapshots = []
-    for iteration in range(shown[-1]):
+    for iteration in range(shown[-1] + 1):
+        if iteration in shown or iteration % every == 0:
+            snapshots.append(_snapshot(iteration, p_data, generator, discriminator))
         algorithm.iterate(iteration)
-        if iteration + 1 in looked_at:
-            snapshots.append(_snapshot(iteration + 1, p_data, generator, discriminator))
     return Result(p_data.log_prob(GRID.x).exp(), [s for s in snapshots if s.iteration in shown], snapshots)
-
-
-def _new_generator() -> Curve:
-    """G, untrained: left of the data, and increasing, so that the arrows of the picture do not cross."""
-    generator = Curve(nn.SiLU, 1.0)
-    with torch.no_grad():
-        ends = generator(torch.tensor([-1.0, 1.0], dtype=torch.float64))
-        last = generator.output
-        last.weight.mul_(2.0 / (ends[1] - ends[0]))
-        last.bias.fill_(0.0)
-        last.bias.fill_(float(-1.5 - generator(torch.zeros(1, dtype=torch.float64))))
-    return generator
 
 
 @torch.no_grad()

@@ -24,7 +24,7 @@ WEIGHTS, STDS = (0.6, 0.4), (0.7, 0.7)
 """Of the two modes, left and right. They lie at ± separation / 2."""
 
 _BOUNDS = ((-8.0, 8.0), (math.log(0.2), math.log(6.0)))  # of the mean and of log std: what the grid resolves
-_SEPARATIONS = tuple(0.125 * i for i in range(4, 49))
+_SEPARATIONS = tuple(0.25 * i for i in range(2, 25))
 
 DIVERGENCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "KL(p_data || p_g)": lambda log_data, log_g: kl(GRID, log_data, log_g),
@@ -74,11 +74,6 @@ class Result:
     def at(self, name: str, separation: float) -> Fit:
         return self.fits[name][self.separations.index(separation)]
 
-    def leaves_at(self, name: str) -> float:
-        """The first separation at which the best fit is narrower than at the one before: it has left one mode. Else infinite."""
-        stds = [fit.std for fit in self.fits[name]]
-        return next((self.separations[i] for i in range(1, len(stds)) if stds[i] < stds[i - 1]), math.inf)
-
 
 def p_data(separation: float) -> Distribution:
     """The two modes at this distance from each other."""
@@ -113,8 +108,7 @@ def fit(name: str, separation: float) -> Fit:
         return value.item(), moving.grad.numpy()
 
     found = [
-        minimize(descend, (mean, math.log(std)), jac=True, method="L-BFGS-B", bounds=_BOUNDS, tol=1e-14)
-        for mean, std in starts
+        minimize(descend, (mean, math.log(std)), jac=True, method="L-BFGS-B", bounds=_BOUNDS, tol=1e-14) for mean, std in starts
     ]
     best = min(found, key=lambda result: float(result.fun))
     if any(abs(value - bound) < 1e-6 for value, bounds in zip(best.x, _BOUNDS, strict=True) for bound in bounds):

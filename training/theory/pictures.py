@@ -7,12 +7,12 @@ from matplotlib.patches import ConnectionPatch
 
 from training.theory import convergence, disjoint, figure1, fits, losses, optimum, small_steps
 from training.theory.affine import density
-from training.theory.style import BLACK, BLUE, D, D_STAR, DATA, GREEN, GREY, MODEL, ORANGE, PURPLE, RED, SKY, curve, panels
+from training.theory.style import BLACK, BLUE, D_STAR, DATA, GREEN, GREY, MODEL, ORANGE, PURPLE, RED, SKY, D, curve, panels
 
 _LOG_2 = math.log(2.0)
 _LOSS = {
-    "minimax": {"color": BLUE, "linestyle": "--", "linewidth": 2.0, "label": "minimax, log(1 − D)"},
-    "non-saturating": {"color": RED, "linewidth": 2.0, "label": "flipped, −log D"},
+    "minimax": {"color": BLUE, "linestyle": "--", "linewidth": 2.0, "label": "minimax, log(1 - D)"},
+    "non-saturating": {"color": RED, "linewidth": 2.0, "label": "flipped, -log D"},
 }
 
 
@@ -36,7 +36,7 @@ def draw_figure1(result: figure1.Result) -> Figure:
         for z, position in zip(snapshot.z, snapshot.x, strict=True):
             arrow = {"arrowstyle": "-|>", "mutation_scale": 5, "linewidth": 0.6, "color": GREEN, "alpha": 0.8}
             lower.add_artist(ConnectionPatch((float(z), 0.0), (float(position), 1.0), "data", "data", **arrow))
-    axes[0, 0].legend(loc="upper left", ncols=2, columnspacing=0.9, handlelength=1.6)
+    axes[0, 0].legend(loc="upper right", handlelength=1.6, bbox_to_anchor=(1.0, 0.97))
     trace = below.subplots(1, 2)
     iterations = [max(1, snapshot.iteration) for snapshot in result.all]
     curve(trace[0], iterations, [s.jsd for s in result.all], color=GREEN, linewidth=2.2, label="JSD, by quadrature")
@@ -68,7 +68,9 @@ def draw_optimum(result: optimum.Result) -> Figure:
     right.plot(*points, "o", color=BLUE, markersize=6.5, label="(V + log 4) / 2, from trained D and samples")
     right.axhline(_LOG_2, color=GREY, linewidth=0.8, linestyle=":")
     right.text(0.0, _LOG_2 + 0.012, "log 2", color=GREY, fontsize=9)
-    right.set(xlabel="shift s of p_g = N(s, 1)", ylabel="nats", title="What D's value says of the divergence", ylim=(-0.02, 0.78))
+    right.set(
+        xlabel=r"shift s of $p_g$ = N(s, 1)", ylabel="nats", title="What D's value says of the divergence", ylim=(-0.02, 0.78)
+    )
     right.legend(loc="lower right")
     return figure
 
@@ -85,16 +87,45 @@ def draw_convergence(result: convergence.Result) -> Figure:
     left.text(1.7, 0.215, r"$p_{data}$", color=BLACK)
     left.set_ylim(bottom=0.0)
     left.legend(title="steps", loc="upper right")
-    curve(middle, range(len(result.whole)), result.whole, color=GREEN, linewidth=2.0, marker="o", markersize=3.5, label="p_g, η = 1")
-    curve(middle, range(len(result.small)), result.small, color=SKY, linewidth=2.0, marker="s", markersize=3.5, label=f"p_g, η = {result.rate:g}")
+    curve(
+        middle,
+        range(len(result.whole)),
+        result.whole,
+        color=GREEN,
+        linewidth=2.0,
+        marker="o",
+        markersize=3.5,
+        label=r"$p_g$, η = 1",
+    )
+    curve(
+        middle,
+        range(len(result.small)),
+        result.small,
+        color=SKY,
+        linewidth=2.0,
+        marker="s",
+        markersize=3.5,
+        label=rf"$p_g$, η = {result.rate:g}",
+    )
     shown = result.parametric[:: max(1, len(result.parametric) // len(result.whole))]
-    curve(middle, range(len(shown)), shown, color=PURPLE, linewidth=2.0, linestyle="--", label="G(z) = μ + σz (1 mark: 10)")
+    curve(
+        middle,
+        range(len(shown)),
+        shown,
+        color=PURPLE,
+        linewidth=2.0,
+        linestyle="--",
+        label=r"G(z) = $\mu + \sigma z$, 10 steps a unit",
+    )
     middle.set(yscale="log", ylim=(1e-9, 2.0), xlabel="steps", ylabel="JSD, nats", title="JSD falls at every step")
     middle.legend(loc="lower left")
-    for values, colour, style, label in ((result.mixed, GREEN, "-", "mixtures of densities"), (result.shifted, RED, "--", "means between")):
+    for values, colour, style, label in (
+        (result.mixed, GREEN, "-", "mixtures of densities"),
+        (result.shifted, RED, "--", "means between"),
+    ):
         curve(right, result.t, values, color=colour, linestyle=style, linewidth=2.0, label=label)
     curve(right, result.t, result.t * result.mixed[-1], color=GREY, linewidth=1.0, linestyle=":", label="chord")
-    right.set(xlabel="t", ylabel="JSD, nats", title="Convex in p_g, not in θ")
+    right.set(xlabel="t", ylabel="JSD, nats", title=r"Convex in $p_g$, not in θ")
     right.legend(loc="lower right")
     return figure
 
@@ -111,9 +142,21 @@ def draw_small_steps(result: small_steps.Result) -> Figure:
     left.legend(loc="lower left")
     looks = ((GREEN, "o", "-"), (BLUE, "s", "--"), (RED, "^", "-"))
     for rate, path, (colour, marker, style) in zip(result.rates, result.paths, looks, strict=False):
-        curve(right, range(len(path)), path, color=colour, marker=marker, markersize=4, linestyle=style, linewidth=1.4, label=f"rate {rate:g}")
+        curve(
+            right,
+            range(len(path)),
+            path,
+            color=colour,
+            marker=marker,
+            markersize=4,
+            linestyle=style,
+            linewidth=1.4,
+            label=f"rate {rate:g}",
+        )
     right.axhline(0.0, color=GREY, linewidth=0.8, linestyle=":")
-    right.set(xlim=(-0.5, 20.5), xlabel="iteration, D at its optimum in each", ylabel="θ, the mean of p_g", title="Whole descents")
+    right.set(
+        xlim=(-0.5, 20.5), xlabel="iteration, D at its optimum in each", ylabel=r"θ, the mean of $p_g$", title="Whole descents"
+    )
     right.legend(loc="upper right", ncols=3, columnspacing=1.0)
     right.set_ylim(-2.3, 2.6)
     return figure
@@ -126,16 +169,24 @@ def draw_losses(result: losses.Result) -> Figure:
         curve(left, result.d, result.losses[name], **look)
         curve(middle, result.distances[1:], -result.pulls[name][1:], **look)
     left.set(ylim=(-5.0, 5.0), xlabel="D(G(z))", ylabel="loss, nats", title="Flat where G begins: minimax")
-    left.annotate("G is easily\nfound out", (0.01, 0.0), (0.12, -2.6), color=GREY, arrowprops={"arrowstyle": "->", "color": GREY})
+    left.annotate(
+        "G is easily\nfound out", (0.01, 0.0), (0.12, -2.6), color=GREY, arrowprops={"arrowstyle": "->", "color": GREY}
+    )
     left.legend(loc="upper right")
-    middle.set(yscale="log", ylim=(1e-4, 20.0), xlabel="distance of p_g from p_data", ylabel="pull on the mean of G")
+    middle.set(yscale="log", ylim=(1e-4, 20.0), xlabel=r"distance of $p_g$ from $p_{data}$", ylabel="pull on the mean of G")
     middle.set_title("With D = D*, minimax fades")
     middle.legend(loc="lower left")
-    curve(right, result.means, result.flipped_differences[:, 0], color=RED, linewidth=4.5, alpha=0.35, label="slope of KL − 2 JSD")
-    right.plot(list(map(float, result.means)), list(map(float, result.flipped[:, 0])), ".", color=RED, label="gradient of −log D*")
+    curve(
+        right, result.means, result.flipped_differences[:, 0], color=RED, linewidth=4.5, alpha=0.35, label="slope of KL - 2 JSD"
+    )
+    right.plot(
+        list(map(float, result.means)), list(map(float, result.flipped[:, 0])), ".", color=RED, label="gradient of -log D*"
+    )
     curve(right, result.means, result.printed_differences[:, 0], color=BLUE, linewidth=4.5, alpha=0.35, label="slope of 2 JSD")
-    right.plot(list(map(float, result.means)), list(map(float, result.printed[:, 0])), ".", color=BLUE, label="gradient of log(1 − D*)")
-    right.set(xlabel="mean of p_g", title="Each loss descends its own", ylim=(-9.0, 9.0))
+    right.plot(
+        list(map(float, result.means)), list(map(float, result.printed[:, 0])), ".", color=BLUE, label="gradient of log(1 - D*)"
+    )
+    right.set(xlabel=r"mean of $p_g$", title="Each loss descends its own", ylim=(-9.0, 9.0))
     right.legend(loc="upper left")
     return figure
 
@@ -145,11 +196,18 @@ def draw_disjoint(result: disjoint.Result) -> Figure:
     figure, (left, right) = panels(2, height=3.8)
     curve(left, result.thetas, result.jsd, color=GREEN, linewidth=2.2, label="JSD, by quadrature")
     shifts = [trained.theta for trained in result.trained]
-    left.plot(shifts, [trained.estimate for trained in result.trained], "o", color=BLUE, label="(V + log 4) / 2, from trained D")
+    left.plot(
+        shifts, [trained.estimate for trained in result.trained], "o", color=BLUE, label="(V + log 4) / 2, from trained D"
+    )
     curve(left, result.thetas, result.wasserstein, color=PURPLE, linewidth=2.0, linestyle="--", label="Wasserstein-1")
     left.axvline(1.0, color=GREY, linewidth=0.8, linestyle=":")
-    left.text(1.05, 2.05, "supports part", color=GREY)
-    left.set(ylim=(-0.05, 2.3), xlabel="shift θ of p_g", ylabel="nats; Wasserstein: units of x", title="Once apart, all is equally far")
+    left.text(1.05, 0.03, "supports part", color=GREY)
+    left.set(
+        ylim=(-0.05, 2.3),
+        xlabel=r"shift θ of $p_g$",
+        ylabel="nats; Wasserstein: units of x",
+        title="Once apart, all is equally far",
+    )
     left.legend(loc="lower right")
     apart = [trained for trained in result.trained if trained.theta > 1]
     for trained, width in zip(apart, (2.4, 1.7, 1.0), strict=False):
@@ -157,9 +215,21 @@ def draw_disjoint(result: disjoint.Result) -> Figure:
             pulls = [max(abs(pull), 1e-9) for pull in trained.pulls[name]]
             label = look["label"] if trained is apart[0] else None
             curve(right, [max(count, 0.7) for count in trained.counts], pulls, **{**look, "linewidth": width, "label": label})
-    right.set(xscale="log", yscale="log", xlabel="D-steps", ylabel="|gradient| that reaches θ", title="The better D, the less minimax tells G")
-    right.text(0.02, 0.03, f"θ = {', '.join(f'{trained.theta:g}' for trained in apart)}: broad to thin", transform=right.transAxes, color=GREY)
-    right.legend(loc="center left")
+    right.set(
+        xscale="log",
+        yscale="log",
+        xlabel="D-steps",
+        ylabel="|gradient| that reaches θ",
+        title="The better D, the less minimax tells G",
+    )
+    right.text(
+        0.02,
+        0.03,
+        f"θ = {', '.join(f'{trained.theta:g}' for trained in apart)}: broad to thin",
+        transform=right.transAxes,
+        color=GREY,
+    )
+    right.legend(loc="center right", bbox_to_anchor=(1.0, 0.6))
     return figure
 
 
@@ -167,7 +237,7 @@ def draw_fits(result: fits.Result) -> Figure:
     """The best Gaussians for two separations of the modes, and how wide they are against the separation."""
     figure, (near, far, right) = panels(3, height=3.7)
     looks = [(BLUE, "--"), (GREEN, "-"), (RED, "-."), (ORANGE, (0, (1, 1)))]
-    labels = [r"KL($p_{data}$‖$p_g$)", "JSD", r"KL($p_g$‖$p_{data}$)", r"KL($p_g$‖$p_{data}$) − 2 JSD"]
+    labels = [r"KL($p_{data}$‖$p_g$)", "JSD", r"KL($p_g$‖$p_{data}$)", r"KL($p_g$‖$p_{data}$) - 2 JSD"]
     for axes, separation in zip((near, far), result.shown, strict=True):
         x = fits.GRID.x
         axes.fill_between(x.tolist(), fits.p_data(separation).log_prob(x).exp().tolist(), color="#DDDDDD")
@@ -179,5 +249,10 @@ def draw_fits(result: fits.Result) -> Figure:
     near.legend(loc="upper right", fontsize=8.5)
     for name, (colour, style) in zip(fits.DIVERGENCES, looks, strict=True):
         curve(right, result.separations, [fit.std for fit in result.fits[name]], color=colour, linestyle=style, linewidth=2.0)
-    right.set(xlabel="separation of the modes", ylabel="standard deviation of the fit", title="Covering, and leaving a mode", ylim=(0.0, 3.2))
+    right.set(
+        xlabel="separation of the modes",
+        ylabel="standard deviation of the fit",
+        title="Covering, and leaving a mode",
+        ylim=(0.0, 3.2),
+    )
     return figure

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from training.theory.affine import density, gradient
+from training.theory.affine import gradient
 from training.theory.densities import Grid, gaussian
 from training.theory.divergences import jsd, optimal_logits, value_by_quadrature
 

@@ -5,6 +5,7 @@ Colours are those of Okabe & Ito (2008), which the colour-blind tell apart; line
 
 import io
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 import matplotlib as mpl
 import numpy as np
@@ -47,9 +48,10 @@ _LOOK = {
 _COLOURS = 128
 
 
-def styled() -> "mpl.rc_context":  # type: ignore[name-defined]
+def styled() -> AbstractContextManager[None]:
     """Within it, figures have this look, whatever the user's own settings."""
-    return mpl.rc_context({**mpl.rcParamsDefault, **_LOOK})
+    context: AbstractContextManager[None] = mpl.rc_context({**mpl.rcParamsDefault, **_LOOK})
+    return context
 
 
 def panels(columns: int, width: float = 10.5, height: float = 3.5) -> tuple[Figure, Sequence[Axes]]:
@@ -60,7 +62,7 @@ def panels(columns: int, width: float = 10.5, height: float = 3.5) -> tuple[Figu
 
 def curve(axes: Axes, x: Tensor | Sequence[float], y: Tensor | Sequence[float], **look: object) -> None:
     """Draw a line."""
-    axes.plot(list(map(float, x)), list(map(float, y)), **look)  # type: ignore[arg-type]
+    axes.plot(list(map(float, x)), list(map(float, y)), **look)
 
 
 def png(figure: Figure) -> bytes:
