@@ -17,7 +17,7 @@ _COMMANDS = {
     "export": ("training.commands", "train", "Turn a run's checkpoint into a generator file."),
     "theory": ("training.theory.commands", "train", "Check the paper's theory in numbers, and draw it."),
     "serve": ("service.commands", "serve", "Serve every generator of the models directory over HTTP."),
-    "sample": ("service.commands", "serve", "Write the images of seeds to files, without a server."),
+    "sample": ("service.commands", "serve", "Write the images or samples of seeds to files, without a server."),
     "models": ("service.commands", "serve", "List generators, show one's card, or add one that others have made."),
 }
 

@@ -61,7 +61,7 @@ def check_contract(model: "ModelProto") -> Card:
     if card.classes is not None:
         wanted["label"] = ("int64", ("batch",))
     _compare("inputs", inputs, wanted)
-    _compare("outputs", outputs, {"image": ("uint8", ("batch", *card.output.shape))})
+    _compare("outputs", outputs, {card.output.kind: (card.output.dtype, ("batch", *card.output.shape))})
     return card
 
 

@@ -1,4 +1,4 @@
-"""Entity tags: when two answers are the same bytes, decided without making the image."""
+"""Entity tags: when two answers are the same bytes, decided without making them."""
 
 import hashlib
 import platform
@@ -6,9 +6,8 @@ import re
 
 import onnxruntime
 
-from service.addresses import ImageRequest
+from service.addresses import ImageRequest, SampleAddress
 from service.generator import Generator
-from service.images import ENCODERS
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 
@@ -17,9 +16,9 @@ _MACHINE = f"{platform.machine()} onnxruntime-{onnxruntime.__version__}"
 _TAG = re.compile(r'(?:W/)?("[^"]*")')
 
 
-def entity_tag(generator: Generator, image: ImageRequest) -> str:
-    """The ETag of an image: strong where the generator is exact, weak where a pixel may differ from batch to batch."""
-    parts = (generator.digest, generator.provider, _MACHINE, ENCODERS[image.format], image)
+def entity_tag(generator: Generator, asked: ImageRequest | SampleAddress) -> str:
+    """The ETag of an image or sample: strong where the generator is exact, weak where it may differ from batch to batch."""
+    parts = (generator.digest, generator.provider, _MACHINE, asked.encoder, asked)
     tag = hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
     return f'"{tag}"' if generator.determinism == "exact" else f'W/"{tag}"'
 

@@ -26,8 +26,16 @@ _LATENCY = Histogram(
 )
 _REJECTED = Counter("seedmint_rejected", "Requests turned away, by reason.", ["reason"], registry=None)
 IMAGES = Counter("seedmint_images", "Images sent.", ["model", "format"], registry=None)
+SAMPLES = Counter("seedmint_samples", "Samples sent that are not images.", ["model", "format"], registry=None)
 INFERENCE = Histogram("seedmint_inference_seconds", "One run of a generator.", ["model"], buckets=_SECONDS, registry=None)
-BATCH = Histogram("seedmint_batch_images", "Images in one run of a generator.", ["model"], buckets=_IMAGES, registry=None)
+BATCH = Histogram(
+    "seedmint_batch_images", "Images or samples in one run of a generator.", ["model"], buckets=_IMAGES, registry=None
+)
+
+
+def count_made(generator: Generator, form: str, count: int) -> None:
+    """Count images or samples sent, by the name of their format."""
+    (SAMPLES if generator.reference is not None else IMAGES).labels(generator.name, form).inc(count)
 
 
 def observe_request(route: str, method: str, status: int, seconds: float) -> None:

@@ -51,6 +51,7 @@ def wrap(model: ModelProto, ends: Ends, z_scale: float, card: Card, layout: Layo
         layout: order of the axes of the graph's output.
         span: its values for black and white.
     """
+    assert isinstance(card.output, ImageOutput)
     built = compose.add_prefix(model, _INNER)
     free_batch(built)
     graph = built.graph

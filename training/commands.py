@@ -9,12 +9,14 @@ import torch
 from pydantic import ValidationError
 from rich.console import Console
 
-from models.card import NAME_PATTERN, field_errors
+from models.card import NAME_PATTERN, SampleOutput, field_errors
 from models.directory import find_generator, models_directory
 from models.errors import UserError
 from models.files import write_whole
+from training import parallel
 from training.datasets import load_splits
 from training.evaluate import label_accuracy, picture, read_generator
+from training.evaluate_samples import evaluate_samples
 from training.export import export_run, install, with_card
 from training.pictures import grid
 from training.progress import TrainingProgress
@@ -68,7 +70,9 @@ def train(recipe: str, out: Path, overrides: tuple[str, ...], device: str) -> No
     The run's directory holds recipe.yaml, log.jsonl, previews/, tensorboard/ and checkpoints/. Ctrl-C saves and stops;
     `seedmint resume` goes on, to the same weights, bit for bit, as if it had never stopped (on the CPU).
     """
-    _drive(create(out, load_recipe(recipe, overrides), _device(device)))
+    place = _device(device)
+    with parallel.joined(place):
+        _drive(create(out, load_recipe(recipe, overrides), place))
 
 
 @click.command()
@@ -88,7 +92,9 @@ def resume(run: Path, overrides: tuple[str, ...], device: str) -> None:
       seedmint resume runs/d
       seedmint resume runs/d --set steps=20000      train longer
     """
-    _drive(reopen(run, _device(device), lambda message: click.echo(f"Warning: {message}", err=True), overrides))
+    place = _device(device)
+    with parallel.joined(place):
+        _drive(reopen(run, place, lambda message: click.echo(f"Warning: {message}", err=True), overrides))
 
 
 @click.command()
@@ -130,7 +136,7 @@ def export(
 @click.option(
     "--data",
     metavar="SOURCE[:PATH]",
-    help="Data to measure against: digits, mnist, fashion-mnist, or folder:PATH, npz:PATH. Default: the card's.",
+    help="Data to measure against: digits, mnist, ..., or folder:PATH, npz:PATH, table:PATH, series:PATH. Default: the card's.",
 )
 @click.option("--out", type=click.Path(path_type=Path), help="Write a picture of the generator here (.png).")
 @click.option("--write", is_flag=True, help="Write the figures into the file's card, which gives the file a new digest.")
@@ -139,7 +145,8 @@ def evaluate(generator: str, data: str | None, out: Path | None, write: bool, mo
     """Measure a generator file and draw a picture of it.
 
     GENERATOR is a name in the models directory, or a path. Label accuracy: how many of 100 images a label are recognised as
-    that label by a classifier trained on the real data alone.
+    that label by a classifier trained on the real data alone. Samples, which are not images, are compared with data held out
+    from training: each column's distribution, the correlations of columns.
 
     \b
     Example:
@@ -150,6 +157,9 @@ def evaluate(generator: str, data: str | None, out: Path | None, write: bool, mo
     path = find_generator(generator, models or models_directory())
     opened = read_generator(path)
     card = opened.card
+    if isinstance(card.output, SampleOutput):
+        evaluate_samples(path, opened, _data_of(card.provenance.recipe, data), out, write)
+        return
     if card.classes is None:
         click.echo(f"{card.name} has no labels, so that label accuracy does not apply")
         metrics = []
@@ -179,8 +189,10 @@ def evaluate(generator: str, data: str | None, out: Path | None, write: bool, mo
 def _data_of(recipe: dict[str, Any] | None, asked: str | None) -> Data:
     if asked is not None:
         source, _, path = asked.partition(":")
+        trained_on = (recipe or {}).get("data")  # which columns, which size
+        known = trained_on if isinstance(trained_on, dict) and trained_on.get("source") == source else {}
         try:
-            return Data.model_validate({"source": source, "path": path or None})
+            return Data.model_validate({**known, "source": source, "path": path or None})
         except ValidationError as error:
             raise UserError(f"--data {asked}: {field_errors(error)[0][1]}") from None
     if recipe is None:
@@ -192,28 +204,40 @@ def _data_of(recipe: dict[str, Any] | None, asked: str | None) -> Data:
 
 
 def _drive(run: Run) -> None:
-    console = Console(stderr=True)
+    speaks = parallel.is_first()
+    console = Console(stderr=True, quiet=not speaks)
     recipe, done = run.recipe, run.step
-    if done == recipe.steps:
-        click.echo(
-            f"{run.directory} is finished: all {done:,} steps are done. Next: seedmint export {run.directory} --name NAME"
-        )
+    if run.finished:
+        if speaks:
+            click.echo(f"{run.directory} is finished: {_end(run)}. {_next(run)}")
         return
     console.print(
-        f"{recipe.title}: {len(run.dataset.images):,} images of {run.dataset.name}, {recipe.objective}, "
+        f"{recipe.title}: {len(run.dataset):,} {run.dataset.noun}s of {run.dataset.name}, {recipe.objective}, "
         f"k = {recipe.k}, m = {recipe.m}",
         highlight=False,
     )
     with TrainingProgress(done, recipe.steps, console) as progress:
         run.train(progress.report)
     if run.interrupted is not None:
-        click.echo(f"Stopped and saved at step {run.step:,}. To go on: seedmint resume {run.directory}", err=True)
+        if speaks:
+            click.echo(f"Stopped and saved at step {run.step:,}. To go on: seedmint resume {run.directory}", err=True)
         raise SystemExit(128 + run.interrupted)
-    click.echo(f"{run.directory}: {recipe.steps:,} steps done. Next: seedmint export {run.directory} --name NAME")
+    if speaks:
+        click.echo(f"{run.directory}: {_end(run)}. {_next(run)}")
+
+
+def _end(run: Run) -> str:
+    if run.step == run.recipe.steps:
+        return f"all {run.step:,} steps are done"
+    return f"it stopped at the equilibrium, at step {run.step:,}; `--set watch.stop_at_equilibrium=false` goes on"
+
+
+def _next(run: Run) -> str:
+    return f"Next: seedmint export {run.directory} --name NAME"
 
 
 def _device(choice: str) -> torch.device:
     kind: Literal["cpu", "cuda"] = "cuda" if choice == "cuda" or (choice == "auto" and torch.cuda.is_available()) else "cpu"
     if kind == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch sees no GPU that works")
-    return torch.device(kind)
+    return parallel.own(torch.device(kind))

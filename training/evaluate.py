@@ -46,6 +46,13 @@ class GeneratorFile:
 
     def images(self, seeds: NDArray[np.int64], labels: NDArray[np.int64] | None = None) -> NDArray[np.uint8]:
         """uint8[n, height, width, channels]; `labels` default to the seeds' own."""
+        return self._outputs(seeds, labels)
+
+    def samples(self, seeds: NDArray[np.int64], labels: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
+        """float32[n, ...] of a generator of samples; `labels` default to the seeds' own."""
+        return self._outputs(seeds, labels)
+
+    def _outputs(self, seeds: NDArray[np.int64], labels: NDArray[np.int64] | None) -> NDArray[Any]:
         classes = len(self.card.classes or ())
         parts = []
         for start in range(0, len(seeds), _BATCH):
@@ -54,7 +61,7 @@ class GeneratorFile:
             if classes:
                 feeds["label"] = labels_of(seeds[part], classes) if labels is None else labels[part]
             try:
-                parts.append(self._session.run(["image"], feeds)[0])
+                parts.append(self._session.run([self.card.output.kind], feeds)[0])
             except Exception as error:
                 raise UserError(f"ONNX Runtime cannot run {self.card.name}: {_first_line(error)}") from None
         return np.concatenate(parts)

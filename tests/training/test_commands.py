@@ -51,7 +51,7 @@ def main(monkeypatch, capfd):
 
 def test_training_shows_where_it_stands(trained):
     _, result = trained
-    last = result.stderr.splitlines()[-1]
+    last = [line for line in result.stderr.splitlines() if "images/s" in line][-1]
     for part in ("step 30/30", "V -", "(-log 4 = -1.386)", "D(x) 0.", "D(G(z)) 0.", "images/s", "left"):
         assert part in last
     assert "seedmint export run" in result.stdout
@@ -62,6 +62,27 @@ def test_a_finished_run_says_so(trained, main):
     code, text, _ = main("resume", "run", cwd=directory)
     assert code == 0
     assert "finished: all 30 steps" in text
+
+
+def test_what_is_noticed_is_shown_and_the_equilibrium_may_end_a_run(trained, main):
+    directory, _ = trained
+    still = {"kind": "momentum", "learning_rate": 1e-12}
+    fields = {
+        "generator": {"kind": "paper", "width": 8, "init": 1e-6},
+        "discriminator": {"kind": "paper", "width": 8},
+        "rule": {"generator": still, "discriminator": still},
+        "every": {"log": 1, "preview": 1, "checkpoint": 100},
+        "watch": {"reports": 5, "stop_at_equilibrium": True},
+    }
+    (directory / "still.yaml").write_text(yaml.safe_dump(recipe_document(ema=0.0, **fields)))
+    code, text, errors = main("train", "still.yaml", "--out", "still", cwd=directory)
+    assert code == 0, errors
+    assert "step 3/20  Warning: G is collapsing" in errors
+    assert "step 5/20  equilibrium in 5 reports in a row" in errors
+    assert "stopped at the equilibrium, at step 5" in text
+    code, text, _ = main("resume", "still", cwd=directory)
+    assert code == 0
+    assert "finished: it stopped at the equilibrium, at step 5; `--set watch.stop_at_equilibrium=false` goes on" in text
 
 
 def test_export_writes_a_generator_file_and_does_not_replace_one_unasked(trained, main):
