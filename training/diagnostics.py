@@ -70,6 +70,24 @@ class Diagnostics:
         return self.counts[kind] == reports
 
 
+class Diversity:
+    """How different generated examples are from each other, the data being 1.
+
+    Args:
+        data: [n, …], of which some, evenly spaced, are looked at.
+        labels: int64[n], or None.
+    """
+
+    def __init__(self, data: NDArray[Any], labels: NDArray[np.int64] | None) -> None:
+        rows = np.linspace(0, len(data) - 1, min(len(data), EXAMPLES)).astype(np.int64)
+        self._data = spread(data[rows], None if labels is None else labels[rows])
+
+    def of(self, generated: NDArray[Any], labels: NDArray[np.int64] | None) -> float | None:
+        """The `spread` of [n, …] generated examples over that of the data; None where one of them has none."""
+        found = spread(generated, labels)
+        return found / self._data if found is not None and self._data else None
+
+
 def spread(examples: NDArray[Any], labels: NDArray[np.int64] | None) -> float | None:
     """The mean Euclidean distance of two examples; with labels, of two with the same label, so that a generator that makes one
     image a class does not look diverse.

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,7 +32,7 @@ from training.algorithm1 import STATISTICS, Algorithm1
 from training.cards import card_of_run
 from training.checkpoints import Checkpoint, CheckpointError, list_checkpoints, load_checkpoint, save_checkpoint
 from training.datasets import Dataset, load_dataset
-from training.diagnostics import EXAMPLES, Diagnostics, Note, spread
+from training.diagnostics import Diagnostics, Diversity, Note
 from training.divergence import first_nonfinite
 from training.interruption import Interruption
 from training.measuring import measure_run
@@ -91,6 +91,8 @@ class Run:
         self._logged = 0  # step of the newest line in the log
         self._sums = torch.zeros(len(STATISTICS), device=device)
         self._diagnostics = Diagnostics(recipe.watch)
+        labels = self.dataset.labels if recipe.conditional else None
+        self._diversity = Diversity(self._comparable(self.dataset.values), labels)
         self._facts = facts_of(self.dataset)
         card_of_run(recipe, self._facts, 0, recipe.name, None, "last")  # what cannot be exported is not trained first
         if checkpoint is not None:
@@ -158,27 +160,20 @@ class Run:
             record.preview(self.step, outputs)
         else:
             record.plot(self.step, outputs, self.dataset.names)
-        generated = self._spread(outputs, labels_of(seeds, self._classes) if self._classes else None)
-        if generated is None or not self._data_spread:
+        labels = labels_of(seeds, self._classes) if self._classes else None
+        diversity = self._diversity.of(self._comparable(outputs), labels)
+        if diversity is None:
             return
-        diversity = generated / self._data_spread
         notes = self._diagnostics.preview(diversity)
         record.diversity(self.step, diversity)
         record.notes(self.step, notes)
         if notes:
             on_report(Report(self.step, {}, notes=notes))
 
-    @cached_property
-    def _data_spread(self) -> float | None:
-        count = len(self.dataset)
-        rows = np.linspace(0, count - 1, min(count, EXAMPLES)).astype(np.int64)
-        labels = self.dataset.labels[rows] if self._classes and self.dataset.labels is not None else None
-        return self._spread(self.dataset.values[rows], labels)
-
-    def _spread(self, values: NDArray[Any], labels: NDArray[np.int64] | None) -> float | None:
-        """See `diagnostics.spread`; of samples, with every column in units of its standard deviation."""
+    def _comparable(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Images as they are; samples with every column in units of its standard deviation."""
         scaling = self.dataset.scaling
-        return spread(values if scaling is None else scaling.standardised(values), labels)
+        return values if scaling is None else scaling.standardised(values)
 
     @property
     def _classes(self) -> int:

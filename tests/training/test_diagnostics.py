@@ -11,9 +11,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from training.algorithm1 import Algorithm1
 from training.checkpoints import list_checkpoints, load_checkpoint
 from training.datasets import load_dataset
-from training.diagnostics import Diagnostics, spread
+from training.diagnostics import Diagnostics, Diversity, spread
 from training.export import export_run
-from training.recipe import Watch, validated
+from training.recipe import Data, Watch, validated
 from training.run import TrainingError, create, reopen
 from training.state import build, tensors_of
 
@@ -126,10 +126,14 @@ def test_a_generator_that_makes_one_image_for_all_z_is_told_as_collapsing(tmp_pa
     assert diversity == pytest.approx([0.0] * 6, abs=0.01)
 
 
-def test_the_data_themselves_are_as_diverse_as_the_data(tmp_path):
-    run, _ = trained(tmp_path / "r", conditional=True)
-    images, labels = run.dataset.images, run.dataset.labels
-    assert spread(images[::7], labels[::7]) / run._data_spread == pytest.approx(1.0, abs=0.05)
+def test_the_data_themselves_are_as_diverse_as_the_data_and_half_of_their_contrast_half_as_much():
+    digits = load_dataset(Data(source="digits"))
+    images, labels = digits.images / 255, digits.labels
+    for classes in (labels, None):
+        diversity, some = Diversity(images, classes), None if classes is None else labels[::7]
+        assert diversity.of(images[::7], some) == pytest.approx(1.0, abs=0.05)
+        assert diversity.of(images[::7] / 2, some) == pytest.approx(0.5, abs=0.025)
+    assert Diversity(np.zeros((9, 4)), None).of(images[:9], None) is None
 
 
 def weak(**watch):

@@ -15,7 +15,7 @@ import yaml
 from training import parallel
 from training.checkpoints import list_checkpoints, load_checkpoint
 from training.recipe import validated
-from training.run import create
+from training.run import create, reopen
 
 from .recipes import recipe_document
 
@@ -86,9 +86,9 @@ def test_all_processes_stop_together_and_one_goes_on_where_two_stopped(tmp_path)
     _, errors = process.communicate(timeout=100)
     assert errors.count("Stopped and saved at step") == 1
     stopped = final(tmp_path / "r").step
-    command = [sys.executable, "-m", "seedmint", "resume", str(tmp_path / "r"), "--set", f"steps={stopped + 5}"]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
-    assert result.returncode == 0, result.stderr
+    alone = reopen(tmp_path / "r", torch.device("cpu"), pytest.fail, [f"steps={stopped + 5}"])
+    assert alone.step == stopped
+    alone.train(lambda report: None)
     assert final(tmp_path / "r").step == stopped + 5
 
 
