@@ -21,7 +21,7 @@ def test_the_settings_are_those_of_the_service():
     assert rows == expected
 
 
-@pytest.mark.parametrize("page", ["README.md", "models/README.md"])
+@pytest.mark.parametrize("page", ["README.md", "models/README.md", "docs/theory.md"])
 def test_links_lead_somewhere(page):
     path = ROOT / page
     links = re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8"))

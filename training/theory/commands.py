@@ -17,7 +17,7 @@ NAMES = ("figure1", "optimum", "convergence", "small-steps", "losses", "disjoint
     default="theory",
     show_default=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="Where the pictures go.",
+    help="Directory of the pictures and of numbers.md.",
 )
 @click.option("--only", multiple=True, type=click.Choice(NAMES), help="Run this experiment alone; may be repeated.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0, (1 << 32) - 1), help="Of weights and samples.")
@@ -33,19 +33,19 @@ def theory(out: Path, only: tuple[str, ...], seed: int) -> None:
     disjoint     supports that do not meet: JSD = log 2 and no gradient
     fits         KL against JSD: covering modes, and dropping them
 
-    Writes NAME.png for each, and numbers.md with every number next to what the theory says. All of it takes about three minutes
-    on one core. docs/theory.md is the course that goes with the pictures.
+    Writes NAME.png for each, and numbers.md: the pictures, and every number next to what the theory says. All of it takes about
+    a minute on one core that has nothing else to do. docs/theory.md is the course that goes with the pictures.
 
     \b
     seedmint theory --out docs/theory
     seedmint theory --only losses --out /tmp/losses
     """
-    from training.theory.course import EXPERIMENTS, table
+    from training.theory.course import EXPERIMENTS, section
     from training.theory.style import png, styled
 
     torch.set_num_threads(1)
     out.mkdir(parents=True, exist_ok=True)
-    tables = []
+    sections = []
     for name in only or NAMES:
         experiment = EXPERIMENTS[name]
         click.echo(f"{experiment.title} …", err=True, nl=False)
@@ -53,8 +53,8 @@ def theory(out: Path, only: tuple[str, ...], seed: int) -> None:
         result = experiment.run(seed)
         with styled():
             write_whole(out / f"{name}.png", png(experiment.draw(result)))
-        tables.append(table(experiment.title, list(experiment.numbers(result))))
+        sections.append(section(name, experiment.title, list(experiment.numbers(result))))
         click.echo(f" {time.monotonic() - began:.0f} s, {out / f'{name}.png'}", err=True)
-    text = "\n".join(tables)
+    text = "\n".join(sections)
     write_whole(out / "numbers.md", f"# The theory in numbers\n\nWritten by `seedmint theory`, seed {seed}.\n\n{text}".encode())
     click.echo(text)

@@ -22,7 +22,7 @@ from training.theory.divergences import jsd, optimal_logits, value_by_quadrature
 GRID = Grid(-16.0, 20.0, 3600)
 _DATA = mixture([0.6, 0.4], [-1.5, 1.5], [0.6, 0.8])
 _START = gaussian(-3.0, 1.0)
-_STEP = 0.3  # learning rate of the two parameters
+_STEP = 1.0  # learning rate of the two parameters
 _FAR = 6.0  # where the segments of the convexity test end
 
 
@@ -66,7 +66,7 @@ class Result:
         return float((self.shifted - chord).max())
 
 
-def run(seed: int = 0, steps: int = 20, rate: float = 0.25, parametric_steps: int = 200, segments: int = 200) -> Result:
+def run(seed: int = 0, steps: int = 30, rate: float = 0.25, parametric_steps: int = 60, segments: int = 200) -> Result:
     """Descend in the space of densities and in that of two parameters; try the convexity on random segments.
 
     Args:

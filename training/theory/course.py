@@ -1,6 +1,7 @@
 """The experiments in the order of the course: how each is run and drawn, and its numbers next to what theory says."""
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +34,7 @@ class Experiment:
 
 def _figure1(result: figure1.Result) -> Iterator[Number]:
     first, last = result.all[0], result.last
-    yield Number("JSD before training, nats", first.jsd, "near log 2 = 0.693")
+    yield Number(f"JSD after iteration {first.iteration:,}, nats", first.jsd, "at most log 2 = 0.693")
     yield Number(f"JSD after {last.iteration:,} iterations, nats", last.jsd, "0")
     yield Number("(V + log 4) / 2 of D then, nats", last.estimate, "at most the JSD")
     yield Number("root mean square of D - D* then", last.distance, "0")
@@ -84,9 +85,13 @@ def _disjoint(result: disjoint.Result) -> Iterator[Number]:
         says = "log 2 = 0.6931" if trained.theta >= 1 else f"θ log 2 = {trained.theta * LOG_2:.4f}"
         yield Number(f"JSD at θ = {trained.theta:g}, nats", trained.jsd, says)
         if trained.theta >= 1:
+            yield Number(f"estimate from D at θ = {trained.theta:g}, nats", trained.estimate, "at most the JSD")
             yield Number(f"share that D sorts rightly at θ = {trained.theta:g}", trained.accuracy, "1")
             yield Number(f"gradient that reaches G at θ = {trained.theta:g}, minimax", abs(trained.pulls["minimax"][-1]), "0")
-            yield Number(f"Wasserstein-1 at θ = {trained.theta:g}", trained.wasserstein, f"{trained.theta:g}")
+        else:
+            pull, says = trained.pulls["minimax"][-1], "2 log 2 = 1.386, the slope of 2 JSD"
+            yield Number(f"gradient that reaches G at θ = {trained.theta:g}, minimax", pull, says)
+        yield Number(f"Wasserstein-1 at θ = {trained.theta:g}", trained.wasserstein, f"{trained.theta:g}")
 
 
 def _fits(result: fits.Result) -> Iterator[Number]:
@@ -98,6 +103,9 @@ def _fits(result: fits.Result) -> Iterator[Number]:
                 found.right,
                 "about 0.4 if it covers both, 0 if it drops it",
             )
+    for name in fits.DIVERGENCES:
+        says = "infinite: it never does" if name == "KL(p_data || p_g)" else "finite"
+        yield Number(f"{name}: separation of the modes at which the best fit leaves one", result.leaves_at(name), says)
 
 
 def _without_seed(run: Callable[[], Any]) -> Callable[[int], Any]:
@@ -122,7 +130,13 @@ EXPERIMENTS = {
 }
 
 
-def table(title: str, numbers: list[Number]) -> str:
-    """The numbers of one experiment in Markdown."""
-    rows = [f"| {number.what} | {number.found:.4g} | {number.says} |" for number in numbers]
-    return "\n".join([f"## {title}", "", "| | found | theory says |", "|---|---|---|", *rows, ""])
+def section(name: str, title: str, numbers: list[Number]) -> str:
+    """The picture and the numbers of one experiment in Markdown."""
+    rows = [f"| {_escaped(number.what)} | {number.found:.4g} | {_escaped(number.says)} |" for number in numbers]
+    heading = [f"## {_escaped(title)}", "", f"![{_escaped(title)}]({name}.png)", ""]
+    return "\n".join([*heading, "| | found | theory says |", "|---|---|---|", *rows, ""])
+
+
+def _escaped(text: str) -> str:
+    """With the signs that would end a cell or begin an emphasis made plain."""
+    return re.sub(r"[|*_]", r"\\\g<0>", text)

@@ -2,26 +2,27 @@
 
 from collections.abc import Iterator
 
-from torch import Tensor, nn, no_grad, optim
+from torch import Tensor, float64, nn, no_grad, optim, tensor
 from torch.distributions import Distribution
 
 from training.objectives import value
 
 
 class Curve(nn.Module):
-    """A function from numbers to numbers with two hidden layers. G takes z to x; D takes x to its logit.
+    """A function from numbers to numbers with two hidden layers of SiLU, smooth, and straight far out, where logits grow too.
+
+    G takes z to x; D takes x to its logit.
 
     Args:
-        activation: of the hidden layers.
         scale: enlarges the initial first layer: with 1 the function is nearly straight over a few units of its argument.
     """
 
     WIDTH = 32
 
-    def __init__(self, activation: type[nn.Module], scale: float) -> None:
+    def __init__(self, scale: float) -> None:
         super().__init__()
-        first, last = nn.Linear(1, self.WIDTH), nn.Linear(self.WIDTH, 1)
-        self.layers = nn.Sequential(first, activation(), nn.Linear(self.WIDTH, self.WIDTH), activation(), last).double()
+        first, hidden, self.output = nn.Linear(1, self.WIDTH), nn.Linear(self.WIDTH, self.WIDTH), nn.Linear(self.WIDTH, 1)
+        self.layers = nn.Sequential(first, nn.SiLU(), hidden, nn.SiLU(), self.output).double()
         with no_grad():
             first.weight.mul_(scale)
             first.bias.mul_(scale)
@@ -33,8 +34,18 @@ class Curve(nn.Module):
 
 
 def new_discriminator() -> Curve:
-    """D, untrained. SiLU is smooth, and straight far out, where the logits of Gaussians grow too."""
-    return Curve(nn.SiLU, 3.0)
+    """D, untrained."""
+    return Curve(3.0)
+
+
+def new_generator(mean: float) -> Curve:
+    """G, untrained: increasing, with G(0) = `mean` and G(1) - G(-1) = 2, so that z ~ N(0, 1) gives about N(mean, 1)."""
+    generator = Curve(1.0)
+    with no_grad():
+        low, high = generator(tensor([-1.0, 1.0], dtype=float64))
+        generator.output.weight.mul_(2 / (high - low))
+        generator.output.bias.add_(mean - generator(tensor([0.0], dtype=float64)))
+    return generator
 
 
 def ascend(discriminator: nn.Module, p_data: Distribution, p_g: Distribution, steps: int, m: int) -> Iterator[int]:

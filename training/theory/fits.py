@@ -24,7 +24,7 @@ WEIGHTS, STDS = (0.6, 0.4), (0.7, 0.7)
 """Of the two modes, left and right. They lie at ± separation / 2."""
 
 _BOUNDS = ((-8.0, 8.0), (math.log(0.2), math.log(6.0)))  # of the mean and of log std: what the grid resolves
-_SEPARATIONS = tuple(0.25 * i for i in range(2, 25))
+_SEPARATIONS = tuple(0.125 * i for i in range(4, 49))
 
 DIVERGENCES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "KL(p_data || p_g)": lambda log_data, log_g: kl(GRID, log_data, log_g),
@@ -73,6 +73,11 @@ class Result:
 
     def at(self, name: str, separation: float) -> Fit:
         return self.fits[name][self.separations.index(separation)]
+
+    def leaves_at(self, name: str) -> float:
+        """The first separation at which the best fit is narrower than at the one before, having left a mode; or infinite."""
+        stds = [fit.std for fit in self.fits[name]]
+        return next((self.separations[i] for i in range(1, len(stds)) if stds[i] < stds[i - 1]), math.inf)
 
 
 def p_data(separation: float) -> Distribution:

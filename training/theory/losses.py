@@ -84,7 +84,7 @@ def run(points: int = 41) -> Result:
         losses[name] = each.detach()
         (slopes[name],) = torch.autograd.grad(each.sum(), logits)
     distances = torch.linspace(0.0, 8.0, points, dtype=torch.float64)
-    means = torch.linspace(-4.0, 4.0, points, dtype=torch.float64)
+    means = torch.linspace(-2.6, 2.8, points, dtype=torch.float64)
     thetas = torch.stack([means, torch.full_like(means, math.log(_STD))], dim=1)
     return Result(
         d,

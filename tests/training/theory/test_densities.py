@@ -16,6 +16,16 @@ def logs(*densities):
     return [density.log_prob(GRID.x) for density in densities]
 
 
+def test_a_mixture_is_that_of_scipy_and_samples_follow_it():
+    density = mixture([3.0, 7.0], [-1.0, 2.0], [0.5, 1.0])
+    parts = (0.3, stats.norm(-1.0, 0.5)), (0.7, stats.norm(2.0, 1.0))
+    expected = np.log(sum(weight * part.pdf(GRID.x) for weight, part in parts))
+    inside = GRID.x.abs() < 8
+    np.testing.assert_allclose(density.log_prob(GRID.x)[inside], expected[inside], rtol=1e-9)
+    samples = density.sample((20_000,)).numpy()
+    assert stats.kstest(samples, lambda x: sum(weight * part.cdf(x) for weight, part in parts)).pvalue > 1e-3
+
+
 @pytest.mark.parametrize(("mean", "std"), [(0.0, 1.0), (1.5, 1.0), (-2.0, 0.6), (0.3, 2.0)])
 def test_kl_of_gaussians_is_the_closed_form(mean, std):
     p, q = logs(gaussian(mean, std), gaussian(0.0, 1.0))
