@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 _INK, _FAINT = "#010101", "#020202"
 _COLOURS = {_INK: "var(--ink)", _FAINT: "var(--faint)", "#030303": "var(--first)", "#040404": "var(--second)"}
 _SERIES = ("#030303", "#040404")
+_NAMESPACES = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
 _ALONE = """<style>
 :root { --ink: #20242a; --faint: #c4c8cc; --first: #1f6fb4; --second: #c8591a; background: #fff; }
 @media (prefers-color-scheme: dark) {
@@ -86,7 +87,7 @@ def chart(title: str, x_label: str, lines: Sequence[Line], levels: Sequence[Leve
 
 def standalone(svg: str) -> str:
     """A chart as a file of its own, with the colours that its page would give it."""
-    opening, rest = svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1).split(">", 1)
+    opening, rest = svg.replace("<svg", f"<svg {_NAMESPACES}", 1).split(">", 1)
     return f"{opening}>{_ALONE}{rest}"
 
 

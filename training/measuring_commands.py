@@ -79,7 +79,6 @@ def evaluate(
     """
     if out is not None and out.suffix.lower() != ".png":
         raise UserError(f"--out: {out} must end in .png, which is what is written")
-    names = _families(metrics)
     path = find_generator(generator, models or models_directory())
     opened = read_generator(path)
     source = _data_of(opened.card.provenance.recipe, data)
@@ -89,7 +88,7 @@ def evaluate(
             raise UserError(f"{alone[0]} is for generators of images, and {opened.card.name} makes samples")
         evaluate_samples(path, opened, source, out, write)
         return
-    evaluation = _measured(opened, source, names, samples)
+    evaluation = _measured(opened, source, _families(metrics), samples)
     click.echo(json.dumps(document(evaluation, opened), indent=2) if as_json else table(evaluation, opened))
     if not evaluation.judge_is_trusted:
         message = f"the classifier is right on only {evaluation.judge_accuracy:.1%} of real images, too few to judge by"
@@ -144,8 +143,10 @@ def report(
         _write_page(out, page(opened, _measured(opened, source, names, samples)))
         return
     recipe = recipe_of(directory)
+    if recipe.of_samples:
+        raise UserError(f"{directory} trains a generator of samples, and a report is about images: see its log and previews")
     opened = GeneratorFile(export_run(directory, recipe.name, None, None, None))
-    source = recipe.data if data is None else _data_of(None, data)
+    source = recipe.data if data is None else _data_of(opened.card.provenance.recipe, data)
     evaluation = _measured(opened, source, names, samples)
     _write_page(out, page(opened, evaluation, directory))
     for chart in [] if charts is None else curves(directory, opened, evaluation):
