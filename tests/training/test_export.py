@@ -121,7 +121,7 @@ def test_previews_are_what_the_service_will_return(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"), [((None, 7, None), "no checkpoint of step 7"), ((None, None, "ema"), "keeps no average")]
+    ("arguments", "message"), [((None, 7, None), "no checkpoint of step 7"), ((None, None, "ema"), "no average is kept")]
 )
 def test_what_cannot_be_exported_is_named(tmp_path, arguments, message):
     finish(begin(tmp_path / "r", ema=0.0))
@@ -145,3 +145,11 @@ def test_another_card_leaves_the_generator_as_it_is():
     assert card_of(onnx.load_from_string(other)).title == "Renamed"
     one, two = onnx.load(io.BytesIO(content)), onnx.load(io.BytesIO(other))
     assert one.graph.SerializeToString(deterministic=True) == two.graph.SerializeToString(deterministic=True)
+
+
+def test_before_an_average_begins_the_weights_as_they_are_are_exported(tmp_path):
+    finish(begin(tmp_path / "r", ema=0.9, ema_start=20))
+    card = check_contract(onnx.load_from_string(export_run(tmp_path / "r", "early", None, None, None)))
+    assert card.provenance.weights == "last"
+    with pytest.raises(ExportError, match="no average is kept at step 20"):
+        export_run(tmp_path / "r", "early", None, None, "ema")

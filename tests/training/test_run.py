@@ -340,3 +340,11 @@ def test_an_average_may_be_added_while_it_is_still_to_begin(tmp_path):
     assert_same(whole, finish(reopen(tmp_path / "part", CPU, pytest.fail, overrides)))
     with pytest.raises(RecipeError, match=r"ema_start was 10 and is 12"):
         reopen(tmp_path / "part", CPU, pytest.fail, ["ema_start=12"])
+
+
+def test_measuring_may_begin_when_a_run_goes_on(tmp_path):
+    finish(begin(tmp_path / "r"))
+    later = reopen(tmp_path / "r", CPU, pytest.fail, ["steps=25", "metrics=[parzen]", "every.evaluate=25"])
+    finish(later)
+    lines = [json.loads(line) for line in (tmp_path / "r" / "log.jsonl").read_text().splitlines()]
+    assert [(line["step"], line["weights"]) for line in lines if "metrics" in line] == [(25, "last"), (25, "ema")]
