@@ -18,6 +18,7 @@ _COMMANDS = {
     "serve": ("service.commands", "serve", "Serve every generator of the models directory over HTTP."),
     "sample": ("service.commands", "serve", "Write the images of seeds to files, without a server."),
     "models": ("service.commands", "serve", "List the generators, or show one's card."),
+    "keys": ("service.commands", "serve", "Make API keys for the server."),
 }
 
 

@@ -24,10 +24,11 @@ from service.archives import (
     check_distinct,
     pieces,
 )
-from service.generator import Generator
+from service.generator import Generator, Images
 from service.library import Library, Served
 from service.problems import Problem
 from service.settings import Settings
+from service.visits import charge
 
 # Stops at the first item that is none: a body may hold a million of them.
 _Numbers = Annotated[list[StrictInt], Field(fail_fast=True)]
@@ -82,6 +83,7 @@ async def sample(library: Library, settings: Settings, body: bytes) -> Response:
     served = library.find(*parse_reference(asked.model))
     generator = served.generator
     seeds, labels = await asyncio.to_thread(_seeds_and_labels, generator, asked, settings.max_seeds)
+    charge(seeds.count)
     truncation = float(asked.truncation)
     stream = _stream(
         served,
@@ -120,7 +122,6 @@ async def _stream(
     timeout: float,
 ) -> AsyncGenerator[bytes]:
     """The archive, piece by piece. The generator makes the next piece while one is encoded and sent."""
-    name = served.generator.name
     with served.batcher.bulk():
         part = next(parts, None)
         making = served.batcher.piece(*part, truncation) if part else None
@@ -130,14 +131,20 @@ async def _stream(
                     images = await making
                 done, part = part, next(parts, None)
                 making = served.batcher.piece(*part, truncation) if part else None
-                yield await asyncio.to_thread(writer.add, *done, images)
-                metrics.IMAGES.labels(name, form).inc(len(images))
+                yield await asyncio.to_thread(_added, served, writer, done, images)
+                metrics.count_made(served.generator, form, len(images))
         except TimeoutError:
             raise Problem(504, f"the images were not ready within {timeout:g} seconds") from None
         finally:
             if making is not None:
                 making.cancel()
     yield await asyncio.to_thread(writer.finish)
+
+
+def _added(served: Served, writer: ArchiveWriter, piece: Piece, images: Images) -> bytes:
+    """In a thread: one piece as the bytes to send."""
+    with metrics.encoding_time(served.generator.name):
+        return writer.add(*piece, images)
 
 
 async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

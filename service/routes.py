@@ -16,12 +16,13 @@ from service import bulk, metrics
 from service.addresses import ImageRequest, image_template, model_path, parse_image, parse_reference
 from service.archives import ARCHIVE_FORMATS
 from service.bodies import read_body
-from service.caching import IMMUTABLE, entity_tag, not_modified
+from service.caching import entity_tag, immutable, not_modified
 from service.generator import Generator, Images
 from service.images import FORMATS, MEDIA_TYPES, encode, enlarge, max_scale, text_of
 from service.library import Library, Served
 from service.problems import Problem, answer_problem
 from service.settings import Settings
+from service.visits import charge
 
 _PAGE = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
 _PAGE_HEADERS = {
@@ -39,6 +40,7 @@ class Routes:
     def __init__(self, library: Library, settings: Settings) -> None:
         self._library = library
         self._settings = settings
+        self._immutable = immutable(private=settings.needs_keys)
 
     def app(self) -> Starlette:
         routes = [
@@ -58,6 +60,7 @@ class Routes:
 
     async def metrics(self, _: Request) -> Response:
         generators = [served.generator for served in self._library.all()] if self._library.ready else []
+        self._library.show_queues()
         text = await asyncio.to_thread(metrics.exposition, generators)
         return Response(text, 200, _NO_STORE, metrics.CONTENT_TYPE)
 
@@ -73,15 +76,16 @@ class Routes:
         served = self._library.find(name, digest)
         image = parse_image(served.generator, request.path_params["file"], _query(request))
         tag = entity_tag(served.generator, image)
-        headers = {"ETag": tag, "Cache-Control": IMMUTABLE, "X-Content-Type-Options": "nosniff"}
+        headers = {"ETag": tag, "Cache-Control": self._immutable, "X-Content-Type-Options": "nosniff"}
         if not_modified(", ".join(request.headers.getlist("if-none-match")), tag):
             return Response(status_code=304, headers=headers)
         if request.method == "HEAD":
             response = Response(None, 200, headers, MEDIA_TYPES[image.format])
             del response.headers["content-length"]  # not known without making the image
             return response
+        charge(1)
         content = await self._make(request, served, image)
-        metrics.IMAGES.labels(name, image.format).inc()
+        metrics.count_made(served.generator, image.format, 1)
         return Response(content, 200, headers, MEDIA_TYPES[image.format])
 
     async def image_of_now(self, request: Request) -> Response:
