@@ -100,6 +100,8 @@ def _serve(settings: Settings) -> None:
         host = "localhost" if settings.host.is_unspecified else host
         # What Seedmint.serve_http does, which cannot say how long to wait for what is under way.
         Seedmint.inject_config()  # type: ignore[attr-defined]  # the decorator makes it a bentoml.Service
+        if settings.tracing:
+            _check_tracing()
         configure_logging()  # type: ignore[no-untyped-call]
         configure_logs(settings.log_format)
         started = f"Seedmint on http://{host}:{settings.port} (generators of {settings.models}; Ctrl-C stops)"
@@ -110,6 +112,20 @@ def _serve(settings: Settings) -> None:
         serve_http(Seedmint, host=str(settings.host), port=settings.port, timeout_graceful_shutdown=_CLOSING_SECONDS)
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _check_tracing() -> None:
+    """What BentoML's settings for traces ask for, tried once here: each worker would fail on it, again and again."""
+    from bentoml._internal.configuration.containers import BentoMLContainer
+
+    if BentoMLContainer.config.tracing.exporter_type.get() is None:
+        raise SettingsError(f"{variable('tracing')} is true, and BentoML's settings name no services.tracing.exporter_type")
+    try:
+        BentoMLContainer.tracer_provider.get().shutdown()
+    except ImportError as error:
+        raise SettingsError(
+            f"{variable('tracing')} is true, and the exporter is not installed (bentoml[tracing-otlp], for one): {error}"
+        ) from None
 
 
 @click.command()
