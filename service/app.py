@@ -1,5 +1,6 @@
 """The BentoML service: `bentoml serve service.app:Seedmint`, or simply `seedmint serve`."""
 
+import asyncio
 import json
 import logging
 import os
@@ -11,6 +12,7 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp
 
 from service import bulk
+from service.connections import Connections, current_server
 from service.doors import Doors
 from service.edge import Edge
 from service.keys import read_keyring
@@ -88,12 +90,15 @@ class Seedmint:
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def start(self) -> None:
+        connections = Connections(current_server(), _SETTINGS.timeout_seconds)
+        self._watching = asyncio.create_task(connections.watch())
         _STOPPING.watch()
         # Workers accept from one socket. With several, each loads before it accepts, so that ready means all that answer.
         await _LIBRARY.start(wait=_SETTINGS.workers > 1)
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def stop(self) -> None:
+        self._watching.cancel()
         await _LIBRARY.close()
 
     async def __is_ready__(self) -> bool:

@@ -100,7 +100,12 @@ def observe_request(route: str, method: str, status: int, seconds: float, reject
     requests.inc()
     latency.observe(seconds)
     if rejected is not None or status in _REASONS:
-        _REJECTED.labels(rejected or _REASONS[status]).inc()
+        count_rejected(rejected or _REASONS[status])
+
+
+def count_rejected(reason: str) -> None:
+    """Count one request that was turned away. `reason` is one of the service's own words."""
+    _REJECTED.labels(reason).inc()
 
 
 @cache

@@ -66,6 +66,25 @@ def test_a_body_that_does_not_come_is_408(late: tuple[Server, list[httpx.Respons
         assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
 
 
+def test_a_head_that_does_not_come_ends_the_connection(late: tuple[Server, list[httpx.Response]]):
+    """At once, half-way, and after an answer. A connection that is only slow is left alone."""
+    server = late[0]
+    host, port = server.url.removeprefix("http://").split(":")
+    before = value(server, "seedmint_rejected_total", reason="slow_head")
+    stuck = [socket.create_connection((host, int(port)), timeout=10) for _ in range(3)]
+    stuck[1].sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n")
+    stuck[2].sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert stuck[2].recv(1000).startswith(b"HTTP/1.1 200 ")
+    stuck[2].sendall(b"GET /livez HTTP/1.1\r\nHo")
+    for _ in range(4):  # for longer than it is waited for a head
+        assert server.client.get("/livez").status_code == 200
+        time.sleep(0.2)
+    assert [connection.recv(100) for connection in stuck] == [b""] * 3
+    assert value(server, "seedmint_rejected_total", reason="slow_head") >= before + 3
+    for connection in stuck:
+        connection.close()
+
+
 def test_more_than_the_queue_holds_is_429_and_the_rest_is_served(busy: Server):
     path = busy.pinned("slow")
     with ThreadPoolExecutor(40) as crowd, httpx.Client(base_url=busy.url, timeout=30) as client:
