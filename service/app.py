@@ -102,7 +102,7 @@ class Seedmint:
         await _LIBRARY.close()
 
     async def __is_ready__(self) -> bool:
-        return _LIBRARY.ready and not _STOPPING.begun
+        return _LIBRARY.ready
 
     @bentoml.api(input_spec=bulk.SampleRequest)  # type: ignore[untyped-decorator]
     async def sample(self, **asked: Any) -> Path:

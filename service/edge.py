@@ -21,7 +21,8 @@ REFUSED = "refused"  # before a route was looked for
 _LOG = logging.getLogger("seedmint")
 _CLIENT_GONE = 499  # counted, never sent
 _PIECE = 64 << 10  # bytes a client must take within the deadline: slow is not stuck
-_WATCHED = frozenset({"/livez", "/readyz", "/metrics"})  # answered also while the server is stopping
+_WATCHING = frozenset({"/livez", "/readyz", "/metrics"})  # what stopping does not wait for
+_NOT_STOPPED = _WATCHING - {"/readyz"}
 _KEPT = ("allow", "retry-after", "vary")  # of an error that is rewritten; and the headers of CORS
 
 
@@ -42,13 +43,13 @@ class Edge:
         visit = Visit(request_id(scope["headers"]))
         VISIT.set(visit)
         answer = _Answer(send, self._timeout, visit.request_id)
-        counted = scope["path"] not in _WATCHED
-        if counted and self._stopping.begun:
+        if self._stopping.begun and scope["path"] not in _NOT_STOPPED:
             visit.rejected = "stopping"
             refusal = Problem(503, "the server is stopping", headers={"Retry-After": "5", "Connection": "close"})
             await answer.refuse(refusal, scope, receive)
             self._observe(scope, visit, answer.status, started)
             return
+        counted = scope["path"] not in _WATCHING
         self._stopping.under_way += counted
         try:
             await self._app(scope, receive, answer.send)

@@ -43,6 +43,7 @@ def test_from_the_signal_on_new_requests_are_refused(tmp_path: Path):
         signalled = time.monotonic()
         wait_until(lambda: httpx.get(f"{server.url}/readyz").status_code == 503)
         assert time.monotonic() - signalled < 2
+        assert check(httpx.get(f"{server.url}/readyz"), 503)["detail"] == "the server is stopping"
         for _ in range(3 * workers):  # any worker may take it
             for client in (server.client, httpx):
                 address = "/v1/models" if client is server.client else f"{server.url}/v1/models"
