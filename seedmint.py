@@ -13,11 +13,13 @@ from models.errors import UserError
 _COMMANDS = {
     "train": ("training.commands", "train", "Train a generator by Algorithm 1 from a recipe."),
     "resume": ("training.commands", "train", "Go on with a run exactly where it stopped."),
-    "evaluate": ("training.commands", "train", "Measure a generator file and draw a picture of it."),
+    "evaluate": ("training.measuring_commands", "train", "Measure a generator file by all metrics that apply to it."),
+    "report": ("training.measuring_commands", "train", "Write a page about a run or a generator: curves, metrics, pictures."),
     "export": ("training.commands", "train", "Turn a run's checkpoint into a generator file."),
+    "theory": ("training.theory.commands", "train", "Check the paper's theory in numbers, and draw it."),
     "serve": ("service.commands", "serve", "Serve every generator of the models directory over HTTP."),
-    "sample": ("service.commands", "serve", "Write the images of seeds to files, without a server."),
-    "models": ("service.commands", "serve", "List the generators, or show one's card."),
+    "sample": ("service.commands", "serve", "Write the images or samples of seeds to files, without a server."),
+    "models": ("service.commands", "serve", "List generators, show one's card, or add one that others have made."),
     "keys": ("service.commands", "serve", "Make API keys for the server."),
 }
 

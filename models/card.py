@@ -1,6 +1,7 @@
 """The card: what a generator file says about itself, one JSON document in the ONNX metadata under the key `seedmint`."""
 
 import json
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -13,11 +14,13 @@ SCHEMA_VERSION = 1
 NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"
 MAX_SIDE = 4096
 MAX_CLASSES = 100_000
+MAX_VALUES = 65_536  # of one sample
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
 """One line of text that a terminal and a page can show."""
 
+Axis = Annotated[int, Field(ge=1, le=MAX_VALUES)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -54,6 +57,39 @@ class ImageOutput(_Part):
     @property
     def shape(self) -> tuple[int, int, int]:
         return self.height, self.width, self.channels
+
+    @property
+    def dtype(self) -> Literal["uint8"]:
+        return "uint8"
+
+
+class SampleOutput(_Part):
+    """The output `sample: float32[batch, *shape]`, in the units of the data: a row of columns, or a series.
+
+    Attributes:
+        shape: [columns], or [length, channels].
+        names: of the columns or channels, the last axis.
+        resolution: of each column or channel, of which its values are whole multiples; null where they are not rounded.
+    """
+
+    kind: Literal["sample"]
+    shape: tuple[Axis, ...] = Field(min_length=1, max_length=2)
+    names: tuple[Line, ...]
+    resolution: tuple[Annotated[float, Field(gt=0)], ...] | None = None
+
+    @model_validator(mode="after")
+    def _parts_fit_each_other(self) -> "SampleOutput":
+        if math.prod(self.shape) > MAX_VALUES:
+            raise ValueError(f"shape {list(self.shape)} is more than {MAX_VALUES} values")
+        if len(set(self.names)) < len(self.names) or len(self.names) != self.shape[-1]:
+            raise ValueError(f"names must be {self.shape[-1]} different ones, one for each place of the last axis")
+        if self.resolution is not None and len(self.resolution) != self.shape[-1]:
+            raise ValueError(f"resolution must be null or {self.shape[-1]} numbers, one for each place of the last axis")
+        return self
+
+    @property
+    def dtype(self) -> Literal["float32"]:
+        return "float32"
 
 
 class Dataset(_Part):
@@ -102,7 +138,7 @@ class Card(_Part):
     title: Line
     noise: Noise
     classes: tuple[Line, ...] | None = Field(default=None, max_length=MAX_CLASSES)
-    output: ImageOutput
+    output: Annotated[ImageOutput | SampleOutput, Field(discriminator="kind")]
     provenance: Provenance
     evaluation: tuple[Metric, ...] = ()
     licence: Licence = Licence()

@@ -50,17 +50,10 @@ def check_contract(model: "ModelProto") -> Card:
         ContractError: the graph is not what the contract or the card says.
     """
     card = card_of(model)
-    graphs = list(_graphs(model.graph))
-    domains = {entry.domain for entry in (*model.opset_import, *model.functions)}
-    domains |= {node.domain for graph in graphs for node in graph.node}
-    if foreign := sorted(domains - set(STANDARD_DOMAINS)):
-        raise ContractError(f"the graph uses the custom operator domain {foreign[0]!r}")
+    check_self_contained(model)
     opset = max((entry.version for entry in model.opset_import), default=0)
     if opset < MIN_OPSET:
         raise ContractError(f"opset {opset} is too old: at least {MIN_OPSET}")
-    for tensor in (tensor for graph in graphs for tensor in _tensors(graph)):
-        if tensor.data_location == _EXTERNAL or tensor.external_data:
-            raise ContractError(f"tensor {tensor.name!r} lies outside the file: weights must be inside it")
     stored = {tensor.name for tensor in model.graph.initializer}
     inputs = {value.name: _signature(value) for value in model.graph.input if value.name not in stored}
     outputs = {value.name: _signature(value) for value in model.graph.output}
@@ -68,8 +61,24 @@ def check_contract(model: "ModelProto") -> Card:
     if card.classes is not None:
         wanted["label"] = ("int64", ("batch",))
     _compare("inputs", inputs, wanted)
-    _compare("outputs", outputs, {"image": ("uint8", ("batch", *card.output.shape))})
+    _compare("outputs", outputs, {card.output.kind: (card.output.dtype, ("batch", *card.output.shape))})
     return card
+
+
+def check_self_contained(model: "ModelProto") -> None:
+    """Standard operators alone, and every weight inside the file.
+
+    Raises:
+        ContractError: naming the domain or the tensor.
+    """
+    graphs = list(_graphs(model.graph))
+    domains = {entry.domain for entry in (*model.opset_import, *model.functions)}
+    domains |= {node.domain for graph in graphs for node in graph.node}
+    if foreign := sorted(domains - set(STANDARD_DOMAINS)):
+        raise ContractError(f"the graph uses the custom operator domain {foreign[0]!r}")
+    for tensor in (tensor for graph in graphs for tensor in _tensors(graph)):
+        if tensor.data_location == _EXTERNAL or tensor.external_data:
+            raise ContractError(f"tensor {tensor.name!r} lies outside the file: weights must be inside it")
 
 
 def _signature(value: "ValueInfoProto") -> _Signature:

@@ -1,1 +1,1 @@
-"""The serving wing: generator files and seeds become images. Runs without torch."""
+"""The serving wing: generator files and seeds become images, or samples of other data. Runs without torch."""

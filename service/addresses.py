@@ -1,18 +1,24 @@
-"""Addresses: the path and query of one image, parsed strictly, so that what is asked for is never guessed."""
+"""Addresses: the path and query of one image or sample, parsed strictly, so that what is asked for is never guessed."""
 
 import re
 from dataclasses import dataclass
+from typing import TypeVar
 from urllib.parse import parse_qsl
 
 import numpy as np
 
+from models.card import ImageOutput, SampleOutput
 from models.errors import UserError
 from models.seeds import LONGEST_QUOTE, parse_seed, quoted
 from service.generator import DIGEST12, Generator, check_truncation
-from service.images import FORMATS, Format, max_scale
+from service.images import ENCODERS, FORMATS, MEDIA_TYPES, Format, max_scale
 from service.problems import Problem
+from service.samples import SAMPLE_ENCODERS, SAMPLE_FORMATS, SAMPLE_MEDIA_TYPES, SampleFormat
 
 PARAMETERS = ("label", "truncation", "scale")
+SAMPLE_PARAMETERS = ("label", "truncation")
+
+_Format = TypeVar("_Format", bound=str)
 
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
 _DECIMAL = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
@@ -28,6 +34,34 @@ class ImageRequest:
     truncation: float
     scale: int
     format: Format
+
+    @property
+    def media_type(self) -> str:
+        return MEDIA_TYPES[self.format]
+
+    @property
+    def encoder(self) -> str:
+        """What decides the bytes beside the pixels."""
+        return ENCODERS[self.format]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleAddress:
+    """One sample, wholly named: with its generator's digest, these fields decide the values."""
+
+    seed: int
+    label: int | None
+    truncation: float
+    format: SampleFormat
+
+    @property
+    def media_type(self) -> str:
+        return SAMPLE_MEDIA_TYPES[self.format]
+
+    @property
+    def encoder(self) -> str:
+        """What decides the bytes beside the values."""
+        return SAMPLE_ENCODERS[self.format]
 
 
 def parse_reference(text: str) -> tuple[str, str | None]:
@@ -46,29 +80,32 @@ def parse_image(generator: Generator, file: str, query: str) -> ImageRequest:
     """The image named by `{seed}.{format}` and a query string. A label not asked for is the one the seed names.
 
     Raises:
-        Problem: 400 malformed, 404 unknown format, 422 out of range; `field` says which part.
+        Problem: 400 malformed, 404 unknown format or no generator of images, 422 out of range; `field` says which part.
     """
-    stem, _, extension = file.partition(".")
-    if extension not in FORMATS:
-        raise Problem(404, f"format {quoted(extension)} is not known: write {', '.join(FORMATS)} after the dot", "format")
-    try:
-        seed = parse_seed(stem)
-    except UserError as error:
-        raise Problem.of(error, "seed") from None
-    parameters = _parameters(query)
-    label = _whole("label", parameters["label"]) if "label" in parameters else None
-    if label is None:
-        named = generator.labels(np.array([seed], np.int64))
-        label = None if named is None else int(named[0])
-    else:
-        check_label(generator, label, "label")
-    truncation = _decimal("truncation", parameters["truncation"]) if "truncation" in parameters else 1.0
-    truncation_in_range(truncation)
+    output = generator.card.output
+    if not isinstance(output, ImageOutput):
+        raise Problem(404, f"generator {generator.name!r} makes samples, not images: ask {sample_template(generator)}", "model")
+    seed, form = _seed_and_format(file, FORMATS)
+    parameters = _parameters(query, PARAMETERS)
+    label, truncation = _label_and_truncation(generator, seed, parameters)
     scale = _whole("scale", parameters["scale"]) if "scale" in parameters else 1
-    largest = max_scale(generator.card.output)
+    largest = max_scale(output)
     if not 1 <= scale <= largest:
         raise Problem(422, f"scale {scale} is out of range: 1 to {largest} for images of this generator", "scale")
-    return ImageRequest(seed, label, truncation, scale, extension)
+    return ImageRequest(seed, label, truncation, scale, form)
+
+
+def parse_sample_address(generator: Generator, file: str, query: str) -> SampleAddress:
+    """The sample named by `{seed}.{format}` and a query string, as `parse_image` has it.
+
+    Raises:
+        Problem: 400 malformed, 404 unknown format or no generator of samples, 422 out of range; `field` says which part.
+    """
+    if not isinstance(generator.card.output, SampleOutput):
+        raise Problem(404, f"generator {generator.name!r} makes images, not samples: ask {image_template(generator)}", "model")
+    seed, form = _seed_and_format(file, SAMPLE_FORMATS)
+    label, truncation = _label_and_truncation(generator, seed, _parameters(query, SAMPLE_PARAMETERS))
+    return SampleAddress(seed, label, truncation, form)
 
 
 def check_label(generator: Generator, label: int, field: str) -> None:
@@ -105,15 +142,44 @@ def image_template(generator: Generator) -> str:
     return f"{model_path(generator)}/images/{{seed}}.{{format}}{{?{','.join(parameters)}}}"
 
 
-def _parameters(query: str) -> dict[str, str]:
+def sample_template(generator: Generator) -> str:
+    """The pinned addresses of a generator's samples, as a URI template (RFC 6570)."""
+    parameters = SAMPLE_PARAMETERS if generator.card.classes is not None else SAMPLE_PARAMETERS[1:]
+    return f"{model_path(generator)}/samples/{{seed}}.{{format}}{{?{','.join(parameters)}}}"
+
+
+def _seed_and_format(file: str, formats: tuple[_Format, ...]) -> tuple[int, _Format]:
+    stem, _, extension = file.partition(".")
+    form = next((known for known in formats if known == extension), None)
+    if form is None:
+        raise Problem(404, f"format {quoted(extension)} is not known: write {', '.join(formats)} after the dot", "format")
+    try:
+        return parse_seed(stem), form
+    except UserError as error:
+        raise Problem.of(error, "seed") from None
+
+
+def _label_and_truncation(generator: Generator, seed: int, parameters: dict[str, str]) -> tuple[int | None, float]:
+    label = _whole("label", parameters["label"]) if "label" in parameters else None
+    if label is None:
+        named = generator.labels(np.array([seed], np.int64))
+        label = None if named is None else int(named[0])
+    else:
+        check_label(generator, label, "label")
+    truncation = _decimal("truncation", parameters["truncation"]) if "truncation" in parameters else 1.0
+    truncation_in_range(truncation)
+    return label, truncation
+
+
+def _parameters(query: str, known: tuple[str, ...]) -> dict[str, str]:
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=2 * len(PARAMETERS))
     except ValueError:
         raise Problem(400, "the query has too many parameters", "query") from None
     found: dict[str, str] = {}
     for name, value in pairs:
-        if name not in PARAMETERS:
-            raise Problem(400, f"parameter {quoted(name)} is not known: {', '.join(PARAMETERS)}", name[:LONGEST_QUOTE])
+        if name not in known:
+            raise Problem(400, f"parameter {quoted(name)} is not known: {', '.join(known)}", name[:LONGEST_QUOTE])
         if name in found:
             raise Problem(400, f"parameter {name!r} is given twice", name)
         found[name] = value

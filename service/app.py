@@ -106,7 +106,7 @@ class Seedmint:
 
     @bentoml.api(input_spec=bulk.SampleRequest)  # type: ignore[untyped-decorator]
     async def sample(self, **asked: Any) -> Path:
-        """Images of many seeds in one file: a zip of PNGs, or arrays as npz or npy."""
+        """Images of many seeds in one file (a zip of PNGs, npz or npy), or samples (npz, npy, csv or jsonl)."""
         # BentoML's clients know it by /schema.json. Over HTTP, Routes.sample answers, which bounds the body too.
         # BentoML passes the response on; the annotation tells its clients that it is a file.
         return await bulk.sample(_LIBRARY, _SETTINGS, json.dumps(asked).encode())  # type: ignore[return-value]

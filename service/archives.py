@@ -1,9 +1,12 @@
-"""Many images into one stream: zip of PNGs, npz, or npy, written piece by piece, so that memory does not grow with the images.
+"""Many images or samples into one stream, written piece by piece, so that memory does not grow with their number.
 
-A writer gives the bytes to send after each piece. Dates and order are fixed: the same images give the same bytes.
+Images: zip of PNGs, npz, npy. Samples: npz, npy, csv, jsonl (a JSON document in each line).
+
+A writer gives the bytes to send after each piece. Dates and order are fixed: the same seeds give the same bytes.
 """
 
 import io
+import math
 import zipfile
 from collections.abc import Iterator
 from typing import Any, Literal, Protocol, get_args
@@ -12,20 +15,31 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from models.card import ImageOutput, SampleOutput
 from models.errors import UserError
 from models.seeds import Seeds
-from service.generator import Generator, Images, SeedArray
+from service.generator import Generator, Outputs, SeedArray
 from service.images import encode, text_of
+from service.samples import csv_header, csv_rows, csv_text, json_text, sample_output
 
-ArchiveFormat = Literal["zip", "npz", "npy"]
+ArchiveFormat = Literal["zip", "npz", "npy", "csv", "jsonl"]
 ARCHIVE_FORMATS: tuple[ArchiveFormat, ...] = get_args(ArchiveFormat)
 ARCHIVE_MEDIA_TYPES: dict[ArchiveFormat, str] = {
     "zip": "application/zip",
     "npz": "application/x-npz",
     "npy": "application/x-npy",
+    "csv": "text/csv; charset=utf-8",
+    "jsonl": "application/x-ndjson",
 }
+_OF_IMAGES: tuple[ArchiveFormat, ...] = ("zip", "npz", "npy")
+_OF_SAMPLES: tuple[ArchiveFormat, ...] = ("npz", "npy", "csv", "jsonl")
 Labels = NDArray[np.int64]
 Piece = tuple[SeedArray, Labels | None]
+
+
+def archive_formats(output: ImageOutput | SampleOutput) -> tuple[ArchiveFormat, ...]:
+    """The formats that many outputs of a generator may be had in."""
+    return _OF_IMAGES if isinstance(output, ImageOutput) else _OF_SAMPLES
 
 
 def pieces(generator: Generator, seeds: Seeds, labels: int | Labels | None) -> Iterator[Piece]:
@@ -61,16 +75,24 @@ def check_distinct(seeds: Seeds, labels: int | Labels | None) -> None:
 class ArchiveWriter(Protocol):
     """`add` each piece in order, then `finish`; each gives bytes for the stream. Not for several threads at once."""
 
-    def add(self, seeds: SeedArray, labels: Labels | None, images: Images) -> bytes: ...
+    def add(self, seeds: SeedArray, labels: Labels | None, made: Outputs) -> bytes: ...
 
     def finish(self) -> bytes: ...
 
 
 def archive_writer(form: ArchiveFormat, generator: Generator, count: int, truncation: float) -> ArchiveWriter:
-    """The writer of a format for `count` images."""
-    if form == "zip":
-        return ZipWriter(generator, truncation)
-    return (NpzWriter if form == "npz" else NpyWriter)(generator, count)
+    """The writer of a format, one of `archive_formats`, for `count` images or samples."""
+    match form:
+        case "zip":
+            return ZipWriter(generator, truncation)
+        case "npz":
+            return NpzWriter(generator, count)
+        case "npy":
+            return NpyWriter(generator, count)
+        case "csv":
+            return CsvWriter(generator)
+        case "jsonl":
+            return JsonLinesWriter()
 
 
 def entry_name(seed: int, label: int | None) -> str:
@@ -79,39 +101,42 @@ def entry_name(seed: int, label: int | None) -> str:
 
 
 class NpyWriter:
-    """uint8[count, h, w, c] in the npy format: a header, then the pixels."""
+    """uint8[count, h, w, c] or float32[count, ...] in the npy format: a header, then the values."""
 
     def __init__(self, generator: Generator, count: int) -> None:
-        self._start = array_header((count, *generator.card.output.shape), np.dtype(np.uint8))
+        output = generator.card.output
+        self._start = array_header((count, *output.shape), np.dtype(output.dtype))
 
-    def add(self, seeds: SeedArray, labels: Labels | None, images: Images) -> bytes:
+    def add(self, seeds: SeedArray, labels: Labels | None, made: Outputs) -> bytes:
         start, self._start = self._start, b""
-        return start + images.tobytes()
+        return start + made.tobytes()
 
     def finish(self) -> bytes:
         return b""
 
 
 class NpzWriter:
-    """images.npy (uint8[count, h, w, c]), seeds.npy and, with labels, labels.npy (int64[count]), as `numpy.load` reads them."""
+    """Arrays as `numpy.load` reads them: images (uint8[count, h, w, c]) or samples (float32[count, ...]), seeds and, where
+    there are any, labels (int64[count])."""
 
     def __init__(self, generator: Generator, count: int) -> None:
         self._zip = _Zip()
-        shape = (count, *generator.card.output.shape)
-        self._images = self._zip.open("images.npy", large=int(np.prod(shape)) >= 1 << 31)
-        self._images.write(array_header(shape, np.dtype(np.uint8)))
+        output = generator.card.output
+        shape, dtype = (count, *output.shape), np.dtype(output.dtype)
+        self._values = self._zip.open(f"{output.kind}s.npy", large=math.prod(shape) * dtype.itemsize >= 1 << 31)
+        self._values.write(array_header(shape, dtype))
         self._seeds: list[SeedArray] = []
         self._labels: list[Labels] = []
 
-    def add(self, seeds: SeedArray, labels: Labels | None, images: Images) -> bytes:
-        self._images.write(images.tobytes())
+    def add(self, seeds: SeedArray, labels: Labels | None, made: Outputs) -> bytes:
+        self._values.write(made.tobytes())
         self._seeds.append(seeds)
         if labels is not None:
             self._labels.append(labels)
         return self._zip.take()
 
     def finish(self) -> bytes:
-        self._images.close()
+        self._values.close()
         for name, parts in (("seeds.npy", self._seeds), ("labels.npy", self._labels)):
             if parts:
                 values = np.concatenate(parts)
@@ -128,8 +153,8 @@ class ZipWriter:
         self._generator = generator
         self._truncation = truncation
 
-    def add(self, seeds: SeedArray, labels: Labels | None, images: Images) -> bytes:
-        for i, image in enumerate(images):
+    def add(self, seeds: SeedArray, labels: Labels | None, made: Outputs) -> bytes:
+        for i, image in enumerate(made):
             seed, label = int(seeds[i]), None if labels is None else int(labels[i])
             png = encode(image, "png", text_of(self._generator, seed, label, self._truncation))
             with self._zip.open(entry_name(seed, label)) as file:
@@ -138,6 +163,38 @@ class ZipWriter:
 
     def finish(self) -> bytes:
         return self._zip.finish()
+
+
+class CsvWriter:
+    """A line of names, then one for each sample, or for each step of each series: seed, label where there are any, values."""
+
+    def __init__(self, generator: Generator) -> None:
+        self._output = sample_output(generator)
+        before = ("seed",) if generator.card.classes is None else ("seed", "label")
+        self._start = csv_text([csv_header(self._output, *before)])
+
+    def add(self, seeds: SeedArray, labels: Labels | None, made: Outputs) -> bytes:
+        start, self._start = self._start, b""
+        named = zip(seeds.tolist()) if labels is None else zip(seeds.tolist(), labels.tolist(), strict=True)
+        rows = (row for before, sample in zip(named, made, strict=True) for row in csv_rows(self._output, sample, *before))
+        return start + csv_text(rows)
+
+    def finish(self) -> bytes:
+        return b""
+
+
+class JsonLinesWriter:
+    """A line for each sample: {"seed": ..., "label": ..., "values": [...]}."""
+
+    def add(self, seeds: SeedArray, labels: Labels | None, made: Outputs) -> bytes:
+        lines = []
+        for i, values in enumerate(made.tolist()):
+            about = {"seed": int(seeds[i])} | ({} if labels is None else {"label": int(labels[i])})
+            lines.append(json_text(about | {"values": values}) + "\n")
+        return "".join(lines).encode()
+
+    def finish(self) -> bytes:
+        return b""
 
 
 def array_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:

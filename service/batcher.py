@@ -18,13 +18,13 @@ import numpy as np
 
 from service import metrics
 from service.archives import Labels
-from service.generator import Generator, Images, SeedArray
+from service.generator import Generator, Outputs, SeedArray
 from service.problems import Problem
 
 _LOG = logging.getLogger("seedmint")
 _SMOOTHING = 0.2  # weight of the newest in the estimates of seconds an image and seconds a bulk request
 
-Finish = Callable[[Images], Any] | None
+Finish = Callable[[Outputs], Any] | None
 Result = asyncio.Future[Any]
 
 
@@ -79,7 +79,7 @@ class Batcher:
         """Ask for one image. Cancelling the future withdraws it.
 
         Args:
-            finish: called in a thread with uint8[1, h, w, c]; its result becomes the future's.
+            finish: called in a thread with one image or sample, as an array of one; its result becomes the future's.
 
         Raises:
             Problem: 429, too many are waiting; 503, closed.
@@ -109,7 +109,7 @@ class Batcher:
             self._bulk -= 1
             self._seconds_a_bulk += _SMOOTHING * (time.perf_counter() - started - self._seconds_a_bulk)
 
-    def piece(self, seeds: SeedArray, labels: Labels | None, truncation: float) -> "asyncio.Future[Images]":
+    def piece(self, seeds: SeedArray, labels: Labels | None, truncation: float) -> "asyncio.Future[Outputs]":
         """Ask for a piece of a bulk request, inside `bulk()`: at most `max_batch` seeds, and one piece at a time.
 
         Raises:
@@ -213,7 +213,7 @@ class Batcher:
             self._metrics.encoding.observe(time.perf_counter() - started)
         return results
 
-    def _generate(self, batch: list[_Item]) -> Images:
+    def _generate(self, batch: list[_Item]) -> Outputs:
         seeds = np.concatenate([item.seeds for item in batch])
         labels = None if batch[0].labels is None else np.concatenate([item.labels for item in batch if item.labels is not None])
         truncation = np.repeat(np.array([item.truncation for item in batch], np.float32), [len(item.seeds) for item in batch])

@@ -1,4 +1,4 @@
-"""Many images in one answer: the body of `POST /sample`, and the stream that answers it."""
+"""Many images or samples in one answer: the body of `POST /sample`, and the stream that answers it."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
@@ -20,11 +20,12 @@ from service.archives import (
     ArchiveWriter,
     Labels,
     Piece,
+    archive_formats,
     archive_writer,
     check_distinct,
     pieces,
 )
-from service.generator import Generator, Images
+from service.generator import Generator, Outputs
 from service.library import Library, Served
 from service.problems import Problem
 from service.settings import Settings
@@ -45,7 +46,10 @@ class SampleRequest(BaseModel):
         default=None, description="One label for all, or one for each seed; null: the labels that the seeds name."
     )
     truncation: Annotated[StrictFloat | StrictInt, Field(description="Factor on z, at most 1.")] = 1.0
-    format: ArchiveFormat = Field(default="zip", description="zip of PNGs, npz (images, seeds, labels), or npy (images).")
+    format: ArchiveFormat = Field(
+        default="zip",
+        description="Images: zip of PNGs, npz (images, seeds, labels), or npy (images). Samples: npz, npy, csv, or jsonl.",
+    )
 
 
 def parse_sample(body: bytes) -> SampleRequest:
@@ -71,7 +75,7 @@ def parse_sample(body: bytes) -> SampleRequest:
 
 
 async def sample(library: Library, settings: Settings, body: bytes) -> Response:
-    """Make the images that a body asks for, as a stream.
+    """Make the images or samples that a body asks for, as a stream.
 
     A body may be megabytes, so it is read in a thread. The first piece is made before the answer begins, so that its failure
     shows.
@@ -128,23 +132,23 @@ async def _stream(
         try:
             while part and making:
                 async with asyncio.timeout(timeout):
-                    images = await making
+                    made = await making
                 done, part = part, next(parts, None)
                 making = served.batcher.piece(*part, truncation) if part else None
-                yield await asyncio.to_thread(_added, served, writer, done, images)
-                metrics.count_made(served.generator, form, len(images))
+                yield await asyncio.to_thread(_added, served, writer, done, made)
+                metrics.count_made(served.generator, form, len(made))
         except TimeoutError:
-            raise Problem(504, f"the images were not ready within {timeout:g} seconds") from None
+            raise Problem(504, f"what was asked for was not ready within {timeout:g} seconds") from None
         finally:
             if making is not None:
                 making.cancel()
     yield await asyncio.to_thread(writer.finish)
 
 
-def _added(served: Served, writer: ArchiveWriter, piece: Piece, images: Images) -> bytes:
+def _added(served: Served, writer: ArchiveWriter, piece: Piece, made: Outputs) -> bytes:
     """In a thread: one piece as the bytes to send."""
     with metrics.encoding_time(served.generator.name):
-        return writer.add(*piece, images)
+        return writer.add(*piece, made)
 
 
 async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -160,6 +164,10 @@ def _seeds_and_labels(generator: Generator, asked: SampleRequest, max_seeds: int
     Raises:
         Problem: 400, 413 or 422, naming the field.
     """
+    formats = archive_formats(generator.card.output)
+    if asked.format not in formats:
+        kind = generator.card.output.kind
+        raise Problem(422, f"{asked.format} cannot hold {kind}s: ask {generator.name!r} for {', '.join(formats)}", "format")
     try:
         seeds = parse_seeds(asked.seeds, max_seeds) if isinstance(asked.seeds, str) else seeds_from_list(asked.seeds, max_seeds)
         labels = _labels(generator, seeds, asked.labels)

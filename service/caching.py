@@ -1,4 +1,4 @@
-"""Entity tags: when two answers are the same bytes, decided without making the image."""
+"""Entity tags: when two answers are the same bytes, decided without making them."""
 
 import hashlib
 import platform
@@ -6,9 +6,8 @@ import re
 
 import onnxruntime
 
-from service.addresses import ImageRequest
+from service.addresses import ImageRequest, SampleAddress
 from service.generator import Generator
-from service.images import ENCODERS
 
 # What may change bytes without changing an address: the machine and the libraries that compute and encode.
 _MACHINE = f"{platform.machine()} onnxruntime-{onnxruntime.__version__}"
@@ -20,9 +19,9 @@ def immutable(private: bool) -> str:
     return f"{'private' if private else 'public'}, max-age=31536000, immutable"
 
 
-def entity_tag(generator: Generator, image: ImageRequest) -> str:
-    """The ETag of an image: strong where the generator is exact, weak where a pixel may differ from batch to batch."""
-    parts = (generator.digest, generator.provider, _MACHINE, ENCODERS[image.format], image)
+def entity_tag(generator: Generator, asked: ImageRequest | SampleAddress) -> str:
+    """The ETag of an image or sample: strong where the generator is exact, weak where it may differ from batch to batch."""
+    parts = (generator.digest, generator.provider, _MACHINE, asked.encoder, asked)
     tag = hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
     return f'"{tag}"' if generator.determinism == "exact" else f'W/"{tag}"'
 

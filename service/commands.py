@@ -15,11 +15,12 @@ from typing import Any
 
 import click
 
-from models.card import Card
+from models.card import Card, ImageOutput
 from models.directory import find_generator
 from models.errors import UserError
 from models.noise import NOISE_RULES
 from models.seeds import SeedCountError, parse_seeds
+from service.adding import add
 from service.keys import new_key, read_keyring
 from service.machine import check_tables
 from service.settings import Settings, SettingsError, default_text, read_settings, variable
@@ -147,10 +148,10 @@ def sample(
     columns: int | None,
     directory: str | None,
 ) -> None:
-    """Write the images of seeds to files, without a server.
+    """Write the images or samples of seeds to files, without a server.
 
     MODEL is the name of a generator in the models directory, or a path to a generator file. What --out is called decides what
-    is written:
+    is written. Of a generator of images:
 
     \b
       NAME.png, NAME.webp    a contact sheet
@@ -159,15 +160,24 @@ def sample(
       NAME.npy               one array: images
       anything else          a directory of the zip's files: SEED.png, or LABEL/SEED.png of a conditional generator
 
+    Of a generator of samples, which are not images:
+
+    \b
+      NAME.csv, NAME.jsonl   a line for each sample, or for each step of a series
+      NAME.npz               arrays: samples, seeds, labels
+      NAME.npy               one array: samples
+      NAME.png               a plot of all
+
     \b
     seedmint sample mnist --seeds 0-63 --out grid.png
     seedmint sample mnist --seeds 0-99 --label 7 --out sevens/
     seedmint sample ./mine.onnx --seeds 0-9999 --out mine.npz
+    seedmint sample ring-2d --seeds 0-999 --out ring.csv
     """
     from service.generator import check_truncation, open_generator
     from service.sampling import sample_to
 
-    settings = _settings_with(directory)
+    settings = settings_with(directory)
     try:
         asked = parse_seeds(seeds, _MOST_SEEDS)
     except SeedCountError as error:
@@ -179,10 +189,11 @@ def sample(
     generator = open_generator(find_generator(model, settings.models), settings.provider, settings.threads, settings.max_batch)
     number = None if label is None else _label_number(label, generator.card)
     quiet = asked.count < _WORTH_A_BAR or not sys.stderr.isatty()
-    progress = click.progressbar(length=asked.count, label="images", file=sys.stderr, hidden=quiet, show_pos=True)
+    noun = generator.card.output.kind
+    progress = click.progressbar(length=asked.count, label=f"{noun}s", file=sys.stderr, hidden=quiet, show_pos=True)
     with _ended_by_sigterm(), progress as bar:
         sample_to(out, generator, asked, number, truncation, scale, columns, bar.update)
-    click.echo(f"{asked.count} image{'s' * (asked.count != 1)} of {generator.name}@{generator.digest12} in {out}")
+    click.echo(f"{asked.count} {noun}{'s' * (asked.count != 1)} of {generator.name}@{generator.digest12} in {out}")
 
 
 @click.group()
@@ -209,7 +220,7 @@ def new(name: str) -> None:
 
 @click.group()
 def models() -> None:
-    """List the generators, or show one's card."""
+    """List the generators, show the card of one, or add one that others have made."""
 
 
 @models.command("list")
@@ -218,7 +229,7 @@ def list_models(directory: str | None) -> None:
     """List the generator files of the models directory, and say what is wrong with those that would be refused."""
     from service.generator import DIGEST12, check_name, checked_card, digest_of, read_content
 
-    settings = _settings_with(directory)
+    settings = settings_with(directory)
     paths = sorted(settings.models.glob("*.onnx"))
     if not paths:
         click.echo(f"no generator in {settings.models}", err=True)
@@ -230,9 +241,17 @@ def list_models(directory: str | None) -> None:
         except (UserError, OSError) as error:
             click.echo(f"{path.stem:<16} refused: {error}")
             continue
-        size = f"{card.output.width}x{card.output.height}x{card.output.channels}"
+        size = _size(card)
         classes = f"{len(card.classes)} classes" if card.classes else "no classes"
         click.echo(f"{card.name:<16} {digest_of(content)[:DIGEST12]}  {size:<12} {classes:<12} {card.title}")
+
+
+def _size(card: Card) -> str:
+    output = card.output
+    if isinstance(output, ImageOutput):
+        return f"{output.width}x{output.height}x{output.channels}"
+    columns = f"{len(output.names)} column{'s' * (len(output.names) != 1)}"
+    return columns if len(output.shape) == 1 else f"series {output.shape[0]}x{output.shape[1]}"
 
 
 @models.command()
@@ -243,7 +262,7 @@ def show(model: str, as_json: bool, directory: str | None) -> None:
     """Show the card of a generator: MODEL is its name, or a path to its file."""
     from service.generator import checked_card, digest_of, read_content
 
-    content = read_content(find_generator(model, _settings_with(directory).models))
+    content = read_content(find_generator(model, settings_with(directory).models))
     document = checked_card(content).model_dump(mode="json", by_alias=True)
     digest = digest_of(content)
     if as_json:
@@ -251,6 +270,9 @@ def show(model: str, as_json: bool, directory: str | None) -> None:
         return
     click.echo(f"digest: {digest}")
     _show(document, "")
+
+
+models.add_command(add)
 
 
 def _show(fields: dict[str, Any], indent: str) -> None:
@@ -283,7 +305,7 @@ def _ended_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _settings_with(directory: str | None) -> Settings:
+def settings_with(directory: str | None) -> Settings:
     return _checked(read_settings(os.environ | ({} if directory is None else {variable("models"): directory})))
 
 

@@ -1,6 +1,7 @@
-"""A generator: one file of the contract, opened, checked, warmed up, and tested for giving the same image in every batch."""
+"""A generator: one file of the contract, opened, checked, warmed up, and tested for giving the same bytes in every batch."""
 
 import hashlib
+import math
 import stat
 from pathlib import Path
 from typing import Any, Literal
@@ -9,7 +10,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from models.card import Card
+from models.card import Card, SampleOutput
 from models.contract import check_contract
 from models.errors import UserError
 from models.noise import labels_of, noise
@@ -20,8 +21,14 @@ DIGEST12 = 12
 MAX_FILE_BYTES = (1 << 31) - 1  # of a protocol buffer, hence of an ONNX file
 MIN_TRUNCATION = 0.001
 _MAX_OUTPUT_BYTES = 256 << 20  # of one batch: large images go in small batches
+_REFERENCE_SEEDS = 512
+_REFERENCE_VALUES = 1 << 20  # at most, but for one sample
 
 Images = NDArray[np.uint8]
+Samples = NDArray[np.float32]
+Outputs = NDArray[Any]
+"""uint8[n, height, width, channels] of a generator of images, float32[n, ...] of one of samples."""
+
 SeedArray = NDArray[np.int64]
 
 
@@ -36,8 +43,9 @@ class Generator:
         card: what the file says about itself.
         digest: SHA-256 of the file, hexadecimal.
         provider: "cpu" or "cuda".
-        determinism: "exact" if a seed gave the same image in batches of every size tried, else "approximate".
-        max_batch: most images in one run; at most the setting, less for very large images.
+        determinism: "exact" if a seed gave the same bytes in batches of every size tried, else "approximate".
+        max_batch: most images or samples in one run; at most the setting, less for very large ones.
+        reference: of a generator of samples: those of the first seeds, 512 or fewer, before which plots show one; else None.
     """
 
     def __init__(self, content: bytes, provider: Provider, threads: int, max_batch: int) -> None:
@@ -52,7 +60,9 @@ class Generator:
         check_tables(self.card.noise.rule)
         self.digest = digest_of(content)
         self.provider: Provider = provider
-        self.max_batch = max(1, min(max_batch, _MAX_OUTPUT_BYTES // int(np.prod(self.card.output.shape))))
+        self._dtype = np.dtype(self.card.output.dtype)
+        values = math.prod(self.card.output.shape)
+        self.max_batch = max(1, min(max_batch, _MAX_OUTPUT_BYTES // (values * self._dtype.itemsize)))
         # On CUDA the batch size chooses the kernels. Batches are padded to few sizes, or to one if those differ.
         self._sizes: tuple[int, ...] = (1, 8, self.max_batch) if provider == "cuda" else ()
         try:
@@ -61,6 +71,10 @@ class Generator:
             if self.determinism == "approximate" and self._sizes:
                 self._sizes = (self.max_batch,)
                 self.determinism = self._determinism()
+            self.reference: Samples | None = None
+            if isinstance(self.card.output, SampleOutput):
+                shown = max(1, min(_REFERENCE_SEEDS, _REFERENCE_VALUES // values))
+                self.reference = self.generate(np.arange(shown, dtype=np.int64))
         except UserError:
             raise
         except Exception as error:
@@ -81,8 +95,8 @@ class Generator:
 
     def generate(
         self, seeds: SeedArray, labels: NDArray[np.int64] | None = None, truncation: float | NDArray[np.float32] = 1.0
-    ) -> Images:
-        """The images of seeds.
+    ) -> Outputs:
+        """The images or samples of seeds.
 
         Args:
             seeds: int64[n], any n.
@@ -90,7 +104,8 @@ class Generator:
             truncation: the factor on z, 0 < truncation <= 1, for all or for each: float32[n].
 
         Returns:
-            uint8[n, height, width, channels]. Row i depends on nothing but seeds[i], labels[i] and truncation[i].
+            uint8[n, height, width, channels] or float32[n, ...]. Row i depends on nothing but seeds[i], labels[i] and
+            truncation[i].
         """
         if labels is None:
             labels = self.labels(seeds)
@@ -104,7 +119,7 @@ class Generator:
         runs = [self._run(z[i : i + self.max_batch], None if labels is None else labels[i : i + self.max_batch]) for i in cuts]
         return np.concatenate(runs)
 
-    def _run(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None) -> Images:
+    def _run(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None) -> Outputs:
         """One batch of at most `max_batch`."""
         n = len(z)
         size = next((s for s in self._sizes if s >= n), n)
@@ -113,22 +128,24 @@ class Generator:
             inputs["label"] = labels
         if size > n:
             inputs = {name: np.concatenate([a, np.zeros((size - n, *a.shape[1:]), a.dtype)]) for name, a in inputs.items()}
-        (images,) = self._session.run(["image"], inputs)
-        if images.dtype != np.uint8 or images.shape != (size, *self.card.output.shape):
-            raise GeneratorError(f"it gives {images.dtype}{list(images.shape)}, not what its card says")
-        return images[:n]  # type: ignore[no-any-return]
+        (made,) = self._session.run([self.card.output.kind], inputs)
+        if made.dtype != self._dtype or made.shape != (size, *self.card.output.shape):
+            raise GeneratorError(f"it gives {made.dtype}{list(made.shape)}, not what its card says")
+        if made.dtype == np.float32 and not np.isfinite(made[:n]).all():
+            raise GeneratorError("it gives a number that is not finite")
+        return made[:n]  # type: ignore[no-any-return]
 
     def _determinism(self) -> Literal["exact", "approximate"]:
         """Run batches of 1, 7, 64 and the largest, which also warms up, and compare."""
         largest = min(64, self.max_batch)
         seeds = np.arange(largest, dtype=np.int64)
-        images = self.generate(seeds)
+        made = self.generate(seeds)
         batches = [seeds[i : i + 1] for i in sorted({*range(min(4, largest)), largest - 1})]
         batches += [seeds[:7], seeds[7:14], seeds[-7:]]
-        same = all(np.array_equal(self.generate(batch), images[batch]) for batch in batches if len(batch))
+        same = all(self.generate(batch).tobytes() == made[batch].tobytes() for batch in batches if len(batch))
         if self.max_batch > largest:
             full = np.arange(self.max_batch, dtype=np.int64)
-            same = same and np.array_equal(self.generate(full)[:largest], images)
+            same = same and self.generate(full)[:largest].tobytes() == made.tobytes()
         return "exact" if same else "approximate"
 
 

@@ -33,8 +33,11 @@ _LATENCY = Histogram(
 )
 _REJECTED = Counter("seedmint_rejected", "Requests turned away, by reason.", ["reason"], registry=None)
 IMAGES = Counter("seedmint_images", "Images sent.", ["model", "format"], registry=None)
+SAMPLES = Counter("seedmint_samples", "Samples sent that are not images.", ["model", "format"], registry=None)
 _INFERENCE = Histogram("seedmint_inference_seconds", "One run of a generator.", ["model"], buckets=_SECONDS, registry=None)
-_BATCH = Histogram("seedmint_batch_images", "Images in one run of a generator.", ["model"], buckets=_IMAGES, registry=None)
+_BATCH = Histogram(
+    "seedmint_batch_images", "Images or samples in one run of a generator.", ["model"], buckets=_IMAGES, registry=None
+)
 _QUEUED = Histogram(
     "seedmint_queue_seconds",
     "For each run, how long the image that had waited longest had waited.",
@@ -114,8 +117,8 @@ def _of_route(route: str, method: str, status: int) -> tuple[Counter, Histogram]
 
 
 def count_made(generator: Generator, form: str, count: int) -> None:
-    """Count images sent, by the name of their format."""
-    IMAGES.labels(generator.name, form).inc(count)
+    """Count images or samples sent, by the name of their format."""
+    (SAMPLES if generator.reference is not None else IMAGES).labels(generator.name, form).inc(count)
     visit = VISIT.get(None)
     if visit is not None:
         visit.images += count

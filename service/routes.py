@@ -1,7 +1,8 @@
-"""The addresses that are read: generators, images, metrics and the page, as one ASGI application."""
+"""The addresses that are read: generators, images, samples, metrics and the page, as one ASGI application."""
 
 import asyncio
 import json
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,26 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from models.card import Card
+from models.card import Card, ImageOutput
 from service import bulk, metrics
-from service.addresses import ImageRequest, image_template, model_path, parse_image, parse_reference
-from service.archives import ARCHIVE_FORMATS
+from service.addresses import (
+    ImageRequest,
+    SampleAddress,
+    image_template,
+    model_path,
+    parse_image,
+    parse_reference,
+    parse_sample_address,
+    sample_template,
+)
+from service.archives import archive_formats
 from service.bodies import read_body
 from service.caching import entity_tag, immutable, not_modified
-from service.generator import Generator, Images
-from service.images import FORMATS, MEDIA_TYPES, encode, enlarge, max_scale, text_of
+from service.generator import Generator, Outputs
+from service.images import FORMATS, encode, enlarge, max_scale, text_of
 from service.library import Library, Served
 from service.problems import Problem, answer_problem
+from service.samples import SAMPLE_FORMATS, encode_sample
 from service.settings import Settings
 from service.visits import charge
 
@@ -32,6 +43,8 @@ _PAGE_HEADERS = {
 }
 _NO_CACHE = {"Cache-Control": "no-cache"}
 _NO_STORE = {"Cache-Control": "no-store"}
+
+_Parse = Callable[[Generator, str, str], ImageRequest | SampleAddress]
 
 
 class Routes:
@@ -50,6 +63,8 @@ class Routes:
             Route("/v1/models/{model}", self.model),
             Route("/v1/models/{name}@{digest}/images/{file}", self.image),
             Route("/v1/models/{name}/images/{file}", self.image_of_now),
+            Route("/v1/models/{name}@{digest}/samples/{file}", self.one_sample),
+            Route("/v1/models/{name}/samples/{file}", self.one_sample_of_now),
             Route("/v1/sample", self.sample, methods=["POST"]),
             Route("/sample", self.sample, methods=["POST"]),  # where BentoML's clients look for it
         ]
@@ -72,41 +87,55 @@ class Routes:
         return _json(_described(generator) | {"card": generator.card.model_dump(mode="json", by_alias=True)})
 
     async def image(self, request: Request) -> Response:
-        name, digest = parse_reference(f"{request.path_params['name']}@{request.path_params['digest']}")
-        served = self._library.find(name, digest)
-        image = parse_image(served.generator, request.path_params["file"], _query(request))
-        tag = entity_tag(served.generator, image)
-        headers = {"ETag": tag, "Cache-Control": self._immutable, "X-Content-Type-Options": "nosniff"}
-        if not_modified(", ".join(request.headers.getlist("if-none-match")), tag):
-            return Response(status_code=304, headers=headers)
-        if request.method == "HEAD":
-            response = Response(None, 200, headers, MEDIA_TYPES[image.format])
-            del response.headers["content-length"]  # not known without making the image
-            return response
-        charge(1)
-        content = await self._make(request, served, image)
-        metrics.count_made(served.generator, image.format, 1)
-        return Response(content, 200, headers, MEDIA_TYPES[image.format])
+        return await self._pinned(request, parse_image)
 
     async def image_of_now(self, request: Request) -> Response:
-        generator = self._library.find(request.path_params["name"], None).generator
-        file, query = request.path_params["file"], _query(request)
-        parse_image(generator, file, query)  # an error is told here, not after the redirect
-        target = f"{model_path(generator)}/images/{file}" + (f"?{query}" if query else "")
-        return RedirectResponse(target, 307, _NO_STORE)
+        return self._redirected(request, parse_image, "images")
+
+    async def one_sample(self, request: Request) -> Response:
+        return await self._pinned(request, parse_sample_address)
+
+    async def one_sample_of_now(self, request: Request) -> Response:
+        return self._redirected(request, parse_sample_address, "samples")
 
     async def sample(self, request: Request) -> Response:
         return await bulk.sample(self._library, self._settings, await read_body(request, self._settings))
 
-    async def _make(self, request: Request, served: Served, image: ImageRequest) -> bytes:
-        """Make one image, unless the client goes or the deadline comes first.
+    async def _pinned(self, request: Request, parse: _Parse) -> Response:
+        """An image or sample at the address that never changes."""
+        name, digest = parse_reference(f"{request.path_params['name']}@{request.path_params['digest']}")
+        served = self._library.find(name, digest)
+        asked = parse(served.generator, request.path_params["file"], _query(request))
+        tag = entity_tag(served.generator, asked)
+        headers = {"ETag": tag, "Cache-Control": self._immutable, "X-Content-Type-Options": "nosniff"}
+        if not_modified(", ".join(request.headers.getlist("if-none-match")), tag):
+            return Response(status_code=304, headers=headers)
+        if request.method == "HEAD":
+            response = Response(None, 200, headers, asked.media_type)
+            del response.headers["content-length"]  # not known without making it
+            return response
+        charge(1)
+        content = await self._make(request, served, asked)
+        metrics.count_made(served.generator, asked.format, 1)
+        return Response(content, 200, headers, asked.media_type)
+
+    def _redirected(self, request: Request, parse: _Parse, collection: str) -> Response:
+        """To the address that never changes, of the generator as it is now."""
+        generator = self._library.find(request.path_params["name"], None).generator
+        file, query = request.path_params["file"], _query(request)
+        parse(generator, file, query)  # an error is told here, not after the redirect
+        target = f"{model_path(generator)}/{collection}/{file}" + (f"?{query}" if query else "")
+        return RedirectResponse(target, 307, _NO_STORE)
+
+    async def _make(self, request: Request, served: Served, asked: ImageRequest | SampleAddress) -> bytes:
+        """Make one image or sample, unless the client goes or the deadline comes first.
 
         Raises:
             Problem: 429, 503 or 504.
             ClientDisconnect: the client has gone.
         """
-        finish = partial(_encoded, served.generator, image)
-        making = served.batcher.single(image.seed, image.label, image.truncation, finish)
+        finish = partial(_encoded, served.generator, asked)
+        making = served.batcher.single(asked.seed, asked.label, asked.truncation, finish)
         gone = asyncio.create_task(_disconnected(request))
         try:
             await asyncio.wait((making, gone), timeout=self._settings.timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -115,16 +144,20 @@ class Routes:
                 return content
             if gone.done():
                 raise ClientDisconnect
-            raise Problem(504, f"the image was not ready within {self._settings.timeout_seconds:g} seconds")
+            raise Problem(
+                504, f"the {served.generator.card.output.kind} was not ready within {self._settings.timeout_seconds:g} seconds"
+            )
         finally:
             making.cancel()
             gone.cancel()
 
 
-def _encoded(generator: Generator, image: ImageRequest, images: Images) -> bytes:
-    """In the generator's thread: one image as the file that goes out."""
-    text = text_of(generator, image.seed, image.label, image.truncation)
-    return encode(enlarge(images[0], image.scale), image.format, text)
+def _encoded(generator: Generator, asked: ImageRequest | SampleAddress, made: Outputs) -> bytes:
+    """In the generator's thread: one image or sample as the file that goes out."""
+    if isinstance(asked, ImageRequest):
+        text = text_of(generator, asked.seed, asked.label, asked.truncation)
+        return encode(enlarge(made[0], asked.scale), asked.format, text)
+    return encode_sample(generator, made[0], asked.format, asked.seed, asked.label, asked.truncation)
 
 
 def _query(request: Request) -> str:
@@ -148,13 +181,18 @@ def _described(generator: Generator) -> dict[str, Any]:
         "noise": card.noise.model_dump(mode="json"),
         "determinism": generator.determinism,
         "provider": generator.provider,
-        "formats": FORMATS,
-        "max_scale": max_scale(card.output),
-        "bulk_formats": ARCHIVE_FORMATS,
+        "bulk_formats": archive_formats(card.output),
         "url": model_path(generator),
-        "image_url": image_template(generator),
         "sample_url": "/v1/sample",
-    }
+    } | _addressed(generator)
+
+
+def _addressed(generator: Generator) -> dict[str, Any]:
+    """How one image or sample is asked for."""
+    output = generator.card.output
+    if isinstance(output, ImageOutput):
+        return {"formats": FORMATS, "max_scale": max_scale(output), "image_url": image_template(generator)}
+    return {"formats": SAMPLE_FORMATS, "sample_template": sample_template(generator)}
 
 
 def _json(document: dict[str, Any]) -> Response:

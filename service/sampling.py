@@ -1,4 +1,7 @@
-"""Seeds to files without a server: a contact sheet, an archive, or a directory of PNGs, by the same code as the service's."""
+"""Seeds to files without a server, by the same code as the service's.
+
+Images: a contact sheet, an archive, or a directory of PNGs. Samples: an archive, or a plot of all.
+"""
 
 import math
 import shutil
@@ -7,20 +10,23 @@ from pathlib import Path
 
 import numpy as np
 
+from models.card import ImageOutput
 from models.errors import UserError
 from models.files import whole_file
 from models.seeds import Seeds
-from service.archives import ARCHIVE_FORMATS, ArchiveFormat, archive_writer, check_distinct, entry_name, pieces
+from service.archives import ArchiveFormat, archive_formats, archive_writer, check_distinct, entry_name, pieces
 from service.generator import Generator
 from service.images import GAP, Format, contact_sheet, encode, enlarge, max_scale, text_of
+from service.plots import plot
+from service.samples import sample_output
 
 _MAX_SHEET_SIDE = 16383  # pixels; WebP's limit
 _SHEETS: dict[str, Format] = {"png": "png", "webp": "webp"}
-_ARCHIVES: dict[str, ArchiveFormat] = {form: form for form in ARCHIVE_FORMATS}
 _ENTRY_BYTES = 150  # about what a zip needs for one file beside its content
 _BLOCK_BYTES = 4096  # about what a file system needs at least for one file
 _TRIED = 16  # images whose PNGs are made to estimate the size of all
-_NOT_WRITTEN = ("jpg", "jpeg", "gif", "bmp", "tif", "tiff", "avif", "tar", "gz", "onnx")
+_NOT_WRITTEN = ("jpg", "jpeg", "gif", "bmp", "tif", "tiff", "avif", "tar", "gz", "onnx", "csv", "jsonl")
+_MOST_PLOTTED = 100_000
 
 Progress = Callable[[int], None]
 
@@ -33,24 +39,29 @@ def sample_to(
     truncation: float = 1.0,
     scale: int = 1,
     columns: int | None = None,
-    progress: Progress = lambda images: None,
+    progress: Progress = lambda made: None,
 ) -> None:
-    """Make the images of seeds and write them to `out`.
+    """Make the images or samples of seeds and write them to `out`.
 
     Args:
-        out: NAME.png or NAME.webp becomes a contact sheet; NAME.zip, .npz or .npy an archive; anything else a directory.
+        out: of images, NAME.png or NAME.webp becomes a contact sheet, NAME.zip, .npz or .npy an archive, anything else a
+            directory; of samples, NAME.csv, .jsonl, .npz or .npy becomes an archive, and NAME.png a plot.
         label: one label for all; None takes the labels that the seeds name.
         truncation: factor on z, 0.001 to 1.
         scale: enlargement of each image, for sheets and directories.
         columns: images in a row of a sheet; None makes it about square.
-        progress: told the number of images made, after each batch.
+        progress: told the number made, after each batch.
 
     Raises:
         UserError: the options do not fit together, or the disk has no room.
         OSError: `out` cannot be written.
     """
     form = out.suffix.removeprefix(".").lower()
-    sheet, archive = _SHEETS.get(form), _ARCHIVES.get(form)
+    archive = next((known for known in archive_formats(generator.card.output) if known == form), None)
+    if not isinstance(generator.card.output, ImageOutput):
+        _samples(out, form, archive, generator, seeds, label, truncation, scale, columns, progress)
+        return
+    sheet = _SHEETS.get(form)
     largest = max_scale(generator.card.output)
     if not 1 <= scale <= largest:
         raise UserError(f"--scale {scale} is out of range: 1 to {largest} for images of this generator")
@@ -64,16 +75,64 @@ def sample_to(
         if archive == "zip":
             check_distinct(seeds, label)
         _check_room(out, generator, seeds, label, truncation, 1, archive == "zip", _ENTRY_BYTES)
-        writer = archive_writer(archive, generator, seeds.count, truncation)
-        with whole_file(out) as file:
-            for part, labels in pieces(generator, seeds, label):
-                file.write(writer.add(part, labels, generator.generate(part, labels, truncation)))
-                progress(len(part))
-            file.write(writer.finish())
+        _archive(out, archive, generator, seeds, label, truncation, progress)
     elif form in _NOT_WRITTEN:
         raise UserError(f"--out {out.name}: .{form} is not written; give .png, .webp, .zip, .npz, .npy, or a directory")
     else:
         _directory(out, generator, seeds, label, truncation, scale, progress)
+
+
+def _samples(
+    out: Path,
+    form: str,
+    archive: ArchiveFormat | None,
+    generator: Generator,
+    seeds: Seeds,
+    label: int | None,
+    truncation: float,
+    scale: int,
+    columns: int | None,
+    progress: Progress,
+) -> None:
+    if scale != 1 or columns is not None:
+        raise UserError(f"--scale and --columns are for images, and {generator.name!r} makes samples")
+    if archive:
+        part, labels = next(pieces(generator, seeds, label))
+        first = archive_writer(archive, generator, len(part), truncation).add(
+            part, labels, generator.generate(part, labels, truncation)
+        )
+        _check_free(out, len(first) * seeds.count // len(part))
+        _archive(out, archive, generator, seeds, label, truncation, progress)
+    elif form == "png":
+        if seeds.count > _MOST_PLOTTED:
+            raise UserError(f"--seeds: {seeds.count} are more than a plot can show: {_MOST_PLOTTED} at most")
+        made = []
+        for part, labels in pieces(generator, seeds, label):
+            made.append(generator.generate(part, labels, truncation))
+            progress(len(part))
+        picture = plot(sample_output(generator), np.concatenate(made))
+        with whole_file(out) as file:
+            file.write(encode(picture, "png", text_of(generator, str(seeds), label, truncation)))
+    else:
+        known = ", ".join(f".{one}" for one in archive_formats(generator.card.output))
+        raise UserError(f"--out {out.name}: give a name ending in {known}, or .png for a plot: these are samples, not images")
+
+
+def _archive(
+    out: Path,
+    form: ArchiveFormat,
+    generator: Generator,
+    seeds: Seeds,
+    label: int | None,
+    truncation: float,
+    progress: Progress,
+) -> None:
+    writer = archive_writer(form, generator, seeds.count, truncation)
+    with whole_file(out) as file:
+        for part, labels in pieces(generator, seeds, label):
+            file.write(writer.add(part, labels, generator.generate(part, labels, truncation)))
+            progress(len(part))
+        file.write(writer.finish())
 
 
 def _sheet(
@@ -89,6 +148,7 @@ def _sheet(
 ) -> None:
     columns = min(seeds.count, columns or math.ceil(math.sqrt(seeds.count)))
     output = generator.card.output
+    assert isinstance(output, ImageOutput)
     width = columns * (output.width * scale + GAP) - GAP
     height = -(-seeds.count // columns) * (output.height * scale + GAP) - GAP
     if max(width, height) > _MAX_SHEET_SIDE:
@@ -119,7 +179,7 @@ def _directory(
 def _check_room(
     out: Path, generator: Generator, seeds: Seeds, label: int | None, truncation: float, scale: int, png: bool, beside: int
 ) -> None:
-    """Refuse what would surely fill the disk, before hours of work.
+    """Refuse images that would surely fill the disk, before hours of work.
 
     Raises:
         UserError: the disk has less room than the files will take, by the size of the first few.
@@ -127,7 +187,10 @@ def _check_room(
     part, labels = next(pieces(generator, seeds, label))
     images = generator.generate(part, labels, truncation)[:_TRIED]
     sizes = [len(encode(enlarge(image, scale), "png", {})) if png else image.nbytes for image in images]
-    needed = int(np.mean(sizes) + beside * png) * seeds.count
+    _check_free(out, int(np.mean(sizes) + beside * png) * seeds.count)
+
+
+def _check_free(out: Path, needed: int) -> None:
     place = next(path for path in out.absolute().parents if path.exists())
     free = shutil.disk_usage(place).free
     if needed > free:

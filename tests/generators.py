@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from onnx import GraphProto, ModelProto, TensorProto, helper, numpy_helper
 
-from models.card import CARD_KEY, Card, ImageOutput, Licence, Noise, Provenance
+from models.card import CARD_KEY, Card, ImageOutput, Licence, Noise, Provenance, SampleOutput
 
 HIDDEN = 32
 
@@ -25,7 +25,7 @@ def card(name: str, **changes: Any) -> Card:
 
 
 def model(described: Card, weights_seed: int = 0, opset: int = 18, idle_trips: int = 0) -> ModelProto:
-    """z -> (+ row of the label) -> tanh layer -> sigmoid layer -> bytes, as the contract has it.
+    """z -> (+ row of the label) -> tanh layer -> sigmoid layer -> bytes, or linear layer -> multiples of 1/1024.
 
     `idle_trips` makes it slow: a loop of so many trips that changes nothing, very roughly a microsecond each.
     """
@@ -53,13 +53,25 @@ def model(described: Card, weights_seed: int = 0, opset: int = 18, idle_trips: i
     nodes += [
         helper.make_node("Tanh", [nodes[-1].output[0]], ["t"]),
         helper.make_node("MatMul", ["t", "w2"], ["logits"]),
-        helper.make_node("Sigmoid", ["logits"], ["p"]),
-        helper.make_node("Mul", ["p", "white"], ["grey"]),
-        helper.make_node("Round", ["grey"], ["rounded"]),
-        helper.make_node("Cast", ["rounded"], ["bytes"], to=TensorProto.UINT8),
-        helper.make_node("Reshape", ["bytes", "shape"], ["image"]),
     ]
-    output = helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", *shape])
+    if isinstance(described.output, SampleOutput):
+        weights |= {"white": np.float32(1024), "step": np.float32(1 / 1024)}
+        nodes += [
+            helper.make_node("Mul", ["logits", "white"], ["steps"]),
+            helper.make_node("Round", ["steps"], ["rounded"]),
+            helper.make_node("Mul", ["rounded", "step"], ["values"]),
+            helper.make_node("Reshape", ["values", "shape"], ["sample"]),
+        ]
+        output = helper.make_tensor_value_info("sample", TensorProto.FLOAT, ["batch", *shape])
+    else:
+        nodes += [
+            helper.make_node("Sigmoid", ["logits"], ["p"]),
+            helper.make_node("Mul", ["p", "white"], ["grey"]),
+            helper.make_node("Round", ["grey"], ["rounded"]),
+            helper.make_node("Cast", ["rounded"], ["bytes"], to=TensorProto.UINT8),
+            helper.make_node("Reshape", ["bytes", "shape"], ["image"]),
+        ]
+        output = helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", *shape])
     stored = [numpy_helper.from_array(np.asarray(value), key) for key, value in weights.items()]
     graph = helper.make_graph(nodes, "generator", inputs, [output], stored)
     built = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from service.settings import Settings, default_text, variable
-from training.recipe import shipped_recipes
+from training.recipe import load_recipe, shipped_recipes
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -18,7 +18,7 @@ def test_the_settings_are_those_of_the_service():
     assert rows == expected
 
 
-@pytest.mark.parametrize("page", ["README.md", "models/README.md"])
+@pytest.mark.parametrize("page", ["README.md", "models/README.md", "docs/theory.md"])
 def test_links_lead_somewhere(page):
     path = ROOT / page
     links = re.findall(r"\]\(([^)#]+)\)", path.read_text(encoding="utf-8"))
@@ -28,7 +28,14 @@ def test_links_lead_somewhere(page):
 
 
 def test_every_shipped_generator_has_its_recipe():
-    assert {path.stem for path in (ROOT / "models").glob("*.onnx")} & set(shipped_recipes()) == {"digits", "mnist"}
+    shipped = {path.stem for path in (ROOT / "models").glob("*.onnx")}
+    assert {"digits", "mnist", "gaussian-1d", "ring-2d", "sines"} <= shipped <= set(shipped_recipes())
+
+
+def test_the_recipe_on_the_page_is_one(tmp_path):
+    (block,) = re.findall(r"^```yaml\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    (tmp_path / "mine.yaml").write_text(block)
+    assert load_recipe(str(tmp_path / "mine.yaml"), ["conditional=true"]).data.columns == ["age", "income"]
 
 
 def test_tracked_text_names_no_package_registry():

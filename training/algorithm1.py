@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn, optim
 
+from training import parallel
 from training.ema import update_ema
 from training.minibatches import Minibatches, step_seed
 from training.objectives import GENERATOR_LOSSES, value
@@ -91,6 +92,7 @@ class Algorithm1:
         loss = GENERATOR_LOSSES[self.recipe.objective](fake_logits)
         self.generator_rule.zero_grad()
         loss.backward(inputs=list(self.generator.parameters()), retain_graph=True)  # type: ignore[no-untyped-call]
+        _share_gradients(self.generator)
         self._ascend(v, update)
         schedule(self.recipe.rule.generator, self.generator_rule, update)
         self.generator_rule.step()
@@ -105,12 +107,14 @@ class Algorithm1:
         schedule(self.recipe.rule.discriminator, self.discriminator_rule, update)
         self.discriminator_rule.zero_grad()
         (-v).backward(inputs=list(self.discriminator.parameters()))  # type: ignore[no-untyped-call]
+        _share_gradients(self.discriminator)
         self.discriminator_rule.step()
 
     def _descend(self, loss: Tensor, update: int) -> None:
         schedule(self.recipe.rule.generator, self.generator_rule, update)
         self.generator_rule.zero_grad()
         loss.backward(inputs=list(self.generator.parameters()))  # type: ignore[no-untyped-call]
+        _share_gradients(self.generator)
         self.generator_rule.step()
 
     def _average(self, update: int) -> None:
@@ -120,6 +124,10 @@ class Algorithm1:
     def _precision(self) -> torch.autocast:
         device = next(self.generator.parameters()).device.type
         return torch.autocast(device, torch.bfloat16, enabled=self.recipe.precision == "bfloat16")
+
+
+def _share_gradients(network: nn.Module) -> None:
+    parallel.average(p.grad for p in network.parameters() if p.grad is not None)
 
 
 def _statistics(v: Tensor, real_logits: Tensor, fake_logits: Tensor) -> Tensor:

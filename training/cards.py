@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from models.card import Card, Dataset, ImageOutput, Licence, Noise, Provenance, field_errors
+from models.card import Card, Dataset, ImageOutput, Licence, Noise, Provenance, SampleOutput, field_errors
 from models.errors import UserError
 from training.recipe import Recipe
 
@@ -23,14 +23,13 @@ def card_of_run(
         UserError: naming what cannot stand on a card.
     """
     data = facts["dataset"]
-    height, width, channels = data["shape"]
     try:
         return Card(
             name=name,
             title=title or recipe.title,
             noise=Noise(rule=recipe.noise_rule, z_dim=recipe.z_dim),
             classes=tuple(data["classes"]) if recipe.conditional else None,
-            output=ImageOutput(height=height, width=width, channels=channels),
+            output=_output(data),
             provenance=Provenance(
                 recipe=recipe.published(),
                 recipe_digest=recipe.digest(),
@@ -46,3 +45,10 @@ def card_of_run(
     except ValidationError as error:
         field, message = field_errors(error)[0]
         raise UserError(f"{field} cannot stand on a generator's card: {message}") from None
+
+
+def _output(data: dict[str, Any]) -> ImageOutput | SampleOutput:
+    if "names" not in data:
+        height, width, channels = data["shape"]
+        return ImageOutput(height=height, width=width, channels=channels)
+    return SampleOutput(kind="sample", shape=data["shape"], names=data["names"], resolution=data["scaling"]["resolution"])

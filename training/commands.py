@@ -2,26 +2,20 @@
 
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import click
 import torch
-from pydantic import ValidationError
 from rich.console import Console
 
-from models.card import NAME_PATTERN, field_errors
-from models.directory import find_generator, models_directory
+from models.card import NAME_PATTERN
+from models.directory import models_directory
 from models.errors import UserError
-from models.files import write_whole
-from training.datasets import load_splits
-from training.evaluate import label_accuracy, picture, read_generator
-from training.export import export_run, install, with_card
-from training.pictures import grid
+from training import parallel
+from training.export import export_run, install
 from training.progress import TrainingProgress
-from training.recipe import Data, load_recipe, shipped_recipes, validated
+from training.recipe import load_recipe, shipped_recipes
 from training.run import MAY_CHANGE, Run, create, reopen
-
-_TRUSTED_JUDGE = 0.95
 
 _DEVICE = click.option(
     "--device",
@@ -30,7 +24,7 @@ _DEVICE = click.option(
     type=click.Choice(["auto", "cpu", "cuda"]),
     help="Where to compute. auto takes a GPU that works, else the CPU. Exact reproduction is promised on the CPU.",
 )
-_MODELS = click.option(
+MODELS = click.option(
     "--models",
     type=click.Path(file_okay=False, path_type=Path),
     envvar="SEEDMINT_MODELS",
@@ -68,7 +62,9 @@ def train(recipe: str, out: Path, overrides: tuple[str, ...], device: str) -> No
     The run's directory holds recipe.yaml, log.jsonl, previews/, tensorboard/ and checkpoints/. Ctrl-C saves and stops;
     `seedmint resume` goes on, to the same weights, bit for bit, as if it had never stopped (on the CPU).
     """
-    _drive(create(out, load_recipe(recipe, overrides), _device(device)))
+    place = _device(device)
+    with parallel.joined(place):
+        _drive(create(out, load_recipe(recipe, overrides), place))
 
 
 @click.command()
@@ -88,7 +84,9 @@ def resume(run: Path, overrides: tuple[str, ...], device: str) -> None:
       seedmint resume runs/d
       seedmint resume runs/d --set steps=20000      train longer
     """
-    _drive(reopen(run, _device(device), lambda message: click.echo(f"Warning: {message}", err=True), overrides))
+    place = _device(device)
+    with parallel.joined(place):
+        _drive(reopen(run, place, lambda message: click.echo(f"Warning: {message}", err=True), overrides))
 
 
 @click.command()
@@ -98,7 +96,7 @@ def resume(run: Path, overrides: tuple[str, ...], device: str) -> None:
 @click.option("--step", type=int, help="Step of the checkpoint. Default: the newest.")
 @click.option("--weights", type=click.Choice(["ema", "last"]), help="Default: ema where the recipe keeps it.")
 @click.option("--replace", is_flag=True, help="Replace a generator of the same name.")
-@_MODELS
+@MODELS
 def export(
     run: Path,
     name: str,
@@ -125,95 +123,41 @@ def export(
     click.echo(f"{path}  {path.stat().st_size / 1e6:.1f} MB")
 
 
-@click.command()
-@click.argument("generator")
-@click.option(
-    "--data",
-    metavar="SOURCE[:PATH]",
-    help="Data to measure against: digits, mnist, fashion-mnist, or folder:PATH, npz:PATH. Default: the card's.",
-)
-@click.option("--out", type=click.Path(path_type=Path), help="Write a picture of the generator here (.png).")
-@click.option("--write", is_flag=True, help="Write the figures into the file's card, which gives the file a new digest.")
-@_MODELS
-def evaluate(generator: str, data: str | None, out: Path | None, write: bool, models: Path | None) -> None:
-    """Measure a generator file and draw a picture of it.
-
-    GENERATOR is a name in the models directory, or a path. Label accuracy: how many of 100 images a label are recognised as
-    that label by a classifier trained on the real data alone.
-
-    \b
-    Example:
-      seedmint evaluate mnist --out mnist.png
-    """
-    if out is not None and out.suffix.lower() != ".png":
-        raise UserError(f"--out: {out} must end in .png, which is what is written")
-    path = find_generator(generator, models or models_directory())
-    opened = read_generator(path)
-    card = opened.card
-    if card.classes is None:
-        click.echo(f"{card.name} has no labels, so that label accuracy does not apply")
-        metrics = []
-    else:
-        source = _data_of(card.provenance.recipe, data)
-        metric, shares, judge = label_accuracy(opened, *load_splits(source))
-        metrics = [metric]
-        click.echo(f"label-accuracy  {metric.value:.4f}  ({metric.protocol})")
-        for name, share in zip(card.classes, shares, strict=True):
-            click.echo(f"  {name:12} {share:.2f}")
-        if judge < _TRUSTED_JUDGE:
-            message = f"the classifier is right on only {judge:.1%} of real images, too few to judge by"
-            if write:
-                raise UserError(f"--write: {message}")
-            click.echo(f"Warning: {message}", err=True)
-    if out is not None:
-        images, columns = picture(opened)
-        write_whole(out, grid(images, columns))
-        click.echo(f"picture: {out}")
-    if write and metrics:
-        kept = [entry for entry in card.evaluation if entry.metric not in {metric.metric for metric in metrics}]
-        updated = card.model_copy(update={"evaluation": (*kept, *metrics)})
-        write_whole(path, with_card(path.read_bytes(), updated))
-        click.echo(f"card of {path} updated; its digest, and so its addresses, are new")
-
-
-def _data_of(recipe: dict[str, Any] | None, asked: str | None) -> Data:
-    if asked is not None:
-        source, _, path = asked.partition(":")
-        try:
-            return Data.model_validate({"source": source, "path": path or None})
-        except ValidationError as error:
-            raise UserError(f"--data {asked}: {field_errors(error)[0][1]}") from None
-    if recipe is None:
-        raise UserError("--data is missing: the card does not say what the generator was trained on")
-    try:
-        return validated(recipe, "the card's recipe").data
-    except UserError as error:
-        raise UserError(f"--data is missing, and cannot be taken from the card: {error}") from None
-
-
 def _drive(run: Run) -> None:
-    console = Console(stderr=True)
+    speaks = parallel.is_first()
+    console = Console(stderr=True, quiet=not speaks)
     recipe, done = run.recipe, run.step
-    if done == recipe.steps:
-        click.echo(
-            f"{run.directory} is finished: all {done:,} steps are done. Next: seedmint export {run.directory} --name NAME"
-        )
+    if run.finished:
+        if speaks:
+            click.echo(f"{run.directory} is finished: {_end(run)}. {_next(run)}")
         return
     console.print(
-        f"{recipe.title}: {len(run.dataset.images):,} images of {run.dataset.name}, {recipe.objective}, "
+        f"{recipe.title}: {len(run.dataset):,} {run.dataset.noun}s of {run.dataset.name}, {recipe.objective}, "
         f"k = {recipe.k}, m = {recipe.m}",
         highlight=False,
     )
     with TrainingProgress(done, recipe.steps, console) as progress:
         run.train(progress.report)
     if run.interrupted is not None:
-        click.echo(f"Stopped and saved at step {run.step:,}. To go on: seedmint resume {run.directory}", err=True)
+        if speaks:
+            click.echo(f"Stopped and saved at step {run.step:,}. To go on: seedmint resume {run.directory}", err=True)
         raise SystemExit(128 + run.interrupted)
-    click.echo(f"{run.directory}: {recipe.steps:,} steps done. Next: seedmint export {run.directory} --name NAME")
+    if speaks:
+        click.echo(f"{run.directory}: {_end(run)}. {_next(run)}")
+
+
+def _end(run: Run) -> str:
+    if run.step == run.recipe.steps:
+        return f"all {run.step:,} steps are done"
+    return f"it stopped at the equilibrium, at step {run.step:,}; `--set watch.stop_at_equilibrium=false` goes on"
+
+
+def _next(run: Run) -> str:
+    return f"Next: seedmint export {run.directory} --name NAME"
 
 
 def _device(choice: str) -> torch.device:
     kind: Literal["cpu", "cuda"] = "cuda" if choice == "cuda" or (choice == "auto" and torch.cuda.is_available()) else "cpu"
     if kind == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: torch sees no GPU that works")
-    return torch.device(kind)
+    return parallel.own(torch.device(kind))

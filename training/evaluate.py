@@ -1,127 +1,134 @@
-"""Evaluation of a generator file: how often an independent classifier sees the label that was asked for."""
+"""Evaluation of a generator: all metrics that apply to it and to its data, next to what real images score."""
 
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import onnx
-import onnxruntime
 from numpy.typing import NDArray
 
 from models.card import Card, Metric
-from models.contract import check_contract
 from models.errors import UserError
-from models.noise import labels_of, noise
-from training import classifier
-from training.datasets import Dataset
+from training.measuring import FAMILIES, Sample, measure, sample_of, samples_of, why_not
+from training.metrics.labels import histogram
+from training.real import RealData
+from training.recipe import MetricName
 
-IMAGES_A_LABEL = 100
+TRUSTED_ACCURACY = 0.9  # of a classifier on real images, for its figures to stand on a card
 
-_BATCH = 100
-_SILENT = 4  # ONNX Runtime logs fatal errors alone; others are raised
+_OF_UNSEEN_IMAGES: tuple[MetricName, ...] = ("nearest",)  # training images are no stand-in for generated ones
 
 
-class GeneratorFile:
-    """A generator file opened for measuring, on the CPU.
+@dataclass(frozen=True)
+class ClassCount:
+    """One class of the data: its share of the training images, of the generated ones as the judge sees them, and how many of
+    those that were asked for are seen as it (None of a generator without labels, or where none was asked for)."""
 
-    Args:
-        content: the file's bytes.
+    name: str
+    data: float
+    generated: float
+    recognised: float | None
 
-    Raises:
-        UserError: it is not a generator file.
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured.
+
+    Attributes:
+        families: the families measured, with their metrics.
+        real_scores: by metric, what real images score in the generated ones' place; empty where the data have no test set.
+        skipped: why a family does not apply.
+        sample: the images that were measured.
+        judge_accuracy: of the classifier that some metrics depend on; None where none does.
     """
 
-    def __init__(self, content: bytes) -> None:
-        try:
-            model = onnx.load_from_string(content)
-        except Exception as error:  # protobuf's DecodeError has no public home that all versions share
-            raise UserError(f"not an ONNX file: {error}") from None
-        self.card: Card = check_contract(model)
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = _SILENT
-        try:
-            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime's errors share no base
-            raise UserError(f"ONNX Runtime cannot run it: {_first_line(error)}") from None
+    families: dict[MetricName, tuple[Metric, ...]]
+    real_scores: dict[str, float]
+    skipped: dict[MetricName, str]
+    sample: Sample
+    judge_accuracy: float | None
 
-    def images(self, seeds: NDArray[np.int64], labels: NDArray[np.int64] | None = None) -> NDArray[np.uint8]:
-        """uint8[n, height, width, channels]; `labels` default to the seeds' own."""
-        classes = len(self.card.classes or ())
-        parts = []
-        for start in range(0, len(seeds), _BATCH):
-            part = slice(start, start + _BATCH)
-            feeds: dict[str, NDArray[Any]] = {"z": noise(self.card.noise.rule, self.card.noise.z_dim, seeds[part])}
-            if classes:
-                feeds["label"] = labels_of(seeds[part], classes) if labels is None else labels[part]
-            try:
-                parts.append(self._session.run(["image"], feeds)[0])
-            except Exception as error:
-                raise UserError(f"ONNX Runtime cannot run {self.card.name}: {_first_line(error)}") from None
-        return np.concatenate(parts)
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        return tuple(metric for metrics in self.families.values() for metric in metrics)
 
+    @property
+    def judge_is_trusted(self) -> bool:
+        return self.judge_accuracy is None or self.judge_accuracy >= TRUSTED_ACCURACY
 
-def label_accuracy(generator: GeneratorFile, train: Dataset, test: Dataset) -> tuple[Metric, list[float], float]:
-    """The share of images recognised as the label they were asked for, `IMAGES_A_LABEL` a label.
-
-    Args:
-        generator: conditional, of the data set's classes and image shape.
-        train, test: the splits that the classifier learns from and is measured on.
-
-    Returns:
-        the metric, the share for each label, and how often the classifier is right on real images.
-
-    Raises:
-        UserError: the generator has no labels, or not those of the data.
-    """
-    card = generator.card
-    if card.classes is None or card.classes != train.classes:
-        raise UserError(
-            f"{card.name} has the classes {card.classes} and {train.name} {train.classes}: label accuracy needs the same"
+    def classes(self) -> tuple[ClassCount, ...]:
+        """Each class; none where the labels were not measured."""
+        if "labels" not in self.families:
+            return ()
+        train, asked, seen = self.sample.real.train, self.sample.asked, self.sample.seen.labels
+        assert train.classes is not None
+        assert train.labels is not None
+        data, generated = (histogram(labels, len(train.classes)) for labels in (train.labels, seen))
+        return tuple(
+            ClassCount(
+                name,
+                float(data[label] / data.sum()),
+                float(generated[label] / generated.sum()),
+                None if asked is None or not (asked == label).any() else float((seen[asked == label] == label).mean()),
+            )
+            for label, name in enumerate(train.classes)
         )
-    channels, height, width = train.images.shape[1:]
+
+
+def evaluate_generator(
+    card: Card,
+    images: Callable[[NDArray[np.int64]], NDArray[np.uint8]],
+    real: RealData,
+    names: Sequence[MetricName] | None,
+    samples: int | None,
+    on_task: Callable[[str], None],
+) -> Evaluation:
+    """Measure a generator.
+
+    Args:
+        card: the generator's.
+        images: uint8[n, height, width, channels] of int64[n] seeds.
+        real: what its images are held against.
+        names: the families to measure; None: all that apply.
+        samples: how many images; None: each family's own number.
+        on_task: told what is done next.
+
+    Raises:
+        UserError: the generator's images are not of the data's shape, or a family that was asked for does not apply.
+    """
+    channels, height, width = real.shape
     if card.output.shape != (height, width, channels):
         raise UserError(
-            f"{card.name} makes images of shape {card.output.shape}, and {train.name} has {(height, width, channels)}"
+            f"{card.name} makes images of shape {card.output.shape}, and {real.name} has {(height, width, channels)}"
         )
-    count = len(card.classes)
-    seeds = np.arange(IMAGES_A_LABEL * count, dtype=np.int64)
-    labels = seeds % count
-    judge = classifier.classifier_of(train, test)
-    images = generator.images(seeds, labels).transpose(0, 3, 1, 2)
-    right = judge.labels(images) == labels
-    metric = Metric(
-        metric="label-accuracy",
-        protocol=(
-            f"seeds 0-{len(seeds) - 1} with label = seed mod {count}, recognised by {classifier.NAME} trained on {train.name} "
-            f"({len(train.images):,} images; right on {judge.accuracy:.2%} of {test.name}, {len(test.images):,} images)"
-        ),
-        value=float(right.mean()),
-        samples=len(seeds),
-    )
-    return metric, [float(right[labels == label].mean()) for label in range(count)], judge.accuracy
+    reasons = {name: why_not(name, real, card.classes) for name in names or FAMILIES}
+    skipped = {name: reason for name, reason in reasons.items() if reason is not None}
+    if names is not None and skipped:
+        raise UserError("; ".join(f"--metrics: {name} does not apply: {reason}" for name, reason in skipped.items()))
+    chosen = [name for name in reasons if name not in skipped]
+    judged = any(FAMILIES[name].judged for name in chosen)
+    accuracy = real.judge.accuracy if judged else None
+    counts = {name: samples_of(name, samples) for name in chosen}
+    on_task("generate")
+    sample = sample_of(images, len(card.classes or ()), max(counts.values(), default=0), real)
+    families: dict[MetricName, tuple[Metric, ...]] = {}
+    for name in chosen:
+        on_task(name)
+        families[name] = measure(name, sample, counts[name])
+    compared = [name for name in chosen if name not in _OF_UNSEEN_IMAGES] if real.test is not None else []
+    stand_in = Sample(*real.stand_in(max((counts[name] for name in compared), default=0)), real)
+    scores: dict[str, float] = {}
+    for name in compared:
+        on_task(f"{name} of real images")
+        scores |= {metric.metric: metric.value for metric in measure(name, stand_in, counts[name])}
+    return Evaluation(families, scores, skipped, sample, accuracy)
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error) or repr(error)).splitlines()[0]
-
-
-def picture(generator: GeneratorFile) -> tuple[NDArray[np.uint8], int]:
-    """Images to look at, and how many make a row: ten of each label in a column, or seeds 0 to 99 without labels."""
-    if generator.card.classes is None:
-        return generator.images(np.arange(100, dtype=np.int64)), 10
-    columns = min(10, len(generator.card.classes))
-    seeds = np.arange(10 * columns, dtype=np.int64)
-    return generator.images(seeds, seeds % columns), columns
-
-
-def read_generator(path: Path) -> GeneratorFile:
-    """The generator in a file.
-
-    Raises:
-        UserError: it is not a generator file, naming it.
-        OSError: it cannot be read.
-    """
-    try:
-        return GeneratorFile(path.read_bytes())
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+def card_with(card: Card, evaluation: Evaluation) -> Card:
+    """The card with the evaluation's metrics, in the place of what it had of the same families."""
+    replaced = tuple(entry for name in evaluation.families for entry in FAMILIES[name].entries)
+    kept = [
+        metric
+        for metric in card.evaluation
+        if not any(metric.metric == entry or metric.metric.startswith(f"{entry}-") for entry in replaced)
+    ]
+    return card.model_copy(update={"evaluation": (*kept, *evaluation.metrics)})

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.card import CARD_KEY, Card, CardError, read_card
+from models.card import CARD_KEY, Card, CardError, ImageOutput, SampleOutput, read_card
 from models.contract import check_contract
 from models.errors import UserError
 from models.files import write_whole
@@ -24,11 +24,12 @@ from training.checkpoints import Checkpoint, CheckpointError, list_checkpoints, 
 from training.networks import build_networks
 from training.recipe import Recipe, validated
 from training.run import recipe_of
+from training.scaling import Scaling
 from training.serving import ServedGenerator
 
 OPSET = 18
 VERIFIED_SEEDS = 1000
-TOLERANCE = 1  # grey levels between torch and ONNX Runtime, whose sums run in another order
+TOLERANCE = 1  # grey levels, or steps of the resolution, between torch and ONNX Runtime, whose sums run in another order
 
 
 class ExportError(UserError):
@@ -62,24 +63,25 @@ def export_run(
     facts = checkpoint.facts["dataset"]
     generator = _generator(recipe, facts, checkpoint.tensors, "ema" if chosen == "ema" else "generator")
     card = card_of_run(recipe, checkpoint.facts, checkpoint.step, name, title, chosen)
-    return export_generator(generator, card)
+    return export_generator(generator, card, _scaling(facts))
 
 
-def export_generator(generator: nn.Module, card: Card) -> bytes:
+def export_generator(generator: nn.Module, card: Card, scaling: Scaling | None = None) -> bytes:
     """A torch generator as a generator file, held against torch over `VERIFIED_SEEDS` seeds.
 
     Args:
         generator: in evaluation mode, on the CPU; see `training.networks`.
         card: what the file shall say of itself.
+        scaling: of samples; None for images.
 
     Returns:
         the file's bytes.
 
     Raises:
-        ExportError: what ONNX Runtime computes differs from torch by more than `TOLERANCE` grey levels.
+        ExportError: what ONNX Runtime computes differs from torch by more than `TOLERANCE`.
         ContractError: the graph is not what the card says.
     """
-    served = ServedGenerator(generator).eval()
+    served = ServedGenerator(generator, scaling).eval()
     classes = len(card.classes or ())
     content = _to_onnx(served, card.noise.z_dim, classes, card)
     verify(content, served)
@@ -90,7 +92,7 @@ def verify(content: bytes, served: nn.Module) -> int:
     """Hold a generator file against the torch module it came from.
 
     Returns:
-        the largest difference found, in grey levels.
+        the largest difference found, in grey levels or steps of the resolution.
 
     Raises:
         ExportError: it is more than `TOLERANCE`, or the file does not run.
@@ -108,18 +110,19 @@ def verify(content: bytes, served: nn.Module) -> int:
         feeds["label"] = labels_of(seeds, len(card.classes))
     try:
         session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-        (found,) = session.run(["image"], feeds)
+        (found,) = session.run([card.output.kind], feeds)
     except Exception as error:  # ONNX Runtime's errors share no base
         raise ExportError(f"ONNX Runtime cannot run it: {error}") from None
     with torch.no_grad():
         wanted = served(*(torch.from_numpy(array) for array in feeds.values())).numpy()
     if found.shape != wanted.shape:
-        raise ExportError(f"ONNX Runtime makes images of shape {list(found.shape)}, torch {list(wanted.shape)}")
-    difference = np.abs(found.astype(np.int16) - wanted.astype(np.int16))
+        raise ExportError(f"ONNX Runtime makes arrays of shape {list(found.shape)}, torch {list(wanted.shape)}")
+    unit, step = (1.0, "grey levels") if isinstance(card.output, ImageOutput) else (_resolution(card.output), "steps")
+    difference = np.abs(found.astype(np.float64) - wanted.astype(np.float64)) / unit
     worst = int(difference.max())
     if worst > TOLERANCE:
         seed = int(difference.reshape(len(seeds), -1).max(axis=1).argmax())
-        raise ExportError(f"ONNX Runtime and torch differ by {worst} grey levels (seed {seed}); at most {TOLERANCE} is allowed")
+        raise ExportError(f"ONNX Runtime and torch differ by {worst} {step} (seed {seed}); at most {TOLERANCE} is allowed")
     return worst
 
 
@@ -157,13 +160,26 @@ def _checkpoint(directory: Path, step: int | None) -> Checkpoint:
 
 
 def _generator(recipe: Recipe, facts: dict[str, Any], tensors: dict[str, Tensor], part: str) -> nn.Module:
-    height, width, channels = facts["shape"]
+    shape = facts["shape"]
+    marginals = torch.zeros(shape) if "scaling" in facts else torch.full((shape[2], shape[0], shape[1]), 0.5)
     classes = len(facts["classes"]) if recipe.conditional else 0
-    generator, _ = build_networks(recipe, torch.full((channels, height, width), 0.5), classes)
+    generator, _ = build_networks(recipe, marginals, classes)
     generator.load_state_dict(
         {key.removeprefix(f"{part}/"): value for key, value in tensors.items() if key.startswith(f"{part}/")}
     )
     return generator.eval()
+
+
+def _scaling(facts: dict[str, Any]) -> Scaling | None:
+    if "scaling" not in facts:
+        return None
+    return Scaling(**{field: tuple(values) for field, values in facts["scaling"].items()})
+
+
+def _resolution(output: SampleOutput) -> NDArray[np.float64]:
+    if output.resolution is None:
+        raise ExportError("output.resolution: what is exported here must be rounded")
+    return np.array(output.resolution)
 
 
 def _to_onnx(served: nn.Module, z_dim: int, classes: int, card: Card) -> bytes:
@@ -179,7 +195,7 @@ def _to_onnx(served: nn.Module, z_dim: int, classes: int, card: Card) -> bytes:
             served,
             inputs,
             input_names=names,
-            output_names=["image"],
+            output_names=[card.output.kind],
             dynamic_shapes=tuple(shapes),
             opset_version=OPSET,
             dynamo=True,

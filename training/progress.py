@@ -45,11 +45,15 @@ class TrainingProgress:
 
     def report(self, report: Report) -> None:
         """Show where the run stands."""
+        for note in report.notes:
+            text = f"Warning: {note.text}" if note.warning else note.text
+            self._console.print(f"step {report.step:,}/{self._total:,}  {text}", soft_wrap=True, highlight=False)
         if report.metrics:
             text = "  ".join(show(metric) for metric in report.metrics)
             self._console.print(
                 f"step {report.step:,}/{self._total:,}  {report.weights}: {text}", soft_wrap=True, highlight=False
             )
+        if not report.statistics:
             return
         left = (time.monotonic() - self._began) / (report.step - self._first) * (self._total - report.step)
         text = f"{describe(report)}  {timedelta(seconds=round(left))} left"

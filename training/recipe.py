@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -25,26 +25,39 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
-class Data(_Part):
-    """The data set. `path` is where it lies: needed for `folder` and `npz`, a directory of IDX files for the named sets."""
+ImageSource = Literal["digits", "mnist", "fashion-mnist", "stacked-mnist", "folder", "npz"]
+SampleSource = Literal["gaussian-1d", "ring-2d", "sines", "table", "series"]
+"""Data that are not images."""
 
-    source: Literal["digits", "mnist", "fashion-mnist", "stacked-mnist", "folder", "npz"]
+
+class Data(_Part):
+    """The data set. `path` is where it lies: needed for data of your own, a directory of IDX files for MNIST and its kind."""
+
+    source: Literal[ImageSource, SampleSource]
     path: str | None = None
     side: int | None = Field(
         default=None, ge=8, le=64, description="folder only: crop to a square and resize to this side, pixels"
     )
     channels: Literal[1, 3] | None = Field(default=None, description="folder only: 1 grey, 3 colour; null takes the files'")
-    licence: str | None = Field(default=None, description="licence of the data, for the card of folder and npz data")
+    columns: list[str] | None = Field(
+        default=None, min_length=1, description="table only: the columns to learn, all numeric; null takes all but the label's"
+    )
+    label: str | None = Field(default=None, description="table only: the column of labels, text or whole numbers")
+    licence: str | None = Field(default=None, description="licence of the data, for the card, where they are your own")
     first: int | None = Field(default=None, ge=1, description="train on the first so many examples alone, in the files' order")
 
     @model_validator(mode="after")
     def _fields_fit_the_source(self) -> "Data":
-        if self.source in ("folder", "npz") and self.path is None:
+        if self.source in ("folder", "npz", "table", "series") and self.path is None:
             raise ValueError(f"path is missing: source {self.source} needs to know where the data lie")
         if self.source == "digits" and self.path is not None:
             raise ValueError("path is for other sources: digits come with scikit-learn")
+        if self.source in ("gaussian-1d", "ring-2d", "sines") and self.path is not None:
+            raise ValueError(f"path is for other sources: {self.source} is generated")
         if self.source != "folder" and (self.side is not None or self.channels is not None):
             raise ValueError("side and channels are for source folder alone")
+        if self.source != "table" and (self.columns is not None or self.label is not None):
+            raise ValueError("columns and label are for source table alone")
         return self
 
 
@@ -82,6 +95,43 @@ class ConvolutionalDiscriminator(_Part):
     kind: Literal["convolutional"]
     width: int = Field(default=32, ge=1, le=1024, description="channels at half the image's side; doubled at each halving")
     spectral_norm: bool = True
+
+
+class MlpGenerator(_Part):
+    """For samples: z -> ReLU layers -> linear."""
+
+    kind: Literal["mlp"]
+    width: int = Field(default=128, ge=1, le=16384)
+    layers: int = Field(default=2, ge=1, le=16, description="hidden layers")
+
+
+class MlpDiscriminator(_Part):
+    """For samples: leaky ReLU layers, then one logit."""
+
+    kind: Literal["mlp"]
+    width: int = Field(default=128, ge=1, le=16384)
+    layers: int = Field(default=2, ge=1, le=16, description="hidden layers")
+
+
+class SequenceGenerator(_Part):
+    """For series: transposed convolutions over time with batch normalisation, ending in a linear one."""
+
+    kind: Literal["sequence"]
+    width: int = Field(default=32, ge=1, le=1024, description="channels at half the series' length; doubled at each halving")
+
+
+class SequenceDiscriminator(_Part):
+    """For series: strided convolutions over time with leaky ReLU and spectral normalisation; labels by projection."""
+
+    kind: Literal["sequence"]
+    width: int = Field(default=32, ge=1, le=1024, description="channels at half the series' length; doubled at each halving")
+    spectral_norm: bool = True
+
+
+Generator = Annotated[PaperGenerator | ConvolutionalGenerator | MlpGenerator | SequenceGenerator, Field(discriminator="kind")]
+Discriminator = Annotated[
+    PaperDiscriminator | ConvolutionalDiscriminator | MlpDiscriminator | SequenceDiscriminator, Field(discriminator="kind")
+]
 
 
 class _Rule(_Part):
@@ -134,8 +184,14 @@ class Rules(_Part):
     discriminator: Rule
 
 
-MetricName = Literal["parzen"]
-"""What may be measured in the course of a run."""
+MetricName = Literal["parzen", "frechet", "kid", "prdc", "labels", "modes", "nearest"]
+"""What may be measured, of a generator file and in the course of a run; see `training.measuring`."""
+
+SampleMetric = Literal["marginals", "correlations", "ring"]
+"""The same of samples; see `training.sample_metrics`."""
+
+SAMPLE_METRICS: tuple[SampleMetric, ...] = get_args(SampleMetric)
+_SAMPLE_SOURCES = get_args(SampleSource)
 
 
 class Every(_Part):
@@ -147,6 +203,19 @@ class Every(_Part):
     evaluate: int | None = Field(default=None, ge=1, description="steps between measurements of `metrics`; null: none")
 
 
+class Watch(_Part):
+    """What a run notices about itself while it trains. Nothing here changes what it computes."""
+
+    reports: int = Field(default=10, ge=1, description="reports (every.log) in a row that saturation or equilibrium must last")
+    saturation: float = Field(default=0.01, gt=0, lt=0.5, description="D is saturated: D(x) above 1 - this, D(G(z)) below it")
+    epsilon: float = Field(default=0.05, gt=0, lt=0.5, description="equilibrium: D(x) and D(G(z)) this near to one half")
+    stop_at_equilibrium: bool = Field(default=False, description="end the run, finished, at the equilibrium")
+    previews: int = Field(default=3, ge=1, description="previews (every.preview) in a row that collapse must last")
+    collapse: float = Field(
+        default=0.5, ge=0, lt=1, description="G is collapsing below this share of the data's mean distance between two examples"
+    )
+
+
 class Recipe(_Part):
     """All that decides what a run computes. One step is one iteration of Algorithm 1: k D-steps and one G-step."""
 
@@ -156,8 +225,8 @@ class Recipe(_Part):
     conditional: bool = Field(default=False, description="train G and D on labels too")
     prior: Literal["normal", "uniform"] = "normal"
     z_dim: int = Field(default=100, ge=1, le=MAX_Z_DIM)
-    generator: Annotated[PaperGenerator | ConvolutionalGenerator, Field(discriminator="kind")]
-    discriminator: Annotated[PaperDiscriminator | ConvolutionalDiscriminator, Field(discriminator="kind")]
+    generator: Generator
+    discriminator: Discriminator
     objective: Literal["minimax", "non-saturating"] = "non-saturating"
     order: Literal["alternating", "simultaneous"] = Field(
         default="alternating",
@@ -175,8 +244,9 @@ class Recipe(_Part):
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32", description="bfloat16: products of matrices and convolutions alone; weights and sums stay float32"
     )
-    metrics: list[MetricName] = Field(default=[], description="what `every.evaluate` measures")
+    metrics: list[Literal[MetricName, SampleMetric]] = Field(default=[], description="what `every.evaluate` measures")
     every: Every = Every()
+    watch: Watch = Watch()
 
     @model_validator(mode="after")
     def _fields_fit_each_other(self) -> "Recipe":
@@ -188,7 +258,16 @@ class Recipe(_Part):
             raise ValueError(
                 f"ema_start: an average that begins at step {self.ema_start} of {self.steps} with ema {self.ema:g}"
             )
+        of_samples = self.data.source in _SAMPLE_SOURCES
+        for metric in self.metrics:
+            if (metric in SAMPLE_METRICS) != of_samples or (metric == "ring" and self.data.source != "ring-2d"):
+                raise ValueError(f"metrics: {metric} does not apply to data of source {self.data.source}")
         return self
+
+    @property
+    def image_metrics(self) -> tuple[MetricName, ...]:
+        """Those of `metrics` that measure images."""
+        return tuple(metric for metric in get_args(MetricName) if metric in self.metrics)
 
     @property
     def noise_rule(self) -> str:

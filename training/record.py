@@ -1,18 +1,24 @@
-"""What a run leaves behind for people to look at: log.jsonl, TensorBoard events, preview grids."""
+"""What a run leaves behind for people to look at: log.jsonl, TensorBoard events, previews."""
 
+import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
 from models.card import Metric
 from models.files import write_whole
+from training.diagnostics import Note
 from training.pictures import grid
+from training.plots import plot
 
 PREVIEW_SEEDS = np.arange(64, dtype=np.int64)
+PLOTTED_SEEDS = np.arange(1000, dtype=np.int64)
 
 
 class Record:
@@ -45,11 +51,28 @@ class Record:
         for metric in metrics:
             self._board.add_scalar(f"metrics-{weights}/{metric.metric}", metric.value, step)
 
+    def diversity(self, step: int, value: float) -> None:
+        """A line of the log, and a point in its curve in TensorBoard."""
+        self._append({"step": step, "diversity": round(value, 6)})
+        self._board.add_scalar("diversity", value, step)
+
+    def notes(self, step: int, notes: Sequence[Note]) -> None:
+        """For each, a line of the log and a text in TensorBoard."""
+        for note in notes:
+            self._append({"step": step, "note": note.kind, "text": note.text})
+            self._board.add_text(note.kind, note.text, step)
+
     def preview(self, step: int, images: NDArray[np.uint8]) -> None:
         """A grid of uint8[n, height, width, channels], as previews/step-N.png, and in TensorBoard."""
         content = grid(images, columns=8)
         write_whole(self._previews / f"step-{step:09d}.png", content)
         self._board.add_images("preview", images, step, dataformats="NHWC")
+
+    def plot(self, step: int, samples: NDArray[np.float32], names: tuple[str, ...]) -> None:
+        """A plot of float32[n, columns] or float32[n, length, channels], as previews/step-N.png, and in TensorBoard."""
+        content = plot(samples, names)
+        write_whole(self._previews / f"step-{step:09d}.png", content)
+        self._board.add_image("preview", np.asarray(Image.open(io.BytesIO(content))), step, dataformats="HWC")
 
     def _append(self, entry: dict[str, Any]) -> None:
         with self._log.open("a", encoding="utf-8") as file:
@@ -57,6 +80,11 @@ class Record:
 
     def close(self) -> None:
         self._board.close()
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """The entries of a log that can be read, in their order; none where there is no log."""
+    return [json.loads(line) for line in _lines(path)]
 
 
 def _lines(path: Path) -> list[str]:

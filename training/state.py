@@ -1,7 +1,6 @@
 """All that a run's future depends on: built from a recipe, taken out as tensors, put back."""
 
 import copy
-from itertools import chain
 
 import torch
 from torch import Tensor, nn, optim
@@ -24,7 +23,7 @@ def build(recipe: Recipe, dataset: Dataset, device: torch.device) -> Algorithm1:
     """
     classes = len(dataset.classes) if recipe.conditional and dataset.classes is not None else 0
     minibatches = Minibatches(dataset, recipe.conditional, recipe.m, recipe.prior, recipe.z_dim, recipe.seed, device)
-    marginals = torch.from_numpy(dataset.images.mean(axis=0) / 255).float()
+    marginals = torch.from_numpy(dataset.marginals()).float()
     torch.manual_seed(step_seed(recipe.seed, _INITIAL))
     generator, discriminator = (network.to(device).train() for network in build_networks(recipe, marginals, classes))
     ema = copy.deepcopy(generator).eval().requires_grad_(False) if recipe.ema else None
@@ -70,9 +69,18 @@ def restore(algorithm: Algorithm1, tensors: dict[str, Tensor]) -> None:
 
 
 def nonfinite(algorithm: Algorithm1) -> str | None:
-    """The name of a parameter that holds a NaN or an infinity, or None."""
-    named = chain(algorithm.generator.named_parameters("generator"), algorithm.discriminator.named_parameters("discriminator"))
-    return next((name for name, tensor in named if not bool(tensor.isfinite().all())), None)
+    """The name of a tensor that holds a NaN or an infinity, or None. D comes first, since it is updated first."""
+    for part in ("discriminator", "generator"):
+        network, rule = _networks(algorithm)[part], _rules(algorithm)[f"{part}_rule"]
+        named = [(f"{part}.{name}", tensor) for name, tensor in network.state_dict().items()]
+        for name, parameter in network.named_parameters(part):
+            named += [
+                (f"{key} of {name}", tensor) for key, tensor in rule.state.get(parameter, {}).items() if tensor is not None
+            ]
+        for name, tensor in named:
+            if not bool(tensor.isfinite().all()):
+                return name
+    return None
 
 
 def _networks(algorithm: Algorithm1) -> dict[str, nn.Module]:

@@ -13,6 +13,8 @@ CARD = Card(
     provenance=Provenance(),
 )
 
+SAMPLE = {"kind": "sample", "shape": [2], "names": ["x", "y"], "resolution": [0.5, 0.25]}
+
 
 def changed(**fields):
     return json.dumps({**json.loads(CARD.to_json()), **fields})
@@ -21,6 +23,12 @@ def changed(**fields):
 def test_what_is_written_is_read():
     assert read_card(CARD.to_json()) == CARD
     assert json.loads(CARD.to_json())["schema"] == 1
+
+
+def test_a_card_of_samples_is_read_as_it_is_written():
+    card = read_card(changed(output=SAMPLE))
+    assert json.loads(card.to_json())["output"] == SAMPLE
+    assert (card.output.shape, card.output.names, card.output.resolution) == ((2,), ("x", "y"), (0.5, 0.25))
 
 
 def test_one_card_has_one_spelling():
@@ -38,8 +46,18 @@ def test_an_unknown_schema_version_is_named(version):
     [
         ({"noise": {"rule": "philox-normal-v9", "z_dim": 100}}, "noise"),
         ({"noise": {"rule": "philox-normal-v1", "z_dim": 0}}, "noise.z_dim"),
-        ({"output": {"kind": "image", "height": 28, "width": 28, "channels": 2, "range": [0, 255]}}, "output.channels"),
-        ({"output": {"kind": "image", "height": 28, "width": 28, "channels": 1, "range": [0, 1]}}, "output.range"),
+        ({"output": {"kind": "image", "height": 28, "width": 28, "channels": 2, "range": [0, 255]}}, "output.image.channels"),
+        ({"output": {"kind": "image", "height": 28, "width": 28, "channels": 1, "range": [0, 1]}}, "output.image.range"),
+        ({"output": {"kind": "video", "height": 28}}, "output"),
+        ({"output": SAMPLE | {"shape": [2, 2, 2]}}, "output.sample.shape"),
+        ({"output": SAMPLE | {"shape": []}}, "output.sample.shape"),
+        ({"output": SAMPLE | {"shape": [0]}}, "output.sample.shape"),
+        ({"output": SAMPLE | {"shape": [65536, 2]}}, "more than 65536 values"),
+        ({"output": SAMPLE | {"names": ["x"]}}, "names must be 2 different ones"),
+        ({"output": SAMPLE | {"names": ["x", "x"]}}, "names must be 2 different ones"),
+        ({"output": SAMPLE | {"names": ["x", "a\nb"]}}, "output.sample.names"),
+        ({"output": SAMPLE | {"resolution": [1.0]}}, "resolution must be null or 2 numbers"),
+        ({"output": SAMPLE | {"resolution": [1.0, 0.0]}}, "output.sample.resolution"),
         ({"name": "Not A Name"}, "name"),
         ({"name": "../up"}, "name"),
         ({"classes": []}, "classes"),

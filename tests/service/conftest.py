@@ -1,16 +1,18 @@
-"""One server for all tests that only read; two small generators, one of them conditional."""
+"""Two servers for all tests that only read: one of images, one of samples and one image; each has a conditional generator."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from models.card import ImageOutput
+from models.card import ImageOutput, SampleOutput
 from service.generator import Generator, open_generator
 from tests import generators
 from tests.service.servers import Server, serving
 
 CLASSES = ("ant", "bee", "cat")
+POINT = SampleOutput(kind="sample", shape=(2,), names=("x", 'the "other", y'))
+WAVE = SampleOutput(kind="sample", shape=(16, 2), names=("left", "right"))
 
 
 def fill(directory: Path) -> Path:
@@ -39,3 +41,29 @@ def grey(models: Path) -> Generator:
 @pytest.fixture(scope="session")
 def rgb(models: Path) -> Generator:
     return open_generator(models / "rgb.onnx")
+
+
+@pytest.fixture(scope="session")
+def sample_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`grey` again, `point` (two columns, three classes) and `wave` (series of 16 steps in two channels, unconditional)."""
+    directory = tmp_path_factory.mktemp("sample-models")
+    generators.write(directory, "grey", 1)
+    generators.write(directory, "point", 3, classes=CLASSES, output=POINT)
+    generators.write(directory, "wave", 4, output=WAVE)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def sample_server(sample_models: Path) -> Iterator[Server]:
+    with serving(sample_models) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def point(sample_models: Path) -> Generator:
+    return open_generator(sample_models / "point.onnx")
+
+
+@pytest.fixture(scope="session")
+def wave(sample_models: Path) -> Generator:
+    return open_generator(sample_models / "wave.onnx")

@@ -13,7 +13,7 @@ from models.card import ImageOutput
 from models.errors import UserError
 from models.files import whole_file
 from models.seeds import parse_seeds
-from service.archives import ARCHIVE_FORMATS, archive_writer, check_distinct, pieces
+from service.archives import archive_writer, check_distinct, pieces
 from service.generator import Generator
 from service.images import contact_sheet, encode, enlarge, max_scale
 
@@ -52,7 +52,7 @@ def test_a_sheet_fills_rows_and_leaves_the_rest_white():
     ]
 
 
-@pytest.mark.parametrize("form", ARCHIVE_FORMATS)
+@pytest.mark.parametrize("form", ["zip", "npz", "npy"])
 def test_an_archive_does_not_depend_on_how_it_was_cut(rgb: Generator, form: str):
     def archive(cuts: list[int]) -> bytes:
         writer = archive_writer(form, rgb, 100, 1.0)  # type: ignore[arg-type]
@@ -70,7 +70,7 @@ def test_an_archive_does_not_depend_on_how_it_was_cut(rgb: Generator, form: str)
             }
 
 
-@pytest.mark.parametrize("form", ARCHIVE_FORMATS)
+@pytest.mark.parametrize("form", ["zip", "npz", "npy"])
 def test_an_archive_left_unfinished_says_nothing(rgb: Generator, form: str, capfd: pytest.CaptureFixture[str]):
     writer = archive_writer(form, rgb, 100, 1.0)  # type: ignore[arg-type]
     writer.add(np.arange(3), np.zeros(3, np.int64), rgb.generate(np.arange(3)))

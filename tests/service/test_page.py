@@ -17,6 +17,16 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian
 
 @pytest.fixture
 def page(server: Server) -> Iterator[Page]:
+    yield from opened(server)
+
+
+@pytest.fixture
+def sample_page(sample_server: Server) -> Iterator[Page]:
+    yield from opened(sample_server)
+
+
+def opened(server: Server) -> Iterator[Page]:
+    """The page of a server, which must not complain in the console."""
     complaints: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS.split())
@@ -58,3 +68,16 @@ def test_pointing_at_an_image_shows_its_address(page: Page, server: Server):
     section = page.locator("section", has_text="grey@")
     section.locator(".grid a").nth(5).hover()
     assert section.locator("output").text_content() == f"{server.url}{server.pinned('grey')}/5.png"
+
+
+def test_samples_are_shown_by_their_plots_beside_images(sample_page: Page, sample_server: Server):
+    for name, kind, count in (("grey", "images", 48), ("point", "samples", 12), ("wave", "samples", 12)):
+        base = sample_server.pinned(name).removesuffix("/images")
+        assert loaded(sample_page, name) == [f"{base}/{kind}/{seed}.png" for seed in range(count)]
+    told = sample_page.locator("section", has_text="wave@").locator("p").first.text_content()
+    assert "series of 16 steps: left, right" in str(told)
+    section = sample_page.locator("section", has_text="point@")
+    section.locator("select").select_option("bee")
+    section.locator("button").click()
+    base = sample_server.pinned("point").removesuffix("/images")
+    assert loaded(sample_page, "point") == [f"{base}/samples/{seed}.png?label=1" for seed in range(12, 24)]

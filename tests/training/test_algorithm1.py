@@ -7,11 +7,13 @@ import pytest
 import torch
 
 from training.algorithm1 import Algorithm1
+from training.datasets import load_dataset
 from training.minibatches import Minibatches
 from training.networks import build_networks
 from training.objectives import LIMIT, minimax_loss, non_saturating_loss, value
 from training.recipe import Momentum, validated
 from training.rules import build_rule, schedule
+from training.state import build
 
 from . import reference
 from .recipes import recipe_document
@@ -137,6 +139,32 @@ def test_every_simultaneous_step_is_that_of_plain_numpy(objective, rule, classes
                 np.testing.assert_allclose(found, wanted, rtol=1e-8, atol=1e-11)
     assert [kind for kind, _ in ours.minibatches.drawn[:2]] == ["data 0", "noise"]
     assert len(ours.minibatches.drawn) == 10  # one batch of noise an iteration
+
+
+@pytest.mark.parametrize("order", ["alternating", "simultaneous"])
+def test_bfloat16_rounds_products_alone(order):
+    """One step with rate 1 is the gradient: right to about the 8 bits of bfloat16, but not itself rounded to them."""
+    moved = {}
+    for precision in ("float32", "bfloat16"):
+        recipe = validated(
+            recipe_document(
+                order=order,
+                precision=precision,
+                generator={"kind": "paper", "width": 64, "init": 0.2},
+                discriminator={"kind": "paper", "width": 80, "pieces": 1, "init": 0.2, "keep_input": 1.0, "keep_hidden": 1.0},
+                rule={kind: {"kind": "momentum", "learning_rate": 1.0} for kind in ("generator", "discriminator")},
+            ),
+            "test",
+        )
+        algorithm = build(recipe, load_dataset(recipe.data), torch.device("cpu"))
+        before = torch.cat([p.detach().flatten().clone() for p in algorithm.discriminator.parameters()])
+        statistics = algorithm.iterate(0)
+        after = torch.cat([p.detach().flatten() for p in algorithm.discriminator.parameters()])
+        assert after.dtype == statistics.dtype == torch.float32
+        moved[precision] = after - before
+    difference = float((moved["bfloat16"] - moved["float32"]).norm() / moved["float32"].norm())
+    assert 0 < difference < 2**-5
+    assert not torch.equal(after, after.bfloat16().float())
 
 
 def test_each_step_draws_afresh_and_in_the_order_of_the_box():

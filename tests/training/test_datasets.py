@@ -42,6 +42,20 @@ def test_digits_are_scikit_learns():
     assert (train.images[4] == found.images[6]).all()
 
 
+def test_the_first_so_many_examples_in_the_files_order():
+    whole, some = load_dataset(Data(source="digits")), load_dataset(Data(source="digits", first=50))
+    np.testing.assert_array_equal(some.images, whole.images[:50])
+    assert some.labels.tolist() == whole.labels[:50].tolist()
+    assert some.classes == whole.classes
+    assert some.name == "digits, first 50"
+    assert some.digest != whole.digest
+    everything = load_dataset(Data(source="digits", first=1797))
+    assert (everything.name, everything.digest) == (whole.name, whole.digest)
+    assert len(load_splits(Data(source="digits", first=50))[0].images) == 1437  # measured on all that was not trained on too
+    with pytest.raises(DataError, match=r"data\.first: 1798 is more than the 1797 images of digits"):
+        load_dataset(Data(source="digits", first=1798))
+
+
 def test_idx_files_are_read_from_a_path_or_from_the_data_directory(tmp_path, monkeypatch):
     arrays = write_mnist(tmp_path / "mnist")
     monkeypatch.setenv("SEEDMINT_DATA", str(tmp_path))

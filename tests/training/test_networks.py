@@ -5,6 +5,7 @@ from torch import nn
 
 from models.errors import UserError
 from training.networks import build_networks
+from training.networks.linear import Linear
 from training.recipe import validated
 
 from .recipes import recipe_document
@@ -101,3 +102,16 @@ def test_in_evaluation_an_image_does_not_depend_on_its_batch():
 def test_shapes_that_do_not_fit_are_named(shape):
     with pytest.raises(UserError, match=f"generator.kind.*{shape[2]}x{shape[1]}"):
         networks("convolutional", shape)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_papers_linear_layer_and_its_gradients_are_the_matrix_products(dtype):
+    layer, x, slope = Linear(33, 21).to(dtype), torch.randn(17, 33, dtype=dtype, requires_grad=True), torch.randn(17, 21)
+    w, b, g = (t.detach().double() for t in (layer.weight, layer.bias, slope))
+    result = layer(x)
+    found = torch.autograd.grad(result, (x, layer.weight, layer.bias), slope.to(dtype))
+    expected = (x.detach().double() @ w.T + b, g @ w, g.T @ x.detach().double(), g.sum(0))
+    for ours, theirs in zip((result, *found), expected, strict=True):
+        assert ours.dtype == dtype
+        torch.testing.assert_close(ours.detach().double(), theirs, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(layer.eval()(x), result, rtol=1e-5, atol=1e-5)

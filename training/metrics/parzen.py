@@ -50,5 +50,5 @@ def _log_likelihoods(centres: Tensor, points: Tensor, sigmas: NDArray[np.float64
     for x in torch.split(points, _ROWS):
         distances = ((x**2).sum(dim=1, keepdim=True) + norms - 2 * x @ centres.T).clamp_(min=0)
         parts.append(torch.stack([torch.logsumexp(distances / (-2 * sigma**2), dim=1) for sigma in sigmas]))
-    offset = torch.tensor([math.log(n) + d * math.log(sigma * math.sqrt(2 * math.pi)) for sigma in sigmas])
+    offset = torch.tensor([math.log(n) + d * math.log(sigma * math.sqrt(2 * math.pi)) for sigma in sigmas], dtype=torch.float64)
     return torch.cat(parts, dim=1) - offset[:, None]

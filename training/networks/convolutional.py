@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
+from training.networks.norm import BatchNorm2d
 from training.recipe import ConvolutionalDiscriminator, ConvolutionalGenerator
 
 SMALLEST, LARGEST = 8, 64  # pixels a side
@@ -36,7 +37,7 @@ class ConditionalNorm(nn.Module):
 
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm2d(width, affine=not classes)
+        self.norm = BatchNorm2d(width, affine=not classes)
         self.gain = nn.Embedding(classes, width) if classes else None
         self.bias = nn.Embedding(classes, width) if classes else None
         if self.gain is not None and self.bias is not None:

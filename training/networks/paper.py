@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from training import parallel
+from training.networks.linear import Linear
 from training.recipe import PaperDiscriminator, PaperGenerator
 
 
@@ -29,7 +31,7 @@ class PaperG(nn.Module):
         super().__init__()
         self.shape, self.classes = shape, classes
         sizes = [z_dim + classes, *[config.width] * config.layers, marginals.numel()]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
+        self.layers = nn.ModuleList(Linear(a, b) for a, b in itertools.pairwise(sizes))
         _uniform(self.layers, config.init)
         output = self.layers[-1]
         assert isinstance(output, nn.Linear)
@@ -37,7 +39,7 @@ class PaperG(nn.Module):
             output.bias.copy_(torch.logit(marginals.flatten(), eps=1e-4))
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        h = _with_label(z, label, self.classes)
+        h = with_label(z, label, self.classes)
         for layer in self.layers[:-1]:
             h = functional.relu(layer(h))
         return torch.sigmoid(self.layers[-1](h)).view(-1, *self.shape)
@@ -51,22 +53,23 @@ class PaperD(nn.Module):
         self.config, self.classes = config, classes
         pixels = shape[0] * shape[1] * shape[2]
         sizes = [pixels + classes, *[config.width] * config.layers]
-        self.layers = nn.ModuleList(nn.Linear(a, b * config.pieces) for a, b in itertools.pairwise(sizes))
+        self.layers = nn.ModuleList(Linear(a, b * config.pieces) for a, b in itertools.pairwise(sizes))
         self.output = nn.Linear(config.width, 1)
         _uniform([*self.layers, self.output], config.init)
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
-        h = _with_label(x.flatten(1), label, self.classes)
+        h = with_label(x.flatten(1), label, self.classes)
         keep = self.config.keep_input
         for layer in self.layers:
-            h = layer(functional.dropout(h, 1 - keep, self.training))
+            h = layer(parallel.dropout(h, 1 - keep, self.training))
             h = h.view(len(h), self.config.pieces, self.config.width).amax(dim=1)
             keep = self.config.keep_hidden
-        logit: Tensor = self.output(functional.dropout(h, 1 - keep, self.training))
+        logit: Tensor = self.output(parallel.dropout(h, 1 - keep, self.training))
         return logit[:, 0]
 
 
-def _with_label(x: Tensor, label: Tensor | None, classes: int) -> Tensor:
+def with_label(x: Tensor, label: Tensor | None, classes: int) -> Tensor:
+    """x with the label as a one-hot vector behind it; x itself without labels. float32[m, d] -> float32[m, d + classes]."""
     if label is None:
         return x
     return torch.cat([x, functional.one_hot(label, classes).to(x.dtype)], dim=1)

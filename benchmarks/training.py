@@ -1,0 +1,172 @@
+"""What an iteration of training costs, next to a plain loop as the well-known tutorials have it: same networks, same m.
+
+python -m benchmarks.training        writes benchmarks/results/training.txt; needs MNIST, see the README
+
+Each contender is a process of its own, and they take turns: only one computes at a time. On the CPU the ratios are of the
+process's own time (user and system), because the clock's counts whatever else the machine does too; on a GPU, of the clock's.
+"""
+
+import multiprocessing
+import os
+import platform
+import statistics
+import time
+from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn, optim
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as Examples
+
+from models.files import write_whole
+from training.datasets import Dataset, load_dataset
+from training.networks import build_networks
+from training.networks.linear import Linear
+from training.recipe import Momentum, Recipe, load_recipe
+from training.state import build
+
+TURNS, BLOCK, WARM_UP = 11, 5, 3  # turns, iterations a turn, and iterations before the first turn
+PLAIN = "plain loop"
+PAIRS = {
+    "the paper's nets, m = 100": ("mnist-paper", []),
+    "the convolutional pair, m = 128": ("mnist", ["m=128", "ema=0"]),
+    "the convolutional pair, m = 64": ("mnist", ["m=64", "ema=0"]),
+}
+ORDERS, PRECISIONS = ("alternating", "simultaneous"), ("float32", "bfloat16")
+
+
+class Images(Examples[tuple[Tensor, int]]):
+    """One image at a time, made a tensor when it is asked for."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset.images)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        assert self.dataset.labels is not None
+        return torch.from_numpy(self.dataset.images[index]).float().div(255), int(self.dataset.labels[index])
+
+
+class PlainLoop:
+    """After PyTorch's DCGAN tutorial: a backward pass each for D's loss on data and on generated images, the same images
+    once more through D for G, BCELoss on probabilities, `.item()` for what is printed, optimisers as they come."""
+
+    def __init__(self, recipe: Recipe, dataset: Dataset, device: torch.device) -> None:
+        torch.manual_seed(0)
+        marginals = torch.from_numpy(dataset.images.mean(axis=0) / 255).float()
+        classes = len(dataset.classes or ()) if recipe.conditional else 0
+        self.generator, self.discriminator = (n.to(device) for n in build_networks(recipe, marginals, classes))
+        for module in (*self.generator.modules(), *self.discriminator.modules()):
+            if isinstance(module, Linear):
+                module.__class__ = nn.Linear  # type: ignore[assignment]  # as tutorials have it
+        self.recipe, self.device, self.criterion = recipe, device, nn.BCELoss()
+        self.rules = [self._rule(network) for network in (self.generator, self.discriminator)]
+        self.loader = DataLoader(Images(dataset), batch_size=recipe.m, shuffle=True, drop_last=True)
+        self.batches = self._batches()
+        self.printed: list[float] = []
+
+    def _rule(self, network: nn.Module) -> optim.Optimizer:
+        if isinstance(self.recipe.rule.generator, Momentum):
+            return optim.SGD(network.parameters(), lr=0.01, momentum=0.5)
+        return optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.999))
+
+    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        while True:
+            yield from self.loader
+
+    def iterate(self, _: int) -> None:
+        images, labels = next(self.batches)
+        x, label = images.to(self.device), labels.to(self.device) if self.recipe.conditional else None
+        ones, zeros = torch.ones(len(x), device=self.device), torch.zeros(len(x), device=self.device)
+        generator_rule, discriminator_rule = self.rules
+
+        self.discriminator.zero_grad()
+        output = torch.sigmoid(self.discriminator(x, label))
+        loss_real = self.criterion(output, ones)
+        loss_real.backward()
+        d_x = output.mean().item()
+        fake = self.generator(torch.randn(len(x), self.recipe.z_dim, device=self.device), label)
+        output = torch.sigmoid(self.discriminator(fake.detach(), label))
+        loss_fake = self.criterion(output, zeros)
+        loss_fake.backward()
+        d_g_z = output.mean().item()
+        discriminator_rule.step()
+
+        self.generator.zero_grad()
+        loss = self.criterion(torch.sigmoid(self.discriminator(fake, label)), ones)
+        loss.backward()
+        generator_rule.step()
+        self.printed = [(loss_real + loss_fake).item(), loss.item(), d_x, d_g_z]
+
+
+def contender(turns: Connection, name: str, overrides: list[str], kind: str, device: torch.device) -> None:
+    """Computes a block of iterations whenever it is told to; answers with seconds by the process's and by the wall's clock."""
+    recipe = load_recipe(name, overrides)
+    torch.set_num_threads(recipe.threads)
+    dataset = load_dataset(recipe.data)
+    loop = PlainLoop(recipe, dataset, device) if kind == PLAIN else build(recipe, dataset, device)
+    begin = 0
+    for count in (WARM_UP, *[BLOCK] * TURNS):
+        turns.recv()
+        own, wall = time.process_time(), time.perf_counter()
+        for iteration in range(begin, begin + count):
+            loop.iterate(iteration)
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        turns.send(((time.process_time() - own) / count, (time.perf_counter() - wall) / count))
+        begin += count
+
+
+def measure(name: str, overrides: list[str], device: torch.device) -> dict[str, list[tuple[float, float]]]:
+    """Seconds an iteration, by both clocks, of each contender in each turn."""
+    context = multiprocessing.get_context("spawn")
+    kinds = {PLAIN: ["precision=float32"]}
+    kinds |= {f"ours, {o}, {p}": [f"order={o}", f"precision={p}"] for o in ORDERS for p in PRECISIONS}
+    processes, ends = [], {}
+    for kind, more in kinds.items():
+        ends[kind], theirs = context.Pipe()
+        processes.append(context.Process(target=contender, args=(theirs, name, [*overrides, *more], kind, device), daemon=True))
+        processes[-1].start()
+        theirs.close()
+    found: dict[str, list[tuple[float, float]]] = {kind: [] for kind in kinds}
+    for _ in range(1 + TURNS):
+        for kind, end in ends.items():
+            end.send(None)
+            found[kind].append(end.recv())
+    for process in processes:
+        process.join()
+    return {kind: turns[1:] for kind, turns in found.items()}
+
+
+def machine() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+    load = f"load average {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "load unknown"
+    gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
+    return f"{model}, {os.cpu_count()} cores, {load}{gpu}; Python {platform.python_version()}, torch {torch.__version__}"
+
+
+def main() -> None:
+    lines = [machine(), f"medians of {TURNS} turns of {BLOCK} iterations, one thread; milliseconds an iteration"]
+    devices = [torch.device("cpu"), *([torch.device("cuda")] if torch.cuda.is_available() else [])]
+    for device in devices:
+        clock = 0 if device.type == "cpu" else 1
+        for pair, (name, overrides) in PAIRS.items():
+            found = measure(name, overrides, device)
+            heading = f"{pair}, {device.type}"
+            lines += ["", f"{heading:44} {'process':>8} {'wall':>8} {'plain / this':>13}"]
+            for kind, turns in found.items():
+                own, wall = (statistics.median(column) * 1e3 for column in zip(*turns, strict=True))
+                ratio = statistics.median(p[clock] / t[clock] for p, t in zip(found[PLAIN], turns, strict=True))
+                lines.append(f"{kind:44} {own:8.1f} {wall:8.1f} {ratio:11.2f} x")
+            print("\n".join(lines), flush=True)
+            write_whole(Path(__file__).parent / "results" / "training.txt", ("\n".join(lines) + "\n").encode())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""The theory's claims, in smaller runs of the same experiments."""
+
+import hashlib
+import itertools
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from seedmint import main
+from training.theory import convergence, disjoint, figure1, fits, losses, optimum, small_steps
+from training.theory.commands import NAMES
+from training.theory.course import EXPERIMENTS, Number, section
+from training.theory.style import png, styled
+
+LOG_2 = math.log(2)
+
+
+def test_while_both_train_d_follows_its_optimum_and_the_divergence_falls():
+    result = figure1.run(shown=(5, 150), others=10)
+    first, last = result.all[0], result.last
+    assert first.jsd > 0.4
+    assert last.jsd < 0.03
+    assert last.distance < 0.05
+    assert result.centre == pytest.approx(0.5, abs=0.1)
+    for snapshot in result.all:
+        assert snapshot.estimate <= snapshot.jsd + 1e-9  # no D has more than V(G, D*)
+        assert float(figure1.GRID.integral(snapshot.p_g)) == pytest.approx(1.0, abs=1e-9)
+
+
+def test_d_trained_to_its_optimum_is_d_star_and_measures_the_divergence():
+    result = optimum.run(shifts=(0.0, 1.0, 3.0), steps=500, m=256)
+    assert result.largest < 0.1
+    for trained in result.trained:
+        assert trained.distance < 0.03
+        assert trained.jsd - 0.005 < trained.estimate <= trained.jsd + 1e-12
+        assert trained.sampled == pytest.approx(trained.estimate, abs=5 * trained.error + 1e-12)
+
+
+def test_with_d_at_its_optimum_the_divergence_falls_to_zero():
+    result = convergence.run(steps=12, parametric_steps=40, segments=50)
+    for path in (result.whole, result.small, result.parametric):
+        above_rounding = [value for value in path if value > 1e-12]
+        assert all(later < earlier for earlier, later in itertools.pairwise(above_rounding))
+    assert result.whole[-1] < 2e-5  # halved twelve times, and quadratic
+    assert result.half < 1e-12
+    assert result.parametric[-1] < 1e-9
+    assert result.worst <= 1e-12
+    assert result.above > 0.1
+    chord = result.t * result.mixed[-1]
+    assert bool((result.mixed <= chord + 1e-12).all())
+
+
+def test_an_old_d_measures_only_small_steps():
+    result = small_steps.run()
+    truth, estimate = result.slopes
+    assert estimate == pytest.approx(truth, rel=1e-3)
+    assert result.curvature == pytest.approx([result.curvature[-1]] * 3, rel=0.1)
+    assert result.curvature[-1] > 0.05
+    assert bool((result.estimate <= result.truth + 1e-12).all())
+    assert float(result.estimate[-1]) < -1 < 0 < float(result.truth[-1])
+    slow, *_, fast = result.divergences
+    assert slow[-1] < 1e-3
+    assert fast[-1] > 0.1
+
+
+def test_the_losses_have_the_gradients_that_theory_gives_them():
+    result = losses.run(points=9)
+    assert result.ratio_error < 1e-12
+    np.testing.assert_allclose(result.slopes["minimax"], -result.d, rtol=1e-12)  # d/dl log(1 - sigmoid l) = -sigmoid l
+    np.testing.assert_allclose(result.slopes["non-saturating"], result.d - 1, rtol=1e-12)
+    assert result.flipped_error < 1e-3
+    assert result.printed_error < 1e-3
+    assert abs(result.pull("minimax", 8.0)) < 1e-2 * abs(result.pull("minimax", 2.0))
+    assert abs(result.pull("non-saturating", 8.0)) > abs(result.pull("non-saturating", 2.0))
+
+
+def test_disjoint_supports_are_log_2_apart_and_leave_g_no_gradient():
+    result = disjoint.run(thetas=(0.5, 1.5, 4.0), steps=400, m=128)
+    near, *apart = result.trained
+    assert near.jsd == pytest.approx(LOG_2 / 2, abs=1e-12)
+    assert near.estimate == pytest.approx(near.jsd, abs=0.03)
+    assert near.pulls["minimax"][-1] == pytest.approx(2 * LOG_2, rel=0.25)  # the slope of 2 JSD = 2 θ log 2
+    for trained in apart:
+        assert trained.jsd == pytest.approx(LOG_2, abs=1e-12)
+        assert trained.wasserstein == pytest.approx(trained.theta, abs=1e-12)
+        assert trained.estimate == pytest.approx(LOG_2, abs=1e-2)
+        assert trained.accuracy == 1.0
+        assert abs(trained.pulls["minimax"][-1]) < 0.02 < 1 < abs(trained.pulls["non-saturating"][-1])
+
+
+def test_one_divergence_covers_the_modes_and_the_other_drops_one():
+    separation = 6.0
+    covering, dropping = fits.fit("KL(p_data || p_g)", separation), fits.fit("KL(p_g || p_data)", separation)
+    mean = sum(w * sign * separation / 2 for w, sign in zip(fits.WEIGHTS, (-1, 1), strict=True))
+    variance = fits.STDS[0] ** 2 + (separation / 2) ** 2 - mean**2
+    assert (covering.mean, covering.std) == pytest.approx((mean, math.sqrt(variance)), abs=1e-5)  # moments are matched
+    assert (dropping.mean, dropping.std) == pytest.approx((-separation / 2, fits.STDS[0]), abs=0.02)
+    assert dropping.least == pytest.approx(-math.log(fits.WEIGHTS[0]), abs=0.01)
+    weight = fits.WEIGHTS[0]  # far apart, the fit is one mode whole, and the JSD that of (w, 1 - w) to (1, 0)
+    half = (1 + weight) / 2
+    apart = (weight * math.log(weight / half) + (1 - weight) * math.log(2) - math.log(half)) / 2
+    assert fits.fit("JSD", separation).least == pytest.approx(apart, abs=1e-3)
+
+
+def test_the_flip_drops_a_mode_first_then_reverse_kl_then_the_jsd_and_likelihood_never():
+    result = fits.run(separations=(2.0, 2.75, 3.25, 3.75, 4.5, 5.0), shown=())
+    order = ["KL(p_g || p_data) - 2 JSD", "KL(p_g || p_data)", "JSD", "KL(p_data || p_g)"]
+    assert [result.leaves_at(name) for name in order] == [3.25, 3.75, 5.0, math.inf]
+
+
+def test_the_command_writes_pictures_and_numbers_the_same_on_every_run(tmp_path, capsys):
+    digests = []
+    for directory in (tmp_path / "one", tmp_path / "two"):
+        with pytest.raises(SystemExit) as ended:
+            main(["theory", "--only", "small-steps", "--out", str(directory)])
+        assert ended.value.code == 0
+        assert {path.name for path in directory.iterdir()} == {"small-steps.png", "numbers.md"}
+        digests.append([hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(directory.iterdir())])
+    assert digests[0] == digests[1]
+    assert "| slope of the true JSD where G stands | -0.2248 |" in capsys.readouterr().out
+
+
+def test_every_experiment_is_drawn_with_numbers():
+    assert tuple(EXPERIMENTS) == NAMES
+    small = {
+        "figure1": lambda: figure1.run(shown=(1, 2, 3, 4), others=2),
+        "optimum": lambda: optimum.run(shifts=(0.0, 1.0), steps=3, m=8),
+        "convergence": lambda: convergence.run(steps=5, parametric_steps=5, segments=2),
+        "disjoint": lambda: disjoint.run(thetas=(0.5, 1.5), steps=10, m=8),
+        "fits": lambda: fits.run(separations=(2.0, 3.0), shown=(2.0, 3.0)),
+    }
+    for name, run in small.items():
+        result = run()
+        with styled():
+            assert png(EXPERIMENTS[name].draw(result)).startswith(b"\x89PNG")
+        numbers = list(EXPERIMENTS[name].numbers(result))
+        assert numbers
+        assert not any(math.isnan(number.found) for number in numbers)
+
+
+def test_the_course_shows_every_experiment():
+    docs = Path(__file__).parents[3] / "docs"
+    course, numbers = ((docs / name).read_text(encoding="utf-8") for name in ("theory.md", "theory/numbers.md"))
+    assert {path.stem for path in (docs / "theory").glob("*.png")} == set(NAMES)
+    for name, experiment in EXPERIMENTS.items():
+        assert f"](theory/{name}.png)" in course
+        assert section(name, experiment.title, []).strip() in numbers
+
+
+def test_signs_of_markdown_in_a_number_break_no_table():
+    text = section("optimum", "D and D*", [Number("largest |D - D*|", 0.25, "0")])
+    assert text.splitlines()[-1] == r"| largest \|D - D\*\| | 0.25 | 0 |"
+    assert "![D and D\\*](optimum.png)" in text

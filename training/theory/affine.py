@@ -1,0 +1,38 @@
+"""The smallest generator, G(z) = mean + std z with z standard normal, and its gradients against the optimal D.
+
+Its two parameters are theta = (mean, log std), float64[2], and p_g is a Gaussian, so that D* is known exactly.
+"""
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from training.objectives import GENERATOR_LOSSES
+from training.theory.densities import gaussian, normal_quantiles
+from training.theory.divergences import optimal_logits
+
+_Z = normal_quantiles(1 << 14)
+
+
+def density(theta: Tensor) -> Distribution:
+    """p_g."""
+    return gaussian(theta[0], theta[1].exp())
+
+
+def gradient(p_data: Distribution, theta: Tensor, objective: str) -> Tensor:
+    """What one G-step sees: the gradient of the generator's loss with D* of this theta held fixed.
+
+    Args:
+        p_data: the data.
+        theta: float64[2].
+        objective: `minimax` or `non-saturating`.
+
+    Returns:
+        float64[2], the mean over 16,384 equally probable z.
+    """
+    fixed = density(theta.detach())
+    moving = theta.detach().clone().requires_grad_()
+    x = moving[0] + moving[1].exp() * _Z
+    loss = GENERATOR_LOSSES[objective](optimal_logits(p_data.log_prob(x), fixed.log_prob(x)))
+    (found,) = torch.autograd.grad(loss, moving)
+    return found
