@@ -5,8 +5,8 @@ and answer that it is in or was in last.
 """
 
 import asyncio
+import math
 import signal
-import time
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -34,28 +34,28 @@ class Connections:
 
     def __init__(self, server: uvicorn.Server, seconds: float) -> None:
         self._server = server
-        self._seconds = seconds
-        # The last cycle there was, and when it was first seen to be over: monotonic time in seconds.
-        self._idle: WeakKeyDictionary[Any, tuple[object, float]] = WeakKeyDictionary()
+        # Counted in looks and not by a clock: on a machine that stands still for a while, what has come is read in between.
+        self._most = 1 + math.ceil(seconds / _LOOK_SECONDS)
+        # The last cycle there was, and how often it was seen to be over.
+        self._idle: WeakKeyDictionary[Any, tuple[object, int]] = WeakKeyDictionary()
 
     async def watch(self) -> None:
         """Look again and again."""
         while True:
-            self.look(time.monotonic())
+            self.look()
             await asyncio.sleep(_LOOK_SECONDS)
 
-    def look(self, now: float) -> None:
-        """Close those that have had no request since `seconds` before now."""
+    def look(self) -> None:
+        """Close those that have had no request since too many looks."""
         for connection in list(self._server.server_state.connections):
             cycle = getattr(connection, "cycle", None)
             asked = cycle is not None and not cycle.response_complete
             if asked or getattr(connection, "timeout_keep_alive_task", None) is not None:  # uvicorn ends what is kept alive
                 self._idle.pop(connection, None)
                 continue
-            before, since = self._idle.get(connection, (cycle, now))
-            if before is not cycle:
-                since = now
-            self._idle[connection] = (cycle, since)
-            if now - since > self._seconds:
+            before, looks = self._idle.get(connection, (cycle, 0))
+            looks = looks + 1 if before is cycle else 1
+            self._idle[connection] = (cycle, looks)
+            if looks > self._most:
                 metrics.count_rejected("slow_head")
                 connection.transport.close()
