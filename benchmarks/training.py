@@ -30,7 +30,7 @@ from training.state import build
 TURNS, BLOCK, WARM_UP = 11, 5, 3  # turns, iterations a turn, and iterations before the first turn
 PLAIN = "plain loop"
 PAIRS = {
-    "the paper's nets, m = 100": ("mnist-paper", []),
+    "the paper's nets, m = 100": ("mnist-paper", ["ema=0", "ema_start=0"]),
     "the convolutional pair, m = 128": ("mnist", ["m=128", "ema=0"]),
     "the convolutional pair, m = 64": ("mnist", ["m=64", "ema=0"]),
 }

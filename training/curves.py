@@ -18,6 +18,13 @@ from matplotlib.figure import Figure
 _INK, _FAINT = "#010101", "#020202"
 _COLOURS = {_INK: "var(--ink)", _FAINT: "var(--faint)", "#030303": "var(--first)", "#040404": "var(--second)"}
 _SERIES = ("#030303", "#040404")
+_NAMESPACES = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+_ALONE = """<style>
+:root { --ink: #20242a; --faint: #c4c8cc; --first: #1f6fb4; --second: #c8591a; background: #fff; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e4e6e8; --faint: #4a4f55; --first: #6cb2f0; --second: #f0975a; background: #16181b; }
+}
+</style>"""
 _MARKED = 40  # a series of fewer points shows them
 _STYLE: dict[Any, Any] = {
     **{"svg.fonttype": "none", "svg.hashsalt": "seedmint", "figure.facecolor": "none", "axes.facecolor": "none"},
@@ -76,6 +83,12 @@ def chart(title: str, x_label: str, lines: Sequence[Line], levels: Sequence[Leve
             axes.legend(loc="best")
         _label_levels(axes, levels, apart=0.05 if wide else 0.09)
         return _svg(figure, title)
+
+
+def standalone(svg: str) -> str:
+    """A chart as a file of its own, with the colours that its page would give it."""
+    opening, rest = svg.replace("<svg", f"<svg {_NAMESPACES}", 1).split(">", 1)
+    return f"{opening}>{_ALONE}{rest}"
 
 
 def bars(title: str, names: Sequence[str], groups: Sequence[tuple[str, Sequence[float]]]) -> str:

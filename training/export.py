@@ -57,9 +57,12 @@ def export_run(
     recipe_of(directory)
     checkpoint = _checkpoint(directory, step)
     recipe = validated(checkpoint.recipe, str(directory))
-    chosen: Literal["ema", "last"] = weights or ("ema" if recipe.ema else "last")
-    if chosen == "ema" and not recipe.ema:
-        raise ExportError("--weights ema: the recipe keeps no average (ema: 0)")
+    averaged = recipe.ema > 0 and checkpoint.step > recipe.ema_start
+    chosen: Literal["ema", "last"] = weights or ("ema" if averaged else "last")
+    if chosen == "ema" and not averaged:
+        raise ExportError(
+            f"--weights ema: no average is kept at step {checkpoint.step} (ema: {recipe.ema:g}, ema_start: {recipe.ema_start})"
+        )
     facts = checkpoint.facts["dataset"]
     generator = _generator(recipe, facts, checkpoint.tensors, "ema" if chosen == "ema" else "generator")
     card = card_of_run(recipe, checkpoint.facts, checkpoint.step, name, title, chosen)

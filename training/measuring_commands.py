@@ -14,6 +14,7 @@ from models.directory import find_generator, models_directory
 from models.errors import UserError
 from models.files import write_whole
 from training.commands import MODELS
+from training.curves import standalone
 from training.evaluate import TRUSTED_ACCURACY, Evaluation, card_with, evaluate_generator
 from training.evaluate_samples import evaluate_samples
 from training.export import export_run, with_card
@@ -22,7 +23,7 @@ from training.measuring import FAMILIES, SAMPLES
 from training.pictures import grid
 from training.real import RealData
 from training.recipe import Data, MetricName, validated
-from training.report import page
+from training.report import curves, page
 from training.results import document, table
 from training.run import recipe_of
 
@@ -78,7 +79,6 @@ def evaluate(
     """
     if out is not None and out.suffix.lower() != ".png":
         raise UserError(f"--out: {out} must end in .png, which is what is written")
-    names = _families(metrics)
     path = find_generator(generator, models or models_directory())
     opened = read_generator(path)
     source = _data_of(opened.card.provenance.recipe, data)
@@ -88,7 +88,7 @@ def evaluate(
             raise UserError(f"{alone[0]} is for generators of images, and {opened.card.name} makes samples")
         evaluate_samples(path, opened, source, out, write)
         return
-    evaluation = _measured(opened, source, names, samples)
+    evaluation = _measured(opened, source, _families(metrics), samples)
     click.echo(json.dumps(document(evaluation, opened), indent=2) if as_json else table(evaluation, opened))
     if not evaluation.judge_is_trusted:
         message = f"the classifier is right on only {evaluation.judge_accuracy:.1%} of real images, too few to judge by"
@@ -109,11 +109,20 @@ def evaluate(
 @click.command()
 @click.argument("subject", metavar="RUN_OR_GENERATOR")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The page (.html, or into a directory).")
+@click.option("--charts", type=click.Path(path_type=Path), help="Write a run's curves here too, each an SVG file of its own.")
 @_DATA
 @_METRICS
 @_SAMPLES
 @MODELS
-def report(subject: str, out: Path, data: str | None, metrics: str | None, samples: int | None, models: Path | None) -> None:
+def report(
+    subject: str,
+    out: Path,
+    charts: Path | None,
+    data: str | None,
+    metrics: str | None,
+    samples: int | None,
+    models: Path | None,
+) -> None:
     """Write a page about a run or a generator: its curves, its metrics, its pictures.
 
     RUN_OR_GENERATOR is a run's directory, whose newest checkpoint is measured; or a generator's name or path. The page is one
@@ -127,14 +136,21 @@ def report(subject: str, out: Path, data: str | None, metrics: str | None, sampl
     names = _families(metrics)
     directory = Path(subject)
     if not directory.is_dir():
+        if charts is not None:
+            raise UserError("--charts: only a run has curves")
         opened = read_generator(find_generator(subject, models or models_directory()))
         source = _data_of(opened.card.provenance.recipe, data)
         _write_page(out, page(opened, _measured(opened, source, names, samples)))
         return
     recipe = recipe_of(directory)
+    if recipe.of_samples:
+        raise UserError(f"{directory} trains a generator of samples, and a report is about images: see its log and previews")
     opened = GeneratorFile(export_run(directory, recipe.name, None, None, None))
-    source = recipe.data if data is None else _data_of(None, data)
-    _write_page(out, page(opened, _measured(opened, source, names, samples), directory))
+    source = recipe.data if data is None else _data_of(opened.card.provenance.recipe, data)
+    evaluation = _measured(opened, source, names, samples)
+    _write_page(out, page(opened, evaluation, directory))
+    for chart in [] if charts is None else curves(directory, opened, evaluation):
+        write_whole(Path(str(charts)) / f"{chart.name}.svg", standalone(chart.svg).encode())
 
 
 def _families(metrics: str | None) -> tuple[MetricName, ...] | None:

@@ -254,15 +254,17 @@ class Recipe(_Part):
             raise ValueError("k: the simultaneous order makes one D-step an iteration; k must be 1")
         if (self.every.evaluate is None) != (not self.metrics):
             raise ValueError("metrics and every.evaluate go together: what to measure, and how often")
-        if self.ema_start and (not self.ema or self.ema_start >= self.steps):
-            raise ValueError(
-                f"ema_start: an average that begins at step {self.ema_start} of {self.steps} with ema {self.ema:g}"
-            )
-        of_samples = self.data.source in _SAMPLE_SOURCES
+        if self.ema_start and not self.ema:
+            raise ValueError("ema_start: there is no average to begin, for ema is 0")
         for metric in self.metrics:
-            if (metric in SAMPLE_METRICS) != of_samples or (metric == "ring" and self.data.source != "ring-2d"):
+            if (metric in SAMPLE_METRICS) != self.of_samples or (metric == "ring" and self.data.source != "ring-2d"):
                 raise ValueError(f"metrics: {metric} does not apply to data of source {self.data.source}")
         return self
+
+    @property
+    def of_samples(self) -> bool:
+        """Whether the data are samples, which are not images."""
+        return self.data.source in _SAMPLE_SOURCES
 
     @property
     def image_metrics(self) -> tuple[MetricName, ...]:

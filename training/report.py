@@ -39,8 +39,9 @@ _MOST_BARS = 40
 
 @dataclass(frozen=True)
 class Chart:
-    """An <svg> element, whether it takes the page's whole width, and what to say below it."""
+    """An <svg> element and a name for it, whether it takes the page's whole width, and what to say below it."""
 
+    name: str
     svg: str
     wide: bool = False
     caption: str = ""
@@ -79,7 +80,7 @@ def page(generator: GeneratorFile, evaluation: Evaluation, run: Path | None = No
         families=FAMILIES,
         figure=figure,
         by_protocol=by_protocol,
-        curves=[] if run is None else _curves(run, generator, evaluation),
+        curves=[] if run is None else curves(run, generator, evaluation),
         previews=[] if run is None else _previews(run),
         picture=_picture(grid(images, columns), ""),
         classes=_classes(evaluation),
@@ -87,8 +88,14 @@ def page(generator: GeneratorFile, evaluation: Evaluation, run: Path | None = No
     )
 
 
-def _curves(run: Path, generator: GeneratorFile, evaluation: Evaluation) -> list[Chart]:
-    """The charts of a run's log, against the epoch."""
+def curves(run: Path, generator: GeneratorFile, evaluation: Evaluation) -> list[Chart]:
+    """The charts of a run's log, against the epoch.
+
+    Args:
+        run: its directory.
+        generator: of its newest checkpoint.
+        evaluation: of the generator.
+    """
     entries = read_log(run / "log.jsonl")
     epoch = _steps_an_epoch(generator)
     statistics = [entry for entry in entries if "V" in entry]
@@ -96,20 +103,20 @@ def _curves(run: Path, generator: GeneratorFile, evaluation: Evaluation) -> list
     if statistics:
         x = [entry["step"] / epoch for entry in statistics]
         value, jsd, real, fake = ([entry[key] for entry in statistics] for key in ("V", "JSD", "D(x)", "D(G(z))"))
-        drawn = [
-            chart("V(G, D), nats", "epoch", [Line("V", x, value)], [Level("-log 4", LIMIT)]),
-            chart(
+        drawn = {
+            "value": chart("V(G, D), nats", "epoch", [Line("V", x, value)], [Level("-log 4", LIMIT)]),
+            "jsd": chart(
                 "JSD estimate (V + log 4) / 2, nats", "epoch", [Line("JSD", x, jsd)], [Level("0", 0), Level("log 2", log(2))]
             ),
-            chart("D(x) and D(G(z))", "epoch", [Line("D(x)", x, real), Line("D(G(z))", x, fake)], [Level("½", 0.5)]),
-        ]
-        charts = [Chart(svg) for svg in drawn]
+            "d": chart("D(x) and D(G(z))", "epoch", [Line("D(x)", x, real), Line("D(G(z))", x, fake)], [Level("½", 0.5)]),
+        }
+        charts = [Chart(name, svg) for name, svg in drawn.items()]
     for name, series in _measured(entries).items():
         lines = [_line(_WEIGHTS[weights], points, epoch) for weights, points in series.items()]
         published = _TABLE_1 if name.startswith("parzen") and _of_mnist(generator) else ()
         drawn_levels = [*published, *_real_level(name, evaluation)]
         caption = "Dashed, with ±: Table 1 of the paper." if published else ""
-        charts.append(Chart(chart(name, "epoch", lines, drawn_levels, bool(published)), bool(published), caption))
+        charts.append(Chart(name, chart(name, "epoch", lines, drawn_levels, bool(published)), bool(published), caption))
     return charts
 
 

@@ -45,7 +45,7 @@ from training.serving import outputs_of_seeds
 from training.state import build, nonfinite, restore, tensors_of
 from training.versions import code_version, library_versions
 
-MAY_CHANGE = ("data.path", "every", "name", "steps", "title", "watch")
+MAY_CHANGE = ("data.path", "every", "metrics", "name", "steps", "title", "watch")
 """Fields of a recipe on which the iterations done so far do not depend."""
 
 _RECIPE = "recipe.yaml"

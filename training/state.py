@@ -59,7 +59,10 @@ def restore(algorithm: Algorithm1, tensors: dict[str, Tensor]) -> None:
         RuntimeError: the tensors are those of other networks.
     """
     for part, network in _networks(algorithm).items():
-        network.load_state_dict(_under(tensors, part) or _under(tensors, "generator"))  # an average that is still to begin
+        found = _under(tensors, part)
+        if part == "ema" and not found:  # an average that is still to begin
+            found = _under(tensors, "generator")
+        network.load_state_dict(found)
     for part, rule in _rules(algorithm).items():
         state: dict[int, dict[str, Tensor]] = {}
         for key, tensor in _under(tensors, part).items():

@@ -6,6 +6,7 @@ import shutil
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 import torch
@@ -91,6 +92,17 @@ def test_it_refers_to_nothing_outside_itself(page):
 
 def test_the_same_run_gives_the_same_page(page, run):
     assert report(run, "--out", run.parent / "two.html", "--samples", 100) == page
+
+
+def test_the_curves_can_be_had_as_files_of_their_own(page, run, tmp_path):
+    report(run, "--out", tmp_path / "r.html", "--charts", tmp_path / "charts", "--samples", 100)
+    names = {path.name for path in (tmp_path / "charts").iterdir()}
+    assert names == {"value.svg", "jsd.svg", "d.svg", "kid-cnn-v2-digits.svg"}
+    for path in (tmp_path / "charts").iterdir():
+        root = ElementTree.parse(path).getroot()
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        used, defined = (set(re.findall(pattern, path.read_text())) for pattern in (r"var\((--\w+)\)", r"(--\w+):"))
+        assert used <= defined
 
 
 def test_a_generator_alone_has_no_curves(tmp_path):
