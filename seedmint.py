@@ -20,6 +20,7 @@ _COMMANDS = {
     "serve": ("service.commands", "serve", "Serve every generator of the models directory over HTTP."),
     "sample": ("service.commands", "serve", "Write the images or samples of seeds to files, without a server."),
     "models": ("service.commands", "serve", "List generators, show one's card, or add one that others have made."),
+    "keys": ("service.commands", "serve", "Make API keys for the server."),
 }
 
 

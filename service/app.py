@@ -1,7 +1,9 @@
 """The BentoML service: `bentoml serve service.app:Seedmint`, or simply `seedmint serve`."""
 
+import asyncio
 import json
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +12,29 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp
 
 from service import bulk
+from service.connections import Connections, current_server
+from service.doors import Doors
 from service.edge import Edge
+from service.keys import read_keyring
 from service.library import Library
+from service.limits import limits_of
+from service.logs import configure_logs
+from service.origins import Origins
 from service.routes import Routes
 from service.settings import read_settings
+from service.stopping import Stopping
 
 logging.getLogger("seedmint").setLevel(logging.INFO)
 
 _SETTINGS = read_settings()
+_KEYRING = read_keyring(_SETTINGS)
 _LIBRARY = Library(_SETTINGS)
 _ROUTES = Routes(_LIBRARY, _SETTINGS).app()
+_STOPPING = Stopping()
+configure_logs(_SETTINGS.log_format)
+
+# BentoML gives uvicorn no settings for proxies, and uvicorn by itself would believe any client on this machine.
+os.environ["FORWARDED_ALLOW_IPS"] = ",".join(map(str, _SETTINGS.trusted_proxies))
 
 # What is relied on inside BentoML, which is pinned: these three routes by name (its clients read /schema.json), our mounted
 # application, and one middleware, by its class's name.
@@ -42,7 +57,17 @@ class _Lean(bentoml.Service[Any]):  # type: ignore[misc]
         app.user_middleware = kept
         app.router.routes = routes
         app.router.redirect_slashes = False  # one resource, one address
-        return Edge(app, _SETTINGS.timeout_seconds)
+        return _guarded(app)
+
+
+def _guarded(app: ASGIApp) -> ASGIApp:
+    """The application behind the layers that the settings ask for."""
+    limits = limits_of(_SETTINGS)
+    if _KEYRING is not None or limits is not None:
+        app = Doors(app, _KEYRING, limits)
+    if _SETTINGS.allowed_origins:
+        app = Origins(app, _SETTINGS.allowed_origins)
+    return Edge(app, _SETTINGS.timeout_seconds, _STOPPING, _SETTINGS.access_log)
 
 
 def _is_ours(route: object) -> bool:
@@ -56,7 +81,8 @@ def _is_ours(route: object) -> bool:
     # BentoML labels its metrics with the raw path: a series for each seed ever asked for. Ours stand at the same address.
     metrics={"enabled": False},
     logging={"access": {"enabled": False}},
-    tracing={"excluded_urls": ".*"},
+    # Its OpenTelemetry layer works on every request that is not excluded, also when no trace is kept.
+    tracing={"excluded_urls": "livez$,readyz$,metrics$" if _SETTINGS.tracing else ".*"},
 )
 @bentoml.asgi_app(_ROUTES)
 class Seedmint:
@@ -64,11 +90,15 @@ class Seedmint:
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def start(self) -> None:
+        connections = Connections(current_server(), _SETTINGS.timeout_seconds)
+        self._watching = asyncio.create_task(connections.watch())
+        _STOPPING.watch()
         # Workers accept from one socket. With several, each loads before it accepts, so that ready means all that answer.
         await _LIBRARY.start(wait=_SETTINGS.workers > 1)
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def stop(self) -> None:
+        self._watching.cancel()
         await _LIBRARY.close()
 
     async def __is_ready__(self) -> bool:

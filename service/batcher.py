@@ -24,14 +24,14 @@ from service.problems import Problem
 _LOG = logging.getLogger("seedmint")
 _SMOOTHING = 0.2  # weight of the newest in the estimates of seconds an image and seconds a bulk request
 
-Finish = Callable[[Outputs], Any]
+Finish = Callable[[Outputs], Any] | None
 Result = asyncio.Future[Any]
 
 
 class _Item:
     """Images asked for together: they stay in one run, and succeed or fail together."""
 
-    __slots__ = ("finish", "future", "labels", "queued", "seeds", "truncation")
+    __slots__ = ("finish", "future", "labels", "queued", "seeds", "since", "truncation")
 
     def __init__(self, seeds: SeedArray, labels: Labels | None, truncation: float, finish: Finish, future: Result):
         self.seeds = seeds
@@ -40,6 +40,7 @@ class _Item:
         self.finish = finish
         self.future = future
         self.queued = True
+        self.since = time.perf_counter()
 
 
 class Batcher:
@@ -62,6 +63,17 @@ class Batcher:
         self._thread = ThreadPoolExecutor(1, f"seedmint-{generator.name}")
         self._pump: asyncio.Task[None] | None = None
         self._closed = False
+        self._metrics = metrics.OfGenerator(generator.name)
+
+    @property
+    def waiting(self) -> int:
+        """Single images that wait."""
+        return self._waiting
+
+    @property
+    def bulk_requests(self) -> int:
+        """Bulk requests under way."""
+        return self._bulk
 
     def single(self, seed: int, label: int | None, truncation: float, finish: Finish) -> Result:
         """Ask for one image. Cancelling the future withdraws it.
@@ -104,7 +116,7 @@ class Batcher:
             Problem: 503, closed.
         """
         self._check_open()
-        return self._put(1, seeds, labels, truncation, lambda images: images)
+        return self._put(1, seeds, labels, truncation, None)
 
     async def close(self) -> None:
         """Refuse new work, withdraw what is queued, and wait for the run under way."""
@@ -141,7 +153,7 @@ class Batcher:
         try:
             while batch := self._take():
                 started = time.perf_counter()
-                results = await asyncio.get_running_loop().run_in_executor(self._thread, self._make, batch)
+                results = await asyncio.get_running_loop().run_in_executor(self._thread, self._work, batch)
                 images = sum(len(item.seeds) for item in batch)
                 seconds = (time.perf_counter() - started) / images
                 self._seconds_an_image += _SMOOTHING * (seconds - self._seconds_an_image)
@@ -162,7 +174,9 @@ class Batcher:
         for lane in (self._lanes[self._turn], self._lanes[1 - self._turn]):
             while lane and (lane[0].future.done() or len(lane[0].seeds) <= room):
                 item = lane.popleft()
-                if not item.future.done():
+                if item.future.done():
+                    self._metrics.cancelled.inc(len(item.seeds))
+                else:
                     batch.append(item)
                     room -= len(item.seeds)
                     if item.queued and lane is self._lanes[0]:
@@ -170,8 +184,13 @@ class Batcher:
         self._turn = 1 - self._turn
         return batch
 
+    def _work(self, batch: list[_Item]) -> list[Any]:
+        """In the thread: a result or an exception for each item."""
+        self._metrics.queued.observe(time.perf_counter() - min(item.since for item in batch))
+        return self._make(batch)
+
     def _make(self, batch: list[_Item]) -> list[Any]:
-        """In the thread: one run, then `finish` for each item; a result or an exception for each."""
+        """One run, then `finish` for each item."""
         try:
             images = self._generate(batch)
         except Exception as error:
@@ -181,14 +200,17 @@ class Batcher:
             return [Problem(500, "the generator failed on this image")]
         results: list[Any] = []
         start = 0
+        started = time.perf_counter()
         for item in batch:
             part = images[start : start + len(item.seeds)]
             start += len(item.seeds)
             try:
-                results.append(None if item.future.cancelled() else item.finish(part))
+                results.append(part if item.finish is None or item.future.cancelled() else item.finish(part))
             except Exception as error:
                 _LOG.exception("encoding failed")
                 results.append(error)
+        if any(item.finish for item in batch):
+            self._metrics.encoding.observe(time.perf_counter() - started)
         return results
 
     def _generate(self, batch: list[_Item]) -> Outputs:
@@ -197,8 +219,8 @@ class Batcher:
         truncation = np.repeat(np.array([item.truncation for item in batch], np.float32), [len(item.seeds) for item in batch])
         started = time.perf_counter()
         images = self.generator.generate(seeds, labels, truncation)
-        metrics.INFERENCE.labels(self.generator.name).observe(time.perf_counter() - started)
-        metrics.BATCH.labels(self.generator.name).observe(len(seeds))
+        self._metrics.inference.observe(time.perf_counter() - started)
+        self._metrics.batch.observe(len(seeds))
         return images
 
 

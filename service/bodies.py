@@ -21,7 +21,7 @@ async def read_body(request: Request, settings: Settings) -> bytes:
     media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise Problem(415, "send a body with Content-Type: application/json", "Content-Type")
-    most = settings.max_seeds * _BYTES_A_SEED + _BYTES_BESIDE
+    most = settings.max_body_bytes or settings.max_seeds * _BYTES_A_SEED + _BYTES_BESIDE
     too_large = Problem(413, f"the body is larger than {most} bytes", "body", {"Connection": "close"})
     length = request.headers.get("content-length", "0")
     if length.isdecimal() and int(length[:20]) > most:

@@ -25,10 +25,11 @@ from service.archives import (
     check_distinct,
     pieces,
 )
-from service.generator import Generator
+from service.generator import Generator, Outputs
 from service.library import Library, Served
 from service.problems import Problem
 from service.settings import Settings
+from service.visits import charge
 
 # Stops at the first item that is none: a body may hold a million of them.
 _Numbers = Annotated[list[StrictInt], Field(fail_fast=True)]
@@ -86,6 +87,7 @@ async def sample(library: Library, settings: Settings, body: bytes) -> Response:
     served = library.find(*parse_reference(asked.model))
     generator = served.generator
     seeds, labels = await asyncio.to_thread(_seeds_and_labels, generator, asked, settings.max_seeds)
+    charge(seeds.count)
     truncation = float(asked.truncation)
     stream = _stream(
         served,
@@ -133,7 +135,7 @@ async def _stream(
                     made = await making
                 done, part = part, next(parts, None)
                 making = served.batcher.piece(*part, truncation) if part else None
-                yield await asyncio.to_thread(writer.add, *done, made)
+                yield await asyncio.to_thread(_added, served, writer, done, made)
                 metrics.count_made(served.generator, form, len(made))
         except TimeoutError:
             raise Problem(504, f"what was asked for was not ready within {timeout:g} seconds") from None
@@ -141,6 +143,12 @@ async def _stream(
             if making is not None:
                 making.cancel()
     yield await asyncio.to_thread(writer.finish)
+
+
+def _added(served: Served, writer: ArchiveWriter, piece: Piece, made: Outputs) -> bytes:
+    """In a thread: one piece as the bytes to send."""
+    with metrics.encoding_time(served.generator.name):
+        return writer.add(*piece, made)
 
 
 async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

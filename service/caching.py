@@ -9,11 +9,14 @@ import onnxruntime
 from service.addresses import ImageRequest, SampleAddress
 from service.generator import Generator
 
-IMMUTABLE = "public, max-age=31536000, immutable"
-
 # What may change bytes without changing an address: the machine and the libraries that compute and encode.
 _MACHINE = f"{platform.machine()} onnxruntime-{onnxruntime.__version__}"
 _TAG = re.compile(r'(?:W/)?("[^"]*")')
+
+
+def immutable(private: bool) -> str:
+    """The Cache-Control of what never changes: for any cache, or for the client's own alone where a key is needed."""
+    return f"{'private' if private else 'public'}, max-age=31536000, immutable"
 
 
 def entity_tag(generator: Generator, asked: ImageRequest | SampleAddress) -> str:

@@ -1,6 +1,7 @@
-"""The commands `serve`, `sample` and `models`. BentoML is loaded by `serve` alone."""
+"""The commands `serve`, `sample`, `models` and `keys`. BentoML is loaded by `serve` alone."""
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -20,23 +21,24 @@ from models.errors import UserError
 from models.noise import NOISE_RULES
 from models.seeds import SeedCountError, parse_seeds
 from service.adding import add
+from service.keys import new_key, read_keyring
 from service.machine import check_tables
-from service.settings import Settings, SettingsError, read_settings, variable
+from service.settings import Settings, SettingsError, default_text, read_settings, variable
 
 _ROOT = Path(__file__).parent.parent
 _WORTH_A_BAR = 1000  # images
 _MOST_SEEDS = 10_000_000  # of one `sample`
-_SHUTDOWN_SECONDS = 20  # for what is under way; less than the 30 that Kubernetes gives
+_CLOSING_SECONDS = 2  # for connections, once what was under way is done: service/stopping.py waits for that
 
 
 def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """An option for each setting: --max-batch for SEEDMINT_MAX_BATCH."""
     for field, info in reversed(Settings.model_fields.items()):
         flag = "--" + field.replace("_", "-")
-        text = f"{info.description} [{variable(field)}; default {info.get_default()}]"
-        if field == "models":
-            text = f"{info.description} [{variable(field)}; default: the generators that come with Seedmint]"
-        command = click.option(flag, field, metavar=field.split("_")[-1].upper(), help=text)(command)
+        default = "default: the generators that come with Seedmint" if field == "models" else f"default {default_text(field)}"
+        metavar = "true|false" if info.annotation is bool else field.split("_")[-1].upper()
+        text = f"{info.description} [{variable(field)}; {default}]"
+        command = click.option(flag, field, metavar=metavar, help=text)(command)
     return command
 
 
@@ -61,6 +63,7 @@ def serve(**options: str | None) -> None:
     settings = _checked(read_settings(os.environ | given))
     _check_port(settings)
     check_tables(*NOISE_RULES)
+    read_keyring(settings)
     if settings.provider == "cuda":
         from service.provider import choose_provider
 
@@ -92,16 +95,38 @@ def _serve(settings: Settings) -> None:
         from bentoml._internal.log import configure_logging
 
         from service.app import Seedmint
+        from service.logs import configure_logs
 
         host = f"[{settings.host}]" if settings.host.version == 6 else str(settings.host)
         host = "localhost" if settings.host.is_unspecified else host
-        click.echo(f"Seedmint on http://{host}:{settings.port} (generators of {settings.models}; Ctrl-C stops)")
         # What Seedmint.serve_http does, which cannot say how long to wait for what is under way.
         Seedmint.inject_config()  # type: ignore[attr-defined]  # the decorator makes it a bentoml.Service
+        if settings.tracing:
+            _check_tracing()
         configure_logging()  # type: ignore[no-untyped-call]
-        serve_http(Seedmint, host=str(settings.host), port=settings.port, timeout_graceful_shutdown=_SHUTDOWN_SECONDS)
+        configure_logs(settings.log_format)
+        started = f"Seedmint on http://{host}:{settings.port} (generators of {settings.models}; Ctrl-C stops)"
+        if settings.log_format == "json":
+            logging.getLogger("seedmint").info(started)
+        else:
+            click.echo(started)
+        serve_http(Seedmint, host=str(settings.host), port=settings.port, timeout_graceful_shutdown=_CLOSING_SECONDS)
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _check_tracing() -> None:
+    """What BentoML's settings for traces ask for, tried once here: each worker would fail on it, again and again."""
+    from bentoml._internal.configuration.containers import BentoMLContainer
+
+    if BentoMLContainer.config.tracing.exporter_type.get() is None:
+        raise SettingsError(f"{variable('tracing')} is true, and BentoML's settings name no services.tracing.exporter_type")
+    try:
+        BentoMLContainer.tracer_provider.get().shutdown()
+    except ImportError as error:
+        raise SettingsError(
+            f"{variable('tracing')} is true, and the exporter is not installed (bentoml[tracing-otlp], for one): {error}"
+        ) from None
 
 
 @click.command()
@@ -169,6 +194,28 @@ def sample(
     with _ended_by_sigterm(), progress as bar:
         sample_to(out, generator, asked, number, truncation, scale, columns, bar.update)
     click.echo(f"{asked.count} {noun}{'s' * (asked.count != 1)} of {generator.name}@{generator.digest12} in {out}")
+
+
+@click.group()
+def keys() -> None:
+    """Make API keys for `serve`."""
+
+
+@keys.command()
+@click.argument("name")
+def new(name: str) -> None:
+    """Make a key for NAME, who will be known by that name in logs and limits.
+
+    The key is shown on standard error, and never again. The line on standard output is what the server needs; it does not give
+    the key away. Several keys may have one name.
+
+    \b
+    seedmint keys new alice >> keys.txt
+    SEEDMINT_API_KEYS_FILE=keys.txt seedmint serve
+    """
+    key, line = new_key(name)
+    click.echo(key, err=True)
+    click.echo(line)
 
 
 @click.group()

@@ -1,4 +1,4 @@
-"""The service's outermost layer: waits for no client without end, turns every error into a problem, and counts it all."""
+"""The service's outermost layer: waits for no client without end, turns every error into a problem, names and counts it all."""
 
 import asyncio
 import logging
@@ -10,28 +10,47 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import metrics
+from service.logs import log_request
 from service.problems import MEDIA_TYPE, Problem
+from service.stopping import Stopping
+from service.visits import VISIT, Visit, request_id
 
 UNMATCHED = "unmatched"
+REFUSED = "refused"  # before a route was looked for
 
 _LOG = logging.getLogger("seedmint")
 _CLIENT_GONE = 499  # counted, never sent
 _PIECE = 64 << 10  # bytes a client must take within the deadline: slow is not stuck
+_WATCHING = frozenset({"/livez", "/readyz", "/metrics"})  # what stopping does not wait for
+_NOT_STOPPED = _WATCHING - {"/readyz"}
+_KEPT = ("allow", "retry-after", "vary")  # of an error that is rewritten; and the headers of CORS
 
 
 class Edge:
     """ASGI middleware around all that BentoML puts around the service."""
 
-    def __init__(self, app: ASGIApp, timeout_seconds: float) -> None:
+    def __init__(self, app: ASGIApp, timeout_seconds: float, stopping: Stopping, access_log: bool = False) -> None:
         self._app = app
         self._timeout = timeout_seconds
+        self._stopping = stopping
+        self._access_log = access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        answer = _Answer(send, self._timeout)
+        visit = Visit(request_id(scope["headers"]))
+        VISIT.set(visit)
+        answer = _Answer(send, self._timeout, visit.request_id)
+        if self._stopping.begun and scope["path"] not in _NOT_STOPPED:
+            visit.rejected = "stopping"
+            refusal = Problem(503, "the server is stopping", headers={"Retry-After": "5", "Connection": "close"})
+            await answer.refuse(refusal, scope, receive)
+            self._observe(scope, visit, answer.status, started)
+            return
+        counted = scope["path"] not in _WATCHING
+        self._stopping.under_way += counted
         try:
             await self._app(scope, receive, answer.send)
         except Problem as problem:
@@ -42,51 +61,69 @@ class Edge:
             _LOG.exception("a request failed")
             await answer.refuse(Problem(500, "an unexpected error; the server's log says more"), scope, receive)
         finally:
-            template = getattr(scope.get("route"), "path", None) or UNMATCHED
-            metrics.observe_request(template, scope["method"], answer.status, time.perf_counter() - started)
+            self._stopping.under_way -= counted
+            self._observe(scope, visit, answer.status, started)
+
+    def _observe(self, scope: Scope, visit: Visit, status: int, started: float) -> None:
+        route = getattr(scope.get("route"), "path", None) or (REFUSED if visit.rejected else UNMATCHED)
+        method = metrics.known_method(scope["method"])
+        seconds = time.perf_counter() - started
+        metrics.observe_request(route, method, status, seconds, visit.rejected)
+        if self._access_log:
+            log_request(visit, route, method, status, seconds)
 
 
 class _Answer:
-    """What goes out. Holds back an error that is not a problem yet, and sends a problem in its place."""
+    """What goes out. The head is held back for the body: they go together, and an error that is no problem yet becomes one."""
 
-    def __init__(self, send: Send, timeout_seconds: float) -> None:
+    def __init__(self, send: Send, timeout_seconds: float, request_id: bytes) -> None:
         self._raw_send = send
         self._timeout = timeout_seconds
-        self._held: Message | None = None
+        self._id = (b"x-request-id", request_id)
+        self._head: Message | None = None
+        self._rewriting = False
         self.status = 0
         self.started = False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.started = True
             self.status = message["status"]
-            if self.status >= 400 and Headers(raw=message["headers"]).get("content-type") != MEDIA_TYPE:
-                self._held = message
-                return
-        elif self._held is not None:
-            if not message.get("more_body", False):
-                response = _rewritten(self._held).response()
-                await self._send({"type": "http.response.start", "status": self.status, "headers": response.raw_headers})
-                await self._send({"type": "http.response.body", "body": response.body})
+            self._rewriting = self.status >= 400 and Headers(raw=message["headers"]).get("content-type") != MEDIA_TYPE
+            self._head = message
             return
-        await self._send(message)
+        if self._head is None:
+            await self._send(None, message)
+            return
+        head = self._head
+        if self._rewriting:
+            if message.get("more_body", False):
+                return
+            response = _rewritten(head).response()
+            head = {"type": "http.response.start", "status": self.status, "headers": response.raw_headers}
+            message = {"type": "http.response.body", "body": response.body}
+        self._head = None
+        self.started = True
+        await self._send({**head, "headers": [*head["headers"], self._id]}, message)
 
-    async def _send(self, message: Message) -> None:
-        """Send one message, in pieces if it is long.
+    async def _send(self, head: Message | None, message: Message) -> None:
+        """Send a part of the answer, in pieces if it is long.
 
         Raises:
             ClientDisconnect: the client does not take it in time. The connection is broken then.
         """
         body = memoryview(message.get("body", b""))
+        last = max(0, len(body) - 1) // _PIECE * _PIECE
         try:
-            for start in range(_PIECE, len(body), _PIECE):
-                piece = {"type": "http.response.body", "body": body[start - _PIECE : start], "more_body": True}
+            for start in range(0, last + 1, _PIECE):
                 async with asyncio.timeout(self._timeout):
-                    await self._raw_send(piece)
-            if len(body) > _PIECE:
-                message = {**message, "body": body[(len(body) - 1) // _PIECE * _PIECE :]}
-            async with asyncio.timeout(self._timeout):
-                await self._raw_send(message)
+                    if head is not None:
+                        await self._raw_send(head)
+                        head = None
+                    if start < last:
+                        piece = {"type": "http.response.body", "body": body[start : start + _PIECE], "more_body": True}
+                        await self._raw_send(piece)
+                    else:
+                        await self._raw_send({**message, "body": body[last:]} if last else message)
         except TimeoutError:
             # ASGI has no word for it: a connection that is closed still waits for its client to take what was written.
             transport = getattr(getattr(self._raw_send, "__self__", None), "transport", None)
@@ -107,7 +144,8 @@ class _Answer:
 def _rewritten(start: Message) -> Problem:
     """The problem of an error answer that Starlette or BentoML made, by its status."""
     status = HTTPStatus(start["status"])
-    headers = {name: value for name, value in Headers(raw=start["headers"]).items() if name in ("allow", "retry-after")}
+    given = Headers(raw=start["headers"]).items()
+    headers = {name: value for name, value in given if name in _KEPT or name.startswith("access-control-")}
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers.setdefault("retry-after", "1")
     detail = {

@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 import gc
 import logging
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakSet
 
 from models.errors import UserError
+from service import metrics
 from service.batcher import Batcher
 from service.generator import Generator, GeneratorError, check_name, open_generator
 from service.problems import Problem
@@ -16,6 +18,7 @@ from service.settings import Settings
 
 _LOG = logging.getLogger("seedmint")
 _NAMES_IN_A_PROBLEM = 20
+_SHOW_SECONDS = 1.0
 
 # What tells one version of a file from the next: times of modification and change in ns, size in bytes, inode.
 _Version = tuple[int, int, int, int]
@@ -43,7 +46,8 @@ class Library:
         self._told: dict[str, str] = {}  # why a file is refused
         self._trouble = ""
         self._turned = asyncio.Event()
-        self._watcher: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._shown: set[str] = set()
         self.ready = False
 
     async def start(self, wait: bool) -> None:
@@ -52,16 +56,16 @@ class Library:
         Args:
             wait: return after the first look, not before it.
         """
-        self._watcher = asyncio.create_task(self._watch())
+        self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._show())]
         if wait:
             await self._turned.wait()
 
     async def close(self) -> None:
         """Stop watching and wait for runs under way."""
         self.ready = False
-        if self._watcher is not None:
-            self._watcher.cancel()
-            await asyncio.gather(self._watcher, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.gather(*(batcher.close() for batcher in list(self._batchers)))
 
     def all(self) -> list[Served]:
@@ -89,6 +93,23 @@ class Library:
             current = f"{name}@{served.generator.digest12}"
             raise Problem(404, f"that version of the generator is not served here; the present one is {current}", "digest")
         return served
+
+    def show_queues(self) -> None:
+        """Let the metrics show what waits now."""
+        waiting = Counter(dict.fromkeys(self._shown, 0))
+        bulk: Counter[str] = Counter()
+        for batcher in self._batchers:
+            waiting[batcher.generator.name] += batcher.waiting
+            bulk[batcher.generator.name] += batcher.bulk_requests
+        for name, images in waiting.items():
+            metrics.show_queue(name, images, bulk[name])
+        self._shown = set(waiting)
+
+    async def _show(self) -> None:
+        """For the workers that another worker's answer to /metrics speaks for. At each change, requests would pay for it."""
+        while True:
+            self.show_queues()
+            await asyncio.sleep(_SHOW_SECONDS)
 
     async def _watch(self) -> None:
         while True:

@@ -1,12 +1,19 @@
 """Metrics for Prometheus, summed over all worker processes. Labels hold templates and names, never what a client writes."""
 
+import contextlib
+import os
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from functools import cache
+from pathlib import Path
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+import psutil  # type: ignore[import-untyped]
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from service.generator import Generator
+from service.visits import VISIT
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -27,39 +34,130 @@ _LATENCY = Histogram(
 _REJECTED = Counter("seedmint_rejected", "Requests turned away, by reason.", ["reason"], registry=None)
 IMAGES = Counter("seedmint_images", "Images sent.", ["model", "format"], registry=None)
 SAMPLES = Counter("seedmint_samples", "Samples sent that are not images.", ["model", "format"], registry=None)
-INFERENCE = Histogram("seedmint_inference_seconds", "One run of a generator.", ["model"], buckets=_SECONDS, registry=None)
-BATCH = Histogram(
+_INFERENCE = Histogram("seedmint_inference_seconds", "One run of a generator.", ["model"], buckets=_SECONDS, registry=None)
+_BATCH = Histogram(
     "seedmint_batch_images", "Images or samples in one run of a generator.", ["model"], buckets=_IMAGES, registry=None
 )
+_QUEUED = Histogram(
+    "seedmint_queue_seconds",
+    "For each run, how long the image that had waited longest had waited.",
+    ["model"],
+    buckets=_SECONDS,
+    registry=None,
+)
+_ENCODING = Histogram(
+    "seedmint_encoding_seconds",
+    "Encoding the single images of one run, or one piece of a bulk answer.",
+    ["model"],
+    buckets=_SECONDS,
+    registry=None,
+)
+_CANCELLED = Counter(
+    "seedmint_cancelled_images",
+    "Images never made: their clients left, or the deadline came, while they waited.",
+    ["model"],
+    registry=None,
+)
+_WAITING = Gauge(
+    "seedmint_queue_images", "Single images waiting for a generator.", ["model"], registry=None, multiprocess_mode="livesum"
+)
+_BULK = Gauge("seedmint_bulk_requests", "Bulk requests under way.", ["model"], registry=None, multiprocess_mode="livesum")
+
+
+class OfGenerator:
+    """The metrics of one generator's work, looked up once."""
+
+    def __init__(self, model: str) -> None:
+        self.inference = _INFERENCE.labels(model)
+        self.batch = _BATCH.labels(model)
+        self.queued = _QUEUED.labels(model)
+        self.encoding = _ENCODING.labels(model)
+        self.cancelled = _CANCELLED.labels(model)
+
+
+def encoding_time(model: str) -> AbstractContextManager[object]:
+    """Observes how long its block takes."""
+    return _ENCODING.labels(model).time()
+
+
+def show_queue(model: str, images: int, bulk_requests: int) -> None:
+    """What is waiting in this process now."""
+    _WAITING.labels(model).set(images)
+    _BULK.labels(model).set(bulk_requests)
+
+
+def known_method(method: str) -> str:
+    """A method of HTTP, or "other"."""
+    return method if method in _METHODS else "other"
+
+
+def observe_request(route: str, method: str, status: int, seconds: float, rejected: str | None = None) -> None:
+    """Count one request.
+
+    Args:
+        route: a template of the service's own, or "unmatched".
+        method: as `known_method` gives it.
+        rejected: why it was turned away, where the status alone does not say.
+    """
+    requests, latency = _of_route(route, method, status)
+    requests.inc()
+    latency.observe(seconds)
+    if rejected is not None or status in _REASONS:
+        count_rejected(rejected or _REASONS[status])
+
+
+def count_rejected(reason: str) -> None:
+    """Count one request that was turned away. `reason` is one of the service's own words."""
+    _REJECTED.labels(reason).inc()
+
+
+@cache
+def _of_route(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+    return _REQUESTS.labels(route, method, str(status)), _LATENCY.labels(route, method)
 
 
 def count_made(generator: Generator, form: str, count: int) -> None:
     """Count images or samples sent, by the name of their format."""
     (SAMPLES if generator.reference is not None else IMAGES).labels(generator.name, form).inc(count)
-
-
-def observe_request(route: str, method: str, status: int, seconds: float) -> None:
-    """Count one request. `route` is a template of the service's own, or "unmatched"."""
-    method = method if method in _METHODS else "other"
-    _REQUESTS.labels(route, method, str(status)).inc()
-    _LATENCY.labels(route, method).observe(seconds)
-    if status in _REASONS:
-        _REJECTED.labels(_REASONS[status]).inc()
+    visit = VISIT.get(None)
+    if visit is not None:
+        visit.images += count
 
 
 def exposition(generators: Iterable[Generator]) -> bytes:
     """All metrics as text: the counts of every worker, and the generators that this one serves."""
+    workers = _workers()
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    registry.register(_Generators(generators))
+    registry.register(_Now(generators, workers))
     return generate_latest(registry)
 
 
-class _Generators:
-    """`seedmint_model_info`, made anew each time, so that a generator replaced or removed leaves nothing behind."""
+def _workers() -> list[psutil.Process]:
+    """The worker processes that live: of those that have written metrics, this one and its siblings.
 
-    def __init__(self, generators: Iterable[Generator]) -> None:
+    What the others had waiting is forgotten; what they counted stays.
+    """
+    living = []
+    for pid in {int(path.stem.rpartition("_")[2]) for path in Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).glob("*.db")}:
+        try:
+            worker = psutil.Process(pid)
+            if worker.ppid() == os.getppid() and worker.status() != psutil.STATUS_ZOMBIE:
+                living.append(worker)
+                continue
+        except psutil.NoSuchProcess:
+            pass
+        with contextlib.suppress(FileNotFoundError):  # another worker does the same
+            mark_process_dead(pid)  # type: ignore[no-untyped-call]
+    return living
+
+
+class _Now:
+    """What is so at this moment, found anew each time, so that what is gone leaves nothing behind."""
+
+    def __init__(self, generators: Iterable[Generator], workers: Iterable[psutil.Process]) -> None:
         self._generators = generators
+        self._workers = workers
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         labels = ["model", "digest", "provider", "determinism"]
@@ -67,3 +165,9 @@ class _Generators:
         for generator in self._generators:
             family.add_metric([generator.name, generator.digest, generator.provider, generator.determinism], 1)
         yield family
+        sizes = []
+        for worker in self._workers:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                sizes.append(worker.memory_info().rss)
+        yield GaugeMetricFamily("seedmint_workers", "Worker processes.", len(sizes))
+        yield GaugeMetricFamily("seedmint_resident_memory_bytes", "Resident memory of all worker processes.", sum(sizes))

@@ -26,13 +26,14 @@ from service.addresses import (
 )
 from service.archives import archive_formats
 from service.bodies import read_body
-from service.caching import IMMUTABLE, entity_tag, not_modified
+from service.caching import entity_tag, immutable, not_modified
 from service.generator import Generator, Outputs
 from service.images import FORMATS, encode, enlarge, max_scale, text_of
 from service.library import Library, Served
 from service.problems import Problem, answer_problem
 from service.samples import SAMPLE_FORMATS, encode_sample
 from service.settings import Settings
+from service.visits import charge
 
 _PAGE = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
 _PAGE_HEADERS = {
@@ -52,6 +53,7 @@ class Routes:
     def __init__(self, library: Library, settings: Settings) -> None:
         self._library = library
         self._settings = settings
+        self._immutable = immutable(private=settings.needs_keys)
 
     def app(self) -> Starlette:
         routes = [
@@ -73,6 +75,7 @@ class Routes:
 
     async def metrics(self, _: Request) -> Response:
         generators = [served.generator for served in self._library.all()] if self._library.ready else []
+        self._library.show_queues()
         text = await asyncio.to_thread(metrics.exposition, generators)
         return Response(text, 200, _NO_STORE, metrics.CONTENT_TYPE)
 
@@ -104,13 +107,14 @@ class Routes:
         served = self._library.find(name, digest)
         asked = parse(served.generator, request.path_params["file"], _query(request))
         tag = entity_tag(served.generator, asked)
-        headers = {"ETag": tag, "Cache-Control": IMMUTABLE, "X-Content-Type-Options": "nosniff"}
+        headers = {"ETag": tag, "Cache-Control": self._immutable, "X-Content-Type-Options": "nosniff"}
         if not_modified(", ".join(request.headers.getlist("if-none-match")), tag):
             return Response(status_code=304, headers=headers)
         if request.method == "HEAD":
             response = Response(None, 200, headers, asked.media_type)
             del response.headers["content-length"]  # not known without making it
             return response
+        charge(1)
         content = await self._make(request, served, asked)
         metrics.count_made(served.generator, asked.format, 1)
         return Response(content, 200, headers, asked.media_type)

@@ -1,12 +1,23 @@
 """Settings: environment variables `SEEDMINT_*`, checked once. `seedmint serve` has an option of the same name for each."""
 
 import os
+import re
 from collections.abc import Mapping
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    IPvAnyAddress,
+    IPvAnyNetwork,
+    ValidationError,
+    model_validator,
+)
 
 from models.card import field_errors
 from models.directory import SHIPPED
@@ -17,6 +28,23 @@ PREFIX = "SEEDMINT_"
 
 class SettingsError(UserError):
     """A variable holds what it must not. The message names the variable."""
+
+
+def _split(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _origin(text: str) -> str:
+    if not _ORIGIN.fullmatch(text):
+        raise ValueError(f"{text!r} is no origin: write *, or scheme://host[:port] in lower case, without a path")
+    return text
+
+
+_ORIGIN = re.compile(r"\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](:[0-9]{1,5})?", re.ASCII)
+_Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_split)]
+_Networks = Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(_split)]
+# Never quoted. And never taken as absent when empty: a secret that did not arrive must not open the doors.
+_SECRETS = frozenset({"api_keys", "api_keys_file"})
 
 
 class Settings(BaseModel):
@@ -41,9 +69,42 @@ class Settings(BaseModel):
         default=30.0,
         gt=0,
         le=3600,
-        description="Longest wait for images (504), for a request's body (408), and for a client to take 64 KiB.",
+        description="Longest wait for images (504), for a request's head and body (408), and for a client to take 64 KiB.",
     )
     watch_seconds: float = Field(default=1.0, gt=0, le=3600, description="Time between two looks at the models directory.")
+    max_body_bytes: int | None = Field(
+        default=None,
+        ge=1,
+        le=1 << 30,
+        description="Largest body of a POST; beyond it: 413. none: 32 for each of `SEEDMINT_MAX_SEEDS`, and 64 KiB.",
+    )
+    api_keys: str | None = Field(
+        default=None,
+        description="API keys, as lines of `seedmint keys new` joined by commas: all but the probes needs one then.",
+    )
+    api_keys_file: Path | None = Field(default=None, description="File of such lines, one each; read at start.")
+    requests_per_second: float | None = Field(
+        default=None,
+        gt=0,
+        le=1e6,
+        description="Most requests of one key, or of one address without keys, in each worker; beyond it: 429.",
+    )
+    request_burst: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="Most requests at once under that limit. none: those of one second."
+    )
+    images_per_minute: int | None = Field(
+        default=None, ge=1, le=10**9, description="Most images of one key or address in each worker; beyond it: 429."
+    )
+    allowed_origins: _Origins = Field(
+        default=(), description="Web origins whose pages may read answers (CORS), joined by commas, or *."
+    )
+    trusted_proxies: _Networks = Field(
+        default=(),
+        description="Addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are believed, joined by commas.",
+    )
+    access_log: bool = Field(default=False, description="A line in the log for each request.")
+    log_format: Literal["text", "json"] = Field(default="text", description="Lines of the log as text, or as JSON objects.")
+    tracing: bool = Field(default=False, description="OpenTelemetry as BentoML's own settings `tracing` say; costs time.")
 
     @model_validator(mode="after")
     def _a_batch_fits_the_queue(self) -> Self:
@@ -51,10 +112,33 @@ class Settings(BaseModel):
             raise ValueError(f"{PREFIX}MAX_QUEUE ({self.max_queue}) must be at least {PREFIX}MAX_BATCH ({self.max_batch})")
         return self
 
+    @property
+    def needs_keys(self) -> bool:
+        """Whether all but the probes needs an API key."""
+        return self.api_keys is not None or self.api_keys_file is not None
+
     def to_environment(self) -> dict[str, str]:
         """The settings as environment variables, for a server process. Paths are absolute."""
-        given = {variable(field): str(getattr(self, field)) for field in Settings.model_fields}
-        return given | {variable("models"): str(self.models.absolute())}
+        fields = self.model_copy(update={"models": self.models.absolute()}).__dict__
+        if self.api_keys_file is not None:
+            fields["api_keys_file"] = self.api_keys_file.absolute()
+        return {variable(field): _written(value) for field, value in fields.items() if value not in (None, ())}
+
+
+def default_text(field: str) -> str:
+    """The default of a field, as help and README show it."""
+    if field == "models":
+        return "models/"
+    return _written(Settings.model_fields[field].get_default()) or "none"
+
+
+def _written(value: Any) -> str:
+    """A value as its variable holds it; nothing for what is unset by default."""
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else str(value)
 
 
 def variable(field: str) -> str:
@@ -63,16 +147,20 @@ def variable(field: str) -> str:
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
-    """The settings an environment holds. An empty variable counts as unset.
+    """The settings an environment holds. An empty variable counts as unset, but for those of API keys.
 
     Raises:
         SettingsError: naming the first variable that is wrong, and what it must be.
     """
+    for field in _SECRETS:
+        if environment.get(variable(field)) == "":
+            raise SettingsError(f"{variable(field)} is empty: unset it to serve without keys")
     given = {field: environment[variable(field)] for field in Settings.model_fields if environment.get(variable(field))}
     try:
         return Settings.model_validate(given)
     except ValidationError as error:
         field, message = field_errors(error)[0]
+        field = field.partition(".")[0]
         if field not in given:
             raise SettingsError(message) from None
         raise SettingsError(f"{variable(field)} is {given[field]!r}: {message}") from None

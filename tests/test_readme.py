@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.settings import Settings, variable
+from service.settings import Settings, default_text, variable
 from training.recipe import load_recipe, shipped_recipes
 
 ROOT = Path(__file__).parents[1]
@@ -14,10 +14,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def test_the_settings_are_those_of_the_service():
     rows = re.findall(r"^\| `(SEEDMINT_\w+)` \| `([^`]+)` \| (.+) \|$", README, re.MULTILINE)
-    expected = [
-        (variable(name), "models/" if name == "models" else str(field.get_default()), field.description)
-        for name, field in Settings.model_fields.items()
-    ]
+    expected = [(variable(name), default_text(name), field.description) for name, field in Settings.model_fields.items()]
     assert rows == expected
 
 

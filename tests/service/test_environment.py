@@ -79,6 +79,28 @@ def test_settings_have_defaults_and_come_back_from_the_environment(tmp_path: Pat
     assert read_settings({"SEEDMINT_PORT": ""}) == settings
 
 
+def test_every_setting_comes_back_from_the_environment(tmp_path: Path):
+    given = {
+        "SEEDMINT_API_KEYS": f"a:{'0' * 64},b:{'1' * 64}",
+        "SEEDMINT_API_KEYS_FILE": str(tmp_path / "keys"),
+        "SEEDMINT_REQUESTS_PER_SECOND": "2.5",
+        "SEEDMINT_REQUEST_BURST": "7",
+        "SEEDMINT_IMAGES_PER_MINUTE": "600",
+        "SEEDMINT_MAX_BODY_BYTES": "4096",
+        "SEEDMINT_ALLOWED_ORIGINS": "*, http://[::1]:8080 ,https://a.example",
+        "SEEDMINT_TRUSTED_PROXIES": "10.0.0.0/8,::1",
+        "SEEDMINT_ACCESS_LOG": "yes",
+        "SEEDMINT_LOG_FORMAT": "json",
+        "SEEDMINT_TRACING": "1",
+    }
+    settings = read_settings(given)
+    assert settings.allowed_origins == ("*", "http://[::1]:8080", "https://a.example")
+    assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.0/8", "::1/128"]
+    assert (settings.access_log, settings.tracing, settings.needs_keys) == (True, True, True)
+    assert read_settings(settings.to_environment()) == settings
+    assert set(settings.to_environment()) > set(given)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -94,6 +116,17 @@ def test_settings_have_defaults_and_come_back_from_the_environment(tmp_path: Pat
         ("TIMEOUT_SECONDS", "0"),
         ("TIMEOUT_SECONDS", "nan"),
         ("WATCH_SECONDS", "inf"),
+        ("MAX_BODY_BYTES", "0"),
+        ("REQUESTS_PER_SECOND", "0"),
+        ("REQUEST_BURST", "0.5"),
+        ("IMAGES_PER_MINUTE", "none"),
+        ("ALLOWED_ORIGINS", "lab.example"),
+        ("ALLOWED_ORIGINS", "https://lab.example/"),
+        ("ALLOWED_ORIGINS", "https://a.example,https://B.example"),
+        ("TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("TRUSTED_PROXIES", "10.0.0.1,proxy"),
+        ("ACCESS_LOG", "maybe"),
+        ("LOG_FORMAT", "xml"),
     ],
 )
 def test_a_wrong_setting_is_one_line_that_names_its_variable(name: str, value: str):

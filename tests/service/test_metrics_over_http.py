@@ -1,10 +1,13 @@
 """Metrics: they parse, they count what was asked, over all workers, and do not grow with what is asked."""
 
+import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import psutil  # type: ignore[import-untyped]
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
@@ -46,6 +49,7 @@ def test_the_number_of_series_is_bounded(server: Server):
             list(threads.map(lambda number: ask(client, number), numbers))
         return {(s.name, frozenset(s.labels.items())) for s in samples(server)}
 
+    samples(server)  # which counts itself from the second time on
     few = crowd(range(1000, 1020))
     many = crowd(range(2000, 2100))
     assert few == many
@@ -74,6 +78,7 @@ def test_requests_images_and_rejections_are_counted(server: Server):
             png=int(value(server, "seedmint_images_total", model="grey", format="png")),
             npz=int(value(server, "seedmint_images_total", model="grey", format="npz")),
             run=int(value(server, "seedmint_batch_images_sum", model="grey")),
+            unchanged=int(value(server, "seedmint_requests_total", route=route, method="GET", status="304")),
             large=int(value(server, "seedmint_rejected_total", reason="too_large")),
         )
 
@@ -81,9 +86,10 @@ def test_requests_images_and_rejections_are_counted(server: Server):
     for seed in range(5):
         server.client.get(f"{path}/{seed}.png")
     server.client.get(f"{path}/x.png")
+    server.client.get(f"{path}/7.png", headers={"If-None-Match": "*"})
     server.client.post("/sample", json={"model": "grey", "seeds": "0-99", "format": "npz"})
     server.client.post("/sample", json={"model": "grey", "seeds": "0-99999"})
-    assert counts() - before == Counter(ok=5, bad=1, timed=6, png=5, npz=100, run=105, large=1)
+    assert counts() - before == Counter(ok=5, bad=1, unchanged=1, timed=7, png=5, npz=100, run=105, large=1)
 
 
 def test_generators_are_described(server: Server):
@@ -92,6 +98,46 @@ def test_generators_are_described(server: Server):
     assert info == [
         {"model": name, "digest": digest, "provider": "cpu", "determinism": "exact"} for name, digest in digests.items()
     ]
+
+
+def test_each_run_is_timed_in_the_queue_in_the_generator_and_in_the_encoder(server: Server):
+    path = server.pinned("grey")
+    names = ("queue", "inference", "encoding")
+
+    def counts() -> list[float]:
+        return [value(server, f"seedmint_{name}_seconds_count", model="grey") for name in names]
+
+    before = counts()
+    for seed in range(3):
+        server.client.get(f"{path}/{seed}.png")
+    assert counts() == [count + 3 for count in before]
+    server.client.post("/sample", json={"model": "grey", "seeds": "0-99"})  # in two pieces
+    assert counts() == [count + 5 for count in before]
+    assert value(server, "seedmint_queue_images") == 0
+    assert value(server, "seedmint_bulk_requests") == 0
+
+
+def test_memory_is_that_of_the_workers(server: Server):
+    workers = psutil.Process(server.process.pid).children()
+    told = value(server, "seedmint_resident_memory_bytes")
+    assert value(server, "seedmint_workers") == 1
+    assert told == pytest.approx(sum(one.memory_info().rss for one in workers if "service" in " ".join(one.cmdline())), rel=0.2)
+
+
+def test_names_and_units_are_as_prometheus_recommends(server: Server):
+    """The rules of `promtool check metrics`: help, suffixes, base units, no type in a name, no label of a bucket."""
+    server.client.get(f"{server.pinned('grey')}/1.png")
+    families = list(text_string_to_metric_families(server.client.get("/metrics").text))
+    assert len({family.name for family in families}) == len(families)
+    for family in families:
+        assert re.fullmatch(r"seedmint(_[a-z]+)+", family.name)
+        assert family.documentation
+        assert not re.search(r"_(total|count|sum|bucket|gauge|counter|histogram|milliseconds|ms|kilobytes|mb)$", family.name)
+        for sample in family.samples:
+            suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}[family.type]
+            assert sample.name.removeprefix(family.name) in suffixes
+            assert not {"le", "quantile"} & set(sample.labels) or sample.name.endswith("_bucket")
+    assert {"seedmint_requests", "seedmint_queue_seconds", "seedmint_resident_memory_bytes"} <= {f.name for f in families}
 
 
 def test_two_workers_count_together_and_two_servers_apart(tmp_path: Path):

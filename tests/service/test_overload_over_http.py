@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -65,12 +66,33 @@ def test_a_body_that_does_not_come_is_408(late: tuple[Server, list[httpx.Respons
         assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
 
 
+def test_a_head_that_does_not_come_ends_the_connection(late: tuple[Server, list[httpx.Response]]):
+    """At once, half-way, and after an answer. A connection that is only slow is left alone."""
+    server = late[0]
+    host, port = server.url.removeprefix("http://").split(":")
+    before = value(server, "seedmint_rejected_total", reason="slow_head")
+    stuck = [socket.create_connection((host, int(port)), timeout=10) for _ in range(3)]
+    stuck[1].sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n")
+    stuck[2].sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert stuck[2].recv(1000).startswith(b"HTTP/1.1 200 ")
+    stuck[2].sendall(b"GET /livez HTTP/1.1\r\nHo")
+    for _ in range(4):  # for longer than it is waited for a head
+        assert server.client.get("/livez").status_code == 200
+        time.sleep(0.2)
+    assert [connection.recv(100) for connection in stuck] == [b""] * 3
+    assert value(server, "seedmint_rejected_total", reason="slow_head") >= before + 3
+    for connection in stuck:
+        connection.close()
+
+
 def test_more_than_the_queue_holds_is_429_and_the_rest_is_served(busy: Server):
     path = busy.pinned("slow")
     with ThreadPoolExecutor(40) as crowd, httpx.Client(base_url=busy.url, timeout=30) as client:
         answers = list(crowd.map(lambda seed: client.get(f"{path}/{seed}.png"), range(40)))
-    statuses = {answer.status_code for answer in answers}
-    assert statuses == {200, 429}
+    statuses = Counter(answer.status_code for answer in answers)
+    assert set(statuses) == {200, 429}
+    assert value(busy, "seedmint_rejected_total", reason="overloaded") == statuses[429]
+    assert value(busy, "seedmint_queue_seconds_sum", model="slow") > value(busy, "seedmint_inference_seconds_sum", model="fast")
     for answer in answers:
         if answer.status_code == 429:
             check(answer, 429)
@@ -84,6 +106,7 @@ def test_a_reader_that_stops_holds_a_bulk_place_but_not_the_single_images(busy: 
         refused = wait_until(lambda: [a for a in [httpx.post(f"{busy.url}/v1/sample", json=body)] if a.status_code == 429])[0]
         assert check(refused, 429)["detail"] == "1 bulk requests are under way"
         assert int(refused.headers["retry-after"]) >= 1
+        assert value(busy, "seedmint_bulk_requests", model="fast") == 1
         for seed in range(20):
             assert busy.client.get(f"{path}/{seed}.png").status_code == 200
     wait_until(lambda: httpx.post(f"{busy.url}/v1/sample", json=body | {"seeds": "1"}).status_code == 200)
@@ -92,7 +115,7 @@ def test_a_reader_that_stops_holds_a_bulk_place_but_not_the_single_images(busy: 
 def test_images_whose_clients_have_gone_are_not_made(busy: Server):
     path = busy.pinned("slow")
     host, port = busy.url.removeprefix("http://").split(":")
-    made, left = images(busy), gone(busy)
+    made, left, cancelled = images(busy), gone(busy), value(busy, "seedmint_cancelled_images_total", model="slow")
     sockets = [socket.create_connection((host, int(port))) for _ in range(6)]
     sockets[0].sendall(f"GET {path}/0.png HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     # The first is being made, and for so long that the others wait behind it; their clients leave before it ends.
@@ -105,6 +128,8 @@ def test_images_whose_clients_have_gone_are_not_made(busy: Server):
     sockets[0].close()
     assert busy.client.get(f"{path}/9.png").status_code == 200
     assert images(busy) <= made + 3  # at most one of them was taken up together with the first
+    never = value(busy, "seedmint_cancelled_images_total", model="slow") - cancelled
+    assert images(busy) - made + never == 7
 
 
 def images(server: Server) -> float:

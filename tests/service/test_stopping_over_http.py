@@ -11,6 +11,7 @@ import httpx
 from tests import generators
 from tests.service.servers import serving, wait_until
 from tests.service.test_metrics_over_http import value
+from tests.service.test_problems_over_http import check
 
 
 def test_what_is_under_way_is_answered(tmp_path: Path):
@@ -19,10 +20,40 @@ def test_what_is_under_way_is_answered(tmp_path: Path):
     with serving(tmp_path, max_batch=4) as server, ThreadPoolExecutor(25) as crowd:
         path = f"{server.url}{server.pinned('slow')}"
         asked = [crowd.submit(httpx.get, f"{path}/{seed}.png", timeout=60) for seed in range(24)]
+        # Four are in the run that is under way, counted neither as waiting nor as made.
+        wait_until(lambda: value(server, "seedmint_queue_images") + value(server, "seedmint_batch_images_sum") >= 20)
         asked.append(crowd.submit(httpx.post, f"{server.url}/v1/sample", json={"model": "slow", "seeds": "0-39"}, timeout=60))
-        wait_until(lambda: value(server, "seedmint_batch_images_sum") > 0)
-        assert not any(one.done() for one in asked[12:])
+        wait_until(lambda: value(server, "seedmint_bulk_requests") == 1)
+        assert not all(one.done() for one in asked[:24])
         server.process.send_signal(signal.SIGTERM)
+        assert {one.result().status_code for one in asked} == {200}
+        assert server.process.wait(30) == 0
+        assert not [line for line in server.log if "Traceback" in line]
+
+
+def test_from_the_signal_on_new_requests_are_refused(tmp_path: Path):
+    """While images are being made, on new connections and on one that was there before."""
+    workers = 2
+    generators.write(tmp_path, "slow", 1, idle_trips=700_000)
+    with serving(tmp_path, max_batch=1, workers=workers) as server, ThreadPoolExecutor(8) as crowd:
+        path = f"{server.url}{server.pinned('slow')}"
+        asked = [crowd.submit(httpx.get, f"{path}/{seed}.png", timeout=60) for seed in range(4 * workers)]
+        wait_until(lambda: value(server, "seedmint_queue_images") >= 3 * workers)
+        server.process.send_signal(signal.SIGTERM)
+        signalled = time.monotonic()
+        wait_until(lambda: httpx.get(f"{server.url}/readyz").status_code == 503)
+        assert time.monotonic() - signalled < 2
+        assert check(httpx.get(f"{server.url}/readyz"), 503)["detail"] == "the server is stopping"
+        for _ in range(3 * workers):  # any worker may take it
+            for client in (server.client, httpx):
+                address = "/v1/models" if client is server.client else f"{server.url}/v1/models"
+                refused = client.get(address)
+                check(refused, 503)
+                assert refused.headers["retry-after"] == "5"
+                assert "x-request-id" in refused.headers
+        assert httpx.get(f"{server.url}/livez").status_code == 200
+        assert value(server, "seedmint_rejected_total", reason="stopping") >= 6 * workers
+        assert not all(one.done() for one in asked)
         assert {one.result().status_code for one in asked} == {200}
         assert server.process.wait(30) == 0
         assert not [line for line in server.log if "Traceback" in line]
