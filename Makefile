@@ -13,7 +13,7 @@ serve: $(VENV)/serve.done
 	$(BIN)/seedmint serve $(ARGS)
 
 test: check
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m "not slow"
 
 check: $(VENV)/test.done
 	$(BIN)/ruff check .
