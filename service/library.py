@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import logging
+import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from service.settings import Settings
 _LOG = logging.getLogger("seedmint")
 _NAMES_IN_A_PROBLEM = 20
 _SHOW_SECONDS = 1.0
+_LINGER_SECONDS = 10.0  # who was redirected to a version a moment ago still finds it
 
 # What tells one version of a file from the next: times of modification and change in ns, size in bytes, inode.
 _Version = tuple[int, int, int, int]
@@ -40,6 +42,7 @@ class Library:
         self._settings = settings
         self._directory = settings.models
         self._served: dict[str, Served] = {}
+        self._former: dict[tuple[str, str], tuple[Served, float]] = {}  # by name and digest12: until when
         # Of every generator that a request may still hold, also when its file was replaced or removed.
         self._batchers: WeakSet[Batcher] = WeakSet()
         self._seen: dict[str, _Version] = {}  # at the last look
@@ -90,6 +93,12 @@ class Library:
         """
         there = self.all()
         served = self._served.get(name)
+        if (
+            digest12 is not None
+            and (served is None or digest12 != served.generator.digest12)
+            and (name, digest12) in self._former
+        ):
+            return self._former[name, digest12][0]
         if served is None:
             names = [one.generator.name for one in there[:_NAMES_IN_A_PROBLEM]]
             raise Problem(404, f"no generator of that name here; there are: {', '.join(names) or 'none'}", "model")
@@ -129,18 +138,21 @@ class Library:
             await asyncio.sleep(self._settings.watch_seconds)
 
     async def _turn(self) -> None:
+        now = time.monotonic()
+        self._former = {which: (served, until) for which, (served, until) in self._former.items() if until > now}
         before, seen = self._seen, await asyncio.to_thread(self._look)
         self._seen = seen
         for name in {*self._served, *self._taken, *self._told} - set(seen):
             self._taken.pop(name, None)
             self._told.pop(name, None)
-            if self._served.pop(name, None) is not None:
+            if (removed := self._served.pop(name, None)) is not None:
+                self._retire(removed)
                 _LOG.info("%s: removed", name)
         for name, version in seen.items():
             # A file is taken up once it stands still between two looks: one being copied is not yet there. At first all are.
             if self._taken.get(name) != version and (not self.ready or before.get(name) == version):
                 await self._take(name, version)
-        if len(self._batchers) < self._held or self._refused:
+        if len(self._batchers) != self._held or self._refused:
             await asyncio.to_thread(give_memory_back)
         self._held, self._refused = len(self._batchers), False
         if not self.ready:
@@ -182,6 +194,10 @@ class Library:
             )
             self._batchers.add(self._served[name].batcher)
             _LOG.info("%s@%s: %s on %s", name, generator.digest12, generator.determinism, generator.provider)
+
+    def _retire(self, served: Served) -> None:
+        """Let a version that is replaced or removed be found for a little longer, by its digest alone."""
+        self._former[served.generator.name, served.generator.digest12] = served, time.monotonic() + _LINGER_SECONDS
 
     def _open(self, path: Path) -> Generator:
         """In a thread: open and test one file."""

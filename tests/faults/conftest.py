@@ -13,25 +13,21 @@ RUN_IMAGES = 8
 RUN_TRIPS = 120_000  # of an idle loop: some hundredths of a second for a run, whatever it holds
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if (fault := item.get_closest_marker("fault")) is not None:
-            item.user_properties.append(("fault", fault.args[0]))
-
-
 @pytest.fixture
 def hold(request: pytest.FixtureRequest) -> Hold:
     """`hold(what, value, limit, unit)`: a figure for the table, which must be at most `limit`; exactly, with `exactly=True`."""
 
     def held(what: str, value: float, limit: float, unit: str = "", exactly: bool = False) -> None:
         sign = "=" if exactly else "<="
-        shown = tuple(
-            f"{number:,.0f}" if abs(number) >= 100 or number == int(number) else f"{number:.2f}" for number in (value, limit)
-        )
-        request.node.user_properties.append(("held", (what, f"{shown[0]} {unit}".strip(), f"{sign} {shown[1]} {unit}".strip())))
+        shown = f"{_short(value)} {unit}".strip(), f"{sign} {_short(limit)} {unit}".strip()
+        request.node.user_properties.append(("held", (what, *shown)))
         assert (value == limit) if exactly else (value <= limit), f"{what}: {value} {unit}, not {sign} {limit}"
 
     return held
+
+
+def _short(number: float) -> str:
+    return f"{number:,.0f}" if abs(number) >= 100 or number == int(number) else f"{number:.2f}"
 
 
 @pytest.fixture

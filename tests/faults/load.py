@@ -1,4 +1,4 @@
-"""Load from outside: requests that begin by the clock, answered or not (an open loop), or as fast as answers come (a closed one)."""
+"""Load from outside: requests that begin by the clock, answered or not (an open loop), or as answers come (a closed one)."""
 
 import asyncio
 import threading
@@ -46,7 +46,8 @@ class Load:
 def open_loop(address: Callable[[int], str], rate: float, keep_alive: bool = False) -> Iterator[Load]:
     """So many requests a second, until the block ends; then all answers are waited for.
 
-    Each is on a connection of its own, or on any that is free. A request that cannot be sent in time counts from when it was due, so that a load that stumbles hides nothing.
+    Each is on a connection of its own, or, with `keep_alive`, on any that is free. One that cannot be sent in time counts from
+    when it was due, so that a load that stumbles hides nothing.
     """
 
     async def run(load: Load) -> None:

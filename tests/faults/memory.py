@@ -35,6 +35,10 @@ class Memory:
         """MiB from the beginning to the highest."""
         return max(size for _, size in self._looks) - self._looks[0][1]
 
+    def last(self) -> float:
+        """MiB from the beginning to now; less than nothing where memory was given back."""
+        return self._server.memory() - self._looks[0][1]
+
     def slope(self) -> float:
         """MiB an hour, of the straight line that fits best."""
         seconds, sizes = np.array(self._looks).T

@@ -1,4 +1,7 @@
-"""A pytest plugin: the table of faults that `make faults` prints. One row for each figure that was held against a limit."""
+"""A pytest plugin: the table of faults that `make faults` prints.
+
+A row for each figure that a test held against its limit, or for the test itself where it has none.
+"""
 
 import platform
 from pathlib import Path
@@ -21,6 +24,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(_Rows(config.stash[_ROWS]))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if (fault := item.get_closest_marker("fault")) is not None:
+            item.user_properties.append(("fault", fault.args[0]))
+
+
 class _Rows:
     def __init__(self, rows: list[tuple[str, ...]]) -> None:
         self._rows = rows
@@ -31,8 +40,11 @@ class _Rows:
             return
         outcome = "passed" if report.passed else "skipped" if report.skipped else "FAILED"
         held = [value for name, value in report.user_properties if name == "held"]
-        for what, value, limit in held or [("as the test says", "", "")]:  # type: ignore[misc]
-            self._rows.append((fault, str(what), str(value), str(limit), outcome))
+        test = report.location[2].partition("[")[0].removeprefix("test_").replace("_", " ")
+        for what, value, limit in held or [(test, "", "")]:  # type: ignore[misc]
+            row = (fault, str(what), str(value), str(limit), outcome)
+            if held or row not in self._rows:
+                self._rows.append(row)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -4,7 +4,6 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 import pytest
@@ -144,7 +143,7 @@ def test_seeds_of_addresses_that_are_none(server: Server, form: str):
 @pytest.mark.fault("10^5 paths of a scanner")
 def test_a_scanner(server: Server, hold: Hold):
     """Each path once, over 16 connections. The first tenth warms up what grows only once."""
-    paths, before = 100_000, 0
+    count, before = 100_000, 0
 
     def scan(numbers: range) -> None:
         with httpx.Client(base_url=server.url, timeout=60) as client:
@@ -158,7 +157,7 @@ def test_a_scanner(server: Server, hold: Hold):
                 assert client.get(path[n % 4]).status_code in (400, 404)
 
     with Memory(server) as memory, ThreadPoolExecutor(16) as crowd:
-        for first, last in ((0, paths // 10), (paths // 10, paths)):
+        for first, last in ((0, count // 10), (count // 10, count)):
             list(crowd.map(scan, (range(first + i, last, 16) for i in range(16))))
             if first == 0:
                 before = len(samples(server))
