@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakSet
 
-from models.errors import UserError
+from models.errors import UserError, one_line
 from service import metrics
 from service.batcher import Batcher
 from service.generator import Generator, GeneratorError, check_name, open_generator
@@ -93,12 +93,9 @@ class Library:
         """
         there = self.all()
         served = self._served.get(name)
-        if (
-            digest12 is not None
-            and (served is None or digest12 != served.generator.digest12)
-            and (name, digest12) in self._former
-        ):
-            return self._former[name, digest12][0]
+        present = None if served is None else served.generator.digest12
+        if digest12 not in (None, present) and (former := self._former.get((name, str(digest12)))):
+            return former[0]
         if served is None:
             names = [one.generator.name for one in there[:_NAMES_IN_A_PROBLEM]]
             raise Problem(404, f"no generator of that name here; there are: {', '.join(names) or 'none'}", "model")
@@ -183,16 +180,17 @@ class Library:
                 return
             self._told[name] = reason
             kept = "; the one served before goes on" if name in self._served else ""
-            _LOG.error("%s.onnx is refused: %s%s", name, reason, kept)
+            _LOG.error("%s.onnx is refused: %s%s", one_line(name), reason, kept)
             return
         self._taken[name] = version
         self._told.pop(name, None)
         present = self._served.get(name)
         if present is None or present.generator.digest != generator.digest:
-            self._served[name] = Served(
-                generator, Batcher(generator, self._settings.max_queue, self._settings.max_wait_seconds)
-            )
-            self._batchers.add(self._served[name].batcher)
+            if present is not None:
+                self._retire(present)
+            batcher = Batcher(generator, self._settings.max_queue, self._settings.max_wait_seconds)
+            self._served[name] = Served(generator, batcher)
+            self._batchers.add(batcher)
             _LOG.info("%s@%s: %s on %s", name, generator.digest12, generator.determinism, generator.provider)
 
     def _retire(self, served: Served) -> None:
@@ -213,4 +211,4 @@ def _reason(error: Exception) -> str:
     """What went wrong, in one line."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+    return one_line(error if isinstance(error, UserError) else f"{type(error).__name__}: {error}")

@@ -2,8 +2,8 @@
 
     python -m tests.faults.soak --minutes 60
 
-Each turn asks for images, bulk answers of every kind, wrong things and probes, leaves early, and replaces a generator. The first
-part of the time warms up. Exit status 1 where memory grows faster than the limit, or an answer is not what it must be.
+Each turn asks for images, bulk answers of every kind, wrong things and probes, leaves early, and replaces a generator at times.
+The first part of the time warms up. Exit status 1 where memory grows faster than the limit, or an answer is not as it must be.
 """
 
 import argparse

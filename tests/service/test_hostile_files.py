@@ -1,7 +1,11 @@
 """Files made to bring the machine down are refused in one line; so is what a run of an opened one asks for too much of."""
 
+import contextlib
+import json
 import resource
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -11,9 +15,9 @@ from onnx import helper
 
 import service.session
 from models.contract import MAX_NODES, ContractError, check_contract
-from models.errors import UserError
+from models.errors import UserError, one_line
 from models.noise import noise
-from service.generator import Generator
+from service.generator import Generator, GeneratorError, read_content
 from service.importing import ImportingError, Wanted, import_generator
 from service.memory import machine_memory
 from service.provider import give_memory_back, open_session
@@ -102,3 +106,63 @@ def test_what_lies_inside_functions_is_refused_with_them():
     model.functions.append(helper.make_function("", "F", ["x"], ["y"], inner, [helper.make_opsetid("", 18)]))
     with pytest.raises(ContractError, match="function 'F' of its own"):
         check_contract(model)
+
+
+def test_whatever_is_changed_or_cut_off_is_opened_or_refused():
+    """A thousand files with a few bytes changed, left out or put in, mostly where the graph and the card are, and cuts."""
+    random = np.random.RandomState(0)
+    whole = generators.content("some", classes=("a", "b"))
+    for n in range(1000):
+        content = bytearray(whole)
+        for _ in range(random.randint(1, 6)):
+            place = random.choice([random.randint(400), len(whole) - 1 - random.randint(900)]) % len(content)
+            content[place : place + random.randint(3)] = random.bytes(random.randint(4))
+        if n % 10 == 0:
+            del content[random.randint(len(content)) :]
+        with contextlib.suppress(UserError):
+            Generator(bytes(content), "cpu", 1, 8)
+
+
+FORGED: dict[str, tuple[dict[str, Any], str]] = {
+    "a path for a name": ({"name": "../../etc/passwd"}, "card field name"),
+    "a longer z than there is": ({"noise": {"rule": "philox-normal-v1", "z_dim": 10**9}}, "card field noise.z_dim"),
+    "a rule of its own": ({"noise": {"rule": "os.system", "z_dim": 20}}, "is not known"),
+    "a million classes": ({"classes": [str(n) for n in range(1_000_000)]}, "at most 4194304"),
+    "more classes than may be": ({"classes": [str(n) for n in range(100_001)]}, "card field classes"),
+    "a class that rings": ({"classes": ["a", "b\x07"]}, "card field classes.1"),
+    "an image as large as a city": ({"output": {"kind": "image", "height": 10**9, "width": 8, "channels": 1}}, "height"),
+    "another shape": ({"output": {"kind": "image", "height": 8, "width": 16, "channels": 1}}, "the card asks for"),
+    "no shape at all": ({"output": {"kind": "sample", "shape": [], "names": []}}, "card field output"),
+    "fields of its own": ({"run": "rm -rf /"}, "card field run"),
+    "a recipe of 5 MB": ({"provenance": {"recipe": {"x": "y" * 5_000_000}}}, "at most 4194304"),
+    "a recipe without a bottom": ({"provenance": {"recipe": {"x": 1e999}}}, "not JSON"),
+}
+
+
+@pytest.mark.parametrize("kind", FORGED)
+def test_a_forged_card_is_refused_with_its_field(kind: str):
+    changes, reason = FORGED[kind]
+    model = generators.model(generators.card("some"))
+    card = json.loads(model.metadata_props[0].value) | changes
+    model.metadata_props[0].value = json.dumps(card)
+    with pytest.raises(UserError) as refused:
+        Generator(model.SerializeToString(), "cpu", 1, 8)
+    assert reason in str(refused.value)
+
+
+def test_what_a_file_says_cannot_forge_the_log():
+    model = generators.model(generators.card("some"))
+    model.graph.input[0].name = "z\n2026-01-01 [INFO] all is well\x1b[2J" + "z" * 100_000
+    with pytest.raises(ContractError) as refused:
+        Generator(model.SerializeToString(), "cpu", 1, 8)
+    line = one_line(refused.value)
+    assert line.isprintable()
+    assert line.startswith("inputs are z\\n2026-01-01 [INFO] all is well\\x1b[2Jzz")
+    assert len(line) < 600
+
+
+def test_a_device_is_not_read(tmp_path: Path):
+    """It would never end."""
+    (tmp_path / "zero.onnx").symlink_to("/dev/zero")
+    with pytest.raises(GeneratorError, match="not a regular file"):
+        read_content(tmp_path / "zero.onnx")
