@@ -7,10 +7,12 @@ and answer that it is in or was in last.
 import asyncio
 import math
 import signal
+from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import uvicorn
+from starlette.types import Receive
 
 from service import metrics
 
@@ -27,6 +29,12 @@ def current_server() -> uvicorn.Server:
     if not isinstance(server, uvicorn.Server):
         raise RuntimeError(f"uvicorn {uvicorn.__version__} is not as service/connections.py relies on it")
     return server
+
+
+def has_left(receive: Receive) -> Callable[[], bool] | None:
+    """Says whether the client of a request has left, without waiting to be told; None where the server is not uvicorn."""
+    cycle = getattr(receive, "__self__", None)
+    return None if cycle is None else lambda: cycle.disconnected
 
 
 class Connections:

@@ -84,15 +84,19 @@ class Library:
         Raises:
             Problem: 404, no generator of that name, or it has another digest; 503, nothing has been loaded yet.
         """
-        there = self.all()
         served = self._served.get(name)
         if served is None:
-            names = [one.generator.name for one in there[:_NAMES_IN_A_PROBLEM]]
+            names = [one.generator.name for one in self.all()[:_NAMES_IN_A_PROBLEM]]
             raise Problem(404, f"no generator of that name here; there are: {', '.join(names) or 'none'}", "model")
         if digest12 is not None and digest12 != served.generator.digest12:
             current = f"{name}@{served.generator.digest12}"
             raise Problem(404, f"that version of the generator is not served here; the present one is {current}", "digest")
         return served
+
+    def exactly(self, name: str, digest12: str) -> Served | None:
+        """The generator of that name and digest, if it is served."""
+        served = self._served.get(name)
+        return served if served is not None and served.generator.digest12 == digest12 else None
 
     def show_queues(self) -> None:
         """Let the metrics show what waits now."""
@@ -169,7 +173,7 @@ class Library:
         self._told.pop(name, None)
         present = self._served.get(name)
         if present is None or present.generator.digest != generator.digest:
-            self._served[name] = Served(generator, Batcher(generator, self._settings.max_queue))
+            self._served[name] = Served(generator, Batcher(generator, self._settings.max_queue, self._settings.timeout_seconds))
             self._batchers.add(self._served[name].batcher)
             _LOG.info("%s@%s: %s on %s", name, generator.digest12, generator.determinism, generator.provider)
 

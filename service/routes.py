@@ -27,11 +27,12 @@ from service.addresses import (
 from service.archives import archive_formats
 from service.bodies import read_body
 from service.caching import entity_tag, immutable, not_modified
-from service.generator import Generator, Outputs
-from service.images import FORMATS, encode, enlarge, max_scale, text_of
+from service.generator import Generator
+from service.images import FORMATS, max_scale
+from service.encoding import encoded
 from service.library import Library, Served
 from service.problems import Problem, answer_problem
-from service.samples import SAMPLE_FORMATS, encode_sample
+from service.samples import SAMPLE_FORMATS
 from service.settings import Settings
 from service.visits import charge
 
@@ -134,7 +135,7 @@ class Routes:
             Problem: 429, 503 or 504.
             ClientDisconnect: the client has gone.
         """
-        finish = partial(_encoded, served.generator, asked)
+        finish = partial(encoded, served.generator, asked)
         making = served.batcher.single(asked.seed, asked.label, asked.truncation, finish)
         gone = asyncio.create_task(_disconnected(request))
         try:
@@ -150,14 +151,6 @@ class Routes:
         finally:
             making.cancel()
             gone.cancel()
-
-
-def _encoded(generator: Generator, asked: ImageRequest | SampleAddress, made: Outputs) -> bytes:
-    """In the generator's thread: one image or sample as the file that goes out."""
-    if isinstance(asked, ImageRequest):
-        text = text_of(generator, asked.seed, asked.label, asked.truncation)
-        return encode(enlarge(made[0], asked.scale), asked.format, text)
-    return encode_sample(generator, made[0], asked.format, asked.seed, asked.label, asked.truncation)
 
 
 def _query(request: Request) -> str:
