@@ -17,7 +17,8 @@ from training.datasets import load_dataset
 from training.datasets.generated import RING_MODES, RING_STD
 from training.generator_file import read_generator
 from training.metrics.ring import modes
-from training.recipe import Data, load_recipe, validated
+from training.recipe import Data, validated
+from training.recipe_files import load_recipe
 from training.sample_metrics import measure_samples
 
 

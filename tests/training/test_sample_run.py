@@ -20,8 +20,9 @@ from training.checkpoints import list_checkpoints, load_checkpoint
 from training.datasets import load_dataset
 from training.export import export_run
 from training.plots import plot
-from training.recipe import load_recipe, validated
-from training.run import create, reopen
+from training.recipe import validated
+from training.recipe_files import load_recipe
+from training.rundir import create, reopen
 
 from .recipes import recipe_document
 
