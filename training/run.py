@@ -30,7 +30,7 @@ from training import parallel
 from training.algorithm1 import STATISTICS, Algorithm1
 from training.cards import card_of_run
 from training.checkpoints import Checkpoint, list_checkpoints, load_checkpoint, save_checkpoint
-from training.datasets import Dataset, load_dataset
+from training.datasets import Dataset, load_all, load_splits
 from training.diagnostics import Diagnostics, Diversity, Note
 from training.divergence import first_nonfinite
 from training.interruption import Interruption
@@ -80,7 +80,12 @@ class Run:
         torch.set_num_threads(recipe.threads)
         torch.use_deterministic_algorithms(device.type == "cpu")
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-        self.dataset = load_dataset(recipe.data)
+        self._held_out: Dataset | None = None
+        if recipe.of_samples:
+            whole, self._held_out = load_splits(recipe.data)
+        else:
+            whole = load_all(recipe.data)
+        self.dataset = whole.first(recipe.data.first)
         self.algorithm: Algorithm1 = build(recipe, self.dataset, device)
         self.step = 0
         self._logged = 0  # step of the newest line in the log
@@ -90,7 +95,7 @@ class Run:
         self._diversity = Diversity(self._comparable(self.dataset.values), labels)
         self._facts = facts_of(self.dataset)
         card_of_run(recipe, self._facts, 0, recipe.name, None, "last")  # what cannot be exported is not trained first
-        self._real = _real_data(recipe, self.dataset) if recipe.image_metrics and parallel.is_first() else None
+        self._real = _real_data(recipe, whole) if recipe.image_metrics and parallel.is_first() else None
         if checkpoint is not None:
             self._continue_from(checkpoint)
         self._timed = self.step, time.perf_counter()
@@ -211,8 +216,9 @@ class Run:
     def _measured(self, generator: nn.Module) -> tuple[Metric, ...]:
         outputs = partial(self._outputs, generator)
         if self._real is None:
+            assert self._held_out is not None
             wanted = tuple(metric for metric in SAMPLE_METRICS if metric in self.recipe.metrics)
-            return measure_samples(self.recipe.data, self.recipe.conditional, outputs, wanted)
+            return measure_samples(self.recipe.data, self._held_out, self.recipe.conditional, outputs, wanted)
         counts = {name: samples_of(name, None) for name in self.recipe.image_metrics}
         sample = sample_of(outputs, self._classes, max(counts.values()), self._real)
         return tuple(metric for name, n in counts.items() for metric in measure(name, sample, n))
@@ -252,11 +258,11 @@ class Run:
         return f"training diverged: {first} in step {step}; {kept}; try a lower rule.*.learning_rate"
 
 
-def _real_data(recipe: Recipe, dataset: Dataset) -> RealData:
+def _real_data(recipe: Recipe, whole: Dataset) -> RealData:
     """What the recipe's metrics are measured against; a classifier that they need is trained before the run."""
-    real = RealData(recipe.data)
+    real = RealData(recipe.data, whole)
     for name in recipe.image_metrics:
-        if (reason := why_not(name, real, dataset.classes if recipe.conditional else None)) is not None:
+        if (reason := why_not(name, real, whole.classes if recipe.conditional else None)) is not None:
             raise RecipeError(f"metrics: {name} does not apply: {reason}")
     if any(FAMILIES[name].judged for name in recipe.image_metrics):
         _ = real.judge

@@ -88,6 +88,17 @@ def test_what_is_measured_in_a_run_is_logged(tmp_path):
     assert {metric["metric"] for metric in measured[0]["metrics"]} >= {"wasserstein-1 of x", "modes", "high-quality-share"}
 
 
+def test_a_run_reads_its_data_once(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n" + "".join(f"{i % 7},{i % 11}\n" for i in range(99)))
+    fields = {"metrics": ["marginals"], "every": {"log": 10, "evaluate": 10, "checkpoint": 20}, **MLP}
+    run = create(tmp_path / "r", recipe(data={"source": "table", "path": str(path)}, **fields), CPU)
+    path.unlink()
+    finish(run)
+    logged = [json.loads(line) for line in (tmp_path / "r" / "log.jsonl").open()]
+    assert {entry["step"] for entry in logged if "metrics" in entry} == {10, 20}
+
+
 def test_changed_data_or_names_are_refused(tmp_path):
     path = tmp_path / "t.csv"
     rows = "".join(f"{i % 7},{i % 11}\n" for i in range(99))
