@@ -20,6 +20,7 @@ from service.keys import read_keyring
 from service.library import Library
 from service.limits import limits_of
 from service.logs import configure_logs
+from service.memory import bound_memory
 from service.origins import Origins
 from service.routes import Routes
 from service.settings import read_settings
@@ -41,6 +42,8 @@ os.environ["FORWARDED_ALLOW_IPS"] = ",".join(map(str, _SETTINGS.trusted_proxies)
 # application, and one middleware, by its class's name.
 _KEPT_ROUTES = {"livez", "readyz", "schema"}
 _TIMEOUT = "TimeoutMiddleware"
+
+_QUIET_SECONDS = 3.0
 
 
 class _Lean(bentoml.Service[Any]):  # type: ignore[misc]
@@ -95,8 +98,11 @@ class Seedmint:
         connections = Connections(current_server(), _SETTINGS.timeout_seconds)
         self._watching = asyncio.create_task(connections.watch())
         _STOPPING.watch()
-        # Workers accept from one socket. With several, each loads before it accepts, so that ready means all that answer.
-        await _LIBRARY.start(wait=_SETTINGS.workers > 1)
+        bound_memory(_SETTINGS.workers)
+        # Workers accept from one socket. With several, each loads before it accepts, so that ready means all that answer. One
+        # alone loads first, too, so that nobody notices more than a pause when it takes the place of one that died; but after
+        # some seconds it says what it is doing.
+        await _LIBRARY.start(None if _SETTINGS.workers > 1 else _QUIET_SECONDS)
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def stop(self) -> None:

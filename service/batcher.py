@@ -22,7 +22,7 @@ from service.making import Finish, Gone, Item, make
 from service.problems import Problem
 
 _SWEEP_SECONDS = 0.25  # between two looks for clients that have left and for what has waited too long
-_SMOOTHING = 0.2  # weight of the newest in the estimates of seconds an image and seconds a bulk request
+_SMOOTHING = 0.2  # weight of the newest in the estimates of seconds a run and seconds a bulk request
 
 Result = asyncio.Future[Any]
 
@@ -30,20 +30,24 @@ Result = asyncio.Future[Any]
 class Batcher:
     """Runs one generator for many requests. Lives on one event loop; runs and `finish` calls happen in a thread of its own."""
 
-    def __init__(self, generator: Generator, max_queue: int, deadline_seconds: float = math.inf) -> None:
+    def __init__(
+        self, generator: Generator, max_queue: int, max_wait: float = math.inf, deadline_seconds: float = math.inf
+    ) -> None:
         """
         Args:
             max_queue: most single images waiting, and, counted apart, most images that bulk requests hold places for.
+            max_wait: most seconds that a single image may be expected to wait, once as many wait as fill a run.
             deadline_seconds: longest that a single image is waited for.
         """
         self.generator = generator
         self._deadline = deadline_seconds
         self._max_queue = max_queue
+        self._max_wait = max_wait
         self._lanes: tuple[deque[Item], deque[Item]] = (deque(), deque())  # single images, pieces of bulk requests
         self._turn = 0
         self._waiting = 0
         self._bulk = 0  # requests under way
-        self._seconds_an_image = 0.001
+        self._seconds_a_run = 0.001
         self._seconds_a_bulk = 1.0
         # Its own, so that a slow generator holds up neither the others nor what else needs a thread. Ends with the batcher.
         self._thread = ThreadPoolExecutor(1, f"seedmint-{generator.name}")
@@ -76,8 +80,8 @@ class Batcher:
             Problem: 429, too many are waiting; 503, closed.
         """
         self._check_open()
-        if self._waiting >= self._max_queue:
-            wait = self._waiting * self._seconds_an_image
+        wait = self._expected_wait()
+        if self._waiting >= self._max_queue or (self._waiting >= self.generator.max_batch and wait > self._max_wait):
             raise _overloaded(f"{self._waiting} images are waiting already", wait)
         labels = None if label is None else np.array([label], np.int64)
         return self._put(0, np.array([seed], np.int64), labels, truncation, finish, gone)
@@ -119,6 +123,11 @@ class Batcher:
             await self._pump
         self._thread.shutdown(wait=False)
 
+    def _expected_wait(self) -> float:
+        """Seconds that the next single image will wait: for runs like the last ones, every other one of bulk requests."""
+        runs = 1 + self._waiting // self.generator.max_batch
+        return runs * self._seconds_a_run * (2 if self._bulk else 1)
+
     def _check_open(self) -> None:
         if self._closed:
             raise Problem(503, "the server is stopping", headers={"Retry-After": "5"})
@@ -159,9 +168,7 @@ class Batcher:
                 self._batch = batch
                 started = time.perf_counter()
                 results = await asyncio.get_running_loop().run_in_executor(self._thread, self._work, batch)
-                images = sum(len(item.seeds) for item in batch)
-                seconds = (time.perf_counter() - started) / images
-                self._seconds_an_image += _SMOOTHING * (seconds - self._seconds_an_image)
+                self._seconds_a_run += _SMOOTHING * (time.perf_counter() - started - self._seconds_a_run)
                 for item, result in zip(batch, results, strict=True):
                     if item.future.done():
                         continue

@@ -82,6 +82,26 @@ def test_it_is_bounded_in_images_and_says_when_to_come_again():
     asyncio.run(scene())
 
 
+def test_who_would_wait_too_long_is_told_so_but_a_run_is_always_filled():
+    async def scene() -> None:
+        generator = Held(max_batch=2)
+        batcher = Batcher(generator, 100, max_wait=0.01)  # type: ignore[arg-type]
+        slow = single(batcher, 0)
+        await asyncio.sleep(0.2)
+        generator.let_go(1)
+        assert await slow == 0
+        running = single(batcher, 0)
+        await started(generator, 2)
+        waiting = [single(batcher, seed) for seed in (1, 2)]
+        with pytest.raises(Problem) as refused:
+            single(batcher, 3)
+        assert (refused.value.status, refused.value.detail) == (429, "2 images are waiting already")
+        generator.let_go()
+        assert await asyncio.gather(running, *waiting) == [0, 1, 2]
+
+    asyncio.run(scene())
+
+
 def test_bulk_requests_are_bounded_apart_and_give_their_place_back():
     async def scene() -> None:
         generator = Held(max_batch=4)
