@@ -35,9 +35,9 @@ from service.library import Library, Served
 from service.problems import Problem, answer_problem
 from service.samples import SAMPLE_FORMATS, encode_sample
 from service.settings import Settings
-from service.sheets import SHEET_FORMATS, SheetAddress, parse_sheet, sheet_template
+from service.sheets import MAX_SHEET_PIXELS, SHEET_FORMATS, SheetAddress, parse_sheet, sheet_template
 from service.visits import charge
-from service.walks import WALK_FORMATS, WalkAddress, parse_walk, walk_template
+from service.walks import MAX_WALK_PIXELS, WALK_FORMATS, WalkAddress, parse_walk, walk_template
 
 _PAGE = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
 _PAGE_HEADERS = {
@@ -244,8 +244,10 @@ def _addressed(generator: Generator) -> dict[str, Any]:
             "image_url": image_template(generator),
             "grid_formats": SHEET_FORMATS,
             "grid_url": sheet_template(generator),
+            "max_grid_pixels": MAX_SHEET_PIXELS,
             "walk_formats": WALK_FORMATS,
             "walk_url": walk_template(generator),
+            "max_walk_pixels": MAX_WALK_PIXELS,
         }
     return {"formats": SAMPLE_FORMATS, "sample_template": sample_template(generator)}
 
