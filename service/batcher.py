@@ -18,7 +18,7 @@ import numpy as np
 from service import metrics
 from service.archives import Labels
 from service.generator import Generator, Outputs, SeedArray
-from service.making import Finish, Gone, Item, make
+from service.making import Finish, Gone, Item, Latents, make
 from service.problems import Problem
 
 _SWEEP_SECONDS = 0.25  # between two looks for clients that have left and for what has waited too long
@@ -104,14 +104,19 @@ class Batcher:
             self._bulk -= 1
             self._seconds_a_bulk += _SMOOTHING * (time.perf_counter() - started - self._seconds_a_bulk)
 
-    def piece(self, seeds: SeedArray, labels: Labels | None, truncation: float) -> "asyncio.Future[Outputs]":
+    def piece(
+        self, seeds: SeedArray, labels: Labels | None, truncation: float, z: Latents | None = None
+    ) -> "asyncio.Future[Outputs]":
         """Ask for a piece of a bulk request, inside `bulk()`: at most `max_batch` seeds, and one piece at a time.
+
+        Args:
+            z: float32[n, z_dim], what to make images of in place of the seeds' own noise, before truncation.
 
         Raises:
             Problem: 503, closed.
         """
         self._check_open()
-        return self._put(1, seeds, labels, truncation, None)
+        return self._put(1, seeds, labels, truncation, z=z)
 
     async def close(self) -> None:
         """Refuse new work, withdraw what is queued, and wait for the run under way."""
@@ -133,11 +138,18 @@ class Batcher:
             raise Problem(503, "the server is stopping", headers={"Retry-After": "5"})
 
     def _put(
-        self, lane: int, seeds: SeedArray, labels: Labels | None, truncation: float, finish: Finish, gone: Gone = None
+        self,
+        lane: int,
+        seeds: SeedArray,
+        labels: Labels | None,
+        truncation: float,
+        finish: Finish = None,
+        gone: Gone = None,
+        z: Latents | None = None,
     ) -> Result:
         loop = asyncio.get_running_loop()
         future = loop.create_future()
-        item = Item(seeds, labels, truncation, finish, gone, future)
+        item = Item(seeds, labels, truncation, finish, gone, z, future)
         if lane == 0:
             self._waiting += 1
             future.add_done_callback(lambda _: self._leave(item))

@@ -42,13 +42,14 @@ class Direct:
         self._library = library
         self._headers = [
             (b"cache-control", immutable(private=settings.needs_keys).encode()),
+            (b"accept-ranges", b"none"),
             (b"x-content-type-options", b"nosniff"),
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] == "GET" and not scope["query_string"]:
             match = _PLAIN.fullmatch(scope["path"])
-            if match is not None and scope["raw_path"].isascii():
+            if match is not None and b"%" not in scope["raw_path"]:
                 name, digest, collection, seed, form = match.groups()
                 served = self._library.exactly(name, digest)
                 if served is not None and (asked := _asked(served, collection, int(seed), form)) is not None:

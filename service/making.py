@@ -18,6 +18,7 @@ _LOG = logging.getLogger("seedmint")
 
 Finish = Callable[[Outputs, Labels | None], Any] | None
 Gone = Callable[[], bool] | None
+Latents = NDArray[np.float32]
 
 
 class Item:
@@ -28,21 +29,30 @@ class Item:
         labels: int64[n]; None for those that the seeds name, if the generator is conditional.
         finish: turns the images, and their labels, into the result; None leaves them as they are.
         gone: says whether the client has left.
+        z: float32[n, z_dim], what to make images of in place of the seeds' own noise, before truncation.
         future: of the result.
         queued: whether it is still waiting for its run.
         since: when it was asked for, in seconds of `time.perf_counter`.
     """
 
-    __slots__ = ("finish", "future", "gone", "labels", "queued", "seeds", "since", "truncation")
+    __slots__ = ("finish", "future", "gone", "labels", "queued", "seeds", "since", "truncation", "z")
 
     def __init__(
-        self, seeds: SeedArray, labels: Labels | None, truncation: float, finish: Finish, gone: Gone, future: Any
+        self,
+        seeds: SeedArray,
+        labels: Labels | None,
+        truncation: float,
+        finish: Finish,
+        gone: Gone,
+        z: Latents | None,
+        future: Any,
     ) -> None:
         self.seeds = seeds
         self.labels = labels
         self.truncation = truncation
         self.finish = finish
         self.gone = gone
+        self.z = z
         self.future = future
         self.queued = True
         self.since = time.perf_counter()
@@ -88,7 +98,11 @@ def _generate(generator: Generator, batch: list[Item], metrics: OfGenerator) -> 
         each = np.array([item.truncation for item in batch], np.float32)
         truncation = np.repeat(each, [len(item.seeds) for item in batch])
     started = time.perf_counter()
-    images = generator.generate(seeds, labels, truncation)
+    if all(item.z is None for item in batch):
+        images = generator.generate(seeds, labels, truncation)
+    else:
+        z = np.concatenate([generator.noise(item.seeds) if item.z is None else item.z for item in batch])
+        images = generator.generate_from(z, labels, truncation)
     metrics.inference.observe(time.perf_counter() - started)
     metrics.batch.observe(len(seeds))
     return images, labels
