@@ -47,7 +47,7 @@ class Direct:
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] == "GET" and not scope["query_string"]:
+        if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") and not scope["query_string"]:
             match = _PLAIN.fullmatch(scope["path"])
             if match is not None and b"%" not in scope["raw_path"]:
                 name, digest, collection, seed, form = match.groups()
@@ -76,11 +76,16 @@ class Direct:
             await send({"type": "http.response.start", "status": 304, "headers": headers})
             await send({"type": "http.response.body"})
             return
+        headers.append((b"content-type", asked.media_type.encode()))
+        if scope["method"] == "HEAD":  # without a length, which is not known without making it
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body"})
+            return
         charge(1)
         finish = partial(encoded, served.generator, asked)
         content = await served.batcher.single(asked.seed, None, 1.0, finish, has_left(receive))
         metrics.count_made(served.generator, asked.format, 1)
-        headers += [(b"content-type", asked.media_type.encode()), (b"content-length", b"%d" % len(content))]
+        headers.append((b"content-length", b"%d" % len(content)))
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
