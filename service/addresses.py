@@ -22,7 +22,7 @@ _Format = TypeVar("_Format", bound=str)
 
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
 _DECIMAL = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,9})?", re.ASCII)
-_DIGEST = re.compile(rf"[0-9a-f]{{{DIGEST12}}}", re.ASCII)
+DIGEST = re.compile(rf"[0-9a-f]{{{DIGEST12}}}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def parse_reference(text: str) -> tuple[str, str | None]:
         Problem: 404, since such a generator cannot be.
     """
     name, at, digest = text.partition("@")
-    if at and not _DIGEST.fullmatch(digest):
+    if at and not DIGEST.fullmatch(digest):
         raise Problem(404, f"digest {quoted(digest)} is not {DIGEST12} hexadecimal digits in lower case", "digest")
     return name, digest if at else None
 

@@ -1,37 +1,35 @@
 """The addresses that are read: generators, images, samples, metrics and the page, as one ASGI application."""
 
 import asyncio
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from models.card import Card, ImageOutput
 from service import bulk, metrics
 from service.addresses import (
     ImageRequest,
     SampleAddress,
-    image_template,
     model_path,
     parse_image,
     parse_reference,
     parse_sample_address,
-    sample_template,
 )
-from service.archives import archive_formats
 from service.bodies import read_body
 from service.caching import entity_tag, immutable, not_modified
+from service.descriptions import Generators, described, page_of
 from service.generator import Generator, Outputs
-from service.images import FORMATS, encode, enlarge, max_scale, text_of
+from service.images import encode, enlarge, text_of
 from service.library import Library, Served
+from service.openapi import specification
 from service.problems import Problem, answer_problem
-from service.samples import SAMPLE_FORMATS, encode_sample
+from service.reference import REFERENCE_HEADERS, reference
+from service.samples import encode_sample
 from service.settings import Settings
 from service.visits import charge
 
@@ -58,6 +56,8 @@ class Routes:
     def app(self) -> Starlette:
         routes = [
             Route("/", self.page),
+            Route("/docs", self.reference),
+            Route("/openapi.json", self.specification),
             Route("/metrics", self.metrics),
             Route("/v1/models", self.models),
             Route("/v1/models/{model}", self.model),
@@ -73,18 +73,23 @@ class Routes:
     async def page(self, _: Request) -> Response:
         return Response(_PAGE, 200, _PAGE_HEADERS, "text/html; charset=utf-8")
 
+    async def reference(self, _: Request) -> Response:
+        page = await asyncio.to_thread(reference, specification(self._generators(), self._settings))
+        return Response(page, 200, REFERENCE_HEADERS, "text/html; charset=utf-8")
+
+    async def specification(self, _: Request) -> Response:
+        return JSONResponse(specification(self._generators(), self._settings), 200, _NO_CACHE)
+
     async def metrics(self, _: Request) -> Response:
-        generators = [served.generator for served in self._library.all()] if self._library.ready else []
         self._library.show_queues()
-        text = await asyncio.to_thread(metrics.exposition, generators)
+        text = await asyncio.to_thread(metrics.exposition, self._generators())
         return Response(text, 200, _NO_STORE, metrics.CONTENT_TYPE)
 
     async def models(self, _: Request) -> Response:
-        return _json({"models": [_described(served.generator) for served in self._library.all()]})
+        return _json(Generators(models=tuple(described(served.generator) for served in self._library.all())))
 
     async def model(self, request: Request) -> Response:
-        generator = self._library.find(*parse_reference(request.path_params["model"])).generator
-        return _json(_described(generator) | {"card": generator.card.model_dump(mode="json", by_alias=True)})
+        return _json(page_of(self._library.find(*parse_reference(request.path_params["model"])).generator))
 
     async def image(self, request: Request) -> Response:
         return await self._pinned(request, parse_image)
@@ -100,6 +105,10 @@ class Routes:
 
     async def sample(self, request: Request) -> Response:
         return await bulk.sample(self._library, self._settings, await read_body(request, self._settings))
+
+    def _generators(self) -> list[Generator]:
+        """Those served now; none while they are being loaded."""
+        return [served.generator for served in self._library.all()] if self._library.ready else []
 
     async def _pinned(self, request: Request, parse: _Parse) -> Response:
         """An image or sample at the address that never changes."""
@@ -170,30 +179,5 @@ async def _disconnected(request: Request) -> None:
         pass
 
 
-def _described(generator: Generator) -> dict[str, Any]:
-    card: Card = generator.card
-    return {
-        "name": card.name,
-        "title": card.title,
-        "digest": generator.digest,
-        "classes": card.classes,
-        "output": card.output.model_dump(mode="json"),
-        "noise": card.noise.model_dump(mode="json"),
-        "determinism": generator.determinism,
-        "provider": generator.provider,
-        "bulk_formats": archive_formats(card.output),
-        "url": model_path(generator),
-        "sample_url": "/v1/sample",
-    } | _addressed(generator)
-
-
-def _addressed(generator: Generator) -> dict[str, Any]:
-    """How one image or sample is asked for."""
-    output = generator.card.output
-    if isinstance(output, ImageOutput):
-        return {"formats": FORMATS, "max_scale": max_scale(output), "image_url": image_template(generator)}
-    return {"formats": SAMPLE_FORMATS, "sample_template": sample_template(generator)}
-
-
-def _json(document: dict[str, Any]) -> Response:
-    return Response(json.dumps(document, ensure_ascii=False) + "\n", 200, _NO_CACHE, "application/json")
+def _json(document: BaseModel) -> Response:
+    return Response(document.model_dump_json(by_alias=True) + "\n", 200, _NO_CACHE, "application/json")
