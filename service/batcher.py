@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service import metrics
 from service.archives import Labels
@@ -26,14 +27,17 @@ _SMOOTHING = 0.2  # weight of the newest in the estimates of seconds an image an
 
 Finish = Callable[[Outputs], Any] | None
 Result = asyncio.Future[Any]
+Latents = NDArray[np.float32]
 
 
 class _Item:
     """Images asked for together: they stay in one run, and succeed or fail together."""
 
-    __slots__ = ("finish", "future", "labels", "queued", "seeds", "since", "truncation")
+    __slots__ = ("finish", "future", "labels", "queued", "seeds", "since", "truncation", "z")
 
-    def __init__(self, seeds: SeedArray, labels: Labels | None, truncation: float, finish: Finish, future: Result):
+    def __init__(
+        self, seeds: SeedArray, labels: Labels | None, truncation: float, finish: Finish, future: Result, z: Latents | None
+    ):
         self.seeds = seeds
         self.labels = labels
         self.truncation = truncation
@@ -41,6 +45,7 @@ class _Item:
         self.future = future
         self.queued = True
         self.since = time.perf_counter()
+        self.z = z
 
 
 class Batcher:
@@ -109,14 +114,19 @@ class Batcher:
             self._bulk -= 1
             self._seconds_a_bulk += _SMOOTHING * (time.perf_counter() - started - self._seconds_a_bulk)
 
-    def piece(self, seeds: SeedArray, labels: Labels | None, truncation: float) -> "asyncio.Future[Outputs]":
+    def piece(
+        self, seeds: SeedArray, labels: Labels | None, truncation: float, z: Latents | None = None
+    ) -> "asyncio.Future[Outputs]":
         """Ask for a piece of a bulk request, inside `bulk()`: at most `max_batch` seeds, and one piece at a time.
+
+        Args:
+            z: float32[n, z_dim], what to make images of in place of the seeds' own noise, before truncation.
 
         Raises:
             Problem: 503, closed.
         """
         self._check_open()
-        return self._put(1, seeds, labels, truncation, None)
+        return self._put(1, seeds, labels, truncation, None, z)
 
     async def close(self) -> None:
         """Refuse new work, withdraw what is queued, and wait for the run under way."""
@@ -132,9 +142,11 @@ class Batcher:
         if self._closed:
             raise Problem(503, "the server is stopping", headers={"Retry-After": "5"})
 
-    def _put(self, lane: int, seeds: SeedArray, labels: Labels | None, truncation: float, finish: Finish) -> Result:
+    def _put(
+        self, lane: int, seeds: SeedArray, labels: Labels | None, truncation: float, finish: Finish, z: Latents | None = None
+    ) -> Result:
         future = asyncio.get_running_loop().create_future()
-        item = _Item(seeds, labels, truncation, finish, future)
+        item = _Item(seeds, labels, truncation, finish, future, z)
         if lane == 0:
             self._waiting += 1
             future.add_done_callback(lambda _: self._leave(item))
@@ -218,7 +230,11 @@ class Batcher:
         labels = None if batch[0].labels is None else np.concatenate([item.labels for item in batch if item.labels is not None])
         truncation = np.repeat(np.array([item.truncation for item in batch], np.float32), [len(item.seeds) for item in batch])
         started = time.perf_counter()
-        images = self.generator.generate(seeds, labels, truncation)
+        if all(item.z is None for item in batch):
+            images = self.generator.generate(seeds, labels, truncation)
+        else:
+            z = np.concatenate([self.generator.noise(item.seeds) if item.z is None else item.z for item in batch])
+            images = self.generator.generate_from(z, labels, truncation)
         self._metrics.inference.observe(time.perf_counter() - started)
         self._metrics.batch.observe(len(seeds))
         return images

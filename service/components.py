@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from models.card import MAX_CLASSES, NAME_PATTERN, ImageOutput
-from models.seeds import SEED_LIMIT
+from models.seeds import SEED_LIMIT, SEEDS_PATTERN
 from service.addresses import DIGEST
 from service.bulk import SampleRequest
 from service.descriptions import Generators, ImageGeneratorPage, SampleGeneratorPage
@@ -16,7 +16,9 @@ from service.images import FORMATS, MAX_SIDE, max_scale
 from service.problems import Problem
 from service.samples import SAMPLE_FORMATS
 from service.settings import Settings
+from service.sheets import MAX_SHEET_SEEDS, SHEET_FORMATS
 from service.visits import REQUEST_ID
+from service.walks import DURATION, DURATION_STEP, FRAMES, MAX_DURATION, MAX_FRAMES, MAX_LOOP, MIN_FRAMES, WALK_FORMATS
 
 Json = dict[str, Any]
 
@@ -63,6 +65,7 @@ HEADERS: Json = {
     "WWW-Authenticate": ("How a key is shown.", {"type": "string", "pattern": "^Bearer "}),
     "Content-Disposition": ("A name for the file.", {"type": "string", "pattern": "^attachment; "}),
     "Content-Security-Policy": ("Nothing is loaded from elsewhere.", {"type": "string"}),
+    "Accept-Ranges": ("No parts of it are sent.", {"const": "none"}),
     "X-Content-Type-Options": ("What it says is what it is.", {"const": "nosniff"}),
 }
 
@@ -112,17 +115,29 @@ def parameters(generators: Sequence[Generator]) -> Json:
     images = [one for one in generators if isinstance(one.card.output, ImageOutput)]
     samples = [one for one in generators if one not in images]
     scales = [max_scale(one.card.output) for one in images if isinstance(one.card.output, ImageOutput)]
-    seed = {"type": "integer", "format": "int64", "minimum": 0, "maximum": SEED_LIMIT - 1}
+    seed = _whole(0, SEED_LIMIT - 1) | {"format": "int64"}
     truncation = {"type": "number", "minimum": MIN_TRUNCATION, "maximum": 1, "default": 1}
-    scale = {"type": "integer", "minimum": 1, "maximum": max(scales, default=MAX_SIDE), "default": 1}
+    scale = _whole(1, max(scales, default=MAX_SIDE), 1)
+    seeds = {"type": "string", "pattern": SEEDS_PATTERN}
+    duration = _whole(DURATION_STEP, MAX_DURATION, DURATION) | {"multipleOf": DURATION_STEP}
     model = {"type": "string", "pattern": f"{NAME_PATTERN[:-1]}(@{DIGEST.pattern})?$"}
     named = _of_kind("Image", images, FORMATS) | _of_kind("Sample", samples, SAMPLE_FORMATS)
     return named | {
         "Model": _in_path("model", f"A generator's name, or name@digest, of {DIGEST12} digits.", model)
         | _example([one.name for one in generators]),
         "Seed": _in_path("seed", "In decimal, without leading zeros.", seed) | {"example": 42},
-        "Truncation": _in_query("truncation", "Factor on z, as a decimal number of up to 9 places.", truncation),
+        "Truncation": _in_query("truncation", "Factor on z, as a decimal number of up to 12 places.", truncation),
         "Scale": _in_query("scale", f"Nearest-neighbour enlargement, to at most {MAX_SIDE} pixels a side.", scale),
+        "SheetFormat": _in_path("format", "What the file is.", {"enum": list(SHEET_FORMATS)}),
+        "Seeds": _in_query("seeds", f"Seeds and ranges, which are inclusive: at most {MAX_SHEET_SEEDS}.", seeds)
+        | {"required": True, "example": "0-63"},
+        "Columns": _in_query("columns", "Images in a row; without it, the sheet is about square.", _whole(1, MAX_SHEET_SEEDS)),
+        "WalkFormat": _in_path("format", "What the file is.", {"enum": list(WALK_FORMATS)}),
+        "From": _in_query("from", "Seed of the first frame.", seed) | {"required": True, "example": 1},
+        "To": _in_query("to", "Seed of the last frame.", seed) | {"required": True, "example": 2},
+        "Frames": _in_query("frames", "Images in it.", _whole(MIN_FRAMES, MAX_FRAMES, FRAMES)),
+        "Duration": _in_query("duration", "Milliseconds a frame; not of a strip.", duration),
+        "Loop": _in_query("loop", "Times it is shown, 0 for ever; not of a strip.", _whole(0, MAX_LOOP, 0)),
         "IfNoneMatch": {
             "name": "If-None-Match",
             "in": "header",
@@ -135,7 +150,7 @@ def parameters(generators: Sequence[Generator]) -> Json:
 def _of_kind(kind: str, generators: Sequence[Generator], formats: Sequence[str]) -> Json:
     """The parameters of images, or of samples."""
     classes = [len(one.card.classes) for one in generators if one.card.classes]
-    label = {"type": "integer", "minimum": 0, "maximum": max(classes, default=MAX_CLASSES) - 1}
+    label = _whole(0, max(classes, default=MAX_CLASSES) - 1)
     digest = {"type": "string", "pattern": f"^{DIGEST.pattern}$"}
     return {
         f"{kind}Name": _in_path("name", f"A generator of {kind.lower()}s.", {"type": "string", "pattern": NAME_PATTERN})
@@ -145,6 +160,11 @@ def _of_kind(kind: str, generators: Sequence[Generator], formats: Sequence[str])
         f"{kind}Format": _in_path("format", "What the file is.", {"enum": list(formats)}),
         f"{kind}Label": _in_query("label", "Number of a class; without it, the one that the seed names.", label),
     }
+
+
+def _whole(least: int, most: int, default: int | None = None) -> Json:
+    schema = {"type": "integer", "minimum": least, "maximum": most}
+    return schema if default is None else schema | {"default": default}
 
 
 def _in_path(name: str, description: str, schema: Json) -> Json:

@@ -11,6 +11,8 @@ from service.generator import Generator
 from service.images import FORMATS, Format, max_scale
 from service.provider import Provider
 from service.samples import SAMPLE_FORMATS, SampleFormat
+from service.sheets import SHEET_FORMATS, SheetFormat, sheet_template
+from service.walks import WALK_FORMATS, WalkFormat, walk_template
 
 
 class _Described(BaseModel):
@@ -35,6 +37,10 @@ class ImageGenerator(_Described):
     formats: tuple[Format, ...]
     max_scale: Annotated[int, Field(ge=1, description="Largest `scale`.")]
     image_url: str = Field(description="Its images' addresses, as a URI template (RFC 6570).")
+    grid_formats: tuple[SheetFormat, ...]
+    grid_url: str = Field(description="Its contact sheets' addresses, likewise.")
+    walk_formats: tuple[WalkFormat, ...]
+    walk_url: str = Field(description="Its latent walks' addresses, likewise.")
 
 
 class SampleGenerator(_Described):
@@ -80,7 +86,15 @@ def described(generator: Generator) -> ImageGenerator | SampleGenerator:
         "output": card.output,
     }
     if isinstance(card.output, ImageOutput):
-        ways = {"formats": FORMATS, "max_scale": max_scale(card.output), "image_url": image_template(generator)}
+        ways = {
+            "formats": FORMATS,
+            "max_scale": max_scale(card.output),
+            "image_url": image_template(generator),
+            "grid_formats": SHEET_FORMATS,
+            "grid_url": sheet_template(generator),
+            "walk_formats": WALK_FORMATS,
+            "walk_url": walk_template(generator),
+        }
         return ImageGenerator.model_validate(common | ways)
     return SampleGenerator.model_validate(common | {"formats": SAMPLE_FORMATS, "sample_template": sample_template(generator)})
 

@@ -57,12 +57,12 @@ def encode(image: NDArray[np.uint8], form: Format, text: dict[str, str] | None =
     if form == "npy":
         npy.write_array(buffer, np.ascontiguousarray(image), version=(1, 0), allow_pickle=False)
     elif form == "webp":
-        _picture(image).save(buffer, "WEBP", lossless=True)
+        picture(image).save(buffer, "WEBP", lossless=True)
     else:
         chunks = PngImagePlugin.PngInfo()
         for key, value in (text or {}).items():
             chunks.add_text(key, value)
-        _picture(image).save(buffer, "PNG", pnginfo=chunks)
+        picture(image).save(buffer, "PNG", pnginfo=chunks)
     return buffer.getvalue()
 
 
@@ -85,5 +85,6 @@ def contact_sheet(images: Images, columns: int) -> NDArray[np.uint8]:
     return sheet.reshape(rows * (height + GAP), columns * (width + GAP), channels)[:-GAP, :-GAP]
 
 
-def _picture(image: NDArray[np.uint8]) -> Image.Image:
+def picture(image: NDArray[np.uint8]) -> Image.Image:
+    """uint8[height, width, channels], 1 or 3 channels, as Pillow has it."""
     return Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)

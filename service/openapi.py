@@ -51,8 +51,8 @@ def specification(generators: Sequence[Generator], settings: Settings) -> Json:
 
 
 def address_template(route: str) -> str:
-    """A route's path as the specification writes it: a file is a seed and a format."""
-    return route.replace("{file}", "{seed}.{format}")
+    """A route's path as the specification writes it: a file is a seed and a format, or a fixed word and a format."""
+    return route.replace("/{file}", "/{seed}.{format}").replace(".{file}", ".{format}")
 
 
 def _path(operation: Operation, settings: Settings) -> Json:

@@ -8,6 +8,8 @@ from service import metrics
 from service.archives import ARCHIVE_MEDIA_TYPES
 from service.images import MEDIA_TYPES
 from service.samples import SAMPLE_MEDIA_TYPES
+from service.sheets import SHEET_FORMATS
+from service.walks import WALK_MEDIA_TYPES
 
 Tag = Literal["images", "samples", "generators", "service"]
 
@@ -53,8 +55,9 @@ class Operation:
     served_while_stopping: bool = False
 
 
-_FILE = ("ETag", "Cache-Control", "X-Content-Type-Options")
-_NOT_MODIFIED = Answer("The client's copy is current; nothing is made.", {}, ("ETag", "Cache-Control"))
+_FILE = ("ETag", "Cache-Control", "Accept-Ranges", "X-Content-Type-Options")
+_NOT_MODIFIED = Answer("The client's copy is current; nothing is made.", {}, ("ETag", "Cache-Control", "Accept-Ranges"))
+_SPELLED = Answer("To the one spelling of this address.", {}, ("Location", "Cache-Control"))
 _MOVED = Answer("To the pinned address of the generator as it is now.", {}, ("Location", "Cache-Control"))
 _ASKED = (400, 404, 422)  # what an address may be wrong in
 _MADE = (429, 503, 504)  # what making takes
@@ -74,6 +77,10 @@ _MANY = Answer(
     ("Content-Disposition", "Cache-Control"),
 )
 _IMAGE = Answer("The image. It never changes.", _types(MEDIA_TYPES), _FILE)
+_SHEET = Answer("The picture. It never changes.", _types({form: MEDIA_TYPES[form] for form in SHEET_FORMATS}), _FILE)
+_WALK = Answer("The animation or strip. It never changes.", _types(WALK_MEDIA_TYPES), _FILE)
+_OF_SHEETS = ("Seeds", "Columns", "ImageLabel", "Truncation", "Scale")
+_OF_WALKS = ("From", "To", "Frames", "ImageLabel", "Truncation", "Scale", "Duration", "Loop")
 _SAMPLE = Answer("The sample. It never changes.", _types(SAMPLE_MEDIA_TYPES, {"json": "Sample"}), _FILE)
 
 OPERATIONS: dict[str, Operation] = {
@@ -92,7 +99,7 @@ OPERATIONS: dict[str, Operation] = {
         "getImage",
         "images",
         "One image, at the address that never changes",
-        {200: _IMAGE, 304: _NOT_MODIFIED},
+        {200: _IMAGE, 304: _NOT_MODIFIED, 308: _SPELLED},
         (*_ASKED, *_MADE),
         ("ImageName", "ImageDigest", "Seed", "ImageFormat", "ImageLabel", "Truncation", "Scale", "IfNoneMatch"),
     ),
@@ -104,11 +111,43 @@ OPERATIONS: dict[str, Operation] = {
         (*_ASKED, 503),
         ("ImageName", "Seed", "ImageFormat", "ImageLabel", "Truncation", "Scale"),
     ),
+    "/v1/models/{name}@{digest}/grid.{file}": Operation(
+        "getSheet",
+        "images",
+        "A contact sheet: the images of many seeds in one picture",
+        {200: _SHEET, 304: _NOT_MODIFIED, 308: _SPELLED},
+        (*_ASKED, 413, *_MADE),
+        ("ImageName", "ImageDigest", "SheetFormat", *_OF_SHEETS, "IfNoneMatch"),
+    ),
+    "/v1/models/{name}/grid.{file}": Operation(
+        "findSheet",
+        "images",
+        "Where a contact sheet of the present version is",
+        {307: _MOVED},
+        (*_ASKED, 413, 503),
+        ("ImageName", "SheetFormat", *_OF_SHEETS),
+    ),
+    "/v1/models/{name}@{digest}/walk.{file}": Operation(
+        "getWalk",
+        "images",
+        "A walk through latent space, from the image of one seed to that of another: webp and gif move, png is a strip",
+        {200: _WALK, 304: _NOT_MODIFIED, 308: _SPELLED},
+        (*_ASKED, 413, *_MADE),
+        ("ImageName", "ImageDigest", "WalkFormat", *_OF_WALKS, "IfNoneMatch"),
+    ),
+    "/v1/models/{name}/walk.{file}": Operation(
+        "findWalk",
+        "images",
+        "Where a walk of the present version is",
+        {307: _MOVED},
+        (*_ASKED, 413, 503),
+        ("ImageName", "WalkFormat", *_OF_WALKS),
+    ),
     "/v1/models/{name}@{digest}/samples/{file}": Operation(
         "getSample",
         "samples",
         "One sample, at the address that never changes",
-        {200: _SAMPLE, 304: _NOT_MODIFIED},
+        {200: _SAMPLE, 304: _NOT_MODIFIED, 308: _SPELLED},
         (*_ASKED, *_MADE),
         ("SampleName", "SampleDigest", "Seed", "SampleFormat", "SampleLabel", "Truncation", "IfNoneMatch"),
     ),
