@@ -11,8 +11,8 @@ from service.generator import Generator
 from service.images import FORMATS, Format, max_scale
 from service.provider import Provider
 from service.samples import SAMPLE_FORMATS, SampleFormat
-from service.sheets import SHEET_FORMATS, SheetFormat, sheet_template
-from service.walks import WALK_FORMATS, WalkFormat, walk_template
+from service.sheets import MAX_SHEET_PIXELS, SHEET_FORMATS, SheetFormat, sheet_template
+from service.walks import MAX_WALK_PIXELS, WALK_FORMATS, WalkFormat, walk_template
 
 
 class _Described(BaseModel):
@@ -39,8 +39,10 @@ class ImageGenerator(_Described):
     image_url: str = Field(description="Its images' addresses, as a URI template (RFC 6570).")
     grid_formats: tuple[SheetFormat, ...]
     grid_url: str = Field(description="Its contact sheets' addresses, likewise.")
+    max_grid_pixels: int
     walk_formats: tuple[WalkFormat, ...]
     walk_url: str = Field(description="Its latent walks' addresses, likewise.")
+    max_walk_pixels: int = Field(description="Of all frames together.")
 
 
 class SampleGenerator(_Described):
@@ -92,8 +94,10 @@ def described(generator: Generator) -> ImageGenerator | SampleGenerator:
             "image_url": image_template(generator),
             "grid_formats": SHEET_FORMATS,
             "grid_url": sheet_template(generator),
+            "max_grid_pixels": MAX_SHEET_PIXELS,
             "walk_formats": WALK_FORMATS,
             "walk_url": walk_template(generator),
+            "max_walk_pixels": MAX_WALK_PIXELS,
         }
         return ImageGenerator.model_validate(common | ways)
     return SampleGenerator.model_validate(common | {"formats": SAMPLE_FORMATS, "sample_template": sample_template(generator)})

@@ -74,8 +74,7 @@ def test_parallel_ends_are_joined_by_a_straight_line(start: list[float], end: li
 
 def test_the_bytes_are_these():
     start, end = ends(NORMAL, 100, 1, 2)
-    z = walk(NORMAL, start, end, 32)
-    assert digest(z) == "bfa246746d3c206407338e0a1b51e7df55926b6e2f14905fa65dabe7b9755b7e"
+    assert digest(walk(NORMAL, start, end, 32)) == "bfa246746d3c206407338e0a1b51e7df55926b6e2f14905fa65dabe7b9755b7e"
     assert (
         digest(walk(UNIFORM, *ends(UNIFORM, 100, 1, 2), 32))
         == "590d5bc4a52d585f4b95bc3ac8788f3ffe40e3a44a04241702dc85060ede34a7"

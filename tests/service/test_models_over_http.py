@@ -30,6 +30,8 @@ def test_the_list_describes_every_generator(server: Server, grey: Generator, rgb
         "image_url": f"/v1/models/grey@{grey.digest12}/images/{{seed}}.{{format}}{{?truncation,scale}}",
         "grid_formats": ["png", "webp"],
         "grid_url": f"/v1/models/grey@{grey.digest12}/grid.{{format}}{{?seeds,columns,truncation,scale}}",
+        "max_grid_pixels": 1 << 23,
+        "max_walk_pixels": 1 << 22,
         "walk_formats": ["webp", "gif", "png"],
         "walk_url": f"/v1/models/grey@{grey.digest12}/walk.{{format}}{{?from,to,frames,truncation,scale,duration,loop}}",
         "sample_url": "/v1/sample",

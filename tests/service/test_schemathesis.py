@@ -47,7 +47,15 @@ def run(server: Server, key: str, config: Path, *arguments: str) -> str:
     """What schemathesis prints, having found nothing."""
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run", f"{server.url}/openapi.json"]
     done = subprocess.run(
-        [*command, "--header", f"Authorization: Bearer {key}", "--checks=all", "--continue-on-failure", "--no-color", *arguments],
+        [
+            *command,
+            "--header",
+            f"Authorization: Bearer {key}",
+            "--checks=all",
+            "--continue-on-failure",
+            "--no-color",
+            *arguments,
+        ],
         cwd=config.parent,
         env=os.environ | {"COLUMNS": "200"},
         capture_output=True,
@@ -100,9 +108,7 @@ def test_what_nobody_thought_of(server: Server, key: tuple[str, str], tmp_path: 
         ("/(images|samples)/|grid|walk", "rgb"),
         ("/samples/", "point"),
     ]
-    told = [
-        TARGETS.format(paths=paths, name=name, digest=server.digest(name)[:12]) for paths, name in targets
-    ]
+    told = [TARGETS.format(paths=paths, name=name, digest=server.digest(name)[:12]) for paths, name in targets]
     config.write_text(CHECKS.read_text() + "".join(told))
     run(server, key[0], config, "--phases=coverage,fuzzing,stateful", "--max-examples=50")
     assert not [statuses for statuses in answered(server).values() if max(statuses) >= 500]
