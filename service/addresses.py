@@ -26,7 +26,7 @@ _ONES = (("truncation", 1), ("scale", 1))
 _Format = TypeVar("_Format", bound=str)
 
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
-_DECIMAL = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,12})?", re.ASCII)  # enough for any float32 from 0.001 to 1
+_DECIMAL = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,20})?", re.ASCII)  # enough for any double from 0.001 to 1
 DIGEST = re.compile(rf"[0-9a-f]{{{DIGEST12}}}", re.ASCII)
 
 

@@ -126,7 +126,7 @@ def parameters(generators: Sequence[Generator]) -> Json:
         "Model": _in_path("model", f"A generator's name, or name@digest, of {DIGEST12} digits.", model)
         | _example([one.name for one in generators]),
         "Seed": _in_path("seed", "In decimal, without leading zeros.", seed) | {"example": 42},
-        "Truncation": _in_query("truncation", "Factor on z, as a decimal number of up to 12 places.", truncation),
+        "Truncation": _in_query("truncation", "Factor on z, as a decimal number of up to 20 places.", truncation),
         "Scale": _in_query("scale", f"Nearest-neighbour enlargement, to at most {MAX_SIDE} pixels a side.", scale),
         "SheetFormat": _in_path("format", "What the file is.", {"enum": list(SHEET_FORMATS)}),
         "Seeds": _in_query("seeds", f"Seeds and ranges, which are inclusive: at most {MAX_SHEET_SEEDS}.", seeds)
