@@ -132,7 +132,7 @@ def _archive(
         for part, labels in pieces(generator, seeds, label):
             file.write(writer.add(part, labels, generator.generate(part, labels, truncation)))
             progress(len(part))
-        file.write(writer.finish())
+        file.writelines(writer.finish())
 
 
 def _sheet(
