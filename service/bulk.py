@@ -149,7 +149,9 @@ async def _stream(
         finally:
             if making is not None:
                 making.cancel()
-    yield await asyncio.to_thread(writer.finish)
+    tail = writer.finish()
+    while (piece := await asyncio.to_thread(next, tail, None)) is not None:
+        yield piece
 
 
 def _added(served: Served, writer: ArchiveWriter, piece: Piece, made: Outputs) -> bytes:
