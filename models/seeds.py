@@ -13,6 +13,8 @@ SEED_LIMIT = 1 << 63
 
 _NUMBER = re.compile(r"0|[1-9][0-9]*", re.ASCII)
 _RANGE = re.compile(r"(0|[1-9][0-9]*)\s*-\s*(0|[1-9][0-9]*)", re.ASCII)
+_ITEM = rf"\s*({_RANGE.pattern}|{_NUMBER.pattern})\s*"
+SEEDS_PATTERN = f"^{_ITEM}(,{_ITEM})*$"  # for schemas, which cannot say that a range must not run backwards
 _LONGEST_NUMBER = 20  # digits; keeps int() cheap on hostile text
 LONGEST_QUOTE = 40  # characters of a text that a message repeats
 _EXAMPLE = 'write seeds like "0-63,100" (ranges are inclusive)'
@@ -83,6 +85,8 @@ def parse_seed(text: str) -> int:
 def parse_seeds(text: str, limit: int | None = None) -> Seeds:
     """Seeds by the syntax `item ("," item)*`, where an item is a seed or `first-last`, both included.
 
+    Those that follow each other are joined, so that the same seeds in the same order are the same `Seeds` and the same text.
+
     Args:
         limit: most seeds; what follows the first seed beyond it is not read.
 
@@ -93,7 +97,7 @@ def parse_seeds(text: str, limit: int | None = None) -> Seeds:
     """
     if not text.strip():
         raise SeedSyntaxError(f"no seeds: {_EXAMPLE}")
-    ranges = []
+    ranges: list[range] = []
     count = 0
     for item in text.split(","):
         item = item.strip()
@@ -107,7 +111,7 @@ def parse_seeds(text: str, limit: int | None = None) -> Seeds:
             first = last = parse_seed(item)
         else:
             raise SeedSyntaxError(f"{quoted(item)} is neither a seed nor a range: {_EXAMPLE}")
-        ranges.append(range(first, last + 1))
+        _append(ranges, range(first, last + 1))
         count += last + 1 - first
         _check_count(count, limit)
     return Seeds(tuple(ranges))
@@ -131,10 +135,7 @@ def seeds_from_list(values: Iterable[object], limit: int | None = None) -> Seeds
             raise SeedSyntaxError(f"item {position} of the list is {quoted(str(value))}, not a whole number")
         if not 0 <= value < SEED_LIMIT:
             raise SeedRangeError(f"seed {quoted(str(value))} is out of range: 0 <= seed < 2^63 = {SEED_LIMIT}")
-        if ranges and ranges[-1].stop == value:
-            ranges[-1] = range(ranges[-1].start, value + 1)
-        else:
-            ranges.append(range(value, value + 1))
+        _append(ranges, range(value, value + 1))
     if not ranges:
         raise SeedSyntaxError("the list of seeds is empty")
     return Seeds(tuple(ranges))
@@ -143,6 +144,13 @@ def seeds_from_list(values: Iterable[object], limit: int | None = None) -> Seeds
 def quoted(text: str) -> str:
     """A text as a message repeats it: in quotes, and cut short if it is long."""
     return repr(text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 3] + "...")
+
+
+def _append(ranges: list[range], more: range) -> None:
+    if ranges and ranges[-1].stop == more.start:
+        ranges[-1] = range(ranges[-1].start, more.stop)
+    else:
+        ranges.append(more)
 
 
 def _check_count(count: int, limit: int | None) -> None:

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from service import bulk
 from service.connections import Connections, current_server
+from service.direct import Direct
 from service.doors import Doors
 from service.edge import Edge
 from service.keys import read_keyring
@@ -65,6 +66,7 @@ class _Lean(bentoml.Service[Any]):  # type: ignore[misc]
 
 def _guarded(app: ASGIApp) -> ASGIApp:
     """The application behind the layers that the settings ask for."""
+    app = Direct(app, _LIBRARY, _SETTINGS)
     limits = limits_of(_SETTINGS)
     if _KEYRING is not None or limits is not None:
         app = Doors(app, _KEYRING, limits)

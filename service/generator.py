@@ -110,15 +110,22 @@ class Generator:
             uint8[n, height, width, channels] or float32[n, ...]. Row i depends on nothing but seeds[i], labels[i] and
             truncation[i].
         """
-        if labels is None:
-            labels = self.labels(seeds)
-        z = noise(self.card.noise.rule, self.card.noise.z_dim, seeds)
+        return self.generate_from(self.noise(seeds), self.labels(seeds) if labels is None else labels, truncation)
+
+    def noise(self, seeds: SeedArray) -> NDArray[np.float32]:
+        """The z of seeds, before truncation: float32[n, z_dim]."""
+        return noise(self.card.noise.rule, self.card.noise.z_dim, seeds)
+
+    def generate_from(
+        self, z: NDArray[np.float32], labels: NDArray[np.int64] | None, truncation: float | NDArray[np.float32] = 1.0
+    ) -> Outputs:
+        """The images or samples of any z, float32[n, z_dim]; labels, None only if unconditional, and the rest as for seeds."""
         factor = np.asarray(truncation, dtype=np.float32)
         if np.any(factor != 1.0):
             z = z * factor.reshape(-1, 1)
-        if len(seeds) <= self.max_batch:
+        if len(z) <= self.max_batch:
             return self._run(z, labels)
-        cuts = range(0, len(seeds), self.max_batch)
+        cuts = range(0, len(z), self.max_batch)
         runs = [self._run(z[i : i + self.max_batch], None if labels is None else labels[i : i + self.max_batch]) for i in cuts]
         return np.concatenate(runs)
 
@@ -200,13 +207,15 @@ def check_name(card: Card, path: Path) -> None:
         raise GeneratorError(f"its card's name is {card.name!r}: name the file {card.name}.onnx")
 
 
-def check_truncation(truncation: float) -> None:
-    """
+def check_truncation(truncation: float) -> float:
+    """The shortest number that is the same factor, as float32.
+
     Raises:
         UserError: not a factor that z can be multiplied by.
     """
     if not MIN_TRUNCATION <= truncation <= 1:
         raise UserError(f"truncation is out of range: {MIN_TRUNCATION:g} to 1")
+    return float(str(np.float32(truncation)))
 
 
 def digest_of(content: bytes) -> str:

@@ -91,18 +91,22 @@ class Library:
         Raises:
             Problem: 404, no generator of that name, or it has another digest; 503, nothing has been loaded yet.
         """
-        there = self.all()
         served = self._served.get(name)
         present = None if served is None else served.generator.digest12
         if digest12 not in (None, present) and (former := self._former.get((name, str(digest12)))):
             return former[0]
         if served is None:
-            names = [one.generator.name for one in there[:_NAMES_IN_A_PROBLEM]]
+            names = [one.generator.name for one in self.all()[:_NAMES_IN_A_PROBLEM]]
             raise Problem(404, f"no generator of that name here; there are: {', '.join(names) or 'none'}", "model")
         if digest12 is not None and digest12 != served.generator.digest12:
             current = f"{name}@{served.generator.digest12}"
             raise Problem(404, f"that version of the generator is not served here; the present one is {current}", "digest")
         return served
+
+    def exactly(self, name: str, digest12: str) -> Served | None:
+        """The generator of that name and digest, if it is served."""
+        served = self._served.get(name)
+        return served if served is not None and served.generator.digest12 == digest12 else None
 
     def show_queues(self) -> None:
         """Let the metrics show what waits now."""
@@ -188,7 +192,8 @@ class Library:
         if present is None or present.generator.digest != generator.digest:
             if present is not None:
                 self._retire(present)
-            batcher = Batcher(generator, self._settings.max_queue, self._settings.max_wait_seconds)
+            settings = self._settings
+            batcher = Batcher(generator, settings.max_queue, settings.max_wait_seconds, settings.timeout_seconds)
             self._served[name] = Served(generator, batcher)
             self._batchers.add(batcher)
             _LOG.info("%s@%s: %s on %s", name, generator.digest12, generator.determinism, generator.provider)

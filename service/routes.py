@@ -1,39 +1,39 @@
-"""The addresses that are read: generators, images, samples, metrics and the page, as one ASGI application."""
+"""The addresses that are read: generators, images, samples, sheets, walks, metrics and the page, as one ASGI application."""
 
 import asyncio
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+from pydantic import BaseModel
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import RedirectResponse, Response
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from models.card import Card, ImageOutput
 from service import bulk, metrics
 from service.addresses import (
+    Address,
     ImageRequest,
     SampleAddress,
-    image_template,
-    model_path,
     parse_image,
     parse_reference,
     parse_sample_address,
-    sample_template,
 )
-from service.archives import archive_formats
 from service.bodies import read_body
 from service.caching import entity_tag, immutable, not_modified
-from service.generator import Generator, Outputs
-from service.images import FORMATS, encode, enlarge, max_scale, text_of
+from service.composing import compose, unless_gone
+from service.descriptions import Generators, described, page_of
+from service.encoding import encoded
+from service.generator import Generator
 from service.library import Library, Served
+from service.openapi import specification
 from service.problems import Problem, answer_problem
-from service.samples import SAMPLE_FORMATS, encode_sample
+from service.reference import REFERENCE_HEADERS, reference
 from service.settings import Settings
+from service.sheets import SheetAddress, parse_sheet
 from service.visits import charge
+from service.walks import WalkAddress, parse_walk
 
 _PAGE = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
 _PAGE_HEADERS = {
@@ -44,7 +44,8 @@ _PAGE_HEADERS = {
 _NO_CACHE = {"Cache-Control": "no-cache"}
 _NO_STORE = {"Cache-Control": "no-store"}
 
-_Parse = Callable[[Generator, str, str], ImageRequest | SampleAddress]
+_Asked = ImageRequest | SampleAddress | SheetAddress | WalkAddress
+_Parse = Callable[[Generator, str, str], _Asked]
 
 
 class Routes:
@@ -58,6 +59,8 @@ class Routes:
     def app(self) -> Starlette:
         routes = [
             Route("/", self.page),
+            Route("/docs", self.reference),
+            Route("/openapi.json", self.specification),
             Route("/metrics", self.metrics),
             Route("/v1/models", self.models),
             Route("/v1/models/{model}", self.model),
@@ -65,6 +68,10 @@ class Routes:
             Route("/v1/models/{name}/images/{file}", self.image_of_now),
             Route("/v1/models/{name}@{digest}/samples/{file}", self.one_sample),
             Route("/v1/models/{name}/samples/{file}", self.one_sample_of_now),
+            Route("/v1/models/{name}@{digest}/grid.{file}", self.sheet),
+            Route("/v1/models/{name}/grid.{file}", self.sheet_of_now),
+            Route("/v1/models/{name}@{digest}/walk.{file}", self.walk),
+            Route("/v1/models/{name}/walk.{file}", self.walk_of_now),
             Route("/v1/sample", self.sample, methods=["POST"]),
             Route("/sample", self.sample, methods=["POST"]),  # where BentoML's clients look for it
         ]
@@ -73,59 +80,111 @@ class Routes:
     async def page(self, _: Request) -> Response:
         return Response(_PAGE, 200, _PAGE_HEADERS, "text/html; charset=utf-8")
 
+    async def reference(self, _: Request) -> Response:
+        page = await asyncio.to_thread(reference, specification(self._generators(), self._settings))
+        return Response(page, 200, REFERENCE_HEADERS, "text/html; charset=utf-8")
+
+    async def specification(self, _: Request) -> Response:
+        return JSONResponse(specification(self._generators(), self._settings), 200, _NO_CACHE)
+
     async def metrics(self, _: Request) -> Response:
-        generators = [served.generator for served in self._library.all()] if self._library.ready else []
         self._library.show_queues()
-        text = await asyncio.to_thread(metrics.exposition, generators)
+        text = await asyncio.to_thread(metrics.exposition, self._generators())
         return Response(text, 200, _NO_STORE, metrics.CONTENT_TYPE)
 
     async def models(self, _: Request) -> Response:
-        return _json({"models": [_described(served.generator) for served in self._library.all()]})
+        return _json(Generators(models=tuple(described(served.generator) for served in self._library.all())))
 
     async def model(self, request: Request) -> Response:
-        generator = self._library.find(*parse_reference(request.path_params["model"])).generator
-        return _json(_described(generator) | {"card": generator.card.model_dump(mode="json", by_alias=True)})
+        return _json(page_of(self._library.find(*parse_reference(request.path_params["model"])).generator))
 
     async def image(self, request: Request) -> Response:
         return await self._pinned(request, parse_image)
 
     async def image_of_now(self, request: Request) -> Response:
-        return self._redirected(request, parse_image, "images")
+        return self._redirected(request, parse_image)
 
     async def one_sample(self, request: Request) -> Response:
         return await self._pinned(request, parse_sample_address)
 
     async def one_sample_of_now(self, request: Request) -> Response:
-        return self._redirected(request, parse_sample_address, "samples")
+        return self._redirected(request, parse_sample_address)
+
+    async def sheet(self, request: Request) -> Response:
+        return await self._pinned(request, parse_sheet)
+
+    async def sheet_of_now(self, request: Request) -> Response:
+        return self._redirected(request, parse_sheet)
+
+    async def walk(self, request: Request) -> Response:
+        return await self._pinned(request, parse_walk)
+
+    async def walk_of_now(self, request: Request) -> Response:
+        return self._redirected(request, parse_walk)
 
     async def sample(self, request: Request) -> Response:
         return await bulk.sample(self._library, self._settings, await read_body(request, self._settings))
 
+    def _generators(self) -> list[Generator]:
+        """Those served now; none while they are being loaded."""
+        return [served.generator for served in self._library.all()] if self._library.ready else []
+
     async def _pinned(self, request: Request, parse: _Parse) -> Response:
-        """An image or sample at the address that never changes."""
+        """What an address that never changes names; another spelling of it redirects there, for ever."""
         name, digest = parse_reference(f"{request.path_params['name']}@{request.path_params['digest']}")
         served = self._library.find(name, digest)
-        asked = parse(served.generator, request.path_params["file"], _query(request))
+        query = _query(request)
+        asked = parse(served.generator, request.path_params["file"], query)
+        spelled = request.scope["raw_path"].decode("latin-1")
+        # Without query and escapes nothing can be spelled otherwise: most requests are spared the comparison.
+        if (query or "%" in spelled) and (path := asked.path(served.generator)) != (f"{spelled}?{query}" if query else spelled):
+            return RedirectResponse(path, 308, {"Cache-Control": self._immutable})
         tag = entity_tag(served.generator, asked)
-        headers = {"ETag": tag, "Cache-Control": self._immutable, "X-Content-Type-Options": "nosniff"}
+        headers = {
+            "ETag": tag,
+            "Cache-Control": self._immutable,
+            "Accept-Ranges": "none",
+            "X-Content-Type-Options": "nosniff",
+        }
         if not_modified(", ".join(request.headers.getlist("if-none-match")), tag):
             return Response(status_code=304, headers=headers)
         if request.method == "HEAD":
             response = Response(None, 200, headers, asked.media_type)
             del response.headers["content-length"]  # not known without making it
             return response
-        charge(1)
-        content = await self._make(request, served, asked)
-        metrics.count_made(served.generator, asked.format, 1)
+        if isinstance(asked, SheetAddress | WalkAddress):
+            content = await self._compose(request, served, asked)
+        else:
+            charge(1)
+            content = await self._make(request, served, asked)
+            metrics.count_made(served.generator, asked.format, 1)
         return Response(content, 200, headers, asked.media_type)
 
-    def _redirected(self, request: Request, parse: _Parse, collection: str) -> Response:
-        """To the address that never changes, of the generator as it is now."""
+    def _redirected(self, request: Request, parse: _Parse) -> Response:
+        """To the address that never changes, of the generator as it is now. What is wrong with it is told here."""
         generator = self._library.find(request.path_params["name"], None).generator
-        file, query = request.path_params["file"], _query(request)
-        parse(generator, file, query)  # an error is told here, not after the redirect
-        target = f"{model_path(generator)}/{collection}/{file}" + (f"?{query}" if query else "")
-        return RedirectResponse(target, 307, _NO_STORE)
+        asked: Address = parse(generator, request.path_params["file"], _query(request))
+        return RedirectResponse(asked.path(generator), 307, _NO_STORE)
+
+    async def _compose(self, request: Request, served: Served, asked: SheetAddress | WalkAddress) -> bytes:
+        """Make a picture of many images, unless the client goes or the deadline comes first.
+
+        Raises:
+            Problem: 413, 429, 503 or 504.
+            ClientDisconnect: the client has gone.
+        """
+        generator = served.generator
+        charge(asked.count, "frames" if isinstance(asked, WalkAddress) else "seeds")
+        work = compose(
+            served,
+            partial(asked.parts, generator),
+            asked.truncation,
+            partial(asked.finish, generator),
+            self._settings.timeout_seconds,
+        )
+        content = await unless_gone(request, work)
+        metrics.count_made(generator, asked.format, asked.count)
+        return content
 
     async def _make(self, request: Request, served: Served, asked: ImageRequest | SampleAddress) -> bytes:
         """Make one image or sample, unless the client goes or the deadline comes first.
@@ -134,30 +193,8 @@ class Routes:
             Problem: 429, 503 or 504.
             ClientDisconnect: the client has gone.
         """
-        finish = partial(_encoded, served.generator, asked)
-        making = served.batcher.single(asked.seed, asked.label, asked.truncation, finish)
-        gone = asyncio.create_task(_disconnected(request))
-        try:
-            await asyncio.wait((making, gone), timeout=self._settings.timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
-            if making.done():
-                content: bytes = making.result()
-                return content
-            if gone.done():
-                raise ClientDisconnect
-            raise Problem(
-                504, f"the {served.generator.card.output.kind} was not ready within {self._settings.timeout_seconds:g} seconds"
-            )
-        finally:
-            making.cancel()
-            gone.cancel()
-
-
-def _encoded(generator: Generator, asked: ImageRequest | SampleAddress, made: Outputs) -> bytes:
-    """In the generator's thread: one image or sample as the file that goes out."""
-    if isinstance(asked, ImageRequest):
-        text = text_of(generator, asked.seed, asked.label, asked.truncation)
-        return encode(enlarge(made[0], asked.scale), asked.format, text)
-    return encode_sample(generator, made[0], asked.format, asked.seed, asked.label, asked.truncation)
+        finish = partial(encoded, served.generator, asked)
+        return await unless_gone(request, served.batcher.single(asked.seed, asked.label, asked.truncation, finish))
 
 
 def _query(request: Request) -> str:
@@ -165,35 +202,5 @@ def _query(request: Request) -> str:
     return query.decode("latin-1")
 
 
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
-def _described(generator: Generator) -> dict[str, Any]:
-    card: Card = generator.card
-    return {
-        "name": card.name,
-        "title": card.title,
-        "digest": generator.digest,
-        "classes": card.classes,
-        "output": card.output.model_dump(mode="json"),
-        "noise": card.noise.model_dump(mode="json"),
-        "determinism": generator.determinism,
-        "provider": generator.provider,
-        "bulk_formats": archive_formats(card.output),
-        "url": model_path(generator),
-        "sample_url": "/v1/sample",
-    } | _addressed(generator)
-
-
-def _addressed(generator: Generator) -> dict[str, Any]:
-    """How one image or sample is asked for."""
-    output = generator.card.output
-    if isinstance(output, ImageOutput):
-        return {"formats": FORMATS, "max_scale": max_scale(output), "image_url": image_template(generator)}
-    return {"formats": SAMPLE_FORMATS, "sample_template": sample_template(generator)}
-
-
-def _json(document: dict[str, Any]) -> Response:
-    return Response(json.dumps(document, ensure_ascii=False) + "\n", 200, _NO_CACHE, "application/json")
+def _json(document: BaseModel) -> Response:
+    return Response(document.model_dump_json(by_alias=True) + "\n", 200, _NO_CACHE, "application/json")

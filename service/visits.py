@@ -8,13 +8,13 @@ from typing import Protocol
 
 _VERSION_4 = 4 << 76 | 2 << 62  # version and variant of a random UUID; `uuid.uuid4` takes ten times as long
 _FREE = ~(15 << 76 | 3 << 62)
-_SANE = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
 
 
 class Allowance(Protocol):
     """What a client may still have."""
 
-    def take(self, images: int) -> None:
+    def take(self, images: int, field: str) -> None:
         """
         Raises:
             Problem: 429 or 413, it is not so many.
@@ -50,18 +50,18 @@ def request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """The id to know a request by: X-Request-Id where it is at most 128 of letters, digits and `._~+/=:@-`, else a new one."""
     for name, value in headers:
         if name == b"x-request-id":
-            if _SANE.fullmatch(value):
+            if REQUEST_ID.fullmatch(value):
                 return value
             break
     return b"%032x" % (random.getrandbits(128) & _FREE | _VERSION_4)
 
 
-def charge(images: int) -> None:
-    """Take images off what the client may have, before they are made.
+def charge(images: int, field: str = "seeds") -> None:
+    """Take images off what the client may have, before they are made. `field` is what asks for so many.
 
     Raises:
         Problem: 429 or 413, its limit does not hold so many.
     """
     visit = VISIT.get(None)
     if visit is not None and visit.allowance is not None:
-        visit.allowance.take(images)
+        visit.allowance.take(images, field)

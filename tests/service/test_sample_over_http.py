@@ -1,5 +1,6 @@
 """Many images in one answer: the three formats, both addresses, BentoML's own client, and memory."""
 
+import asyncio
 import io
 import zipfile
 from pathlib import Path
@@ -55,7 +56,7 @@ def test_zip_is_the_default_and_holds_the_png_of_each_address(server: Server, pa
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         assert archive.namelist() == [f"2/{seed}.png" for seed in range(100)]
         for seed in (0, 64, 99):
-            single = server.client.get(f"{server.pinned('rgb')}/{seed}.png?label=2&truncation=0.5")
+            single = server.client.get(f"{server.pinned('rgb')}/{seed}.png?label=2&truncation=0.5", follow_redirects=True)
             assert archive.read(f"2/{seed}.png") == single.content
     assert post(server, path, model="rgb", seeds="0-99", labels=2, truncation=0.5).content == answer.content
     with zipfile.ZipFile(io.BytesIO(post(server, path, model="grey", seeds="7,3").content)) as archive:
@@ -84,6 +85,29 @@ def test_bentomls_client_gets_a_file(server: Server, rgb: Generator):
             client.sample(model="nope", seeds="0")
         with pytest.raises(TypeError, match="colour"):
             client.sample(model="rgb", seeds="0", colour="red")
+
+
+def test_bentomls_asynchronous_client_gets_several_files_at_once(server: Server, rgb: Generator):
+    async def arrays() -> list[np.ndarray]:
+        async with bentoml.AsyncHTTPClient(server.url) as client:
+            parts = ("0-99", "100-199")
+            paths = await asyncio.gather(*(client.sample(model="rgb", seeds=part, format="npy") for part in parts))
+            with pytest.raises(bentoml.exceptions.BentoMLException, match="no generator of that name"):
+                await client.sample(model="nope", seeds="0")
+            return [np.load(path) for path in paths]
+
+    np.testing.assert_array_equal(np.concatenate(asyncio.run(arrays())), rgb.generate(np.arange(200)))
+
+
+def test_bentomls_schema_is_that_of_the_body(server: Server):
+    """What its clients ask first. It knows no choice of types, and tells the first."""
+    schema = server.client.get("/schema.json").json()
+    (route,) = schema["routes"]
+    assert (route["name"], route["route"]) == ("sample", "/sample")
+    body = server.client.get("/openapi.json").json()["components"]["schemas"]["SampleRequest"]
+    assert set(route["input"]["properties"]) == set(body["properties"])
+    assert route["input"]["required"] == body["required"] == ["model", "seeds"]
+    assert route["output"]["type"] == "file"
 
 
 def test_a_long_answer_is_streamed(models: Path):
