@@ -10,9 +10,9 @@ from starlette.requests import ClientDisconnect, Request
 from models.card import ImageOutput
 from service import metrics
 from service.archives import Labels
-from service.batcher import Latents
 from service.generator import Images, SeedArray
 from service.library import Served
+from service.making import Latents
 from service.problems import Problem
 
 MAX_SIDE = 16383  # pixels of a picture; WebP's limit
@@ -51,13 +51,13 @@ async def compose(
             raise Problem(504, f"the picture was not ready within {seconds:g} seconds") from None
 
 
-async def unless_gone(request: Request, work: Coroutine[None, None, bytes]) -> bytes:
+async def unless_gone(request: Request, work: Coroutine[None, None, bytes] | asyncio.Future[bytes]) -> bytes:
     """The result of work, which is withdrawn when the client goes.
 
     Raises:
         ClientDisconnect: the client has gone.
     """
-    working, gone = asyncio.create_task(work), asyncio.create_task(disconnected(request))
+    working, gone = asyncio.ensure_future(work), asyncio.create_task(_disconnected(request))
     try:
         await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
         if working.done():
@@ -68,7 +68,7 @@ async def unless_gone(request: Request, work: Coroutine[None, None, bytes]) -> b
         gone.cancel()
 
 
-async def disconnected(request: Request) -> None:
+async def _disconnected(request: Request) -> None:
     """Return when the client has gone."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

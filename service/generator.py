@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 
 from models.card import Card, SampleOutput
-from models.contract import check_contract
+from models.contract import check_contract, count_nodes
 from models.errors import UserError
 from models.noise import labels_of, noise
 from service.machine import check_tables
@@ -56,7 +56,8 @@ class Generator:
         Raises:
             UserError: the file does not keep the contract, or does not run.
         """
-        self.card = checked_card(content)
+        model = parsed(content)
+        self.card = check_contract(model)
         check_tables(self.card.noise.rule)
         self.digest = digest_of(content)
         self.provider: Provider = provider
@@ -66,7 +67,8 @@ class Generator:
         # On CUDA the batch size chooses the kernels. Batches are padded to few sizes, or to one if those differ.
         self._sizes: tuple[int, ...] = (1, 8, self.max_batch) if provider == "cuda" else ()
         try:
-            self._session = open_session(content, provider, threads)
+            self._session = open_session(content, provider, threads, count_nodes(model))
+            del model
             self.determinism: Literal["exact", "approximate"] = self._determinism()
             if self.determinism == "approximate" and self._sizes:
                 self._sizes = (self.max_batch,)
@@ -179,12 +181,19 @@ def checked_card(content: bytes) -> Card:
     Raises:
         UserError: it does not, or is no ONNX file.
     """
+    return check_contract(parsed(content))
+
+
+def parsed(content: bytes) -> onnx.ModelProto:
+    """
+    Raises:
+        GeneratorError: the bytes are no ONNX file.
+    """
     try:
         # From bytes ONNX never follows external data; the contract refuses it before a session could.
-        model = onnx.load_model_from_string(content)
+        return onnx.load_model_from_string(content)
     except Exception:
         raise GeneratorError("not an ONNX file, or cut short") from None
-    return check_contract(model)
 
 
 def check_name(card: Card, path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
@@ -28,12 +28,13 @@ from service.addresses import (
 from service.archives import archive_formats
 from service.bodies import read_body
 from service.caching import entity_tag, immutable, not_modified
-from service.composing import compose, disconnected, unless_gone
-from service.generator import Generator, Outputs
-from service.images import FORMATS, encode, enlarge, max_scale, text_of
+from service.composing import compose, unless_gone
+from service.encoding import encoded
+from service.generator import Generator
+from service.images import FORMATS, max_scale
 from service.library import Library, Served
 from service.problems import Problem, answer_problem
-from service.samples import SAMPLE_FORMATS, encode_sample
+from service.samples import SAMPLE_FORMATS
 from service.settings import Settings
 from service.sheets import MAX_SHEET_PIXELS, SHEET_FORMATS, SheetAddress, parse_sheet, sheet_template
 from service.visits import charge
@@ -186,30 +187,8 @@ class Routes:
             Problem: 429, 503 or 504.
             ClientDisconnect: the client has gone.
         """
-        finish = partial(_encoded, served.generator, asked)
-        making = served.batcher.single(asked.seed, asked.label, asked.truncation, finish)
-        gone = asyncio.create_task(disconnected(request))
-        try:
-            await asyncio.wait((making, gone), timeout=self._settings.timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
-            if making.done():
-                content: bytes = making.result()
-                return content
-            if gone.done():
-                raise ClientDisconnect
-            raise Problem(
-                504, f"the {served.generator.card.output.kind} was not ready within {self._settings.timeout_seconds:g} seconds"
-            )
-        finally:
-            making.cancel()
-            gone.cancel()
-
-
-def _encoded(generator: Generator, asked: ImageRequest | SampleAddress, made: Outputs) -> bytes:
-    """In the generator's thread: one image or sample as the file that goes out."""
-    if isinstance(asked, ImageRequest):
-        text = text_of(generator, asked.seed, asked.label, asked.truncation)
-        return encode(enlarge(made[0], asked.scale), asked.format, text)
-    return encode_sample(generator, made[0], asked.format, asked.seed, asked.label, asked.truncation)
+        finish = partial(encoded, served.generator, asked)
+        return await unless_gone(request, served.batcher.single(asked.seed, asked.label, asked.truncation, finish))
 
 
 def _query(request: Request) -> str:
