@@ -17,7 +17,7 @@ import click
 
 from models.card import Card, ImageOutput
 from models.directory import find_generator
-from models.errors import UserError
+from models.errors import UserError, one_line
 from models.noise import NOISE_RULES
 from models.seeds import SeedCountError, parse_seeds
 from service.adding import add
@@ -259,7 +259,7 @@ def list_models(directory: str | None) -> None:
             card = checked_card(content)
             check_name(card, path)
         except (UserError, OSError) as error:
-            click.echo(f"{path.stem:<16} refused: {error}")
+            click.echo(f"{one_line(path.stem):<16} refused: {one_line(error)}")
             continue
         size = _size(card)
         classes = f"{len(card.classes)} classes" if card.classes else "no classes"
