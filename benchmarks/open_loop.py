@@ -1,4 +1,4 @@
-"""Requests that begin by the clock, whether those before were answered or not: what a slow answer makes wait is counted, too."""
+"""Requests that begin by the clock, whether those before were answered or not: what a slow answer makes wait counts, too."""
 
 import asyncio
 import time

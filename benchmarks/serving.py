@@ -38,13 +38,9 @@ def _wrk(server: Running, connections: int, seconds: float, etag: str = "-") -> 
     """One load: requests a second, p50 and p99 in ms, processor time in µs and, in all, failures."""
     peer = server.peer
     before = server.cpu_seconds()
-    said = subprocess.run(
-        ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", _LUA, f"http://127.0.0.1:{server.port}", "--"]
-        + [peer.method, peer.path, peer.body or "-", str(next(_SEEDS)), etag],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    load = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", str(_LUA), f"http://127.0.0.1:{server.port}", "--"]
+    told = [peer.method, peer.path, peer.body or "-", str(next(_SEEDS)), etag]
+    said = subprocess.run([*load, *told], capture_output=True, text=True, check=True).stdout
     line = next(line for line in said.splitlines() if line.startswith("RESULT"))
     requests, duration, p50, p99, *failed = (int(word) for word in line.split()[1:])
     return {
@@ -99,7 +95,8 @@ def _tables(found: dict[str, Figures]) -> Iterator[str]:
         yield f"{connections} connection{'s' if connections > 1 else ''}, closed loop"
         yield f"{'':24}{'requests/s':>11}{'p50 ms':>9}{'p99 ms':>9}{'CPU us':>9}{'failed':>8}{'ours / its':>12}"
         for name in found:
-            ratios = [mine / its for mine, its in zip(found[ours][f"rate {connections}"], found[name][f"rate {connections}"])]
+            rates = zip(found[ours][f"rate {connections}"], found[name][f"rate {connections}"], strict=True)
+            ratios = [mine / its for mine, its in rates]
             yield (
                 f"{name:24}{median(name, f'rate {connections}'):11,.0f}{median(name, f'p50 {connections}'):9.2f}"
                 f"{median(name, f'p99 {connections}'):9.2f}{median(name, f'cpu {connections}'):9.0f}"
