@@ -7,7 +7,7 @@ from mosec import Server, Worker
 from benchmarks.peers.job import MAX_BATCH, PORT, Job
 
 
-class Images(Worker):
+class Images(Worker):  # type: ignore[misc]
     def __init__(self) -> None:
         self._job = Job()
 

@@ -15,7 +15,7 @@ class Images:
     def __init__(self) -> None:
         self._job = Job()
 
-    @serve.batch(max_batch_size=MAX_BATCH, batch_wait_timeout_s=0.001)
+    @serve.batch(max_batch_size=MAX_BATCH, batch_wait_timeout_s=0.001)  # type: ignore[untyped-decorator]
     async def images(self, seeds: list[int]) -> list[bytes]:
         return self._job.pngs(seeds)
 
@@ -26,6 +26,6 @@ class Images:
 if __name__ == "__main__":
     ray.init(num_cpus=2, include_dashboard=False, object_store_memory=100_000_000, log_to_driver=False)
     serve.start(http_options={"host": "127.0.0.1", "port": PORT})
-    serve.run(Images.bind())  # type: ignore[attr-defined]
+    serve.run(Images.bind())
     while True:
         time.sleep(60)
