@@ -26,6 +26,6 @@ class Images:
 if __name__ == "__main__":
     ray.init(num_cpus=2, include_dashboard=False, object_store_memory=100_000_000, log_to_driver=False)
     serve.start(http_options={"host": "127.0.0.1", "port": PORT})
-    serve.run(Images.bind())
+    serve.run(Images.bind())  # type: ignore[attr-defined]
     while True:
         time.sleep(60)
