@@ -37,7 +37,7 @@ $(VENV)/serve.done: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/train.done: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[serve,train]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[serve,batch,train]'
 	@touch $@
 
 $(VENV)/test.done: pyproject.toml | $(BIN)/python
