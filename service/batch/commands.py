@@ -1,11 +1,5 @@
 """The command `batch`: makes a job or goes on with it, tells its size, checks it, shows it."""
 
-import os
-import signal
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,12 +11,12 @@ from models.errors import UserError
 from models.seeds import parse_seeds
 from service.batch.estimate import bytes_of, check_room
 from service.batch.formats import FORMS, Form
-from service.batch.job import begin, finish, missing, open_planned, plan_of
+from service.batch.job import open_planned, plan_of
 from service.batch.output import Output, open_output
 from service.batch.plan import Plan, check_same, make_plan
-from service.batch.pool import Step, run
-from service.batch.progress import duration, shown
+from service.batch.progress import shown
 from service.batch.records import done, images_of
+from service.batch.running import ended_by_signals, make_job, nouns, shards_text
 from service.batch.verifying import verify
 from service.commands import label_number, settings_with
 from service.generator import checked_card, digest_of, read_content
@@ -30,6 +24,7 @@ from service.provider import choose_provider
 
 _SHARD_SIZE = 10_000
 _FAULTS_TOLD = 10
+_LONGEST = 60  # characters of seeds in a line
 
 
 class _Batch(click.Group):
@@ -137,8 +132,8 @@ def make(
     elif dry_run:
         _dry_run(output, plan, path, there is not None)
     else:
-        with _ended_by_signals(output, plan):
-            _make(output, plan, path, part, parts, workers)
+        with ended_by_signals(output, plan):
+            make_job(output, plan, path, part, parts, workers)
 
 
 def _plan(
@@ -177,50 +172,13 @@ def _plan(
     )
 
 
-def _make(output: Output, plan: Plan, path: Path, part: int, parts: int, workers: int | None) -> None:
-    generator = open_planned(path, plan)
-    marked = done(output, plan)
-    check_room(output, bytes_of(generator, plan, (plan.count - images_of(plan, marked)) // parts))
-    noun = f"{plan.card.output.kind}s"
-    output.prepare()
-    with output.lock(shared=parts > 1):
-        begin(output, plan)
-        if parts == 1:
-            output.clean()
-        marked = done(output, plan)
-        before = images_of(plan, marked)
-        left = missing(output, plan, part, parts)
-        began = time.monotonic()
-        with shown(noun, plan.count, plan.shards, before, int(marked.sum())) as show:
-
-            def news(step: Step) -> None:
-                show(step.images, step.shards)
-
-            if len(left):
-                run(path, output.url, plan, left.tolist(), min(workers or _processors(), len(left)), news)
-        seconds = time.monotonic() - began
-        complete = finish(output, plan)
-    made = sum(plan.size(index) for index in left.tolist())
-    rate = f", {made:,} made in {duration(seconds)}: {made / seconds:,.0f}/s" if made else ", all there already"
-    if complete:
-        click.echo(f"{plan.count:,} {noun} of {plan.card.name}@{plan.model[:12]} in {output.url}, {_shards(plan.shards)}{rate}")
-    elif parts > 1:
-        click.echo(f"part {part} of {parts} is done{rate}; the last part to end writes the manifest of {output.url}")
-    else:
-        raise UserError(f"--out {output.url}: records have vanished while the job ran: run the same command again")
-
-
 def _dry_run(output: Output, plan: Plan, path: Path, begun: bool) -> None:
     left = plan.count - (images_of(plan, done(output, plan)) if begun else 0)
     needed = bytes_of(open_planned(path, plan), plan, left)
-    last = plan.size(plan.shards - 1)
-    click.echo(f"generator   {plan.card.name}@{plan.model[:12]}, on {plan.provider}")
-    click.echo(f"seeds       {plan.seeds if len(plan.seeds) < 60 else plan.seeds[:57] + '...'}")
-    click.echo(f"{plan.card.output.kind + 's':<11} {plan.count:,}" + (f", of which {left:,} are to be made" if begun else ""))
-    click.echo(
-        f"shards      {plan.shards:,} of {min(plan.shard_size, plan.count):,}"
-        + ("" if last == plan.shard_size else f", the last of {last:,}")
-    )
+    first, last = plan.size(0), plan.size(plan.shards - 1)
+    _tell_plan(plan)
+    click.echo(f"{nouns(plan):<11} {plan.count:,}" + (f", of which {left:,} are to be made" if begun else ""))
+    click.echo(f"shards      {plan.shards:,} of {first:,}" + (f", the last of {last:,}" if last != first else ""))
     click.echo(f"bytes       about {needed:,}" + (" on the disk" if plan.format == "png" else ""))
     free = output.free()
     if free is not None:
@@ -228,20 +186,26 @@ def _dry_run(output: Output, plan: Plan, path: Path, begun: bool) -> None:
     check_room(output, needed)
 
 
+def _tell_plan(plan: Plan) -> None:
+    click.echo(f"generator   {plan.card.name}@{plan.model[:12]}, {plan.card.title}")
+    click.echo(f"seeds       {plan.seeds if len(plan.seeds) <= _LONGEST else plan.seeds[: _LONGEST - 3] + '...'}")
+    click.echo(f"format      {plan.format}" + ("" if plan.labels is None else f", labels {plan.labels}"))
+
+
 def _verify(output: Output, plan: Plan, path: Path) -> None:
     generator = open_planned(path, plan)
     faults = []
-    with shown(f"{plan.card.output.kind}s", plan.count, plan.shards) as show:
+    with shown(nouns(plan), plan.count, plan.shards) as show:
         for fault in verify(output, plan, generator, lambda images: show(images, 1)):
             faults.append(fault)
     for fault in faults[:_FAULTS_TOLD]:
         click.echo(f"shard {fault.shard}: {fault.what}", err=True)
     if faults:
         raise UserError(
-            f"{len(faults)} of {_shards(plan.shards)} not as they should be: "
+            f"{len(faults)} of {shards_text(plan.shards)} not as they should be: "
             f"remove records/NUMBER.json of each, and run the job again"
         )
-    click.echo(f"{plan.count:,} {plan.card.output.kind}s in {_shards(plan.shards)}: all as recorded")
+    click.echo(f"{plan.count:,} {nouns(plan)} in {shards_text(plan.shards)}: all as recorded")
 
 
 @batch.command()
@@ -253,44 +217,8 @@ def status(out: str) -> None:
     if plan is None:
         raise UserError(f"{output.url} holds no job")
     marked = done(output, plan)
-    images, noun = images_of(plan, marked), f"{plan.card.output.kind}s"
-    click.echo(f"generator   {plan.card.name}@{plan.model[:12]}, {plan.card.title}")
-    click.echo(f"seeds       {plan.seeds if len(plan.seeds) < 60 else plan.seeds[:57] + '...'}")
-    click.echo(f"format      {plan.format}" + ("" if plan.labels is None else f", labels {plan.labels}"))
+    images = images_of(plan, marked)
+    _tell_plan(plan)
     click.echo(f"shards      {int(marked.sum()):,} of {plan.shards:,}")
-    click.echo(f"{noun:<11} {images:,} of {plan.count:,} ({images / plan.count:.1%})")
+    click.echo(f"{nouns(plan):<11} {images:,} of {plan.count:,} ({images / plan.count:.1%})")
     click.echo(f"state       {'done' if 'manifest.json' in set(output.names('')) and marked.all() else 'not done'}")
-
-
-def _shards(number: int) -> str:
-    return f"{number:,} shard{'s' * (number != 1)}"
-
-
-def _processors() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-@contextmanager
-def _ended_by_signals(output: Output, plan: Plan) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the job in order, and say how to go on. Exit status 130 or 143."""
-
-    def leave(number: int, frame: object) -> None:
-        signal.signal(number, signal.SIG_IGN)
-        raise _Stopped(number)
-
-    before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    except _Stopped as stopped:
-        shards = int(done(output, plan).sum())
-        click.echo(f"\nStopped: {shards:,} of {_shards(plan.shards)} are done. The same command goes on.", err=True)
-        sys.exit(128 + stopped.number)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-class _Stopped(BaseException):
-    def __init__(self, number: int) -> None:
-        self.number = number

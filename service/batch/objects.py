@@ -3,8 +3,8 @@
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 from itertools import islice
 from typing import IO, TypeVar
 
@@ -16,7 +16,7 @@ from service.batch.output import OutputError
 
 ATTEMPTS = 7
 _LONGEST_WAIT = 20.0  # seconds between two attempts
-_AT_ONCE = 64  # small files put together
+_AT_ONCE = 32  # small files sent together
 _FINAL = (UserError, PermissionError, FileNotFoundError, FileExistsError, IsADirectoryError, NotImplementedError, TypeError)
 
 Answer = TypeVar("Answer")
@@ -57,8 +57,12 @@ class Objects:
 
     def write_all(self, files: Iterable[tuple[str, bytes]]) -> None:
         iterator = iter(files)
-        while part := {self._path(name): content for name, content in islice(iterator, _AT_ONCE)}:
-            self._tried(partial(self._system.pipe, part), "write", next(iter(part)))
+        with ThreadPoolExecutor(_AT_ONCE) as senders:
+            while part := list(islice(iterator, _AT_ONCE)):
+                list(senders.map(lambda file: self._put(*file), part))
+
+    def _put(self, name: str, content: bytes) -> None:
+        self._tried(lambda: self._system.pipe_file(self._path(name), content), "write", name)
 
     def create(self, name: str, content: bytes) -> None:
         self._tried(lambda: self._system.pipe_file(self._path(name), content, mode="create"), "write", name)

@@ -157,16 +157,16 @@ def _work(pipe: Connection, path: Path, url: str, plan: Plan) -> None:
                 make_shard(generator, plan, index, output, pipe.send)
                 pipe.send(None)
         except Exception as error:
-            pipe.send(_Failure(_sendable(error)))
+            pipe.send(_Failure(_sendable(error, url)))
 
 
-def _sendable(error: Exception) -> Exception:
+def _sendable(error: Exception, url: str) -> Exception:
     """An error as the parent can have it: what libraries add to theirs may not go through a pipe."""
     match error:
         case UserError():
             return UserError(str(error))
         case OSError(errno=int()):
-            return OSError(error.errno, error.strerror, error.filename)
+            return OSError(error.errno, error.strerror, error.filename or url)
         case OSError():
             return OSError(str(error))
         case _:
