@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from service.batch.formats.tar import headers
 from service.batch.output import open_output
 from service.batch.plan import Plan
 from service.generator import Generator, open_generator
@@ -76,6 +77,17 @@ def test_a_tar_tells_nothing_of_its_maker(tmp_path: Path, rgb: Generator):
         label = int(rgb.labels(np.array([seed]))[0])  # type: ignore[index]
         image = rgb.generate(np.array([seed]), truncation=0.5)[0]
         assert first.read() == encode(image, "png", text_of(rgb, seed, label, 0.5))
+
+
+def test_headers_of_a_tar_are_the_standard_librarys():
+    names = [f"{seed:019}.png" for seed in (0, 42, 2**63 - 1)]
+    sizes = [0, 511, 8**11 - 1]
+    expected = []
+    for name, size in zip(names, sizes, strict=True):
+        info = tarfile.TarInfo(name)
+        info.size = size
+        expected.append(info.tobuf(tarfile.USTAR_FORMAT))
+    assert headers(names, sizes) == expected
 
 
 @pytest.mark.parametrize("conditional", [True, False])
