@@ -41,7 +41,7 @@ from service.generator import checked_card, digest_of
 _IMAGES = 20_000
 _SHARD = 2_500
 _BATCH = 64
-_ROUNDS = 5
+_ROUNDS = 1
 
 
 def plain_loop(path: Path, card: Card, form: Form, out: Path) -> float:

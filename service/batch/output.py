@@ -124,7 +124,7 @@ class Folder:
                 names.append(name)
             os.sync()
             self._check_there()
-            folders = {self.root / Path(name).parent for name in names}
+            folders = {self.root / folder for folder in {name.rsplit("/", 1)[0] for name in names}}
             for folder in folders:
                 folder.mkdir(parents=True, exist_ok=True)
             for number, name in enumerate(names):
