@@ -143,6 +143,7 @@ class Folder:
                 os.fsync(file.fileno())
             Path(half).chmod(0o644)
             os.link(half, self.root / name)
+            sync_directory(self.root)
         finally:
             Path(half).unlink(missing_ok=True)
 
