@@ -3,8 +3,8 @@
 python -m benchmarks.batch [generator]
 
 The loop is what one writes by hand: normal noise by NumPy, batches of 64, a PNG of each image by Pillow's `save`, all into one
-tar by `tarfile` (png: into files; npz and npy: all images at once by `np.savez` and `np.save`). Runs alternate; medians are told.
-A job syncs, hashes and records its shards beside that, and its PNGs say what they are. Starting the workers is left out.
+tar by `tarfile` (png: into files; npz and npy: all images at once by `np.savez` and `np.save`). Runs alternate; medians are
+told. A job syncs, hashes and records its shards, too, and its PNGs say what they are. Starting the workers is left out.
 """
 
 import io
