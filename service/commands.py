@@ -202,7 +202,7 @@ def sample(
     except UserError as error:
         raise UserError(f"--{error}") from None
     generator = open_generator(find_generator(model, settings.models), settings.provider, settings.threads, settings.max_batch)
-    number = None if label is None else _label_number(label, generator.card)
+    number = None if label is None else label_number(label, generator.card)
     if asked is None:
         assert walk is not None
         count = walk_to(out, generator, *walk, frames, number, truncation, scale)
@@ -335,16 +335,16 @@ def _checked(settings: Settings) -> Settings:
     return settings
 
 
-def _label_number(label: str, card: Card) -> int:
+def label_number(label: str, card: Card, option: str = "--label") -> int:
     """The label that a number or a class's name names. A number is always a label, as in addresses.
 
     Raises:
         UserError: there is no such label.
     """
     if card.classes is None:
-        raise UserError(f"--label: generator {card.name!r} is not conditional")
+        raise UserError(f"{option}: generator {card.name!r} is not conditional")
     if label.isdecimal() and int(label[:9]) < len(card.classes):
         return int(label)
     if label in card.classes and not label.isdecimal():
         return card.classes.index(label)
-    raise UserError(f"--label {label!r}: not a number from 0 to {len(card.classes) - 1}, nor one of its classes' names")
+    raise UserError(f"{option} {label!r}: not a number from 0 to {len(card.classes) - 1}, nor one of its classes' names")
