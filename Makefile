@@ -1,13 +1,14 @@
 # Two commands do everything on a machine that has Python 3.11 and make:
 #   make serve     install what serving needs, and serve the generators in models/
 #   make test      install what tests need, and run all of them
-# Also: make install (both wings, for training), make check (lint and types alone), make bench, make clean.
+# Also: make install (both wings, for training), make check (lint and types alone), make faults (what the service must stand,
+# about ten minutes), make bench, make clean.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: serve test check install bench clean
+.PHONY: serve test check install faults bench clean
 
 serve: $(VENV)/serve.done
 	$(BIN)/seedmint serve $(ARGS)
@@ -23,6 +24,9 @@ check: $(VENV)/test.done
 
 install: $(VENV)/train.done
 	@echo "Installed. Next: $(BIN)/seedmint train digits --out runs/d"
+
+faults: $(VENV)/test.done
+	$(BIN)/python -m pytest -m fault -p tests.faults.table --faults-table benchmarks/results/faults.txt tests/faults tests/service
 
 bench: $(VENV)/test.done
 	$(BIN)/python benchmarks/noise.py
