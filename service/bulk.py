@@ -1,7 +1,9 @@
 """Many images or samples in one answer: the body of `POST /sample`, and the stream that answers it."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from itertools import islice
 from typing import Annotated
 
 import numpy as np
@@ -36,6 +38,8 @@ _Seed = Annotated[StrictInt, Field(json_schema_extra={"minimum": 0, "maximum": S
 SeedText = Annotated[StrictStr, Field(json_schema_extra={"pattern": SEEDS_PATTERN})]
 Label = Annotated[StrictInt, Field(json_schema_extra={"minimum": 0})]
 TRUNCATION_BOUNDS = {"minimum": MIN_TRUNCATION, "maximum": 1}
+
+_AHEAD = 2  # pieces asked for at a time: when the generator has made one, the next already waits for it
 
 # Stops at the first item that is none: a body may hold a million of them.
 SeedList = Annotated[list[_Seed], Field(fail_fast=True, json_schema_extra={"minItems": 1})]
@@ -110,23 +114,25 @@ async def _stream(
     form: ArchiveFormat,
     timeout: float,
 ) -> AsyncGenerator[bytes]:
-    """The archive, piece by piece. The generator makes the next piece while one is encoded and sent."""
-    with served.batcher.bulk():
-        part = next(parts, None)
-        making = served.batcher.piece(*part, truncation) if part else None
+    """The archive, piece by piece. The generator makes the next pieces while one is encoded and sent."""
+    batcher = served.batcher
+    with batcher.bulk():
+        making: deque[tuple[Piece, asyncio.Future[Outputs]]] = deque()
         try:
-            while part and making:
+            making.extend((part, batcher.piece(*part, truncation)) for part in islice(parts, _AHEAD))
+            while making:
+                done, future = making[0]
                 async with asyncio.timeout(timeout):
-                    made = await making
-                done, part = part, next(parts, None)
-                making = served.batcher.piece(*part, truncation) if part else None
+                    made = await future
+                making.popleft()
+                making.extend((part, batcher.piece(*part, truncation)) for part in islice(parts, 1))
                 yield await asyncio.to_thread(_added, served, writer, done, made)
                 metrics.count_made(served.generator, form, len(made))
         except TimeoutError:
             raise Problem(504, f"what was asked for was not ready within {timeout:g} seconds") from None
         finally:
-            if making is not None:
-                making.cancel()
+            for _, future in making:
+                future.cancel()
     tail = writer.finish()
     while (piece := await asyncio.to_thread(next, tail, None)) is not None:
         yield piece

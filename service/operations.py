@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from service import metrics
+from service.addresses import IMAGES, SAMPLES
 from service.archives import ARCHIVE_MEDIA_TYPES
 from service.images import MEDIA_TYPES
 from service.samples import SAMPLE_MEDIA_TYPES
@@ -95,7 +96,7 @@ OPERATIONS: dict[str, Operation] = {
         (404, 503),
         ("Model",),
     ),
-    "/v1/models/{name}@{digest}/images/{file}": Operation(
+    IMAGES: Operation(
         "getImage",
         "images",
         "One image, at the address that never changes",
@@ -143,7 +144,7 @@ OPERATIONS: dict[str, Operation] = {
         (*_ASKED, 413, 503),
         ("ImageName", "WalkFormat", *_OF_WALKS),
     ),
-    "/v1/models/{name}@{digest}/samples/{file}": Operation(
+    SAMPLES: Operation(
         "getSample",
         "samples",
         "One sample, at the address that never changes",

@@ -13,6 +13,8 @@ from starlette.routing import Route
 
 from service import bulk, metrics
 from service.addresses import (
+    IMAGES,
+    SAMPLES,
     Address,
     ImageRequest,
     SampleAddress,
@@ -66,9 +68,9 @@ class Routes:
             Route("/metrics", self.metrics),
             Route("/v1/models", self.models),
             Route("/v1/models/{model}", self.model),
-            Route("/v1/models/{name}@{digest}/images/{file}", self.image),
+            Route(IMAGES, self.image),
             Route("/v1/models/{name}/images/{file}", self.image_of_now),
-            Route("/v1/models/{name}@{digest}/samples/{file}", self.one_sample),
+            Route(SAMPLES, self.one_sample),
             Route("/v1/models/{name}/samples/{file}", self.one_sample_of_now),
             Route("/v1/models/{name}@{digest}/grid.{file}", self.sheet),
             Route("/v1/models/{name}/grid.{file}", self.sheet_of_now),
