@@ -32,18 +32,15 @@ _TELL_SECONDS = 0.5
 class _News:
     """Counts what was made, and tells it now and then."""
 
-    def __init__(self, path: Path, plan: Plan, images: int) -> None:
+    def __init__(self, path: Path, images: int) -> None:
         """`images`: those there are already."""
         self._path = path
-        self._plan = plan
-        self._before = self._images = images
-        self._shards = 0
+        self._images = images
         self._first: tuple[float, int] | None = None  # when it was told of the first images, and how many there were then
         self._told = time.monotonic()
 
     def __call__(self, step: Step) -> None:
         self._images += step.images
-        self._shards += step.shards
         self._first = self._first or (time.monotonic(), self._images)
         if time.monotonic() - self._told >= _TELL_SECONDS:
             self.tell()
@@ -52,8 +49,7 @@ class _News:
         self._told = time.monotonic()
         began, images = self._first or (self._told, 0)
         rate = (self._images - images) / (self._told - began) if self._told > began and self._images > images else None
-        finished = min(self._shards * self._plan.shard_size, self._plan.count - self._before)  # the last shard may be smaller
-        write_progress(self._path, Progress(images=self._images, finished=finished, rate=rate))
+        write_progress(self._path, Progress(images=self._images, rate=rate))
 
 
 def make(output: Output, plan: Plan, path: Path, workers: int, progress: Path) -> int:
@@ -78,7 +74,7 @@ def make(output: Output, plan: Plan, path: Path, workers: int, progress: Path) -
         marked = done(output, plan)
         before = images_of(plan, marked)
         check_room(output, bytes_of(open_planned(path, plan), plan, plan.count - before))
-        news = _News(progress, plan, before)
+        news = _News(progress, before)
         left = missing(output, plan).tolist()
         if left:
             run(path, output.url, plan, left, min(workers, len(left)), news)

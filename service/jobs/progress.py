@@ -12,12 +12,10 @@ class Progress(BaseModel):
 
     Attributes:
         images: images there are of the job, those in unfinished shards, too.
-        finished: of them, those in shards that this process has finished.
         rate: images a second, since it began.
     """
 
     images: int = Field(default=0, ge=0)
-    finished: int = Field(default=0, ge=0)
     rate: float | None = None
 
 

@@ -12,8 +12,9 @@ from typing import IO
 
 from models.errors import UserError
 from service import metrics
+from service.batch.plan import Plan
 from service.jobs.process import BUSY
-from service.jobs.progress import Progress, read_progress, write_progress
+from service.jobs.progress import Progress, write_progress
 from service.jobs.store import STATES, Note, State, Store
 from service.settings import Settings
 
@@ -27,9 +28,11 @@ _WAIT_SECONDS = 5.0  # before a job is tried again
 class _Process:
     """One job's process, which ends when its standard input does."""
 
-    def __init__(self, generator: Path, url: str, workers: int, progress: Path) -> None:
+    def __init__(self, plan: Plan, images: int, generator: Path, url: str, workers: int, progress: Path) -> None:
+        """`images`: those there are already."""
+        self.plan = plan
+        self.images = images
         self.progress = progress
-        self.counted = 0
         self._ends: float | None = None
         write_progress(progress, Progress())
         self._process = subprocess.Popen(
@@ -95,8 +98,9 @@ class Runner:
             if self._closed or not self._leads():
                 return
             for job, process in list(self._running.items()):
+                status = process.poll()
                 self._count(job, process)
-                if (status := process.poll()) is not None:
+                if status is not None:
                     del self._running[job]
                     process.progress.unlink(missing_ok=True)
                     self._ended(job, process, status)
@@ -151,7 +155,8 @@ class Runner:
                 continue
             generator = self._settings.models / f"{plan.card.name}.onnx"
             url, progress = self._store.output(job).url, self._store.progress_file(job)
-            self._running[job] = _Process(generator, url, self._settings.job_workers, progress)
+            images = self._store.recorded(job, plan)
+            self._running[job] = _Process(plan, images, generator, url, self._settings.job_workers, progress)
             _LOG.info("job %s: begun", job)
 
     def _ended(self, job: str, process: _Process, status: int) -> None:
@@ -182,10 +187,10 @@ class Runner:
 
     def _count(self, job: str, process: _Process) -> None:
         """Let the metrics know what was made since the last look."""
-        progress, plan = read_progress(process.progress), self._store.plan(job)
-        if plan is not None and progress is not None and progress.finished > process.counted:
-            metrics.count_job_images(plan.card.name, progress.finished - process.counted)
-            process.counted = progress.finished
+        images = self._store.recorded(job, process.plan)
+        if images > process.images:
+            metrics.count_job_images(process.plan.card.name, images - process.images)
+            process.images = images
 
     def _show(self, notes: dict[str, Note]) -> None:
         states: Counter[State] = Counter(note.state for note in notes.values())

@@ -144,6 +144,10 @@ class Store:
         marked = done(output, plan)
         return Job(job, plan, note, marked, self._bytes(job, plan, output, marked), read_progress(self.progress_file(job)))
 
+    def recorded(self, job: str, plan: Plan) -> int:
+        """How many images of a job there are in finished shards."""
+        return images_of(plan, done(self.output(job), plan))
+
     def plan(self, job: str) -> Plan | None:
         """That of one job; None where there is none. The id is of the plan, which so never changes.
 
