@@ -68,6 +68,9 @@ _WAITING = Gauge(
 )
 _BULK = Gauge("seedmint_bulk_requests", "Bulk requests under way.", ["model"], registry=None, multiprocess_mode="livesum")
 
+_JOBS = Gauge("seedmint_jobs", "Jobs, by state.", ["state"], registry=None, multiprocess_mode="livesum")
+_JOB_IMAGES = Counter("seedmint_job_images", "Images or samples made by jobs, in finished shards.", ["model"], registry=None)
+
 
 class OfGenerator:
     """The metrics of one generator's work, looked up once."""
@@ -89,6 +92,16 @@ def show_queue(model: str, images: int, bulk_requests: int) -> None:
     """What is waiting in this process now."""
     _WAITING.labels(model).set(images)
     _BULK.labels(model).set(bulk_requests)
+
+
+def show_jobs(state: str, jobs: int) -> None:
+    """How many jobs are in a state now. Told by one worker for all."""
+    _JOBS.labels(state).set(jobs)
+
+
+def count_job_images(model: str, images: int) -> None:
+    """Count what a job has made."""
+    _JOB_IMAGES.labels(model).inc(images)
 
 
 def known_method(method: str) -> str:
