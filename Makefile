@@ -27,6 +27,7 @@ install: $(VENV)/train.done
 bench: $(VENV)/test.done
 	$(BIN)/python benchmarks/noise.py
 	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.batch
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Seedmint needs Python 3.11 or newer; set PYTHON=...")'

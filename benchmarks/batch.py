@@ -3,7 +3,8 @@
 python -m benchmarks.batch [generator]
 
 The loop is what one writes by hand: normal noise by NumPy, batches of 64, a PNG of each image by Pillow's `save`, all into one
-uncompressed tar by `tarfile` (for npz and npy: the arrays by `np.savez` and `np.save`). Runs alternate; medians are told.
+tar by `tarfile` (png: into files; npz and npy: all images at once by `np.savez` and `np.save`). Runs alternate; medians are
+told. A job syncs, hashes and records its shards, too, and its PNGs say what they are. Starting the workers is left out.
 """
 
 import io
@@ -64,19 +65,23 @@ def plain_loop(path: Path, card: Card, form: Form, out: Path) -> float:
     if form in ("npz", "npy"):
         images = np.concatenate(list(batches))
         (np.savez if form == "npz" else np.save)(out / f"all.{form}", images)
+    elif form == "png":
+        for number, image in enumerate(image for images in batches for image in images):
+            _picture(image).save(out / f"{number}.png")
     else:
         with tarfile.open(out / "all.tar", "w") as tar:
-            number = 0
-            for images in batches:
-                for image in images:
-                    png = io.BytesIO()
-                    Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image).save(png, "PNG")
-                    info = tarfile.TarInfo(f"{number}.png")
-                    info.size = png.tell()
-                    png.seek(0)
-                    tar.addfile(info, png)
-                    number += 1
+            for number, image in enumerate(image for images in batches for image in images):
+                png = io.BytesIO()
+                _picture(image).save(png, "PNG")
+                info = tarfile.TarInfo(f"{number}.png")
+                info.size = png.tell()
+                png.seek(0)
+                tar.addfile(info, png)
     return _IMAGES / (time.perf_counter() - began)
+
+
+def _picture(image: NDArray[np.uint8]) -> Image.Image:
+    return Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
 
 
 def job(path: Path, card: Card, form: Form, workers: int, out: Path) -> tuple[float, float]:

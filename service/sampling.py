@@ -138,7 +138,7 @@ def _archive(asked: _Asked, form: ArchiveFormat) -> None:
     with whole_file(asked.out) as file:
         for part, labels, outputs in asked.made():
             file.write(writer.add(part, labels, outputs))
-        file.write(writer.finish())
+        file.writelines(writer.finish())
 
 
 def _sheet(asked: _Asked, form: Format, columns: int | None) -> None:

@@ -11,6 +11,7 @@ from service.batch.records import Record
 
 MANIFEST = "manifest.json"
 DATA_CARD = "README.md"
+_CLASSES_TOLD = 100
 
 
 @dataclass
@@ -83,7 +84,9 @@ def _data_card(plan: Plan, totals: Totals) -> str:
     if plan.labels is not None:
         told = {"per-seed": "those that the seeds name", "balanced": "position in the sequence of seeds, modulo their number"}
         rows.append(("labels", told.get(str(plan.labels), f"all {plan.labels}")))
-        rows.append(("classes", ", ".join(f"{i} {name}" for i, name in enumerate(card.classes or ()))))
+        classes = card.classes or ()
+        more = f" and {len(classes) - _CLASSES_TOLD:,} more" if len(classes) > _CLASSES_TOLD else ""
+        rows.append(("classes", ", ".join(f"{i} {name}" for i, name in enumerate(classes[:_CLASSES_TOLD])) + more))
     if plan.truncation != 1.0:
         rows.append(("truncation", f"{plan.truncation}"))
     rows += [

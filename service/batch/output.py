@@ -124,7 +124,7 @@ class Folder:
                 names.append(name)
             os.sync()
             self._check_there()
-            folders = {self.root / Path(name).parent for name in names}
+            folders = {self.root / folder for folder in {name.rsplit("/", 1)[0] for name in names}}
             for folder in folders:
                 folder.mkdir(parents=True, exist_ok=True)
             for number, name in enumerate(names):
@@ -143,6 +143,7 @@ class Folder:
                 os.fsync(file.fileno())
             Path(half).chmod(0o644)
             os.link(half, self.root / name)
+            sync_directory(self.root)
         finally:
             Path(half).unlink(missing_ok=True)
 

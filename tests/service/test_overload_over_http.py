@@ -56,6 +56,8 @@ def test_images_too_late_are_504(late: tuple[Server, list[httpx.Response]]):
     check(server.client.get(f"{server.pinned('slow')}/1.png"), 504)
     for path in ("/sample", "/v1/sample"):
         check(server.client.post(path, json={"model": "slow", "seeds": "0-9"}), 504)
+    for file in ("grid.png?seeds=0-9", "walk.webp?from=1&to=2"):
+        check(server.client.get(f"{server.pinned('slow').removesuffix('/images')}/{file}"), 504)
 
 
 def test_a_body_that_does_not_come_is_408(late: tuple[Server, list[httpx.Response]]):
@@ -142,6 +144,21 @@ def images(server: Server) -> float:
 def gone(server: Server) -> float:
     """Requests whose clients left before the answer."""
     return value(server, "seedmint_requests_total", status="499")
+
+
+@pytest.mark.parametrize("file", ["grid.png?seeds=0-799", "walk.gif?from=1&to=2&frames=256"])
+def test_a_picture_whose_client_has_gone_is_not_made_and_gives_its_place_back(busy: Server, file: str):
+    address = f"{busy.pinned('slow').removesuffix('/images')}/{file}"
+    made, left = images(busy), gone(busy)
+    with ThreadPoolExecutor(1) as other:
+        waiting = other.submit(httpx.get, busy.url + address, timeout=1)
+        wait_until(lambda: value(busy, "seedmint_bulk_requests", model="slow") == 1)
+        check(busy.client.get(address), 429)
+        with pytest.raises(httpx.ReadTimeout):
+            waiting.result()
+    wait_until(lambda: gone(busy) == left + 1)
+    wait_until(lambda: value(busy, "seedmint_bulk_requests", model="slow") == 0)
+    assert images(busy) - made < 200
 
 
 def test_a_reader_that_stays_away_loses_its_place_and_its_connection(busy: Server):

@@ -21,7 +21,8 @@ class ArrayWriter:
         self._sink.write(self._writer.add(seeds, labels, made))
 
     def finish(self) -> None:
-        self._sink.write(self._writer.finish())
+        for data in self._writer.finish():
+            self._sink.write(data)
 
 
 def read(file: IO[bytes], positions: list[int]) -> Outputs:

@@ -12,10 +12,12 @@ import pytest
 from PIL import Image
 
 from service.batch.formats.tar import headers
+from service.batch.job import begin
 from service.batch.output import open_output
 from service.batch.plan import Plan
+from service.batch.shard import make_shard
 from service.generator import Generator, open_generator
-from service.images import encode, text_of
+from service.images import ENCODERS, encode, text_of
 from tests import generators
 from tests.service.batch.jobs import make_all, plan_for
 
@@ -193,10 +195,21 @@ def test_what_the_manifest_and_the_data_card_say(tmp_path: Path, rgb: Generator)
     assert (manifest["seeds"], manifest["labels"], manifest["determinism"]) == (SEEDS, "balanced", "exact")
     assert manifest["totals"] == {"shards": 4, "images": 100, "bytes": sum(p.stat().st_size for p in (out / "data").iterdir())}
     assert [shard["seeds"] for shard in manifest["shards"]] == ["0-31", "32-63", "64-69,1000-1025", "1026-1029"]
-    assert manifest["libraries"]["png"].startswith("pillow-")
+    assert manifest["libraries"]["png"] == ENCODERS["png"]
     card = (out / "README.md").read_text()
     assert rgb.digest in card
     assert "size_categories: [n<1K]" in card
+
+
+def test_what_is_only_approximate_is_said_to_be(tmp_path: Path, models: Path):
+    generator = open_generator(models / "grey.onnx")
+    plan, output = plan_for(generator, form="npy"), open_output(str(tmp_path / "out"))
+    begin(output, plan)
+    make_shard(generator, plan, 0, output)
+    generator.determinism = "approximate"  # on another machine, with a GPU, say
+    make_all(output, plan, generator)
+    assert json.loads((tmp_path / "out/manifest.json").read_text())["determinism"] == "approximate"
+    assert "| same bytes again | approximate:" in (tmp_path / "out/README.md").read_text()
 
 
 def test_a_png_in_the_shard_is_the_picture_of_its_seed(tmp_path: Path, rgb: Generator):

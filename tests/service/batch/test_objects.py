@@ -1,11 +1,11 @@
 """Object stores: what fails is tried again, nothing half-written is visible, and the bytes are those of a local job."""
 
 import hashlib
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-import tenacity
 from fsspec.implementations.memory import MemoryFileSystem
 
 from service.batch import objects
@@ -60,7 +60,7 @@ class Store(MemoryFileSystem):  # type: ignore[misc]
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that were to be waited, and are not."""
     asked: list[float] = []
-    monkeypatch.setattr(tenacity.nap.time, "sleep", asked.append)
+    monkeypatch.setattr(objects, "Retrying", partial(objects.Retrying, sleep=asked.append))
     return asked
 
 
