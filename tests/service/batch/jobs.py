@@ -9,7 +9,7 @@ from typing import Any
 
 from models.seeds import parse_seeds
 from service.batch.job import begin, finish, missing
-from service.batch.output import Output
+from service.batch.output import Output, open_output
 from service.batch.plan import Plan, make_plan
 from service.batch.shard import make_shard
 from service.generator import Generator
@@ -44,6 +44,13 @@ def hashes(folder: Path) -> dict[str, str]:
     """SHA-256 of every file of an output, by its name; hidden ones, too, but for the lock."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != ".lock")
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def whole(tmp_path: Path, generator: Generator, seeds: str, form: str, shard_size: int) -> dict[str, str]:
+    """What a job leaves that was made at once, in this process."""
+    out = tmp_path / "whole"
+    make_all(open_output(str(out)), plan_for(generator, seeds, form, shard_size), generator)
+    return hashes(out)
 
 
 def command(*arguments: str | Path) -> list[str]:
