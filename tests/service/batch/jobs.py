@@ -57,9 +57,9 @@ def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "seedmint", "batch", *map(str, arguments)]
 
 
-def start(*arguments: str | Path) -> "subprocess.Popen[str]":
-    """The command, as a shell starts it: the leader of its own group."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("SEEDMINT_", "JOB_"))}
+def start(*arguments: str | Path, **variables: str) -> "subprocess.Popen[str]":
+    """The command, as a shell starts it: the leader of its own group. `variables` are more of its environment."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("SEEDMINT_", "JOB_"))} | variables
     return subprocess.Popen(
         command(*arguments),
         cwd=ROOT,
