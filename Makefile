@@ -1,13 +1,15 @@
 # Two commands do everything on a machine that has Python 3.11 and make:
 #   make serve     install what serving needs, and serve the generators in models/
 #   make test      install what tests need, and run all of them
-# Also: make install (both wings, for training), make check (lint and types alone), make bench, make clean.
+# Also: make install (both wings, for training), make check (lint and types alone), make bench, make clean;
+#     make image     the container image, by Docker, Podman or Buildah; VARIANT=gpu makes the one for CUDA
+#     make lock      pin what images install; make lock ARGS=--upgrade takes the newest versions
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: serve test check install bench clean
+.PHONY: serve test check install bench clean image lock
 
 serve: $(VENV)/serve.done
 	$(BIN)/seedmint serve $(ARGS)
@@ -44,5 +46,24 @@ $(VENV)/test.done: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
 
+VARIANT ?= cpu
+IMAGE ?= seedmint:$(VARIANT)
+BASE_IMAGE ?= docker.io/library/python:3.11-slim
+# The first that answers.
+BACKEND ?= $(firstword $(foreach one,docker podman buildah,$(shell $(one) info >/dev/null 2>&1 && echo $(one))))
+BENTO = BENTOML_HOME=$(CURDIR)/build/bentoml BENTOML_DO_NOT_TRACK=true $(CURDIR)/$(BIN)/bentoml
+
+# Docker's format, because OCI's has no HEALTHCHECK. BentoML 1.4.39 finds its copy of the template only below where it is started.
+image: $(VENV)/serve.done
+	@test -n "$(BACKEND)" || { echo "make image needs Docker, Podman or Buildah, running" >&2; exit 1; }
+	rm -rf build/bentoml
+	$(BENTO) build
+	cd "$${TMPDIR:-/tmp}" && $(BENTO) containerize seedmint:latest --backend $(BACKEND) --image-tag $(IMAGE) --opt build-arg=VARIANT=$(VARIANT) \
+	  --opt build-arg=BASE_IMAGE=$(BASE_IMAGE) $(if $(filter docker,$(BACKEND)),,--opt format=docker)
+
+lock: $(VENV)/serve.done
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
+	$(BIN)/python deploy/image/lock.py $(ARGS)
+
 clean:
-	rm -rf $(VENV) *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
