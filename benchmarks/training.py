@@ -24,7 +24,8 @@ from models.files import write_whole
 from training.datasets import Dataset, load_dataset
 from training.networks import build_networks
 from training.networks.linear import Linear
-from training.recipe import Momentum, Recipe, load_recipe
+from training.recipe import Momentum, Recipe
+from training.recipe_files import load_recipe
 from training.state import build
 
 TURNS, BLOCK, WARM_UP = 11, 5, 3  # turns, iterations a turn, and iterations before the first turn

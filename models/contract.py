@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MIN_OPSET = 18
 STANDARD_DOMAINS = ("", "ai.onnx")
+MAX_NODES = 20_000  # of the graph and all graphs inside it
 
 # onnx.TensorProto element types; fixed by the ONNX specification.
 _ELEMENT_NAMES = {1: "float32", 2: "uint8", 7: "int64", 10: "float16", 11: "float64"}
@@ -65,17 +66,26 @@ def check_contract(model: "ModelProto") -> Card:
     return card
 
 
+def count_nodes(model: "ModelProto") -> int:
+    """Nodes of the graph and of all graphs inside it."""
+    return sum(len(graph.node) for graph in _graphs(model.graph))
+
+
 def check_self_contained(model: "ModelProto") -> None:
-    """Standard operators alone, and every weight inside the file.
+    """Standard operators alone, as many as a generator may need, and every weight inside the file as it is used.
 
     Raises:
-        ContractError: naming the domain or the tensor.
+        ContractError: naming the domain, the function or the tensor.
     """
     graphs = list(_graphs(model.graph))
     domains = {entry.domain for entry in (*model.opset_import, *model.functions)}
     domains |= {node.domain for graph in graphs for node in graph.node}
     if foreign := sorted(domains - set(STANDARD_DOMAINS)):
         raise ContractError(f"the graph uses the custom operator domain {foreign[0]!r}")
+    if model.functions:  # a few that call each other twice unfold to billions of nodes
+        raise ContractError(f"the graph uses the function {model.functions[0].name!r} of its own: export it inlined")
+    if (nodes := count_nodes(model)) > MAX_NODES:
+        raise ContractError(f"the graph has {nodes} nodes: at most {MAX_NODES}")
     for tensor in (tensor for graph in graphs for tensor in _tensors(graph)):
         if tensor.data_location == _EXTERNAL or tensor.external_data:
             raise ContractError(f"tensor {tensor.name!r} lies outside the file: weights must be inside it")
@@ -107,17 +117,18 @@ def _graphs(graph: "GraphProto") -> "Iterator[GraphProto]":
 
 
 def _tensors(graph: "GraphProto") -> "Iterator[TensorProto]":
-    """Every tensor stored in one graph: its own, and its nodes' attributes."""
+    """Every tensor stored in one graph: its own, and its nodes' attributes.
+
+    Raises:
+        ContractError: one is sparse: a few bytes for a tensor of any size.
+    """
+    sparse = len(graph.sparse_initializer) > 0
     yield from graph.initializer
-    for sparse in graph.sparse_initializer:
-        yield from (sparse.values, sparse.indices)
     for node in graph.node:
         for attribute in node.attribute:
             yield from attribute.tensors
             if attribute.HasField("t"):
                 yield attribute.t
-            for sparse in (
-                *attribute.sparse_tensors,
-                *((attribute.sparse_tensor,) if attribute.HasField("sparse_tensor") else ()),
-            ):
-                yield from (sparse.values, sparse.indices)
+            sparse = sparse or attribute.HasField("sparse_tensor") or len(attribute.sparse_tensors) > 0
+    if sparse:
+        raise ContractError("the graph stores a sparse tensor: export it dense")

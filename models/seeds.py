@@ -83,6 +83,8 @@ def parse_seed(text: str) -> int:
 def parse_seeds(text: str, limit: int | None = None) -> Seeds:
     """Seeds by the syntax `item ("," item)*`, where an item is a seed or `first-last`, both included.
 
+    Those that follow each other are joined, so that the same seeds in the same order are the same `Seeds` and the same text.
+
     Args:
         limit: most seeds; what follows the first seed beyond it is not read.
 
@@ -93,7 +95,7 @@ def parse_seeds(text: str, limit: int | None = None) -> Seeds:
     """
     if not text.strip():
         raise SeedSyntaxError(f"no seeds: {_EXAMPLE}")
-    ranges = []
+    ranges: list[range] = []
     count = 0
     for item in text.split(","):
         item = item.strip()
@@ -107,7 +109,7 @@ def parse_seeds(text: str, limit: int | None = None) -> Seeds:
             first = last = parse_seed(item)
         else:
             raise SeedSyntaxError(f"{quoted(item)} is neither a seed nor a range: {_EXAMPLE}")
-        ranges.append(range(first, last + 1))
+        _append(ranges, range(first, last + 1))
         count += last + 1 - first
         _check_count(count, limit)
     return Seeds(tuple(ranges))
@@ -131,10 +133,7 @@ def seeds_from_list(values: Iterable[object], limit: int | None = None) -> Seeds
             raise SeedSyntaxError(f"item {position} of the list is {quoted(str(value))}, not a whole number")
         if not 0 <= value < SEED_LIMIT:
             raise SeedRangeError(f"seed {quoted(str(value))} is out of range: 0 <= seed < 2^63 = {SEED_LIMIT}")
-        if ranges and ranges[-1].stop == value:
-            ranges[-1] = range(ranges[-1].start, value + 1)
-        else:
-            ranges.append(range(value, value + 1))
+        _append(ranges, range(value, value + 1))
     if not ranges:
         raise SeedSyntaxError("the list of seeds is empty")
     return Seeds(tuple(ranges))
@@ -143,6 +142,13 @@ def seeds_from_list(values: Iterable[object], limit: int | None = None) -> Seeds
 def quoted(text: str) -> str:
     """A text as a message repeats it: in quotes, and cut short if it is long."""
     return repr(text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 3] + "...")
+
+
+def _append(ranges: list[range], more: range) -> None:
+    if ranges and ranges[-1].stop == more.start:
+        ranges[-1] = range(ranges[-1].start, more.stop)
+    else:
+        ranges.append(more)
 
 
 def _check_count(count: int, limit: int | None) -> None:

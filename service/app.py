@@ -13,12 +13,14 @@ from starlette.types import ASGIApp
 
 from service import bulk
 from service.connections import Connections, current_server
+from service.direct import Direct
 from service.doors import Doors
 from service.edge import Edge
 from service.keys import read_keyring
 from service.library import Library
 from service.limits import limits_of
 from service.logs import configure_logs
+from service.memory import bound_memory
 from service.origins import Origins
 from service.routes import Routes
 from service.settings import read_settings
@@ -41,6 +43,8 @@ os.environ["FORWARDED_ALLOW_IPS"] = ",".join(map(str, _SETTINGS.trusted_proxies)
 _KEPT_ROUTES = {"livez", "readyz", "schema"}
 _TIMEOUT = "TimeoutMiddleware"
 
+_QUIET_SECONDS = 3.0
+
 
 class _Lean(bentoml.Service[Any]):  # type: ignore[misc]
     """A BentoML service with our own outermost layer, in which every request is bounded, counted and answered as promised."""
@@ -62,6 +66,7 @@ class _Lean(bentoml.Service[Any]):  # type: ignore[misc]
 
 def _guarded(app: ASGIApp) -> ASGIApp:
     """The application behind the layers that the settings ask for."""
+    app = Direct(app, _LIBRARY, _SETTINGS)
     limits = limits_of(_SETTINGS)
     if _KEYRING is not None or limits is not None:
         app = Doors(app, _KEYRING, limits)
@@ -93,8 +98,11 @@ class Seedmint:
         connections = Connections(current_server(), _SETTINGS.timeout_seconds)
         self._watching = asyncio.create_task(connections.watch())
         _STOPPING.watch()
-        # Workers accept from one socket. With several, each loads before it accepts, so that ready means all that answer.
-        await _LIBRARY.start(wait=_SETTINGS.workers > 1)
+        bound_memory(_SETTINGS.workers)
+        # Workers accept from one socket. With several, each loads before it accepts, so that ready means all that answer. One
+        # alone loads first, too, so that nobody notices more than a pause when it takes the place of one that died; but after
+        # some seconds it says what it is doing.
+        await _LIBRARY.start(None if _SETTINGS.workers > 1 else _QUIET_SECONDS)
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def stop(self) -> None:

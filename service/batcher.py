@@ -5,11 +5,10 @@ bulk requests queue apart and take turns, so that neither waits behind a row of 
 """
 
 import asyncio
-import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -19,49 +18,42 @@ import numpy as np
 from service import metrics
 from service.archives import Labels
 from service.generator import Generator, Outputs, SeedArray
+from service.making import Finish, Gone, Item, Latents, make
 from service.problems import Problem
 
-_LOG = logging.getLogger("seedmint")
-_SMOOTHING = 0.2  # weight of the newest in the estimates of seconds an image and seconds a bulk request
+_SWEEP_SECONDS = 0.25  # between two looks for clients that have left and for what has waited too long
+_SMOOTHING = 0.2  # weight of the newest in the estimates of seconds a run and seconds a bulk request
 
-Finish = Callable[[Outputs], Any] | None
 Result = asyncio.Future[Any]
-
-
-class _Item:
-    """Images asked for together: they stay in one run, and succeed or fail together."""
-
-    __slots__ = ("finish", "future", "labels", "queued", "seeds", "since", "truncation")
-
-    def __init__(self, seeds: SeedArray, labels: Labels | None, truncation: float, finish: Finish, future: Result):
-        self.seeds = seeds
-        self.labels = labels
-        self.truncation = truncation
-        self.finish = finish
-        self.future = future
-        self.queued = True
-        self.since = time.perf_counter()
 
 
 class Batcher:
     """Runs one generator for many requests. Lives on one event loop; runs and `finish` calls happen in a thread of its own."""
 
-    def __init__(self, generator: Generator, max_queue: int) -> None:
+    def __init__(
+        self, generator: Generator, max_queue: int, max_wait: float = math.inf, deadline_seconds: float = math.inf
+    ) -> None:
         """
         Args:
             max_queue: most single images waiting, and, counted apart, most images that bulk requests hold places for.
+            max_wait: most seconds that a single image may be expected to wait, once as many wait as fill a run.
+            deadline_seconds: longest that a single image is waited for.
         """
         self.generator = generator
+        self._deadline = deadline_seconds
         self._max_queue = max_queue
-        self._lanes: tuple[deque[_Item], deque[_Item]] = (deque(), deque())  # single images, pieces of bulk requests
+        self._max_wait = max_wait
+        self._lanes: tuple[deque[Item], deque[Item]] = (deque(), deque())  # single images, pieces of bulk requests
         self._turn = 0
         self._waiting = 0
         self._bulk = 0  # requests under way
-        self._seconds_an_image = 0.001
+        self._seconds_a_run = 0.001
         self._seconds_a_bulk = 1.0
         # Its own, so that a slow generator holds up neither the others nor what else needs a thread. Ends with the batcher.
         self._thread = ThreadPoolExecutor(1, f"seedmint-{generator.name}")
         self._pump: asyncio.Task[None] | None = None
+        self._batch: list[Item] = []  # being made
+        self._sweeping: asyncio.TimerHandle | None = None
         self._closed = False
         self._metrics = metrics.OfGenerator(generator.name)
 
@@ -75,21 +67,24 @@ class Batcher:
         """Bulk requests under way."""
         return self._bulk
 
-    def single(self, seed: int, label: int | None, truncation: float, finish: Finish) -> Result:
-        """Ask for one image. Cancelling the future withdraws it.
+    def single(self, seed: int, label: int | None, truncation: float, finish: Finish, gone: Gone = None) -> Result:
+        """Ask for one image. Cancelling the future withdraws it; after the deadline it fails with a Problem, 504.
 
         Args:
-            finish: called in a thread with one image or sample, as an array of one; its result becomes the future's.
+            label: None for the label that the seed names, if the generator is conditional.
+            finish: called in a thread with one image or sample and its label, as arrays of one; its result becomes the
+                future's.
+            gone: says whether the client has left. Its image is not made then, and its future fails with ClientDisconnect.
 
         Raises:
             Problem: 429, too many are waiting; 503, closed.
         """
         self._check_open()
-        if self._waiting >= self._max_queue:
-            wait = self._waiting * self._seconds_an_image
+        wait = self._expected_wait()
+        if self._waiting >= self._max_queue or (self._waiting >= self.generator.max_batch and wait > self._max_wait):
             raise _overloaded(f"{self._waiting} images are waiting already", wait)
         labels = None if label is None else np.array([label], np.int64)
-        return self._put(0, np.array([seed], np.int64), labels, truncation, finish)
+        return self._put(0, np.array([seed], np.int64), labels, truncation, finish, gone)
 
     @contextmanager
     def bulk(self) -> Iterator[None]:
@@ -109,14 +104,19 @@ class Batcher:
             self._bulk -= 1
             self._seconds_a_bulk += _SMOOTHING * (time.perf_counter() - started - self._seconds_a_bulk)
 
-    def piece(self, seeds: SeedArray, labels: Labels | None, truncation: float) -> "asyncio.Future[Outputs]":
+    def piece(
+        self, seeds: SeedArray, labels: Labels | None, truncation: float, z: Latents | None = None
+    ) -> "asyncio.Future[Outputs]":
         """Ask for a piece of a bulk request, inside `bulk()`: at most `max_batch` seeds, and one piece at a time.
+
+        Args:
+            z: float32[n, z_dim], what to make images of in place of the seeds' own noise, before truncation.
 
         Raises:
             Problem: 503, closed.
         """
         self._check_open()
-        return self._put(1, seeds, labels, truncation, None)
+        return self._put(1, seeds, labels, truncation, z=z)
 
     async def close(self) -> None:
         """Refuse new work, withdraw what is queued, and wait for the run under way."""
@@ -128,22 +128,47 @@ class Batcher:
             await self._pump
         self._thread.shutdown(wait=False)
 
+    def _expected_wait(self) -> float:
+        """Seconds that the next single image will wait: for runs like the last ones, every other one of bulk requests."""
+        runs = 1 + self._waiting // self.generator.max_batch
+        return runs * self._seconds_a_run * (2 if self._bulk else 1)
+
     def _check_open(self) -> None:
         if self._closed:
             raise Problem(503, "the server is stopping", headers={"Retry-After": "5"})
 
-    def _put(self, lane: int, seeds: SeedArray, labels: Labels | None, truncation: float, finish: Finish) -> Result:
-        future = asyncio.get_running_loop().create_future()
-        item = _Item(seeds, labels, truncation, finish, future)
+    def _put(
+        self,
+        lane: int,
+        seeds: SeedArray,
+        labels: Labels | None,
+        truncation: float,
+        finish: Finish = None,
+        gone: Gone = None,
+        z: Latents | None = None,
+    ) -> Result:
+        loop = asyncio.get_running_loop()
+        future = loop.create_future()
+        item = Item(seeds, labels, truncation, finish, gone, z, future)
         if lane == 0:
             self._waiting += 1
             future.add_done_callback(lambda _: self._leave(item))
         self._lanes[lane].append(item)
         if self._pump is None:
             self._pump = asyncio.create_task(self._run())
+        if self._sweeping is None:
+            self._sweeping = loop.call_later(_SWEEP_SECONDS, self._sweep)
         return future
 
-    def _leave(self, item: _Item) -> None:
+    def _sweep(self) -> None:
+        """End the waiting of clients that have left, and of those whose deadline has come, for as long as there is work."""
+        late = time.perf_counter() - self._deadline
+        for item in (*self._batch, *self._lanes[0]):
+            if item.wanted and item.since < late and item.finish is not None:
+                item.future.set_exception(Problem(504, f"it was not ready within {self._deadline:g} seconds"))
+        self._sweeping = asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep) if self._pump else None
+
+    def _leave(self, item: Item) -> None:
         """A single image no longer waits: it is being made, or its client has gone."""
         if item.queued:
             item.queued = False
@@ -152,11 +177,10 @@ class Batcher:
     async def _run(self) -> None:
         try:
             while batch := self._take():
+                self._batch = batch
                 started = time.perf_counter()
                 results = await asyncio.get_running_loop().run_in_executor(self._thread, self._work, batch)
-                images = sum(len(item.seeds) for item in batch)
-                seconds = (time.perf_counter() - started) / images
-                self._seconds_an_image += _SMOOTHING * (seconds - self._seconds_an_image)
+                self._seconds_a_run += _SMOOTHING * (time.perf_counter() - started - self._seconds_a_run)
                 for item, result in zip(batch, results, strict=True):
                     if item.future.done():
                         continue
@@ -166,13 +190,14 @@ class Batcher:
                         item.future.set_result(result)
         finally:
             self._pump = None
+            self._batch = []
 
-    def _take(self) -> list[_Item]:
+    def _take(self) -> list[Item]:
         """The next batch: from the lane whose turn it is, then from the other, as far as there is room."""
-        batch: list[_Item] = []
+        batch: list[Item] = []
         room = self.generator.max_batch
         for lane in (self._lanes[self._turn], self._lanes[1 - self._turn]):
-            while lane and (lane[0].future.done() or len(lane[0].seeds) <= room):
+            while lane and (not lane[0].wanted or len(lane[0].seeds) <= room):
                 item = lane.popleft()
                 if item.future.done():
                     self._metrics.cancelled.inc(len(item.seeds))
@@ -184,44 +209,10 @@ class Batcher:
         self._turn = 1 - self._turn
         return batch
 
-    def _work(self, batch: list[_Item]) -> list[Any]:
+    def _work(self, batch: list[Item]) -> list[Any]:
         """In the thread: a result or an exception for each item."""
         self._metrics.queued.observe(time.perf_counter() - min(item.since for item in batch))
-        return self._make(batch)
-
-    def _make(self, batch: list[_Item]) -> list[Any]:
-        """One run, then `finish` for each item."""
-        try:
-            images = self._generate(batch)
-        except Exception as error:
-            if len(batch) > 1:  # one of them may be to blame: let the others succeed
-                return [result for item in batch for result in self._make([item])]
-            _LOG.error("generator %s failed on seeds from %d: %s", self.generator.name, batch[0].seeds[0], error)
-            return [Problem(500, "the generator failed on this image")]
-        results: list[Any] = []
-        start = 0
-        started = time.perf_counter()
-        for item in batch:
-            part = images[start : start + len(item.seeds)]
-            start += len(item.seeds)
-            try:
-                results.append(part if item.finish is None or item.future.cancelled() else item.finish(part))
-            except Exception as error:
-                _LOG.exception("encoding failed")
-                results.append(error)
-        if any(item.finish for item in batch):
-            self._metrics.encoding.observe(time.perf_counter() - started)
-        return results
-
-    def _generate(self, batch: list[_Item]) -> Outputs:
-        seeds = np.concatenate([item.seeds for item in batch])
-        labels = None if batch[0].labels is None else np.concatenate([item.labels for item in batch if item.labels is not None])
-        truncation = np.repeat(np.array([item.truncation for item in batch], np.float32), [len(item.seeds) for item in batch])
-        started = time.perf_counter()
-        images = self.generator.generate(seeds, labels, truncation)
-        self._metrics.inference.observe(time.perf_counter() - started)
-        self._metrics.batch.observe(len(seeds))
-        return images
+        return make(self.generator, batch, self._metrics)
 
 
 def _overloaded(detail: str, seconds: float) -> Problem:

@@ -86,9 +86,9 @@ async def sample(library: Library, settings: Settings, body: bytes) -> Response:
     asked = await asyncio.to_thread(parse_sample, body)
     served = library.find(*parse_reference(asked.model))
     generator = served.generator
+    truncation = truncation_in_range(asked.truncation)
     seeds, labels = await asyncio.to_thread(_seeds_and_labels, generator, asked, settings.max_seeds)
     charge(seeds.count)
-    truncation = float(asked.truncation)
     stream = _stream(
         served,
         pieces(generator, seeds, labels),
@@ -175,7 +175,6 @@ def _seeds_and_labels(generator: Generator, asked: SampleRequest, max_seeds: int
             check_distinct(seeds, labels)
     except UserError as error:
         raise Problem.of(error, "seeds") from None
-    truncation_in_range(asked.truncation)
     return seeds, labels
 
 

@@ -3,10 +3,11 @@
 import hashlib
 import platform
 import re
+from functools import lru_cache
 
 import onnxruntime
 
-from service.addresses import ImageRequest, SampleAddress
+from service.addresses import Address
 from service.generator import Generator
 
 # What may change bytes without changing an address: the machine and the libraries that compute and encode.
@@ -19,11 +20,17 @@ def immutable(private: bool) -> str:
     return f"{'private' if private else 'public'}, max-age=31536000, immutable"
 
 
-def entity_tag(generator: Generator, asked: ImageRequest | SampleAddress) -> str:
-    """The ETag of an image or sample: strong where the generator is exact, weak where it may differ from batch to batch."""
-    parts = (generator.digest, generator.provider, _MACHINE, asked.encoder, asked)
-    tag = hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
+def entity_tag(generator: Generator, asked: Address) -> str:
+    """The ETag of what an address names: strong where the generator is exact, weak where it may differ from batch to batch."""
+    hashed = _begun(generator.digest, generator.provider, asked.encoder).copy()
+    hashed.update(repr(asked).encode())
+    tag = hashed.hexdigest()
     return f'"{tag}"' if generator.determinism == "exact" else f'W/"{tag}"'
+
+
+@lru_cache(1024)
+def _begun(digest: str, provider: str, encoder: str) -> "hashlib.blake2b":
+    return hashlib.blake2b(repr((digest, provider, _MACHINE, encoder)).encode(), digest_size=16)
 
 
 def not_modified(if_none_match: str, tag: str) -> bool:

@@ -96,6 +96,7 @@ def _serve(settings: Settings) -> None:
 
         from service.app import Seedmint
         from service.logs import configure_logs
+        from service.supervising import look_often
 
         host = f"[{settings.host}]" if settings.host.version == 6 else str(settings.host)
         host = "localhost" if settings.host.is_unspecified else host
@@ -110,6 +111,7 @@ def _serve(settings: Settings) -> None:
             logging.getLogger("seedmint").info(started)
         else:
             click.echo(started)
+        look_often()
         serve_http(Seedmint, host=str(settings.host), port=settings.port, timeout_graceful_shutdown=_CLOSING_SECONDS)
     finally:
         shutil.rmtree(home, ignore_errors=True)

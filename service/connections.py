@@ -7,10 +7,12 @@ and answer that it is in or was in last.
 import asyncio
 import math
 import signal
+from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import uvicorn
+from starlette.types import Message, Receive, Send
 
 from service import metrics
 
@@ -27,6 +29,45 @@ def current_server() -> uvicorn.Server:
     if not isinstance(server, uvicorn.Server):
         raise RuntimeError(f"uvicorn {uvicorn.__version__} is not as service/connections.py relies on it")
     return server
+
+
+def has_left(receive: Receive) -> Callable[[], bool] | None:
+    """Says whether the client of a request has left, without waiting to be told; None where the server is not uvicorn."""
+    cycle = getattr(receive, "__self__", None)
+    return None if cycle is None else lambda: cycle.disconnected
+
+
+def takes_more(send: Send) -> bool:
+    """Whether uvicorn sends without waiting for the client to take what was sent before. False where it is not uvicorn."""
+    flow = getattr(getattr(send, "__self__", None), "flow", None)
+    return flow is not None and not flow.write_paused
+
+
+async def send_together(send: Send, head: Message, body: Message) -> None:
+    """Send the head and the rest of an answer in one packet, where uvicorn would write two. Only if `takes_more`."""
+    cycle: Any = send.__self__  # type: ignore[attr-defined]
+    transport = cycle.transport
+    cork = cycle.transport = _Cork()
+    try:
+        await send(head)
+        await send(body)
+    finally:
+        cycle.transport = transport
+        transport.write(b"".join(cork.parts))
+        if cork.closed:
+            transport.close()
+
+
+class _Cork:
+    """Stands in for a transport while one answer is written."""
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.closed = False
+        self.write = self.parts.append
+
+    def close(self) -> None:
+        self.closed = True
 
 
 class Connections:

@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import metrics
+from service.connections import send_together, takes_more
 from service.logs import log_request
 from service.problems import MEDIA_TYPE, Problem
 from service.stopping import Stopping
@@ -111,7 +112,11 @@ class _Answer:
         Raises:
             ClientDisconnect: the client does not take it in time. The connection is broken then.
         """
-        body = memoryview(message.get("body", b""))
+        whole = message.get("body", b"")
+        if head is not None and len(whole) <= _PIECE and takes_more(self._raw_send):
+            await send_together(self._raw_send, head, message)
+            return
+        body = memoryview(whole)
         last = max(0, len(body) - 1) // _PIECE * _PIECE
         try:
             for start in range(0, last + 1, _PIECE):

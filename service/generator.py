@@ -11,7 +11,7 @@ import onnx
 from numpy.typing import NDArray
 
 from models.card import Card, SampleOutput
-from models.contract import check_contract
+from models.contract import check_contract, count_nodes
 from models.errors import UserError
 from models.noise import labels_of, noise
 from service.machine import check_tables
@@ -56,7 +56,8 @@ class Generator:
         Raises:
             UserError: the file does not keep the contract, or does not run.
         """
-        self.card = checked_card(content)
+        model = parsed(content)
+        self.card = check_contract(model)
         check_tables(self.card.noise.rule)
         self.digest = digest_of(content)
         self.provider: Provider = provider
@@ -66,7 +67,8 @@ class Generator:
         # On CUDA the batch size chooses the kernels. Batches are padded to few sizes, or to one if those differ.
         self._sizes: tuple[int, ...] = (1, 8, self.max_batch) if provider == "cuda" else ()
         try:
-            self._session = open_session(content, provider, threads)
+            self._session = open_session(content, provider, threads, count_nodes(model))
+            del model
             self.determinism: Literal["exact", "approximate"] = self._determinism()
             if self.determinism == "approximate" and self._sizes:
                 self._sizes = (self.max_batch,)
@@ -107,15 +109,22 @@ class Generator:
             uint8[n, height, width, channels] or float32[n, ...]. Row i depends on nothing but seeds[i], labels[i] and
             truncation[i].
         """
-        if labels is None:
-            labels = self.labels(seeds)
-        z = noise(self.card.noise.rule, self.card.noise.z_dim, seeds)
+        return self.generate_from(self.noise(seeds), self.labels(seeds) if labels is None else labels, truncation)
+
+    def noise(self, seeds: SeedArray) -> NDArray[np.float32]:
+        """The z of seeds, before truncation: float32[n, z_dim]."""
+        return noise(self.card.noise.rule, self.card.noise.z_dim, seeds)
+
+    def generate_from(
+        self, z: NDArray[np.float32], labels: NDArray[np.int64] | None, truncation: float | NDArray[np.float32] = 1.0
+    ) -> Outputs:
+        """The images or samples of any z, float32[n, z_dim]; labels, None only if unconditional, and the rest as for seeds."""
         factor = np.asarray(truncation, dtype=np.float32)
         if np.any(factor != 1.0):
             z = z * factor.reshape(-1, 1)
-        if len(seeds) <= self.max_batch:
+        if len(z) <= self.max_batch:
             return self._run(z, labels)
-        cuts = range(0, len(seeds), self.max_batch)
+        cuts = range(0, len(z), self.max_batch)
         runs = [self._run(z[i : i + self.max_batch], None if labels is None else labels[i : i + self.max_batch]) for i in cuts]
         return np.concatenate(runs)
 
@@ -172,12 +181,19 @@ def checked_card(content: bytes) -> Card:
     Raises:
         UserError: it does not, or is no ONNX file.
     """
+    return check_contract(parsed(content))
+
+
+def parsed(content: bytes) -> onnx.ModelProto:
+    """
+    Raises:
+        GeneratorError: the bytes are no ONNX file.
+    """
     try:
         # From bytes ONNX never follows external data; the contract refuses it before a session could.
-        model = onnx.load_model_from_string(content)
+        return onnx.load_model_from_string(content)
     except Exception:
         raise GeneratorError("not an ONNX file, or cut short") from None
-    return check_contract(model)
 
 
 def check_name(card: Card, path: Path) -> None:
@@ -190,13 +206,15 @@ def check_name(card: Card, path: Path) -> None:
         raise GeneratorError(f"its card's name is {card.name!r}: name the file {card.name}.onnx")
 
 
-def check_truncation(truncation: float) -> None:
-    """
+def check_truncation(truncation: float) -> float:
+    """The shortest number that is the same factor, as float32.
+
     Raises:
         UserError: not a factor that z can be multiplied by.
     """
     if not MIN_TRUNCATION <= truncation <= 1:
         raise UserError(f"truncation is out of range: {MIN_TRUNCATION:g} to 1")
+    return float(str(np.float32(truncation)))
 
 
 def digest_of(content: bytes) -> str:

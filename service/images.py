@@ -6,10 +6,11 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
-from PIL import Image, PngImagePlugin, features
+from PIL import Image, features
 
 from models.card import ImageOutput
 from service.generator import Generator, Images
+from service.png import ENCODER, encode_png
 
 Format = Literal["png", "webp", "npy"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -19,7 +20,7 @@ GAP = 2  # pixels between the images of a contact sheet
 
 # What decides the bytes of each format beside the pixels.
 ENCODERS: dict[Format, str] = {
-    "png": f"pillow-{features.version('pil')}-zlib-{features.version('zlib')}",
+    "png": ENCODER,
     "webp": f"pillow-{features.version('pil')}-webp-{features.version('webp')}",
     "npy": "npy-1.0",
 }
@@ -53,16 +54,13 @@ def encode(image: NDArray[np.uint8], form: Format, text: dict[str, str] | None =
         form: png, webp or npy.
         text: PNG text chunks, in this order; other formats carry none.
     """
+    if form == "png":
+        return encode_png(image, text or {})
     buffer = io.BytesIO()
     if form == "npy":
         npy.write_array(buffer, np.ascontiguousarray(image), version=(1, 0), allow_pickle=False)
-    elif form == "webp":
-        _picture(image).save(buffer, "WEBP", lossless=True)
     else:
-        chunks = PngImagePlugin.PngInfo()
-        for key, value in (text or {}).items():
-            chunks.add_text(key, value)
-        _picture(image).save(buffer, "PNG", pnginfo=chunks)
+        picture(image).save(buffer, "WEBP", lossless=True)
     return buffer.getvalue()
 
 
@@ -85,5 +83,6 @@ def contact_sheet(images: Images, columns: int) -> NDArray[np.uint8]:
     return sheet.reshape(rows * (height + GAP), columns * (width + GAP), channels)[:-GAP, :-GAP]
 
 
-def _picture(image: NDArray[np.uint8]) -> Image.Image:
+def picture(image: NDArray[np.uint8]) -> Image.Image:
+    """uint8[height, width, channels], 1 or 3 channels, as Pillow has it."""
     return Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)

@@ -1,5 +1,7 @@
 """Generators that others have made: an ONNX file as it comes -> a generator file, by wrapping its graph to the contract."""
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 from onnx import ModelProto, inliner, version_converter
 
 from models.card import Card, Dataset, ImageOutput, Licence, Noise, Provenance
-from models.contract import MIN_OPSET, check_self_contained
+from models.contract import MAX_NODES, MIN_OPSET, check_self_contained
 from models.errors import UserError
 from models.noise import labels_of, noise
 from service.generator import Generator
@@ -101,7 +103,10 @@ def _opened(content: bytes) -> ModelProto:
             raise ValueError("it has no graph")
     except Exception:
         raise ImportingError("not an ONNX file, or cut short") from None
-    model = inliner.inline_local_functions(model)
+    if model.functions:
+        if (nodes := _nodes_inlined(model)) > MAX_NODES:
+            raise ImportingError(f"the graph unfolds to {nodes:.3g} nodes: at most {MAX_NODES}")
+        model = inliner.inline_local_functions(model)
     used = {"", *(node.domain for node in model.graph.node)}
     for entry in [entry for entry in model.opset_import if entry.domain not in used]:
         model.opset_import.remove(entry)
@@ -114,6 +119,32 @@ def _opened(content: bytes) -> ModelProto:
     except Exception as error:  # the checker and the converter raise their own
         raise ImportingError(f"opset {opset}: {(str(error) or repr(error)).strip().splitlines()[0][:300]}") from None
     return model
+
+
+def _nodes_inlined(model: ModelProto) -> float:
+    """How many nodes the graph has once each call of a function stands for what the function holds; infinite for a circle."""
+    bodies = {(function.domain, function.name): function.node for function in model.functions}
+    sizes: dict[tuple[str, str], float] = {}
+
+    def size(nodes: Iterable[onnx.NodeProto]) -> float:
+        total = 0.0
+        for node in nodes:
+            inner = [graph for attribute in node.attribute for graph in (attribute.g, *attribute.graphs)]
+            total += called((node.domain, node.op_type)) + sum(size(graph.node) for graph in inner)
+        return total
+
+    def called(name: tuple[str, str]) -> float:
+        if name not in bodies:
+            return 1
+        if name not in sizes:
+            sizes[name] = math.inf  # as long as it is not counted: one that calls itself has no end
+            sizes[name] = size(bodies[name])
+        return sizes[name]
+
+    try:
+        return size(model.graph.node)
+    except RecursionError:  # thousands of functions, each calling the next
+        return math.inf
 
 
 def _ends(model: ModelProto, wanted: Wanted) -> Ends:

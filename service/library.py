@@ -14,6 +14,7 @@ from service import metrics
 from service.batcher import Batcher
 from service.generator import Generator, GeneratorError, check_name, open_generator
 from service.problems import Problem
+from service.provider import give_memory_back
 from service.settings import Settings
 
 _LOG = logging.getLogger("seedmint")
@@ -48,17 +49,20 @@ class Library:
         self._turned = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._shown: set[str] = set()
+        # At the last look: how many generators there were in memory, and whether a file had been tried in vain.
+        self._held, self._refused = 0, False
         self.ready = False
 
-    async def start(self, wait: bool) -> None:
+    async def start(self, wait_seconds: float | None = None) -> None:
         """Begin to load and then to watch. `ready` turns true after the first look that succeeds.
 
         Args:
-            wait: return after the first look, not before it.
+            wait_seconds: return after the first look, or after this time if that comes first; None: after the look.
         """
         self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._show())]
-        if wait:
-            await self._turned.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_seconds):
+                await self._turned.wait()
 
     async def close(self) -> None:
         """Stop watching and wait for runs under way."""
@@ -84,15 +88,19 @@ class Library:
         Raises:
             Problem: 404, no generator of that name, or it has another digest; 503, nothing has been loaded yet.
         """
-        there = self.all()
         served = self._served.get(name)
         if served is None:
-            names = [one.generator.name for one in there[:_NAMES_IN_A_PROBLEM]]
+            names = [one.generator.name for one in self.all()[:_NAMES_IN_A_PROBLEM]]
             raise Problem(404, f"no generator of that name here; there are: {', '.join(names) or 'none'}", "model")
         if digest12 is not None and digest12 != served.generator.digest12:
             current = f"{name}@{served.generator.digest12}"
             raise Problem(404, f"that version of the generator is not served here; the present one is {current}", "digest")
         return served
+
+    def exactly(self, name: str, digest12: str) -> Served | None:
+        """The generator of that name and digest, if it is served."""
+        served = self._served.get(name)
+        return served if served is not None and served.generator.digest12 == digest12 else None
 
     def show_queues(self) -> None:
         """Let the metrics show what waits now."""
@@ -136,6 +144,9 @@ class Library:
             # A file is taken up once it stands still between two looks: one being copied is not yet there. At first all are.
             if self._taken.get(name) != version and (not self.ready or before.get(name) == version):
                 await self._take(name, version)
+        if len(self._batchers) < self._held or self._refused:
+            await asyncio.to_thread(give_memory_back)
+        self._held, self._refused = len(self._batchers), False
         if not self.ready:
             # What is loaded now stays: keep it out of every later garbage collection.
             gc.collect()
@@ -157,6 +168,7 @@ class Library:
             generator = await asyncio.to_thread(self._open, self._directory / f"{name}.onnx")
         except Exception as error:
             reason = _reason(error)
+            self._refused = True
             if not isinstance(error, OSError):
                 self._taken[name] = version
             elif self._told.get(name) == reason:
@@ -169,8 +181,10 @@ class Library:
         self._told.pop(name, None)
         present = self._served.get(name)
         if present is None or present.generator.digest != generator.digest:
-            self._served[name] = Served(generator, Batcher(generator, self._settings.max_queue))
-            self._batchers.add(self._served[name].batcher)
+            settings = self._settings
+            batcher = Batcher(generator, settings.max_queue, settings.max_wait_seconds, settings.timeout_seconds)
+            self._served[name] = Served(generator, batcher)
+            self._batchers.add(batcher)
             _LOG.info("%s@%s: %s on %s", name, generator.digest12, generator.determinism, generator.provider)
 
     def _open(self, path: Path) -> Generator:

@@ -62,8 +62,8 @@ class Client:
         if self._requests is not None and (wait := self._requests.take(1)):
             raise _refused("rate_limit", "more requests than the limit allows", wait)
 
-    def take(self, images: int) -> None:
-        """Count images.
+    def take(self, images: int, field: str = "seeds") -> None:
+        """Count images. `field` is what asks for so many.
 
         Raises:
             Problem: 429, with the seconds until so many will be given; 413, so many never will.
@@ -73,7 +73,7 @@ class Client:
         wait = self._images.take(images)
         if wait == math.inf:
             VISIT.get().rejected = "image_limit"
-            raise Problem(413, f"{images} images at once are more than the limit of {self._images.size:g} a minute", "seeds")
+            raise Problem(413, f"{images} images at once are more than the limit of {self._images.size:g} a minute", field)
         if wait:
             raise _refused("image_limit", f"more images than the limit of {self._images.size:g} a minute", wait)
 

@@ -17,6 +17,7 @@ _ACCESS = logging.getLogger("seedmint.access")
 def configure_logs(form: Literal["text", "json"]) -> None:
     """Make every handler that is there now write single lines, and JSON if asked for."""
     root = logging.getLogger()
+    logging.getLogger("uvicorn.access").propagate = False  # its line for each request would be made up, and not be written
     logging.getLogger("seedmint").disabled = False  # as BentoML's configuration of a supervisor leaves it
     if form == "json" and not root.handlers:  # of the supervisor
         root.addHandler(logging.StreamHandler(sys.stdout))

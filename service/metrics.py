@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
@@ -16,6 +16,11 @@ from service.generator import Generator
 from service.visits import VISIT
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+# A worker is never forked: without this, each count would ask the system anew which process it is in.
+_PID = os.getpid()
+if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
+    values.ValueClass = values.MultiProcessValue(lambda: _PID)  # type: ignore[no-untyped-call]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _IMAGES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
@@ -112,13 +117,18 @@ def count_rejected(reason: str) -> None:
 
 
 @cache
+def _made(images: bool, model: str, form: str) -> Counter:
+    return (IMAGES if images else SAMPLES).labels(model, form)
+
+
+@cache
 def _of_route(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
     return _REQUESTS.labels(route, method, str(status)), _LATENCY.labels(route, method)
 
 
 def count_made(generator: Generator, form: str, count: int) -> None:
     """Count images or samples sent, by the name of their format."""
-    (SAMPLES if generator.reference is not None else IMAGES).labels(generator.name, form).inc(count)
+    _made(generator.reference is None, generator.name, form).inc(count)
     visit = VISIT.get(None)
     if visit is not None:
         visit.images += count

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,10 +54,11 @@ def plot(output: SampleOutput, samples: Floats, marked: Floats | None = None) ->
     for i in range(count):
         corner = (i % columns * size[0], i // columns * size[1])
         one = None if marked is None else marked[..., i]
+        panel = _Panel(draw, corner, size, samples[..., i], one, _limits(every[..., i]), output.names[i])
         if len(output.shape) == 1:
-            _histogram(draw, corner, size, samples[:, i], one, _limits(every[:, i]), output.names[i])
+            _histogram(panel)
         else:
-            _curves(draw, corner, size, samples[:, :, i], one, _limits(every[:, :, i]), output.names[i])
+            _curves(panel)
     return _finished(picture)
 
 
@@ -110,17 +112,23 @@ class _Axes:
         draw.text((self.left, self.top - 4 * _FINE), _short(self.y_name), _INK, font, "ls")
 
 
-def _histogram(
-    draw: ImageDraw.ImageDraw,
-    corner: tuple[int, int],
-    size: tuple[int, int],
-    values: Floats,
-    marked: Floats | None,
-    limits: tuple[float, float],
-    name: str,
-) -> None:
-    counts, edges = np.histogram(values, _BINS, limits)
-    axes = _Axes(corner, size, limits, (0, float(counts.max()) * 1.05), name, "")
+@dataclass(frozen=True)
+class _Panel:
+    """One column or channel, and where it is drawn: `values` float32[n] or float32[n, length], and `marked` one of such."""
+
+    draw: ImageDraw.ImageDraw
+    corner: tuple[int, int]
+    size: tuple[int, int]
+    values: Floats
+    marked: Floats | None
+    limits: tuple[float, float]
+    name: str
+
+
+def _histogram(panel: _Panel) -> None:
+    draw, marked = panel.draw, panel.marked
+    counts, edges = np.histogram(panel.values, _BINS, panel.limits)
+    axes = _Axes(panel.corner, panel.size, panel.limits, (0, float(counts.max()) * 1.05), panel.name, "")
     for count, low, high in zip(counts.tolist(), edges.tolist(), edges[1:].tolist(), strict=False):
         if count:
             (left, top), (right, bottom) = axes.place(low, count), axes.place(high, 0)
@@ -131,19 +139,12 @@ def _histogram(
     axes.frame(draw, y_ticks=False)
 
 
-def _curves(
-    draw: ImageDraw.ImageDraw,
-    corner: tuple[int, int],
-    size: tuple[int, int],
-    values: Floats,
-    marked: Floats | None,
-    limits: tuple[float, float],
-    name: str,
-) -> None:
-    axes = _Axes(corner, size, (0, max(1, values.shape[1] - 1)), limits, "step", name)
-    for curve in values[:_CURVES] if marked is None else (marked,):
-        axes.curve(draw, curve, _FINE if marked is None else 2 * _FINE)
-    axes.frame(draw)
+def _curves(panel: _Panel) -> None:
+    steps = panel.values.shape[1]
+    axes = _Axes(panel.corner, panel.size, (0, max(1, steps - 1)), panel.limits, "step", panel.name)
+    for curve in panel.values[:_CURVES] if panel.marked is None else (panel.marked,):
+        axes.curve(panel.draw, curve, _FINE if panel.marked is None else 2 * _FINE)
+    axes.frame(panel.draw)
 
 
 def _limits(values: Floats) -> tuple[float, float]:

@@ -11,6 +11,8 @@ import onnxruntime as ort
 from onnx import TensorProto, helper
 
 from models.errors import UserError
+from service.memory import most_folded
+from service.session import Session, watched
 
 Provider = Literal["cpu", "cuda"]
 
@@ -42,12 +44,13 @@ def choose_provider(asked: Literal["auto", "cpu", "cuda"]) -> Provider:
     return "cpu"
 
 
-def open_session(graph: bytes, provider: Provider, threads: int) -> ort.InferenceSession:
-    """An ONNX Runtime session that says nothing but errors, and computes the same for the same input.
+def open_session(graph: bytes, provider: Provider, threads: int, nodes: int = 1) -> Session:
+    """An ONNX Runtime session that says nothing but errors, computes the same for the same input, and keeps within bounds.
 
     Args:
         graph: a serialised ONNX model.
         threads: threads of the processor for one run.
+        nodes: how many the graph has, which share the memory for constants computed ahead.
 
     Raises:
         ProviderError: ONNX Runtime would use another provider.
@@ -60,6 +63,8 @@ def open_session(graph: bytes, provider: Provider, threads: int) -> ort.Inferenc
     options.use_deterministic_compute = True
     # Threads that spin while idle would take the processor from the other generators and from the server itself.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.use_env_allocators", "1")  # the arena of service/memory.py
+    options.add_session_config_entry("optimization.constant_folding_max_output_size_in_bytes", str(most_folded(nodes)))
     providers: list[Any] = ["CPUExecutionProvider"]
     if provider == "cuda":
         providers.insert(0, ("CUDAExecutionProvider", _CUDA_OPTIONS))
@@ -67,7 +72,21 @@ def open_session(graph: bytes, provider: Provider, threads: int) -> ort.Inferenc
     session = ort.InferenceSession(graph, options, providers=providers, enable_fallback=0)
     if session.get_providers()[0] != f"{provider.upper()}ExecutionProvider":
         raise ProviderError("its CUDA libraries cannot be loaded: onnxruntime-gpu needs the CUDA runtime and cuDNN")
-    return session
+    return watched(session)
+
+
+def give_memory_back() -> None:
+    """Let the system have what no session needs any more: the arena keeps it otherwise, and so does the C library."""
+    options = ort.RunOptions()
+    options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
+    _smallest_session().run(None, {"x": np.zeros(1, np.float32)}, options)
+    with contextlib.suppress(AttributeError):  # not glibc
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+@cache
+def _smallest_session() -> Session:
+    return open_session(_smallest_graph(), "cpu", 1)
 
 
 @cache

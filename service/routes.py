@@ -1,4 +1,4 @@
-"""The addresses that are read: generators, images, samples, metrics and the page, as one ASGI application."""
+"""The addresses that are read: generators, images, samples, sheets, walks, metrics and the page, as one ASGI application."""
 
 import asyncio
 import json
@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from models.card import Card, ImageOutput
 from service import bulk, metrics
 from service.addresses import (
+    Address,
     ImageRequest,
     SampleAddress,
     image_template,
@@ -27,13 +28,17 @@ from service.addresses import (
 from service.archives import archive_formats
 from service.bodies import read_body
 from service.caching import entity_tag, immutable, not_modified
-from service.generator import Generator, Outputs
-from service.images import FORMATS, encode, enlarge, max_scale, text_of
+from service.composing import compose, unless_gone
+from service.encoding import encoded
+from service.generator import Generator
+from service.images import FORMATS, max_scale
 from service.library import Library, Served
 from service.problems import Problem, answer_problem
-from service.samples import SAMPLE_FORMATS, encode_sample
+from service.samples import SAMPLE_FORMATS
 from service.settings import Settings
+from service.sheets import MAX_SHEET_PIXELS, SHEET_FORMATS, SheetAddress, parse_sheet, sheet_template
 from service.visits import charge
+from service.walks import MAX_WALK_PIXELS, WALK_FORMATS, WalkAddress, parse_walk, walk_template
 
 _PAGE = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
 _PAGE_HEADERS = {
@@ -44,7 +49,8 @@ _PAGE_HEADERS = {
 _NO_CACHE = {"Cache-Control": "no-cache"}
 _NO_STORE = {"Cache-Control": "no-store"}
 
-_Parse = Callable[[Generator, str, str], ImageRequest | SampleAddress]
+_Asked = ImageRequest | SampleAddress | SheetAddress | WalkAddress
+_Parse = Callable[[Generator, str, str], _Asked]
 
 
 class Routes:
@@ -65,6 +71,10 @@ class Routes:
             Route("/v1/models/{name}/images/{file}", self.image_of_now),
             Route("/v1/models/{name}@{digest}/samples/{file}", self.one_sample),
             Route("/v1/models/{name}/samples/{file}", self.one_sample_of_now),
+            Route("/v1/models/{name}@{digest}/grid.{file}", self.sheet),
+            Route("/v1/models/{name}/grid.{file}", self.sheet_of_now),
+            Route("/v1/models/{name}@{digest}/walk.{file}", self.walk),
+            Route("/v1/models/{name}/walk.{file}", self.walk_of_now),
             Route("/v1/sample", self.sample, methods=["POST"]),
             Route("/sample", self.sample, methods=["POST"]),  # where BentoML's clients look for it
         ]
@@ -90,42 +100,85 @@ class Routes:
         return await self._pinned(request, parse_image)
 
     async def image_of_now(self, request: Request) -> Response:
-        return self._redirected(request, parse_image, "images")
+        return self._redirected(request, parse_image)
 
     async def one_sample(self, request: Request) -> Response:
         return await self._pinned(request, parse_sample_address)
 
     async def one_sample_of_now(self, request: Request) -> Response:
-        return self._redirected(request, parse_sample_address, "samples")
+        return self._redirected(request, parse_sample_address)
+
+    async def sheet(self, request: Request) -> Response:
+        return await self._pinned(request, parse_sheet)
+
+    async def sheet_of_now(self, request: Request) -> Response:
+        return self._redirected(request, parse_sheet)
+
+    async def walk(self, request: Request) -> Response:
+        return await self._pinned(request, parse_walk)
+
+    async def walk_of_now(self, request: Request) -> Response:
+        return self._redirected(request, parse_walk)
 
     async def sample(self, request: Request) -> Response:
         return await bulk.sample(self._library, self._settings, await read_body(request, self._settings))
 
     async def _pinned(self, request: Request, parse: _Parse) -> Response:
-        """An image or sample at the address that never changes."""
+        """What an address that never changes names; another spelling of it redirects there, for ever."""
         name, digest = parse_reference(f"{request.path_params['name']}@{request.path_params['digest']}")
         served = self._library.find(name, digest)
-        asked = parse(served.generator, request.path_params["file"], _query(request))
+        query = _query(request)
+        asked = parse(served.generator, request.path_params["file"], query)
+        spelled = request.scope["raw_path"].decode("latin-1")
+        # Without query and escapes nothing can be spelled otherwise: most requests are spared the comparison.
+        if (query or "%" in spelled) and (path := asked.path(served.generator)) != (f"{spelled}?{query}" if query else spelled):
+            return RedirectResponse(path, 308, {"Cache-Control": self._immutable})
         tag = entity_tag(served.generator, asked)
-        headers = {"ETag": tag, "Cache-Control": self._immutable, "X-Content-Type-Options": "nosniff"}
+        headers = {
+            "ETag": tag,
+            "Cache-Control": self._immutable,
+            "Accept-Ranges": "none",
+            "X-Content-Type-Options": "nosniff",
+        }
         if not_modified(", ".join(request.headers.getlist("if-none-match")), tag):
             return Response(status_code=304, headers=headers)
         if request.method == "HEAD":
             response = Response(None, 200, headers, asked.media_type)
             del response.headers["content-length"]  # not known without making it
             return response
-        charge(1)
-        content = await self._make(request, served, asked)
-        metrics.count_made(served.generator, asked.format, 1)
+        if isinstance(asked, SheetAddress | WalkAddress):
+            content = await self._compose(request, served, asked)
+        else:
+            charge(1)
+            content = await self._make(request, served, asked)
+            metrics.count_made(served.generator, asked.format, 1)
         return Response(content, 200, headers, asked.media_type)
 
-    def _redirected(self, request: Request, parse: _Parse, collection: str) -> Response:
-        """To the address that never changes, of the generator as it is now."""
+    def _redirected(self, request: Request, parse: _Parse) -> Response:
+        """To the address that never changes, of the generator as it is now. What is wrong with it is told here."""
         generator = self._library.find(request.path_params["name"], None).generator
-        file, query = request.path_params["file"], _query(request)
-        parse(generator, file, query)  # an error is told here, not after the redirect
-        target = f"{model_path(generator)}/{collection}/{file}" + (f"?{query}" if query else "")
-        return RedirectResponse(target, 307, _NO_STORE)
+        asked: Address = parse(generator, request.path_params["file"], _query(request))
+        return RedirectResponse(asked.path(generator), 307, _NO_STORE)
+
+    async def _compose(self, request: Request, served: Served, asked: SheetAddress | WalkAddress) -> bytes:
+        """Make a picture of many images, unless the client goes or the deadline comes first.
+
+        Raises:
+            Problem: 413, 429, 503 or 504.
+            ClientDisconnect: the client has gone.
+        """
+        generator = served.generator
+        charge(asked.count, "frames" if isinstance(asked, WalkAddress) else "seeds")
+        work = compose(
+            served,
+            partial(asked.parts, generator),
+            asked.truncation,
+            partial(asked.finish, generator),
+            self._settings.timeout_seconds,
+        )
+        content = await unless_gone(request, work)
+        metrics.count_made(generator, asked.format, asked.count)
+        return content
 
     async def _make(self, request: Request, served: Served, asked: ImageRequest | SampleAddress) -> bytes:
         """Make one image or sample, unless the client goes or the deadline comes first.
@@ -134,40 +187,13 @@ class Routes:
             Problem: 429, 503 or 504.
             ClientDisconnect: the client has gone.
         """
-        finish = partial(_encoded, served.generator, asked)
-        making = served.batcher.single(asked.seed, asked.label, asked.truncation, finish)
-        gone = asyncio.create_task(_disconnected(request))
-        try:
-            await asyncio.wait((making, gone), timeout=self._settings.timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
-            if making.done():
-                content: bytes = making.result()
-                return content
-            if gone.done():
-                raise ClientDisconnect
-            raise Problem(
-                504, f"the {served.generator.card.output.kind} was not ready within {self._settings.timeout_seconds:g} seconds"
-            )
-        finally:
-            making.cancel()
-            gone.cancel()
-
-
-def _encoded(generator: Generator, asked: ImageRequest | SampleAddress, made: Outputs) -> bytes:
-    """In the generator's thread: one image or sample as the file that goes out."""
-    if isinstance(asked, ImageRequest):
-        text = text_of(generator, asked.seed, asked.label, asked.truncation)
-        return encode(enlarge(made[0], asked.scale), asked.format, text)
-    return encode_sample(generator, made[0], asked.format, asked.seed, asked.label, asked.truncation)
+        finish = partial(encoded, served.generator, asked)
+        return await unless_gone(request, served.batcher.single(asked.seed, asked.label, asked.truncation, finish))
 
 
 def _query(request: Request) -> str:
     query: bytes = request.scope["query_string"]
     return query.decode("latin-1")
-
-
-async def _disconnected(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
 
 
 def _described(generator: Generator) -> dict[str, Any]:
@@ -191,7 +217,17 @@ def _addressed(generator: Generator) -> dict[str, Any]:
     """How one image or sample is asked for."""
     output = generator.card.output
     if isinstance(output, ImageOutput):
-        return {"formats": FORMATS, "max_scale": max_scale(output), "image_url": image_template(generator)}
+        return {
+            "formats": FORMATS,
+            "max_scale": max_scale(output),
+            "image_url": image_template(generator),
+            "grid_formats": SHEET_FORMATS,
+            "grid_url": sheet_template(generator),
+            "max_grid_pixels": MAX_SHEET_PIXELS,
+            "walk_formats": WALK_FORMATS,
+            "walk_url": walk_template(generator),
+            "max_walk_pixels": MAX_WALK_PIXELS,
+        }
     return {"formats": SAMPLE_FORMATS, "sample_template": sample_template(generator)}
 
 

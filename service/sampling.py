@@ -5,10 +5,13 @@ Images: a contact sheet, an archive, or a directory of PNGs. Samples: an archive
 
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.card import ImageOutput
 from models.errors import UserError
@@ -56,138 +59,121 @@ def sample_to(
         UserError: the options do not fit together, or the disk has no room.
         OSError: `out` cannot be written.
     """
-    form = out.suffix.removeprefix(".").lower()
-    archive = next((known for known in archive_formats(generator.card.output) if known == form), None)
+    asked = _Asked(out, generator, seeds, label, truncation, scale, progress)
+    archive = next((known for known in archive_formats(generator.card.output) if known == asked.form), None)
     if not isinstance(generator.card.output, ImageOutput):
-        _samples(out, form, archive, generator, seeds, label, truncation, scale, columns, progress)
+        if scale != 1 or columns is not None:
+            raise UserError(f"--scale and --columns are for images, and {generator.name!r} makes samples")
+        _samples(asked, archive)
         return
-    sheet = _SHEETS.get(form)
+    sheet = _SHEETS.get(asked.form)
     largest = max_scale(generator.card.output)
     if not 1 <= scale <= largest:
         raise UserError(f"--scale {scale} is out of range: 1 to {largest} for images of this generator")
     if columns is not None and sheet is None:
         raise UserError("--columns is for a contact sheet: give --out a name ending in .png or .webp")
     if sheet:
-        _sheet(out, sheet, generator, seeds, label, truncation, scale, columns, progress)
+        _sheet(asked, sheet, columns)
     elif archive:
         if scale != 1:
-            raise UserError(f"--scale is for contact sheets and directories: a .{form} file holds the pixels as they are")
+            raise UserError(f"--scale is for contact sheets and directories: a .{asked.form} file holds the pixels as they are")
         if archive == "zip":
             check_distinct(seeds, label)
-        _check_room(out, generator, seeds, label, truncation, 1, archive == "zip", _ENTRY_BYTES)
-        _archive(out, archive, generator, seeds, label, truncation, progress)
-    elif form in _NOT_WRITTEN:
-        raise UserError(f"--out {out.name}: .{form} is not written; give .png, .webp, .zip, .npz, .npy, or a directory")
+        _check_room(asked, archive == "zip", _ENTRY_BYTES)
+        _archive(asked, archive)
+    elif asked.form in _NOT_WRITTEN:
+        raise UserError(f"--out {out.name}: .{asked.form} is not written; give .png, .webp, .zip, .npz, .npy, or a directory")
     else:
-        _directory(out, generator, seeds, label, truncation, scale, progress)
+        _directory(asked)
 
 
-def _samples(
-    out: Path,
-    form: str,
-    archive: ArchiveFormat | None,
-    generator: Generator,
-    seeds: Seeds,
-    label: int | None,
-    truncation: float,
-    scale: int,
-    columns: int | None,
-    progress: Progress,
-) -> None:
-    if scale != 1 or columns is not None:
-        raise UserError(f"--scale and --columns are for images, and {generator.name!r} makes samples")
+@dataclass(frozen=True)
+class _Asked:
+    """What `sample_to` was asked for."""
+
+    out: Path
+    generator: Generator
+    seeds: Seeds
+    label: int | None
+    truncation: float
+    scale: int
+    progress: Progress
+
+    @property
+    def form(self) -> str:
+        """What the name of `out` ends in, lower case."""
+        return self.out.suffix.removeprefix(".").lower()
+
+    def made(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64] | None, NDArray[Any]]]:
+        """Seeds, labels, and what they make, batch by batch; the progress is told as the next one is asked for."""
+        for part, labels in pieces(self.generator, self.seeds, self.label):
+            yield part, labels, self.generator.generate(part, labels, self.truncation)
+            self.progress(len(part))
+
+    def text(self) -> dict[str, str]:
+        """What a picture of all tells of itself."""
+        return text_of(self.generator, str(self.seeds), self.label, self.truncation)
+
+
+def _samples(asked: _Asked, archive: ArchiveFormat | None) -> None:
+    out, generator, seeds = asked.out, asked.generator, asked.seeds
     if archive:
-        part, labels = next(pieces(generator, seeds, label))
-        first = archive_writer(archive, generator, len(part), truncation).add(
-            part, labels, generator.generate(part, labels, truncation)
-        )
+        part, labels, samples = next(asked.made())
+        first = archive_writer(archive, generator, len(part), asked.truncation).add(part, labels, samples)
         _check_free(out, len(first) * seeds.count // len(part))
-        _archive(out, archive, generator, seeds, label, truncation, progress)
-    elif form == "png":
+        _archive(asked, archive)
+    elif asked.form == "png":
         if seeds.count > _MOST_PLOTTED:
             raise UserError(f"--seeds: {seeds.count} are more than a plot can show: {_MOST_PLOTTED} at most")
-        made = []
-        for part, labels in pieces(generator, seeds, label):
-            made.append(generator.generate(part, labels, truncation))
-            progress(len(part))
-        picture = plot(sample_output(generator), np.concatenate(made))
+        picture = plot(sample_output(generator), np.concatenate([samples for _, _, samples in asked.made()]))
         with whole_file(out) as file:
-            file.write(encode(picture, "png", text_of(generator, str(seeds), label, truncation)))
+            file.write(encode(picture, "png", asked.text()))
     else:
         known = ", ".join(f".{one}" for one in archive_formats(generator.card.output))
         raise UserError(f"--out {out.name}: give a name ending in {known}, or .png for a plot: these are samples, not images")
 
 
-def _archive(
-    out: Path,
-    form: ArchiveFormat,
-    generator: Generator,
-    seeds: Seeds,
-    label: int | None,
-    truncation: float,
-    progress: Progress,
-) -> None:
-    writer = archive_writer(form, generator, seeds.count, truncation)
-    with whole_file(out) as file:
-        for part, labels in pieces(generator, seeds, label):
-            file.write(writer.add(part, labels, generator.generate(part, labels, truncation)))
-            progress(len(part))
+def _archive(asked: _Asked, form: ArchiveFormat) -> None:
+    writer = archive_writer(form, asked.generator, asked.seeds.count, asked.truncation)
+    with whole_file(asked.out) as file:
+        for part, labels, outputs in asked.made():
+            file.write(writer.add(part, labels, outputs))
         file.write(writer.finish())
 
 
-def _sheet(
-    out: Path,
-    form: Format,
-    generator: Generator,
-    seeds: Seeds,
-    label: int | None,
-    truncation: float,
-    scale: int,
-    columns: int | None,
-    progress: Progress,
-) -> None:
-    columns = min(seeds.count, columns or math.ceil(math.sqrt(seeds.count)))
-    output = generator.card.output
+def _sheet(asked: _Asked, form: Format, columns: int | None) -> None:
+    count, output = asked.seeds.count, asked.generator.card.output
+    columns = min(count, columns or math.ceil(math.sqrt(count)))
     assert isinstance(output, ImageOutput)
-    width = columns * (output.width * scale + GAP) - GAP
-    height = -(-seeds.count // columns) * (output.height * scale + GAP) - GAP
+    width = columns * (output.width * asked.scale + GAP) - GAP
+    height = -(-count // columns) * (output.height * asked.scale + GAP) - GAP
     if max(width, height) > _MAX_SHEET_SIDE:
         raise UserError(f"the sheet would be {width}x{height} pixels, and {_MAX_SHEET_SIDE} is the limit: ask for fewer seeds")
-    made = []
-    for part, labels in pieces(generator, seeds, label):
-        made += [enlarge(image, scale) for image in generator.generate(part, labels, truncation)]
-        progress(len(part))
-    text = text_of(generator, str(seeds), label, truncation)
-    with whole_file(out) as file:
-        file.write(encode(contact_sheet(np.stack(made), columns), form, text))
+    shown = [enlarge(image, asked.scale) for _, _, images in asked.made() for image in images]
+    with whole_file(asked.out) as file:
+        file.write(encode(contact_sheet(np.stack(shown), columns), form, asked.text()))
 
 
-def _directory(
-    out: Path, generator: Generator, seeds: Seeds, label: int | None, truncation: float, scale: int, progress: Progress
-) -> None:
-    check_distinct(seeds, label)
-    _check_room(out, generator, seeds, label, truncation, scale, True, _BLOCK_BYTES)
-    for part, labels in pieces(generator, seeds, label):
-        for i, image in enumerate(generator.generate(part, labels, truncation)):
-            seed, its_label = int(part[i]), None if labels is None else int(labels[i])
-            png = encode(enlarge(image, scale), "png", text_of(generator, seed, its_label, truncation))
-            with whole_file(out / entry_name(seed, its_label)) as file:
+def _directory(asked: _Asked) -> None:
+    check_distinct(asked.seeds, asked.label)
+    _check_room(asked, True, _BLOCK_BYTES)
+    for part, labels, images in asked.made():
+        for i, image in enumerate(images):
+            seed, label = int(part[i]), None if labels is None else int(labels[i])
+            png = encode(enlarge(image, asked.scale), "png", text_of(asked.generator, seed, label, asked.truncation))
+            with whole_file(asked.out / entry_name(seed, label)) as file:
                 file.write(png)
-        progress(len(part))
 
 
-def _check_room(
-    out: Path, generator: Generator, seeds: Seeds, label: int | None, truncation: float, scale: int, png: bool, beside: int
-) -> None:
+def _check_room(asked: _Asked, png: bool, beside: int) -> None:
     """Refuse images that would surely fill the disk, before hours of work.
 
     Raises:
         UserError: the disk has less room than the files will take, by the size of the first few.
     """
-    part, labels = next(pieces(generator, seeds, label))
-    images = generator.generate(part, labels, truncation)[:_TRIED]
-    sizes = [len(encode(enlarge(image, scale), "png", {})) if png else image.nbytes for image in images]
-    _check_free(out, int(np.mean(sizes) + beside * png) * seeds.count)
+    _, _, images = next(asked.made())
+    sizes = [len(encode(enlarge(image, asked.scale), "png", {})) if png else image.nbytes for image in images[:_TRIED]]
+    _check_free(asked.out, int(np.mean(sizes) + beside * png) * asked.seeds.count)
 
 
 def _check_free(out: Path, needed: int) -> None:

@@ -64,6 +64,12 @@ class Settings(BaseModel):
     max_queue: int = Field(
         default=1024, ge=1, le=1_000_000, description="Most images waiting for one generator in one process; beyond it: 429."
     )
+    max_wait_seconds: float = Field(
+        default=1.0,
+        gt=0,
+        le=3600,
+        description="Longest that an image may be expected to wait, once a run is full; beyond it: 429.",
+    )
     max_seeds: int = Field(default=65536, ge=1, le=1_000_000, description="Most seeds in one POST; beyond it: 413.")
     timeout_seconds: float = Field(
         default=30.0,

@@ -14,7 +14,7 @@ _SANE = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
 class Allowance(Protocol):
     """What a client may still have."""
 
-    def take(self, images: int) -> None:
+    def take(self, images: int, field: str) -> None:
         """
         Raises:
             Problem: 429 or 413, it is not so many.
@@ -56,12 +56,12 @@ def request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     return b"%032x" % (random.getrandbits(128) & _FREE | _VERSION_4)
 
 
-def charge(images: int) -> None:
-    """Take images off what the client may have, before they are made.
+def charge(images: int, field: str = "seeds") -> None:
+    """Take images off what the client may have, before they are made. `field` is what asks for so many.
 
     Raises:
         Problem: 429 or 413, its limit does not hold so many.
     """
     visit = VISIT.get(None)
     if visit is not None and visit.allowance is not None:
-        visit.allowance.take(images)
+        visit.allowance.take(images, field)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from service.settings import Settings, default_text, variable
-from training.recipe import load_recipe, shipped_recipes
+from training.recipe_files import load_recipe, shipped_recipes
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -14,8 +14,9 @@ from models.errors import UserError
 from training import parallel
 from training.export import export_run, install
 from training.progress import TrainingProgress
-from training.recipe import load_recipe, shipped_recipes
-from training.run import MAY_CHANGE, Run, create, reopen
+from training.recipe_files import load_recipe, shipped_recipes
+from training.run import Run
+from training.rundir import MAY_CHANGE, create, reopen
 
 _DEVICE = click.option(
     "--device",

@@ -38,7 +38,7 @@ def evaluate_samples(path: Path, generator: GeneratorFile, data: Data, out: Path
         raise UserError(f"--data: {held_out.name} has other columns or channels than {card.name}")
     if card.classes is not None and card.classes != held_out.classes:
         raise UserError(f"--data: {held_out.name} has other labels than {card.name}")
-    metrics = measure_samples(data, card.classes is not None, generator.samples)
+    metrics = measure_samples(data, held_out, card.classes is not None, generator.samples)
     for metric in metrics:
         click.echo(f"{metric.metric}  {metric.value:.4f}  ({metric.protocol})")
     if out is not None:

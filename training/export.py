@@ -23,7 +23,7 @@ from training.cards import card_of_run
 from training.checkpoints import Checkpoint, CheckpointError, list_checkpoints, load_checkpoint
 from training.networks import build_networks
 from training.recipe import Recipe, validated
-from training.run import recipe_of
+from training.rundir import recipe_of
 from training.scaling import Scaling
 from training.serving import ServedGenerator
 

@@ -25,7 +25,7 @@ from training.real import RealData
 from training.recipe import Data, MetricName, validated
 from training.report import curves, page
 from training.results import document, table
-from training.run import recipe_of
+from training.rundir import recipe_of
 
 _DATA = click.option(
     "--data",

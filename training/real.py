@@ -21,6 +21,7 @@ class RealData:
 
     Args:
         data: names it.
+        whole: what `load_all` gave; None loads it.
 
     Attributes:
         name: what the data are called.
@@ -33,12 +34,12 @@ class RealData:
         DataError: the data are not to be found.
     """
 
-    def __init__(self, data: Data) -> None:
+    def __init__(self, data: Data, whole: Dataset | None = None) -> None:
         self._data = data
         self.stacked = data.source == "stacked-mnist"
-        self._whole = load_all(data)
+        self._whole = load_all(data) if whole is None else whole
         self.name = self._whole.name
-        self.train = self._whole if data.first is None else self._whole.first(data.first)
+        self.train = self._whole.first(data.first)
         self.test = load_test(data)
         self.reference: Dataset = self._whole if self.test is None else self.test
 

@@ -10,7 +10,7 @@ import json
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -25,30 +25,24 @@ from torch import nn
 
 from models.card import Metric
 from models.errors import UserError
-from models.files import write_whole
 from models.noise import labels_of
 from training import parallel
 from training.algorithm1 import STATISTICS, Algorithm1
 from training.cards import card_of_run
-from training.checkpoints import Checkpoint, CheckpointError, list_checkpoints, load_checkpoint, save_checkpoint
-from training.datasets import Dataset, load_dataset
+from training.checkpoints import Checkpoint, list_checkpoints, load_checkpoint, save_checkpoint
+from training.datasets import Dataset, load_all, load_splits
 from training.diagnostics import Diagnostics, Diversity, Note
 from training.divergence import first_nonfinite
 from training.interruption import Interruption
 from training.measuring import FAMILIES, measure, sample_of, samples_of, why_not
 from training.objectives import LIMIT
 from training.real import RealData
-from training.recipe import SAMPLE_METRICS, Recipe, RecipeError, read_recipe, validated
+from training.recipe import SAMPLE_METRICS, Recipe, RecipeError
 from training.record import PLOTTED_SEEDS, PREVIEW_SEEDS, Record
 from training.sample_metrics import measure_samples
 from training.serving import outputs_of_seeds
 from training.state import build, nonfinite, restore, tensors_of
 from training.versions import code_version, library_versions
-
-MAY_CHANGE = ("data.path", "every", "metrics", "name", "steps", "title", "watch")
-"""Fields of a recipe on which the iterations done so far do not depend."""
-
-_RECIPE = "recipe.yaml"
 
 
 class TrainingError(UserError):
@@ -86,7 +80,12 @@ class Run:
         torch.set_num_threads(recipe.threads)
         torch.use_deterministic_algorithms(device.type == "cpu")
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-        self.dataset = load_dataset(recipe.data)
+        self._held_out: Dataset | None = None
+        if recipe.of_samples:
+            whole, self._held_out = load_splits(recipe.data)
+        else:
+            whole = load_all(recipe.data)
+        self.dataset = whole.first(recipe.data.first)
         self.algorithm: Algorithm1 = build(recipe, self.dataset, device)
         self.step = 0
         self._logged = 0  # step of the newest line in the log
@@ -96,7 +95,7 @@ class Run:
         self._diversity = Diversity(self._comparable(self.dataset.values), labels)
         self._facts = facts_of(self.dataset)
         card_of_run(recipe, self._facts, 0, recipe.name, None, "last")  # what cannot be exported is not trained first
-        self._real = _real_data(recipe, self.dataset) if recipe.image_metrics and parallel.is_first() else None
+        self._real = _real_data(recipe, whole) if recipe.image_metrics and parallel.is_first() else None
         if checkpoint is not None:
             self._continue_from(checkpoint)
         self._timed = self.step, time.perf_counter()
@@ -110,7 +109,7 @@ class Run:
         Raises:
             TrainingError: V or a weight is no longer finite, or another process trains this run.
         """
-        with _locked(self.directory), Interruption() as interruption:
+        with locked(self.directory), Interruption() as interruption:
             self._timed = self.step, time.perf_counter()
             record = Record(self.directory, self.step) if parallel.is_first() else None
             try:
@@ -217,8 +216,9 @@ class Run:
     def _measured(self, generator: nn.Module) -> tuple[Metric, ...]:
         outputs = partial(self._outputs, generator)
         if self._real is None:
+            assert self._held_out is not None
             wanted = tuple(metric for metric in SAMPLE_METRICS if metric in self.recipe.metrics)
-            return measure_samples(self.recipe.data, self.recipe.conditional, outputs, wanted)
+            return measure_samples(self.recipe.data, self._held_out, self.recipe.conditional, outputs, wanted)
         counts = {name: samples_of(name, None) for name in self.recipe.image_metrics}
         sample = sample_of(outputs, self._classes, max(counts.values()), self._real)
         return tuple(metric for name, n in counts.items() for metric in measure(name, sample, n))
@@ -258,11 +258,11 @@ class Run:
         return f"training diverged: {first} in step {step}; {kept}; try a lower rule.*.learning_rate"
 
 
-def _real_data(recipe: Recipe, dataset: Dataset) -> RealData:
+def _real_data(recipe: Recipe, whole: Dataset) -> RealData:
     """What the recipe's metrics are measured against; a classifier that they need is trained before the run."""
-    real = RealData(recipe.data)
+    real = RealData(recipe.data, whole)
     for name in recipe.image_metrics:
-        if (reason := why_not(name, real, dataset.classes if recipe.conditional else None)) is not None:
+        if (reason := why_not(name, real, whole.classes if recipe.conditional else None)) is not None:
             raise RecipeError(f"metrics: {name} does not apply: {reason}")
     if any(FAMILIES[name].judged for name in recipe.image_metrics):
         _ = real.judge
@@ -289,93 +289,8 @@ def facts_of(dataset: Dataset) -> dict[str, Any]:
     }
 
 
-def create(directory: Path, recipe: Recipe, device: torch.device) -> Run:
-    """A new run in a directory that is empty or not yet there.
-
-    Raises:
-        UserError: the directory holds something, or the recipe cannot be run.
-    """
-    if directory.exists() and not directory.is_dir():
-        raise TrainingError(f"--out: {directory} is a file: choose another place")
-    if directory.exists() and any(directory.iterdir()):
-        hint = f"`seedmint resume {directory}` goes on with it" if (directory / _RECIPE).exists() else "it is not empty"
-        raise TrainingError(f"--out: {directory} is there already: {hint}; or choose another place")
-    if recipe.data.path is not None:  # so that the run can be resumed from anywhere
-        data = recipe.data.model_copy(update={"path": str(Path(recipe.data.path).absolute())})
-        recipe = recipe.model_copy(update={"data": data})
-    run = Run(directory, recipe, device)
-    parallel.wait()  # until no process looks any more whether the directory is there
-    if parallel.is_first():
-        (directory / "checkpoints").mkdir(parents=True)
-        write_whole(directory / _RECIPE, recipe.to_yaml().encode())
-    return run
-
-
-def reopen(directory: Path, device: torch.device, warn: Callable[[str], None], overrides: Sequence[str] = ()) -> Run:
-    """A run that was begun before, at its newest checkpoint that is whole.
-
-    Args:
-        directory: the run's.
-        device: where to go on.
-        warn: told of each damaged checkpoint, which is set aside.
-        overrides: `field=value` changes of the recipe, of fields in `MAY_CHANGE` alone.
-
-    Raises:
-        UserError: no run there, another process trains it, its recipe is not the one it began with, or all its checkpoints
-            are damaged.
-    """
-    recipe = recipe_of(directory, overrides)
-    with _locked(directory):
-        with parallel.first_before_others():
-            for place in ("checkpoints", "previews"):
-                for half_written in (directory / place).glob(".*"):
-                    half_written.unlink()
-            checkpoint = _newest_whole(directory, warn)
-        if checkpoint is None:
-            return Run(directory, recipe, device)
-        began = validated(checkpoint.recipe, str(directory))
-        if checkpoint.step <= min(_average_begins(began), _average_begins(recipe)):  # an average that is still to begin
-            began = began.model_copy(update={"ema": recipe.ema, "ema_start": recipe.ema_start})
-        if differences := _differences(began.document(), recipe.document()):
-            raise RecipeError(
-                f"{directory / _RECIPE} has changed since the run began: {'; '.join(differences)}; "
-                f"only {', '.join(MAY_CHANGE)} may"
-            )
-        if recipe.steps < checkpoint.step:
-            raise RecipeError(f"steps: the run has done {checkpoint.step} already, which is more than {recipe.steps}")
-        run = Run(directory, recipe, device, checkpoint)
-        if overrides and parallel.is_first():
-            write_whole(directory / _RECIPE, recipe.to_yaml().encode())
-        return run
-
-
-def recipe_of(directory: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """The recipe of a run.
-
-    Raises:
-        UserError: no run there, or a recipe that cannot be read.
-    """
-    path = directory / _RECIPE
-    if not path.is_file():
-        raise TrainingError(f"{directory} holds no run: {path} is missing")
-    return read_recipe(path, overrides)
-
-
-def _newest_whole(directory: Path, warn: Callable[[str], None]) -> Checkpoint | None:
-    saved = list_checkpoints(directory / "checkpoints")
-    for _, path in reversed(saved):
-        try:
-            return load_checkpoint(path)
-        except CheckpointError as error:
-            path.replace(path.with_suffix(".damaged"))
-            warn(f"{error}; set aside")
-    if saved:
-        raise CheckpointError(f"all checkpoints of {directory} are damaged: begin anew with `seedmint train --out` elsewhere")
-    return None
-
-
 @contextmanager
-def _locked(directory: Path) -> Iterator[None]:
+def locked(directory: Path) -> Iterator[None]:
     """While entered, no other run of this machine trains in the directory; the first of several processes holds it for all."""
     if not parallel.is_first():
         yield
@@ -385,21 +300,3 @@ def _locked(directory: Path) -> Iterator[None]:
             yield
     except Timeout:
         raise TrainingError(f"{directory} is being trained by another process") from None
-
-
-def _average_begins(recipe: Recipe) -> float:
-    return recipe.ema_start if recipe.ema else math.inf
-
-
-def _differences(began: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
-    """Fields that differ, and that what was computed so far depends on."""
-    found = []
-    for key in sorted({*began, *now}):
-        old, new, field = began.get(key), now.get(key), f"{prefix}{key}"
-        if field in MAY_CHANGE:
-            continue
-        if isinstance(old, dict) and isinstance(new, dict):
-            found += _differences(old, new, f"{field}.")
-        elif old != new:
-            found.append(f"{field} was {old} and is {new}")
-    return found

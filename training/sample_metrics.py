@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.card import Metric
-from training.datasets import Dataset, load_splits
+from training.datasets import Dataset
 from training.datasets.generated import RING_MODES, RING_STD
 from training.metrics.correlations import correlation_difference
 from training.metrics.marginals import kolmogorov_smirnov, wasserstein
@@ -22,20 +22,24 @@ Outputs = Callable[..., NDArray[Any]]
 
 
 def measure_samples(
-    data: Data, conditional: bool, outputs: Outputs, wanted: tuple[SampleMetric, ...] = SAMPLE_METRICS
+    data: Data,
+    held_out: Dataset,
+    conditional: bool,
+    outputs: Outputs,
+    wanted: tuple[SampleMetric, ...] = SAMPLE_METRICS,
 ) -> tuple[Metric, ...]:
     """Those of the wanted metrics that apply to the data.
 
     Args:
-        data: the second part of `load_splits` is measured against.
+        data: what the generator was trained on.
+        held_out: what it is measured against, the second part of `load_splits`.
         conditional: whether labels are asked for, in the proportions of the data.
         outputs: the generator.
         wanted: by default all.
 
     Raises:
-        UserError: the data are not there, or a column of them never changes.
+        UserError: a column of the held-out data never changes.
     """
-    held_out = load_splits(data)[1]
     seeds = np.arange(SAMPLES, dtype=np.int64)
     labels = held_out.labels[seeds % len(held_out)] if conditional and held_out.labels is not None else None
     made = outputs(seeds, labels)

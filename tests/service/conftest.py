@@ -67,3 +67,21 @@ def point(sample_models: Path) -> Generator:
 @pytest.fixture(scope="session")
 def wave(sample_models: Path) -> Generator:
     return open_generator(sample_models / "wave.onnx")
+
+
+@pytest.fixture
+def home(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory of commands on the generators of images."""
+    return _home(models, tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def sample_home(sample_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same on those of samples."""
+    return _home(sample_models, tmp_path, monkeypatch)
+
+
+def _home(models: Path, directory: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SEEDMINT_MODELS", str(models))
+    monkeypatch.chdir(directory)
+    return directory

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +36,14 @@ class Server:
     def digest(self, name: str) -> str:
         return str(self.client.get(f"/v1/models/{name}").json().get("digest"))
 
+    def workers(self) -> list[psutil.Process]:
+        return [one for one in psutil.Process(self.process.pid).children() if one.status() != psutil.STATUS_ZOMBIE]
+
+    def memory(self) -> float:
+        """Resident memory of all processes, in MiB."""
+        supervisor = psutil.Process(self.process.pid)
+        return sum(one.memory_info().rss for one in (supervisor, *self.workers())) / 2**20
+
     def wait_for_log(self, text: str, seconds: float = 20.0) -> str:
         return str(wait_until(lambda: next((line for line in self.log if text in line), None), seconds))
 
@@ -57,17 +65,22 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(models: Path, before_ready: Callable[[str], None] | None = None, **settings: object) -> Iterator[Server]:
+def serving(
+    models: Path,
+    before_ready: Callable[[str], None] | None = None,
+    variables: Mapping[str, str] | None = None,
+    **settings: object,
+) -> Iterator[Server]:
     """`seedmint serve` on a free port, ready; stopped by SIGTERM, which must end it with status 0.
 
-    `before_ready` is called with the URL once the server answers at all.
+    `before_ready` is called with the URL once the server answers at all; `variables` are more of its environment.
     """
     port = free_port()
     temporary = tempfile.TemporaryDirectory(prefix="seedmint-test-")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("SEEDMINT_", "BENTOML_"))}
     environment |= {"SEEDMINT_MODELS": str(models), "SEEDMINT_PORT": str(port), "SEEDMINT_WATCH_SECONDS": "0.1"}
     environment |= {"TMPDIR": temporary.name}
-    environment |= {f"SEEDMINT_{name.upper()}": str(value) for name, value in settings.items()}
+    environment |= {f"SEEDMINT_{name.upper()}": str(value) for name, value in settings.items()} | dict(variables or {})
     process = subprocess.Popen(
         [sys.executable, "-m", "seedmint", "serve"],
         env=environment,

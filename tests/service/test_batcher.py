@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from starlette.requests import ClientDisconnect
 
 from service.batcher import Batcher
 from service.problems import Problem
@@ -26,9 +27,12 @@ class Held:
     def let_go(self, runs: int = 1000) -> None:
         self._go.release(runs)
 
-    def generate(self, seeds: np.ndarray, labels: Any, truncation: np.ndarray) -> np.ndarray:
+    def labels(self, seeds: np.ndarray) -> None:
+        return None
+
+    def generate(self, seeds: np.ndarray, labels: Any, truncation: Any) -> np.ndarray:
         self.runs.append(seeds.tolist())
-        self.truncations.append(truncation.tolist())
+        self.truncations.append(np.broadcast_to(truncation, len(seeds)).tolist())
         assert self._go.acquire(timeout=20)
         if self.poison in seeds:
             raise RuntimeError("poisoned")
@@ -36,7 +40,7 @@ class Held:
 
 
 def single(
-    batcher: Batcher, seed: int, finish=lambda images: int(images[0, 0, 0, 0]), truncation: float = 1.0
+    batcher: Batcher, seed: int, finish=lambda images, labels: int(images[0, 0, 0, 0]), truncation: float = 1.0
 ) -> asyncio.Future[Any]:
     return batcher.single(seed, None, truncation, finish)
 
@@ -82,6 +86,26 @@ def test_it_is_bounded_in_images_and_says_when_to_come_again():
     asyncio.run(scene())
 
 
+def test_who_would_wait_too_long_is_told_so_but_a_run_is_always_filled():
+    async def scene() -> None:
+        generator = Held(max_batch=2)
+        batcher = Batcher(generator, 100, max_wait=0.01)  # type: ignore[arg-type]
+        slow = single(batcher, 0)
+        await asyncio.sleep(0.2)
+        generator.let_go(1)
+        assert await slow == 0
+        running = single(batcher, 0)
+        await started(generator, 2)
+        waiting = [single(batcher, seed) for seed in (1, 2)]
+        with pytest.raises(Problem) as refused:
+            single(batcher, 3)
+        assert (refused.value.status, refused.value.detail) == (429, "2 images are waiting already")
+        generator.let_go()
+        assert await asyncio.gather(running, *waiting) == [0, 1, 2]
+
+    asyncio.run(scene())
+
+
 def test_bulk_requests_are_bounded_apart_and_give_their_place_back():
     async def scene() -> None:
         generator = Held(max_batch=4)
@@ -104,7 +128,7 @@ def test_what_is_withdrawn_is_never_made():
         generator = Held()
         batcher = Batcher(generator, 100)  # type: ignore[arg-type]
         finished: list[int] = []
-        running = single(batcher, 0, finish=lambda images: finished.append(0))
+        running = single(batcher, 0, finish=lambda images, labels: finished.append(0))
         await started(generator, 1)
         waiting = [single(batcher, seed) for seed in range(1, 5)]
         for future in (running, *waiting[:3]):
@@ -138,7 +162,7 @@ def test_one_that_fails_fails_alone():
         generator = Held(poison=3)
         batcher = Batcher(generator, 100)  # type: ignore[arg-type]
         generator.let_go()
-        broken = single(batcher, 50, finish=lambda images: 1 // 0)
+        broken = single(batcher, 50, finish=lambda images, labels: 1 // 0)
         results = await asyncio.gather(broken, *(single(batcher, seed) for seed in range(6)), return_exceptions=True)
         assert isinstance(results[0], ZeroDivisionError)
         assert [r for r in results[1:] if isinstance(r, int)] == [0, 1, 2, 4, 5]
@@ -182,5 +206,87 @@ def test_a_slow_generator_holds_no_other_up():
         for generator in slow:
             generator.let_go()
         assert await asyncio.gather(*stuck) == [1] * 64
+
+    asyncio.run(scene())
+
+
+class Conditional(Held):
+    """Makes images of labels: the seed's last digit, if none is asked for."""
+
+    def labels(self, seeds: np.ndarray) -> np.ndarray:  # type: ignore[override]
+        return seeds % 10
+
+    def generate(self, seeds: np.ndarray, labels: Any, truncation: Any) -> np.ndarray:
+        super().generate(seeds, labels, truncation)
+        return labels.astype(np.uint8).reshape(-1, 1, 1, 1)
+
+
+def test_labels_asked_for_and_labels_of_seeds_go_in_one_run():
+    async def scene() -> None:
+        generator = Conditional()
+        batcher = Batcher(generator, 100)  # type: ignore[arg-type]
+        generator.let_go()
+        both = lambda images, labels: (int(images[0, 0, 0, 0]), int(labels[0]))  # noqa: E731
+        asked = [(21, None), (22, 7), (23, None), (24, 0)]
+        got = await asyncio.gather(*(batcher.single(seed, label, 1.0, both) for seed, label in asked))
+        assert got == [(1, 1), (7, 7), (3, 3), (0, 0)]
+        assert generator.runs == [[21, 22, 23, 24]]
+        with batcher.bulk():
+            piece = batcher.piece(np.array([5, 6]), np.array([8, 9]), 1.0)
+            assert (await piece).ravel().tolist() == [8, 9]
+
+    asyncio.run(scene())
+
+
+def test_a_client_that_has_left_is_found_out_before_its_run():
+    async def scene() -> None:
+        generator = Held()
+        batcher = Batcher(generator, 100)  # type: ignore[arg-type]
+        running = single(batcher, 0)
+        await started(generator, 1)
+        left: set[int] = set()
+        waiting = {
+            seed: batcher.single(seed, None, 1.0, lambda images, _: int(images[0, 0, 0, 0]), lambda seed=seed: seed in left)
+            for seed in range(1, 4)
+        }
+        left.add(2)
+        generator.let_go()
+        assert await asyncio.gather(running, waiting[1], waiting[3]) == [0, 1, 3]
+        with pytest.raises(ClientDisconnect):
+            await waiting[2]
+        assert generator.runs == [[0], [1, 3]]
+
+    asyncio.run(scene())
+
+
+def test_clients_that_leave_make_room_while_a_run_goes_on():
+    async def scene() -> None:
+        generator = Held(max_batch=2)
+        batcher = Batcher(generator, 2)  # type: ignore[arg-type]
+        running = single(batcher, 0)
+        await started(generator, 1)
+        ghosts = [batcher.single(seed, None, 1.0, None, lambda: True) for seed in (1, 2)]
+        with pytest.raises(Problem):
+            single(batcher, 3)
+        assert [type(one) for one in await asyncio.gather(*ghosts, return_exceptions=True)] == [ClientDisconnect] * 2
+        late = single(batcher, 3)
+        generator.let_go()
+        assert await asyncio.gather(running, late) == [0, 3]
+        assert generator.runs == [[0], [3]]
+
+    asyncio.run(scene())
+
+
+def test_after_the_deadline_it_fails_whether_it_waits_or_is_being_made():
+    async def scene() -> None:
+        generator = Held()
+        batcher = Batcher(generator, 100, deadline_seconds=0.3)  # type: ignore[arg-type]
+        running = single(batcher, 0)
+        await started(generator, 1)
+        results = await asyncio.gather(running, single(batcher, 1), return_exceptions=True)
+        assert [result.status for result in results if isinstance(result, Problem)] == [504, 504]
+        generator.let_go()
+        assert await single(batcher, 2) == 2
+        assert generator.runs == [[0], [2]]
 
     asyncio.run(scene())

@@ -14,27 +14,14 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
-from seedmint import cli, main
+from seedmint import main
 from service.generator import Generator
 from service.images import GAP, enlarge
 from service.settings import Settings, variable
+from tests.service.commandline import run
 from tests.service.servers import Server, wait_until
-
-
-@pytest.fixture
-def home(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("SEEDMINT_MODELS", str(models))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def run(*arguments: str) -> str:
-    result = CliRunner().invoke(cli, list(arguments), catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.output
 
 
 def test_a_contact_sheet_shows_the_images_in_rows(home: Path, rgb: Generator):

@@ -102,7 +102,7 @@ def test_on_cuda_batches_are_padded_to_few_sizes_or_to_one(
 ):
     sessions = []
 
-    def open_stand_in(graph: bytes, provider: str, threads: int) -> Cuda:
+    def open_stand_in(graph: bytes, provider: str, threads: int, nodes: int) -> Cuda:
         sessions.append(Cuda(open_session(graph, "cpu", threads), odd))
         return sessions[-1]
 

@@ -66,7 +66,7 @@ async def series():
     return {(s.name, *sorted(s.labels.items())) for family in text_string_to_metric_families(text) for s in family.samples}
 
 async def main():
-    await _LIBRARY.start(wait=True)
+    await _LIBRARY.start()
     chance = random.Random(0)
     here = _LIBRARY.find("grey", None).generator.digest12
     statuses, counts = set(), []
@@ -100,7 +100,7 @@ other = "from service import metrics; metrics.show_queue('grey', 7, 3); metrics.
 async def main():
     subprocess.run([sys.executable, "-c", other], check=True)  # a worker that died with seven images waiting
     files = len([name for name in os.listdir(os.environ["PROMETHEUS_MULTIPROC_DIR"]) if name.startswith("gauge")])
-    await _LIBRARY.start(wait=True)
+    await _LIBRARY.start()
     async with client() as asking:
         text = (await asking.get("/metrics")).text
     await _LIBRARY.close()
@@ -124,7 +124,7 @@ from bentoml._internal.configuration.containers import BentoMLContainer
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 async def main():
-    await _LIBRARY.start(wait=True)
+    await _LIBRARY.start()
     async with client() as asking:
         for path in ("/livez", "/readyz", "/metrics", "/v1/models"):
             await asking.get(path, headers={"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"})

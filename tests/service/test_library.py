@@ -19,7 +19,7 @@ from tests import generators
 @asynccontextmanager
 async def watched(directory: Path, watch_seconds: float = 0.02) -> AsyncIterator[Library]:
     library = Library(read_settings({"SEEDMINT_MODELS": str(directory), "SEEDMINT_WATCH_SECONDS": str(watch_seconds)}))
-    await library.start(wait=True)
+    await library.start()
     try:
         yield library
     finally:

@@ -28,10 +28,17 @@ def test_the_list_describes_every_generator(server: Server, grey: Generator, rgb
         "max_scale": 512,
         "url": f"/v1/models/grey@{grey.digest12}",
         "image_url": f"/v1/models/grey@{grey.digest12}/images/{{seed}}.{{format}}{{?truncation,scale}}",
+        "grid_formats": ["png", "webp"],
+        "grid_url": f"/v1/models/grey@{grey.digest12}/grid.{{format}}{{?seeds,columns,truncation,scale}}",
+        "max_grid_pixels": 1 << 23,
+        "max_walk_pixels": 1 << 22,
+        "walk_formats": ["webp", "gif", "png"],
+        "walk_url": f"/v1/models/grey@{grey.digest12}/walk.{{format}}{{?from,to,frames,truncation,scale,duration,loop}}",
         "sample_url": "/v1/sample",
     }
     assert second["classes"] == list(CLASSES)
     assert second["image_url"] == image_template(rgb)
+    assert all("label" in second[url] for url in ("image_url", "grid_url", "walk_url"))
 
 
 def test_one_generator_shows_its_card(server: Server, rgb: Generator):
@@ -43,7 +50,9 @@ def test_one_generator_shows_its_card(server: Server, rgb: Generator):
 
 def test_head_answers_wherever_get_does(server: Server):
     paths = ["/", "/metrics", "/livez", "/readyz", "/v1/models", "/v1/models/rgb", "/v1/models/rgb/images/1.png"]
-    for path in [*paths, f"{server.pinned('rgb')}/1.png"]:
+    base = server.pinned("rgb").removesuffix("/images")
+    queried = ["grid.png?seeds=0-9", "grid.webp?seeds=0-9&columns=10", "walk.gif?from=1&to=2", "walk.png?to=2&from=1"]
+    for path in [*paths, f"{base}/images/1.png", *(f"{at}/{file}" for at in ("/v1/models/rgb", base) for file in queried)]:
         get, head = server.client.get(path), server.client.head(path)
         assert (head.status_code, head.content) == (get.status_code, b"")
         assert head.headers.get("content-type") == get.headers.get("content-type")

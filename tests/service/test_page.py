@@ -3,9 +3,11 @@
 import shutil
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from playwright.sync_api import Page, sync_playwright
 
+from service.generator import Generator
 from tests.service.servers import Server, wait_until
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -55,11 +57,14 @@ def test_every_generator_is_shown_by_its_pinned_images(page: Page, server: Serve
         assert loaded(page, name) == [f"{server.pinned(name)}/{seed}.png" for seed in range(48)]
 
 
-def test_a_class_can_be_chosen_and_the_seeds_go_on(page: Page, server: Server):
+def test_a_class_can_be_chosen_and_the_seeds_go_on(page: Page, server: Server, rgb: Generator):
     section = page.locator("section", has_text="rgb@")
     section.locator("select").select_option("bee")
-    section.locator("button").click()
-    assert loaded(page, "rgb") == [f"{server.pinned('rgb')}/{seed}.png?label=1" for seed in range(48, 96)]
+    section.get_by_role("button", name="Next seeds").click()
+    own = rgb.labels(np.arange(48, 96))
+    assert own is not None
+    queries = ["" if label == 1 else "?label=1" for label in own]
+    assert loaded(page, "rgb") == [f"{server.pinned('rgb')}/{seed}.png{queries[seed - 48]}" for seed in range(48, 96)]
     assert loaded(page, "grey")[0].endswith("/0.png")
     assert page.locator("section", has_text="grey@").locator("select").count() == 0
 
@@ -70,7 +75,7 @@ def test_pointing_at_an_image_shows_its_address(page: Page, server: Server):
     assert section.locator("output").text_content() == f"{server.url}{server.pinned('grey')}/5.png"
 
 
-def test_samples_are_shown_by_their_plots_beside_images(sample_page: Page, sample_server: Server):
+def test_samples_are_shown_by_their_plots_beside_images(sample_page: Page, sample_server: Server, point: Generator):
     for name, kind, count in (("grey", "images", 48), ("point", "samples", 12), ("wave", "samples", 12)):
         base = sample_server.pinned(name).removesuffix("/images")
         assert loaded(sample_page, name) == [f"{base}/{kind}/{seed}.png" for seed in range(count)]
@@ -78,6 +83,39 @@ def test_samples_are_shown_by_their_plots_beside_images(sample_page: Page, sampl
     assert "series of 16 steps: left, right" in str(told)
     section = sample_page.locator("section", has_text="point@")
     section.locator("select").select_option("bee")
-    section.locator("button").click()
+    section.get_by_role("button", name="Next seeds").click()
     base = sample_server.pinned("point").removesuffix("/images")
-    assert loaded(sample_page, "point") == [f"{base}/samples/{seed}.png?label=1" for seed in range(12, 24)]
+    own = point.labels(np.arange(12, 24))
+    assert own is not None
+    queries = ["" if label == 1 else "?label=1" for label in own]
+    assert loaded(sample_page, "point") == [f"{base}/samples/{seed}.png{queries[seed - 12]}" for seed in range(12, 24)]
+    assert section.get_by_role("link", name="Contact sheet").count() + section.get_by_role("button", name="Walk").count() == 0
+
+
+def test_sheets_and_walks_are_at_their_own_addresses(page: Page, server: Server, rgb: Generator):
+    section = page.locator("section", has_text="rgb@")
+    base = server.pinned("rgb").removesuffix("/images")
+    sheet = section.get_by_role("link", name="Contact sheet")
+    assert sheet.get_attribute("href") == f"{base}/grid.png?seeds=0-47&columns=8&scale=6"
+    section.locator("select").select_option("bee")
+    section.get_by_role("button", name="Next seeds").click()
+    path = f"{base}/grid.png?seeds=48-95&columns=8&label=1&scale=6"
+    assert sheet.get_attribute("href") == path
+    assert server.client.get(path).status_code == 200  # and not another address of the same
+    sheet.hover()
+    assert section.locator("output").text_content() == server.url + path
+
+    picture = section.locator(".walk img")
+    for start, end in ((0, 7), ((1 << 63) - 1, 9_007_199_254_740_993), (42, 41)):
+        section.get_by_label("from seed").fill(str(start))
+        section.get_by_label("to seed").fill(str(end))
+        section.get_by_role("button", name="Walk").click()
+        own = rgb.labels(np.array([start]))
+        assert own is not None
+        path = f"{base}/walk.webp?from={start}&to={end}{'' if own[0] == 1 else '&label=1'}&scale=14"
+        assert picture.get_attribute("src") == path
+        wait_until(lambda: picture.evaluate("image => image.complete && image.naturalWidth") == 14 * 12)
+        assert server.client.get(path).status_code == 200
+    section.get_by_label("to seed").fill("01")
+    section.get_by_role("button", name="Walk").click()
+    assert picture.get_attribute("src") == path

@@ -7,47 +7,34 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 from PIL import Image
 
 from models.card import SampleOutput
-from seedmint import cli, main
+from seedmint import main
 from service.generator import Generator
 from service.plots import plot
 from tests import generators
+from tests.service.commandline import run
 from tests.service.servers import Server
-
-
-@pytest.fixture
-def home(sample_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("SEEDMINT_MODELS", str(sample_models))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def run(*arguments: str) -> str:
-    result = CliRunner().invoke(cli, list(arguments), catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.output
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl", "npy", "npz"])
 @pytest.mark.parametrize("model", ["point", "wave"])
-def test_archives_are_the_services_bytes(home: Path, sample_server: Server, model: str, form: str):
+def test_archives_are_the_services_bytes(sample_home: Path, sample_server: Server, model: str, form: str):
     said = run("sample", model, "--seeds", "0-199", "--truncation", "0.5", "--out", f"a.{form}")
     assert re.fullmatch(rf"200 samples of {model}@[0-9a-f]{{12}} in a\.{form}\n", said)
     body = {"model": model, "seeds": "0-199", "truncation": 0.5, "format": form}
     assert Path(f"a.{form}").read_bytes() == sample_server.client.post("/v1/sample", json=body).content
 
 
-def test_a_label_may_be_asked_for_by_name(home: Path):
+def test_a_label_may_be_asked_for_by_name(sample_home: Path):
     run("sample", "point", "--seeds", "0-9", "--label", "bee", "--out", "a.csv")
     rows = list(csv.DictReader(io.StringIO(Path("a.csv").read_text())))
     assert {row["label"] for row in rows} == {"1"}
 
 
 @pytest.mark.parametrize("model", ["point", "wave"])
-def test_a_png_is_a_plot_of_all(home: Path, point: Generator, wave: Generator, model: str):
+def test_a_png_is_a_plot_of_all(sample_home: Path, point: Generator, wave: Generator, model: str):
     run("sample", model, "--seeds", "0-199", "--out", "a.png")
     generator = {"point": point, "wave": wave}[model]
     picture = Image.open("a.png")
@@ -67,18 +54,20 @@ def test_a_png_is_a_plot_of_all(home: Path, point: Generator, wave: Generator, m
         (["grey", "--seeds", "0", "--out", "a.csv"], r"\.csv is not written"),
     ],
 )
-def test_what_the_user_can_mend_is_one_line(home: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]):
+def test_what_the_user_can_mend_is_one_line(
+    sample_home: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+):
     with pytest.raises(SystemExit) as end:
         main(["sample", *arguments])
     assert end.value.code == 1
     error = capsys.readouterr().err
     assert re.search(said, error), error
     assert error.count("\n") == 1
-    assert not list(home.iterdir())
+    assert not list(sample_home.iterdir())
 
 
 def test_a_disk_too_small_is_named_before_the_work(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    sample_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     class Small:
         free = 50_000
@@ -88,10 +77,10 @@ def test_a_disk_too_small_is_named_before_the_work(
         with pytest.raises(SystemExit):
             main(["sample", "wave", "--seeds", "0-9999", "--out", f"a.{form}"])
         assert re.fullmatch(r"Error: --out a\.\w+ would take about \d+ MB, and 0 MB are free there\n", capsys.readouterr().err)
-    assert not list(home.iterdir())
+    assert not list(sample_home.iterdir())
 
 
-def test_models_list_and_show(home: Path, tmp_path: Path):
+def test_models_list_and_show(sample_home: Path, tmp_path: Path):
     lines = [re.split(r"  +", line) for line in run("models", "list").splitlines()]
     assert [line[2:4] for line in lines] == [["8x8x1", "no classes"], ["2 columns", "3 classes"], ["series 16x2", "no classes"]]
     one = SampleOutput(kind="sample", shape=(1,), names=("x",))

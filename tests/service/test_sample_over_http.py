@@ -55,7 +55,7 @@ def test_zip_is_the_default_and_holds_the_png_of_each_address(server: Server, pa
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         assert archive.namelist() == [f"2/{seed}.png" for seed in range(100)]
         for seed in (0, 64, 99):
-            single = server.client.get(f"{server.pinned('rgb')}/{seed}.png?label=2&truncation=0.5")
+            single = server.client.get(f"{server.pinned('rgb')}/{seed}.png?label=2&truncation=0.5", follow_redirects=True)
             assert archive.read(f"2/{seed}.png") == single.content
     assert post(server, path, model="rgb", seeds="0-99", labels=2, truncation=0.5).content == answer.content
     with zipfile.ZipFile(io.BytesIO(post(server, path, model="grey", seeds="7,3").content)) as archive:

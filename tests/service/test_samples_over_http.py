@@ -39,8 +39,8 @@ def test_a_seed_is_one_sample_alone_in_bulk_and_in_a_crowd(sample_server: Server
 
 
 def test_the_values_are_the_generators(sample_server: Server, point: Generator):
-    (expected,) = point.generate(np.array([42]), np.array([1]), 0.7)
-    address, query = f"{path(sample_server, 'point')}/42", {"label": "1", "truncation": "0.7"}
+    (expected,) = point.generate(np.array([42]), np.array([2]), 0.7)
+    address, query = f"{path(sample_server, 'point')}/42", {"label": "2", "truncation": "0.7"}
     answers = {form: sample_server.client.get(f"{address}.{form}", params=query) for form in ("json", "csv", "npy", "png")}
     types = {form: answer.headers["content-type"] for form, answer in answers.items()}
     assert types == {
@@ -53,7 +53,7 @@ def test_the_values_are_the_generators(sample_server: Server, point: Generator):
         "model": "point",
         "digest": point.digest,
         "seed": 42,
-        "label": 1,
+        "label": 2,
         "truncation": 0.7,
         "names": ["x", 'the "other", y'],
         "values": expected.tolist(),

@@ -17,7 +17,7 @@ from tests.service.test_problems_over_http import check
 def test_what_is_under_way_is_answered(tmp_path: Path):
     """24 images, four at a time, and a bulk request beside them: the signal comes after the first run."""
     generators.write(tmp_path, "slow", 1, idle_trips=400_000)
-    with serving(tmp_path, max_batch=4) as server, ThreadPoolExecutor(25) as crowd:
+    with serving(tmp_path, max_batch=4, max_wait_seconds=60) as server, ThreadPoolExecutor(25) as crowd:
         path = f"{server.url}{server.pinned('slow')}"
         asked = [crowd.submit(httpx.get, f"{path}/{seed}.png", timeout=60) for seed in range(24)]
         # Four are in the run that is under way, counted neither as waiting nor as made.
@@ -35,7 +35,7 @@ def test_from_the_signal_on_new_requests_are_refused(tmp_path: Path):
     """While images are being made, on new connections and on one that was there before."""
     workers = 2
     generators.write(tmp_path, "slow", 1, idle_trips=700_000)
-    with serving(tmp_path, max_batch=1, workers=workers) as server, ThreadPoolExecutor(8) as crowd:
+    with serving(tmp_path, max_batch=1, max_wait_seconds=60, workers=workers) as server, ThreadPoolExecutor(8) as crowd:
         path = f"{server.url}{server.pinned('slow')}"
         asked = [crowd.submit(httpx.get, f"{path}/{seed}.png", timeout=60) for seed in range(4 * workers)]
         wait_until(lambda: value(server, "seedmint_queue_images") >= 3 * workers)

@@ -14,7 +14,8 @@ from training.datasets import load_dataset
 from training.diagnostics import Diagnostics, Diversity, spread
 from training.export import export_run
 from training.recipe import Data, Watch, validated
-from training.run import TrainingError, create, reopen
+from training.run import TrainingError
+from training.rundir import create, reopen
 from training.state import build, tensors_of
 
 from .recipes import ADAM, recipe_document

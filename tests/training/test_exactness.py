@@ -12,7 +12,7 @@ import torch
 
 from training.checkpoints import list_checkpoints, load_checkpoint
 from training.recipe import validated
-from training.run import create, reopen
+from training.rundir import create, reopen
 
 from .recipes import ADAM, recipe_document
 
@@ -45,7 +45,7 @@ def train_on_a_slow_disk(directory, document):
 def processes():
     """Starts processes that have torch loaded, which takes seconds, and nothing of this one."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["training.run", "torch._dynamo", "torch._inductor", "sklearn.datasets"])
+    context.set_forkserver_preload(["training.rundir", "torch._dynamo", "torch._inductor", "sklearn.datasets"])
     return context
 
 

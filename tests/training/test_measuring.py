@@ -141,6 +141,12 @@ def npz(path, n=40, side=8, **arrays):
     return RealData(Data(source="npz", path=str(path)))
 
 
+def test_data_that_are_loaded_are_not_loaded_again(digits):
+    real = RealData(Data(source="npz", path="/nowhere.npz", first=50), digits.train)
+    assert real.reference is digits.train
+    np.testing.assert_array_equal(real.train.images, digits.train.images[:50])
+
+
 def test_what_does_not_apply_says_why(tmp_path, digits):
     bare = npz(tmp_path / "bare.npz")
     assert {name: why_not(name, bare, None) is None for name in FAMILIES} == {

@@ -15,7 +15,7 @@ import yaml
 from training import parallel
 from training.checkpoints import list_checkpoints, load_checkpoint
 from training.recipe import validated
-from training.run import create, reopen
+from training.rundir import create, reopen
 
 from .recipes import recipe_document
 

@@ -1,7 +1,8 @@
 import pytest
 import yaml
 
-from training.recipe import RecipeError, load_recipe, shipped_recipes, validated
+from training.recipe import RecipeError, validated
+from training.recipe_files import load_recipe, shipped_recipes
 
 from .recipes import recipe_document
 

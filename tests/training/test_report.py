@@ -17,7 +17,7 @@ from seedmint import main
 from training.curves import Level, Line, bars, chart
 from training.measuring import samples_of
 from training.recipe import validated
-from training.run import create
+from training.rundir import create
 
 from .recipes import recipe_document
 

@@ -19,7 +19,8 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from models.errors import UserError
 from training.checkpoints import KEEP, Checkpoint, CheckpointError, list_checkpoints, load_checkpoint, save_checkpoint
 from training.recipe import RecipeError, validated
-from training.run import Run, TrainingError, create, reopen
+from training.run import Run, TrainingError
+from training.rundir import create, reopen
 
 from .recipes import recipe_document
 

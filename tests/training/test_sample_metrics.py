@@ -78,15 +78,16 @@ def test_a_perfect_generator_is_near_the_floor():
     """Training data against held-out data: what two draws of 10,000 differ by, well below a hundredth."""
     for source in ("ring-2d", "gaussian-1d", "sines"):
         data = Data(source=source)
-        train = load_splits(data)[0].samples
-        found = named(measure_samples(data, False, lambda seeds, labels, train=train: train[seeds]))
+        train, held_out = load_splits(data)
+        found = named(measure_samples(data, held_out, False, lambda seeds, labels, made=train.samples: made[seeds]))
         assert {value < 0.03 for name, value in found.items() if "of" in name or "difference" in name} == {True}
     assert {"wasserstein-1 of x", "kolmogorov-smirnov of x", "correlation-difference"} == set(found)
 
 
 def test_a_collapsed_generator_is_told():
     data = Data(source="ring-2d")
-    found = measure_samples(data, False, lambda seeds, labels: np.tile(RING_MODES[:1].astype(np.float32), (len(seeds), 1)))
+    collapsed = RING_MODES[:1].astype(np.float32)
+    found = measure_samples(data, load_splits(data)[1], False, lambda seeds, labels: np.tile(collapsed, (len(seeds), 1)))
     values = named(found)
     assert (values["modes"], values["high-quality-share"]) == (1.0, 1.0)
     assert values["wasserstein-1 of x"] > 0.5
@@ -107,8 +108,8 @@ def test_labels_are_asked_for_in_the_datas_proportions(tmp_path):
         asked.append(labels)
         return np.random.default_rng(1).normal(10 * labels)[:, None].astype(np.float32)
 
-    found = named(measure_samples(data, True, outputs))
     held_out = load_splits(data)[1]
+    found = named(measure_samples(data, held_out, True, outputs))
     assert asked[0].mean() == pytest.approx(held_out.labels.mean(), abs=0.01)
     assert found["wasserstein-1 of x"] < 0.05
     assert "correlation-difference" not in found  # of one column

@@ -20,8 +20,9 @@ from training.checkpoints import list_checkpoints, load_checkpoint
 from training.datasets import load_dataset
 from training.export import export_run
 from training.plots import plot
-from training.recipe import load_recipe, validated
-from training.run import create, reopen
+from training.recipe import validated
+from training.recipe_files import load_recipe
+from training.rundir import create, reopen
 
 from .recipes import recipe_document
 
@@ -85,6 +86,17 @@ def test_what_is_measured_in_a_run_is_logged(tmp_path):
     measured = [entry for line in (tmp_path / "r" / "log.jsonl").open() if "metrics" in (entry := json.loads(line))]
     assert {entry["step"] for entry in measured} == {10, 20}
     assert {metric["metric"] for metric in measured[0]["metrics"]} >= {"wasserstein-1 of x", "modes", "high-quality-share"}
+
+
+def test_a_run_reads_its_data_once(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n" + "".join(f"{i % 7},{i % 11}\n" for i in range(99)))
+    fields = {"metrics": ["marginals"], "every": {"log": 10, "evaluate": 10, "checkpoint": 20}, **MLP}
+    run = create(tmp_path / "r", recipe(data={"source": "table", "path": str(path)}, **fields), CPU)
+    path.unlink()
+    finish(run)
+    logged = [json.loads(line) for line in (tmp_path / "r" / "log.jsonl").open()]
+    assert {entry["step"] for entry in logged if "metrics" in entry} == {10, 20}
 
 
 def test_changed_data_or_names_are_refused(tmp_path):

@@ -21,7 +21,7 @@ def load_dataset(data: Data) -> Dataset:
         DataError: the data are not to be found, or not what they should be.
     """
     whole = load_splits(data)[0] if data.source in ("table", "series") else load_all(data)
-    return whole if data.first is None else whole.first(data.first)
+    return whole.first(data.first)
 
 
 def load_all(data: Data) -> Dataset:

@@ -107,12 +107,14 @@ class Dataset:
             digest.update(self.labels.astype("<i8").tobytes())
         return digest.hexdigest()
 
-    def first(self, n: int) -> "Dataset":
-        """The first n.
+    def first(self, n: int | None) -> "Dataset":
+        """The first n, or all where n is None.
 
         Raises:
             DataError: there are not so many.
         """
+        if n is None:
+            return self
         if n > len(self):
             raise DataError(f"data.first: {n} is more than the {len(self)} {self.noun}s of {self.name}")
         return self._those(np.arange(len(self)) < n, self.name if n == len(self) else f"{self.name}, first {n}")

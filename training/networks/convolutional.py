@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
+from training.networks.halvings import halvings
 from training.networks.norm import BatchNorm2d
 from training.recipe import ConvolutionalDiscriminator, ConvolutionalGenerator
 
@@ -18,14 +19,6 @@ SMALLEST, LARGEST = 8, 64  # pixels a side
 
 _START = 7  # the first map's side is at most this: 4 for 8, 32 and 64 pixels, 7 for 28
 _SLOPE = 0.2
-
-
-def _halvings(side: int) -> int:
-    """How often a side is halved, rounding up, until it is at most `_START`."""
-    count = 1
-    while -(-side // 2**count) > _START:
-        count += 1
-    return count
 
 
 class ConditionalNorm(nn.Module):
@@ -64,7 +57,7 @@ class ConvolutionalG(nn.Module):
     def __init__(self, config: ConvolutionalGenerator, z_dim: int, shape: tuple[int, int, int], classes: int) -> None:
         super().__init__()
         channels, self.side, _ = shape
-        count = _halvings(self.side)
+        count = halvings(self.side, _START)
         widths = [config.width * 2**i for i in reversed(range(count))]
         self.start = (widths[0], -(-self.side // 2**count), -(-self.side // 2**count))
         self.input = nn.Linear(z_dim, self.start[0] * self.start[1] * self.start[2], bias=False)
@@ -93,7 +86,7 @@ class ConvolutionalD(nn.Module):
     def __init__(self, config: ConvolutionalDiscriminator, shape: tuple[int, int, int], classes: int) -> None:
         super().__init__()
         channels, side, _ = shape
-        count = _halvings(side)
+        count = halvings(side, _START)
         widths = [channels, *(config.width * 2**i for i in range(count))]
         last = -(-side // 2**count)
         features = widths[-1] * last * last

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
+from training.networks.halvings import halvings
 from training.networks.norm import BatchNorm1d
 from training.networks.paper import with_label
 from training.recipe import SequenceDiscriminator, SequenceGenerator
@@ -19,14 +20,6 @@ SHORTEST = 8  # steps of a series
 _START = 8  # the shortest length inside is at most this
 _KERNEL, _PADDING = 8, 3  # with stride 2: exactly twice as long, or half
 _SLOPE = 0.2
-
-
-def _halvings(length: int) -> int:
-    """How often a length is halved, rounding up, until it is at most `_START`; at least once."""
-    count = 1
-    while -(-length // 2**count) > _START:
-        count += 1
-    return count
 
 
 class SequenceG(nn.Module):
@@ -43,7 +36,7 @@ class SequenceG(nn.Module):
         super().__init__()
         self.length, channels = shape
         self.classes = classes
-        count = _halvings(self.length)
+        count = halvings(self.length, _START)
         widths = [config.width * 2**i for i in reversed(range(count))]
         self.start = (widths[0], -(-self.length // 2**count))
         self.input = nn.Linear(z_dim + classes, self.start[0] * self.start[1], bias=False)
@@ -72,7 +65,7 @@ class SequenceD(nn.Module):
     def __init__(self, config: SequenceDiscriminator, shape: tuple[int, int], classes: int) -> None:
         super().__init__()
         length, channels = shape
-        count = _halvings(length)
+        count = halvings(length, _START)
         widths = [channels, *(config.width * 2**i for i in range(count))]
         last = -(-length // 2**count)
         self.steps = nn.ModuleList(nn.Conv1d(a, b, _KERNEL, stride=2, padding=_PADDING) for a, b in itertools.pairwise(widths))

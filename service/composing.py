@@ -1,0 +1,95 @@
+"""One picture of many images: made piece by piece beside other requests, then put together in a thread."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from starlette.requests import ClientDisconnect, Request
+
+from models.card import ImageOutput
+from service import metrics
+from service.archives import Labels
+from service.generator import Images, SeedArray
+from service.library import Served
+from service.making import Latents
+from service.problems import Problem
+
+MAX_SIDE = 16383  # pixels of a picture; WebP's limit
+
+Part = tuple[SeedArray, Labels | None, Latents | None]
+
+# A picture may take 100 MB while it is put together: no more than two at a time.
+_THREADS = ThreadPoolExecutor(2, "seedmint-pictures")
+
+
+async def compose(
+    served: Served,
+    parts: Callable[[], Iterator[Part]],
+    truncation: float,
+    finish: Callable[[Images], bytes],
+    seconds: float,
+) -> bytes:
+    """Make images and put them together.
+
+    Args:
+        parts: called in a thread; gives seeds, labels and z for `Batcher.piece`, at least one.
+        finish: called in a thread with all images.
+        seconds: the deadline.
+
+    Raises:
+        Problem: 429 too many such requests are under way, 503, or 504 after the deadline.
+    """
+    loop = asyncio.get_running_loop()
+    with served.batcher.bulk():
+        try:
+            async with asyncio.timeout(seconds):
+                cut = await loop.run_in_executor(_THREADS, lambda: list(parts()))
+                made = [await served.batcher.piece(seeds, labels, truncation, z) for seeds, labels, z in cut]
+                return await loop.run_in_executor(_THREADS, _finished, served.generator.name, finish, made)
+        except TimeoutError:
+            raise Problem(504, f"the picture was not ready within {seconds:g} seconds") from None
+
+
+async def unless_gone(request: Request, work: Coroutine[None, None, bytes] | asyncio.Future[bytes]) -> bytes:
+    """The result of work, which is withdrawn when the client goes.
+
+    Raises:
+        ClientDisconnect: the client has gone.
+    """
+    working, gone = asyncio.ensure_future(work), asyncio.create_task(_disconnected(request))
+    try:
+        await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise ClientDisconnect
+    finally:
+        working.cancel()
+        gone.cancel()
+
+
+async def _disconnected(request: Request) -> None:
+    """Return when the client has gone."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def picture_size(output: ImageOutput, columns: int, rows: int, scale: int, gap: int) -> tuple[int, int]:
+    """Width and height in pixels of images in columns and rows."""
+    return columns * (output.width * scale + gap) - gap, rows * (output.height * scale + gap) - gap
+
+
+def check_size(width: int, height: int, frames: int, most_pixels: int, field: str) -> None:
+    """
+    Raises:
+        Problem: 413, the picture or its frames together would be too large; `field` is what makes it so.
+    """
+    if max(width, height) > MAX_SIDE or width * height * frames > most_pixels:
+        asked = f"{width}x{height} pixels" if frames == 1 else f"{frames} frames of {width}x{height} pixels"
+        detail = f"{asked} are too many: at most {MAX_SIDE} a side, and {most_pixels} in all"
+        raise Problem(413, detail, field)
+
+
+def _finished(name: str, finish: Callable[[Images], bytes], made: list[Images]) -> bytes:
+    with metrics.encoding_time(name):
+        return finish(np.concatenate(made))

@@ -1,0 +1,104 @@
+"""The plain addresses of single images and samples, without a query. Most requests are for these, and they are answered first.
+
+An ASGI layer around BentoML's application and its router, which take several times as long as all the rest of such a request.
+"""
+
+import re
+from functools import partial
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from models.card import ImageOutput
+from models.seeds import SEED_LIMIT
+from service import metrics
+from service.addresses import ImageRequest, SampleAddress
+from service.caching import entity_tag, immutable, not_modified
+from service.connections import has_left
+from service.encoding import encoded
+from service.images import FORMATS
+from service.library import Library, Served
+from service.problems import Problem
+from service.samples import SAMPLE_FORMATS
+from service.settings import Settings
+from service.visits import charge
+
+_FORMATS = "|".join({*FORMATS, *SAMPLE_FORMATS})
+_PLAIN = re.compile(rf"/v1/models/([a-z0-9-]+)@([0-9a-f]+)/(images|samples)/(0|[1-9][0-9]{{0,18}})\.({_FORMATS})", re.ASCII)
+
+
+class _Route:
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+
+_ROUTES = {name: _Route(f"/v1/models/{{name}}@{{digest}}/{name}/{{file}}") for name in ("images", "samples")}
+
+
+class Direct:
+    """Answers what it knows to be right, and leaves everything else, each error too, to the routes."""
+
+    def __init__(self, app: ASGIApp, library: Library, settings: Settings) -> None:
+        self._app = app
+        self._library = library
+        self._headers = [
+            (b"cache-control", immutable(private=settings.needs_keys).encode()),
+            (b"accept-ranges", b"none"),
+            (b"x-content-type-options", b"nosniff"),
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") and not scope["query_string"]:
+            match = _PLAIN.fullmatch(scope["path"])
+            if match is not None and b"%" not in scope["raw_path"]:
+                name, digest, collection, seed, form = match.groups()
+                served = self._library.exactly(name, digest)
+                if served is not None and (asked := _asked(served, collection, int(seed), form)) is not None:
+                    scope["route"] = _ROUTES[collection]
+                    try:
+                        await self._answer(served, asked, scope, receive, send)
+                    except Problem as problem:  # answered here and not by the edge, so that CORS headers go with it
+                        await problem.response()(scope, receive, send)
+                    return
+        await self._app(scope, receive, send)
+
+    async def _answer(
+        self, served: Served, asked: ImageRequest | SampleAddress, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        """
+        Raises:
+            Problem: 429, 500, 503 or 504.
+            ClientDisconnect: the client has left.
+        """
+        tag = entity_tag(served.generator, asked)
+        headers = [(b"etag", tag.encode()), *self._headers]
+        copies = [value.decode("latin-1") for name, value in scope["headers"] if name == b"if-none-match"]
+        if copies and not_modified(", ".join(copies), tag):
+            await send({"type": "http.response.start", "status": 304, "headers": headers})
+            await send({"type": "http.response.body"})
+            return
+        headers.append((b"content-type", asked.media_type.encode()))
+        if scope["method"] == "HEAD":  # without a length, which is not known without making it
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body"})
+            return
+        charge(1)
+        finish = partial(encoded, served.generator, asked)
+        content = await served.batcher.single(asked.seed, None, 1.0, finish, has_left(receive))
+        metrics.count_made(served.generator, asked.format, 1)
+        headers.append((b"content-length", b"%d" % len(content)))
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": content})
+
+
+def _asked(served: Served, collection: str, seed: int, form: str) -> ImageRequest | SampleAddress | None:
+    """What an address names, or None: then the routes say why there is no such thing."""
+    if seed >= SEED_LIMIT:
+        return None
+    images = isinstance(served.generator.card.output, ImageOutput)
+    if images and collection == "images":
+        form_ = next((known for known in FORMATS if known == form), None)
+        return form_ and ImageRequest(seed, None, 1.0, 1, form_)
+    if not images and collection == "samples":
+        form__ = next((known for known in SAMPLE_FORMATS if known == form), None)
+        return form__ and SampleAddress(seed, None, 1.0, form__)
+    return None
