@@ -3,13 +3,14 @@
 #   make test      install what tests need, and run all of them
 # Also: make install (both wings, for training), make check (lint and types alone), make bench, make clean;
 #     make image     the container image, by Docker, Podman or Buildah; VARIANT=gpu makes the one for CUDA
+#     make watch-check   the alerts, the dashboard and the metrics, with a real Prometheus
 #     make lock      pin what images install; make lock ARGS=--upgrade takes the newest versions
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: serve test check install bench clean image lock
+.PHONY: serve test check install bench clean image lock watch-check
 
 serve: $(VENV)/serve.done
 	$(BIN)/seedmint serve $(ARGS)
@@ -60,6 +61,9 @@ image: $(VENV)/serve.done
 	$(BENTO) build
 	cd "$${TMPDIR:-/tmp}" && $(BENTO) containerize seedmint:latest --backend $(BACKEND) --image-tag $(IMAGE) --opt build-arg=VARIANT=$(VARIANT) \
 	  --opt build-arg=BASE_IMAGE=$(BASE_IMAGE) $(if $(filter docker,$(BACKEND)),,--opt format=docker)
+
+watch-check: $(VENV)/test.done
+	PATH="$$(deploy/watch/fetch.sh build/tools):$$PATH" $(BIN)/python -m pytest tests/deploy/test_watch.py tests/deploy/test_prometheus.py
 
 lock: $(VENV)/serve.done
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'

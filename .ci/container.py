@@ -130,6 +130,7 @@ def check_service(image: Image, work: Path) -> None:
 
         image.call("healthcheck", "run", container) if image.engine == "podman" else wait_for_docker_health(image, container)
         metrics = client.get("/metrics").text
+        assert f"seedmint_memory_limit_bytes {float(1 << 30)}" in metrics, "the limit of --memory"
         for line in ('seedmint_images_total{format="npy",model="mnist"} 1.0', 'seedmint_rejected_total{reason="no_key"} 1.0'):
             assert line in metrics, metrics
         say("probes, key, image, bulk, metrics, health check: as promised")

@@ -102,6 +102,15 @@ class Library:
         served = self._served.get(name)
         return served if served is not None and served.generator.digest12 == digest12 else None
 
+    def refused(self) -> list[str]:
+        """The stems of the files that are refused now."""
+        return sorted(self._told)
+
+    @property
+    def readable(self) -> bool:
+        """Whether the last look at the models directory succeeded."""
+        return not self._trouble
+
     def show_queues(self) -> None:
         """Let the metrics show what waits now."""
         waiting = Counter(dict.fromkeys(self._shown, 0))

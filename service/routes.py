@@ -86,7 +86,8 @@ class Routes:
     async def metrics(self, _: Request) -> Response:
         generators = [served.generator for served in self._library.all()] if self._library.ready else []
         self._library.show_queues()
-        text = await asyncio.to_thread(metrics.exposition, generators)
+        now = metrics.Now(generators, self._library.refused(), self._library.readable)
+        text = await asyncio.to_thread(metrics.exposition, now)
         return Response(text, 200, _NO_STORE, metrics.CONTENT_TYPE)
 
     async def models(self, _: Request) -> Response:

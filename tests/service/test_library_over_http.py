@@ -77,12 +77,15 @@ def test_a_bad_file_is_refused_once_while_the_old_one_serves_on(library: Server)
     line = library.wait_for_log("steady.onnx is refused")
     assert "not an ONNX file, or cut short; the one served before goes on" in line
     assert library.client.get(f"{library.pinned('steady')}/1.png").content == good
+    refused = 'seedmint_model_refused{model="steady"} 1.0'
+    assert refused in library.client.get("/metrics").text
     # what is refused is told once, not at each look
     generators.write(library.models, "later", 1)
     wait_until(lambda: "later" in names(library))
     assert sum("steady.onnx is refused" in line for line in library.log) == 1
     generators.write(library.models, "steady", 2)
     wait_until(lambda: library.digest("steady") != digest)
+    assert refused not in library.client.get("/metrics").text
 
 
 def test_files_that_break_the_contract_are_refused_by_name(library: Server, tmp_path: Path):
