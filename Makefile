@@ -4,13 +4,14 @@
 # Also: make install (both wings, for training), make check (lint and types alone), make bench, make clean;
 #     make image     the container image, by Docker, Podman or Buildah; VARIANT=gpu makes the one for CUDA
 #     make watch-check   the alerts, the dashboard and the metrics, with a real Prometheus
+#     make chart-check   the Helm chart: lint, render, schemas, policies
 #     make lock      pin what images install; make lock ARGS=--upgrade takes the newest versions
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: serve test check install bench clean image lock watch-check
+.PHONY: serve test check install bench clean image lock watch-check chart-check
 
 serve: $(VENV)/serve.done
 	$(BIN)/seedmint serve $(ARGS)
@@ -64,6 +65,9 @@ image: $(VENV)/serve.done
 
 watch-check: $(VENV)/test.done
 	PATH="$$(deploy/watch/fetch.sh build/tools):$$PATH" $(BIN)/python -m pytest tests/deploy/test_watch.py tests/deploy/test_prometheus.py
+
+chart-check:
+	deploy/chart/check.sh build/tools
 
 lock: $(VENV)/serve.done
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
