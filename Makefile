@@ -1,7 +1,8 @@
 # Two commands do everything on a machine that has Python 3.11 and make:
 #   make serve     install what serving needs, and serve the generators in models/
 #   make test      install what tests need, and run all of them
-# Also: make install (both wings, for training), make check (lint and types alone), make bench, make clean;
+# Also: make install (both wings, for training), make check (lint and types alone), make faults (what the service must stand,
+# about ten minutes), make bench, make clean;
 #     make image     the container image, by Docker, Podman or Buildah; VARIANT=gpu makes the one for CUDA
 #     make watch-check   the alerts, the dashboard and the metrics, with a real Prometheus
 #     make chart-check   the Helm chart: lint, render, schemas, policies
@@ -11,7 +12,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: serve test check install bench clean image lock watch-check chart-check
+.PHONY: serve test check install faults bench clean image lock watch-check chart-check
 
 serve: $(VENV)/serve.done
 	$(BIN)/seedmint serve $(ARGS)
@@ -28,9 +29,13 @@ check: $(VENV)/test.done
 install: $(VENV)/train.done
 	@echo "Installed. Next: $(BIN)/seedmint train digits --out runs/d"
 
+faults: $(VENV)/test.done
+	$(BIN)/python -m pytest -m fault -p tests.faults.table --faults-table benchmarks/results/faults.txt tests/faults tests/service
+
 bench: $(VENV)/test.done
 	$(BIN)/python benchmarks/noise.py
 	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.batch
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Seedmint needs Python 3.11 or newer; set PYTHON=...")'
@@ -41,7 +46,7 @@ $(VENV)/serve.done: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/train.done: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[serve,train]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[serve,batch,train]'
 	@touch $@
 
 $(VENV)/test.done: pyproject.toml | $(BIN)/python

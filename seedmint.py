@@ -19,6 +19,11 @@ _COMMANDS = {
     "theory": ("training.theory.commands", "train", "Check the paper's theory in numbers, and draw it."),
     "serve": ("service.commands", "serve", "Serve every generator of the models directory over HTTP."),
     "sample": ("service.commands", "serve", "Write the images or samples of seeds to files, without a server."),
+    "batch": (
+        "service.batch.commands",
+        "batch",
+        "Make images or samples by the million, in shards, the same bytes every time.",
+    ),
     "models": ("service.commands", "serve", "List generators, show one's card, or add one that others have made."),
     "keys": ("service.commands", "serve", "Make API keys for the server."),
 }
@@ -73,7 +78,7 @@ def main(arguments: list[str] | None = None) -> Any:
             raise
         click.echo(
             f"Error: `seedmint {name}` needs {error.name}, which is not installed: "
-            f"run `make {'install' if extra == 'train' else 'serve'}`, or pip install -e '.[{extra}]'",
+            f"run `make {'serve' if extra == 'serve' else 'install'}`, or pip install -e '.[{extra}]'",
             err=True,
         )
     except OSError as error:

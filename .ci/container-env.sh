@@ -51,8 +51,8 @@ if ! "$ENGINE" image inspect "$BASE_IMAGE" >/dev/null 2>&1 && ! timeout 120 "$EN
   # Whom this machine trusts, pip in a build trusts.
   cp /usr/local/share/ca-certificates/*.crt "$root/usr/local/share/ca-certificates/" 2>/dev/null || true
   chroot "$root" update-ca-certificates >/dev/null 2>&1
-  # As in the real image: pip may install, and Python is called python, too.
-  rm -rf "$root"/usr/lib/python3.11/EXTERNALLY-MANAGED "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
+  # As in the real image: pip may install, Python is called python, too, and there are no manuals.
+  rm -rf "$root"/usr/share/{doc,info,locale,man} "$root"/usr/lib/python3.11/EXTERNALLY-MANAGED "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
   ln -sf /usr/bin/python3 "$root/usr/local/bin/python"
   echo "127.0.0.1 localhost" >"$root/etc/hosts"
   tar -C "$root" -c . | "$ENGINE" import --change 'ENV PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin' - "$BASE_IMAGE" >/dev/null

@@ -29,6 +29,7 @@ HARDENED = (
     *("--memory", "1g", "--pids-limit", "256"),
 )
 READY_SECONDS = 60
+HELM = shutil.which("helm") or Path("build/tools/helm")
 
 
 class Image:
@@ -49,9 +50,7 @@ class Image:
     @contextlib.contextmanager
     def started(self, *options: str) -> Iterator[tuple[str, httpx.Client]]:
         """A hardened container that is ready: its id, and a client."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         # Podman would make /run and /var/tmp writable. And it leaves the clock of health checks to systemd, which may not be
         # there: the check is run by hand below.
         own = ("--read-only-tmpfs=false", "--health-interval", "disable") if self.engine == "podman" else ()
@@ -73,6 +72,13 @@ class Image:
         raise AssertionError(f"not ready within {READY_SECONDS} s:\n{self.call('logs', container)}")
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 def main() -> None:
     image = Image(*sys.argv[1:])
     work = Path(tempfile.mkdtemp(prefix="seedmint-container-"))
@@ -82,6 +88,8 @@ def main() -> None:
         check_service(image, work)
         check_stop(image)
         check_batch(image, work)
+        if image.engine == "podman":
+            check_chart(image, work)
     finally:
         shutil.rmtree(work)
 
@@ -130,8 +138,11 @@ def check_service(image: Image, work: Path) -> None:
 
         image.call("healthcheck", "run", container) if image.engine == "podman" else wait_for_docker_health(image, container)
         metrics = client.get("/metrics").text
-        assert f"seedmint_memory_limit_bytes {float(1 << 30)}" in metrics, "the limit of --memory"
-        for line in ('seedmint_images_total{format="npy",model="mnist"} 1.0', 'seedmint_rejected_total{reason="no_key"} 1.0'):
+        for line in (
+            "seedmint_memory_limit_bytes 1.073741824e+09",
+            'seedmint_images_total{format="npy",model="mnist"} 1.0',
+            'seedmint_rejected_total{reason="no_key"} 1.0',
+        ):
             assert line in metrics, metrics
         say("probes, key, image, bulk, metrics, health check: as promised")
 
@@ -223,15 +234,41 @@ def check_stop(image: Image) -> None:
 
 
 def check_batch(image: Image, work: Path) -> None:
-    """A job in the same image, with the same hardening."""
+    """A job in the same image, with the same hardening: begun by one container, verified by another."""
     out = work / "out"
     out.mkdir()
     out.chmod(0o777)
-    job = ("seedmint", "sample", "mnist", "--seeds", "0-999", "--out", "/out/made.npz")
-    image.call("run", "--rm", *HARDENED, "--volume", f"{out}:/out", image.name, *job)
-    with np.load(out / "made.npz") as arrays:
-        assert np.array_equal(arrays["images"], made_here("mnist", "0-999")["images"])
-    say("a job in the same image writes the same images")
+    job = ("seedmint", "batch", "mnist", "--out", "/out/digits")
+    make = ("--seeds", "0-999", "--shard-size", "250", "--format")
+    for arguments in ((*make, "npz"), ("--verify",)):
+        image.call("run", "--rm", *HARDENED, "--volume", f"{out}:/out", image.name, *job, *arguments)
+    shards = sorted((out / "digits").rglob("*.npz"))
+    assert len(shards) == 4, shards
+    images = np.concatenate([np.load(shard)["images"] for shard in shards])
+    assert np.array_equal(images, made_here("mnist", "0-999")["images"])
+    image.call("run", "--rm", *HARDENED, "--volume", f"{out}:/out", image.name, *job[:-1], "/out/table", *make, "parquet")
+    say("a batch job in the same image: the same images, verified; and Parquet")
+
+
+def check_chart(image: Image, work: Path) -> None:
+    """The pod that the Helm chart renders runs as it is written. (Podman takes no second replica on one machine.)"""
+    repository, _, tag = image.name.partition(":")
+    values = (f"image.repository=localhost/{repository}", f"image.tag={tag}", "serve.replicas=1")
+    pod = work / "pod.yaml"
+    render = [str(HELM), "template", "seedmint", "deploy/chart", "--show-only", "templates/deployment.yaml"]
+    rendered = subprocess.run([*render, *(f"--set={one}" for one in values)], check=True, capture_output=True, text=True).stdout
+    port = free_port()
+    pod.write_text(rendered.replace("containerPort: 3000", f"containerPort: 3000\n              hostPort: {port}"))
+    image.call("kube", "play", str(pod))
+    try:
+        container = "seedmint-pod-0-seedmint"
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, follow_redirects=True) as client:
+            image.wait_until_ready(container, client)
+            check_images(client)
+        check_hardening(image, container)
+    finally:
+        image.call("kube", "down", str(pod))
+    say("the pod of the Helm chart runs, as hardened as the container")
 
 
 def say(text: str) -> None:

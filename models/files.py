@@ -27,13 +27,13 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
         os.umask(mask)
         half.chmod(0o666 & ~mask)  # as any new file: mkstemp's are the user's alone
         half.replace(path)
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except BaseException:
         half.unlink(missing_ok=True)
         raise
 
 
-def _sync_directory(directory: Path) -> None:
+def sync_directory(directory: Path) -> None:
     """So that the new name, too, outlives a loss of power."""
     if os.name == "nt":  # Windows opens no directories, and needs not
         return

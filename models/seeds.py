@@ -13,6 +13,8 @@ SEED_LIMIT = 1 << 63
 
 _NUMBER = re.compile(r"0|[1-9][0-9]*", re.ASCII)
 _RANGE = re.compile(r"(0|[1-9][0-9]*)\s*-\s*(0|[1-9][0-9]*)", re.ASCII)
+_ITEM = rf"\s*({_RANGE.pattern}|{_NUMBER.pattern})\s*"
+SEEDS_PATTERN = f"^{_ITEM}(,{_ITEM})*$"  # for schemas, which cannot say that a range must not run backwards
 _LONGEST_NUMBER = 20  # digits; keeps int() cheap on hostile text
 LONGEST_QUOTE = 40  # characters of a text that a message repeats
 _EXAMPLE = 'write seeds like "0-63,100" (ranges are inclusive)'

@@ -19,6 +19,10 @@ from service.images import ENCODERS, FORMATS, MEDIA_TYPES, Format, max_scale
 from service.problems import Problem
 from service.samples import SAMPLE_ENCODERS, SAMPLE_FORMATS, SAMPLE_MEDIA_TYPES, SampleFormat
 
+# The routes of single images and samples.
+IMAGES = "/v1/models/{name}@{digest}/images/{file}"
+SAMPLES = "/v1/models/{name}@{digest}/samples/{file}"
+
 PARAMETERS = ("label", "truncation", "scale")
 SAMPLE_PARAMETERS = ("label", "truncation")
 _ONES = (("truncation", 1), ("scale", 1))
@@ -26,8 +30,8 @@ _ONES = (("truncation", 1), ("scale", 1))
 _Format = TypeVar("_Format", bound=str)
 
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
-_DECIMAL = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,12})?", re.ASCII)  # enough for any float32 from 0.001 to 1
-_DIGEST = re.compile(rf"[0-9a-f]{{{DIGEST12}}}", re.ASCII)
+_DECIMAL = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,20})?", re.ASCII)  # enough for any double from 0.001 to 1
+DIGEST = re.compile(rf"[0-9a-f]{{{DIGEST12}}}", re.ASCII)
 
 
 class Address(Protocol):
@@ -100,7 +104,7 @@ def parse_reference(text: str) -> tuple[str, str | None]:
         Problem: 404, since such a generator cannot be.
     """
     name, at, digest = text.partition("@")
-    if at and not _DIGEST.fullmatch(digest):
+    if at and not DIGEST.fullmatch(digest):
         raise Problem(404, f"digest {quoted(digest)} is not {DIGEST12} hexadecimal digits in lower case", "digest")
     return name, digest if at else None
 

@@ -9,6 +9,7 @@ import io
 import math
 import zipfile
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
@@ -21,6 +22,7 @@ from models.seeds import Seeds
 from service.generator import Generator, Outputs, SeedArray
 from service.images import encode, text_of
 from service.samples import csv_header, csv_rows, csv_text, json_text, sample_output
+from service.zips import StoredZip
 
 ArchiveFormat = Literal["zip", "npz", "npy", "csv", "jsonl"]
 ARCHIVE_FORMATS: tuple[ArchiveFormat, ...] = get_args(ArchiveFormat)
@@ -33,6 +35,7 @@ ARCHIVE_MEDIA_TYPES: dict[ArchiveFormat, str] = {
 }
 _OF_IMAGES: tuple[ArchiveFormat, ...] = ("zip", "npz", "npy")
 _OF_SAMPLES: tuple[ArchiveFormat, ...] = ("npz", "npy", "csv", "jsonl")
+_TOGETHER = 256  # pieces whose seeds go out together
 Labels = NDArray[np.int64]
 Piece = tuple[SeedArray, Labels | None]
 
@@ -65,19 +68,26 @@ def check_distinct(seeds: Seeds, labels: int | Labels | None) -> None:
     Raises:
         UserError: a pair comes twice.
     """
-    values = seeds.array()
-    named = np.zeros_like(values) if labels is None or isinstance(labels, int) else labels
-    order = np.lexsort((named, values))
-    if np.any((np.diff(values[order]) == 0) & (np.diff(named[order]) == 0)):
+    if labels is None or isinstance(labels, int):
+        twice = any(a.stop > b.start for a, b in pairwise(sorted(seeds.ranges, key=lambda r: r.start)))
+    else:
+        values = seeds.array()
+        order = np.lexsort((labels, values))
+        twice = bool(np.any((np.diff(values[order]) == 0) & (np.diff(labels[order]) == 0)))
+    if twice:
         raise UserError("a seed comes twice with the same label, and would be the same file twice; npz and npy can hold it")
 
 
 class ArchiveWriter(Protocol):
-    """`add` each piece in order, then `finish`; each gives bytes for the stream. Not for several threads at once."""
+    """`add` each piece in order, then `finish`; both give bytes for the stream. Not for several threads at once.
+
+    Of each image or sample they keep until the end: its seed and label, 8 bytes each (npz); 10 bytes and its name (zip); or
+    nothing.
+    """
 
     def add(self, seeds: SeedArray, labels: Labels | None, made: Outputs) -> bytes: ...
 
-    def finish(self) -> bytes: ...
+    def finish(self) -> Iterator[bytes]: ...
 
 
 def archive_writer(form: ArchiveFormat, generator: Generator, count: int, truncation: float) -> ArchiveWriter:
@@ -111,8 +121,8 @@ class NpyWriter:
         start, self._start = self._start, b""
         return start + made.tobytes()
 
-    def finish(self) -> bytes:
-        return b""
+    def finish(self) -> Iterator[bytes]:
+        return iter(())
 
 
 class NpzWriter:
@@ -135,33 +145,36 @@ class NpzWriter:
             self._labels.append(labels)
         return self._zip.take()
 
-    def finish(self) -> bytes:
+    def finish(self) -> Iterator[bytes]:
         self._values.close()
-        for name, parts in (("seeds.npy", self._seeds), ("labels.npy", self._labels)):
+        columns: tuple[tuple[str, list[NDArray[np.int64]]], ...] = (("seeds.npy", self._seeds), ("labels.npy", self._labels))
+        for name, parts in columns:
             if parts:
-                values = np.concatenate(parts)
                 with self._zip.open(name) as file:
-                    file.write(array_header(values.shape, values.dtype) + values.tobytes())
-        return self._zip.finish()
+                    file.write(array_header((sum(map(len, parts)),), parts[0].dtype))
+                    for i in range(0, len(parts), _TOGETHER):
+                        file.write(np.concatenate(parts[i : i + _TOGETHER]).tobytes())
+                        yield self._zip.take()
+        yield self._zip.finish()
 
 
 class ZipWriter:
     """PNGs, each the same bytes as at its own address, stored without compressing them again."""
 
     def __init__(self, generator: Generator, truncation: float) -> None:
-        self._zip = _Zip()
+        self._zip = StoredZip()
         self._generator = generator
         self._truncation = truncation
 
     def add(self, seeds: SeedArray, labels: Labels | None, made: Outputs) -> bytes:
+        files = []
         for i, image in enumerate(made):
             seed, label = int(seeds[i]), None if labels is None else int(labels[i])
             png = encode(image, "png", text_of(self._generator, seed, label, self._truncation))
-            with self._zip.open(entry_name(seed, label)) as file:
-                file.write(png)
-        return self._zip.take()
+            files.append(self._zip.add(entry_name(seed, label), png))
+        return b"".join(files)
 
-    def finish(self) -> bytes:
+    def finish(self) -> Iterator[bytes]:
         return self._zip.finish()
 
 
@@ -179,8 +192,8 @@ class CsvWriter:
         rows = (row for before, sample in zip(named, made, strict=True) for row in csv_rows(self._output, sample, *before))
         return start + csv_text(rows)
 
-    def finish(self) -> bytes:
-        return b""
+    def finish(self) -> Iterator[bytes]:
+        return iter(())
 
 
 class JsonLinesWriter:
@@ -193,8 +206,8 @@ class JsonLinesWriter:
             lines.append(json_text(about | {"values": values}) + "\n")
         return "".join(lines).encode()
 
-    def finish(self) -> bytes:
-        return b""
+    def finish(self) -> Iterator[bytes]:
+        return iter(())
 
 
 def array_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:

@@ -1,7 +1,9 @@
 """Many images or samples in one answer: the body of `POST /sample`, and the stream that answers it."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from itertools import islice
 from typing import Annotated
 
 import numpy as np
@@ -11,7 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from models.errors import UserError
-from models.seeds import LONGEST_QUOTE, Seeds, parse_seeds, quoted, seeds_from_list
+from models.seeds import LONGEST_QUOTE, SEED_LIMIT, SEEDS_PATTERN, Seeds, parse_seeds, quoted, seeds_from_list
 from service import metrics
 from service.addresses import check_label, parse_reference, truncation_in_range
 from service.archives import (
@@ -25,14 +27,23 @@ from service.archives import (
     check_distinct,
     pieces,
 )
-from service.generator import Generator, Outputs
+from service.generator import MIN_TRUNCATION, Generator, Outputs
 from service.library import Library, Served
 from service.problems import Problem
 from service.settings import Settings
 from service.visits import charge
 
+# Bounds that are refused later, by the hall or the generator and with other statuses, are told to readers of the schema alone.
+_Seed = Annotated[StrictInt, Field(json_schema_extra={"minimum": 0, "maximum": SEED_LIMIT - 1})]
+_SeedText = Annotated[StrictStr, Field(json_schema_extra={"pattern": SEEDS_PATTERN})]
+_Label = Annotated[StrictInt, Field(json_schema_extra={"minimum": 0})]
+_BOUNDS = {"minimum": MIN_TRUNCATION, "maximum": 1}
+
+_AHEAD = 2  # pieces asked for at a time: when the generator has made one, the next already waits for it
+
 # Stops at the first item that is none: a body may hold a million of them.
-_Numbers = Annotated[list[StrictInt], Field(fail_fast=True)]
+_Seeds = Annotated[list[_Seed], Field(fail_fast=True, json_schema_extra={"minItems": 1})]
+_Labels = Annotated[list[_Label], Field(fail_fast=True, json_schema_extra={"minItems": 1})]
 
 
 class SampleRequest(BaseModel):
@@ -41,11 +52,11 @@ class SampleRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: StrictStr = Field(description="Name of a generator, or name@digest12 to insist on a version.")
-    seeds: StrictStr | _Numbers = Field(description='Seeds as text, "0-63,100" (ranges are inclusive), or as a list.')
-    labels: StrictInt | _Numbers | None = Field(
+    seeds: _SeedText | _Seeds = Field(description='Seeds as text, "0-63,100" (ranges are inclusive), or as a list.')
+    labels: _Label | _Labels | None = Field(
         default=None, description="One label for all, or one for each seed; null: the labels that the seeds name."
     )
-    truncation: Annotated[StrictFloat | StrictInt, Field(description="Factor on z, at most 1.")] = 1.0
+    truncation: Annotated[StrictFloat | StrictInt, Field(description="Factor on z.", json_schema_extra=_BOUNDS)] = 1.0
     format: ArchiveFormat = Field(
         default="zip",
         description="Images: zip of PNGs, npz (images, seeds, labels), or npy (images). Samples: npz, npy, csv, or jsonl.",
@@ -125,24 +136,28 @@ async def _stream(
     form: ArchiveFormat,
     timeout: float,
 ) -> AsyncGenerator[bytes]:
-    """The archive, piece by piece. The generator makes the next piece while one is encoded and sent."""
-    with served.batcher.bulk():
-        part = next(parts, None)
-        making = served.batcher.piece(*part, truncation) if part else None
+    """The archive, piece by piece. The generator makes the next pieces while one is encoded and sent."""
+    batcher = served.batcher
+    with batcher.bulk():
+        making: deque[tuple[Piece, asyncio.Future[Outputs]]] = deque()
         try:
-            while part and making:
+            making.extend((part, batcher.piece(*part, truncation)) for part in islice(parts, _AHEAD))
+            while making:
+                done, future = making[0]
                 async with asyncio.timeout(timeout):
-                    made = await making
-                done, part = part, next(parts, None)
-                making = served.batcher.piece(*part, truncation) if part else None
+                    made = await future
+                making.popleft()
+                making.extend((part, batcher.piece(*part, truncation)) for part in islice(parts, 1))
                 yield await asyncio.to_thread(_added, served, writer, done, made)
                 metrics.count_made(served.generator, form, len(made))
         except TimeoutError:
             raise Problem(504, f"what was asked for was not ready within {timeout:g} seconds") from None
         finally:
-            if making is not None:
-                making.cancel()
-    yield await asyncio.to_thread(writer.finish)
+            for _, future in making:
+                future.cancel()
+    tail = writer.finish()
+    while (piece := await asyncio.to_thread(next, tail, None)) is not None:
+        yield piece
 
 
 def _added(served: Served, writer: ArchiveWriter, piece: Piece, made: Outputs) -> bytes:

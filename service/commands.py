@@ -17,7 +17,7 @@ import click
 
 from models.card import Card, ImageOutput
 from models.directory import find_generator
-from models.errors import UserError
+from models.errors import UserError, one_line
 from models.noise import NOISE_RULES
 from models.seeds import SeedCountError, parse_seeds
 from service.adding import add
@@ -133,21 +133,25 @@ def _check_tracing() -> None:
 
 @click.command()
 @click.argument("model")
-@click.option("--seeds", required=True, help='Which seeds: "0-63", "7", "0-9,100" (ranges are inclusive).')
+@click.option("--seeds", help='Which seeds: "0-63", "7", "0-9,100" (ranges are inclusive).')
+@click.option("--walk", nargs=2, metavar="FROM TO", help="Instead of --seeds: a walk from the image of one seed to another's.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Where to: see above.")
 @click.option("--label", help="One label for all: its number, or its class's name. Default: the labels that the seeds name.")
 @click.option("--truncation", type=float, default=1.0, help="Factor on z, 0.001 to 1: less variety, more typical.")
 @click.option("--scale", type=int, default=1, help="Enlarge each image by a whole number.")
 @click.option("--columns", type=click.IntRange(min=1), help="Images in a row of a contact sheet. Default: about square.")
+@click.option("--frames", type=int, help="Frames of a walk. Default: 32.")
 @click.option("--models", "directory", help="Directory of generators [SEEDMINT_MODELS].")
 def sample(
     model: str,
-    seeds: str,
+    seeds: str | None,
+    walk: tuple[str, str] | None,
     out: Path,
     label: str | None,
     truncation: float,
     scale: int,
     columns: int | None,
+    frames: int | None,
     directory: str | None,
 ) -> None:
     """Write the images or samples of seeds to files, without a server.
@@ -162,6 +166,8 @@ def sample(
       NAME.npy               one array: images
       anything else          a directory of the zip's files: SEED.png, or LABEL/SEED.png of a conditional generator
 
+    With --walk, NAME.webp and NAME.gif are animations, and NAME.png a strip of all frames: the same bytes as the service's.
+
     Of a generator of samples, which are not images:
 
     \b
@@ -173,23 +179,35 @@ def sample(
     \b
     seedmint sample mnist --seeds 0-63 --out grid.png
     seedmint sample mnist --seeds 0-99 --label 7 --out sevens/
+    seedmint sample mnist --walk 1 2 --out walk.webp
     seedmint sample ./mine.onnx --seeds 0-9999 --out mine.npz
     seedmint sample ring-2d --seeds 0-999 --out ring.csv
     """
     from service.generator import check_truncation, open_generator
-    from service.sampling import sample_to
+    from service.sampling import sample_to, walk_to
 
+    if (seeds is None) == (walk is None):
+        raise UserError("give --seeds, or --walk FROM TO: one of the two")
+    if walk is None and frames is not None:
+        raise UserError("--frames is for --walk")
+    if walk is not None and columns is not None:
+        raise UserError("--columns is for a contact sheet, not for --walk")
     settings = settings_with(directory)
     try:
-        asked = parse_seeds(seeds, _MOST_SEEDS)
+        asked = parse_seeds(seeds, _MOST_SEEDS) if seeds is not None else None
     except SeedCountError as error:
         raise UserError(f"--seeds: {error}: write them in several files") from None
     try:
-        check_truncation(truncation)
+        truncation = check_truncation(truncation)
     except UserError as error:
         raise UserError(f"--{error}") from None
     generator = open_generator(find_generator(model, settings.models), settings.provider, settings.threads, settings.max_batch)
-    number = None if label is None else _label_number(label, generator.card)
+    number = None if label is None else label_number(label, generator.card)
+    if asked is None:
+        assert walk is not None
+        count = walk_to(out, generator, *walk, frames, number, truncation, scale)
+        click.echo(f"{count} frames of {generator.name}@{generator.digest12} in {out}")
+        return
     quiet = asked.count < _WORTH_A_BAR or not sys.stderr.isatty()
     noun = generator.card.output.kind
     progress = click.progressbar(length=asked.count, label=f"{noun}s", file=sys.stderr, hidden=quiet, show_pos=True)
@@ -241,7 +259,7 @@ def list_models(directory: str | None) -> None:
             card = checked_card(content)
             check_name(card, path)
         except (UserError, OSError) as error:
-            click.echo(f"{path.stem:<16} refused: {error}")
+            click.echo(f"{one_line(path.stem):<16} refused: {one_line(error)}")
             continue
         size = _size(card)
         classes = f"{len(card.classes)} classes" if card.classes else "no classes"
@@ -317,16 +335,16 @@ def _checked(settings: Settings) -> Settings:
     return settings
 
 
-def _label_number(label: str, card: Card) -> int:
+def label_number(label: str, card: Card, option: str = "--label") -> int:
     """The label that a number or a class's name names. A number is always a label, as in addresses.
 
     Raises:
         UserError: there is no such label.
     """
     if card.classes is None:
-        raise UserError(f"--label: generator {card.name!r} is not conditional")
+        raise UserError(f"{option}: generator {card.name!r} is not conditional")
     if label.isdecimal() and int(label[:9]) < len(card.classes):
         return int(label)
     if label in card.classes and not label.isdecimal():
         return card.classes.index(label)
-    raise UserError(f"--label {label!r}: not a number from 0 to {len(card.classes) - 1}, nor one of its classes' names")
+    raise UserError(f"{option} {label!r}: not a number from 0 to {len(card.classes) - 1}, nor one of its classes' names")

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 import stat
 from pathlib import Path
 from typing import Any, Literal
@@ -229,10 +230,14 @@ def read_content(path: Path) -> bytes:
         GeneratorError: it is larger than an ONNX file can be, or no file: a pipe would be waited for without end.
         OSError: it cannot be read.
     """
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise GeneratorError("not a regular file")
-    with path.open("rb") as file:
-        content = file.read(MAX_FILE_BYTES + 1)
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise GeneratorError("not a regular file")
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    finally:
+        os.close(handle)
     if len(content) > MAX_FILE_BYTES:
         raise GeneratorError("larger than 2 GiB: not a generator file")
     return content

@@ -38,12 +38,16 @@ class Problem(Exception):  # noqa: N818  # as RFC 9457 calls it
         said = dict.fromkeys(error["msg"] for error in errors if error["loc"][0] == field)
         return cls(400, f"{field}: {'; or: '.join(list(said)[:3])}", field)
 
-    def response(self) -> Response:
+    def document(self) -> dict[str, str | int]:
+        """What is sent, before it is JSON."""
         document = {"type": "about:blank", "title": self.status.phrase, "status": self.status.value, "detail": self.detail}
         if self.field is not None:
             document["field"] = self.field
+        return document
+
+    def response(self) -> Response:
         headers = {"Cache-Control": "no-store"} | self.headers
-        return Response(json.dumps(document) + "\n", self.status.value, headers, MEDIA_TYPE)
+        return Response(json.dumps(self.document()) + "\n", self.status.value, headers, MEDIA_TYPE)
 
 
 async def answer_problem(_: Request, error: Exception) -> Response:

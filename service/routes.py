@@ -1,44 +1,41 @@
 """The addresses that are read: generators, images, samples, sheets, walks, metrics and the page, as one ASGI application."""
 
 import asyncio
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from models.card import Card, ImageOutput
 from service import bulk, metrics
 from service.addresses import (
+    IMAGES,
+    SAMPLES,
     Address,
     ImageRequest,
     SampleAddress,
-    image_template,
-    model_path,
     parse_image,
     parse_reference,
     parse_sample_address,
-    sample_template,
 )
-from service.archives import archive_formats
 from service.bodies import read_body
 from service.caching import entity_tag, immutable, not_modified
 from service.composing import compose, unless_gone
+from service.descriptions import Generators, described, page_of
 from service.encoding import encoded
 from service.generator import Generator
-from service.images import FORMATS, max_scale
 from service.library import Library, Served
+from service.openapi import specification
 from service.problems import Problem, answer_problem
-from service.samples import SAMPLE_FORMATS
+from service.reference import REFERENCE_HEADERS, reference
 from service.settings import Settings
-from service.sheets import MAX_SHEET_PIXELS, SHEET_FORMATS, SheetAddress, parse_sheet, sheet_template
+from service.sheets import SheetAddress, parse_sheet
 from service.visits import charge
-from service.walks import MAX_WALK_PIXELS, WALK_FORMATS, WalkAddress, parse_walk, walk_template
+from service.walks import WalkAddress, parse_walk
 
 _PAGE = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
 _PAGE_HEADERS = {
@@ -64,12 +61,14 @@ class Routes:
     def app(self) -> Starlette:
         routes = [
             Route("/", self.page),
+            Route("/docs", self.reference),
+            Route("/openapi.json", self.specification),
             Route("/metrics", self.metrics),
             Route("/v1/models", self.models),
             Route("/v1/models/{model}", self.model),
-            Route("/v1/models/{name}@{digest}/images/{file}", self.image),
+            Route(IMAGES, self.image),
             Route("/v1/models/{name}/images/{file}", self.image_of_now),
-            Route("/v1/models/{name}@{digest}/samples/{file}", self.one_sample),
+            Route(SAMPLES, self.one_sample),
             Route("/v1/models/{name}/samples/{file}", self.one_sample_of_now),
             Route("/v1/models/{name}@{digest}/grid.{file}", self.sheet),
             Route("/v1/models/{name}/grid.{file}", self.sheet_of_now),
@@ -83,19 +82,24 @@ class Routes:
     async def page(self, _: Request) -> Response:
         return Response(_PAGE, 200, _PAGE_HEADERS, "text/html; charset=utf-8")
 
+    async def reference(self, _: Request) -> Response:
+        page = await asyncio.to_thread(reference, specification(self._generators(), self._settings))
+        return Response(page, 200, REFERENCE_HEADERS, "text/html; charset=utf-8")
+
+    async def specification(self, _: Request) -> Response:
+        return JSONResponse(specification(self._generators(), self._settings), 200, _NO_CACHE)
+
     async def metrics(self, _: Request) -> Response:
-        generators = [served.generator for served in self._library.all()] if self._library.ready else []
         self._library.show_queues()
-        now = metrics.Now(generators, self._library.refused(), self._library.readable)
+        now = metrics.Now(self._generators(), self._library.refused(), self._library.readable)
         text = await asyncio.to_thread(metrics.exposition, now)
         return Response(text, 200, _NO_STORE, metrics.CONTENT_TYPE)
 
     async def models(self, _: Request) -> Response:
-        return _json({"models": [_described(served.generator) for served in self._library.all()]})
+        return _json(Generators(models=tuple(described(served.generator) for served in self._library.all())))
 
     async def model(self, request: Request) -> Response:
-        generator = self._library.find(*parse_reference(request.path_params["model"])).generator
-        return _json(_described(generator) | {"card": generator.card.model_dump(mode="json", by_alias=True)})
+        return _json(page_of(self._library.find(*parse_reference(request.path_params["model"])).generator))
 
     async def image(self, request: Request) -> Response:
         return await self._pinned(request, parse_image)
@@ -123,6 +127,10 @@ class Routes:
 
     async def sample(self, request: Request) -> Response:
         return await bulk.sample(self._library, self._settings, await read_body(request, self._settings))
+
+    def _generators(self) -> list[Generator]:
+        """Those served now; none while they are being loaded."""
+        return [served.generator for served in self._library.all()] if self._library.ready else []
 
     async def _pinned(self, request: Request, parse: _Parse) -> Response:
         """What an address that never changes names; another spelling of it redirects there, for ever."""
@@ -197,40 +205,5 @@ def _query(request: Request) -> str:
     return query.decode("latin-1")
 
 
-def _described(generator: Generator) -> dict[str, Any]:
-    card: Card = generator.card
-    return {
-        "name": card.name,
-        "title": card.title,
-        "digest": generator.digest,
-        "classes": card.classes,
-        "output": card.output.model_dump(mode="json"),
-        "noise": card.noise.model_dump(mode="json"),
-        "determinism": generator.determinism,
-        "provider": generator.provider,
-        "bulk_formats": archive_formats(card.output),
-        "url": model_path(generator),
-        "sample_url": "/v1/sample",
-    } | _addressed(generator)
-
-
-def _addressed(generator: Generator) -> dict[str, Any]:
-    """How one image or sample is asked for."""
-    output = generator.card.output
-    if isinstance(output, ImageOutput):
-        return {
-            "formats": FORMATS,
-            "max_scale": max_scale(output),
-            "image_url": image_template(generator),
-            "grid_formats": SHEET_FORMATS,
-            "grid_url": sheet_template(generator),
-            "max_grid_pixels": MAX_SHEET_PIXELS,
-            "walk_formats": WALK_FORMATS,
-            "walk_url": walk_template(generator),
-            "max_walk_pixels": MAX_WALK_PIXELS,
-        }
-    return {"formats": SAMPLE_FORMATS, "sample_template": sample_template(generator)}
-
-
-def _json(document: dict[str, Any]) -> Response:
-    return Response(json.dumps(document, ensure_ascii=False) + "\n", 200, _NO_CACHE, "application/json")
+def _json(document: BaseModel) -> Response:
+    return Response(document.model_dump_json(by_alias=True) + "\n", 200, _NO_CACHE, "application/json")

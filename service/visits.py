@@ -8,7 +8,7 @@ from typing import Protocol
 
 _VERSION_4 = 4 << 76 | 2 << 62  # version and variant of a random UUID; `uuid.uuid4` takes ten times as long
 _FREE = ~(15 << 76 | 3 << 62)
-_SANE = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
 
 
 class Allowance(Protocol):
@@ -50,7 +50,7 @@ def request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """The id to know a request by: X-Request-Id where it is at most 128 of letters, digits and `._~+/=:@-`, else a new one."""
     for name, value in headers:
         if name == b"x-request-id":
-            if _SANE.fullmatch(value):
+            if REQUEST_ID.fullmatch(value):
                 return value
             break
     return b"%032x" % (random.getrandbits(128) & _FREE | _VERSION_4)

@@ -55,8 +55,8 @@ BLOCK = "import sys\nfor name in {names!r}: sys.modules[name] = None\n"
 
 
 def test_the_service_runs_without_torch_and_without_the_training_wing():
-    modules = [path.stem for path in (ROOT / "service").glob("*.py") if path.stem != "__init__"]
-    imports = "\n".join(f"import service.{module}" for module in ("", *modules) if module)
+    files = (path.relative_to(ROOT).with_suffix("") for path in (ROOT / "service").rglob("*.py"))
+    imports = "\n".join("import " + ".".join(file.parts) for file in files if file.name != "__init__")
     result = run(BLOCK.format(names=["torch", "training"]) + "import service\n" + imports)
     assert result.returncode == 0, result.stderr
 

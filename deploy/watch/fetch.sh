@@ -12,7 +12,7 @@ if [ ! -x "$place/usr/bin/promtool" ]; then
   command -v apt-get >/dev/null || { echo "Install prometheus, with promtool: this machine has no apt-get to fetch them" >&2; exit 1; }
   mkdir -p "$place"
   cd "$place"
-  apt-get download -qq prometheus >&2 || { apt-get update -qq >&2; apt-get download -qq prometheus >&2; }
+  apt-get -o APT::Sandbox::User=root download -qq prometheus >&2 || { apt-get update -qq >&2; apt-get -o APT::Sandbox::User=root download -qq prometheus >&2; }
   dpkg -x prometheus_*.deb .
   rm prometheus_*.deb
 fi

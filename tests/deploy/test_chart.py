@@ -1,4 +1,4 @@
-"""The Helm chart, as far as it can be tested without helm: `make chart-check` renders it, and holds it against schemas and policies."""
+"""The Helm chart, as far as it can be tested without helm: `make chart-check` renders it, and holds it against schemas."""
 
 import json
 import runpy

@@ -33,6 +33,7 @@ def test_the_lock_satisfies_pyproject(variant: str, runtime: str):
         if requirement.marker and not Marker(str(requirement.marker)).evaluate(_MACHINE):
             continue
         name = runtime if requirement.name.startswith("onnxruntime") else requirement.name
+        assert name in versions, f"make lock: {text}"
         assert requirement.specifier.contains(versions[name]), f"make lock: {text} is locked at {versions[name]}"
 
 

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from service.addresses import ImageRequest, parse_image, parse_reference
@@ -32,6 +33,14 @@ def test_what_is_written_is_read(rgb: Generator, seed: int, form: str, label: in
     truncation = thousandths / 1000
     query = urlencode({"scale": scale, "label": label, "truncation": f"{truncation:.3f}"})
     assert parse_image(rgb, f"{seed}.{form}", query) == ImageRequest(seed, label, truncation, scale, form)  # type: ignore[arg-type]
+
+
+@given(st.floats(0.001, 1))
+@example(1 / 3)
+@example(0.0010000000000000002)
+def test_any_double_is_a_truncation_as_it_is_printed(rgb: Generator, truncation: float):
+    """As other languages print it, too: in full, and without an exponent."""
+    assert parse_image(rgb, "1.png", f"truncation={truncation!r}").truncation == float(str(np.float32(truncation)))
 
 
 @given(st.text(), st.text())

@@ -9,6 +9,7 @@ import pytest
 from starlette.requests import ClientDisconnect
 
 from service.batcher import Batcher
+from service.generator import Generator
 from service.problems import Problem
 
 
@@ -153,6 +154,18 @@ def test_single_images_and_bulk_take_turns():
         await asyncio.gather(running, *bulk, *singles)
         lanes = ["bulk" if run[0] >= 100 else "single" for run in generator.runs]
         assert lanes == ["single", "bulk", "single", "bulk", "single", "bulk", "single"]
+
+    asyncio.run(scene())
+
+
+def test_a_given_z_runs_beside_seeds(rgb: Generator):
+    async def scene() -> None:
+        batcher = Batcher(rgb, 100)
+        seeds, z = np.arange(5), rgb.noise(np.arange(70, 75))
+        given = batcher.piece(seeds, np.array([2, 1, 0, 1, 2]), 0.5, z)
+        alone = [batcher.single(seed, 1, 0.25, lambda images, labels: images[0]) for seed in range(8)]
+        np.testing.assert_array_equal(await given, rgb.generate(np.arange(70, 75), np.array([2, 1, 0, 1, 2]), 0.5))
+        np.testing.assert_array_equal(await asyncio.gather(*alone), rgb.generate(np.arange(8), np.full(8, 1), 0.25))
 
     asyncio.run(scene())
 

@@ -111,6 +111,15 @@ def test_images_behind_keys_are_for_private_caches_alone(locked: Locked, server:
     assert {a.headers["cache-control"] for a in (image, again)} == {"private, max-age=31536000, immutable"}
     assert locked.server.client.get(address, headers={"If-None-Match": image.headers["etag"]}).status_code == 401
     assert server.client.get(address).headers["cache-control"] == "public, max-age=31536000, immutable"
+    base = address.rpartition("/images")[0]
+    for other, status in (
+        (f"{address}?scale=1", 308),
+        (f"{base}/grid.png?seeds=0-3", 200),
+        (f"{base}/walk.png?from=0&to=3", 200),
+    ):
+        answer = locked.ask(other)
+        assert (answer.status_code, answer.headers["cache-control"]) == (status, "private, max-age=31536000, immutable")
+        assert locked.server.client.get(other).status_code == 401
 
 
 def test_images_a_minute_are_limited_for_each_key(locked: Locked):
@@ -119,12 +128,16 @@ def test_images_a_minute_are_limited_for_each_key(locked: Locked):
         return locked.server.client.post("/v1/sample", json=body, headers={"X-API-Key": locked.keys["carol"]})
 
     check(bulk(f"0-{IMAGES_A_MINUTE}"), 413, "seeds")
+    sheet = f"{locked.pinned('grey').removesuffix('/images')}/grid.png?seeds=0-{IMAGES_A_MINUTE}"
+    check(locked.ask(sheet, "carol"), 413, "seeds")
     started = time.monotonic()
     assert bulk(f"0-{IMAGES_A_MINUTE - 1}").status_code == 200
     address = f"{locked.pinned('grey')}/5.png"
     tag = locked.ask(address, "bob").headers["etag"]
     assert locked.ask(address, "carol", "HEAD").status_code == 200  # no image is made for these
     assert locked.ask(address, "carol", If_None_Match=tag).status_code == 304
+    assert locked.ask(sheet, "carol", "HEAD").status_code == 200
+    assert locked.ask(sheet.replace(f"-{IMAGES_A_MINUTE}", "-99"), "carol").status_code == 429
     refused = bulk("0-19")
     check(refused, 429)
     told = int(refused.headers["retry-after"])
@@ -133,7 +146,7 @@ def test_images_a_minute_are_limited_for_each_key(locked: Locked):
     assert locked.ask(address, "bob").status_code == 200
     time.sleep(told)
     assert bulk("0-19").status_code == 200
-    assert locked.value('seedmint_rejected_total{reason="image_limit"}') == 2
+    assert locked.value('seedmint_rejected_total{reason="image_limit"}') == 4
 
 
 def test_refusals_at_the_door_are_counted_as_such(locked: Locked):

@@ -59,7 +59,7 @@ def test_an_archive_does_not_depend_on_how_it_was_cut(rgb: Generator, form: str)
         data = b""
         for seeds in np.split(np.arange(100), cuts):
             data += writer.add(seeds, rgb.labels(seeds), rgb.generate(seeds))
-        return data + writer.finish()
+        return data + b"".join(writer.finish())
 
     whole = archive([])
     assert whole == archive([1, 7, 64, 99])

@@ -88,6 +88,7 @@ def test_a_bad_file_is_refused_once_while_the_old_one_serves_on(library: Server)
     assert refused not in library.client.get("/metrics").text
 
 
+@pytest.mark.fault("files that are no generators")
 def test_files_that_break_the_contract_are_refused_by_name(library: Server, tmp_path: Path):
     whole = generators.content("cut", 1)
     generators.put(library.models / "cut.onnx", whole[: len(whole) // 2])

@@ -104,6 +104,9 @@ def test_images_a_minute(visit: Visit):
     with pytest.raises(Problem) as never:
         charge(121)
     assert (never.value.status, never.value.field) == (413, "seeds")
+    with pytest.raises(Problem) as never:
+        charge(121, "frames")
+    assert never.value.field == "frames"
 
 
 def test_clients_remembered_are_bounded():

@@ -1,6 +1,8 @@
 """Metrics: they parse, they count what was asked, over all workers, and do not grow with what is asked."""
 
 import re
+import shutil
+import subprocess
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,6 +16,7 @@ from prometheus_client.samples import Sample
 from tests.service.conftest import fill
 from tests.service.servers import Server, serving
 
+PROMTOOL = shutil.which("promtool")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW", "PROPFIND", "X1", "X2")
 
 
@@ -138,6 +141,17 @@ def test_names_and_units_are_as_prometheus_recommends(server: Server):
             assert sample.name.removeprefix(family.name) in suffixes
             assert not {"le", "quantile"} & set(sample.labels) or sample.name.endswith("_bucket")
     assert {"seedmint_requests", "seedmint_queue_seconds", "seedmint_resident_memory_bytes"} <= {f.name for f in families}
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="needs promtool (of Debian's package prometheus)")
+def test_promtool_finds_nothing_to_say(server: Server):
+    for path in ("/v1/models/grey/images/1.png", f"{server.pinned('grey')}/1.png", "/nope"):
+        server.client.get(path)
+    server.client.post("/sample", json={"model": "rgb", "seeds": "0-9"})
+    assert PROMTOOL is not None
+    metrics = server.client.get("/metrics").content
+    done = subprocess.run([PROMTOOL, "check", "metrics"], input=metrics, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
 def test_two_workers_count_together_and_two_servers_apart(tmp_path: Path):

@@ -56,6 +56,8 @@ def test_images_too_late_are_504(late: tuple[Server, list[httpx.Response]]):
     check(server.client.get(f"{server.pinned('slow')}/1.png"), 504)
     for path in ("/sample", "/v1/sample"):
         check(server.client.post(path, json={"model": "slow", "seeds": "0-9"}), 504)
+    for file in ("grid.png?seeds=0-9", "walk.webp?from=1&to=2"):
+        check(server.client.get(f"{server.pinned('slow').removesuffix('/images')}/{file}"), 504)
 
 
 def test_a_body_that_does_not_come_is_408(late: tuple[Server, list[httpx.Response]]):
@@ -88,6 +90,7 @@ def test_a_head_that_does_not_come_ends_the_connection(late: tuple[Server, list[
         connection.close()
 
 
+@pytest.mark.fault("more than the queue holds")
 def test_more_than_the_queue_holds_is_429_and_the_rest_is_served(busy: Server):
     path = busy.pinned("slow")
     with ThreadPoolExecutor(40) as crowd, httpx.Client(base_url=busy.url, timeout=30) as client:
@@ -102,6 +105,7 @@ def test_more_than_the_queue_holds_is_429_and_the_rest_is_served(busy: Server):
             assert int(answer.headers["retry-after"]) >= 1
 
 
+@pytest.mark.fault("readers that stop")
 def test_a_reader_that_stops_holds_a_bulk_place_but_not_the_single_images(busy: Server):
     body = {"model": "fast", "seeds": "0-65535"}
     path = busy.pinned("fast")
@@ -144,6 +148,22 @@ def gone(server: Server) -> float:
     return value(server, "seedmint_requests_total", status="499")
 
 
+@pytest.mark.parametrize("file", ["grid.png?seeds=0-799", "walk.gif?from=1&to=2&frames=256"])
+def test_a_picture_whose_client_has_gone_is_not_made_and_gives_its_place_back(busy: Server, file: str):
+    address = f"{busy.pinned('slow').removesuffix('/images')}/{file}"
+    made, left = images(busy), gone(busy)
+    with ThreadPoolExecutor(1) as other:
+        waiting = other.submit(httpx.get, busy.url + address, timeout=1)
+        wait_until(lambda: value(busy, "seedmint_bulk_requests", model="slow") == 1)
+        check(busy.client.get(address), 429)
+        with pytest.raises(httpx.ReadTimeout):
+            waiting.result()
+    wait_until(lambda: gone(busy) == left + 1)
+    wait_until(lambda: value(busy, "seedmint_bulk_requests", model="slow") == 0)
+    assert images(busy) - made < 200
+
+
+@pytest.mark.fault("readers that stop")
 def test_a_reader_that_stays_away_loses_its_place_and_its_connection(busy: Server):
     body = {"model": "fast", "seeds": "0-65535"}
     left = gone(busy)

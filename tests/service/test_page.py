@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -119,3 +120,24 @@ def test_sheets_and_walks_are_at_their_own_addresses(page: Page, server: Server,
     section.get_by_label("to seed").fill("01")
     section.get_by_role("button", name="Walk").click()
     assert picture.get_attribute("src") == path
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_reference_is_styled_in_either_scheme(server: Server, scheme: Literal["light", "dark"]):
+    """Its policy lets in its own style, and nothing complains."""
+    complaints: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS.split())
+        page = browser.new_page(color_scheme=scheme)
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("request", lambda request: complaints.append(request.url) if not request.is_navigation_request() else None)
+        page.goto(f"{server.url}/docs")
+        assert page.locator("main section section").count() == len(server.client.get("/openapi.json").json()["paths"])
+        body = page.locator("body")
+        assert body.evaluate("body => getComputedStyle(body).maxWidth") == "1024px"
+        light = body.evaluate("body => getComputedStyle(body).color") == "rgb(0, 0, 0)"
+        assert light == (scheme == "light")
+        page.locator("a[href='#Problem422']").first.click()
+        assert page.locator("#Problem422 summary").is_visible()
+        browser.close()
+    assert complaints == []

@@ -5,7 +5,9 @@ import socket
 
 import httpx
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
+from service.openapi import address_template
 from tests.service.servers import Server
 
 IMAGES = [
@@ -204,3 +206,20 @@ def test_nothing_asked_wrongly_fills_the_log(server: Server):
     check(server.client.post("/sample", json={"model": 5}), 400, "model")
     check(server.client.post("/sample", json={"model": "nope", "seeds": "1"}), 404, "model")
     assert not [line for line in server.log if "Traceback" in line or "ERROR" in line]
+
+
+def test_every_answer_so_far_is_declared(server: Server):
+    """The last of this file: whatever the server has answered until now, its specification tells of."""
+    paths = server.client.get("/openapi.json").json()["paths"]
+    seen: set[int] = set()
+    for family in text_string_to_metric_families(server.client.get("/metrics").text):
+        for sample in family.samples:
+            if sample.name == "seedmint_requests_total" and sample.labels["route"] != "unmatched":
+                route, method, status = (sample.labels[name] for name in ("route", "method", "status"))
+                item = paths[address_template(route)]
+                if status == "405":
+                    assert method.lower() not in item
+                    item = {method.lower(): next(iter(item.values()))}  # told by those that it has
+                assert status in item[method.lower()]["responses"], (route, method, status)
+                seen.add(int(status))
+    assert seen >= {200, 400, 404, 405, 413, 415, 422}

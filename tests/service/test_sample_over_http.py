@@ -1,5 +1,6 @@
 """Many images in one answer: the three formats, both addresses, BentoML's own client, and memory."""
 
+import asyncio
 import io
 import zipfile
 from pathlib import Path
@@ -84,6 +85,29 @@ def test_bentomls_client_gets_a_file(server: Server, rgb: Generator):
             client.sample(model="nope", seeds="0")
         with pytest.raises(TypeError, match="colour"):
             client.sample(model="rgb", seeds="0", colour="red")
+
+
+def test_bentomls_asynchronous_client_gets_several_files_at_once(server: Server, rgb: Generator):
+    async def arrays() -> list[np.ndarray]:
+        async with bentoml.AsyncHTTPClient(server.url) as client:
+            parts = ("0-99", "100-199")
+            paths = await asyncio.gather(*(client.sample(model="rgb", seeds=part, format="npy") for part in parts))
+            with pytest.raises(bentoml.exceptions.BentoMLException, match="no generator of that name"):
+                await client.sample(model="nope", seeds="0")
+            return [np.load(path) for path in paths]
+
+    np.testing.assert_array_equal(np.concatenate(asyncio.run(arrays())), rgb.generate(np.arange(200)))
+
+
+def test_bentomls_schema_is_that_of_the_body(server: Server):
+    """What its clients ask first. It knows no choice of types, and tells the first."""
+    schema = server.client.get("/schema.json").json()
+    (route,) = schema["routes"]
+    assert (route["name"], route["route"]) == ("sample", "/sample")
+    body = server.client.get("/openapi.json").json()["components"]["schemas"]["SampleRequest"]
+    assert set(route["input"]["properties"]) == set(body["properties"])
+    assert route["input"]["required"] == body["required"] == ["model", "seeds"]
+    assert route["output"]["type"] == "file"
 
 
 def test_a_long_answer_is_streamed(models: Path):

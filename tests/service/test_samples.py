@@ -84,7 +84,7 @@ def test_an_archive_holds_all_and_does_not_depend_on_how_it_was_cut(point: Gener
         def archive(cuts: list[int], generator: Generator = generator, seeds: np.ndarray = seeds) -> bytes:
             writer = archive_writer(form, generator, 100, 1.0)  # type: ignore[arg-type]
             parts = (writer.add(part, generator.labels(part), generator.generate(part)) for part in np.split(seeds, cuts))
-            return b"".join(parts) + writer.finish()
+            return b"".join(parts) + b"".join(writer.finish())
 
         whole = archive([])
         assert whole == archive([1, 7, 64, 99])

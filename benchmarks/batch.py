@@ -1,0 +1,148 @@
+"""Images written a second by `seedmint batch`, next to a plain loop of ONNX Runtime and Pillow in one process.
+
+python -m benchmarks.batch [generator]
+
+The loop is what one writes by hand: normal noise by NumPy, batches of 64, a PNG of each image by Pillow's `save`, all into one
+tar by `tarfile` (png: into files; npz and npy: all images at once by `np.savez` and `np.save`). Runs alternate; medians are
+told. A job syncs, hashes and records its shards, too, and its PNGs say what they are. Starting the workers is left out.
+"""
+
+import io
+import os
+import platform
+import shutil
+import statistics
+import sys
+import tarfile
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import numpy as np
+import onnxruntime
+import PIL
+import psutil  # type: ignore[import-untyped]
+from numpy.typing import NDArray
+from PIL import Image
+
+from models.card import Card
+from models.directory import SHIPPED, find_generator
+from models.seeds import parse_seeds
+from service.batch.formats import Form, forms
+from service.batch.job import begin
+from service.batch.output import open_output
+from service.batch.plan import make_plan
+from service.batch.pool import Step, run
+from service.generator import checked_card, digest_of
+
+_IMAGES = 20_000
+_SHARD = 2_500
+_BATCH = 64
+_ROUNDS = 5
+
+
+def plain_loop(path: Path, card: Card, form: Form, out: Path) -> float:
+    """Images a second of one process, one thread, from the first image to the closed file."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    random = np.random.default_rng(0)
+
+    def batch(count: int) -> NDArray[np.uint8]:
+        inputs: dict[str, Any] = {"z": random.standard_normal((count, card.noise.z_dim), np.float32)}
+        if card.classes is not None:
+            inputs["label"] = random.integers(0, len(card.classes), count)
+        (made,) = session.run(None, inputs)
+        return made  # type: ignore[no-any-return]
+
+    batch(_BATCH)
+    began = time.perf_counter()
+    batches = (batch(min(_BATCH, _IMAGES - done)) for done in range(0, _IMAGES, _BATCH))
+    if form in ("npz", "npy"):
+        images = np.concatenate(list(batches))
+        (np.savez if form == "npz" else np.save)(out / f"all.{form}", images)
+    elif form == "png":
+        for number, image in enumerate(image for images in batches for image in images):
+            _picture(image).save(out / f"{number}.png")
+    else:
+        with tarfile.open(out / "all.tar", "w") as tar:
+            for number, image in enumerate(image for images in batches for image in images):
+                png = io.BytesIO()
+                _picture(image).save(png, "PNG")
+                info = tarfile.TarInfo(f"{number}.png")
+                info.size = png.tell()
+                png.seek(0)
+                tar.addfile(info, png)
+    return _IMAGES / (time.perf_counter() - began)
+
+
+def _picture(image: NDArray[np.uint8]) -> Image.Image:
+    return Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
+
+
+def job(path: Path, card: Card, form: Form, workers: int, out: Path) -> tuple[float, float]:
+    """Images a second, from the first piece that a worker tells of to the last record; and a worker's largest memory in MiB."""
+    plan = make_plan(digest_of(path.read_bytes()), card, "cpu", parse_seeds(f"0-{_IMAGES - 1}"), None, 1.0, form, _SHARD)
+    output = open_output(str(out / "job"))
+    begin(output, plan)
+    first: list[tuple[float, int]] = []
+    made = 0
+    largest = [0]
+    over = threading.Event()
+
+    def news(step: Step) -> None:
+        nonlocal made
+        made += step.images
+        if not first:
+            first.append((time.perf_counter(), made))
+
+    def watch() -> None:
+        while not over.wait(0.05):
+            for child in psutil.Process().children():
+                try:
+                    largest[0] = max(largest[0], child.memory_full_info().uss)
+                except psutil.Error:
+                    continue
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    run(path, output.url, plan, range(plan.shards), workers, news)
+    over.set()
+    watcher.join()
+    began, before = first[0]
+    return (made - before) / (time.perf_counter() - began), largest[0] / 2**20
+
+
+def main() -> None:
+    name = sys.argv[1] if len(sys.argv) > 1 else "mnist"
+    path = find_generator(name, SHIPPED)
+    card = checked_card(path.read_bytes())
+    print(f"{card.name}, {_IMAGES:,} images in shards of {_SHARD:,}; medians of {_ROUNDS} alternating rounds")
+    print(f"{platform.machine()}, {os.cpu_count()} cores, ONNX Runtime {onnxruntime.__version__}, Pillow {PIL.__version__}\n")
+    print("format       plain loop    1 worker         2 workers        MiB a worker")
+    for form in forms(card):
+        rates: dict[str, list[float]] = {"loop": [], "1": [], "2": []}
+        memory = 0.0
+        for _ in range(_ROUNDS):
+            for kind, found in rates.items():
+                work = Path(tempfile.mkdtemp(prefix="seedmint-bench-"))
+                try:
+                    if kind == "loop":
+                        found.append(plain_loop(path, card, form, work))
+                    else:
+                        rate, used = job(path, card, form, int(kind), work)
+                        found.append(rate)
+                        memory = max(memory, used)
+                finally:
+                    shutil.rmtree(work)
+        loop, one, two = (statistics.median(found) for found in rates.values())
+        ours = "  ".join(f"{rate:>8,.0f}/s {rate / loop:5.2f}x" for rate in (one, two))
+        print(f"{form:<12} {loop:>8,.0f}/s  {ours}  {memory:>10,.0f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

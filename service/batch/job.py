@@ -1,0 +1,89 @@
+"""A job in its output: begun or gone on with, its generator opened, what is left to do, finished when all records are there."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.batch.output import MARK, Output, OutputError
+from service.batch.plan import Plan, PlanError, check_same, read_plan
+from service.batch.records import done, read_records
+from service.generator import Generator, digest_of, read_content
+from service.provider import choose_provider
+
+_THREADS = 1  # of a run of the generator: workers share the processors
+
+
+def plan_of(output: Output) -> Plan | None:
+    """The plan of the job in an output, or None where there is none.
+
+    Raises:
+        PlanError: it cannot be read.
+    """
+    try:
+        content = output.read(MARK)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return read_plan(content, f"{output.url}/{MARK}")
+
+
+def begin(output: Output, plan: Plan) -> None:
+    """Write the plan, or find the same one there. Several processes may do so at once.
+
+    Raises:
+        PlanError: the output holds another job.
+        OutputError: it holds something else.
+        OSError: it cannot be written.
+    """
+    there = plan_of(output)
+    if there is None:
+        output.prepare()
+        if any(name != MARK for name in output.names("")):
+            raise OutputError(f"--out {output.url} is not empty, and holds no job: give a new folder")
+        with suppress(FileExistsError):  # by another process, just now
+            output.create(MARK, plan.to_json())
+        there = plan_of(output)
+        if there is None:
+            raise OutputError(f"--out {output.url}: {MARK} has vanished")
+    check_same(there, plan, f"--out {output.url}")
+
+
+def open_planned(path: Path, plan: Plan) -> Generator:
+    """The generator of a plan.
+
+    Raises:
+        PlanError: the file is not that of the plan any more.
+        UserError, OSError: as `open_generator`.
+    """
+    content = read_content(path)
+    if digest_of(content) != plan.model:
+        raise PlanError(
+            f"{path} has changed: its digest is {digest_of(content)[:12]}, and the job is of "
+            f"{plan.card.name}@{plan.model[:12]}. Put that file back, or give another --out"
+        )
+    return Generator(content, choose_provider(plan.provider), _THREADS, plan.batch)
+
+
+def missing(output: Output, plan: Plan, part: int = 0, parts: int = 1) -> NDArray[np.int64]:
+    """The shards without a record, ascending: int64[n]; of those only, whose number modulo `parts` is `part`."""
+    numbers = np.flatnonzero(~done(output, plan))
+    mine: NDArray[np.int64] = numbers[numbers % parts == part]
+    return mine
+
+
+def finish(output: Output, plan: Plan) -> bool:
+    """Write the manifest and the data card, if every shard has its record. Whoever does so writes the same bytes.
+
+    Returns:
+        whether the job is done.
+
+    Raises:
+        RecordError: a record is damaged, or of another job.
+    """
+    from service.batch.manifest import write_data_card, write_manifest
+
+    if len(missing(output, plan)):
+        return False
+    write_data_card(output, plan, write_manifest(output, plan, read_records(output, plan)))
+    return True

@@ -1,0 +1,113 @@
+"""A job's files in an object store. An object is put at once, or in parts that become visible together."""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
+from typing import IO, TypeVar
+
+from fsspec import AbstractFileSystem
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from models.errors import UserError
+from service.batch.output import OutputError
+
+ATTEMPTS = 7
+_LONGEST_WAIT = 20.0  # seconds between two attempts
+_AT_ONCE = 32  # small files sent together
+_FINAL = (UserError, PermissionError, FileNotFoundError, FileExistsError, IsADirectoryError, NotImplementedError, TypeError)
+
+Answer = TypeVar("Answer")
+
+
+class Objects:
+    """A prefix of an object store. What fails is tried again, ever later; two jobs of one plan write the same bytes."""
+
+    def __init__(self, system: AbstractFileSystem, root: str, url: str) -> None:
+        self.url = url
+        self._system = system
+        self._root = root.rstrip("/")
+
+    def read(self, name: str) -> bytes:
+        content: bytes = self._tried(lambda: self._system.cat_file(self._path(name)), "read", name)
+        return content
+
+    @contextmanager
+    def open(self, name: str) -> Iterator[IO[bytes]]:
+        with tempfile.TemporaryFile() as copy:
+            self._tried(lambda: self._fetch(name, copy), "read", name)
+            copy.seek(0)
+            yield copy
+
+    def _fetch(self, name: str, copy: IO[bytes]) -> None:
+        copy.seek(0)
+        copy.truncate()
+        with self._system.open(self._path(name), "rb") as file:
+            shutil.copyfileobj(file, copy, 1 << 20)
+
+    @contextmanager
+    def write(self, name: str) -> Iterator[IO[bytes]]:
+        """What is written is kept on this machine until it is whole: then it can be sent again and again."""
+        with tempfile.NamedTemporaryFile() as whole:
+            yield whole
+            whole.flush()
+            self._tried(lambda: self._system.put_file(whole.name, self._path(name)), "write", name)
+
+    def write_all(self, files: Iterable[tuple[str, bytes]]) -> None:
+        iterator = iter(files)
+        with ThreadPoolExecutor(_AT_ONCE) as senders:
+            while part := list(islice(iterator, _AT_ONCE)):
+                list(senders.map(lambda file: self._put(*file), part))
+
+    def _put(self, name: str, content: bytes) -> None:
+        self._tried(lambda: self._system.pipe_file(self._path(name), content), "write", name)
+
+    def create(self, name: str, content: bytes) -> None:
+        self._tried(lambda: self._system.pipe_file(self._path(name), content, mode="create"), "write", name)
+
+    def names(self, folder: str) -> Iterator[str]:
+        try:
+            found = self._tried(lambda: self._listed(folder), "list", folder)
+        except FileNotFoundError:
+            return
+        yield from (path.rsplit("/", 1)[-1] for path in found)
+
+    def _listed(self, folder: str) -> list[str]:
+        self._system.invalidate_cache()  # others write there, too
+        found: list[str] = self._system.ls(self._path(folder), detail=False)
+        return found
+
+    @contextmanager
+    def lock(self, shared: bool) -> Iterator[None]:
+        """Nothing is locked there: jobs of one plan write the same bytes, and the plan keeps other jobs out."""
+        yield
+
+    def prepare(self) -> None:
+        """Prefixes need no making."""
+
+    def clean(self) -> None:
+        """Nothing unfinished is visible."""
+
+    def free(self) -> int | None:
+        return None
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}".rstrip("/")
+
+    def _tried(self, action: Callable[[], Answer], what: str, name: str) -> Answer:
+        """Do it, and again after ever longer waits when it fails for a reason that may pass."""
+        attempts = Retrying(
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=wait_random_exponential(max=_LONGEST_WAIT),
+            retry=retry_if_exception(lambda error: isinstance(error, Exception) and not isinstance(error, _FINAL)),
+            reraise=True,
+        )
+        try:
+            return attempts(action)
+        except _FINAL:
+            raise
+        except Exception as error:
+            told = (str(error) or repr(error)).splitlines()[0]
+            raise OutputError(f"--out {self.url}: cannot {what} {name}, tried {ATTEMPTS} times: {told}") from error

@@ -1,0 +1,190 @@
+"""Where a job's files lie: a local folder, or an object store through fsspec. A file there is whole, or it is not there."""
+
+import errno
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import IO, Protocol
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from models.errors import UserError
+from models.files import sync_directory, whole_file
+
+_LEFT = (".plan.json.*", ".manifest.json.*", ".README.md.*", "data/.shard-*", "data/.stage-*", "records/.[0-9]*")
+MARK = "plan.json"  # the file that makes a folder a job's output
+
+
+class OutputError(UserError):
+    """The output cannot be used as it is."""
+
+
+class Output(Protocol):
+    """A job's folder. Names in it have slashes; a name that ends in a slash is a folder.
+
+    Attributes:
+        url: the folder, as messages tell it.
+    """
+
+    url: str
+
+    def read(self, name: str) -> bytes:
+        """A whole file. Raises FileNotFoundError."""
+        ...
+
+    def open(self, name: str) -> AbstractContextManager[IO[bytes]]:
+        """A file to read in any order. Raises FileNotFoundError."""
+        ...
+
+    def write(self, name: str) -> AbstractContextManager[IO[bytes]]:
+        """A file to write from start to end. It appears, or replaces the one there was, when the block ends without error."""
+        ...
+
+    def write_all(self, files: Iterable[tuple[str, bytes]]) -> None:
+        """Many small files. Each appears whole; after this all are there."""
+        ...
+
+    def create(self, name: str, content: bytes) -> None:
+        """A file that must not be there yet. Raises FileExistsError."""
+        ...
+
+    def names(self, folder: str) -> Iterator[str]:
+        """The names of the files in a folder, without the folder's, in any order; none where there is no such folder."""
+        ...
+
+    def lock(self, shared: bool) -> AbstractContextManager[None]:
+        """Keep other jobs out while the block runs, or, if shared, those that would have it alone. Raises OutputError."""
+        ...
+
+    def prepare(self) -> None:
+        """Make the folder. Raises OSError."""
+        ...
+
+    def clean(self) -> None:
+        """Remove what killed processes have left. Only when no other writes here."""
+        ...
+
+    def free(self) -> int | None:
+        """Bytes that there is room for, or None where that cannot be told."""
+        ...
+
+
+def open_output(url: str) -> Output:
+    """The output at a path or URL, which need not exist yet.
+
+    Raises:
+        OutputError: no such kind of place is known, or its library is not installed.
+    """
+    try:
+        system, path = fsspec.core.url_to_fs(url)
+    except (ValueError, ImportError) as error:
+        raise OutputError(f"--out {url}: {error}") from None
+    if isinstance(system, LocalFileSystem):
+        return Folder(Path(path))
+    from service.batch.objects import Objects
+
+    return Objects(system, path, url)
+
+
+class Folder:
+    """A local folder. Files are written under a hidden temporary name, synced and renamed."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.url = str(root)
+
+    def read(self, name: str) -> bytes:
+        return (self.root / name).read_bytes()
+
+    def open(self, name: str) -> AbstractContextManager[IO[bytes]]:
+        return (self.root / name).open("rb")
+
+    @contextmanager
+    def write(self, name: str) -> Iterator[IO[bytes]]:
+        self._check_there()
+        with whole_file(self.root / name) as file:
+            yield file
+            self._check_there()
+
+    def write_all(self, files: Iterable[tuple[str, bytes]]) -> None:
+        """All are written to a hidden folder, synced at once (each for itself takes four times as long), and renamed."""
+        self._check_there()
+        (self.root / "data").mkdir(exist_ok=True)
+        stage = tempfile.mkdtemp(prefix=".stage-", dir=self.root / "data")
+        try:
+            names = []
+            for number, (name, content) in enumerate(files):
+                with open(f"{stage}/{number}", "xb", buffering=0) as file:  # noqa: PTH123  # a Path for each takes longer
+                    file.write(content)
+                names.append(name)
+            os.sync()
+            self._check_there()
+            folders = {self.root / folder for folder in {name.rsplit("/", 1)[0] for name in names}}
+            for folder in folders:
+                folder.mkdir(parents=True, exist_ok=True)
+            for number, name in enumerate(names):
+                os.replace(f"{stage}/{number}", f"{self.root}/{name}")  # noqa: PTH105
+            for folder in folders | {self.root / "data"}:
+                sync_directory(folder)
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+
+    def create(self, name: str, content: bytes) -> None:
+        handle, half = tempfile.mkstemp(prefix=f".{name}.", dir=self.root)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(half).chmod(0o644)
+            os.link(half, self.root / name)
+            sync_directory(self.root)
+        finally:
+            Path(half).unlink(missing_ok=True)
+
+    def names(self, folder: str) -> Iterator[str]:
+        try:
+            with os.scandir(self.root / folder) as entries:
+                for entry in entries:
+                    if not entry.name.startswith("."):
+                        yield entry.name
+        except FileNotFoundError:
+            return
+
+    @contextmanager
+    def lock(self, shared: bool) -> Iterator[None]:
+        with (self.root / ".lock").open("ab") as file:
+            try:
+                fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            except OSError as error:
+                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                    raise
+                raise OutputError(f"--out {self.url}: another job is writing there: wait for it, or stop it") from None
+            yield
+
+    def prepare(self) -> None:
+        self.root.mkdir(parents=True, exist_ok=True)
+
+    def clean(self) -> None:
+        for pattern in _LEFT:
+            for left in self.root.glob(pattern):
+                if left.is_dir():
+                    shutil.rmtree(left)
+                else:
+                    left.unlink()
+
+    def free(self) -> int | None:
+        place = next(path for path in (self.root, *self.root.absolute().parents) if path.exists())
+        return shutil.disk_usage(place).free
+
+    def _check_there(self) -> None:
+        """A folder that was moved or removed must not be begun anew, with a part of the shards."""
+        if not (self.root / MARK).exists():
+            raise OutputError(
+                f"--out {self.url}: the folder, or its {MARK}, has vanished; what was not there is not begun anew"
+            )

@@ -1,0 +1,114 @@
+"""Whether a finished job is what its records say, and what its plan says: files against hashes, and images made again."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import IO
+
+import numpy as np
+
+from service.batch.formats import arrays, folder
+from service.batch.output import Output
+from service.batch.plan import Plan, Shard
+from service.batch.records import Record, RecordError, read_record
+from service.generator import Generator, Outputs
+
+SAMPLED = 4  # images of each shard that are made again, spread from its first to its last
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with a shard, in a line."""
+
+    shard: int
+    what: str
+
+
+def verify(output: Output, plan: Plan, generator: Generator, progress: Callable[[int], None]) -> Iterator[Fault]:
+    """Hold every shard against its record, and some images of each against the generator.
+
+    Args:
+        generator: that of the plan.
+        progress: told the number of images in each shard that was looked at.
+    """
+    for index in range(plan.shards):
+        fault = _fault(output, plan, generator, index)
+        if fault is not None:
+            yield Fault(index, fault)
+        progress(plan.size(index))
+
+
+def _fault(output: Output, plan: Plan, generator: Generator, index: int) -> str | None:
+    shard = plan.shard(index)
+    try:
+        record = read_record(output, plan, index)
+    except FileNotFoundError:
+        return "has no record: it is not made yet"
+    except RecordError as error:
+        return str(error)
+    try:
+        if plan.format == "png":
+            return _folder_fault(output, plan, generator, shard, record)
+        with output.open(record.file) as file:
+            if _sha256(file) != record.sha256:
+                return f"{record.file} is not as recorded: its SHA-256 differs"
+            file.seek(0)
+            return _other_images(plan, generator, shard, lambda positions: _read(file, plan, positions), record.file)
+    except FileNotFoundError as error:
+        return f"{error.filename or record.file} is missing"
+
+
+def _folder_fault(output: Output, plan: Plan, generator: Generator, shard: Shard, record: Record) -> str | None:
+    listing = folder.Listing()
+    for name in folder.file_names(plan, shard):
+        listing.add(name, output.read(name))
+    if listing.sha256 != record.sha256:
+        return f"its files in {record.file} are not as recorded: their SHA-256 differs"
+
+    def read(positions: list[int]) -> Outputs:
+        seeds = shard.seeds.array()
+        labels = plan.labels_at(shard.start, seeds)
+        return folder.read(output, plan, seeds[positions], None if labels is None else labels[positions])
+
+    return _other_images(plan, generator, shard, read, record.file)
+
+
+def _other_images(
+    plan: Plan, generator: Generator, shard: Shard, read: Callable[[list[int]], Outputs], name: str
+) -> str | None:
+    """Make some images of a shard again. Where the generator is only approximate, they may differ in the last place."""
+    positions = np.unique(np.linspace(0, shard.count - 1, SAMPLED).astype(int))
+    seeds = shard.seeds.array()
+    labels = plan.labels_at(shard.start, seeds)
+    wanted = generator.generate(seeds[positions], None if labels is None else labels[positions], plan.truncation)
+    found = read(positions.tolist())
+    if found.dtype != wanted.dtype or found.shape != wanted.shape:
+        return (
+            f"{name} holds {found.dtype}{list(found.shape[1:])}, and the generator makes {wanted.dtype}{list(wanted.shape[1:])}"
+        )
+    same = np.array_equal(found, wanted)
+    if not same and generator.determinism == "approximate":
+        same = np.allclose(found.astype(np.float64), wanted, rtol=1e-3, atol=1)
+    return None if same else f"{name} holds other {plan.card.output.kind}s than the generator makes of its seeds"
+
+
+def _read(file: IO[bytes], plan: Plan, positions: list[int]) -> Outputs:
+    match plan.format:
+        case "webdataset":
+            from service.batch.formats import webdataset
+
+            return webdataset.read(file, positions)
+        case "parquet":
+            from service.batch.formats import parquet
+
+            return parquet.read(file, positions, plan.card)
+        case _:
+            return arrays.read(file, positions)
+
+
+def _sha256(file: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while block := file.read(_BLOCK):
+        digest.update(block)
+    return digest.hexdigest()

@@ -1,0 +1,220 @@
+"""Shards, opened with the tools that people use, hold what the generator makes."""
+
+import io
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from service.batch.formats.tar import headers
+from service.batch.job import begin
+from service.batch.output import open_output
+from service.batch.plan import Plan
+from service.batch.shard import make_shard
+from service.generator import Generator, open_generator
+from service.images import ENCODERS, encode, text_of
+from tests import generators
+from tests.service.batch.jobs import make_all, plan_for
+
+SEEDS = "0-69,1000-1029"
+EVERY = np.array([*range(70), *range(1000, 1030)])
+
+
+@pytest.fixture(autouse=True)
+def _offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+
+
+def made(tmp_path: Path, generator: Generator, form: str, **changes: Any) -> tuple[Path, Plan]:
+    out = tmp_path / "out"
+    plan = plan_for(generator, SEEDS, form, **changes)
+    make_all(open_output(str(out)), plan, generator)
+    return out, plan
+
+
+def load(tmp_path: Path, *arguments: Any, **options: Any) -> Any:
+    import datasets
+
+    return datasets.load_dataset(*arguments, split="train", cache_dir=str(tmp_path / "cache"), **options)
+
+
+def pixels(picture: Any) -> np.ndarray[Any, Any]:
+    values = np.asarray(picture)
+    return values[:, :, None] if values.ndim == 2 else values
+
+
+@pytest.mark.parametrize("conditional", [True, False])
+def test_webdataset_reads_the_tars(tmp_path: Path, grey: Generator, rgb: Generator, conditional: bool):
+    import webdataset
+
+    generator = rgb if conditional else grey
+    out, plan = made(tmp_path, generator, "webdataset")
+    beside = "cls" if conditional else "json"
+    rows = webdataset.WebDataset(str(out / "data/shard-{000000..000003}.tar"), shardshuffle=False).decode("pil")
+    rows = list(rows.to_tuple("__key__", "png", beside))
+    assert [row[0] for row in rows] == [f"{seed:019}" for seed in EVERY]
+    np.testing.assert_array_equal(
+        np.stack([pixels(row[1])[:, :, : plan.card.output.shape[-1]] for row in rows]), generator.generate(EVERY)
+    )
+    assert [row[2] for row in rows] == (generator.labels(EVERY).tolist() if conditional else [{"seed": seed} for seed in EVERY])  # type: ignore[union-attr]
+
+
+def test_a_tar_tells_nothing_of_its_maker(tmp_path: Path, rgb: Generator):
+    out, plan = made(tmp_path, rgb, "webdataset", truncation=0.5)
+    content = (out / "data/shard-000001.tar").read_bytes()
+    assert len(content) % tarfile.RECORDSIZE == 0
+    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
+        members = tar.getmembers()
+        assert {(m.mtime, m.uid, m.gid, m.uname, m.gname, m.mode) for m in members} == {(0, 0, 0, "", "", 0o644)}
+        first = tar.extractfile(members[0])
+        assert first is not None
+        seed = int(plan.shard(1).seeds.array()[0])
+        label = int(rgb.labels(np.array([seed]))[0])  # type: ignore[index]
+        image = rgb.generate(np.array([seed]), truncation=0.5)[0]
+        assert first.read() == encode(image, "png", text_of(rgb, seed, label, 0.5))
+
+
+def test_headers_of_a_tar_are_the_standard_librarys():
+    names = [f"{seed:019}.png" for seed in (0, 42, 2**63 - 1)]
+    sizes = [0, 511, 8**11 - 1]
+    expected = []
+    for name, size in zip(names, sizes, strict=True):
+        info = tarfile.TarInfo(name)
+        info.size = size
+        expected.append(info.tobuf(tarfile.USTAR_FORMAT))
+    assert headers(names, sizes) == expected
+
+
+@pytest.mark.parametrize("conditional", [True, False])
+def test_datasets_reads_parquet_with_images_decoded(tmp_path: Path, grey: Generator, rgb: Generator, conditional: bool):
+    import datasets
+
+    generator = rgb if conditional else grey
+    out, _ = made(tmp_path, generator, "parquet")
+    rows = load(tmp_path, "parquet", data_files=str(out / "data/*.parquet"))
+    assert isinstance(rows.features["image"], datasets.Image)
+    assert rows[:]["seed"] == EVERY.tolist()
+    np.testing.assert_array_equal(np.stack([pixels(row["image"]) for row in rows]), generator.generate(EVERY))
+    if conditional:
+        assert rows.features["label"].names == ["ant", "bee", "cat"]
+        assert rows[:]["label"] == generator.labels(EVERY).tolist()  # type: ignore[union-attr]
+    else:
+        assert set(rows.features) == {"image", "seed"}
+
+
+@pytest.mark.parametrize("form", ["webdataset", "parquet", "png"])
+def test_datasets_finds_the_data_by_the_data_card(tmp_path: Path, rgb: Generator, form: str):
+    out, _ = made(tmp_path, rgb, form)
+    rows = load(tmp_path, str(out))
+    assert len(rows) == 100
+    column = "png" if form == "webdataset" else "image"
+    found = {pixels(row[column]).tobytes() for row in rows}
+    assert found == {image.tobytes() for image in rgb.generate(EVERY)}
+
+
+def test_a_folder_of_pngs_is_an_image_folder(tmp_path: Path, rgb: Generator):
+    out, _ = made(tmp_path, rgb, "png")
+    labels = rgb.labels(EVERY)
+    assert labels is not None
+    images = rgb.generate(EVERY)
+    files = sorted((out / "data").rglob("*.*"))
+    assert len(files) == 100
+    for seed, label, image in zip(EVERY, labels, images, strict=True):
+        content = (out / "data" / str(label) / f"{seed}.png").read_bytes()
+        assert content == encode(image, "png", text_of(rgb, int(seed), int(label), 1.0))
+    rows = load(tmp_path, "imagefolder", data_dir=str(out / "data"))
+    assert sorted(rows[:]["label"]) == sorted(labels.tolist())
+
+
+def test_folders_of_labels_sort_as_the_labels_do(tmp_path: Path):
+    path = generators.write(tmp_path, "many", classes=tuple(f"class {i}" for i in range(12)))
+    out, _ = made(tmp_path, open_generator(path), "png", labels="balanced")
+    assert sorted(folder.name for folder in (out / "data").iterdir()) == [f"{i:02}" for i in range(12)]
+    assert [len(list(folder.iterdir())) for folder in sorted((out / "data").iterdir())] == [9] * 4 + [8] * 8
+
+
+@pytest.mark.parametrize("name", ["rgb", "point", "wave"])
+def test_numpy_reads_the_arrays(tmp_path: Path, name: str, request: pytest.FixtureRequest):
+    generator: Generator = request.getfixturevalue(name)
+    noun = "images" if name == "rgb" else "samples"
+    out, _ = made(tmp_path / "npz", generator, "npz")
+    parts = [np.load(path) for path in sorted((out / "data").iterdir())]
+    assert [len(part["seeds"]) for part in parts] == [32, 32, 32, 4]
+    values = np.concatenate([part[noun] for part in parts])
+    np.testing.assert_array_equal(values, generator.generate(EVERY))
+    np.testing.assert_array_equal(np.concatenate([part["seeds"] for part in parts]), EVERY)
+    if name == "wave":
+        assert "labels" not in parts[0]
+    else:
+        np.testing.assert_array_equal(np.concatenate([part["labels"] for part in parts]), generator.labels(EVERY))
+    out, _ = made(tmp_path / "npy", generator, "npy")
+    alone = np.concatenate([np.load(path, mmap_mode="r") for path in sorted((out / "data").iterdir())])
+    assert alone.dtype == values.dtype
+    np.testing.assert_array_equal(alone, values)
+
+
+@pytest.mark.parametrize("name", ["point", "wave"])
+def test_samples_are_columns_of_parquet(tmp_path: Path, name: str, request: pytest.FixtureRequest):
+    generator: Generator = request.getfixturevalue(name)
+    out, plan = made(tmp_path, generator, "parquet")
+    expected = generator.generate(EVERY)
+    table = pq.read_table(out / "data").sort_by("seed")
+    rows = load(tmp_path, "parquet", data_files=str(out / "data/*.parquet"))
+    for i, column in enumerate(plan.card.output.names):  # type: ignore[union-attr]
+        np.testing.assert_array_equal(np.array(table[column].to_pylist(), np.float32), expected[..., i])
+        np.testing.assert_array_equal(np.array(rows[:][column], np.float32), expected[..., i])
+    assert ("label" in table.column_names) == (name == "point")
+
+
+def test_row_groups_of_parquet_do_not_depend_on_batches(tmp_path: Path, models: Path):
+    contents = []
+    for batch in (1500, 64, 7):
+        generator = open_generator(models / "rgb.onnx", "cpu", 1, batch)
+        out = tmp_path / str(batch)
+        make_all(open_output(str(out)), plan_for(generator, "0-2499", "parquet", 2500), generator)
+        contents.append((out / "data/shard-000000.parquet").read_bytes())
+    assert contents[0] == contents[1] == contents[2]
+    about = pq.ParquetFile(io.BytesIO(contents[0])).metadata
+    assert [about.row_group(i).num_rows for i in range(about.num_row_groups)] == [1000, 1000, 500]
+    assert about.created_by.startswith("parquet-cpp-arrow version")
+
+
+def test_what_the_manifest_and_the_data_card_say(tmp_path: Path, rgb: Generator):
+    out, _ = made(tmp_path, rgb, "webdataset", labels="balanced")
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["model"] == rgb.digest
+    assert manifest["card"] == json.loads(rgb.card.to_json())
+    assert manifest["noise"] == {"rule": "philox-normal-v1", "z_dim": 20}
+    assert (manifest["seeds"], manifest["labels"], manifest["determinism"]) == (SEEDS, "balanced", "exact")
+    assert manifest["totals"] == {"shards": 4, "images": 100, "bytes": sum(p.stat().st_size for p in (out / "data").iterdir())}
+    assert [shard["seeds"] for shard in manifest["shards"]] == ["0-31", "32-63", "64-69,1000-1025", "1026-1029"]
+    assert manifest["libraries"]["png"] == ENCODERS["png"]
+    card = (out / "README.md").read_text()
+    assert rgb.digest in card
+    assert "size_categories: [n<1K]" in card
+
+
+def test_what_is_only_approximate_is_said_to_be(tmp_path: Path, models: Path):
+    generator = open_generator(models / "grey.onnx")
+    plan, output = plan_for(generator, form="npy"), open_output(str(tmp_path / "out"))
+    begin(output, plan)
+    make_shard(generator, plan, 0, output)
+    generator.determinism = "approximate"  # on another machine, with a GPU, say
+    make_all(output, plan, generator)
+    assert json.loads((tmp_path / "out/manifest.json").read_text())["determinism"] == "approximate"
+    assert "| same bytes again | approximate:" in (tmp_path / "out/README.md").read_text()
+
+
+def test_a_png_in_the_shard_is_the_picture_of_its_seed(tmp_path: Path, rgb: Generator):
+    out, _ = made(tmp_path, rgb, "parquet")
+    row = pq.read_table(out / "data/shard-000003.parquet").to_pylist()[-1]
+    picture = Image.open(io.BytesIO(row["image"]["bytes"]))
+    assert picture.info["seed"] == "1029" == str(row["seed"])
+    np.testing.assert_array_equal(np.asarray(picture), rgb.generate(np.array([1029]))[0])
