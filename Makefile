@@ -7,12 +7,13 @@
 #     make watch-check   the alerts, the dashboard and the metrics, with a real Prometheus
 #     make chart-check   the Helm chart: lint, render, schemas, policies
 #     make lock      pin what images install; make lock ARGS=--upgrade takes the newest versions
+#     make sbom      what an image installs, as CycloneDX, and docs/licences.md; make audit asks for known vulnerabilities (network)
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: serve test check install faults bench clean image lock watch-check chart-check
+.PHONY: serve test check install faults bench clean image lock watch-check chart-check sbom audit
 
 serve: $(VENV)/serve.done
 	$(BIN)/seedmint serve $(ARGS)
@@ -73,6 +74,13 @@ watch-check: $(VENV)/test.done
 
 chart-check:
 	deploy/chart/check.sh build/tools
+
+sbom:
+	deploy/image/sbom.sh $(VARIANT)
+
+audit: $(VENV)/serve.done
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.10,<3'
+	$(BIN)/pip-audit --disable-pip --require-hashes --requirement deploy/image/requirements/$(VARIANT).txt
 
 lock: $(VENV)/serve.done
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'

@@ -61,3 +61,9 @@ def test_the_lock_is_of_what_pyproject_asks_for_now():
     wanted = {Requirement(text).name.removesuffix("-gpu") for text in asked_for()}
     for variant in ("cpu", "gpu"):
         assert {Requirement(text).name.removesuffix("-gpu") for text in lock["requirements"](variant)} == wanted
+
+
+def test_the_licences_listed_are_of_what_is_locked():
+    page = (_IMAGE.parents[1] / "docs" / "licences.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| ([a-z0-9-]+) \| (\d\S*) \|", page, re.MULTILINE))
+    assert listed == locked("cpu"), "make sbom"
