@@ -67,7 +67,8 @@ image: $(VENV)/serve.done
 	rm -rf build/bentoml
 	$(BENTO) build
 	cd "$${TMPDIR:-/tmp}" && $(BENTO) containerize seedmint:latest --backend $(BACKEND) --image-tag $(IMAGE) --opt build-arg=VARIANT=$(VARIANT) \
-	  --opt build-arg=BASE_IMAGE=$(BASE_IMAGE) $(if $(filter docker,$(BACKEND)),,--opt format=docker)
+	  --opt build-arg=BASE_IMAGE=$(BASE_IMAGE) $(if $(PIP_INDEX_URL),--opt build-arg=PIP_INDEX_URL=$(PIP_INDEX_URL)) \
+	  $(if $(filter docker,$(BACKEND)),,--opt format=docker)
 
 watch-check: $(VENV)/test.done
 	PATH="$$(deploy/watch/fetch.sh build/tools):$$PATH" $(BIN)/python -m pytest tests/deploy/test_watch.py tests/deploy/test_prometheus.py

@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from models.card import ImageOutput
 from service.generator import open_generator
+from service.library import _LINGER_SECONDS
 from tests import generators
 from tests.service.servers import Server, serving, wait_until
 
@@ -66,6 +68,24 @@ def test_a_replaced_file_takes_effect_without_a_failed_request(library: Server):
     assert {status for status, _ in answers} == {200}
     assert {content for _, content in answers} <= expected  # never half of one version and half of the next
     assert len({content for _, content in answers}) > 1
+
+
+def test_a_version_that_is_kept_beside_the_new_one_keeps_its_addresses(library: Server):
+    path = generators.write(library.models, "grown", 1)
+    wait_until(lambda: "grown" in names(library))
+    old = library.pinned("grown")
+    images = [library.client.get(f"{old}/7.{form}").content for form in ("npy", "png?scale=2")]
+    digest12 = library.digest("grown")[:12]
+    generators.put(library.models / f"grown@{digest12}.onnx", path.read_bytes())
+    generators.write(library.models, "grown", 2)
+    wait_until(lambda: library.pinned("grown") != old)
+    time.sleep(_LINGER_SECONDS + 1)  # until what was replaced would be forgotten
+    assert [library.client.get(f"{old}/7.{form}").content for form in ("npy", "png?scale=2")] == images
+    assert library.client.get(f"{library.pinned('grown')}/7.npy").content != images[0]
+    assert library.client.get(f"/v1/models/grown@{digest12}").json()["digest"].startswith(digest12)
+    assert names(library).count("grown") == 1
+    generators.put(library.models / "grown@0123456789ab.onnx", path.read_bytes())
+    assert library.wait_for_log("grown@0123456789ab.onnx is refused")
 
 
 def test_a_bad_file_is_refused_once_while_the_old_one_serves_on(library: Server):
