@@ -64,11 +64,28 @@ def serve(**options: str | None) -> None:
     _check_port(settings)
     check_tables(*NOISE_RULES)
     read_keyring(settings)
+    if settings.jobs is not None:
+        _check_jobs(settings.jobs)
     if settings.provider == "cuda":
         from service.provider import choose_provider
 
         choose_provider("cuda")  # what is missing is told here, not by each worker
     _serve(settings)
+
+
+def _check_jobs(place: str) -> None:
+    """What is wrong with it is told here, not by each worker."""
+    try:
+        from service.batch.output import open_output
+
+        open_output(place).prepare()
+    except ImportError as error:
+        raise SettingsError(
+            f"{variable('jobs')} is set, and {error.name} is not installed: install the extra `batch`"
+        ) from None
+    except (UserError, OSError) as error:
+        said = error.strerror if isinstance(error, OSError) else str(error).removeprefix("--out ")
+        raise SettingsError(f"{variable('jobs')} is {place!r}: {said}") from None
 
 
 def _check_port(settings: Settings) -> None:
@@ -257,13 +274,14 @@ def list_models(directory: str | None) -> None:
         try:
             content = read_content(path)
             card = checked_card(content)
-            check_name(card, path)
+            digest = digest_of(content)
+            check_name(card, path, digest)
         except (UserError, OSError) as error:
             click.echo(f"{one_line(path.stem):<16} refused: {one_line(error)}")
             continue
         size = _size(card)
         classes = f"{len(card.classes)} classes" if card.classes else "no classes"
-        click.echo(f"{card.name:<16} {digest_of(content)[:DIGEST12]}  {size:<12} {classes:<12} {card.title}")
+        click.echo(f"{card.name:<16} {digest[:DIGEST12]}  {size:<12} {classes:<12} {card.title}")
 
 
 def _size(card: Card) -> str:

@@ -12,7 +12,7 @@ from service.samples import SAMPLE_MEDIA_TYPES
 from service.sheets import SHEET_FORMATS
 from service.walks import WALK_MEDIA_TYPES
 
-Tag = Literal["images", "samples", "generators", "service"]
+Tag = Literal["images", "samples", "generators", "jobs", "service"]
 
 HTML = "text/html"
 JSON = "application/json"
@@ -41,6 +41,7 @@ class Operation:
         answers: by status.
         problems: statuses of problems, beside those that every route has.
         parameters: names in `components/parameters`.
+        body: schema of what is posted, or None where nothing is.
         unlocked: needs no key, and has no limit.
         served_while_stopping: what is asked of it when the server ends is still answered.
     """
@@ -52,6 +53,7 @@ class Operation:
     problems: tuple[int, ...] = ()
     parameters: tuple[str, ...] = ()
     method: Literal["get", "post"] = "get"
+    body: str | None = "SampleRequest"
     unlocked: bool = False
     served_while_stopping: bool = False
 
