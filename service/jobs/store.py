@@ -19,11 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
-from models.errors import UserError, one_line
+from models.errors import UserError
 from service.batch.job import begin, plan_of
 from service.batch.output import Folder, Output, open_output
 from service.batch.plan import Plan
 from service.batch.records import RecordError, done, images_of, read_record
+from service.jobs.errors import without_place
 from service.jobs.progress import Progress, read_progress
 from service.jobs.requests import ID_DIGITS, job_id
 
@@ -240,11 +241,3 @@ def _bytes_of(output: Output, plan: Plan, index: int) -> int:
         return read_record(output, plan, index).bytes
     except (RecordError, FileNotFoundError):
         return 0  # the job's process says what is wrong with it when it writes the manifest
-
-
-def without_place(error: Exception, url: str, name: str) -> str:
-    """An error in one line, which names a place and does not tell where it is."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    text = str(error) or type(error).__name__
-    return one_line(text.replace(f"--out {url}", name).replace(url, name))
