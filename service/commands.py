@@ -274,13 +274,14 @@ def list_models(directory: str | None) -> None:
         try:
             content = read_content(path)
             card = checked_card(content)
-            check_name(card, path)
+            digest = digest_of(content)
+            check_name(card, path, digest)
         except (UserError, OSError) as error:
             click.echo(f"{one_line(path.stem):<16} refused: {one_line(error)}")
             continue
         size = _size(card)
         classes = f"{len(card.classes)} classes" if card.classes else "no classes"
-        click.echo(f"{card.name:<16} {digest_of(content)[:DIGEST12]}  {size:<12} {classes:<12} {card.title}")
+        click.echo(f"{card.name:<16} {digest[:DIGEST12]}  {size:<12} {classes:<12} {card.title}")
 
 
 def _size(card: Card) -> str:

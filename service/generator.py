@@ -197,13 +197,15 @@ def parsed(content: bytes) -> onnx.ModelProto:
         raise GeneratorError("not an ONNX file, or cut short") from None
 
 
-def check_name(card: Card, path: Path) -> None:
+def check_name(card: Card, path: Path, digest: str) -> None:
     """A generator's file has its name, so that the name in an address is the name in the card.
+
+    Or it has its name and version, NAME@DIGEST12: then it is found at its pinned addresses alone, beside another of that name.
 
     Raises:
         GeneratorError: it has another.
     """
-    if card.name != path.stem:
+    if path.stem not in (card.name, f"{card.name}@{digest[:DIGEST12]}"):
         raise GeneratorError(f"its card's name is {card.name!r}: name the file {card.name}.onnx")
 
 

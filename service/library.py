@@ -76,14 +76,14 @@ class Library:
         await asyncio.gather(*(batcher.close() for batcher in list(self._batchers)))
 
     def all(self) -> list[Served]:
-        """What is served now, by name.
+        """What is served now, by name; without the versions that are kept beside the present ones.
 
         Raises:
             Problem: 503, nothing has been loaded yet.
         """
         if not self.ready:
             raise Problem(503, "the generators are being loaded", headers={"Retry-After": "1"})
-        return [self._served[name] for name in sorted(self._served)]
+        return [self._served[name] for name in sorted(self._served) if "@" not in name]
 
     def find(self, name: str, digest12: str | None) -> Served:
         """One generator.
@@ -91,22 +91,33 @@ class Library:
         Raises:
             Problem: 404, no generator of that name, or it has another digest; 503, nothing has been loaded yet.
         """
-        served = self._served.get(name)
-        present = None if served is None else served.generator.digest12
-        if digest12 not in (None, present) and (former := self._former.get((name, str(digest12)))):
+        served = self._served.get(name) if digest12 is None else self.exactly(name, digest12)
+        if served is not None:
+            return served
+        if digest12 is not None and (former := self._former.get((name, digest12))):
             return former[0]
-        if served is None:
+        present = self._served.get(name)
+        if present is None:
             names = [one.generator.name for one in self.all()[:_NAMES_IN_A_PROBLEM]]
             raise Problem(404, f"no generator of that name here; there are: {', '.join(names) or 'none'}", "model")
-        if digest12 is not None and digest12 != served.generator.digest12:
-            current = f"{name}@{served.generator.digest12}"
-            raise Problem(404, f"that version of the generator is not served here; the present one is {current}", "digest")
-        return served
+        current = f"{name}@{present.generator.digest12}"
+        raise Problem(404, f"that version of the generator is not served here; the present one is {current}", "digest")
 
     def exactly(self, name: str, digest12: str) -> Served | None:
-        """The generator of that name and digest, if it is served."""
+        """The version of that name and digest: the present one, or one that is kept as NAME@DIGEST12.onnx; None if neither."""
         served = self._served.get(name)
-        return served if served is not None and served.generator.digest12 == digest12 else None
+        if served is not None and served.generator.digest12 == digest12:
+            return served
+        return self._served.get(f"{name}@{digest12}")
+
+    def refused(self) -> list[str]:
+        """The stems of the files that are refused now."""
+        return sorted(self._told)
+
+    @property
+    def readable(self) -> bool:
+        """Whether the last look at the models directory succeeded."""
+        return not self._trouble
 
     def show_queues(self) -> None:
         """Let the metrics show what waits now."""
@@ -196,7 +207,7 @@ class Library:
             batcher = Batcher(generator, settings.max_queue, settings.max_wait_seconds, settings.timeout_seconds)
             self._served[name] = Served(generator, batcher)
             self._batchers.add(batcher)
-            _LOG.info("%s@%s: %s on %s", name, generator.digest12, generator.determinism, generator.provider)
+            _LOG.info("%s@%s: %s on %s", generator.name, generator.digest12, generator.determinism, generator.provider)
 
     def _retire(self, served: Served) -> None:
         """Let a version that is replaced or removed be found for a little longer, by its digest alone."""
@@ -208,7 +219,7 @@ class Library:
             raise GeneratorError("a symbolic link out of the models directory")
         settings = self._settings
         generator = open_generator(path, settings.provider, settings.threads, settings.max_batch)
-        check_name(generator.card, path)
+        check_name(generator.card, path, generator.digest)
         return generator
 
 

@@ -94,7 +94,8 @@ class Routes:
 
     async def metrics(self, _: Request) -> Response:
         self._library.show_queues()
-        text = await asyncio.to_thread(metrics.exposition, self._generators())
+        now = metrics.Now(self._generators(), self._library.refused(), self._library.readable)
+        text = await asyncio.to_thread(metrics.exposition, now)
         return Response(text, 200, _NO_STORE, metrics.CONTENT_TYPE)
 
     async def models(self, _: Request) -> Response:

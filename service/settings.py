@@ -71,7 +71,7 @@ class Settings(BaseModel):
         default=1024, ge=1, le=1_000_000, description="Most images waiting for one generator in one process; beyond it: 429."
     )
     max_wait_seconds: float = Field(
-        default=1.0,
+        default=3.0,
         gt=0,
         le=3600,
         description="Longest that an image may be expected to wait, once a run is full; beyond it: 429.",

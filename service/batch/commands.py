@@ -1,7 +1,7 @@
 """The command `batch`: makes a job or goes on with it, tells its size, checks it, shows it."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import click
 
@@ -16,7 +16,7 @@ from service.batch.output import Output, open_output
 from service.batch.plan import Plan, check_same, make_plan
 from service.batch.progress import shown
 from service.batch.records import done, images_of
-from service.batch.running import ended_by_signals, make_job, nouns, shards_text
+from service.batch.running import Engine, ended_by_signals, make_job, nouns, shards_text
 from service.batch.verifying import verify
 from service.commands import label_number, settings_with
 from service.generator import checked_card, digest_of, read_content
@@ -63,6 +63,12 @@ def batch(ctx: click.Context) -> None:
 @click.option("--truncation", type=float, help="Factor on z, 0.001 to 1: less variety, more typical. [1]")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes that make shards. [one for each processor]")
 @click.option(
+    "--engine",
+    type=click.Choice(get_args(Engine)),
+    default="local",
+    help="Processes of this machine, or tasks of the Ray cluster at RAY_ADDRESS, without which one is begun here. [local]",
+)
+@click.option(
     "--index", type=click.IntRange(min=0), envvar="JOB_COMPLETION_INDEX", show_envvar=True, help="Of several machines, which."
 )
 @click.option(
@@ -80,6 +86,7 @@ def make(
     shard_size: int | None,
     truncation: float | None,
     workers: int | None,
+    engine: Engine,
     index: int | None,
     parts: int | None,
     dry_run: bool,
@@ -133,7 +140,7 @@ def make(
         _dry_run(output, plan, path, there is not None)
     else:
         with ended_by_signals(output, plan):
-            make_job(output, plan, path, part, parts, workers)
+            make_job(output, plan, path, part, parts, engine, workers)
 
 
 def _plan(

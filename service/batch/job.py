@@ -56,12 +56,22 @@ def open_planned(path: Path, plan: Plan) -> Generator:
         PlanError: the file is not that of the plan any more.
         UserError, OSError: as `open_generator`.
     """
+    return open_content(read_planned(path, plan), plan)
+
+
+def read_planned(path: Path, plan: Plan) -> bytes:
+    """The generator file of a plan. Raises as `open_planned`."""
     content = read_content(path)
     if digest_of(content) != plan.model:
         raise PlanError(
             f"{path} has changed: its digest is {digest_of(content)[:12]}, and the job is of "
             f"{plan.card.name}@{plan.model[:12]}. Put that file back, or give another --out"
         )
+    return content
+
+
+def open_content(content: bytes, plan: Plan) -> Generator:
+    """The generator in a plan's file, as the plan has it run."""
     return Generator(content, choose_provider(plan.provider), _THREADS, plan.batch)
 
 

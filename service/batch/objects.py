@@ -18,6 +18,10 @@ ATTEMPTS = 7
 _LONGEST_WAIT = 20.0  # seconds between two attempts
 _AT_ONCE = 32  # small files sent together
 _FINAL = (UserError, PermissionError, FileNotFoundError, FileExistsError, IsADirectoryError, NotImplementedError, TypeError)
+# An upload that a lost answer has already ended is "not found" when it is ended again, and then sent anew.
+_FINAL_OF_PUTS = tuple(kind for kind in _FINAL if kind is not FileNotFoundError)
+_PART_BYTES = 8 << 20  # of an S3 upload; ten are in memory at once, and s3fs's own size is 50 MiB
+_MOST_PARTS = 10_000  # S3's limit
 
 Answer = TypeVar("Answer")
 
@@ -29,6 +33,7 @@ class Objects:
         self.url = url
         self._system = system
         self._root = root.rstrip("/")
+        self._in_parts = "s3" in system.protocol
 
     def read(self, name: str) -> bytes:
         content: bytes = self._tried(lambda: self._system.cat_file(self._path(name)), "read", name)
@@ -53,7 +58,9 @@ class Objects:
         with tempfile.NamedTemporaryFile() as whole:
             yield whole
             whole.flush()
-            self._tried(lambda: self._system.put_file(whole.name, self._path(name)), "write", name)
+            size = max(_PART_BYTES, -(-whole.tell() // _MOST_PARTS))
+            options = {"chunksize": size} if self._in_parts else {}
+            self._tried(lambda: self._system.put_file(whole.name, self._path(name), **options), "write", name, _FINAL_OF_PUTS)
 
     def write_all(self, files: Iterable[tuple[str, bytes]]) -> None:
         iterator = iter(files)
@@ -62,10 +69,13 @@ class Objects:
                 list(senders.map(lambda file: self._put(*file), part))
 
     def _put(self, name: str, content: bytes) -> None:
-        self._tried(lambda: self._system.pipe_file(self._path(name), content), "write", name)
+        self._tried(lambda: self._system.pipe_file(self._path(name), content), "write", name, _FINAL_OF_PUTS)
 
     def create(self, name: str, content: bytes) -> None:
-        self._tried(lambda: self._system.pipe_file(self._path(name), content, mode="create"), "write", name)
+        try:
+            self._tried(lambda: self._system.pipe_file(self._path(name), content, mode="create"), "write", name)
+        except FileNotFoundError as error:
+            raise OutputError(f"--out {self.url}: {error}") from None
 
     def names(self, folder: str) -> Iterator[str]:
         try:
@@ -96,18 +106,24 @@ class Objects:
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}".rstrip("/")
 
-    def _tried(self, action: Callable[[], Answer], what: str, name: str) -> Answer:
+    def _tried(self, action: Callable[[], Answer], what: str, name: str, final: tuple[type[Exception], ...] = _FINAL) -> Answer:
         """Do it, and again after ever longer waits when it fails for a reason that may pass."""
         attempts = Retrying(
             stop=stop_after_attempt(ATTEMPTS),
             wait=wait_random_exponential(max=_LONGEST_WAIT),
-            retry=retry_if_exception(lambda error: isinstance(error, Exception) and not isinstance(error, _FINAL)),
+            retry=retry_if_exception(lambda error: isinstance(error, Exception) and not _stays(error, final)),
             reraise=True,
         )
         try:
             return attempts(action)
-        except _FINAL:
-            raise
         except Exception as error:
+            if isinstance(error, final) and not isinstance(error, PermissionError):
+                raise
+            tried = "" if _stays(error, final) else f", tried {ATTEMPTS} times"
             told = (str(error) or repr(error)).splitlines()[0]
-            raise OutputError(f"--out {self.url}: cannot {what} {name}, tried {ATTEMPTS} times: {told}") from error
+            raise OutputError(f"--out {self.url}: cannot {what} {name or 'it'}{tried}: {told}") from error
+
+
+def _stays(error: BaseException, final: tuple[type[Exception], ...]) -> bool:
+    """Whether trying again is of no use."""
+    return isinstance(error, final) or type(error).__name__ == "NoCredentialsError"  # botocore's, which need not be installed

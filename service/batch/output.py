@@ -82,7 +82,10 @@ def open_output(url: str) -> Output:
     """
     try:
         system, path = fsspec.core.url_to_fs(url)
-    except (ValueError, ImportError) as error:
+    except ImportError as error:
+        cure = "pip install -e '.[s3]'" if url.startswith("s3") else str(error)
+        raise OutputError(f"--out {url}: the library for such places is not installed: {cure}") from None
+    except ValueError as error:
         raise OutputError(f"--out {url}: {error}") from None
     if isinstance(system, LocalFileSystem):
         return Folder(Path(path))

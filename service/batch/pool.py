@@ -22,7 +22,7 @@ from service.batch.shard import make_shard
 
 ATTEMPTS = 5  # workers that one shard may end before the job gives up
 _FAREWELL_SECONDS = 5.0
-_SWITCH_SECONDS = 0.0002  # between threads: with Python's 5 ms, a generator waits as long after each batch as the batch took
+SWITCH_SECONDS = 0.0002  # between threads: with Python's 5 ms, a generator waits as long after each batch as the batch took
 
 
 class PoolError(UserError):
@@ -148,7 +148,7 @@ def _told(worker: _Worker) -> str:
 
 def _work(pipe: Connection, path: Path, url: str, plan: Plan) -> None:
     """A worker's life: until it is told that there is no more to do, or its parent is gone."""
-    sys.setswitchinterval(_SWITCH_SECONDS)
+    sys.setswitchinterval(SWITCH_SECONDS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
@@ -159,10 +159,10 @@ def _work(pipe: Connection, path: Path, url: str, plan: Plan) -> None:
                 make_shard(generator, plan, index, output, pipe.send)
                 pipe.send(None)
         except Exception as error:
-            pipe.send(_Failure(_sendable(error, url)))
+            pipe.send(_Failure(sendable(error, url)))
 
 
-def _sendable(error: Exception, url: str) -> Exception:
+def sendable(error: Exception, url: str) -> Exception:
     """An error as the parent can have it: what libraries add to theirs may not go through a pipe."""
     match error:
         case UserError():

@@ -4,29 +4,33 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Literal
 
 import click
 
 from models.errors import UserError
 from service.batch.estimate import bytes_of, check_room
 from service.batch.job import begin, finish, missing, open_planned
-from service.batch.output import Output
+from service.batch.output import Output, OutputError
 from service.batch.plan import Plan
 from service.batch.pool import Step, run
 from service.batch.progress import duration, shown
 from service.batch.records import done, images_of
 
+Engine = Literal["local", "ray"]
 
-def make_job(output: Output, plan: Plan, path: Path, part: int, parts: int, workers: int | None) -> None:
+
+def make_job(output: Output, plan: Plan, path: Path, part: int, parts: int, engine: Engine, workers: int | None) -> None:
     """Make what is missing of a job, or of a part of it, and finish it if all is there.
 
     Args:
         path: the generator file.
         part, parts: only shards whose number modulo `parts` is `part`.
-        workers: processes; None takes one for each processor.
+        engine: what makes shards: processes of this machine, or tasks of a Ray cluster.
+        workers: how many at once; None takes one for each processor.
 
     Raises:
         UserError, OSError: the first error that was met. What is done stays, and the same call goes on with it.
@@ -46,9 +50,15 @@ def make_job(output: Output, plan: Plan, path: Path, part: int, parts: int, work
                 def news(step: Step) -> None:
                     show(step.images, step.shards)
 
-                run(path, output.url, plan, left, min(workers or _processors(), len(left)), news)
+                if engine == "ray":
+                    _ray_run()(path, output.url, plan, left, workers, news)
+                else:
+                    run(path, output.url, plan, left, min(workers or _processors(), len(left)), news)
         seconds = time.monotonic() - began
         complete = finish(output, plan)
+    if complete:
+        with suppress(OutputError), output.lock(shared=False):  # others may still work there: the last of them does this
+            output.clean()
     made = sum(plan.size(index) for index in left)
     rate = f"{made:,} made in {duration(seconds)}: {made / seconds:,.0f}/s" if made else "all there already"
     if complete:
@@ -58,6 +68,16 @@ def make_job(output: Output, plan: Plan, path: Path, part: int, parts: int, work
         click.echo(f"part {part} of {parts} is done, {rate}; the last part to end writes the manifest of {output.url}")
     else:
         raise UserError(f"--out {output.url}: records have vanished while the job ran: run the same command again")
+
+
+def _ray_run() -> Callable[[Path, str, Plan, Iterable[int], int | None, Callable[[Step], None]], None]:
+    try:
+        from service.batch.on_ray import run
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise UserError("--engine ray needs Ray, which is not installed: pip install -e '.[ray]'") from None
+    return run
 
 
 @contextmanager

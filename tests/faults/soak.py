@@ -51,7 +51,7 @@ def _turn(server: Server, turn: int) -> list[bool]:
     client = server.client
     outcomes = []
     expected = {
-        f"{server.pinned('rgb')}/{turn}.png?label={turn % 2}": 200,
+        f"{server.pinned('rgb')}/{turn}.png?scale=2": 200,
         f"{server.pinned('rgb')}/{turn}.webp": 200,
         f"{server.pinned('grey')}/{turn}.npy": 200,
         f"/v1/models/grey/images/{turn}.png": 307,

@@ -50,7 +50,8 @@ def _attack(directory: Path, hold: Hold, kinds: list[str], seconds: float) -> No
             assert server.client.get(f"{server.pinned('good')}/1.png").content == before
         time.sleep(2)
         hold(f"{len(kinds)} bad files: memory grown by", memory.last(), FLAT_MIB, "MiB")
-        hold("lines of the log for each", sum("is refused" in line for line in server.log) / len(kinds), 2, exactly=True)
+        lines = sum("is refused" in line for line in server.log)
+        hold(f"{len(kinds)} bad files: lines of the log for each", lines / len(kinds), 2, exactly=True)
         assert not [line for line in server.log if "Traceback" in line]
 
 

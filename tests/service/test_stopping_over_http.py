@@ -38,9 +38,9 @@ def test_from_the_signal_on_new_requests_are_refused(tmp_path: Path):
     """While images are being made, on new connections and on one that was there before."""
     workers = 2
     generators.write(tmp_path, "slow", 1, idle_trips=700_000)
-    with serving(tmp_path, max_batch=1, max_wait_seconds=60, workers=workers) as server, ThreadPoolExecutor(8) as crowd:
+    with serving(tmp_path, max_batch=1, max_wait_seconds=60, workers=workers) as server, ThreadPoolExecutor(16) as crowd:
         path = f"{server.url}{server.pinned('slow')}"
-        asked = [crowd.submit(httpx.get, f"{path}/{seed}.png", timeout=60) for seed in range(4 * workers)]
+        asked = [crowd.submit(httpx.get, f"{path}/{seed}.png", timeout=60) for seed in range(8 * workers)]
         wait_until(lambda: value(server, "seedmint_queue_images") >= 3 * workers)
         server.process.send_signal(signal.SIGTERM)
         signalled = time.monotonic()

@@ -9,7 +9,7 @@ from typing import Any
 
 from models.seeds import parse_seeds
 from service.batch.job import begin, finish, missing
-from service.batch.output import Output
+from service.batch.output import Output, open_output
 from service.batch.plan import Plan, make_plan
 from service.batch.shard import make_shard
 from service.generator import Generator
@@ -46,13 +46,20 @@ def hashes(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+def whole(tmp_path: Path, generator: Generator, seeds: str, form: str, shard_size: int) -> dict[str, str]:
+    """What a job leaves that was made at once, in this process."""
+    out = tmp_path / "whole"
+    make_all(open_output(str(out)), plan_for(generator, seeds, form, shard_size), generator)
+    return hashes(out)
+
+
 def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "seedmint", "batch", *map(str, arguments)]
 
 
-def start(*arguments: str | Path) -> "subprocess.Popen[str]":
-    """The command, as a shell starts it: the leader of its own group."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("SEEDMINT_", "JOB_"))}
+def start(*arguments: str | Path, **variables: str) -> "subprocess.Popen[str]":
+    """The command, as a shell starts it: the leader of its own group. `variables` are more of its environment."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("SEEDMINT_", "JOB_"))} | variables
     return subprocess.Popen(
         command(*arguments),
         cwd=ROOT,

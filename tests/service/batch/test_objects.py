@@ -104,7 +104,7 @@ def test_what_will_not_pass_is_not_tried_again(rgb: Generator, monkeypatch: pyte
         raise PermissionError("no such key may write here")
 
     monkeypatch.setattr(store, "pipe_file", refuse)
-    with pytest.raises(PermissionError, match="no such key"):
+    with pytest.raises(OutputError, match=r"memory://bucket/job: cannot write plan\.json: no such key may write here"):
         begin(Objects(store, "/bucket/job", "memory://bucket/job"), plan_for(rgb))
     assert waits == []
 

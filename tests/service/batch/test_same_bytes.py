@@ -17,25 +17,10 @@ from service.batch.job import begin, finish
 from service.batch.output import open_output
 from service.batch.pool import PoolError, Step, run
 from service.generator import Generator, open_generator
-from tests import generators
-from tests.service.batch.jobs import ROOT, ended, hashes, make_all, plan_for, start
+from tests.service.batch.jobs import ROOT, ended, hashes, make_all, plan_for, start, whole
 from tests.service.servers import wait_until
 
 MODELS = ROOT / "models"
-
-
-@pytest.fixture(scope="session")
-def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A generator file that takes about half a millisecond an image."""
-    directory = tmp_path_factory.mktemp("slow")
-    return generators.put(directory / "slow.onnx", generators.content("slow", 5, idle_trips=20_000))
-
-
-def whole(tmp_path: Path, generator: Generator, seeds: str, form: str, shard_size: int) -> dict[str, str]:
-    """What a job leaves that was made at once, in this process."""
-    out = tmp_path / "whole"
-    make_all(open_output(str(out)), plan_for(generator, seeds, form, shard_size), generator)
-    return hashes(out)
 
 
 @pytest.mark.parametrize("form", ["webdataset", "parquet", "png", "npz", "npy"])

@@ -1,0 +1,65 @@
+"""The manifest of an Indexed Job: its command, run as its pods would, on this machine."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from service.generator import open_generator
+from tests import generators
+from tests.service.batch.jobs import ROOT, hashes, start, whole
+from tests.service.servers import wait_until
+
+_JOB: dict[str, Any] = yaml.safe_load((ROOT / "deploy/batch-job.yaml").read_text())
+_POD = _JOB["spec"]["template"]["spec"]
+(_CONTAINER,) = _POD["containers"]
+_VARIABLES = {entry["name"]: entry["value"] for entry in _CONTAINER["env"]}
+
+
+def test_every_index_makes_its_part_and_one_that_is_killed_goes_on(tmp_path: Path):
+    slow = generators.put(tmp_path / "slow.onnx", generators.content("slow", 5, idle_trips=20_000))
+    expected = whole(tmp_path, open_generator(slow), "0-3999", "webdataset", 200)
+    out = tmp_path / "out"
+    assert _CONTAINER["command"] == ["seedmint"]
+    arguments = list(_CONTAINER["args"])
+    assert arguments.pop(0) == "batch"
+    for option, value in (("--seeds", "0-3999"), ("--out", str(out))):
+        arguments[arguments.index(option) + 1] = value
+    arguments = [str(slow), *arguments[1:], "--shard-size", "200"]
+
+    def pod(index: int, pods: int) -> Any:
+        assert set(_VARIABLES) == {"JOB_COMPLETIONS"}
+        return start(*arguments, JOB_COMPLETIONS=str(pods), JOB_COMPLETION_INDEX=str(index))
+
+    def records() -> set[int]:
+        return {int(path.stem) for path in out.glob("records/[0-9]*.json")}
+
+    pods = [pod(index, 2) for index in range(2)]
+    wait_until(lambda: any(number % 2 == 1 for number in records()), 60)
+    os.killpg(pods[1].pid, signal.SIGKILL)
+    pods[1].communicate()
+    said, complained = pods[0].communicate(timeout=60)
+    assert pods[0].returncode == 0, complained
+    assert said.startswith("part 0 of 2 is done, 2,000 made")
+    assert {number for number in records() if number % 2 == 0} == set(range(0, 20, 2))
+    assert len(records()) < 20
+    assert not (out / "manifest.json").exists()
+    again = pod(1, 2)
+    said, complained = again.communicate(timeout=60)
+    assert again.returncode == 0, complained
+    assert "20 shards" in said
+    assert hashes(out) == expected
+
+
+def test_the_number_of_pods_is_said_twice_and_alike():
+    assert _JOB["spec"]["completionMode"] == "Indexed"
+    assert {"JOB_COMPLETIONS": str(_JOB["spec"]["completions"])} == _VARIABLES
+
+
+def test_wrong_options_have_the_status_that_fails_the_job():
+    (rule,) = [rule for rule in _JOB["spec"]["podFailurePolicy"]["rules"] if rule["action"] == "FailJob"]
+    process = start("mnist", "--no-such-option", "--out", "out")
+    process.communicate(timeout=60)
+    assert rule["onExitCodes"] == {"containerName": _CONTAINER["name"], "operator": "In", "values": [process.returncode]}
