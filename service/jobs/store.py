@@ -33,6 +33,7 @@ STATES: tuple[State, ...] = ("queued", "running", "done", "failed", "cancelled")
 
 JOB_ID = re.compile(rf"[0-9a-f]{{{ID_DIGITS}}}", re.ASCII)
 _NOTE = "job.json"
+_OF_SERVER = "PROMETHEUS_MULTIPROC_DIR"
 _READERS = 16  # requests to an object store at once
 
 
@@ -91,11 +92,14 @@ class Store:
         self.url = url.rstrip("/") or url
         self._root = open_output(self.url)
         self.local = isinstance(self._root, Folder)
-        # Of an object store, where the workers of one server have their metrics.
-        self.scratch = Path(self.url) / ".service" if self.local else Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]) / "jobs"
         self._plans: dict[str, Plan] = {}
         self._done: dict[str, Note] = {}
         self._sizes: dict[str, tuple[NDArray[np.bool_], int]] = {}
+
+    @property
+    def scratch(self) -> Path:
+        """Beside the jobs, or, if these are in an object store, where the workers of one server have their metrics."""
+        return self._root.root / ".service" if isinstance(self._root, Folder) else Path(os.environ[_OF_SERVER]) / "jobs"
 
     def prepare(self) -> None:
         """Make the root, if it is not there.
