@@ -15,6 +15,7 @@ NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"
 MAX_SIDE = 4096
 MAX_CLASSES = 100_000
 MAX_VALUES = 65_536  # of one sample
+MAX_CARD = 4 << 20  # characters: who asks for a generator's page gets the whole card
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
@@ -162,6 +163,8 @@ def read_card(text: str) -> Card:
     Raises:
         CardError: naming the field that is wrong, or the schema version that is not known.
     """
+    if len(text) > MAX_CARD:
+        raise CardError(f"the card has {len(text)} characters: at most {MAX_CARD}")
     try:
         document = json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:

@@ -6,3 +6,10 @@ class UserError(ValueError):
 
     The command line prints it and exits with 1; the service answers it as a problem.
     """
+
+
+def one_line(text: object, most: int = 400) -> str:
+    """What a file says, as a log or a terminal can show it: at most so many characters, and none that moves a cursor."""
+    whole = str(text)
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in whole[:most])
+    return shown + " ..." * (len(whole) > most)

@@ -9,7 +9,7 @@ import click
 from pydantic import ValidationError
 
 from models.card import NAME_PATTERN, field_errors
-from models.errors import UserError
+from models.errors import UserError, one_line
 from models.files import write_whole
 
 _SHAPE = re.compile(r"([1-9]\d{0,3})x([1-9]\d{0,3})x([13])", re.ASCII)
@@ -71,7 +71,7 @@ def add(file: Path, models: str | None, replace: bool, classes: str | None, shap
         field, message = field_errors(error)[0]
         raise UserError(f"{field} cannot stand on a generator's card: {message}") from None
     except UserError as error:
-        raise UserError(f"{file}: {error}") from None
+        raise UserError(f"{file}: {one_line(error)}") from None
     write_whole(target, imported.content)
     for line in imported.found:
         click.echo(line)

@@ -19,6 +19,10 @@ from service.images import ENCODERS, FORMATS, MEDIA_TYPES, Format, max_scale
 from service.problems import Problem
 from service.samples import SAMPLE_ENCODERS, SAMPLE_FORMATS, SAMPLE_MEDIA_TYPES, SampleFormat
 
+# The routes of single images and samples.
+IMAGES = "/v1/models/{name}@{digest}/images/{file}"
+SAMPLES = "/v1/models/{name}@{digest}/samples/{file}"
+
 PARAMETERS = ("label", "truncation", "scale")
 SAMPLE_PARAMETERS = ("label", "truncation")
 _ONES = (("truncation", 1), ("scale", 1))

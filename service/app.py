@@ -16,6 +16,7 @@ from service.connections import Connections, current_server
 from service.direct import Direct
 from service.doors import Doors
 from service.edge import Edge
+from service.jobs.offered import jobs_of
 from service.keys import read_keyring
 from service.library import Library
 from service.limits import limits_of
@@ -31,7 +32,8 @@ logging.getLogger("seedmint").setLevel(logging.INFO)
 _SETTINGS = read_settings()
 _KEYRING = read_keyring(_SETTINGS)
 _LIBRARY = Library(_SETTINGS)
-_ROUTES = Routes(_LIBRARY, _SETTINGS).app()
+_JOBS = jobs_of(_LIBRARY, _SETTINGS)
+_ROUTES = Routes(_LIBRARY, _SETTINGS, _JOBS.routes()).app()
 _STOPPING = Stopping()
 configure_logs(_SETTINGS.log_format)
 
@@ -103,10 +105,12 @@ class Seedmint:
         # alone loads first, too, so that nobody notices more than a pause when it takes the place of one that died; but after
         # some seconds it says what it is doing.
         await _LIBRARY.start(None if _SETTINGS.workers > 1 else _QUIET_SECONDS)
+        _JOBS.start()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def stop(self) -> None:
         self._watching.cancel()
+        await _JOBS.close()
         await _LIBRARY.close()
 
     async def __is_ready__(self) -> bool:

@@ -107,7 +107,7 @@ class Batcher:
     def piece(
         self, seeds: SeedArray, labels: Labels | None, truncation: float, z: Latents | None = None
     ) -> "asyncio.Future[Outputs]":
-        """Ask for a piece of a bulk request, inside `bulk()`: at most `max_batch` seeds, and one piece at a time.
+        """Ask for a piece of a bulk request, inside `bulk()`: at most `max_batch` seeds, and two pieces at a time.
 
         Args:
             z: float32[n, z_dim], what to make images of in place of the seeds' own noise, before truncation.

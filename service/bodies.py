@@ -1,14 +1,20 @@
 """Bodies of requests: JSON, read whole, within bounds of size and time."""
 
 import asyncio
+from typing import TypeVar
 
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json
 from starlette.requests import Request
 
+from models.seeds import LONGEST_QUOTE, quoted
 from service.problems import Problem
 from service.settings import Settings
 
 _BYTES_A_SEED = 32  # the longest seed and label of a list, with comma and space, take less
 _BYTES_BESIDE = 64 << 10
+
+Asked = TypeVar("Asked", bound=BaseModel)
 
 
 async def read_body(request: Request, settings: Settings) -> bytes:
@@ -37,3 +43,25 @@ async def read_body(request: Request, settings: Settings) -> bytes:
         detail = f"the body did not arrive within {settings.timeout_seconds:g} seconds"
         raise Problem(408, detail, "body", {"Connection": "close"}) from None
     return bytes(body)
+
+
+def parse_body(kind: type[Asked], body: bytes) -> Asked:
+    """What a JSON body asks for. It may be megabytes: not for the event loop.
+
+    Raises:
+        Problem: 400, naming the field.
+    """
+    try:
+        document = from_json(body or b"{}")
+    except ValueError as error:
+        raise Problem(400, f"the body is not JSON: {error}", "body") from None
+    if not isinstance(document, dict):
+        raise Problem(400, "the body must be a JSON object", "body")
+    fields = kind.model_fields
+    for field in document:  # the first is told; validation would go on to gather them all
+        if field not in fields:
+            raise Problem(400, f"field {quoted(field)} is not known: {', '.join(fields)}", field[:LONGEST_QUOTE])
+    try:
+        return kind.model_validate(document)
+    except ValidationError as error:
+        raise Problem.malformed(error.errors(include_url=False, include_context=False, include_input=False)) from None

@@ -1,17 +1,18 @@
 """Many images or samples in one answer: the body of `POST /sample`, and the stream that answers it."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from itertools import islice
 from typing import Annotated
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr, ValidationError
-from pydantic_core import from_json
+from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from models.errors import UserError
-from models.seeds import LONGEST_QUOTE, SEED_LIMIT, SEEDS_PATTERN, Seeds, parse_seeds, quoted, seeds_from_list
+from models.seeds import SEED_LIMIT, SEEDS_PATTERN, Seeds, parse_seeds, seeds_from_list
 from service import metrics
 from service.addresses import check_label, parse_reference, truncation_in_range
 from service.archives import (
@@ -25,6 +26,7 @@ from service.archives import (
     check_distinct,
     pieces,
 )
+from service.bodies import parse_body
 from service.generator import MIN_TRUNCATION, Generator, Outputs
 from service.library import Library, Served
 from service.problems import Problem
@@ -33,13 +35,15 @@ from service.visits import charge
 
 # Bounds that are refused later, by the hall or the generator and with other statuses, are told to readers of the schema alone.
 _Seed = Annotated[StrictInt, Field(json_schema_extra={"minimum": 0, "maximum": SEED_LIMIT - 1})]
-_SeedText = Annotated[StrictStr, Field(json_schema_extra={"pattern": SEEDS_PATTERN})]
-_Label = Annotated[StrictInt, Field(json_schema_extra={"minimum": 0})]
-_BOUNDS = {"minimum": MIN_TRUNCATION, "maximum": 1}
+SeedText = Annotated[StrictStr, Field(json_schema_extra={"pattern": SEEDS_PATTERN})]
+Label = Annotated[StrictInt, Field(json_schema_extra={"minimum": 0})]
+TRUNCATION_BOUNDS = {"minimum": MIN_TRUNCATION, "maximum": 1}
+
+_AHEAD = 2  # pieces asked for at a time: when the generator has made one, the next already waits for it
 
 # Stops at the first item that is none: a body may hold a million of them.
-_Seeds = Annotated[list[_Seed], Field(fail_fast=True, json_schema_extra={"minItems": 1})]
-_Labels = Annotated[list[_Label], Field(fail_fast=True, json_schema_extra={"minItems": 1})]
+SeedList = Annotated[list[_Seed], Field(fail_fast=True, json_schema_extra={"minItems": 1})]
+LabelList = Annotated[list[Label], Field(fail_fast=True, json_schema_extra={"minItems": 1})]
 
 
 class SampleRequest(BaseModel):
@@ -48,37 +52,15 @@ class SampleRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: StrictStr = Field(description="Name of a generator, or name@digest12 to insist on a version.")
-    seeds: _SeedText | _Seeds = Field(description='Seeds as text, "0-63,100" (ranges are inclusive), or as a list.')
-    labels: _Label | _Labels | None = Field(
+    seeds: SeedText | SeedList = Field(description='Seeds as text, "0-63,100" (ranges are inclusive), or as a list.')
+    labels: Label | LabelList | None = Field(
         default=None, description="One label for all, or one for each seed; null: the labels that the seeds name."
     )
-    truncation: Annotated[StrictFloat | StrictInt, Field(description="Factor on z.", json_schema_extra=_BOUNDS)] = 1.0
+    truncation: Annotated[StrictFloat | StrictInt, Field(description="Factor on z.", json_schema_extra=TRUNCATION_BOUNDS)] = 1.0
     format: ArchiveFormat = Field(
         default="zip",
         description="Images: zip of PNGs, npz (images, seeds, labels), or npy (images). Samples: npz, npy, csv, or jsonl.",
     )
-
-
-def parse_sample(body: bytes) -> SampleRequest:
-    """The request in a JSON body.
-
-    Raises:
-        Problem: 400, naming the field.
-    """
-    try:
-        document = from_json(body or b"{}")
-    except ValueError as error:
-        raise Problem(400, f"the body is not JSON: {error}", "body") from None
-    if not isinstance(document, dict):
-        raise Problem(400, "the body must be a JSON object", "body")
-    fields = SampleRequest.model_fields
-    for field in document:  # the first is told; validation would go on to gather them all
-        if field not in fields:
-            raise Problem(400, f"field {quoted(field)} is not known: {', '.join(fields)}", field[:LONGEST_QUOTE])
-    try:
-        return SampleRequest.model_validate(document)
-    except ValidationError as error:
-        raise Problem.malformed(error.errors(include_url=False, include_context=False, include_input=False)) from None
 
 
 async def sample(library: Library, settings: Settings, body: bytes) -> Response:
@@ -90,7 +72,7 @@ async def sample(library: Library, settings: Settings, body: bytes) -> Response:
     Raises:
         Problem: whatever is wrong with the request; 429 when too many such requests are under way; 504 after the deadline.
     """
-    asked = await asyncio.to_thread(parse_sample, body)
+    asked = await asyncio.to_thread(parse_body, SampleRequest, body)
     served = library.find(*parse_reference(asked.model))
     generator = served.generator
     truncation = truncation_in_range(asked.truncation)
@@ -132,23 +114,25 @@ async def _stream(
     form: ArchiveFormat,
     timeout: float,
 ) -> AsyncGenerator[bytes]:
-    """The archive, piece by piece. The generator makes the next piece while one is encoded and sent."""
-    with served.batcher.bulk():
-        part = next(parts, None)
-        making = served.batcher.piece(*part, truncation) if part else None
+    """The archive, piece by piece. The generator makes the next pieces while one is encoded and sent."""
+    batcher = served.batcher
+    with batcher.bulk():
+        making: deque[tuple[Piece, asyncio.Future[Outputs]]] = deque()
         try:
-            while part and making:
+            making.extend((part, batcher.piece(*part, truncation)) for part in islice(parts, _AHEAD))
+            while making:
+                done, future = making[0]
                 async with asyncio.timeout(timeout):
-                    made = await making
-                done, part = part, next(parts, None)
-                making = served.batcher.piece(*part, truncation) if part else None
+                    made = await future
+                making.popleft()
+                making.extend((part, batcher.piece(*part, truncation)) for part in islice(parts, 1))
                 yield await asyncio.to_thread(_added, served, writer, done, made)
                 metrics.count_made(served.generator, form, len(made))
         except TimeoutError:
             raise Problem(504, f"what was asked for was not ready within {timeout:g} seconds") from None
         finally:
-            if making is not None:
-                making.cancel()
+            for _, future in making:
+                future.cancel()
     tail = writer.finish()
     while (piece := await asyncio.to_thread(next, tail, None)) is not None:
         yield piece

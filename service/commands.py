@@ -17,7 +17,7 @@ import click
 
 from models.card import Card, ImageOutput
 from models.directory import find_generator
-from models.errors import UserError
+from models.errors import UserError, one_line
 from models.noise import NOISE_RULES
 from models.seeds import SeedCountError, parse_seeds
 from service.adding import add
@@ -64,11 +64,28 @@ def serve(**options: str | None) -> None:
     _check_port(settings)
     check_tables(*NOISE_RULES)
     read_keyring(settings)
+    if settings.jobs is not None:
+        _check_jobs(settings.jobs)
     if settings.provider == "cuda":
         from service.provider import choose_provider
 
         choose_provider("cuda")  # what is missing is told here, not by each worker
     _serve(settings)
+
+
+def _check_jobs(place: str) -> None:
+    """What is wrong with it is told here, not by each worker."""
+    try:
+        from service.batch.output import open_output
+
+        open_output(place).prepare()
+    except ImportError as error:
+        raise SettingsError(
+            f"{variable('jobs')} is set, and {error.name} is not installed: install the extra `batch`"
+        ) from None
+    except (UserError, OSError) as error:
+        said = error.strerror if isinstance(error, OSError) else str(error).removeprefix("--out ")
+        raise SettingsError(f"{variable('jobs')} is {place!r}: {said}") from None
 
 
 def _check_port(settings: Settings) -> None:
@@ -133,21 +150,25 @@ def _check_tracing() -> None:
 
 @click.command()
 @click.argument("model")
-@click.option("--seeds", required=True, help='Which seeds: "0-63", "7", "0-9,100" (ranges are inclusive).')
+@click.option("--seeds", help='Which seeds: "0-63", "7", "0-9,100" (ranges are inclusive).')
+@click.option("--walk", nargs=2, metavar="FROM TO", help="Instead of --seeds: a walk from the image of one seed to another's.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Where to: see above.")
 @click.option("--label", help="One label for all: its number, or its class's name. Default: the labels that the seeds name.")
 @click.option("--truncation", type=float, default=1.0, help="Factor on z, 0.001 to 1: less variety, more typical.")
 @click.option("--scale", type=int, default=1, help="Enlarge each image by a whole number.")
 @click.option("--columns", type=click.IntRange(min=1), help="Images in a row of a contact sheet. Default: about square.")
+@click.option("--frames", type=int, help="Frames of a walk. Default: 32.")
 @click.option("--models", "directory", help="Directory of generators [SEEDMINT_MODELS].")
 def sample(
     model: str,
-    seeds: str,
+    seeds: str | None,
+    walk: tuple[str, str] | None,
     out: Path,
     label: str | None,
     truncation: float,
     scale: int,
     columns: int | None,
+    frames: int | None,
     directory: str | None,
 ) -> None:
     """Write the images or samples of seeds to files, without a server.
@@ -162,6 +183,8 @@ def sample(
       NAME.npy               one array: images
       anything else          a directory of the zip's files: SEED.png, or LABEL/SEED.png of a conditional generator
 
+    With --walk, NAME.webp and NAME.gif are animations, and NAME.png a strip of all frames: the same bytes as the service's.
+
     Of a generator of samples, which are not images:
 
     \b
@@ -173,23 +196,35 @@ def sample(
     \b
     seedmint sample mnist --seeds 0-63 --out grid.png
     seedmint sample mnist --seeds 0-99 --label 7 --out sevens/
+    seedmint sample mnist --walk 1 2 --out walk.webp
     seedmint sample ./mine.onnx --seeds 0-9999 --out mine.npz
     seedmint sample ring-2d --seeds 0-999 --out ring.csv
     """
     from service.generator import check_truncation, open_generator
-    from service.sampling import sample_to
+    from service.sampling import sample_to, walk_to
 
+    if (seeds is None) == (walk is None):
+        raise UserError("give --seeds, or --walk FROM TO: one of the two")
+    if walk is None and frames is not None:
+        raise UserError("--frames is for --walk")
+    if walk is not None and columns is not None:
+        raise UserError("--columns is for a contact sheet, not for --walk")
     settings = settings_with(directory)
     try:
-        asked = parse_seeds(seeds, _MOST_SEEDS)
+        asked = parse_seeds(seeds, _MOST_SEEDS) if seeds is not None else None
     except SeedCountError as error:
         raise UserError(f"--seeds: {error}: write them in several files") from None
     try:
-        check_truncation(truncation)
+        truncation = check_truncation(truncation)
     except UserError as error:
         raise UserError(f"--{error}") from None
     generator = open_generator(find_generator(model, settings.models), settings.provider, settings.threads, settings.max_batch)
     number = None if label is None else label_number(label, generator.card)
+    if asked is None:
+        assert walk is not None
+        count = walk_to(out, generator, *walk, frames, number, truncation, scale)
+        click.echo(f"{count} frames of {generator.name}@{generator.digest12} in {out}")
+        return
     quiet = asked.count < _WORTH_A_BAR or not sys.stderr.isatty()
     noun = generator.card.output.kind
     progress = click.progressbar(length=asked.count, label=f"{noun}s", file=sys.stderr, hidden=quiet, show_pos=True)
@@ -239,13 +274,14 @@ def list_models(directory: str | None) -> None:
         try:
             content = read_content(path)
             card = checked_card(content)
-            check_name(card, path)
+            digest = digest_of(content)
+            check_name(card, path, digest)
         except (UserError, OSError) as error:
-            click.echo(f"{path.stem:<16} refused: {error}")
+            click.echo(f"{one_line(path.stem):<16} refused: {one_line(error)}")
             continue
         size = _size(card)
         classes = f"{len(card.classes)} classes" if card.classes else "no classes"
-        click.echo(f"{card.name:<16} {digest_of(content)[:DIGEST12]}  {size:<12} {classes:<12} {card.title}")
+        click.echo(f"{card.name:<16} {digest[:DIGEST12]}  {size:<12} {classes:<12} {card.title}")
 
 
 def _size(card: Card) -> str:

@@ -48,6 +48,7 @@ PROBLEMS: dict[int, tuple[str, Problem, tuple[str, ...]]] = {
     500: ("A fault of the server's.", Problem(500, "an unexpected error; the server's log says more"), ()),
     503: ("Not ready yet, or stopping.", Problem(503, "the generators are being loaded"), ("Retry-After",)),
     504: ("It was not made in time.", Problem(504, "the image was not ready within 30 seconds"), ()),
+    507: ("The disk has no room for it.", Problem(507, "it would take about 900 MB, and 800 MB are free", "seeds"), ()),
 }
 HEADERS: Json = {
     "X-Request-Id": (
@@ -59,7 +60,7 @@ HEADERS: Json = {
         "Strong where the generator is exact, else weak.",
         {"type": "string", "pattern": '^(W/)?"[^"]+"$'},
     ),
-    "Location": ("The pinned address.", {"type": "string", "format": "uri-reference"}),
+    "Location": ("Where it is.", {"type": "string", "format": "uri-reference"}),
     "Retry-After": ("Whole seconds to wait.", {"type": "integer", "minimum": 1}),
     "Allow": ("The methods that it has.", {"type": "string"}),
     "WWW-Authenticate": ("How a key is shown.", {"type": "string", "pattern": "^Bearer "}),
@@ -110,8 +111,13 @@ def reference(schema: str) -> Json:
     return {"$ref": f"#/components/schemas/{schema}"}
 
 
-def parameters(generators: Sequence[Generator]) -> Json:
+def parameters(generators: Sequence[Generator], settings: Settings) -> Json:
     """All of them, by name, with examples and bounds of the generators served now."""
+    others: Json = {}
+    if settings.jobs is not None:
+        from service.jobs.operations import job_parameters
+
+        others = job_parameters()
     images = [one for one in generators if isinstance(one.card.output, ImageOutput)]
     samples = [one for one in generators if one not in images]
     scales = [max_scale(one.card.output) for one in images if isinstance(one.card.output, ImageOutput)]
@@ -122,29 +128,35 @@ def parameters(generators: Sequence[Generator]) -> Json:
     duration = _whole(DURATION_STEP, MAX_DURATION, DURATION) | {"multipleOf": DURATION_STEP}
     model = {"type": "string", "pattern": f"{NAME_PATTERN[:-1]}(@{DIGEST.pattern})?$"}
     named = _of_kind("Image", images, FORMATS) | _of_kind("Sample", samples, SAMPLE_FORMATS)
-    return named | {
-        "Model": _in_path("model", f"A generator's name, or name@digest, of {DIGEST12} digits.", model)
-        | _example([one.name for one in generators]),
-        "Seed": _in_path("seed", "In decimal, without leading zeros.", seed) | {"example": 42},
-        "Truncation": _in_query("truncation", "Factor on z, as a decimal number of up to 20 places.", truncation),
-        "Scale": _in_query("scale", f"Nearest-neighbour enlargement, to at most {MAX_SIDE} pixels a side.", scale),
-        "SheetFormat": _in_path("format", "What the file is.", {"enum": list(SHEET_FORMATS)}),
-        "Seeds": _in_query("seeds", f"Seeds and ranges, which are inclusive: at most {MAX_SHEET_SEEDS}.", seeds)
-        | {"required": True, "example": "0-63"},
-        "Columns": _in_query("columns", "Images in a row; without it, the sheet is about square.", _whole(1, MAX_SHEET_SEEDS)),
-        "WalkFormat": _in_path("format", "What the file is.", {"enum": list(WALK_FORMATS)}),
-        "From": _in_query("from", "Seed of the first frame.", seed) | {"required": True, "example": 1},
-        "To": _in_query("to", "Seed of the last frame.", seed) | {"required": True, "example": 2},
-        "Frames": _in_query("frames", "Images in it.", _whole(MIN_FRAMES, MAX_FRAMES, FRAMES)),
-        "Duration": _in_query("duration", "Milliseconds a frame; not of a strip.", duration),
-        "Loop": _in_query("loop", "Times it is shown, 0 for ever; not of a strip.", _whole(0, MAX_LOOP, 0)),
-        "IfNoneMatch": {
-            "name": "If-None-Match",
-            "in": "header",
-            "description": "ETags of the copies that the client has.",
-            "schema": {"type": "string"},
-        },
-    }
+    return (
+        named
+        | others
+        | {
+            "Model": _in_path("model", f"A generator's name, or name@digest, of {DIGEST12} digits.", model)
+            | _example([one.name for one in generators]),
+            "Seed": _in_path("seed", "In decimal, without leading zeros.", seed) | {"example": 42},
+            "Truncation": _in_query("truncation", "Factor on z, as a decimal number of up to 20 places.", truncation),
+            "Scale": _in_query("scale", f"Nearest-neighbour enlargement, to at most {MAX_SIDE} pixels a side.", scale),
+            "SheetFormat": _in_path("format", "What the file is.", {"enum": list(SHEET_FORMATS)}),
+            "Seeds": _in_query("seeds", f"Seeds and ranges, which are inclusive: at most {MAX_SHEET_SEEDS}.", seeds)
+            | {"required": True, "example": "0-63"},
+            "Columns": _in_query(
+                "columns", "Images in a row; without it, the sheet is about square.", _whole(1, MAX_SHEET_SEEDS)
+            ),
+            "WalkFormat": _in_path("format", "What the file is.", {"enum": list(WALK_FORMATS)}),
+            "From": _in_query("from", "Seed of the first frame.", seed) | {"required": True, "example": 1},
+            "To": _in_query("to", "Seed of the last frame.", seed) | {"required": True, "example": 2},
+            "Frames": _in_query("frames", "Images in it.", _whole(MIN_FRAMES, MAX_FRAMES, FRAMES)),
+            "Duration": _in_query("duration", "Milliseconds a frame; not of a strip.", duration),
+            "Loop": _in_query("loop", "Times it is shown, 0 for ever; not of a strip.", _whole(0, MAX_LOOP, 0)),
+            "IfNoneMatch": {
+                "name": "If-None-Match",
+                "in": "header",
+                "description": "ETags of the copies that the client has.",
+                "schema": {"type": "string"},
+            },
+        }
+    )
 
 
 def _of_kind(kind: str, generators: Sequence[Generator], formats: Sequence[str]) -> Json:
@@ -182,12 +194,16 @@ def _example(values: Sequence[str]) -> Json:
 
 def schemas(generators: Sequence[Generator], settings: Settings) -> Json:
     """All of them, by name: those of pydantic's models, and the few that have none."""
-    written: Sequence[tuple[type[BaseModel], JsonSchemaMode]] = [
+    written: list[tuple[type[BaseModel], JsonSchemaMode]] = [
         (SampleRequest, "validation"),
         (Generators, "serialization"),
         (ImageGeneratorPage, "serialization"),
         (SampleGeneratorPage, "serialization"),
     ]
+    if settings.jobs is not None:
+        from service.jobs.operations import MODELS
+
+        written += MODELS
     _, found = models_json_schema(written, by_alias=True, ref_template="#/components/schemas/{model}")
     made: Json = found["$defs"]
     body = made["SampleRequest"]
@@ -197,6 +213,10 @@ def schemas(generators: Sequence[Generator], settings: Settings) -> Json:
                 choice["maxItems"] = settings.max_seeds
     if generators:
         body["examples"] = [{"model": one.name, "seeds": "0-63,100", "format": _bulk_format(one)} for one in generators]
+    if settings.jobs is not None:
+        from service.jobs.operations import finish_schemas
+
+        finish_schemas(made, generators, settings)
     page = {"anyOf": [reference("ImageGeneratorPage"), reference("SampleGeneratorPage")]}
     return made | {"GeneratorPage": page, "Problem": PROBLEM_SCHEMA, "Sample": _SAMPLE_SCHEMA}
 

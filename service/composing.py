@@ -19,8 +19,8 @@ MAX_SIDE = 16383  # pixels of a picture; WebP's limit
 
 Part = tuple[SeedArray, Labels | None, Latents | None]
 
-# A picture may take 100 MB while it is put together: no more than two at a time.
-_THREADS = ThreadPoolExecutor(2, "seedmint-pictures")
+# The largest sheet takes two seconds and 300 MB as webp, 75 as png: one at a time.
+_THREAD = ThreadPoolExecutor(1, "seedmint-pictures")
 
 
 async def compose(
@@ -40,13 +40,13 @@ async def compose(
     Raises:
         Problem: 429 too many such requests are under way, 503, or 504 after the deadline.
     """
-    loop = asyncio.get_running_loop()
+    name = served.generator.name
     with served.batcher.bulk():
         try:
             async with asyncio.timeout(seconds):
-                cut = await loop.run_in_executor(_THREADS, lambda: list(parts()))
+                cut = await asyncio.to_thread(lambda: list(parts()))
                 made = [await served.batcher.piece(seeds, labels, truncation, z) for seeds, labels, z in cut]
-                return await loop.run_in_executor(_THREADS, _finished, served.generator.name, finish, made)
+                return await asyncio.get_running_loop().run_in_executor(_THREAD, _finished, name, finish, made)
         except TimeoutError:
             raise Problem(504, f"the picture was not ready within {seconds:g} seconds") from None
 

@@ -53,7 +53,8 @@ async def send_together(send: Send, head: Message, body: Message) -> None:
         await send(body)
     finally:
         cycle.transport = transport
-        transport.write(b"".join(cork.parts))
+        if cork.parts and not transport.is_closing():  # the client may have gone
+            transport.write(b"".join(cork.parts))
         if cork.closed:
             transport.close()
 

@@ -11,27 +11,30 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from models.card import ImageOutput
 from models.seeds import SEED_LIMIT
 from service import metrics
-from service.addresses import ImageRequest, SampleAddress
+from service.addresses import IMAGES, SAMPLES, ImageRequest, SampleAddress
 from service.caching import entity_tag, immutable, not_modified
 from service.connections import has_left
 from service.encoding import encoded
-from service.images import FORMATS
+from service.images import FORMATS, Format
 from service.library import Library, Served
 from service.problems import Problem
-from service.samples import SAMPLE_FORMATS
+from service.samples import SAMPLE_FORMATS, SampleFormat
 from service.settings import Settings
 from service.visits import charge
 
-_FORMATS = "|".join({*FORMATS, *SAMPLE_FORMATS})
-_PLAIN = re.compile(rf"/v1/models/([a-z0-9-]+)@([0-9a-f]+)/(images|samples)/(0|[1-9][0-9]{{0,18}})\.({_FORMATS})", re.ASCII)
+_IMAGE_FORMATS: dict[str, Format] = {form: form for form in FORMATS}
+_SAMPLE_FORMATS: dict[str, SampleFormat] = {form: form for form in SAMPLE_FORMATS}
+_PLAIN = re.compile(r"/v1/models/([^/@]+)@([0-9a-f]+)/(images|samples)/(0|[1-9][0-9]{0,18})\.([a-z]+)", re.ASCII)
 
 
 class _Route:
+    """As the edge knows a route, to count its requests by."""
+
     def __init__(self, path: str) -> None:
         self.path = path
 
 
-_ROUTES = {name: _Route(f"/v1/models/{{name}}@{{digest}}/{name}/{{file}}") for name in ("images", "samples")}
+_ROUTES = {"images": _Route(IMAGES), "samples": _Route(SAMPLES)}
 
 
 class Direct:
@@ -94,11 +97,8 @@ def _asked(served: Served, collection: str, seed: int, form: str) -> ImageReques
     """What an address names, or None: then the routes say why there is no such thing."""
     if seed >= SEED_LIMIT:
         return None
-    images = isinstance(served.generator.card.output, ImageOutput)
-    if images and collection == "images":
-        form_ = next((known for known in FORMATS if known == form), None)
-        return form_ and ImageRequest(seed, None, 1.0, 1, form_)
-    if not images and collection == "samples":
-        form__ = next((known for known in SAMPLE_FORMATS if known == form), None)
-        return form__ and SampleAddress(seed, None, 1.0, form__)
-    return None
+    if isinstance(served.generator.card.output, ImageOutput):
+        of_image = _IMAGE_FORMATS.get(form) if collection == "images" else None
+        return None if of_image is None else ImageRequest(seed, None, 1.0, 1, of_image)
+    of_sample = _SAMPLE_FORMATS.get(form) if collection == "samples" else None
+    return None if of_sample is None else SampleAddress(seed, None, 1.0, of_sample)

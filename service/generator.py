@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 import stat
 from pathlib import Path
 from typing import Any, Literal
@@ -196,13 +197,15 @@ def parsed(content: bytes) -> onnx.ModelProto:
         raise GeneratorError("not an ONNX file, or cut short") from None
 
 
-def check_name(card: Card, path: Path) -> None:
+def check_name(card: Card, path: Path, digest: str) -> None:
     """A generator's file has its name, so that the name in an address is the name in the card.
+
+    Or it has its name and version, NAME@DIGEST12: then it is found at its pinned addresses alone, beside another of that name.
 
     Raises:
         GeneratorError: it has another.
     """
-    if card.name != path.stem:
+    if path.stem not in (card.name, f"{card.name}@{digest[:DIGEST12]}"):
         raise GeneratorError(f"its card's name is {card.name!r}: name the file {card.name}.onnx")
 
 
@@ -229,10 +232,14 @@ def read_content(path: Path) -> bytes:
         GeneratorError: it is larger than an ONNX file can be, or no file: a pipe would be waited for without end.
         OSError: it cannot be read.
     """
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise GeneratorError("not a regular file")
-    with path.open("rb") as file:
-        content = file.read(MAX_FILE_BYTES + 1)
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    try:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise GeneratorError("not a regular file")
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    finally:
+        os.close(handle)
     if len(content) > MAX_FILE_BYTES:
         raise GeneratorError("larger than 2 GiB: not a generator file")
     return content

@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import gc
 import logging
+import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakSet
 
-from models.errors import UserError
+from models.errors import UserError, one_line
 from service import metrics
 from service.batcher import Batcher
 from service.generator import Generator, GeneratorError, check_name, open_generator
@@ -20,6 +21,7 @@ from service.settings import Settings
 _LOG = logging.getLogger("seedmint")
 _NAMES_IN_A_PROBLEM = 20
 _SHOW_SECONDS = 1.0
+_LINGER_SECONDS = 10.0  # who was redirected to a version a moment ago still finds it
 
 # What tells one version of a file from the next: times of modification and change in ns, size in bytes, inode.
 _Version = tuple[int, int, int, int]
@@ -40,6 +42,7 @@ class Library:
         self._settings = settings
         self._directory = settings.models
         self._served: dict[str, Served] = {}
+        self._former: dict[tuple[str, str], tuple[Served, float]] = {}  # by name and digest12: until when
         # Of every generator that a request may still hold, also when its file was replaced or removed.
         self._batchers: WeakSet[Batcher] = WeakSet()
         self._seen: dict[str, _Version] = {}  # at the last look
@@ -73,14 +76,14 @@ class Library:
         await asyncio.gather(*(batcher.close() for batcher in list(self._batchers)))
 
     def all(self) -> list[Served]:
-        """What is served now, by name.
+        """What is served now, by name; without the versions that are kept beside the present ones.
 
         Raises:
             Problem: 503, nothing has been loaded yet.
         """
         if not self.ready:
             raise Problem(503, "the generators are being loaded", headers={"Retry-After": "1"})
-        return [self._served[name] for name in sorted(self._served)]
+        return [self._served[name] for name in sorted(self._served) if "@" not in name]
 
     def find(self, name: str, digest12: str | None) -> Served:
         """One generator.
@@ -88,19 +91,33 @@ class Library:
         Raises:
             Problem: 404, no generator of that name, or it has another digest; 503, nothing has been loaded yet.
         """
-        served = self._served.get(name)
-        if served is None:
+        served = self._served.get(name) if digest12 is None else self.exactly(name, digest12)
+        if served is not None:
+            return served
+        if digest12 is not None and (former := self._former.get((name, digest12))):
+            return former[0]
+        present = self._served.get(name)
+        if present is None:
             names = [one.generator.name for one in self.all()[:_NAMES_IN_A_PROBLEM]]
             raise Problem(404, f"no generator of that name here; there are: {', '.join(names) or 'none'}", "model")
-        if digest12 is not None and digest12 != served.generator.digest12:
-            current = f"{name}@{served.generator.digest12}"
-            raise Problem(404, f"that version of the generator is not served here; the present one is {current}", "digest")
-        return served
+        current = f"{name}@{present.generator.digest12}"
+        raise Problem(404, f"that version of the generator is not served here; the present one is {current}", "digest")
 
     def exactly(self, name: str, digest12: str) -> Served | None:
-        """The generator of that name and digest, if it is served."""
+        """The version of that name and digest: the present one, or one that is kept as NAME@DIGEST12.onnx; None if neither."""
         served = self._served.get(name)
-        return served if served is not None and served.generator.digest12 == digest12 else None
+        if served is not None and served.generator.digest12 == digest12:
+            return served
+        return self._served.get(f"{name}@{digest12}")
+
+    def refused(self) -> list[str]:
+        """The stems of the files that are refused now."""
+        return sorted(self._told)
+
+    @property
+    def readable(self) -> bool:
+        """Whether the last look at the models directory succeeded."""
+        return not self._trouble
 
     def show_queues(self) -> None:
         """Let the metrics show what waits now."""
@@ -133,18 +150,21 @@ class Library:
             await asyncio.sleep(self._settings.watch_seconds)
 
     async def _turn(self) -> None:
+        now = time.monotonic()
+        self._former = {which: (served, until) for which, (served, until) in self._former.items() if until > now}
         before, seen = self._seen, await asyncio.to_thread(self._look)
         self._seen = seen
         for name in {*self._served, *self._taken, *self._told} - set(seen):
             self._taken.pop(name, None)
             self._told.pop(name, None)
-            if self._served.pop(name, None) is not None:
+            if (removed := self._served.pop(name, None)) is not None:
+                self._retire(removed)
                 _LOG.info("%s: removed", name)
         for name, version in seen.items():
             # A file is taken up once it stands still between two looks: one being copied is not yet there. At first all are.
             if self._taken.get(name) != version and (not self.ready or before.get(name) == version):
                 await self._take(name, version)
-        if len(self._batchers) < self._held or self._refused:
+        if len(self._batchers) != self._held or self._refused:
             await asyncio.to_thread(give_memory_back)
         self._held, self._refused = len(self._batchers), False
         if not self.ready:
@@ -175,17 +195,23 @@ class Library:
                 return
             self._told[name] = reason
             kept = "; the one served before goes on" if name in self._served else ""
-            _LOG.error("%s.onnx is refused: %s%s", name, reason, kept)
+            _LOG.error("%s.onnx is refused: %s%s", one_line(name), reason, kept)
             return
         self._taken[name] = version
         self._told.pop(name, None)
         present = self._served.get(name)
         if present is None or present.generator.digest != generator.digest:
+            if present is not None:
+                self._retire(present)
             settings = self._settings
             batcher = Batcher(generator, settings.max_queue, settings.max_wait_seconds, settings.timeout_seconds)
             self._served[name] = Served(generator, batcher)
             self._batchers.add(batcher)
-            _LOG.info("%s@%s: %s on %s", name, generator.digest12, generator.determinism, generator.provider)
+            _LOG.info("%s@%s: %s on %s", generator.name, generator.digest12, generator.determinism, generator.provider)
+
+    def _retire(self, served: Served) -> None:
+        """Let a version that is replaced or removed be found for a little longer, by its digest alone."""
+        self._former[served.generator.name, served.generator.digest12] = served, time.monotonic() + _LINGER_SECONDS
 
     def _open(self, path: Path) -> Generator:
         """In a thread: open and test one file."""
@@ -193,7 +219,7 @@ class Library:
             raise GeneratorError("a symbolic link out of the models directory")
         settings = self._settings
         generator = open_generator(path, settings.provider, settings.threads, settings.max_batch)
-        check_name(generator.card, path)
+        check_name(generator.card, path, generator.digest)
         return generator
 
 
@@ -201,4 +227,4 @@ def _reason(error: Exception) -> str:
     """What went wrong, in one line."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
-    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+    return one_line(error if isinstance(error, UserError) else f"{type(error).__name__}: {error}")

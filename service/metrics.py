@@ -13,6 +13,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from service.generator import Generator
+from service.machine import memory_limit
 from service.visits import VISIT
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -68,6 +69,9 @@ _WAITING = Gauge(
 )
 _BULK = Gauge("seedmint_bulk_requests", "Bulk requests under way.", ["model"], registry=None, multiprocess_mode="livesum")
 
+_JOBS = Gauge("seedmint_jobs", "Jobs, by state.", ["state"], registry=None, multiprocess_mode="livesum")
+_JOB_IMAGES = Counter("seedmint_job_images", "Images or samples made by jobs, in finished shards.", ["model"], registry=None)
+
 
 class OfGenerator:
     """The metrics of one generator's work, looked up once."""
@@ -89,6 +93,16 @@ def show_queue(model: str, images: int, bulk_requests: int) -> None:
     """What is waiting in this process now."""
     _WAITING.labels(model).set(images)
     _BULK.labels(model).set(bulk_requests)
+
+
+def show_jobs(state: str, jobs: int) -> None:
+    """How many jobs are in a state now. Told by one worker for all."""
+    _JOBS.labels(state).set(jobs)
+
+
+def count_job_images(model: str, images: int) -> None:
+    """Count what a job has made."""
+    _JOB_IMAGES.labels(model).inc(images)
 
 
 def known_method(method: str) -> str:
@@ -134,12 +148,12 @@ def count_made(generator: Generator, form: str, count: int) -> None:
         visit.images += count
 
 
-def exposition(generators: Iterable[Generator]) -> bytes:
-    """All metrics as text: the counts of every worker, and the generators that this one serves."""
-    workers = _workers()
+def exposition(now: "Now") -> bytes:
+    """All metrics as text: the counts of every worker, and what is so now."""
+    now.workers = _workers()
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    registry.register(_Now(generators, workers))
+    registry.register(now)
     return generate_latest(registry)
 
 
@@ -162,12 +176,20 @@ def _workers() -> list[psutil.Process]:
     return living
 
 
-class _Now:
-    """What is so at this moment, found anew each time, so that what is gone leaves nothing behind."""
+class Now:
+    """What is so at this moment, found anew each time, so that what is gone leaves nothing behind.
 
-    def __init__(self, generators: Iterable[Generator], workers: Iterable[psutil.Process]) -> None:
+    Args:
+        generators: those that this worker serves.
+        refused: the stems of the files it refuses.
+        readable: whether it could read the models directory.
+    """
+
+    def __init__(self, generators: Iterable[Generator], refused: Iterable[str], readable: bool) -> None:
         self._generators = generators
-        self._workers = workers
+        self._refused = refused
+        self._readable = readable
+        self.workers: Iterable[psutil.Process] = ()
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         labels = ["model", "digest", "provider", "determinism"]
@@ -175,9 +197,16 @@ class _Now:
         for generator in self._generators:
             family.add_metric([generator.name, generator.digest, generator.provider, generator.determinism], 1)
         yield family
+        family = GaugeMetricFamily("seedmint_model_refused", "1 for each generator file that is refused.", labels=["model"])
+        for name in self._refused:
+            family.add_metric([name], 1)
+        yield family
+        yield GaugeMetricFamily("seedmint_models_readable", "Whether the models directory can be read.", self._readable)
         sizes = []
-        for worker in self._workers:
+        for worker in self.workers:
             with contextlib.suppress(psutil.NoSuchProcess):
                 sizes.append(worker.memory_info().rss)
         yield GaugeMetricFamily("seedmint_workers", "Worker processes.", len(sizes))
         yield GaugeMetricFamily("seedmint_resident_memory_bytes", "Resident memory of all worker processes.", sum(sizes))
+        if (limit := memory_limit()) is not None:
+            yield GaugeMetricFamily("seedmint_memory_limit_bytes", "Memory that this container may use.", limit)

@@ -20,12 +20,22 @@ _TAGS = {
     "generators": "What is served here.",
     "service": "Pages, probes, metrics.",
 }
+_JOBS = "Data sets of many images or samples, made in shards beside the service, to be fetched as files."
 
 _EVERYWHERE = (405, 500)
 
 
 def specification(generators: Sequence[Generator], settings: Settings) -> Json:
     """The whole document, for the generators served now."""
+    operations, tags = list(OPERATIONS.items()), dict(_TAGS)
+    if settings.jobs is not None:
+        from service.jobs.operations import OPERATIONS as JOB_OPERATIONS
+
+        operations += JOB_OPERATIONS
+        tags["jobs"] = _JOBS
+    paths: Json = {}
+    for route, operation in operations:
+        paths.setdefault(address_template(route), {}).update(_path(operation, settings))
     locked: Json = {"security": [{"bearer": []}, {"key": []}]} if settings.needs_keys else {}
     return {
         "openapi": "3.1.0",
@@ -35,12 +45,12 @@ def specification(generators: Sequence[Generator], settings: Settings) -> Json:
             "description": _ABOUT,
             "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
         },
-        "tags": [{"name": name, "description": text} for name, text in _TAGS.items()],
+        "tags": [{"name": name, "description": text} for name, text in tags.items()],
         **locked,
-        "paths": {address_template(route): _path(operation, settings) for route, operation in OPERATIONS.items()},
+        "paths": paths,
         "components": {
             "schemas": schemas(generators, settings),
-            "parameters": parameters(generators),
+            "parameters": parameters(generators, settings),
             "headers": {
                 name: {"description": text, "required": True, "schema": schema} for name, (text, schema) in HEADERS.items()
             },
@@ -52,7 +62,7 @@ def specification(generators: Sequence[Generator], settings: Settings) -> Json:
 
 def address_template(route: str) -> str:
     """A route's path as the specification writes it: a file is a seed and a format, or a fixed word and a format."""
-    return route.replace("/{file}", "/{seed}.{format}").replace(".{file}", ".{format}")
+    return route.replace(":path}", "}").replace("/{file}", "/{seed}.{format}").replace(".{file}", ".{format}")
 
 
 def _path(operation: Operation, settings: Settings) -> Json:
@@ -64,8 +74,8 @@ def _path(operation: Operation, settings: Settings) -> Json:
     if operation.parameters:
         described["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in operation.parameters]
     if operation.method == "post":
-        body = {"required": True, "content": {JSON: {"schema": reference("SampleRequest")}}}
-        return {"post": described | {"requestBody": body, "responses": answers | problems}}
+        body = {"required": True, "content": {JSON: {"schema": reference(operation.body)}}} if operation.body else None
+        return {"post": described | ({"requestBody": body} if body else {}) | {"responses": answers | problems}}
     without_body = {str(status): {**_problem(status), "content": {}} for status in _statuses(operation, settings)}
     head = {status: {**answer, "content": {}} for status, answer in answers.items()} | without_body
     for response in head.values():

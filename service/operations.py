@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from service import metrics
+from service.addresses import IMAGES, SAMPLES
 from service.archives import ARCHIVE_MEDIA_TYPES
 from service.images import MEDIA_TYPES
 from service.samples import SAMPLE_MEDIA_TYPES
 from service.sheets import SHEET_FORMATS
 from service.walks import WALK_MEDIA_TYPES
 
-Tag = Literal["images", "samples", "generators", "service"]
+Tag = Literal["images", "samples", "generators", "jobs", "service"]
 
 HTML = "text/html"
 JSON = "application/json"
@@ -40,6 +41,7 @@ class Operation:
         answers: by status.
         problems: statuses of problems, beside those that every route has.
         parameters: names in `components/parameters`.
+        body: schema of what is posted, or None where nothing is.
         unlocked: needs no key, and has no limit.
         served_while_stopping: what is asked of it when the server ends is still answered.
     """
@@ -51,6 +53,7 @@ class Operation:
     problems: tuple[int, ...] = ()
     parameters: tuple[str, ...] = ()
     method: Literal["get", "post"] = "get"
+    body: str | None = "SampleRequest"
     unlocked: bool = False
     served_while_stopping: bool = False
 
@@ -95,7 +98,7 @@ OPERATIONS: dict[str, Operation] = {
         (404, 503),
         ("Model",),
     ),
-    "/v1/models/{name}@{digest}/images/{file}": Operation(
+    IMAGES: Operation(
         "getImage",
         "images",
         "One image, at the address that never changes",
@@ -143,7 +146,7 @@ OPERATIONS: dict[str, Operation] = {
         (*_ASKED, 413, 503),
         ("ImageName", "WalkFormat", *_OF_WALKS),
     ),
-    "/v1/models/{name}@{digest}/samples/{file}": Operation(
+    SAMPLES: Operation(
         "getSample",
         "samples",
         "One sample, at the address that never changes",

@@ -1,7 +1,7 @@
 """The addresses that are read: generators, images, samples, sheets, walks, metrics and the page, as one ASGI application."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from starlette.routing import Route
 
 from service import bulk, metrics
 from service.addresses import (
+    IMAGES,
+    SAMPLES,
     Address,
     ImageRequest,
     SampleAddress,
@@ -51,8 +53,10 @@ _Parse = Callable[[Generator, str, str], _Asked]
 class Routes:
     """Handlers over one library."""
 
-    def __init__(self, library: Library, settings: Settings) -> None:
+    def __init__(self, library: Library, settings: Settings, others: Sequence[Route] = ()) -> None:
+        """`others` stand beside them."""
         self._library = library
+        self._others = others
         self._settings = settings
         self._immutable = immutable(private=settings.needs_keys)
 
@@ -64,9 +68,9 @@ class Routes:
             Route("/metrics", self.metrics),
             Route("/v1/models", self.models),
             Route("/v1/models/{model}", self.model),
-            Route("/v1/models/{name}@{digest}/images/{file}", self.image),
+            Route(IMAGES, self.image),
             Route("/v1/models/{name}/images/{file}", self.image_of_now),
-            Route("/v1/models/{name}@{digest}/samples/{file}", self.one_sample),
+            Route(SAMPLES, self.one_sample),
             Route("/v1/models/{name}/samples/{file}", self.one_sample_of_now),
             Route("/v1/models/{name}@{digest}/grid.{file}", self.sheet),
             Route("/v1/models/{name}/grid.{file}", self.sheet_of_now),
@@ -74,6 +78,7 @@ class Routes:
             Route("/v1/models/{name}/walk.{file}", self.walk_of_now),
             Route("/v1/sample", self.sample, methods=["POST"]),
             Route("/sample", self.sample, methods=["POST"]),  # where BentoML's clients look for it
+            *self._others,
         ]
         return Starlette(routes=routes, exception_handlers={Problem: answer_problem})
 
@@ -89,7 +94,8 @@ class Routes:
 
     async def metrics(self, _: Request) -> Response:
         self._library.show_queues()
-        text = await asyncio.to_thread(metrics.exposition, self._generators())
+        now = metrics.Now(self._generators(), self._library.refused(), self._library.readable)
+        text = await asyncio.to_thread(metrics.exposition, now)
         return Response(text, 200, _NO_STORE, metrics.CONTENT_TYPE)
 
     async def models(self, _: Request) -> Response:

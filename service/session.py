@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from models.errors import UserError
 from service.memory import bound_memory
 
-RUN_SECONDS = 60.0  # longer than anybody waits for an image
+RUN_SECONDS = 30.0  # as long as anybody waits for an image
 
 _ARENA_IS_FULL = "BFCArena"  # the part of ONNX Runtime that says so
 _LOOK_SECONDS = 0.5
+_ADVICE = "it was stopped; smaller ones may do (SEEDMINT_MAX_BATCH)"
 _FATAL = 4  # what goes wrong in a run is raised, and told once
 
 
@@ -53,7 +54,7 @@ class Session:
         except Exception as error:
             size = max(len(value) for value in inputs.values())
             if options.terminate:
-                raise TooSlowError(f"a run of {size} took longer than {RUN_SECONDS:g} seconds, and was stopped") from None
+                raise TooSlowError(f"a run of {size} took longer than {RUN_SECONDS:g} seconds: {_ADVICE}") from None
             if _ARENA_IS_FULL in str(error):
                 most = f"{bound_memory() / 2**30:.1f} GiB"
                 raise TooLargeError(
@@ -83,8 +84,9 @@ class _Watch:
             self._thread.start()
 
     def _look(self) -> None:
+        pause = threading.Event()
         while True:
-            time.sleep(_LOOK_SECONDS)
+            pause.wait(_LOOK_SECONDS)
             now = time.monotonic()
             for options, until in self.under_way.copy().items():
                 if now > until:

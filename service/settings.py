@@ -34,6 +34,11 @@ def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+def _place(text: str) -> str:
+    """A URL, or an absolute path: server processes run in another directory."""
+    return text if "://" in text else str(Path(text).absolute())
+
+
 def _origin(text: str) -> str:
     if not _ORIGIN.fullmatch(text):
         raise ValueError(f"{text!r} is no origin: write *, or scheme://host[:port] in lower case, without a path")
@@ -42,6 +47,7 @@ def _origin(text: str) -> str:
 
 _ORIGIN = re.compile(r"\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](:[0-9]{1,5})?", re.ASCII)
 _Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_split)]
+_Place = Annotated[str, AfterValidator(_place)]
 _Networks = Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(_split)]
 # Never quoted. And never taken as absent when empty: a secret that did not arrive must not open the doors.
 _SECRETS = frozenset({"api_keys", "api_keys_file"})
@@ -65,7 +71,7 @@ class Settings(BaseModel):
         default=1024, ge=1, le=1_000_000, description="Most images waiting for one generator in one process; beyond it: 429."
     )
     max_wait_seconds: float = Field(
-        default=1.0,
+        default=3.0,
         gt=0,
         le=3600,
         description="Longest that an image may be expected to wait, once a run is full; beyond it: 429.",
@@ -77,7 +83,9 @@ class Settings(BaseModel):
         le=3600,
         description="Longest wait for images (504), for a request's head and body (408), and for a client to take 64 KiB.",
     )
-    watch_seconds: float = Field(default=1.0, gt=0, le=3600, description="Time between two looks at the models directory.")
+    watch_seconds: float = Field(
+        default=1.0, gt=0, le=3600, description="Time between two looks at the models directory, and at the jobs."
+    )
     max_body_bytes: int | None = Field(
         default=None,
         ge=1,
@@ -100,6 +108,17 @@ class Settings(BaseModel):
     )
     images_per_minute: int | None = Field(
         default=None, ge=1, le=10**9, description="Most images of one key or address in each worker; beyond it: 429."
+    )
+    jobs: _Place | None = Field(
+        default=None,
+        description="Folder or prefix of an object store (s3://bucket/prefix) for data sets asked for over HTTP. "
+        "none: there are no jobs.",
+    )
+    max_jobs: int = Field(default=1, ge=1, le=256, description="Most jobs that run at once; others wait.")
+    max_queued_jobs: int = Field(default=16, ge=1, le=1000, description="Most jobs that wait; beyond it: 429.")
+    max_job_images: int = Field(default=1_000_000, ge=1, le=10**9, description="Most images in one job; beyond it: 413.")
+    job_workers: int = Field(
+        default=1, ge=1, le=256, description="Processes that make one job, at the lowest priority of the processor."
     )
     allowed_origins: _Origins = Field(
         default=(), description="Web origins whose pages may read answers (CORS), joined by commas, or *."

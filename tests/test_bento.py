@@ -63,7 +63,7 @@ def test_the_bentofile_asks_for_what_serving_asks_for():
 def test_the_bento_holds_the_service_the_hall_and_the_generators(bento: Path):
     packed = {str(path.relative_to(bento / "src")) for path in (bento / "src").rglob("*") if path.is_file()}
     wanted = {"seedmint.py", "bentofile.yaml", "service/page.html", "service/reference.html"}
-    for pattern in ("service/**/*.py", "models/*.py", "models/*.onnx"):
+    for pattern in ("service/**/*.py", "models/*.py", "models/*.onnx", "deploy/image/requirements/*.txt"):
         wanted |= {str(path.relative_to(_ROOT)) for path in _ROOT.glob(pattern)}
     assert packed == wanted
 

@@ -7,7 +7,7 @@ from mosec import Server, Worker
 from benchmarks.peers.job import MAX_BATCH, PORT, Job
 
 
-class Images(Worker):
+class Images(Worker):  # type: ignore[misc]
     def __init__(self) -> None:
         self._job = Job()
 
@@ -23,6 +23,6 @@ class Images(Worker):
 
 if __name__ == "__main__":
     sys.argv += ["--port", str(PORT), "--address", "127.0.0.1", "--log-level", "error"]
-    server = Server()  # type: ignore[no-untyped-call]
+    server = Server()
     server.append_worker(Images, num=1, max_batch_size=MAX_BATCH, max_wait_time=1)
-    server.run()  # type: ignore[no-untyped-call]
+    server.run()

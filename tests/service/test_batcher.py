@@ -163,7 +163,7 @@ def test_a_given_z_runs_beside_seeds(rgb: Generator):
         batcher = Batcher(rgb, 100)
         seeds, z = np.arange(5), rgb.noise(np.arange(70, 75))
         given = batcher.piece(seeds, np.array([2, 1, 0, 1, 2]), 0.5, z)
-        alone = [batcher.single(seed, 1, 0.25, lambda images: images[0]) for seed in range(8)]
+        alone = [batcher.single(seed, 1, 0.25, lambda images, labels: images[0]) for seed in range(8)]
         np.testing.assert_array_equal(await given, rgb.generate(np.arange(70, 75), np.array([2, 1, 0, 1, 2]), 0.5))
         np.testing.assert_array_equal(await asyncio.gather(*alone), rgb.generate(np.arange(8), np.full(8, 1), 0.25))
 

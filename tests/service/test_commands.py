@@ -57,6 +57,16 @@ def test_arrays_are_the_services_bytes(home: Path, server: Server, form: str):
     assert Path(f"a.{form}").read_bytes() == server.client.post("/sample", json=body).content
 
 
+@pytest.mark.parametrize("form", ["webp", "gif", "png"])
+def test_a_walk_is_the_services_bytes(home: Path, server: Server, form: str):
+    options = ["--frames", "70", "--label", "bee", "--truncation", "0.50", "--scale", "2"]
+    said = run("sample", "rgb", "--walk", "1", "2", *options, "--out", f"walk.{form}")
+    assert re.fullmatch(rf"70 frames of rgb@[0-9a-f]{{12}} in walk\.{form}\n", said)
+    path = server.pinned("rgb").removesuffix("/images")
+    answer = server.client.get(f"{path}/walk.{form}?from=1&to=2&frames=70&label=1&truncation=0.5&scale=2")
+    assert Path(f"walk.{form}").read_bytes() == answer.content
+
+
 def test_a_generator_may_be_a_path(home: Path, models: Path):
     run("sample", str(models / "grey.onnx"), "--seeds", "3", "--out", "one")
     assert [path.name for path in Path("one").iterdir()] == ["3.png"]
@@ -69,6 +79,13 @@ def test_a_generator_may_be_a_path(home: Path, models: Path):
         (["./nope.onnx", "--seeds", "0", "--out", "a.png"], "no generator file nope.onnx"),
         (["rgb", "--seeds", "x", "--out", "a.png"], "'x' is neither a seed nor a range"),
         (["rgb", "--seeds", "0", "--out", "a.jpg"], ".jpg is not written"),
+        (["rgb", "--out", "a.png"], "give --seeds, or --walk FROM TO"),
+        (["rgb", "--seeds", "0", "--walk", "1", "2", "--out", "a.png"], "one of the two"),
+        (["rgb", "--seeds", "0", "--frames", "9", "--out", "a.png"], "--frames is for --walk"),
+        (["rgb", "--walk", "1", "2", "--columns", "9", "--out", "a.png"], "--columns is for a contact sheet"),
+        (["rgb", "--walk", "1", "02", "--out", "a.gif"], "--walk: seed '02' is not a whole number"),
+        (["rgb", "--walk", "1", "2", "--frames", "1", "--out", "a.gif"], "--frames: frames 1 is out of range: 2 to 256"),
+        (["rgb", "--walk", "1", "2", "--out", "a.zip"], "ending in .webp, .gif, .png for a walk"),
         (["rgb", "--seeds", "0,0", "--out", "a.zip"], "a seed comes twice"),
         (["rgb", "--seeds", "0,0", "--out", "a"], "a seed comes twice"),
         (["rgb", "--seeds", "0", "--label", "dog", "--out", "a"], "--label 'dog'"),

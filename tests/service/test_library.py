@@ -12,6 +12,7 @@ import pytest
 import service.library
 from service.generator import open_generator
 from service.library import Library
+from service.problems import Problem
 from service.settings import read_settings
 from tests import generators
 
@@ -148,6 +149,46 @@ def test_a_file_being_copied_is_left_alone_until_it_is_whole(tmp_path: Path, cap
 
     asyncio.run(scene())
     assert not [message for message in caplog.messages if "refused" in message]
+
+
+def test_a_version_that_is_replaced_or_removed_is_found_a_little_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """By whoever was redirected to it; then it goes, and its memory with it."""
+    monkeypatch.setattr(service.library, "_LINGER_SECONDS", 3.0)
+
+    async def scene() -> None:
+        path = generators.write(tmp_path, "one", 1)
+        async with watched(tmp_path) as library:
+            old = library.find("one", None).generator.digest12
+            generators.write(tmp_path, "one", 2)
+            await until(lambda: library.find("one", None).generator.digest12 != old)
+            new = library.find("one", None).generator.digest12
+            assert library.find("one", old).generator.digest12 == old
+            path.unlink()
+            await until(lambda: names(library) == [])
+            assert library.find("one", new).generator.digest12 == new
+            with pytest.raises(Problem):
+                library.find("one", None)
+            await until(lambda: not library._former)
+            for digest in (old, new):
+                with pytest.raises(Problem):
+                    library.find("one", digest)
+            await until(lambda: len(library._batchers) == 0)
+
+    asyncio.run(scene())
+
+
+def test_a_name_that_is_more_than_a_line_stays_one_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    (tmp_path / "x\nall is well.onnx").write_bytes(b"")
+
+    async def scene() -> None:
+        async with watched(tmp_path):
+            pass
+
+    asyncio.run(scene())
+    assert (
+        "x\\nall is well.onnx is refused: the file has no metadata entries 'seedmint': not a Seedmint generator file"
+        in caplog.messages
+    )
 
 
 def test_closing_waits_for_generators_that_were_removed(tmp_path: Path):

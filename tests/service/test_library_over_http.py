@@ -2,6 +2,7 @@
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from models.card import ImageOutput
 from service.generator import open_generator
+from service.library import _LINGER_SECONDS
 from tests import generators
 from tests.service.servers import Server, serving, wait_until
 
@@ -68,6 +70,24 @@ def test_a_replaced_file_takes_effect_without_a_failed_request(library: Server):
     assert len({content for _, content in answers}) > 1
 
 
+def test_a_version_that_is_kept_beside_the_new_one_keeps_its_addresses(library: Server):
+    path = generators.write(library.models, "grown", 1)
+    wait_until(lambda: "grown" in names(library))
+    old = library.pinned("grown")
+    images = [library.client.get(f"{old}/7.{form}").content for form in ("npy", "png?scale=2")]
+    digest12 = library.digest("grown")[:12]
+    generators.put(library.models / f"grown@{digest12}.onnx", path.read_bytes())
+    generators.write(library.models, "grown", 2)
+    wait_until(lambda: library.pinned("grown") != old)
+    time.sleep(_LINGER_SECONDS + 1)  # until what was replaced would be forgotten
+    assert [library.client.get(f"{old}/7.{form}").content for form in ("npy", "png?scale=2")] == images
+    assert library.client.get(f"{library.pinned('grown')}/7.npy").content != images[0]
+    assert library.client.get(f"/v1/models/grown@{digest12}").json()["digest"].startswith(digest12)
+    assert names(library).count("grown") == 1
+    generators.put(library.models / "grown@0123456789ab.onnx", path.read_bytes())
+    assert library.wait_for_log("grown@0123456789ab.onnx is refused")
+
+
 def test_a_bad_file_is_refused_once_while_the_old_one_serves_on(library: Server):
     path = generators.write(library.models, "steady", 1)
     wait_until(lambda: "steady" in names(library))
@@ -77,14 +97,18 @@ def test_a_bad_file_is_refused_once_while_the_old_one_serves_on(library: Server)
     line = library.wait_for_log("steady.onnx is refused")
     assert "not an ONNX file, or cut short; the one served before goes on" in line
     assert library.client.get(f"{library.pinned('steady')}/1.png").content == good
+    refused = 'seedmint_model_refused{model="steady"} 1.0'
+    assert refused in library.client.get("/metrics").text
     # what is refused is told once, not at each look
     generators.write(library.models, "later", 1)
     wait_until(lambda: "later" in names(library))
     assert sum("steady.onnx is refused" in line for line in library.log) == 1
     generators.write(library.models, "steady", 2)
     wait_until(lambda: library.digest("steady") != digest)
+    assert refused not in library.client.get("/metrics").text
 
 
+@pytest.mark.fault("files that are no generators")
 def test_files_that_break_the_contract_are_refused_by_name(library: Server, tmp_path: Path):
     whole = generators.content("cut", 1)
     generators.put(library.models / "cut.onnx", whole[: len(whole) // 2])

@@ -11,6 +11,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from models.card import ImageOutput
 from service.generator import Generator
 from service.openapi import address_template, specification
+from service.reference import reference
 from service.settings import Settings
 from tests.service.conftest import CLASSES
 from tests.service.servers import Server
@@ -19,14 +20,14 @@ from tests.service.test_in_process import run
 
 @pytest.fixture(scope="module")
 def document(grey: Generator, rgb: Generator, point: Generator) -> dict[str, Any]:
-    return specification([grey, rgb, point], Settings())
+    return specification([grey, rgb, point], Settings(jobs="made"))
 
 
 def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
     return {(path, method): item[method] for path, item in document["paths"].items() for method in item}
 
 
-@pytest.mark.parametrize("settings", [Settings(), Settings(api_keys="alice:0", requests_per_second=5)])
+@pytest.mark.parametrize("settings", [Settings(), Settings(api_keys="alice:0", requests_per_second=5, jobs="made")])
 @pytest.mark.parametrize("empty", [False, True])
 def test_it_validates(grey: Generator, point: Generator, settings: Settings, empty: bool):
     OpenAPIV31SpecValidator(specification([] if empty else [grey, point], settings)).validate()
@@ -39,8 +40,10 @@ def test_the_service_sends_it(server: Server, grey: Generator, rgb: Generator):
     assert answer.json() == specification([grey, rgb], Settings())
 
 
-def test_its_paths_and_methods_are_the_routes_of_the_application(tmp_path: Path):
-    """As they are under BentoML, with its own that are kept."""
+@pytest.mark.parametrize("jobs", [False, True])
+def test_its_paths_and_methods_are_the_routes_of_the_application(tmp_path: Path, jobs: bool):
+    """As they are under BentoML, with its own that are kept; where there are no jobs, not what says so."""
+    settings = Settings(jobs=str(tmp_path / "made")) if jobs else Settings()
     code = """
 from starlette.routing import Mount, Route
 asked = application
@@ -49,11 +52,14 @@ while not hasattr(asked, "router"):
 found = []
 for route in asked.router.routes:
     inner = route.app.router.routes if isinstance(route, Mount) else [route]
-    found += [[one.path, sorted(one.methods)] for one in inner]
+    found += [[one.path, sorted(one.methods)] for one in inner if getattr(one, "include_in_schema", True)]
 print(json.dumps(found))
 """
-    routes = {address_template(path): {name.lower() for name in methods} for path, methods in run(code, tmp_path)}
-    assert {path: set(item) for path, item in specification([], Settings())["paths"].items()} == routes
+    environment = {"SEEDMINT_JOBS": settings.jobs} if settings.jobs else {}
+    found = run(code, tmp_path, **environment)
+    routes = {address_template(path): {name.lower() for name in methods} for path, methods in found}
+    assert {path: set(item) for path, item in specification([], settings)["paths"].items()} == routes
+    assert ("/v1/jobs" in routes) == jobs
     assert len(routes) >= 15
 
 
@@ -111,6 +117,15 @@ def test_keys_and_limits_are_told_where_they_are_set(document: dict[str, Any]):
         assert not {"401", "429"} & set(locked["paths"][path]["get"]["responses"])
 
 
+def _shows_the_operations(page: str, document: dict[str, Any]):
+    for (path, method), operation in operations(document).items():
+        if method != "head":
+            assert f"<b>{'POST' if method == 'post' else 'GET, HEAD'}</b> <code>{path}</code>" in page
+            assert operation["summary"] in page
+    for parameter in document["components"]["parameters"].values():
+        assert f"<code>{parameter['name']}</code>" in page
+
+
 def test_the_page_shows_all_of_it(server: Server, document: dict[str, Any]):
     answer = server.client.get("/docs")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -121,12 +136,8 @@ def test_the_page_shows_all_of_it(server: Server, document: dict[str, Any]):
     page = html.unescape(answer.text)
     assert "<script" not in page
     assert not re.search(r"(src|href)=.?(https?:)?//", page)
-    for path, item in document["paths"].items():
-        assert f"<code>{path}</code>" in page
-        method = "post" if "post" in item else "get"
-        assert item[method]["summary"] in page
-    for parameter in document["components"]["parameters"].values():
-        assert f"<code>{parameter['name']}</code>" in page
+    _shows_the_operations(page, server.client.get("/openapi.json").json())
+    _shows_the_operations(html.unescape(reference(document)), document)
     assert "integer, 0 to 9223372036854775807" in page
     for status in (304, 307, 400, 404, 405, 408, 413, 415, 422, 429, 500, 503, 504):
         assert f"<code>{status}</code>" in page

@@ -90,6 +90,7 @@ def test_a_head_that_does_not_come_ends_the_connection(late: tuple[Server, list[
         connection.close()
 
 
+@pytest.mark.fault("more than the queue holds")
 def test_more_than_the_queue_holds_is_429_and_the_rest_is_served(busy: Server):
     path = busy.pinned("slow")
     with ThreadPoolExecutor(40) as crowd, httpx.Client(base_url=busy.url, timeout=30) as client:
@@ -104,6 +105,7 @@ def test_more_than_the_queue_holds_is_429_and_the_rest_is_served(busy: Server):
             assert int(answer.headers["retry-after"]) >= 1
 
 
+@pytest.mark.fault("readers that stop")
 def test_a_reader_that_stops_holds_a_bulk_place_but_not_the_single_images(busy: Server):
     body = {"model": "fast", "seeds": "0-65535"}
     path = busy.pinned("fast")
@@ -161,6 +163,7 @@ def test_a_picture_whose_client_has_gone_is_not_made_and_gives_its_place_back(bu
     assert images(busy) - made < 200
 
 
+@pytest.mark.fault("readers that stop")
 def test_a_reader_that_stays_away_loses_its_place_and_its_connection(busy: Server):
     body = {"model": "fast", "seeds": "0-65535"}
     left = gone(busy)

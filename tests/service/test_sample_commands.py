@@ -52,6 +52,7 @@ def test_a_png_is_a_plot_of_all(sample_home: Path, point: Generator, wave: Gener
         (["point", "--seeds", "0", "--columns", "2", "--out", "a.csv"], "--scale and --columns are for images"),
         (["point", "--seeds", "0-100000", "--out", "a.png"], "100001 are more than a plot can show"),
         (["grey", "--seeds", "0", "--out", "a.csv"], r"\.csv is not written"),
+        (["point", "--walk", "1", "2", "--out", "a.png"], "--walk is for images, and .point. makes samples"),
     ],
 )
 def test_what_the_user_can_mend_is_one_line(

@@ -20,6 +20,11 @@ from tests.service.servers import Server, serving
 
 CHECKS = Path(__file__).parent / "schemathesis.toml"
 # A name and a digest belong together. The coverage phase finds them as examples in the specification.
+JOB = """
+[[operations]]
+include-path-regex = "/jobs/"
+parameters = {{ "path.job" = "{job}" }}
+"""
 TARGETS = """
 [[operations]]
 include-path-regex = "{paths}"
@@ -38,9 +43,15 @@ def server(tmp_path_factory: pytest.TempPathFactory, key: tuple[str, str]) -> It
     directory = tmp_path_factory.mktemp("models")
     generators.write(directory, "rgb", 2, classes=CLASSES, output=ImageOutput(height=16, width=12, channels=3))
     generators.write(directory, "point", 3, classes=CLASSES, output=POINT)
-    with serving(directory, api_keys=key[1]) as running:
+    with serving(directory, api_keys=key[1], jobs=tmp_path_factory.mktemp("jobs"), max_queued_jobs=1000) as running:
         running.client.headers["X-API-Key"] = key[0]
         yield running
+
+
+@pytest.fixture(scope="module")
+def job(server: Server) -> str:
+    """The id of a job. There is no example of one in the specification."""
+    return str(server.client.post("/v1/jobs", json={"model": "rgb", "seeds": "0-99"}).json()["id"])
 
 
 def run(server: Server, key: str, config: Path, *arguments: str) -> str:
@@ -82,10 +93,10 @@ def faults(server: Server) -> list[tuple[str, str]]:
     return [asked for asked, statuses in answered(server).items() if max(statuses) >= 500 and asked[0] != "/readyz"]
 
 
-def test_every_boundary_of_every_parameter(server: Server, key: tuple[str, str], tmp_path: Path):
+def test_every_boundary_of_every_parameter(server: Server, key: tuple[str, str], job: str, tmp_path: Path):
     """At, within and beyond each bound, with wrong types, without keys, and by methods that are not there."""
     config = tmp_path / "schemathesis.toml"
-    config.write_text(CHECKS.read_text())
+    config.write_text(CHECKS.read_text() + JOB.format(job=job))
     out = run(server, key[0], config, "--phases=examples,coverage")
     told = re.search(r"([\d,]+) generated", out)
     assert told is not None
@@ -106,11 +117,11 @@ def test_every_boundary_of_every_parameter(server: Server, key: tuple[str, str],
 
 
 @pytest.mark.slow
-def test_what_nobody_thought_of(server: Server, key: tuple[str, str], tmp_path: Path):
+def test_what_nobody_thought_of(server: Server, key: tuple[str, str], job: str, tmp_path: Path):
     """Random requests to every operation, and sequences of them."""
     config = tmp_path / "schemathesis.toml"
     targets = {"/(images|grid|walk)": "rgb", "/samples/": "point"}
     told = [TARGETS.format(paths=paths, name=name, digest=server.digest(name)[:12]) for paths, name in targets.items()]
-    config.write_text(CHECKS.read_text() + "".join(told))
+    config.write_text(CHECKS.read_text() + "".join(told) + JOB.format(job=job))
     run(server, key[0], config, "--phases=fuzzing,stateful", "--max-examples=60")
     assert not faults(server)

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests import generators
 from tests.service.servers import serving, wait_until
@@ -14,6 +15,7 @@ from tests.service.test_metrics_over_http import value
 from tests.service.test_problems_over_http import check
 
 
+@pytest.mark.fault("SIGTERM")
 def test_what_is_under_way_is_answered(tmp_path: Path):
     """24 images, four at a time, and a bulk request beside them: the signal comes after the first run."""
     generators.write(tmp_path, "slow", 1, idle_trips=400_000)
@@ -31,13 +33,14 @@ def test_what_is_under_way_is_answered(tmp_path: Path):
         assert not [line for line in server.log if "Traceback" in line]
 
 
+@pytest.mark.fault("SIGTERM")
 def test_from_the_signal_on_new_requests_are_refused(tmp_path: Path):
     """While images are being made, on new connections and on one that was there before."""
     workers = 2
     generators.write(tmp_path, "slow", 1, idle_trips=700_000)
-    with serving(tmp_path, max_batch=1, max_wait_seconds=60, workers=workers) as server, ThreadPoolExecutor(8) as crowd:
+    with serving(tmp_path, max_batch=1, max_wait_seconds=60, workers=workers) as server, ThreadPoolExecutor(16) as crowd:
         path = f"{server.url}{server.pinned('slow')}"
-        asked = [crowd.submit(httpx.get, f"{path}/{seed}.png", timeout=60) for seed in range(4 * workers)]
+        asked = [crowd.submit(httpx.get, f"{path}/{seed}.png", timeout=60) for seed in range(8 * workers)]
         wait_until(lambda: value(server, "seedmint_queue_images") >= 3 * workers)
         server.process.send_signal(signal.SIGTERM)
         signalled = time.monotonic()
@@ -59,6 +62,7 @@ def test_from_the_signal_on_new_requests_are_refused(tmp_path: Path):
         assert not [line for line in server.log if "Traceback" in line]
 
 
+@pytest.mark.fault("SIGTERM")
 def test_a_stuck_reader_does_not_hold_it_up(models: Path):
     body = b'{"model": "rgb", "seeds": "0-65535"}'
     head = f"POST /v1/sample HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"

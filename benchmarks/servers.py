@@ -1,0 +1,159 @@
+"""The servers that `benchmarks/serving.py` compares: how each is started, asked for one image, and measured from outside."""
+
+import contextlib
+import importlib.util
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+
+_READY_SECONDS = 90.0
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A server for one image a request. PORT and SEED in its parts are filled in."""
+
+    name: str
+    needs: tuple[str, ...]  # modules
+    command: tuple[str, ...]
+    method: str
+    path: str
+    body: str | None = None
+    png: str = "pillow"
+
+
+def _module(name: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", f"benchmarks.peers.{name}")
+
+
+def _bento(name: str) -> tuple[str, ...]:
+    target = f"benchmarks.peers.{name}"
+    return (sys.executable, "-m", "bentoml", "serve", target, "--host", "127.0.0.1", "--port", "PORT")
+
+
+def seedmint(path: str) -> Peer:
+    """Ourselves; `path` is the pinned address of an image."""
+    return Peer("seedmint", (), (sys.executable, "-m", "seedmint", "serve"), "GET", path)
+
+
+_POST = ("POST", "/inference", "SEED")
+PEERS = (
+    Peer("mosec", ("mosec",), _module("mosec_server"), *_POST),
+    Peer("mosec, our PNG", ("mosec",), _module("mosec_server"), *_POST, png="own"),
+    Peer("LitServe", ("litserve",), _module("litserve_server"), "POST", "/predict", '{"seed": SEED}'),
+    Peer("Starlette", (), _module("starlette_server"), "GET", "/SEED.png"),
+    Peer("BentoML quickstart", (), _bento("quickstart:Quickstart"), "POST", "/image", '{"seed": SEED}'),
+    Peer("Ray Serve", ("ray.serve",), _module("rayserve_server"), "GET", "/SEED.png"),
+)
+BARE = Peer("an ASGI app in BentoML", (), _bento("bare:Bare"), "GET", "/SEED.png")
+
+
+@dataclass
+class Running:
+    """A server that answers."""
+
+    peer: Peer
+    port: int
+    process: subprocess.Popen[bytes]
+    ready_seconds: float
+
+    def family(self) -> list[psutil.Process]:
+        root = psutil.Process(self.process.pid)
+        return [root, *root.children(recursive=True)]
+
+    def cpu_seconds(self) -> float:
+        """Processor time of all its processes so far."""
+        total = 0.0
+        for one in self.family():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                times = one.cpu_times()
+                total += times.user + times.system
+        return total
+
+    def megabytes(self) -> float:
+        """Memory of all its processes, shared pages counted once."""
+        total = 0
+        for one in self.family():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                total += one.memory_full_info().pss
+        return total / 1e6
+
+
+def installed(peer: Peer) -> bool:
+    """Whether what a peer needs can be imported."""
+    try:
+        return all(importlib.util.find_spec(name) for name in peer.needs)
+    except ModuleNotFoundError:
+        return False
+
+
+@contextlib.contextmanager
+def running(peer: Peer, model: Path, probe: str) -> Iterator[Running]:
+    """Start a server and wait until it answers `probe`; stop it, and all it started, at the end.
+
+    Raises:
+        RuntimeError: it does not answer in time.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with tempfile.TemporaryDirectory() as home, tempfile.TemporaryDirectory() as models:
+        (Path(models) / model.name).write_bytes(model.read_bytes())
+        environment = os.environ | {
+            "PEER_MODEL": str(model.resolve()),
+            "PEER_PORT": str(port),
+            "PEER_PNG": peer.png,
+            "SEEDMINT_MODELS": models,
+            "SEEDMINT_PORT": str(port),
+            "BENTOML_HOME": home,
+            "BENTOML_DO_NOT_TRACK": "true",
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "OMP_NUM_THREADS": "1",
+        }
+        began = time.monotonic()
+        command = [part.replace("PORT", str(port)) for part in peer.command]
+        process = subprocess.Popen(
+            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        try:
+            while not _answers(f"http://127.0.0.1:{port}{probe.replace('SEED', '1')}", peer):
+                if process.poll() is not None or time.monotonic() - began > _READY_SECONDS:
+                    raise RuntimeError(f"{peer.name} does not start")
+                time.sleep(0.02)
+            yield Running(peer, port, process, time.monotonic() - began)
+        finally:
+            _stop(process)
+
+
+def _answers(url: str, peer: Peer) -> bool:
+    body = None if peer.body is None else peer.body.replace("SEED", "1").encode()
+    headers = {"Content-Type": "application/json"} if body else {}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=5):
+            return True
+    except OSError as error:
+        return getattr(error, "code", 0) == 304
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    family = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        root = psutil.Process(process.pid)
+        family = [root, *root.children(recursive=True)]
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGTERM)
+    _, alive = psutil.wait_procs(family, 10)
+    for one in alive:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
+    process.wait()

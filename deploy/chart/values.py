@@ -1,0 +1,81 @@
+"""Write what follows from values.yaml: the table in README.md, and values.schema.json: python deploy/chart/values.py"""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+_HERE = Path(__file__).parent
+_BEGIN, _END = "<!-- values -->\n", "<!-- end of values -->"
+_KEY = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z]+):")
+_JSON_TYPES = {bool: "boolean", int: "integer", str: "string", list: "array", dict: "object"}
+_CHOICES = {
+    "models.source": ["shipped", "claim", "image"],
+    "service.type": ["ClusterIP", "NodePort", "LoadBalancer"],
+    **{f"{place}pullPolicy": ["Always", "IfNotPresent", "Never"] for place in ("image.", "models.image.")},
+}
+_AT_LEAST = {"serve.replicas": 0, "autoscaling.min": 1, "autoscaling.max": 1, "gpu.count": 1, "service.port": 1}
+
+
+def described() -> Iterator[tuple[str, Any, str]]:
+    """Each documented value: its name, its default, and its comment."""
+    text = (_HERE / "values.yaml").read_text(encoding="utf-8")
+    values = yaml.safe_load(text)
+    path: list[str] = []
+    comment = ""
+    for line in text.splitlines()[1:]:
+        if line.strip().startswith("#"):
+            comment = line.strip("# ")
+        elif match := _KEY.match(line):
+            path[len(match["indent"]) // 2 :] = [match["key"]]
+            if comment:
+                yield ".".join(path), _at(values, path), comment
+            comment = ""
+
+
+def _at(values: Any, path: list[str]) -> Any:
+    for key in path:
+        values = values[key]
+    return values
+
+
+def table() -> str:
+    """The values as Markdown."""
+    rows = (f"| `{name}` | `{json.dumps(default)}` | {comment} |\n" for name, default, comment in described())
+    return "| value | default | |\n|---|---|---|\n" + "".join(rows)
+
+
+def schema() -> dict[str, Any]:
+    """The values as JSON Schema: no other keys, and of these types."""
+    root: dict[str, Any] = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | _object()
+    for name, default, comment in described():
+        *parents, key = name.split(".")
+        node = root
+        for parent in parents:
+            node = node["properties"].setdefault(parent, _object())
+        leaf: dict[str, Any] = {"type": _JSON_TYPES[type(default)], "description": comment}
+        leaf |= {"enum": _CHOICES[name]} if name in _CHOICES else {}
+        leaf |= {"minimum": _AT_LEAST.get(name, 0)} if type(default) is int else {}
+        node["properties"][key] = leaf
+    # Helm hands down values of its own.
+    root["properties"]["global"] = {"type": "object"}
+    return root
+
+
+def _object() -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": False, "properties": {}}
+
+
+def readme(text: str) -> str:
+    """README.md with the table of now."""
+    before, _, rest = text.partition(_BEGIN)
+    return f"{before}{_BEGIN}{table()}{_END}{rest.partition(_END)[2]}"
+
+
+if __name__ == "__main__":
+    (_HERE / "values.schema.json").write_text(json.dumps(schema(), indent=1) + "\n", encoding="utf-8")
+    page = _HERE / "README.md"
+    page.write_text(readme(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Write build/sbom/VARIANT.json (CycloneDX) for what an image of a variant installs, and, for the CPU's, docs/licences.md from it.
+#   deploy/image/sbom.sh cpu
+set -Eeuo pipefail
+cd "$(dirname "$0")/../.."
+variant=$1
+out=build/sbom
+mkdir -p "$out"
+[ -x "$out/tool/bin/cyclonedx-py" ] || { python3 -m venv "$out/tool" && "$out/tool/bin/pip" install --quiet --disable-pip-version-check cyclonedx-bom==7.5.0; }
+rm -rf "$out/$variant"
+python3 -m venv --without-pip "$out/$variant"
+python3 -m pip --python "$out/$variant/bin/python" install --quiet --disable-pip-version-check --no-deps --require-hashes \
+  --only-binary :all: --requirement "deploy/image/requirements/$variant.txt"
+"$out/tool/bin/cyclonedx-py" environment "$out/$variant" --pyproject pyproject.toml --output-reproducible \
+  --output-file "$out/$variant.json"
+[ "$variant" != cpu ] || python3 deploy/image/licences.py "$out/cpu.json"
+echo "$out/$variant.json"

@@ -1,0 +1,114 @@
+"""A job's own process: `python -m service.jobs.process URL GENERATOR WORKERS PROGRESS`, started by the service.
+
+It yields the processors to who serves, makes what is missing, and ends when its standard input does: when it is told to stop,
+and when the service has died. Why it failed is the line that it prints.
+"""
+
+import os
+import signal
+import sys
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+from models.errors import UserError
+from service.batch.estimate import bytes_of, check_room
+from service.batch.formats import libraries
+from service.batch.job import finish, missing, open_planned, plan_of
+from service.batch.output import Output, OutputError, open_output
+from service.batch.plan import Plan, PlanError
+from service.batch.pool import Step, run
+from service.batch.records import done, images_of
+from service.jobs.progress import Progress, write_progress
+from service.jobs.store import without_place
+from service.logs import told
+
+BUSY = 75  # the status where another process makes the same job; EX_TEMPFAIL
+_NICE = 19
+_TELL_SECONDS = 0.5
+
+
+class _News:
+    """Counts what was made, and tells it now and then."""
+
+    def __init__(self, path: Path, images: int) -> None:
+        """`images`: those there are already."""
+        self._path = path
+        self._images = images
+        self._first: tuple[float, int] | None = None  # when it was told of the first images, and how many there were then
+        self._told = time.monotonic()
+
+    def __call__(self, step: Step) -> None:
+        self._images += step.images
+        self._first = self._first or (time.monotonic(), self._images)
+        if time.monotonic() - self._told >= _TELL_SECONDS:
+            self.tell()
+
+    def tell(self) -> None:
+        self._told = time.monotonic()
+        began, images = self._first or (self._told, 0)
+        rate = (self._images - images) / (self._told - began) if self._told > began and self._images > images else None
+        write_progress(self._path, Progress(images=self._images, rate=rate))
+
+
+def make(output: Output, plan: Plan, path: Path, workers: int, progress: Path) -> int:
+    """Make what is missing of a job, and finish it.
+
+    Returns:
+        the exit status.
+
+    Raises:
+        UserError, OSError: the first error that was met.
+    """
+    here = libraries(plan.format, plan.card)
+    if here != plan.libraries:
+        names = ", ".join(f"{name} {version}" for name, version in plan.libraries.items() if here.get(name) != version)
+        raise PlanError(f"it was begun with {names}, which the service has no more: submit it again, as a new job")
+    with ExitStack() as held:
+        try:
+            held.enter_context(output.lock(shared=False))
+        except OutputError:
+            return BUSY
+        output.clean()
+        marked = done(output, plan)
+        before = images_of(plan, marked)
+        check_room(output, bytes_of(open_planned(path, plan), plan, plan.count - before))
+        news = _News(progress, before)
+        left = missing(output, plan).tolist()
+        if left:
+            run(path, output.url, plan, left, min(workers, len(left)), news)
+        news.tell()
+        if not finish(output, plan):
+            raise OutputError("records have vanished while the job ran: submit it again")
+    return 0
+
+
+def _end_with_input() -> None:
+    while os.read(0, 1):  # sys.stdin would hold a lock when the process ends
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def main(url: str, generator: str, workers: str, progress: str) -> int:
+    os.nice(_NICE)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the service decides
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    threading.Thread(target=_end_with_input, daemon=True).start()
+    path = Path(generator)
+    output = open_output(url)
+    try:
+        plan = plan_of(output)
+        if plan is None:
+            raise OutputError("its plan has vanished")
+        return make(output, plan, path, int(workers), Path(progress))
+    except (UserError, OSError) as error:
+        said = without_place(error, output.url, "its folder")
+        print(said.replace(generator, f"generator {path.stem!r}"), flush=True)
+    except Exception as error:
+        print(told(error), flush=True)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

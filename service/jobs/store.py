@@ -1,0 +1,250 @@
+"""Jobs on disk: a folder each, as `seedmint batch` writes it, with a note of what is wanted of it. Nothing else is remembered.
+
+The notes and all below them lie under the root, a local folder or an object store's prefix. What only processes on this machine
+tell each other lies in `scratch`.
+"""
+
+import fcntl
+import os
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import AwareDatetime, BaseModel, ValidationError
+
+from models.errors import UserError, one_line
+from service.batch.job import begin, plan_of
+from service.batch.output import Folder, Output, open_output
+from service.batch.plan import Plan
+from service.batch.records import RecordError, done, images_of, read_record
+from service.jobs.progress import Progress, read_progress
+from service.jobs.requests import ID_DIGITS, job_id
+
+State = Literal["queued", "running", "done", "failed", "cancelled"]
+STATES: tuple[State, ...] = ("queued", "running", "done", "failed", "cancelled")
+
+JOB_ID = re.compile(rf"[0-9a-f]{{{ID_DIGITS}}}", re.ASCII)
+_NOTE = "job.json"
+_READERS = 16  # requests to an object store at once
+
+
+class QueueFullError(UserError):
+    """As many jobs wait as may."""
+
+
+class Note(BaseModel):
+    """What is wanted of a job, or what has become of it."""
+
+    submitted: AwareDatetime
+    state: Literal["queued", "done", "failed", "cancelled"]
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as it is now.
+
+    Attributes:
+        marked: which shards are there: bool[plan.shards].
+        bytes: of those shards.
+        progress: of its process, if it runs.
+    """
+
+    id: str
+    plan: Plan
+    note: Note
+    marked: NDArray[np.bool_]
+    bytes: int
+    progress: Progress | None
+
+    @property
+    def state(self) -> State:
+        return "running" if self.note.state == "queued" and self.progress is not None else self.note.state
+
+    @property
+    def images(self) -> int:
+        """How many there are."""
+        recorded = images_of(self.plan, self.marked)
+        return recorded if self.progress is None else min(self.plan.count, max(recorded, self.progress.images))
+
+
+class Store:
+    """The jobs under one root. Blocking: not for the event loop. Safe to use from several threads and processes.
+
+    Attributes:
+        local: whether the root is a folder of this machine.
+    """
+
+    def __init__(self, url: str) -> None:
+        """
+        Raises:
+            UserError: no such kind of place is known.
+        """
+        self.url = url.rstrip("/") or url
+        self._root = open_output(self.url)
+        self.local = isinstance(self._root, Folder)
+        # Of an object store, where the workers of one server have their metrics.
+        self.scratch = Path(self.url) / ".service" if self.local else Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]) / "jobs"
+        self._plans: dict[str, Plan] = {}
+        self._done: dict[str, Note] = {}
+        self._sizes: dict[str, tuple[NDArray[np.bool_], int]] = {}
+
+    def prepare(self) -> None:
+        """Make the root, if it is not there.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        self._root.prepare()
+        self.scratch.mkdir(parents=True, exist_ok=True)
+
+    def output(self, job: str) -> Output:
+        """The folder of a job."""
+        return open_output(f"{self.url}/{job}")
+
+    def progress_file(self, job: str) -> Path:
+        return self.scratch / f"{job}.json"
+
+    def notes(self) -> dict[str, Note]:
+        """Of all jobs, by id."""
+        found = {}
+        for name in self._root.names(""):
+            if JOB_ID.fullmatch(name) and (note := self._done.get(name) or self.note(name)):
+                found[name] = note
+        return found
+
+    def note(self, job: str) -> Note | None:
+        """Of one job; None where there is none. A job whose note is damaged is begun anew by who asks for it again."""
+        try:
+            note = Note.model_validate_json(self.output(job).read(_NOTE))
+        except (FileNotFoundError, NotADirectoryError, ValidationError):
+            self._done.pop(job, None)
+            return None
+        if note.state == "done":
+            self._done[job] = note
+        return note
+
+    def find(self, job: str) -> Job | None:
+        """One job, with how far it is.
+
+        Raises:
+            UserError, OSError: it cannot be read.
+        """
+        note, plan = self.note(job), self.plan(job)
+        if note is None or plan is None:
+            return None
+        output = self.output(job)
+        marked = done(output, plan)
+        return Job(job, plan, note, marked, self._bytes(job, plan, output, marked), read_progress(self.progress_file(job)))
+
+    def recorded(self, job: str, plan: Plan) -> int:
+        """How many images of a job there are in finished shards."""
+        return images_of(plan, done(self.output(job), plan))
+
+    def plan(self, job: str) -> Plan | None:
+        """That of one job; None where there is none. The id is of the plan, which so never changes.
+
+        Raises:
+            UserError, OSError: it cannot be read.
+        """
+        plan = self._plans.get(job)
+        if plan is None and (plan := plan_of(self.output(job))) is not None:
+            self._plans[job] = plan
+        return plan
+
+    def submit(self, plan: Plan, max_queued: int) -> bool:
+        """Want a job to be made. One that waits, runs or is done stays as it is; one that failed or was cancelled goes on.
+
+        Returns:
+            whether it is new.
+
+        Raises:
+            QueueFullError: as many wait already.
+            UserError, OSError: it cannot be written.
+        """
+        job = job_id(plan)
+        with self._alone():
+            note = self.note(job)
+            if note is not None and note.state in ("queued", "done"):
+                return False
+            self.check_queue(max_queued)
+            begin(self.output(job), plan)
+            self._write(job, Note(submitted=datetime.now(UTC), state="queued"))
+            return note is None
+
+    def check_queue(self, max_queued: int) -> None:
+        """
+        Raises:
+            QueueFullError: so many jobs wait already.
+        """
+        waiting = [job for job, note in self.notes().items() if note.state == "queued"]
+        if sum(not self.progress_file(job).exists() for job in waiting) >= max_queued:
+            raise QueueFullError(f"{max_queued} jobs wait already, which is the limit")
+
+    def cancel(self, job: str) -> bool:
+        """Want a job no more, if it waits or runs.
+
+        Returns:
+            whether there is such a job.
+        """
+        with self._alone():
+            note = self.note(job)
+            if note is not None and note.state == "queued":
+                self._write(job, note.model_copy(update={"state": "cancelled"}))
+            return note is not None
+
+    def settle(self, job: str, error: str | None = None) -> None:
+        """Note that a job is done, or failed with an error. One that was cancelled meanwhile did not fail."""
+        with self._alone():
+            note = self.note(job)
+            if note is None or (error is not None and note.state != "queued"):
+                return
+            self._write(job, note.model_copy(update={"state": "done" if error is None else "failed", "error": error}))
+
+    def said(self, error: Exception) -> str:
+        """An error in one line, without the root's path or URL."""
+        return without_place(error, self.url, "the jobs' folder")
+
+    def _write(self, job: str, note: Note) -> None:
+        with self.output(job).write(_NOTE) as file:
+            file.write((note.model_dump_json(indent=2) + "\n").encode())
+
+    def _bytes(self, job: str, plan: Plan, output: Output, marked: NDArray[np.bool_]) -> int:
+        """The sum of the records' bytes; each is read once."""
+        known, size = self._sizes.get(job, (np.zeros(plan.shards, np.bool_), 0))
+        if (known & ~marked).any():  # a record was removed
+            known, size = np.zeros(plan.shards, np.bool_), 0
+        with ThreadPoolExecutor(_READERS) as readers:
+            size += sum(readers.map(lambda index: _bytes_of(output, plan, index), np.flatnonzero(marked & ~known).tolist()))
+        self._sizes[job] = marked, size
+        return size
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """No other thread or process on this machine changes a note meanwhile."""
+        self.prepare()
+        with (self.scratch / "notes.lock").open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def _bytes_of(output: Output, plan: Plan, index: int) -> int:
+    try:
+        return read_record(output, plan, index).bytes
+    except (RecordError, FileNotFoundError):
+        return 0  # the job's process says what is wrong with it when it writes the manifest
+
+
+def without_place(error: Exception, url: str, name: str) -> str:
+    """An error in one line, which names a place and does not tell where it is."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    text = str(error) or type(error).__name__
+    return one_line(text.replace(f"--out {url}", name).replace(url, name))

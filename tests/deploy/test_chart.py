@@ -1,0 +1,56 @@
+"""The Helm chart, as far as it can be tested without helm: `make chart-check` renders it, and holds it against schemas."""
+
+import json
+import runpy
+from pathlib import Path
+
+import yaml
+
+from service.settings import read_settings
+
+_DEPLOY = Path(__file__).parents[2] / "deploy"
+_CHART = _DEPLOY / "chart"
+_VALUES = runpy.run_path(str(_CHART / "values.py"))
+
+
+def test_the_table_and_the_schema_are_those_of_the_values():
+    page = (_CHART / "README.md").read_text(encoding="utf-8")
+    assert _VALUES["readme"](page) == page, "python deploy/chart/values.py"
+    assert json.loads((_CHART / "values.schema.json").read_text()) == _VALUES["schema"]()
+
+
+def test_every_value_has_a_description():
+    described = {name for name, _, _ in _VALUES["described"]()}
+
+    def missing(values: object, path: str) -> set[str]:
+        if path in described:
+            return set()
+        if not isinstance(values, dict) or not values:
+            return {path}
+        return set().union(*(missing(value, f"{path}.{key}" if path else key) for key, value in values.items()))
+
+    assert missing(yaml.safe_load((_CHART / "values.yaml").read_text()), "") == set()
+
+
+def test_the_examples_set_settings_that_the_service_takes():
+    found = 0
+    for example in (_CHART / "examples").glob("*.yaml"):
+        settings = yaml.safe_load(example.read_text()).get("serve", {}).get("settings", {})
+        read = read_settings({f"SEEDMINT_{name.upper()}": str(value) for name, value in settings.items()})
+        assert set(settings) <= read.model_fields_set
+        found += len(settings)
+    assert found
+
+
+def test_the_chart_carries_the_rules_and_the_dashboard_of_the_repository():
+    for name in ("rules.yaml", "dashboard.json"):
+        assert (_CHART / "files" / name).resolve() == (_DEPLOY / "watch" / name).resolve()
+
+
+def test_compose_mounts_files_that_exist():
+    compose = yaml.safe_load((_DEPLOY / "compose.yaml").read_text())
+    mounts = [volume.split(":")[0] for service in compose["services"].values() for volume in service["volumes"]]
+    files = [mount for mount in mounts if mount.startswith("./")]
+    assert len(files) >= 4
+    assert all((_DEPLOY / file).is_file() for file in files)
+    assert {mount for mount in mounts if not mount.startswith("./")} == set(compose["volumes"])

@@ -1,0 +1,142 @@
+"""With a real Prometheus (`make watch-check` fetches one): rules, metrics, dashboard, and an alert that fires."""
+
+import json
+import shutil
+import subprocess
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from models.card import SampleOutput
+from tests import generators
+from tests.deploy.test_watch import QUERIES, WATCH, ask
+from tests.service.servers import Server, free_port, kill, serving, wait_until
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not (shutil.which("promtool") and shutil.which("prometheus")), reason="no prometheus here: make watch-check fetches it"
+    ),
+]
+# Of an idle service, or of one without a limit of memory.
+_EMPTY = {"seedmint_cancelled_images_total", "seedmint_memory_limit_bytes"}
+
+
+def promtool(*arguments: str, text: str = "") -> None:
+    done = subprocess.run(["promtool", *arguments], input=text, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    directory = tmp_path_factory.mktemp("scraped")
+    generators.write(directory, "grey", 1)
+    generators.write(directory, "point", 3, output=SampleOutput(kind="sample", shape=(2,), names=("x", "y")))
+    generators.put(directory / "broken.onnx", b"not a generator")
+    with serving(directory) as server:
+        yield server
+
+
+class Prometheus:
+    """A Prometheus that scrapes every half second, with our rules; what alerts wait for is cut to a second."""
+
+    def __init__(self, directory: Path, target: str) -> None:
+        self.url = f"http://127.0.0.1:{free_port()}"
+        rules = yaml.safe_load((WATCH / "rules.yaml").read_text())
+        for group in rules["groups"]:
+            group["interval"] = "500ms"
+            for rule in group["rules"]:
+                if "for" in rule:
+                    rule["for"] = "1s"
+        (directory / "rules.yaml").write_text(yaml.safe_dump(rules))
+        config = yaml.safe_load((WATCH / "prometheus.yaml").read_text())
+        config["global"] = {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"}
+        config["rule_files"] = [str(directory / "rules.yaml")]
+        config["scrape_configs"][0]["static_configs"] = [{"targets": [target]}]
+        (directory / "prometheus.yaml").write_text(yaml.safe_dump(config))
+        self.process = subprocess.Popen(
+            [
+                *(
+                    "prometheus",
+                    "--config.file",
+                    str(directory / "prometheus.yaml"),
+                    "--storage.tsdb.path",
+                    str(directory / "data"),
+                ),
+                *("--web.listen-address", self.url.removeprefix("http://"), "--log.level", "error"),
+            ],
+            text=True,
+        )
+
+    def get(self, path: str, **parameters: str) -> Any:
+        with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}", timeout=5) as answer:
+            return json.load(answer)["data"]
+
+    def query(self, text: str) -> list[Any]:
+        return list(self.get("query", query=text)["result"])
+
+    def firing(self) -> set[str]:
+        return {alert["labels"]["alertname"] for alert in self.get("alerts")["alerts"] if alert["state"] == "firing"}
+
+
+@contextmanager
+def watching(service: Server, directory: Path) -> Iterator[Prometheus]:
+    running = Prometheus(directory, service.url.removeprefix("http://"))
+    try:
+
+        def scraped() -> bool:
+            try:
+                return bool(running.query('up{job="seedmint"} == 1'))
+            except OSError:
+                return False
+
+        wait_until(scraped, 30)
+        yield running
+    finally:
+        kill(running.process)
+
+
+def test_the_rules_hold_and_do_what_their_tests_say():
+    promtool("check", "rules", str(WATCH / "rules.yaml"))
+    promtool("test", "rules", str(WATCH / "rules.test.yaml"))
+    promtool("check", "config", "--syntax-only", str(WATCH / "prometheus.yaml"))
+
+
+def test_the_metrics_are_as_prometheus_recommends(service: Server):
+    ask(service)
+    promtool("check", "metrics", text=service.client.get("/metrics").text)
+
+
+def test_every_panel_of_the_dashboard_shows_something(service: Server, tmp_path: Path):
+    missing = {query.replace("$job", "seedmint").replace("$__rate_interval", "1m") for query in QUERIES}
+    missing = {query for query in missing if not any(name in query for name in _EMPTY)}
+    with watching(service, tmp_path) as prometheus:
+
+        def shown() -> bool:
+            ask(service)
+            missing.difference_update([query for query in missing if prometheus.query(query)])
+            return not missing
+
+        try:
+            wait_until(shown, 20)
+        except AssertionError:
+            pytest.fail(f"no data: {missing}")
+
+
+def test_alerts_fire_for_a_file_that_is_refused_and_for_a_service_that_stops(tmp_path: Path):
+    generators.write(tmp_path, "grey", 1)
+    with ExitStack() as stack:
+        service = stack.enter_context(serving(tmp_path))
+        prometheus = stack.enter_context(watching(service, tmp_path))
+        generators.put(tmp_path / "broken.onnx", b"not a generator")
+        wait_until(lambda: prometheus.firing() == {"SeedmintGeneratorRefused"}, 20)
+        (tmp_path / "broken.onnx").unlink()
+        wait_until(lambda: prometheus.firing() == set(), 20)
+        service.process.terminate()
+        wait_until(lambda: prometheus.firing() == {"SeedmintDown"}, 20)

@@ -1,0 +1,168 @@
+"""Clients that are slow, greedy or looking for something: others are answered meanwhile, and memory does not grow."""
+
+import socket
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from tests import generators
+from tests.faults.conftest import Hold
+from tests.faults.memory import Memory
+from tests.service.servers import Server, serving
+from tests.service.test_metrics_over_http import samples
+from tests.service.test_problems_over_http import check
+
+PROBE_SECONDS = 1.0
+FLAT_MIB = 16
+
+HUGE_LIST = b'{"model": "small", "seeds": [' + b"1," * 999_999 + b"1]}"
+SEEDS: dict[str, tuple[bytes, int, str]] = {
+    "-1": (b'{"model": "small", "seeds": [-1]}', 422, "seeds"),
+    "2^63": (b'{"model": "small", "seeds": [9223372036854775808]}', 422, "seeds"),
+    "2^63 in a text": (b'{"model": "small", "seeds": "9223372036854775808"}', 422, "seeds"),
+    "10^400": (b'{"model": "small", "seeds": [1' + b"0" * 400 + b"]}", 422, "seeds"),
+    "1e3": (b'{"model": "small", "seeds": [1e3]}', 400, "seeds"),
+    "NaN": (b'{"model": "small", "seeds": [NaN]}', 400, "seeds"),
+    "Infinity": (b'{"model": "small", "seeds": [Infinity]}', 400, "seeds"),
+    "text": (b'{"model": "small", "seeds": ["one"]}', 400, "seeds"),
+    "true": (b'{"model": "small", "seeds": [true]}', 400, "seeds"),
+    "list of 10^6": (HUGE_LIST, 413, "seeds"),
+    "list of 10^6 lists": (HUGE_LIST.replace(b"1,", b"[],"), 413, "body"),
+    "range of 10^18": (b'{"model": "small", "seeds": "0-999999999999999999"}', 413, "seeds"),
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    directory = tmp_path_factory.mktemp("small")
+    generators.write(directory, "small", 1)
+    with serving(directory, timeout_seconds=8) as running:
+        yield running
+
+
+def _connect(server: Server) -> socket.socket:
+    host, port = server.url.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=60)
+
+
+def _slowest_probe(server: Server, seconds: float) -> float:
+    """Seconds of the slowest answer to a probe on a connection of its own."""
+    slowest, end = 0.0, time.monotonic() + seconds
+    while time.monotonic() < end:
+        for path in ("/livez", "/readyz"):
+            began = time.monotonic()
+            assert httpx.get(server.url + path, timeout=30).status_code == 200
+            slowest = max(slowest, time.monotonic() - began)
+        time.sleep(0.05)
+    return slowest
+
+
+@pytest.mark.fault("200 slow sockets")
+def test_slow_sockets_hold_nobody_up(server: Server, hold: Hold):
+    """Some say nothing, some half a head, some half a body; each a byte now and then."""
+    starts = [
+        b"",
+        b"GET /v1/models HTTP/1.1\r\nHost: x\r\nX-Slow: ",
+        b"POST /v1/sample HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 5000\r\n\r\n{",
+        b"POST /sample HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
+    ]
+    sockets = [_connect(server) for _ in range(200)]
+    slowest = 0.0
+    for turn in range(4):
+        for n, one in enumerate(sockets):
+            one.sendall(starts[n % 4] if turn == 0 else (b"1\r\n \r\n" if n % 4 == 3 else b" " if n % 4 else b""))
+        slowest = max(slowest, _slowest_probe(server, 0.5))
+    hold("slowest probe beside them", slowest, PROBE_SECONDS, "s")
+    path = server.pinned("small")
+    assert server.client.get(f"{path}/1.png").status_code == 200
+    for one in sockets:
+        one.close()
+
+
+@pytest.mark.fault("65,537 chunks of one byte")
+def test_many_small_chunks(server: Server, hold: Hold):
+    head = b"POST /v1/sample HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with Memory(server) as memory, _connect(server) as connection, ThreadPoolExecutor(1) as aside:
+        memory.begin()
+        probing = aside.submit(_slowest_probe, server, 1.5)
+        connection.sendall(head + b"1\r\n \r\n" * 65_537 + b"0\r\n\r\n")
+        answer = connection.recv(1000)
+        assert answer.startswith(b"HTTP/1.1 400 "), answer
+        hold("slowest probe beside them", probing.result(), PROBE_SECONDS, "s")
+        hold("memory grown by", memory.grown(), FLAT_MIB, "MiB")
+
+
+@pytest.mark.parametrize("chunked", [False, True], ids=["with its length", "in chunks"])
+@pytest.mark.fault("a body of 60 MB")
+def test_a_body_far_too_large(server: Server, hold: Hold, chunked: bool):
+    frame = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: 60000000"
+    part = b" " * 60_000
+    sent = b"%x\r\n%b\r\n" % (len(part), part) if chunked else part
+    with Memory(server) as memory, _connect(server) as connection:
+        memory.begin()
+        connection.sendall(b"POST /sample HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + frame + b"\r\n\r\n")
+        try:
+            for _ in range(1000):
+                connection.sendall(sent)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it does not listen to the end
+        how = "in chunks" if chunked else "with its length"
+        try:
+            answer = connection.recv(1000)
+        except ConnectionResetError:
+            answer = b""  # lost with what was still on the way
+        assert answer[:13] in (b"", b"HTTP/1.1 413 "), answer
+        hold(f"{how}: slowest probe after it", _slowest_probe(server, 0.5), PROBE_SECONDS, "s")
+        hold(f"{how}: memory grown by", memory.grown(), FLAT_MIB, "MiB")
+    assert [line for line in server.log if "Traceback" in line] == []
+
+
+@pytest.mark.parametrize("kind", SEEDS)
+@pytest.mark.fault("seeds that are none")
+def test_seeds_that_are_none(server: Server, hold: Hold, kind: str):
+    body, status, field = SEEDS[kind]
+    with Memory(server) as memory:
+        memory.begin()
+        for path in ("/sample", "/v1/sample"):
+            answer = server.client.post(path, content=body, headers={"Content-Type": "application/json"})
+            check(answer, status, field)
+        if len(body) > 1_000_000:
+            hold(f"{kind}: memory grown by", memory.grown(), 4 * FLAT_MIB, "MiB")
+
+
+@pytest.mark.parametrize("form", ["-1", "9223372036854775808", "1e3", "NaN", "one", "0x1"])
+@pytest.mark.fault("seeds that are none")
+def test_seeds_of_addresses_that_are_none(server: Server, form: str):
+    answer = server.client.get(f"{server.pinned('small')}/{form}.png")
+    assert answer.status_code == (422 if form.isdecimal() else 400), answer.text
+
+
+@pytest.mark.slow
+@pytest.mark.fault("10^5 paths of a scanner")
+def test_a_scanner(server: Server, hold: Hold):
+    """Each path once, over 16 connections. The first tenth warms up what grows only once."""
+    count, before = 100_000, 0
+
+    def scan(numbers: range) -> None:
+        with httpx.Client(base_url=server.url, timeout=60) as client:
+            for n in numbers:
+                path = (
+                    f"/wp-admin/{n}.php",
+                    f"/v1/models/m{n}",
+                    f"/{n}/../..%2f{n}?q={n}",
+                    f"/v1/models/small/images/x{n}.png",
+                )
+                assert client.get(path[n % 4]).status_code in (400, 404)
+
+    samples(server)  # which is counted itself, once it is answered
+    with Memory(server) as memory, ThreadPoolExecutor(16) as crowd:
+        for first, last in ((0, count // 10), (count // 10, count)):
+            list(crowd.map(scan, (range(first + i, last, 16) for i in range(16))))
+            if first == 0:
+                before = len(samples(server))
+                memory.begin()
+        hold("metric series that came with nine tenths of them", len(samples(server)) - before, 0)
+        hold("memory grown by", memory.grown(), FLAT_MIB, "MiB")

@@ -1,0 +1,51 @@
+"""The clock of a running server is set back and forth by an hour: deadlines, limits and the watch go by another one."""
+
+import time
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+import pytest
+
+from tests import generators
+from tests.faults.conftest import RUN_IMAGES, Hold
+from tests.faults.load import capacity, open_loop
+from tests.service.servers import Server, serving, wait_until
+
+HOUR = 3600
+
+
+@pytest.mark.fault("the clock is set back and forth by an hour")
+def test_another_time_of_day_changes_nothing(paced: Path, tmp_path_factory: pytest.TempPathFactory, hold: Hold):
+    library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+    if library is None:
+        pytest.skip("libfaketime is not installed (Debian: apt-get install faketime)")
+    clock = tmp_path_factory.mktemp("clock") / "shift"
+    clock.write_text("+0", encoding="ascii")
+    variables = {
+        "LD_PRELOAD": str(library),
+        "FAKETIME_TIMESTAMP_FILE": str(clock),
+        "FAKETIME_NO_CACHE": "1",
+        "DONT_FAKE_MONOTONIC": "1",
+        "NO_FAKE_STAT": "1",
+    }
+    with serving(paced, variables=variables, max_batch=RUN_IMAGES, timeout_seconds=5, requests_per_second=10_000) as server:
+        path = f"{server.url}{server.pinned('paced')}"
+        rate = capacity(lambda n: f"{path}/{n}.png", 2 * RUN_IMAGES) / 4
+        furthest = 0.0
+        with open_loop(lambda n: f"{path}/{n}.png", rate) as load:
+            for version, shift in enumerate((-HOUR, HOUR, 0), 1):
+                clock.write_text(f"{shift:+d}", encoding="ascii")
+                wait_until(lambda shift=shift: abs(_ahead(server) - shift) < 60)
+                furthest = max(furthest, abs(_ahead(server)))
+                generators.write(paced, "later", version)  # the watch goes on
+                wait_until(lambda version=version: sum("later@" in line for line in server.log) == version)
+        hold("furthest that it was from the time of day", furthest, HOUR + 60, "s")
+        assert furthest > HOUR - 60
+        hold("requests that failed", len(load.answers) - load.statuses()[200], 0, exactly=True)
+        hold("longest wait", load.quantile(1.0), 5, "s")
+        assert not [line for line in server.log if "Traceback" in line or "ERROR" in line]
+
+
+def _ahead(server: Server) -> float:
+    """Seconds that the server's clock is ahead of ours."""
+    return parsedate_to_datetime(server.client.get("/livez").headers["date"]).timestamp() - time.time()

@@ -1,0 +1,192 @@
+"""The models directory under load and under attack: no request is lost, what is bad is refused, memory comes back."""
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from onnx import helper
+
+from service.generator import open_generator
+from tests import generators, hostile
+from tests.faults.conftest import RUN_IMAGES, RUN_TRIPS, Hold
+from tests.faults.load import closed_loop
+from tests.faults.memory import Memory
+from tests.service.servers import Server, serving, wait_until
+
+# The others are stopped when their time is over.
+QUICK = [kind for kind in hostile.KINDS if not kind.endswith("-loop") and kind != "many-constants"]
+FLAT_MIB = 64
+MANY = 4
+
+
+def _names(server: Server) -> list[str]:
+    return [str(model["name"]) for model in server.client.get("/v1/models").json()["models"]]
+
+
+def _attack(directory: Path, hold: Hold, kinds: list[str], seconds: float) -> None:
+    """Each kind as a file of its own at the start, then as a replacement of one that serves on."""
+    generators.write(directory, "good", 1)
+    for kind in kinds:
+        generators.put(directory / f"{kind}.onnx", hostile.content(kind, kind))
+    with serving(directory) as server, Memory(server) as memory:
+        for kind in kinds:
+            server.wait_for_log(f"{kind}.onnx is refused", seconds)
+        assert _names(server) == ["good"]
+        memory.begin()
+        before = server.client.get(f"{server.pinned('good')}/1.png").content
+        for kind in kinds:
+            generators.put(directory / "good.onnx", hostile.content(kind, "good"))
+            said = len(server.log)
+            line = wait_until(
+                lambda said=said: next((x for x in server.log[said:] if "good.onnx is refused" in x), None), seconds
+            )
+            assert "; the one served before goes on" in line
+            assert server.client.get(f"{server.pinned('good')}/1.png").content == before
+        time.sleep(2)
+        hold(f"{len(kinds)} bad files: memory grown by", memory.last(), FLAT_MIB, "MiB")
+        lines = sum("is refused" in line for line in server.log)
+        hold(f"{len(kinds)} bad files: lines of the log for each", lines / len(kinds), 2, exactly=True)
+        assert not [line for line in server.log if "Traceback" in line]
+
+
+@pytest.mark.fault("hostile files at start and in place of a good one")
+def test_hostile_files_are_refused_and_what_served_serves_on(tmp_path: Path, hold: Hold):
+    _attack(tmp_path, hold, QUICK, 20)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.fault("hostile files at start and in place of a good one")
+def test_hostile_files_without_end_are_stopped(tmp_path: Path, hold: Hold):
+    _attack(tmp_path, hold, ["endless-loop"], 60)
+
+
+@contextmanager
+def _asking(server: Server, ask: Callable[[httpx.Client], httpx.Response], clients: int) -> Iterator[list[httpx.Response]]:
+    answers: list[httpx.Response] = []
+    stop = threading.Event()
+
+    def work() -> None:
+        with httpx.Client(base_url=server.url, follow_redirects=True, timeout=60) as client:
+            while not stop.is_set():
+                answers.append(ask(client))
+
+    threads = [threading.Thread(target=work) for _ in range(clients)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield answers
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+
+
+@pytest.mark.fault("generators added, replaced and removed under load")
+def test_no_request_is_lost_while_the_library_changes(tmp_path: Path, hold: Hold):
+    """Four files. Clients ask for three by redirect and in bulk while each is replaced; the fourth comes and goes."""
+    names = [f"g{i}" for i in range(MANY)]
+    images: dict[str, set[bytes]] = {name: set() for name in names}
+
+    def write(name: str, version: int) -> str:
+        generator = open_generator(generators.write(tmp_path, name, 10 * version + int(name[1:])))
+        images[name].add(generator.generate(np.array([7])).tobytes())
+        return generator.digest
+
+    for name in names:
+        write(name, 0)
+    turn = itertools.count()
+
+    def ask(client: httpx.Client) -> httpx.Response:
+        number = next(turn)
+        name = names[number % (MANY - 1)]
+        if number % 2:
+            return client.post("/v1/sample", json={"model": name, "seeds": [7], "format": "npy"})
+        return client.get(f"/v1/models/{name}/images/7.npy")
+
+    with serving(tmp_path) as server, _asking(server, ask, 4) as answers:
+        for version in range(1, 5):
+            (tmp_path / f"{names[-1]}.onnx").unlink()
+            for name in names[:-1]:
+                digest = write(name, version)
+                wait_until(lambda name=name, digest=digest: server.digest(name) == digest)
+            wait_until(lambda: names[-1] not in _names(server))
+            write(names[-1], version)
+            wait_until(lambda: names[-1] in _names(server))
+    assert len(answers) > 100
+    hold("requests lost", sum(answer.status_code != 200 for answer in answers), 0, exactly=True)
+    made = {bytes(answer.content[128:]) for answer in answers}
+    hold("images of no version there was", len(made - set.union(*images.values())), 0, exactly=True)
+    assert len(made) > 2 * (MANY - 1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("present", [True, False], ids=["since the start", "since later"])
+@pytest.mark.fault("a generator of 100 MB goes")
+def test_memory_comes_back_when_a_generator_goes(tmp_path: Path, hold: Hold, present: bool):
+    generators.write(tmp_path, "small", 1)
+    big = tmp_path / "big.onnx"
+    if present:
+        generators.put(big, _heavy("big"))
+    with serving(tmp_path) as server, Memory(server) as memory:
+        if not present:
+            time.sleep(1)
+            memory.begin()
+            generators.put(big, _heavy("big"))
+        wait_until(lambda: "big" in _names(server))
+        path = server.pinned("big")
+        for seed in range(20):
+            assert server.client.get(f"{path}/{seed}.png").status_code == 200
+        if present:
+            time.sleep(1)
+            memory.begin()
+        big.unlink()
+        wait_until(lambda: "big" not in _names(server))
+        assert server.client.get(f"{path}/99.png").status_code == 200  # who has just been sent there
+        wait_until(lambda: server.client.get(f"{path}/99.png").status_code == 404)
+        time.sleep(2)
+        if present:
+            hold("there since the start: kept of its 98 MiB of weights", 98 + memory.last(), 20, "MiB")
+        else:
+            hold("there since later: memory more than before", memory.last(), 20, "MiB")
+
+
+def _heavy(name: str) -> bytes:
+    """A generator with 98 MiB of weights: a layer of 32 to 400,000 and back."""
+    model = generators.model(generators.card(name), 1)
+    tanh = next(node for node in model.graph.node if node.op_type == "Tanh")
+    layer = tanh.input[0]
+    tanh.input[0] = "narrow"
+    at = list(model.graph.node).index(tanh)
+    model.graph.node.insert(at, helper.make_node("MatMul", ["wide", "down"], ["narrow"]))
+    model.graph.node.insert(at, helper.make_node("MatMul", [layer, "up"], ["wide"]))
+    random = np.random.RandomState(0)
+    for key, shape in {"up": (32, 400_000), "down": (400_000, 32)}.items():
+        weights = (random.randn(*shape) / 1000).astype(np.float32)
+        model.graph.initializer.append(helper.make_tensor(key, 1, shape, weights.tobytes(), raw=True))
+    return bytes(model.SerializeToString())
+
+
+@pytest.mark.slow
+@pytest.mark.fault("a slow generator beside a fast one")
+def test_a_slow_generator_starves_no_other(tmp_path: Path, hold: Hold):
+    """The fast one is asked for by one client: alone, and while 64 clients keep the slow one busy without a pause."""
+    generators.write(tmp_path, "slow", 1, idle_trips=8 * RUN_TRIPS)
+    generators.write(tmp_path, "fast", 2)
+    with serving(tmp_path, max_batch=RUN_IMAGES, max_wait_seconds=60) as server:
+        slow, fast = (f"{server.url}{server.pinned(name)}" for name in ("slow", "fast"))
+        with closed_loop(lambda n: f"{fast}/{n}.png", 1) as alone:
+            time.sleep(3)
+        with closed_loop(lambda n: f"{slow}/{n}.png", 64) as crowd, closed_loop(lambda n: f"{fast}/{n}.png", 1) as beside:
+            time.sleep(8)
+        assert set(beside.statuses()) == {200}
+        assert crowd.statuses()[200] > 0
+        hold("median of the fast one, alone", 1000 * alone.quantile(0.5), 1000, "ms")
+        hold("median of the fast one, beside it", 1000 * beside.quantile(0.5), 4000 * alone.quantile(0.5), "ms")
+        hold("99th percentile of the fast one, beside it", 1000 * beside.quantile(0.99), 250, "ms")

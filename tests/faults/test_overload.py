@@ -1,0 +1,75 @@
+"""More asked for than can be made: what is accepted comes soon, the rest is told so at once, and nothing grows."""
+
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from tests import generators
+from tests.faults.conftest import RUN_IMAGES, Hold
+from tests.faults.load import capacity, open_loop
+from tests.faults.memory import Memory
+from tests.service.servers import serving, wait_until
+from tests.service.test_metrics_over_http import value
+
+SECONDS = 60
+TIMES = 10
+SLOW_TRIPS = 400_000  # a run of some tenths of a second, so that ten times as much can be asked for from the same two cores
+WAIT_SECONDS = 0.25
+
+
+@pytest.mark.slow
+@pytest.mark.fault("ten times overload, open loop, 60 s")
+def test_ten_times_overload(tmp_path: Path, hold: Hold):
+    """The bound, of a server that is not overloaded: the longest wait that it lets anybody expect, and an answer's time.
+
+    That time is the 99th percentile at half load, as measured before: a run to wait for, a run, and what the machine adds.
+    """
+    generators.write(tmp_path, "paced", 1, idle_trips=SLOW_TRIPS)
+    with serving(tmp_path, max_batch=RUN_IMAGES, max_wait_seconds=WAIT_SECONDS) as server, Memory(server) as memory:
+        path = f"{server.url}{server.pinned('paced')}"
+
+        def address(number: int) -> str:
+            return f"{path}/{number}.png"
+
+        most = capacity(address, 4 * RUN_IMAGES)
+        with open_loop(address, most / 2) as unloaded:
+            time.sleep(8)
+        bound = WAIT_SECONDS + unloaded.quantile(0.99)
+        made = value(server, "seedmint_images_total")
+        with open_loop(address, TIMES * most) as load:
+            time.sleep(5)
+            memory.begin()
+            time.sleep(SECONDS - 5)
+        statuses = load.statuses()
+        hold("99th percentile at half load", unloaded.quantile(0.99), bound, "s")
+        hold("99th percentile of what was accepted", load.quantile(0.99), 2 * bound, "s")
+        hold("99th percentile of what was refused (429)", load.quantile(0.99, 429), 2 * bound, "s")
+        hold("requests neither accepted nor refused", len(load.answers) - statuses[200] - statuses[429], 0, exactly=True)
+        assert statuses[429] > 2 * statuses[200]  # far more was asked for, also where the machine was busy at first
+        hold("capacity lost, in percent", 100 * (1 - statuses[200] / SECONDS / most), 40, "%")
+        assert value(server, "seedmint_images_total") - made == statuses[200]
+        hold("memory grown by", memory.grown(), 16, "MiB")
+
+
+@pytest.mark.fault("100 clients leave while they wait")
+def test_nothing_is_made_for_clients_that_have_gone(paced: Path, hold: Hold):
+    clients = 100
+    with serving(paced, max_batch=RUN_IMAGES, max_wait_seconds=60) as server:
+        path, there = server.pinned("paced"), server.url.removeprefix("http://").split(":")
+        made, cancelled = _made(server), value(server, "seedmint_cancelled_images_total", model="paced")
+        sockets = [socket.create_connection((there[0], int(there[1]))) for _ in range(clients)]
+        for seed, one in enumerate(sockets):
+            one.sendall(f"GET {path}/{seed}.png HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        for one in sockets:
+            one.close()
+        wait_until(lambda: value(server, "seedmint_requests_total", status="499") >= clients - 3 * RUN_IMAGES)
+        assert server.client.get(f"{path}/{clients}.png").status_code == 200
+        made, cancelled = _made(server) - made, value(server, "seedmint_cancelled_images_total", model="paced") - cancelled
+        hold("images made", made, 3 * RUN_IMAGES + 1)
+        hold("images made or cancelled, of 101 asked for", made + cancelled, clients + 1, exactly=True)
+
+
+def _made(server) -> float:
+    return value(server, "seedmint_batch_images_sum", model="paced")
