@@ -1,0 +1,202 @@
+"""A job of very many shards with workers lost at random, by the real plan and the real records; only the images are left out.
+
+python -m benchmarks.simulation [shards] [parts]
+
+Each part of the job is a worker that lists the records, makes what is missing of its part, and starts anew when it is lost:
+before its shard is written, after that but before the record, or right after the record. In the end every seed must lie in one
+shard that was recorded once.
+"""
+
+import heapq
+import json
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import IO
+
+from models.directory import SHIPPED, find_generator
+from models.seeds import parse_seeds
+from service.batch.job import begin, finish, missing
+from service.batch.manifest import MANIFEST
+from service.batch.plan import Plan, make_plan
+from service.batch.records import Record, write_record
+from service.generator import checked_card, digest_of
+
+_SHARD_SIZE = 10_000
+_LOSS = 0.01  # of all shards, how many end their worker
+_DIGEST = "0" * 64
+
+
+class Memory:
+    """An output in memory, which counts how often each file was written."""
+
+    def __init__(self) -> None:
+        self.url = "memory"
+        self.files: dict[str, bytes] = {}
+        self.writes: Counter[str] = Counter()
+
+    def read(self, name: str) -> bytes:
+        try:
+            return self.files[name]
+        except KeyError:
+            raise FileNotFoundError(name) from None
+
+    def open(self, name: str) -> AbstractContextManager[IO[bytes]]:
+        return BytesIO(self.read(name))
+
+    @contextmanager
+    def write(self, name: str) -> Iterator[IO[bytes]]:
+        file = BytesIO()
+        yield file
+        self.files[name] = file.getvalue()
+        self.writes[name] += 1
+
+    def write_all(self, files: Iterable[tuple[str, bytes]]) -> None:
+        for name, content in files:
+            self.files[name] = content
+
+    def create(self, name: str, content: bytes) -> None:
+        if name in self.files:
+            raise FileExistsError(name)
+        self.files[name] = content
+
+    def names(self, folder: str) -> Iterator[str]:
+        start = len(folder) + 1 if folder else 0
+        return (name[start:] for name in self.files if name.startswith(folder) and "/" not in name[start:])
+
+    def lock(self, shared: bool) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def prepare(self) -> None:
+        """There is nothing to make."""
+
+    def clean(self) -> None:
+        """Nothing is left behind."""
+
+    def free(self) -> int | None:
+        return None
+
+
+@dataclass
+class Outcome:
+    """What a simulated job came to.
+
+    Attributes:
+        made: how often each shard was made.
+        losses: workers lost, by when.
+        listing_seconds: the time of all listings of records.
+        finish_seconds: the time of reading all records and writing the manifest.
+    """
+
+    output: Memory
+    plan: Plan
+    made: Counter[int] = field(default_factory=Counter)
+    losses: Counter[str] = field(default_factory=Counter)
+    listings: int = 0
+    listing_seconds: float = 0.0
+    finish_seconds: float = 0.0
+
+
+def simulate(shards: int, parts: int, loss: float = _LOSS, seed: int = 0) -> Outcome:
+    """Run a job of so many shards by so many workers at once, each of which takes its own time."""
+    content = find_generator("mnist", SHIPPED).read_bytes()
+    seeds = parse_seeds(f"0-{shards * _SHARD_SIZE - 1}")
+    plan = make_plan(digest_of(content), checked_card(content), "cpu", seeds, None, 1.0, "webdataset", _SHARD_SIZE)
+    outcome = Outcome(Memory(), plan)
+    chance = random.Random(seed)
+    begin(outcome.output, plan)
+    waiting = [(chance.random(), part, _missing(outcome, part, parts)) for part in range(parts)]
+    heapq.heapify(waiting)
+    while waiting:
+        now, part, left = heapq.heappop(waiting)
+        if not left:
+            began = time.perf_counter()
+            finish(outcome.output, plan)
+            outcome.finish_seconds = time.perf_counter() - began
+            continue
+        if _make(outcome, left.pop(0), chance, loss):
+            left = _missing(outcome, part, parts)
+        heapq.heappush(waiting, (now + chance.expovariate(1.0), part, left))
+    return outcome
+
+
+def _missing(outcome: Outcome, part: int, parts: int) -> list[int]:
+    began = time.perf_counter()
+    left: list[int] = missing(outcome.output, outcome.plan, part, parts).tolist()
+    outcome.listing_seconds += time.perf_counter() - began
+    outcome.listings += 1
+    return left
+
+
+def _make(outcome: Outcome, index: int, chance: random.Random, loss: float) -> bool:
+    """One shard, and whether its worker was lost meanwhile."""
+    lost = chance.choice(("half-way", "unrecorded", "recorded")) if chance.random() < loss else None
+    if lost is not None:
+        outcome.losses[lost] += 1
+    if lost == "half-way":
+        return True
+    outcome.made[index] += 1
+    if lost == "unrecorded":
+        return True
+    shard, plan = outcome.plan.shard(index), outcome.plan
+    record = Record(
+        shard=index,
+        file=plan.file_name(index),
+        seeds=str(shard.seeds),
+        count=shard.count,
+        bytes=0,
+        sha256=_DIGEST,
+        model=plan.model,
+        plan=plan.digest,
+        determinism="exact",
+    )
+    write_record(outcome.output, record)
+    return lost is not None
+
+
+def faults(outcome: Outcome) -> list[str]:
+    """What is lost, or there twice: of seeds by the manifest, of records by how often they were written."""
+    found = []
+    seeds = [parse_seeds(shard["seeds"]) for shard in json.loads(outcome.output.files[MANIFEST])["shards"]]
+    following = 0
+    for start, stop in sorted((part.start, part.stop) for one in seeds for part in one.ranges):
+        if start > following:
+            found.append(f"seeds {following} to {start - 1} are lost")
+        if start < following:
+            found.append(f"seeds from {start} on are there twice")
+        following = stop
+    if following != outcome.plan.count:
+        found.append(f"seeds from {following} on are lost")
+    again = [name for name, times in outcome.output.writes.items() if name.startswith("records/") and times > 1]
+    found += [f"{name} was written twice" for name in again]
+    return found
+
+
+def main() -> None:
+    shards, parts = (int(value) for value in (sys.argv[1:] + ["100000", "100"][len(sys.argv) - 1 :]))
+    began = time.perf_counter()
+    outcome = simulate(shards, parts)
+    wrong = faults(outcome)
+    again = sum(times - 1 for times in outcome.made.values())
+    losses = ", ".join(f"{times:,} {when}" for when, times in sorted(outcome.losses.items()))
+    print(f"shards             {outcome.plan.shards:,}, of {outcome.plan.count:,} seeds")
+    print(f"workers            {parts:,}; lost {outcome.losses.total():,} times: {losses}")
+    print(f"shards made again  {again:,}, whose workers were lost before the record")
+    each = outcome.listing_seconds / outcome.listings * 1e3
+    print(f"listings           {outcome.listings:,} of the records, {each:.0f} ms each")
+    size = len(outcome.output.files[MANIFEST]) / 1e6
+    print(f"the end            {outcome.finish_seconds:.1f} s to read all records and write a manifest of {size:.1f} MB")
+    print(f"lost or twice      {len(wrong)}")
+    print(f"simulated in       {time.perf_counter() - began:.0f} s")
+    for fault in wrong[:10]:
+        print(fault)
+    sys.exit(bool(wrong))
+
+
+if __name__ == "__main__":
+    main()
