@@ -201,7 +201,7 @@ def sample(
     seedmint sample ring-2d --seeds 0-999 --out ring.csv
     """
     from service.generator import check_truncation, open_generator
-    from service.sampling import sample_to, walk_to
+    from service.sampling import sample_to
 
     if (seeds is None) == (walk is None):
         raise UserError("give --seeds, or --walk FROM TO: one of the two")
@@ -222,6 +222,8 @@ def sample(
     number = None if label is None else label_number(label, generator.card)
     if asked is None:
         assert walk is not None
+        from service.walking import walk_to  # needs what serving needs
+
         count = walk_to(out, generator, *walk, frames, number, truncation, scale)
         click.echo(f"{count} frames of {generator.name}@{generator.digest12} in {out}")
         return

@@ -20,8 +20,8 @@ from service.batch.output import Output, OutputError, open_output
 from service.batch.plan import Plan, PlanError
 from service.batch.pool import Step, run
 from service.batch.records import done, images_of
+from service.jobs.errors import without_place
 from service.jobs.progress import Progress, write_progress
-from service.jobs.store import without_place
 from service.logs import told
 
 BUSY = 75  # the status where another process makes the same job; EX_TEMPFAIL

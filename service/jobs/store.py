@@ -19,11 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
-from models.errors import UserError, one_line
+from models.errors import UserError
 from service.batch.job import begin, plan_of
 from service.batch.output import Folder, Output, open_output
 from service.batch.plan import Plan
 from service.batch.records import RecordError, done, images_of, read_record
+from service.jobs.errors import without_place
 from service.jobs.progress import Progress, read_progress
 from service.jobs.requests import ID_DIGITS, job_id
 
@@ -32,6 +33,7 @@ STATES: tuple[State, ...] = ("queued", "running", "done", "failed", "cancelled")
 
 JOB_ID = re.compile(rf"[0-9a-f]{{{ID_DIGITS}}}", re.ASCII)
 _NOTE = "job.json"
+_OF_SERVER = "PROMETHEUS_MULTIPROC_DIR"
 _READERS = 16  # requests to an object store at once
 
 
@@ -90,11 +92,14 @@ class Store:
         self.url = url.rstrip("/") or url
         self._root = open_output(self.url)
         self.local = isinstance(self._root, Folder)
-        # Of an object store, where the workers of one server have their metrics.
-        self.scratch = Path(self.url) / ".service" if self.local else Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]) / "jobs"
         self._plans: dict[str, Plan] = {}
         self._done: dict[str, Note] = {}
         self._sizes: dict[str, tuple[NDArray[np.bool_], int]] = {}
+
+    @property
+    def scratch(self) -> Path:
+        """Beside the jobs, or, if these are in an object store, where the workers of one server have their metrics."""
+        return self._root.root / ".service" if isinstance(self._root, Folder) else Path(os.environ[_OF_SERVER]) / "jobs"
 
     def prepare(self) -> None:
         """Make the root, if it is not there.
@@ -240,11 +245,3 @@ def _bytes_of(output: Output, plan: Plan, index: int) -> int:
         return read_record(output, plan, index).bytes
     except (RecordError, FileNotFoundError):
         return 0  # the job's process says what is wrong with it when it writes the manifest
-
-
-def without_place(error: Exception, url: str, name: str) -> str:
-    """An error in one line, which names a place and does not tell where it is."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    text = str(error) or type(error).__name__
-    return one_line(text.replace(f"--out {url}", name).replace(url, name))

@@ -14,6 +14,7 @@ from tests.service.servers import Server, serving, wait_until
 HOUR = 3600
 
 
+@pytest.mark.slow
 @pytest.mark.fault("the clock is set back and forth by an hour")
 def test_another_time_of_day_changes_nothing(paced: Path, tmp_path_factory: pytest.TempPathFactory, hold: Hold):
     library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)

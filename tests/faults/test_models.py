@@ -55,6 +55,7 @@ def _attack(directory: Path, hold: Hold, kinds: list[str], seconds: float) -> No
         assert not [line for line in server.log if "Traceback" in line]
 
 
+@pytest.mark.slow
 @pytest.mark.fault("hostile files at start and in place of a good one")
 def test_hostile_files_are_refused_and_what_served_serves_on(tmp_path: Path, hold: Hold):
     _attack(tmp_path, hold, QUICK, 20)
