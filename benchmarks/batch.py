@@ -17,6 +17,7 @@ import tarfile
 import tempfile
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ from service.generator import checked_card, digest_of
 _IMAGES = 20_000
 _SHARD = 2_500
 _BATCH = 64
-_ROUNDS = 5
+_ROUNDS = 3
 
 
 def plain_loop(path: Path, card: Card, form: Form, out: Path) -> float:
@@ -84,37 +85,59 @@ def _picture(image: NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
 
 
-def job(path: Path, card: Card, form: Form, workers: int, out: Path) -> tuple[float, float]:
-    """Images a second, from the first piece that a worker tells of to the last record; and a worker's largest memory in MiB."""
+@dataclass
+class Cost:
+    """Of a job: images a second, from the first piece that a worker tells of to the last record; of the same time, the workers'
+    processor time in microseconds an image; a worker's largest memory in MiB; and bytes of the shards an image."""
+
+    rate: float
+    processor: float
+    memory: float
+    size: float
+
+
+def job(path: Path, card: Card, form: Form, workers: int, out: Path) -> Cost:
     plan = make_plan(digest_of(path.read_bytes()), card, "cpu", parse_seeds(f"0-{_IMAGES - 1}"), None, 1.0, form, _SHARD)
     output = open_output(str(out / "job"))
     begin(output, plan)
-    first: list[tuple[float, int]] = []
+    first: list[tuple[float, int, float]] = []
     made = 0
-    largest = [0]
+    largest = 0
+    used: dict[int, float] = {}  # seconds, by process
     over = threading.Event()
 
     def news(step: Step) -> None:
         nonlocal made
         made += step.images
         if not first:
-            first.append((time.perf_counter(), made))
+            look()
+            first.append((time.perf_counter(), made, sum(used.values())))
+
+    def look() -> None:
+        nonlocal largest
+        for child in psutil.Process().children():
+            try:
+                largest = max(largest, child.memory_full_info().uss)
+                spent = child.cpu_times()
+                used[child.pid] = spent.user + spent.system
+            except psutil.Error:
+                continue
 
     def watch() -> None:
         while not over.wait(0.05):
-            for child in psutil.Process().children():
-                try:
-                    largest[0] = max(largest[0], child.memory_full_info().uss)
-                except psutil.Error:
-                    continue
+            look()
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     run(path, output.url, plan, range(plan.shards), workers, news)
+    ended = time.perf_counter()
     over.set()
     watcher.join()
-    began, before = first[0]
-    return (made - before) / (time.perf_counter() - began), largest[0] / 2**20
+    began, before, spent = first[0]
+    images = made - before
+    size = sum(file.stat().st_size for file in (out / "job/data").rglob("*") if file.is_file())
+    seconds = ended - began
+    return Cost(images / seconds, (sum(used.values()) - spent) / images * 1e6, largest / 2**20, size / _IMAGES)
 
 
 def main() -> None:
@@ -123,10 +146,10 @@ def main() -> None:
     card = checked_card(path.read_bytes())
     print(f"{card.name}, {_IMAGES:,} images in shards of {_SHARD:,}; medians of {_ROUNDS} alternating rounds")
     print(f"{platform.machine()}, {os.cpu_count()} cores, ONNX Runtime {onnxruntime.__version__}, Pillow {PIL.__version__}\n")
-    print("format       plain loop    1 worker         2 workers        MiB a worker")
+    print("format       plain loop    1 worker         2 workers        MiB a worker  processor us  bytes an image")
     for form in forms(card):
         rates: dict[str, list[float]] = {"loop": [], "1": [], "2": []}
-        memory = 0.0
+        costs: list[Cost] = []
         for _ in range(_ROUNDS):
             for kind, found in rates.items():
                 work = Path(tempfile.mkdtemp(prefix="seedmint-bench-"))
@@ -134,14 +157,16 @@ def main() -> None:
                     if kind == "loop":
                         found.append(plain_loop(path, card, form, work))
                     else:
-                        rate, used = job(path, card, form, int(kind), work)
-                        found.append(rate)
-                        memory = max(memory, used)
+                        cost = job(path, card, form, int(kind), work)
+                        found.append(cost.rate)
+                        costs.append(cost)
                 finally:
                     shutil.rmtree(work)
         loop, one, two = (statistics.median(found) for found in rates.values())
         ours = "  ".join(f"{rate:>8,.0f}/s {rate / loop:5.2f}x" for rate in (one, two))
-        print(f"{form:<12} {loop:>8,.0f}/s  {ours}  {memory:>10,.0f}", flush=True)
+        memory = max(cost.memory for cost in costs)
+        processor = statistics.median(cost.processor for cost in costs)
+        print(f"{form:<12} {loop:>8,.0f}/s  {ours}  {memory:>12,.0f}  {processor:>12,.0f}  {costs[0].size:>14,.0f}", flush=True)
 
 
 if __name__ == "__main__":

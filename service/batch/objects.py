@@ -20,7 +20,7 @@ _AT_ONCE = 32  # small files sent together
 _FINAL = (UserError, PermissionError, FileNotFoundError, FileExistsError, IsADirectoryError, NotImplementedError, TypeError)
 # An upload that a lost answer has already ended is "not found" when it is ended again, and then sent anew.
 _FINAL_OF_PUTS = tuple(kind for kind in _FINAL if kind is not FileNotFoundError)
-_PART_BYTES = 8 << 20  # of an S3 upload; ten are in memory at once, and s3fs's own size is 50 MiB
+PART_BYTES = 8 << 20  # of an S3 upload; ten are in memory at once, and s3fs's own size is 50 MiB
 _MOST_PARTS = 10_000  # S3's limit
 
 Answer = TypeVar("Answer")
@@ -58,7 +58,7 @@ class Objects:
         with tempfile.NamedTemporaryFile() as whole:
             yield whole
             whole.flush()
-            size = max(_PART_BYTES, -(-whole.tell() // _MOST_PARTS))
+            size = max(PART_BYTES, -(-whole.tell() // _MOST_PARTS))
             options = {"chunksize": size} if self._in_parts else {}
             self._tried(lambda: self._system.put_file(whole.name, self._path(name), **options), "write", name, _FINAL_OF_PUTS)
 

@@ -86,7 +86,9 @@ class Faulty:
 
 def _operation(environ: dict[str, Any]) -> str:
     method, query = environ["REQUEST_METHOD"], environ["QUERY_STRING"]
-    return "PART" if method == "PUT" and "partNumber=" in query else method
+    if method == "PUT" and "partNumber=" in query:
+        return "PART"
+    return "LIST" if method == "GET" and "list-type=2" in query else method
 
 
 def main() -> None:

@@ -1,0 +1,165 @@
+"""What a thousand million images take, from the results of the other benchmarks: writes the tables of docs/scale.md anew.
+
+python -m benchmarks.batch > benchmarks/results/batch.txt
+python -m benchmarks.objects > benchmarks/results/objects.txt
+python -m benchmarks.simulation > benchmarks/results/simulation.txt
+python -m benchmarks.scale
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from models.files import write_whole
+from service.batch.objects import PART_BYTES
+
+RESULTS = Path(__file__).parent / "results"
+PAGE = Path(__file__).parents[1] / "docs" / "scale.md"
+IMAGES = 10**9
+SHARD = 10_000  # images
+SHARDS = IMAGES // SHARD
+WORKERS = (10, 100, 1000)
+# Reckoned, not measured.
+PREFIX_PUTS = 3_500  # PUT and POST a second, of one prefix: Amazon S3, "Best practices design patterns"
+LISTED = 1_000  # names in an answer of S3
+ANSWER_SECONDS = 0.05  # of a small request
+AT_ONCE = 16  # records read at once: service/batch/records.py
+
+
+_NUMBER = r"[\d,]+"
+_FIGURE = rf"({_NUMBER})"
+
+
+@dataclass(frozen=True)
+class Sending:
+    """Milliseconds of processor to send a megabyte, and for each file."""
+
+    megabyte: float
+    file: float
+
+
+@dataclass(frozen=True)
+class Format:
+    """A line of benchmarks/results/batch.txt: microseconds of processor and bytes an image, MiB a worker."""
+
+    name: str
+    memory: float
+    processor: float
+    size: float
+
+    @property
+    def files(self) -> int:
+        """Files of the data."""
+        return IMAGES if self.name == "png" else SHARDS
+
+    @property
+    def puts(self) -> float:
+        """Requests an image that write: of data, whole or in parts, and of records."""
+        file = IMAGES // self.files * self.size
+        each = 1 if file < 2 * PART_BYTES else math.ceil(file / PART_BYTES) + 2
+        return (self.files * each + SHARDS) / IMAGES
+
+    def sending(self, cost: Sending) -> float:
+        """Microseconds of processor to send an image."""
+        return self.size * cost.megabyte / 1e3 + self.files / IMAGES * cost.file * 1e3
+
+    def rate(self, cost: Sending) -> float:
+        """Images a second, made and sent, of a worker that has a processor for itself."""
+        return 1e6 / (self.processor + self.sending(cost))
+
+
+def formats(text: str) -> list[Format]:
+    """Those of the results of benchmarks.batch."""
+    line = rf"^(\w+) +{_NUMBER}/s(?: +{_NUMBER}/s +[\d.]+x){{2}} +{_FIGURE} +{_FIGURE} +{_FIGURE}$"
+    rows = re.findall(line, text, re.MULTILINE)
+    return [Format(name, *(float(value.replace(",", "")) for value in values)) for name, *values in rows]
+
+
+def sending(text: str) -> Sending:
+    """That of the results of benchmarks.objects."""
+    (megabyte,) = re.findall(r"^processor to send +([\d.]+) ms a MB", text, re.MULTILINE)
+    (file,) = re.findall(r"^processor of a small object +([\d.]+) ms", text, re.MULTILINE)
+    return Sending(float(megabyte), float(file))
+
+
+def table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def whole(every: list[Format], cost: Sending) -> str:
+    """Of each format, what 10^9 images take altogether."""
+    head = ["format", "core-hours", "to send them", "files", "TB", "MiB a worker"]
+    rows = [
+        [
+            one.name,
+            f"{IMAGES * one.processor / 3.6e9:,.0f}",
+            f"{IMAGES * one.sending(cost) / 3.6e9:,.1f}",
+            f"{one.files:,}",
+            f"{IMAGES * one.size / 1e12:.2f}",
+            f"{one.memory:.0f}",
+        ]
+        for one in every
+    ]
+    return table(head, rows)
+
+
+def by_workers(one: Format, cost: Sending) -> str:
+    """Of a format, what so many workers take, and ask of an object store."""
+    head = ["workers", "hours", "images/s", "MB/s to the store", "writes/s", "LIST in all", "seconds to end"]
+    rows = []
+    for workers in WORKERS:
+        rate = workers * one.rate(cost)
+        listed = workers * 2 * -(-SHARDS // LISTED)
+        end = SHARDS / AT_ONCE * ANSWER_SECONDS
+        rows.append(
+            [
+                f"{workers:,}",
+                f"{IMAGES / rate / 3600:,.2f}",
+                f"{rate:,.0f}",
+                f"{rate * one.size / 1e6:,.1f}",
+                f"{rate * one.puts:,.1f}",
+                f"{listed:,}",
+                f"{end:,.0f}",
+            ]
+        )
+    return table(head, rows)
+
+
+def limits(every: list[Format], cost: Sending) -> str:
+    """Of each format, the number of workers at which something else than processors limits."""
+    head = ["format", f"{PREFIX_PUTS:,} writes/s of one prefix", "a network of 10 Gbit/s"]
+    rows = [
+        [one.name, f"{PREFIX_PUTS / (one.rate(cost) * one.puts):,.0f}", f"{1.25e9 / (one.rate(cost) * one.size):,.0f}"]
+        for one in every
+    ]
+    return table(head, rows)
+
+
+def tables() -> dict[str, str]:
+    """The tables by their names."""
+    every = formats((RESULTS / "batch.txt").read_text())
+    cost = sending((RESULTS / "objects.txt").read_text())
+    named = {one.name: one for one in every}
+    found = {"whole": whole(every, cost), "limits": limits(every, cost)}
+    found |= {name: by_workers(named[name], cost) for name in ("webdataset", "parquet")}
+    return found | {name: f"```\n{(RESULTS / f'{name}.txt').read_text().strip()}\n```" for name in ("objects", "simulation")}
+
+
+def filled(page: str, parts: dict[str, str]) -> str:
+    """The page with its tables as given; each stands between two comments."""
+    for name, text in parts.items():
+        place = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
+        page, times = place.subn(lambda match, text=text: f"{match[1]}{text}\n{match[2]}", page)  # type: ignore[misc]
+        if times != 1:
+            raise ValueError(f"docs/scale.md has no place for {name}")
+    return page
+
+
+def main() -> None:
+    write_whole(PAGE, filled(PAGE.read_text(encoding="utf-8"), tables()).encode())
+
+
+if __name__ == "__main__":
+    main()
