@@ -12,7 +12,7 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp
 
 from service import bulk
-from service.connections import Connections, current_server
+from service.connections import Connections, current_server, raise_descriptors
 from service.direct import Direct
 from service.doors import Doors
 from service.edge import Edge
@@ -23,6 +23,7 @@ from service.limits import limits_of
 from service.logs import configure_logs
 from service.memory import bound_memory
 from service.origins import Origins
+from service.protocol import bound
 from service.routes import Routes
 from service.settings import read_settings
 from service.stopping import Stopping
@@ -68,7 +69,8 @@ class _Lean(bentoml.Service[Any]):  # type: ignore[misc]
 
 def _guarded(app: ASGIApp) -> ASGIApp:
     """The application behind the layers that the settings ask for."""
-    app = Direct(app, _LIBRARY, _SETTINGS)
+    if not _SETTINGS.tracing:  # BentoML's layer for traces lies behind it
+        app = Direct(app, _LIBRARY, _SETTINGS)
     limits = limits_of(_SETTINGS)
     if _KEYRING is not None or limits is not None:
         app = Doors(app, _KEYRING, limits)
@@ -97,7 +99,9 @@ class Seedmint:
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def start(self) -> None:
-        connections = Connections(current_server(), _SETTINGS.timeout_seconds)
+        server = current_server()
+        bound(server)
+        connections = Connections(server, _SETTINGS.timeout_seconds, raise_descriptors())
         self._watching = asyncio.create_task(connections.watch())
         _STOPPING.watch()
         bound_memory(_SETTINGS.workers)

@@ -47,6 +47,7 @@ class Batcher:
         self._turn = 0
         self._waiting = 0
         self._bulk = 0  # requests under way
+        self._bulk_since: list[float] = []  # when each began
         self._seconds_a_run = 0.001
         self._seconds_a_bulk = 1.0
         # Its own, so that a slow generator holds up neither the others nor what else needs a thread. Ends with the batcher.
@@ -95,13 +96,17 @@ class Batcher:
         """
         self._check_open()
         if (self._bulk + 1) * self.generator.max_batch > self._max_queue:
-            raise _overloaded(f"{self._bulk} bulk requests are under way", self._seconds_a_bulk / self._bulk)
+            # At least as long as the oldest has taken: one that outlasts the estimate shows it to be wrong.
+            oldest = time.perf_counter() - min(self._bulk_since, default=0.0)
+            raise _overloaded(f"{self._bulk} bulk requests are under way", max(oldest, self._seconds_a_bulk) / self._bulk)
         self._bulk += 1
         started = time.perf_counter()
+        self._bulk_since.append(started)
         try:
             yield
         finally:
             self._bulk -= 1
+            self._bulk_since.remove(started)
             self._seconds_a_bulk += _SMOOTHING * (time.perf_counter() - started - self._seconds_a_bulk)
 
     def piece(

@@ -13,6 +13,9 @@ from service.settings import Settings
 
 _BYTES_A_SEED = 32  # the longest seed and label of a list, with comma and space, take less
 _BYTES_BESIDE = 64 << 10
+_MOST_UNDER_WAY = 128 << 20  # bytes of all bodies of a process that are being read
+
+_under_way = 0
 
 Asked = TypeVar("Asked", bound=BaseModel)
 
@@ -21,7 +24,7 @@ async def read_body(request: Request, settings: Settings) -> bytes:
     """The body of a request.
 
     Raises:
-        Problem: 408, 413 or 415.
+        Problem: 408, 413, 415, or 429 while too many others are read.
         ClientDisconnect: the client has gone.
     """
     media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
@@ -32,16 +35,22 @@ async def read_body(request: Request, settings: Settings) -> bytes:
     length = request.headers.get("content-length", "0")
     if length.isdecimal() and int(length[:20]) > most:
         raise too_large
+    global _under_way
     body = bytearray()
     try:
         async with asyncio.timeout(settings.timeout_seconds):
             async for part in request.stream():
+                if _under_way + len(part) > _MOST_UNDER_WAY:
+                    raise Problem(429, "too many bodies are being read", headers={"Retry-After": "1", "Connection": "close"})
+                _under_way += len(part)
                 body += part
                 if len(body) > most:
                     raise too_large
     except TimeoutError:
         detail = f"the body did not arrive within {settings.timeout_seconds:g} seconds"
         raise Problem(408, detail, "body", {"Connection": "close"}) from None
+    finally:
+        _under_way -= len(body)
     return bytes(body)
 
 

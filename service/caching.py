@@ -20,10 +20,14 @@ def immutable(private: bool) -> str:
     return f"{'private' if private else 'public'}, max-age=31536000, immutable"
 
 
-def entity_tag(generator: Generator, asked: Address) -> str:
-    """The ETag of what an address names: strong where the generator is exact, weak where it may differ from batch to batch."""
+def entity_tag(generator: Generator, asked: Address, path: str | None = None) -> str:
+    """The ETag of what an address names: strong where the generator is exact, weak where it may differ from batch to batch.
+
+    Args:
+        path: the one address of it, where that is known already.
+    """
     hashed = _begun(generator.digest, generator.provider, asked.encoder).copy()
-    hashed.update(repr(asked).encode())
+    hashed.update((path or asked.path(generator)).encode())
     tag = hashed.hexdigest()
     return f'"{tag}"' if generator.determinism == "exact" else f'W/"{tag}"'
 

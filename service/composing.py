@@ -51,6 +51,11 @@ async def compose(
             raise Problem(504, f"the picture was not ready within {seconds:g} seconds") from None
 
 
+async def apart(encode: Callable[[], bytes]) -> bytes:
+    """Encode what is large in a thread that no generator waits for."""
+    return await asyncio.get_running_loop().run_in_executor(_THREAD, encode)
+
+
 async def unless_gone(request: Request, work: Coroutine[None, None, bytes] | asyncio.Future[bytes]) -> bytes:
     """The result of work, which is withdrawn when the client goes.
 

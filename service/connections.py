@@ -6,6 +6,7 @@ and answer that it is in or was in last.
 
 import asyncio
 import math
+import resource
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +18,7 @@ from starlette.types import Message, Receive, Send
 from service import metrics
 
 _LOOK_SECONDS = 1.0
+_MANY_DESCRIPTORS = 1 << 16
 
 
 def current_server() -> uvicorn.Server:
@@ -34,7 +36,17 @@ def current_server() -> uvicorn.Server:
 def has_left(receive: Receive) -> Callable[[], bool] | None:
     """Says whether the client of a request has left, without waiting to be told; None where the server is not uvicorn."""
     cycle = getattr(receive, "__self__", None)
-    return None if cycle is None else lambda: cycle.disconnected
+    # Of several requests sent at once, uvicorn tells only the last that the connection is lost.
+    return None if cycle is None else lambda: cycle.disconnected or cycle.transport.is_closing()
+
+
+def raise_descriptors() -> int:
+    """Let this process have as many files and connections as it may; gives their number."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most == resource.RLIM_INFINITY:
+        most = _MANY_DESCRIPTORS
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return most
 
 
 def takes_more(send: Send) -> bool:
@@ -72,10 +84,16 @@ class _Cork:
 
 
 class Connections:
-    """Closes each connection of a server that has been without a request for too long."""
+    """Closes each connection of a server that has been without a request for too long, or when there are too many."""
 
-    def __init__(self, server: uvicorn.Server, seconds: float) -> None:
+    def __init__(self, server: uvicorn.Server, seconds: float, descriptors: int) -> None:
+        """
+        Args:
+            seconds: longest time without a request.
+            descriptors: files and connections that this process may have.
+        """
         self._server = server
+        self._crowded = descriptors // 2
         # Counted in looks and not by a clock: on a machine that stands still for a while, what has come is read in between.
         self._most = 1 + math.ceil(seconds / _LOOK_SECONDS)
         # The last cycle there was, and how often it was seen to be over.
@@ -88,16 +106,20 @@ class Connections:
             await asyncio.sleep(_LOOK_SECONDS)
 
     def look(self) -> None:
-        """Close those that have had no request since too many looks."""
+        """Close those that have had no request since too many looks; while they are too many, since the last look."""
+        most = 1 if len(self._server.server_state.connections) > self._crowded else self._most
         for connection in list(self._server.server_state.connections):
             cycle = getattr(connection, "cycle", None)
             asked = cycle is not None and not cycle.response_complete
-            if asked or getattr(connection, "timeout_keep_alive_task", None) is not None:  # uvicorn ends what is kept alive
+            kept = getattr(connection, "timeout_keep_alive_task", None) is not None  # uvicorn ends it
+            # What is closing still waits for its client to take the rest of an answer.
+            if asked or (kept and most > 1 and not connection.transport.is_closing()):
                 self._idle.pop(connection, None)
                 continue
             before, looks = self._idle.get(connection, (cycle, 0))
             looks = looks + 1 if before is cycle else 1
             self._idle[connection] = (cycle, looks)
-            if looks > self._most:
-                metrics.count_rejected("slow_head")
-                connection.transport.close()
+            if looks > most:
+                if not (kept or connection.transport.is_closing()):
+                    metrics.count_rejected("slow_head")
+                connection.transport.abort()

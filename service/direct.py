@@ -72,7 +72,7 @@ class Direct:
             Problem: 429, 500, 503 or 504.
             ClientDisconnect: the client has left.
         """
-        tag = entity_tag(served.generator, asked)
+        tag = entity_tag(served.generator, asked, scope["path"])
         headers = [(b"etag", tag.encode()), *self._headers]
         copies = [value.decode("latin-1") for name, value in scope["headers"] if name == b"if-none-match"]
         if copies and not_modified(", ".join(copies), tag):

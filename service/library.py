@@ -94,7 +94,8 @@ class Library:
         served = self._served.get(name) if digest12 is None else self.exactly(name, digest12)
         if served is not None:
             return served
-        if digest12 is not None and (former := self._former.get((name, digest12))):
+        former = None if digest12 is None else self._former.get((name, digest12))
+        if former is not None and former[1] > time.monotonic():
             return former[0]
         present = self._served.get(name)
         if present is None:
@@ -188,11 +189,11 @@ class Library:
             generator = await asyncio.to_thread(self._open, self._directory / f"{name}.onnx")
         except Exception as error:
             reason = _reason(error)
-            self._refused = True
             if not isinstance(error, OSError):
                 self._taken[name] = version
             elif self._told.get(name) == reason:
                 return
+            self._refused = True
             self._told[name] = reason
             kept = "; the one served before goes on" if name in self._served else ""
             _LOG.error("%s.onnx is refused: %s%s", one_line(name), reason, kept)

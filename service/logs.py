@@ -11,6 +11,8 @@ from typing import Any, Literal
 from service.visits import VISIT, Visit
 
 _LONGEST_REASON = 300
+# What clients can make uvicorn say, as often as they like. Both are counted by the metrics.
+_CLIENTS_OWN = ("Invalid HTTP request received.", "ASGI callable returned without completing response.")
 _ACCESS = logging.getLogger("seedmint.access")
 
 
@@ -21,6 +23,7 @@ def configure_logs(form: Literal["text", "json"]) -> None:
     logging.getLogger("seedmint").disabled = False  # as BentoML's configuration of a supervisor leaves it
     if form == "json" and not root.handlers:  # of the supervisor
         root.addHandler(logging.StreamHandler(sys.stdout))
+    logging.getLogger("uvicorn.error").addFilter(lambda record: record.msg not in _CLIENTS_OWN)
     there = [root, *logging.Logger.manager.loggerDict.values()]
     for handler in {handler for logger in there if isinstance(logger, logging.Logger) for handler in logger.handlers}:
         if not any(isinstance(known, _OneLine) for known in handler.filters):

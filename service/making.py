@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from starlette.requests import ClientDisconnect
 
+from models.errors import one_line
 from service.archives import Labels
 from service.generator import Generator, Outputs, SeedArray
 from service.metrics import OfGenerator
 from service.problems import Problem
+from service.session import TooSlowError
 
 _LOG = logging.getLogger("seedmint")
 
@@ -70,10 +72,10 @@ def make(generator: Generator, batch: list[Item], metrics: OfGenerator) -> list[
     try:
         images, labels = _generate(generator, batch, metrics)
     except Exception as error:
-        if len(batch) > 1:  # one of them may be to blame: let the others succeed
-            return [result for item in batch for result in make(generator, [item], metrics)]
-        _LOG.error("generator %s failed on seeds from %d: %s", generator.name, batch[0].seeds[0], error)
-        return [Problem(500, "the generator failed on this image")]
+        if len(batch) > 1 and not isinstance(error, TooSlowError):  # one of them may be to blame: let the others succeed
+            return [result for item in batch for result in _alone(generator, item, metrics)]
+        _LOG.error("generator %s failed on seeds from %d: %s", generator.name, batch[0].seeds[0], one_line(str(error)))
+        return [Problem(500, "the generator failed on this image")] * len(batch)
     results: list[Any] = []
     start = 0
     started = time.perf_counter()
@@ -88,6 +90,11 @@ def make(generator: Generator, batch: list[Item], metrics: OfGenerator) -> list[
     if any(item.finish for item in batch):
         metrics.encoding.observe(time.perf_counter() - started)
     return results
+
+
+def _alone(generator: Generator, item: Item, metrics: OfGenerator) -> list[Any]:
+    """A run of its own, if anybody still waits for it."""
+    return [None] if item.future.done() else make(generator, [item], metrics)
 
 
 def _generate(generator: Generator, batch: list[Item], metrics: OfGenerator) -> tuple[Outputs, Labels | None]:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel
 from starlette.applications import Starlette
@@ -22,12 +23,13 @@ from service.addresses import (
     parse_reference,
     parse_sample_address,
 )
+from service.archives import Labels
 from service.bodies import read_body
 from service.caching import entity_tag, immutable, not_modified
-from service.composing import compose, unless_gone
+from service.composing import apart, compose, unless_gone
 from service.descriptions import Generators, described, page_of
 from service.encoding import encoded
-from service.generator import Generator
+from service.generator import Generator, Outputs
 from service.library import Library, Served
 from service.openapi import specification
 from service.problems import Problem, answer_problem
@@ -45,6 +47,7 @@ _PAGE_HEADERS = {
 }
 _NO_CACHE = {"Cache-Control": "no-cache"}
 _NO_STORE = {"Cache-Control": "no-store"}
+_LARGE_PIXELS = 1 << 18  # more, and an image is encoded apart from its generator's others
 
 _Asked = ImageRequest | SampleAddress | SheetAddress | WalkAddress
 _Parse = Callable[[Generator, str, str], _Asked]
@@ -199,8 +202,33 @@ class Routes:
             Problem: 429, 503 or 504.
             ClientDisconnect: the client has gone.
         """
-        finish = partial(encoded, served.generator, asked)
-        return await unless_gone(request, served.batcher.single(asked.seed, asked.label, asked.truncation, finish))
+        batcher, encode = served.batcher, partial(encoded, served.generator, asked)
+        if isinstance(asked, ImageRequest) and _is_large(served.generator, asked):
+            return await unless_gone(
+                request, self._large(batcher.single(asked.seed, asked.label, asked.truncation, _both), encode)
+            )
+        return await unless_gone(request, batcher.single(asked.seed, asked.label, asked.truncation, encode))
+
+    async def _large(self, making: asyncio.Future[Any], encode: Callable[[Outputs, Labels | None], bytes]) -> bytes:
+        """
+        Raises:
+            Problem: 504.
+        """
+        try:
+            async with asyncio.timeout(self._settings.timeout_seconds):
+                return await apart(partial(encode, *await making))
+        except TimeoutError:
+            raise Problem(504, f"it was not ready within {self._settings.timeout_seconds:g} seconds") from None
+
+
+def _both(made: Outputs, labels: Labels | None) -> tuple[Outputs, Labels | None]:
+    return made, labels
+
+
+def _is_large(generator: Generator, asked: ImageRequest) -> bool:
+    """Whether to encode it takes longer than others should wait for."""
+    height, width, _ = generator.card.output.shape
+    return bool(height * width * asked.scale**2 > _LARGE_PIXELS)
 
 
 def _query(request: Request) -> str:

@@ -1,0 +1,103 @@
+"""HTTP on one connection, by uvicorn's parser but within bounds: it keeps heads of any size, and any number of requests ahead.
+
+What is relied on inside uvicorn: HttpToolsProtocol's callbacks, `send_400_response`, `pipeline`, `flow` and `cycle`.
+"""
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from service import metrics
+from service.problems import Problem
+
+MOST_HEAD_BYTES = 64 << 10  # of address and headers, trailers too
+MOST_HEADERS = 100
+MOST_AHEAD = 32  # requests sent without waiting for the answer to the one before
+
+
+class _OutOfBounds(Exception):  # noqa: N818  # ends the parser's work, and is never seen
+    """More than is kept for one request."""
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Refuses a head that is too large with 431, and breaks off a connection with too many requests ahead."""
+
+    _head = 0
+    _headers = 0
+    _unsaid = 0  # bytes that the parser keeps for itself: of a header, a trailer or a chunk's line that does not end
+    _heard = False
+    _large = False
+
+    def data_received(self, data: bytes) -> None:
+        self._heard = False
+        super().data_received(data)
+        self._unsaid = 0 if self._heard else self._unsaid + len(data)
+        if self._unsaid > MOST_HEAD_BYTES and not self.transport.is_closing():
+            self._large = True
+            self.send_400_response("")
+
+    def on_message_begin(self) -> None:
+        self._heard, self._head, self._headers = True, 0, 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._grow(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._headers += 1
+        self._grow(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._heard = True
+        if len(self.pipeline) >= MOST_AHEAD:
+            raise _OutOfBounds
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._heard = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._heard = True
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.pipeline and not self.transport.is_closing():
+            self.flow.pause_reading()
+
+    def send_400_response(self, msg: str) -> None:
+        """The answer to what is no request, or too large a one. Behind an answer that is under way there is none."""
+        metrics.count_rejected("large_head" if self._large else "malformed")
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.transport.abort()
+            return
+        problem = (
+            Problem(431, f"address and headers are more than {MOST_HEAD_BYTES} bytes, or more than {MOST_HEADERS} headers")
+            if self._large
+            else Problem(400, "this is no HTTP request")
+        )
+        response = problem.response()
+        lines = [f"HTTP/1.1 {problem.status.value} {problem.status.phrase}".encode()]
+        lines += [name + b": " + value for name, value in [*response.raw_headers, (b"connection", b"close")]]
+        self.transport.write(b"\r\n".join([*lines, b"", bytes(response.body)]))
+        self.transport.close()
+
+    def _grow(self, count: int) -> None:
+        self._heard = True
+        self._head += count
+        if self._head > MOST_HEAD_BYTES or self._headers > MOST_HEADERS:
+            self._large = True
+            raise _OutOfBounds
+
+
+def bound(server: uvicorn.Server) -> None:
+    """Let a server's connections, from now on, keep within bounds.
+
+    Raises:
+        RuntimeError: it does not use the parser that is known.
+    """
+    if server.config.http_protocol_class is not HttpToolsProtocol:
+        raise RuntimeError(f"uvicorn {uvicorn.__version__} is not as service/protocol.py relies on it")
+    server.config.http_protocol_class = BoundedProtocol
