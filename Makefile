@@ -71,7 +71,7 @@ image: $(VENV)/serve.done
 	  $(if $(filter docker,$(BACKEND)),,--opt format=docker)
 
 watch-check: $(VENV)/test.done
-	PATH="$$(deploy/watch/fetch.sh build/tools):$$PATH" $(BIN)/python -m pytest tests/deploy/test_watch.py tests/deploy/test_prometheus.py
+	tools=$$(deploy/watch/fetch.sh build/tools) && PATH="$$tools:$$PATH" $(BIN)/python -m pytest tests/deploy/test_watch.py tests/deploy/test_prometheus.py
 
 chart-check:
 	deploy/chart/check.sh build/tools

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 
-_READY_SECONDS = 90.0
+_ROOT = Path(__file__).parent.parent
+_READY_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def running(peer: Peer, model: Path, probe: str) -> Iterator[Running]:
         began = time.monotonic()
         command = [part.replace("PORT", str(port)) for part in peer.command]
         process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+            command, cwd=_ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
         try:
             while not _answers(f"http://127.0.0.1:{port}{probe.replace('SEED', '1')}", peer):

@@ -2,7 +2,7 @@
 
 Needs wrk (`apt-get install wrk`). Peers that are not installed are left out: `pip install -e '.[peers]'`.
 
-python -m benchmarks.serving
+python benchmarks/serving.py
 """
 
 import argparse
@@ -19,6 +19,8 @@ import urllib.request
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))  # as a script: `benchmarks` is not installed
 
 from benchmarks.bulk import bulk_table
 from benchmarks.open_loop import Asked, open_loop
@@ -64,6 +66,16 @@ def _open(server: Running, seconds: float) -> dict[str, float]:
     waited, failed = open_loop(request, _OPEN_RATE, seconds)
     cuts = statistics.quantiles(waited, n=100) if len(waited) > 1 else [float("nan")] * 99
     return {"p50": cuts[49] * 1000, "p99": cuts[98] * 1000, "failed": failed}
+
+
+def _starts(peer: Peer) -> bool:
+    if not installed(peer):
+        return False
+    try:
+        with running(peer, _MODEL, peer.path):
+            return True
+    except RuntimeError:
+        return False
 
 
 def _measure(peers: list[Peer], rounds: int, seconds: float) -> dict[str, Figures]:
@@ -147,14 +159,15 @@ def main() -> None:
     path = f"/v1/models/{_MODEL.stem}@{digest}/images/SEED.png"
     only = [name.strip() for name in asked.only.split(",") if name.strip()]
     peers = [seedmint(path), *(peer for peer in PEERS if not only or peer.name in only)]
-    missing = [peer.name for peer in peers if not installed(peer)]
-    peers = [peer for peer in peers if installed(peer)]
     began = time.monotonic()
+    starting = [peer for peer in peers if _starts(peer)]
+    missing = [peer.name for peer in peers if peer not in starting]
+    peers = starting
     lines = [
         f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}, load average "
         f"{os.getloadavg()[0]:.1f}; medians of {asked.rounds} rounds of {asked.seconds:g} s",
         "one PNG of a generator of 100-1200-1200-784 in each request, one worker, one thread, the load on the same processors",
-        *([f"not installed, and left out: {', '.join(missing)}"] if missing else []),
+        *([f"not installed, or do not start, and left out: {', '.join(missing)}"] if missing else []),
         "",
     ]
     lines += _tables(_measure(peers, asked.rounds, asked.seconds))

@@ -39,3 +39,9 @@ fi
 "$tools/policies/bin/checkov" --framework kubernetes --quiet --compact --skip-download --skip-check CKV_K8S_43,CKV_K8S_15 --file "$rendered/values.yaml"
 "$tools/policies/bin/checkov" --framework kubernetes --quiet --compact --skip-download --file "$rendered"/{cluster,gpu,batch}.yaml
 echo "chart: policies hold"
+
+# A number of a million is no power of ten.
+"$helm" template seedmint "$chart" --values <(printf 'serve: {settings: {max_seeds: 1000000}}\n') | grep -q 'value: "1000000"' || {
+  echo "the chart writes large numbers as powers of ten" >&2
+  exit 1
+}

@@ -105,3 +105,8 @@ runtimeClassName: {{ .Values.gpu.runtimeClass }}
   readOnly: true
 {{- end }}
 {{- end }}
+
+{{/* A value as quoted text. Helm reads numbers as floats, and `quote` would write a million as 1e+06. */}}
+{{- define "seedmint.text" -}}
+{{- if kindIs "string" . }}{{ . | quote }}{{ else }}{{ toJson . | quote }}{{ end -}}
+{{- end }}

@@ -171,13 +171,13 @@ def test_twenty_kills_leave_the_bytes_of_a_clean_run(tmp_path: Path, slow: Path,
             time.sleep(chance.uniform(0.0, 1.5))  # while it starts
         else:
             enough = done() + chance.randint(1, 4)
-            wait_until(lambda enough=enough: done() >= enough, 60)  # type: ignore[misc]
+            wait_until(lambda enough=enough, job=process: done() >= enough or job.poll() is not None, 120)  # type: ignore[misc]
             time.sleep(chance.uniform(0.0, 0.2))
         if chance.random() < 0.3 and (workers := psutil.Process(process.pid).children()):
             chance.choice(workers).kill()
             kills += 1
             time.sleep(chance.uniform(0.0, 0.3))
-        assert process.poll() is None, "the job was over before it was killed often enough"
+        assert process.poll() is None, f"the job was over before it was killed often enough: {process.communicate()}"
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         kills += 1
