@@ -3,7 +3,7 @@
 from typing import Any
 
 import litserve
-from fastapi import Response
+from starlette.responses import Response
 
 from benchmarks.peers.job import MAX_BATCH, PORT, Job
 

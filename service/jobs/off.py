@@ -17,7 +17,8 @@ class NoJobs:
         paths = ("/v1/jobs", "/v1/jobs/{rest:path}")
         return [Route(path, self.off, methods=_METHODS, include_in_schema=False) for path in paths]
 
-    async def off(self, _: Request) -> Response:
+    async def off(self, request: Request) -> Response:
+        request.scope.pop("route", None)  # counted as any address that is not there
         raise Problem(404, "there are no jobs here: the server's setting SEEDMINT_JOBS, a place for them, is not set")
 
     def start(self) -> None:

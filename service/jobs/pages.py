@@ -11,6 +11,7 @@ from service.batch.plan import Labels
 from service.jobs.requests import ID_DIGITS
 from service.jobs.store import Job, State
 
+_LONGEST = 1000  # characters of seeds
 _Count = Annotated[int, Field(ge=0)]
 
 
@@ -39,7 +40,7 @@ class JobLine(BaseModel):
 class JobPage(JobLine):
     """A job."""
 
-    seeds: str
+    seeds: str = Field(description=f"After {_LONGEST:,} characters cut short, with ... at the end; plan.json has them all.")
     labels: Labels | None
     truncation: float
     shard_size: _Count
@@ -83,7 +84,7 @@ def page_of(job: Job) -> JobPage:
         images_per_second=None if rate is None else round(rate, 1),
         seconds_left=None if not rate else round((plan.count - job.images) / rate, 1),
         error=job.note.error,
-        seeds=plan.seeds,
+        seeds=plan.seeds if len(plan.seeds) <= _LONGEST else plan.seeds[:_LONGEST] + "...",
         labels=plan.labels,
         truncation=plan.truncation,
         shard_size=plan.shard_size,

@@ -75,6 +75,7 @@ class JobRoutes:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         await asyncio.to_thread(self._runner.close)
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _watch(self) -> None:
         trouble = ""

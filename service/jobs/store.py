@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -92,8 +93,6 @@ class Store:
         self.url = url.rstrip("/") or url
         self._root = open_output(self.url)
         self.local = isinstance(self._root, Folder)
-        self._plans: dict[str, Plan] = {}
-        self._done: dict[str, Note] = {}
         self._sizes: dict[str, tuple[NDArray[np.bool_], int]] = {}
 
     @property
@@ -119,22 +118,16 @@ class Store:
 
     def notes(self) -> dict[str, Note]:
         """Of all jobs, by id."""
-        found = {}
-        for name in self._root.names(""):
-            if JOB_ID.fullmatch(name) and (note := self._done.get(name) or self.note(name)):
-                found[name] = note
-        return found
+        jobs = [name for name in self._root.names("") if JOB_ID.fullmatch(name)]
+        with ThreadPoolExecutor(_READERS) as readers:
+            return {job: note for job, note in zip(jobs, readers.map(self.note, jobs), strict=True) if note is not None}
 
     def note(self, job: str) -> Note | None:
         """Of one job; None where there is none. A job whose note is damaged is begun anew by who asks for it again."""
         try:
-            note = Note.model_validate_json(self.output(job).read(_NOTE))
+            return Note.model_validate_json(self.output(job).read(_NOTE))
         except (FileNotFoundError, NotADirectoryError, ValidationError):
-            self._done.pop(job, None)
             return None
-        if note.state == "done":
-            self._done[job] = note
-        return note
 
     def find(self, job: str) -> Job | None:
         """One job, with how far it is.
@@ -154,15 +147,15 @@ class Store:
         return images_of(plan, done(self.output(job), plan))
 
     def plan(self, job: str) -> Plan | None:
-        """That of one job; None where there is none. The id is of the plan, which so never changes.
+        """That of one job; None where there is none.
 
         Raises:
             UserError, OSError: it cannot be read.
         """
-        plan = self._plans.get(job)
-        if plan is None and (plan := plan_of(self.output(job))) is not None:
-            self._plans[job] = plan
-        return plan
+        try:
+            return _read_plan(f"{self.url}/{job}")
+        except FileNotFoundError:
+            return None
 
     def submit(self, plan: Plan, max_queued: int) -> bool:
         """Want a job to be made. One that waits, runs or is done stays as it is; one that failed or was cancelled goes on.
@@ -238,6 +231,15 @@ class Store:
         with (self.scratch / "notes.lock").open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+@lru_cache(16)
+def _read_plan(url: str) -> Plan:
+    """The plan of a job, whose id is of the plan: it never changes. It may name millions of seeds, so that few are kept."""
+    plan = plan_of(open_output(url))
+    if plan is None:
+        raise FileNotFoundError
+    return plan
 
 
 def _bytes_of(output: Output, plan: Plan, index: int) -> int:

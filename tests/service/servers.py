@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import psutil  # type: ignore[import-untyped]
 
 _READY_SECONDS = 60.0
+_Found = TypeVar("_Found")
 
 
 @dataclass
@@ -42,13 +44,13 @@ class Server:
     def memory(self) -> float:
         """Resident memory of all processes, in MiB."""
         supervisor = psutil.Process(self.process.pid)
-        return sum(one.memory_info().rss for one in (supervisor, *self.workers())) / 2**20
+        return float(sum(one.memory_info().rss for one in (supervisor, *self.workers()))) / 2**20
 
     def wait_for_log(self, text: str, seconds: float = 20.0) -> str:
         return str(wait_until(lambda: next((line for line in self.log if text in line), None), seconds))
 
 
-def wait_until(found, seconds: float = 20.0):
+def wait_until(found: Callable[[], _Found], seconds: float = 20.0) -> _Found:
     """Call `found` until it gives something true, and give that."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
