@@ -6,7 +6,8 @@ import platform
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -47,42 +48,63 @@ def run(path: Path, url: str, plan: Plan, shards: Iterable[int], workers: int | 
         PoolError: one shard has ended several workers.
     """
     content = read_planned(path, plan)
-    _connect(workers)
     waiting = iter(shards)
     pending: dict[Any, int] = {}  # references of tasks, and their shards
-    try:
-        held = ray.put(content)
-        while True:
-            for index in islice(waiting, max(0, (workers or _processors()) - len(pending))):
-                pending[_task.remote([held], url, plan, index)] = index
-            if not pending:
-                return
-            for ended in ray.wait(list(pending), timeout=_LOOK_SECONDS)[0]:
-                index = pending.pop(ended)
-                error = _outcome(ended, index)
-                if error is not None:
-                    raise error
-                news(Step(plan.size(index), 1))
-    finally:
-        for task in pending:
-            ray.cancel(task)
-        if pending:
-            ray.wait(list(pending), num_returns=len(pending), timeout=_FAREWELL_SECONDS)
-        ray.shutdown()
+    with _signals_kept() as handle_signals:
+        _connect(workers)
+        try:
+            held = ray.put(content)
+            while True:
+                handle_signals()
+                for index in islice(waiting, max(0, (workers or _processors()) - len(pending))):
+                    pending[_task.remote([held], url, plan, index)] = index
+                if not pending:
+                    return
+                for ended in ray.wait(list(pending), timeout=_LOOK_SECONDS)[0]:
+                    index = pending.pop(ended)
+                    error = _outcome(ended, index)
+                    if error is not None:
+                        raise error
+                    news(Step(plan.size(index), 1))
+        finally:
+            for task in pending:
+                ray.cancel(task)
+            if pending:
+                ray.wait(list(pending), num_returns=len(pending), timeout=_FAREWELL_SECONDS)
+            ray.shutdown()
 
 
 def _connect(workers: int | None) -> None:
     address = os.environ.get("RAY_ADDRESS")
     if address:
         _check_answers(address)
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     own = {"num_cpus": workers, "object_store_memory": _OBJECT_STORE_BYTES, "include_dashboard": False}
     try:
         ray.init(address or "local", logging_level=logging.ERROR, log_to_driver=False, **({} if address else own))
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise UserError(f"RAY_ADDRESS {address}: {str(error).strip().splitlines()[0]}") from None
-    for number, handler in handlers.items():  # Ray puts its own there, which exits at once
-        signal.signal(number, handler)
+
+
+@contextmanager
+def _signals_kept() -> Iterator[Callable[[], None]]:
+    """Keep Ctrl-C and SIGTERM until the given function is called: within Ray, what a handler raises becomes Ray's error."""
+    came: list[int] = []
+    before = {int(number): signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def handle() -> None:
+        for number in before:  # Ray sets some of its own when it connects
+            signal.signal(number, lambda number, frame: came.append(number))
+        for number in came:
+            handler = before[number]
+            if callable(handler):
+                handler(number, None)
+
+    try:
+        handle()
+        yield handle
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _check_answers(address: str) -> None:

@@ -20,14 +20,14 @@ _VARIABLES = {entry["name"]: entry["value"] for entry in _CONTAINER["env"]}
 
 def test_every_index_makes_its_part_and_one_that_is_killed_goes_on(tmp_path: Path):
     slow = generators.put(tmp_path / "slow.onnx", generators.content("slow", 5, idle_trips=20_000))
-    expected = whole(tmp_path, open_generator(slow), "0-3999", "webdataset", 200)
+    expected = whole(tmp_path, open_generator(slow), "0-1599", "webdataset", 100)
     out = tmp_path / "out"
     assert _CONTAINER["command"] == ["seedmint"]
     arguments = list(_CONTAINER["args"])
     assert arguments.pop(0) == "batch"
-    for option, value in (("--seeds", "0-3999"), ("--out", str(out))):
+    for option, value in (("--seeds", "0-1599"), ("--out", str(out))):
         arguments[arguments.index(option) + 1] = value
-    arguments = [str(slow), *arguments[1:], "--shard-size", "200"]
+    arguments = [str(slow), *arguments[1:], "--shard-size", "100"]
 
     def pod(index: int, pods: int) -> Any:
         assert set(_VARIABLES) == {"JOB_COMPLETIONS"}
@@ -42,14 +42,14 @@ def test_every_index_makes_its_part_and_one_that_is_killed_goes_on(tmp_path: Pat
     pods[1].communicate()
     said, complained = pods[0].communicate(timeout=60)
     assert pods[0].returncode == 0, complained
-    assert said.startswith("part 0 of 2 is done, 2,000 made")
-    assert {number for number in records() if number % 2 == 0} == set(range(0, 20, 2))
-    assert len(records()) < 20
+    assert said.startswith("part 0 of 2 is done, 800 made")
+    assert {number for number in records() if number % 2 == 0} == set(range(0, 16, 2))
+    assert len(records()) < 16
     assert not (out / "manifest.json").exists()
     again = pod(1, 2)
     said, complained = again.communicate(timeout=60)
     assert again.returncode == 0, complained
-    assert "20 shards" in said
+    assert "16 shards" in said
     assert hashes(out) == expected
 
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,12 @@ class TwoNodes:
     def at_work(self, node: Any) -> list[psutil.Process]:
         """The processes of a node that are making a shard."""
         (raylet,) = node.all_processes["raylet"]
-        return [one for one in psutil.Process(raylet.process.pid).children() if one.cmdline()[:1] == ["ray::_make"]]
+        found = []
+        for one in psutil.Process(raylet.process.pid).children():
+            with suppress(psutil.NoSuchProcess):  # it has just ended
+                if one.cmdline()[:1] == ["ray::_make"]:
+                    found.append(one)
+        return found
 
     def kill(self, node: Any) -> None:
         """kill -9 of all that a node is."""
@@ -110,7 +116,7 @@ def test_stopped_it_goes_on_with_another_engine_and_says_what_is_wrong(tmp_path:
     wait_until(lambda: nodes.at_work(nodes.second), 120)
     os.killpg(process.pid, signal.SIGINT)
     _, complained = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 130, complained
     assert complained.strip().endswith("of 3 shards are done. The same command goes on.")
     wait_until(lambda: not nodes.at_work(nodes.second), 20)
     assert not [name for name in hashes(out) if Path(name).name.startswith(".")]
@@ -121,7 +127,8 @@ def test_stopped_it_goes_on_with_another_engine_and_says_what_is_wrong(tmp_path:
         while not over.wait(0.05):
             for node in (nodes.cluster.head_node, nodes.second):
                 for worker in nodes.at_work(node):
-                    worker.kill()
+                    with suppress(psutil.NoSuchProcess):
+                        worker.kill()
 
     killer = threading.Thread(target=kill_workers)
     killer.start()

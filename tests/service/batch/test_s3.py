@@ -154,6 +154,7 @@ def test_a_store_that_stays_away_leaves_no_part_of_an_object(s3: Server, large: 
     assert list(verify(output, plan, large, lambda images: None)) == []
 
 
+@pytest.mark.slow
 def test_the_command(s3: Server, tmp_path: Path):
     """Two workers, and requests that fail; the same again finds all there."""
     digits = open_generator(find_generator("digits", SHIPPED))
