@@ -23,7 +23,7 @@ from tests.service.servers import Server, serving, wait_until
 from tests.service.test_metrics_over_http import value
 from tests.service.test_problems_over_http import check
 
-SLOW_TRIPS = 30_000  # of each run of 64 images
+SLOW_TRIPS = 120_000  # of each run of 64 images
 SLOW: dict[str, Any] = {"model": "slow", "seeds": "0-2047", "shard_size": 64}
 SHARDS = 32
 OURS = {"job.json"}  # beside what the command writes
@@ -317,7 +317,7 @@ def test_of_two_workers_one_makes_it_and_when_it_dies_the_other_and_after_a_rest
     with serving(models, jobs=tmp_path / "jobs", workers=2) as server:
         job = submit(server, **SLOW)
         wait_until(lambda: page(server, job)["shards_done"] >= 2)
-        for _ in range(8):  # whoever is asked
+        for _ in range(4):  # whoever is asked
             assert len(processes(server)) == 1
             assert page(server, job)["state"] == "running"
             assert submit(server, 200, **SLOW) == job
@@ -325,7 +325,7 @@ def test_of_two_workers_one_makes_it_and_when_it_dies_the_other_and_after_a_rest
         process.parent().kill()
         wait_until(lambda: process.pid not in {one.pid for one in processes(server)})
         before = page(server, job)["shards_done"]
-        wait_until(lambda: page(server, job)["shards_done"] >= before + 2)
+        wait_until(lambda: page(server, job)["shards_done"] > before)
         (process,) = processes(server)
     assert not process.is_running()
     assert len(list((tmp_path / "jobs" / job / "records").iterdir())) < SHARDS
