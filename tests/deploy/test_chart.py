@@ -36,7 +36,8 @@ def test_every_value_has_a_description():
 def test_the_examples_set_settings_that_the_service_takes():
     found = 0
     for example in (_CHART / "examples").glob("*.yaml"):
-        settings = yaml.safe_load(example.read_text()).get("serve", {}).get("settings", {})
+        values = yaml.safe_load(example.read_text())
+        settings = values.get("serve", {}).get("settings", {}) | values.get("jobs", {}).get("settings", {})
         read = read_settings({f"SEEDMINT_{name.upper()}": str(value) for name, value in settings.items()})
         assert set(settings) <= read.model_fields_set
         found += len(settings)
