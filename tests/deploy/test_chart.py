@@ -52,22 +52,3 @@ def test_the_chart_carries_the_rules_and_the_dashboard_of_the_repository():
 def test_the_chart_is_of_this_version():
     project = tomllib.loads((_DEPLOY.parent / "pyproject.toml").read_text())["project"]
     assert yaml.safe_load((_CHART / "Chart.yaml").read_text())["appVersion"] == project["version"]
-
-
-def test_with_keys_prometheus_differs_by_its_key_alone():
-    plain, keys = (yaml.safe_load((_DEPLOY / "watch" / f"prometheus{kind}.yaml").read_text()) for kind in ("", ".keys"))
-    (job,) = keys["scrape_configs"]
-    assert job.pop("authorization") == {"credentials_file": "/run/secrets/prometheus_key"}
-    assert keys == plain
-    compose = yaml.safe_load((_DEPLOY / "compose.keys.yaml").read_text())
-    assert compose["services"]["prometheus"]["secrets"] == ["prometheus_key"]
-    assert set(compose["secrets"]) == {"keys", "prometheus_key"}
-
-
-def test_compose_mounts_files_that_exist():
-    compose = yaml.safe_load((_DEPLOY / "compose.yaml").read_text())
-    mounts = [volume.split(":")[0] for service in compose["services"].values() for volume in service["volumes"]]
-    files = [mount for mount in mounts if mount.startswith("./")]
-    assert len(files) >= 4
-    assert all((_DEPLOY / file).is_file() for file in files)
-    assert {mount for mount in mounts if not mount.startswith("./")} == set(compose["volumes"])
