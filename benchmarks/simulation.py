@@ -13,7 +13,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -56,9 +56,9 @@ class Memory:
         self.files[name] = file.getvalue()
         self.writes[name] += 1
 
-    def write_all(self, files: Iterable[tuple[str, bytes]]) -> None:
-        for name, content in files:
-            self.files[name] = content
+    @contextmanager
+    def write_many(self) -> Iterator[Callable[[str, bytes], None]]:
+        yield self.files.__setitem__
 
     def create(self, name: str, content: bytes) -> None:
         if name in self.files:

@@ -1,6 +1,5 @@
 """One run of a job on this machine: from its plan to its manifest, with progress, and stopped in order by signals."""
 
-import os
 import signal
 import sys
 import time
@@ -16,7 +15,7 @@ from service.batch.estimate import bytes_of, check_room
 from service.batch.job import begin, finish, missing, open_planned
 from service.batch.output import Output, OutputError
 from service.batch.plan import Plan
-from service.batch.pool import Step, run
+from service.batch.pool import Step, processors, run
 from service.batch.progress import duration, shown
 from service.batch.records import done, images_of
 
@@ -53,7 +52,7 @@ def make_job(output: Output, plan: Plan, path: Path, part: int, parts: int, engi
                 if engine == "ray":
                     _ray_run()(path, output.url, plan, left, workers, news)
                 else:
-                    run(path, output.url, plan, left, min(workers or _processors(), len(left)), news)
+                    run(path, output.url, plan, left, min(workers or processors(), len(left)), news)
         seconds = time.monotonic() - began
         complete = finish(output, plan)
     if complete:
@@ -113,8 +112,3 @@ def nouns(plan: Plan) -> str:
 def shards_text(number: int) -> str:
     """A number of shards in words."""
     return f"{number:,} shard{'s' * (number != 1)}"
-
-
-def _processors() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
