@@ -27,7 +27,7 @@ from service.batch.shard import write_shard
 ATTEMPTS = 5  # workers that one shard may end before the job gives up
 _FAREWELL_SECONDS = 5.0
 _TOLD_SECONDS = 0.1  # between two news of one shard: each costs this process, too, time that a worker might use
-_THREADS = 2  # that generate in a worker which has more than one processor; more workers are better than more threads
+_THREADS = 2  # that generate, where there are more processors than workers; more workers are better than more threads
 _SWITCH_SECONDS = 0.0002  # between threads: with Python's 5 ms, a generator waits as long after each batch as the batch took
 _WRITTEN, _DONE = "written", "done"  # what a worker says of its latest and of its earliest shard
 
@@ -87,7 +87,9 @@ class _Worker:
         self.pipe.close()
 
 
-def run(path: Path, url: str, plan: Plan, shards: Iterable[int], workers: int, news: Callable[[Step], None]) -> None:
+def run(
+    path: Path, url: str, plan: Plan, shards: Iterable[int], workers: int, news: Callable[[Step], None], threads: int = 0
+) -> None:
     """Make shards, by so many workers.
 
     Args:
@@ -95,6 +97,7 @@ def run(path: Path, url: str, plan: Plan, shards: Iterable[int], workers: int, n
         url: the output.
         shards: which, in any order.
         news: told how the work goes.
+        threads: that generate in each worker beside the one that writes; with 0 a worker takes one processor.
 
     Raises:
         UserError, OSError: the first that a worker met, after which all are ended. Shards with a record stay.
@@ -104,7 +107,6 @@ def run(path: Path, url: str, plan: Plan, shards: Iterable[int], workers: int, n
     again: list[int] = []
     lost: dict[int, int] = {}
     pool: list[_Worker] = []
-    threads = _THREADS if processors() > workers else 0
 
     def give(worker: _Worker) -> None:
         shard = again.pop() if again else next(waiting, None)
@@ -172,6 +174,11 @@ def _told(worker: _Worker) -> str:
 def processors() -> int:
     """Those that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def spare_threads(workers: int) -> int:
+    """Threads for each of so many workers that are fastest here, if they may have the machine for themselves."""
+    return _THREADS if processors() > workers else 0
 
 
 def _work(pipe: Connection, path: Path, url: str, plan: Plan, threads: int) -> None:

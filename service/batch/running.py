@@ -15,7 +15,7 @@ from service.batch.estimate import bytes_of, check_room
 from service.batch.job import begin, finish, missing, open_planned
 from service.batch.output import Output, OutputError
 from service.batch.plan import Plan
-from service.batch.pool import Step, processors, run
+from service.batch.pool import Step, processors, run, spare_threads
 from service.batch.progress import duration, shown
 from service.batch.records import done, images_of
 
@@ -52,7 +52,8 @@ def make_job(output: Output, plan: Plan, path: Path, part: int, parts: int, engi
                 if engine == "ray":
                     _ray_run()(path, output.url, plan, left, workers, news)
                 else:
-                    run(path, output.url, plan, left, min(workers or processors(), len(left)), news)
+                    workers = min(workers or processors(), len(left))
+                    run(path, output.url, plan, left, workers, news, spare_threads(workers))
         seconds = time.monotonic() - began
         complete = finish(output, plan)
     if complete:

@@ -1,0 +1,32 @@
+"""What is written is on the disk, or an error says that it may not be."""
+
+import ctypes
+import errno
+from pathlib import Path
+
+import pytest
+
+from models import files
+from models.files import synced_file_system
+
+
+def test_a_file_system_that_cannot_be_synced_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def failing(descriptor: int) -> int:
+        ctypes.set_errno(errno.EIO)
+        return -1
+
+    monkeypatch.setattr(files, "_syncfs", lambda: failing)
+    with pytest.raises(OSError, match=f"Input/output error: '{tmp_path}'") as told, synced_file_system(tmp_path):
+        pass
+    assert told.value.errno == errno.EIO
+
+
+def test_what_goes_wrong_in_the_block_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    synced: list[int] = []
+    monkeypatch.setattr(files, "_syncfs", lambda: lambda descriptor: synced.append(descriptor) or 0)
+    with pytest.raises(KeyError), synced_file_system(tmp_path):
+        raise KeyError
+    assert not synced
+    with synced_file_system(tmp_path):
+        pass
+    assert len(synced) == 1
