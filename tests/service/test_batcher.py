@@ -17,6 +17,7 @@ class Held:
     """Stands in for a generator: records each run, waits until let go, and fails on seeds that it is told to."""
 
     name = "held"
+    batch_bytes = 8
 
     def __init__(self, max_batch: int = 8, poison: int | None = None) -> None:
         self.max_batch = max_batch
@@ -111,14 +112,14 @@ def test_bulk_requests_are_bounded_apart_and_give_their_place_back():
     async def scene() -> None:
         generator = Held(max_batch=4)
         batcher = Batcher(generator, 8)  # type: ignore[arg-type]
-        with batcher.bulk(), batcher.bulk():
-            with pytest.raises(Problem) as refused, batcher.bulk():
+        with batcher.bulk("one"), batcher.bulk("other"):
+            with pytest.raises(Problem) as refused, batcher.bulk("one"):
                 pass
             assert (refused.value.status, refused.value.detail) == (429, "2 bulk requests are under way")
             assert refused.value.headers["Retry-After"] == "1"
             generator.let_go()
             assert await single(batcher, 3) == 3
-        with batcher.bulk(), batcher.bulk():
+        with batcher.bulk("one"), batcher.bulk("one"):
             pass
 
     asyncio.run(scene())
@@ -244,7 +245,7 @@ def test_labels_asked_for_and_labels_of_seeds_go_in_one_run():
         got = await asyncio.gather(*(batcher.single(seed, label, 1.0, both) for seed, label in asked))
         assert got == [(1, 1), (7, 7), (3, 3), (0, 0)]
         assert generator.runs == [[21, 22, 23, 24]]
-        with batcher.bulk():
+        with batcher.bulk("one"):
             piece = batcher.piece(np.array([5, 6]), np.array([8, 9]), 1.0)
             assert (await piece).ravel().tolist() == [8, 9]
 
