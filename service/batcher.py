@@ -80,11 +80,12 @@ class Batcher:
             Problem: 429, too many are waiting; 503, closed.
         """
         self._check_open()
-        wait = self._expected_wait()
-        if self._lanes.singles >= self._max_queue or (
-            self._lanes.singles >= self.generator.max_batch and wait > self._max_wait
-        ):
-            raise _overloaded(f"{self._lanes.singles} images are waiting already", wait)
+        waiting = self._lanes.singles
+        if waiting >= self.generator.max_batch:
+            wait = self._expected_wait()
+            if waiting >= self._max_queue or wait > self._max_wait:
+                retry = {"Retry-After": str(max(1, math.ceil(wait)))}
+                raise Problem(429, f"{waiting} images are waiting already", headers=retry)
         labels = None if label is None else np.array([label], np.int64)
         return self._put(SINGLE, np.array([seed], np.int64), labels, truncation, finish, gone)
 
@@ -152,6 +153,8 @@ class Batcher:
         return future
 
     def _begin(self) -> None:
+        if self._closed:
+            return
         loop = asyncio.get_running_loop()
         self._working = loop.run_in_executor(self._thread, self._work, loop)
 
@@ -178,8 +181,11 @@ class Batcher:
             if batch:
                 self._batch = batch
                 started = time.perf_counter()
-                self._metrics.queued.observe(started - min(item.since for item in batch))
-                results = make(self.generator, batch, self._metrics)
+                try:
+                    self._metrics.queued.observe(started - min(item.since for item in batch))
+                    results = make(self.generator, batch, self._metrics)
+                except Exception as error:  # whatever it is: the next run may succeed
+                    results = [error] * len(batch)
                 self._batch = []
                 loop.call_soon_threadsafe(self._deliver, batch, results, time.perf_counter() - started)
 
@@ -200,7 +206,3 @@ def _let_go(unwanted: list[Item]) -> None:
 def _fail(item: Item, error: Exception) -> None:
     if not item.future.done():
         item.future.set_exception(error)
-
-
-def _overloaded(detail: str, seconds: float) -> Problem:
-    return Problem(429, detail, headers={"Retry-After": str(max(1, math.ceil(seconds)))})

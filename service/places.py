@@ -6,7 +6,7 @@ reader goes on, so that readers who are slow, or only pretend to read, keep nobo
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from service.problems import Problem
@@ -18,26 +18,29 @@ _SHARE = 0.5  # of them for one client
 _SMOOTHING = 0.2  # weight of the newest in the estimate of seconds a request
 _LATER = "5"
 
+Clock = Callable[[], float]
+
 
 class Place:
     """One bulk request, from its first piece to its last."""
 
-    __slots__ = ("_began", "_sending_since", "_sent", "client")
+    __slots__ = ("_began", "_clock", "_sending_since", "_sent", "client")
 
-    def __init__(self, client: str) -> None:
+    def __init__(self, client: str, clock: Clock) -> None:
         self.client = client
-        self._began = time.perf_counter()
+        self._clock = clock
+        self._began = clock()
         self._sending_since = math.inf
         self._sent = 0.0
 
     @contextmanager
     def sending(self) -> Iterator[None]:
         """While its reader takes a piece."""
-        self._sending_since = time.perf_counter()
+        self._sending_since = self._clock()
         try:
             yield
         finally:
-            self._sent += time.perf_counter() - self._sending_since
+            self._sent += self._clock() - self._sending_since
             self._sending_since = math.inf
 
     def stalled(self, now: float) -> bool:
@@ -52,12 +55,13 @@ class Place:
 class Places:
     """All of one generator in this process. Lives on the event loop."""
 
-    def __init__(self, most: int, bytes_each: int) -> None:
+    def __init__(self, most: int, bytes_each: int, clock: Clock = time.perf_counter) -> None:
         """
         Args:
             most: requests for which something is made at the same time.
             bytes_each: the most that one request holds.
         """
+        self._clock = clock
         self._most = most
         self._most_answers = max(most, min(most * _ANSWERS_A_PLACE, _MOST_BYTES // bytes_each))
         self._places: set[Place] = set()
@@ -70,7 +74,7 @@ class Places:
     @property
     def active(self) -> int:
         """Those for which something is being made. More than the most while readers that were slow go on together."""
-        now = time.perf_counter()
+        now = self._clock()
         return sum(not place.stalled(now) for place in self._places)
 
     @contextmanager
@@ -81,16 +85,16 @@ class Places:
             Problem: 429, too many requests are under way.
         """
         self._check(client)
-        place = Place(client)
+        place = Place(client, self._clock)
         self._places.add(place)
         try:
             yield place
         finally:
             self._places.remove(place)
-            self._seconds += _SMOOTHING * (place.seconds(time.perf_counter()) - self._seconds)
+            self._seconds += _SMOOTHING * (place.seconds(self._clock()) - self._seconds)
 
     def _check(self, client: str) -> None:
-        now = time.perf_counter()
+        now = self._clock()
         making = [place for place in self._places if not place.stalled(now)]
         if len(making) >= self._most:
             # At least as long as the oldest has taken: one that outlasts the estimate shows it to be wrong.

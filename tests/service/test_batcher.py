@@ -159,6 +159,23 @@ def test_single_images_and_bulk_take_turns():
     asyncio.run(scene())
 
 
+@pytest.mark.parametrize("before", [1, 2])
+def test_a_single_image_waits_for_no_more_than_the_run_under_way(before: int):
+    async def scene() -> None:
+        generator = Held(max_batch=4)
+        batcher = Batcher(generator, 100)  # type: ignore[arg-type]
+        bulk = [batcher.piece(np.arange(100 + 4 * i, 104 + 4 * i), None, 1.0) for i in range(5)]
+        for _ in range(before - 1):
+            generator.let_go(1)
+        await started(generator, before)
+        alone = single(batcher, 1)
+        generator.let_go()
+        await asyncio.gather(*bulk, alone)
+        assert [run[0] for run in generator.runs].index(1) == before
+
+    asyncio.run(scene())
+
+
 def test_a_given_z_runs_beside_seeds(rgb: Generator):
     async def scene() -> None:
         batcher = Batcher(rgb, 100)
@@ -269,6 +286,31 @@ def test_a_client_that_has_left_is_found_out_before_its_run():
         with pytest.raises(ClientDisconnect):
             await waiting[2]
         assert generator.runs == [[0], [1, 3]]
+
+    asyncio.run(scene())
+
+
+def test_a_piece_whose_client_has_left_is_not_made():
+    async def scene() -> None:
+        generator = Held(max_batch=4)
+        batcher = Batcher(generator, 100)  # type: ignore[arg-type]
+        left: set[str] = set()
+        running = single(batcher, 0)
+        await started(generator, 1)
+        ghosts, stays = (
+            [
+                batcher.piece(np.arange(first + 4 * i, first + 4 * i + 4), None, 1.0, gone=lambda who=who: who in left)
+                for i in range(2)
+            ]
+            for who, first in (("ghost", 100), ("other", 200))
+        )
+        left.add("ghost")
+        for ghost in ghosts:  # noticed while the run goes on
+            with pytest.raises(ClientDisconnect):
+                await ghost
+        generator.let_go()
+        await asyncio.gather(running, *stays)
+        assert [run[0] for run in generator.runs] == [0, 200, 204]
 
     asyncio.run(scene())
 
