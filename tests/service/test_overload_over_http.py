@@ -182,7 +182,7 @@ def test_a_picture_whose_client_has_gone_is_not_made_and_gives_its_place_back(bu
 
 
 @pytest.mark.fault("readers that stop")
-def test_a_reader_that_stays_away_loses_its_place_and_then_its_connection(busy: Server):
+def test_a_reader_that_stays_away_loses_its_place_and_its_connection(busy: Server):
     body = {"model": "fast", "seeds": "0-65535"}
     left = gone(busy)
     with busy.client.stream("POST", "/v1/sample", json=body) as answer:
