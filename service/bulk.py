@@ -87,13 +87,13 @@ async def sample(library: Library, settings: Settings, body: bytes) -> Response:
     charge(seeds.count)
     writer = archive_writer(asked.format, generator, seeds.count, truncation)
     parts = pieces(generator, seeds, labels)
-    stream = _stream(served, parts, writer, truncation, asked.format, settings.timeout_seconds)
-    first = await anext(stream)
+    sent = stream(served, parts, writer, truncation, asked.format, settings.timeout_seconds)
+    first = await anext(sent)
     name = f"{generator.name}-{generator.digest12}.{asked.format}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     if isinstance(writer, NpyWriter):
         headers["Content-Length"] = str(writer.size)
-    return _Streamed(first, stream, headers=headers, media_type=ARCHIVE_MEDIA_TYPES[asked.format])
+    return _Streamed(first, sent, headers=headers, media_type=ARCHIVE_MEDIA_TYPES[asked.format])
 
 
 class _Streamed(StreamingResponse):
@@ -110,7 +110,7 @@ class _Streamed(StreamingResponse):
             await self._rest.aclose()
 
 
-async def _stream(
+async def stream(
     served: Served,
     parts: Iterator[Piece],
     writer: ArchiveWriter,
