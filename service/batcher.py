@@ -114,10 +114,10 @@ class Batcher:
         return self._put(BULK, seeds, labels, truncation, gone=gone, z=z)
 
     async def close(self) -> None:
-        """Refuse new work, withdraw what is queued, and wait for the run under way."""
+        """Refuse new work and what is queued, and wait for the run under way."""
         self._closed = True
         for item in self._lanes.waiting():
-            item.future.cancel()
+            _fail(item, _stopping())
         if self._working is not None:
             await self._working
         self._thread.shutdown(wait=False)
@@ -129,7 +129,7 @@ class Batcher:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise Problem(503, "the server is stopping", headers={"Retry-After": "5"})
+            raise _stopping()
 
     def _put(
         self,
@@ -196,6 +196,10 @@ class Batcher:
                 _fail(item, result)
             elif not item.future.done():
                 item.future.set_result(result)
+
+
+def _stopping() -> Problem:
+    return Problem(503, "the server is stopping", headers={"Retry-After": "5"})
 
 
 def _let_go(unwanted: list[Item]) -> None:

@@ -120,6 +120,7 @@ async def stream(
 ) -> AsyncGenerator[bytes]:
     """The archive, piece by piece. The generator makes the next pieces while one is encoded and sent."""
     batcher, visit = served.batcher, VISIT.get()
+    plain = isinstance(writer, NpyWriter)  # what is made goes out as it is
     asked = ((part, batcher.piece(*part, truncation, gone=visit.gone)) for part in parts)
     with batcher.bulk(visit.client) as place:
         making: deque[tuple[Piece, asyncio.Future[Outputs]]] = deque()
@@ -131,8 +132,10 @@ async def stream(
                     made = await future
                 making.popleft()
                 making.extend(islice(asked, 1))
-                plain = isinstance(writer, NpyWriter) and made.nbytes <= _SMALL_PIECE
-                content = await _in_thread_unless(plain, partial(_added, served, writer, done, made))
+                if plain and made.nbytes <= _SMALL_PIECE:
+                    content = writer.add(*done, made)
+                else:
+                    content = await asyncio.to_thread(_encoded, served, writer, done, made)
                 with place.sending():
                     yield content
                 metrics.count_made(served.generator, form, len(made))
@@ -142,7 +145,7 @@ async def stream(
             for _, future in making:
                 future.cancel()
     tail = writer.finish()
-    while (piece := await asyncio.to_thread(next, tail, None)) is not None:
+    while (piece := await _in_thread_unless(plain, partial(next, tail, None))) is not None:
         yield piece
 
 
@@ -151,8 +154,8 @@ async def _in_thread_unless(quick: bool, work: Callable[[], _Done]) -> _Done:
     return work() if quick else await asyncio.to_thread(work)
 
 
-def _added(served: Served, writer: ArchiveWriter, piece: Piece, made: Outputs) -> bytes:
-    """One piece as the bytes to send."""
+def _encoded(served: Served, writer: ArchiveWriter, piece: Piece, made: Outputs) -> bytes:
+    """In a thread: one piece as the bytes to send."""
     with metrics.encoding_time(served.generator.name):
         return writer.add(*piece, made)
 

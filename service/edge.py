@@ -113,8 +113,8 @@ class _Answer:
             ClientDisconnect: the client does not take it in time. The connection is broken then.
         """
         whole = message.get("body", b"")
-        if head is not None and len(whole) <= _PIECE and takes_more(self._raw_send):
-            await send_together(self._raw_send, head, message)
+        if len(whole) <= _PIECE and takes_more(self._raw_send):  # nothing is waited for
+            await (self._raw_send(message) if head is None else send_together(self._raw_send, head, message))
             return
         body = memoryview(whole)
         last = max(0, len(body) - 1) // _PIECE * _PIECE

@@ -204,7 +204,7 @@ def test_one_that_fails_fails_alone():
     asyncio.run(scene())
 
 
-def test_closing_waits_for_the_run_and_withdraws_the_rest():
+def test_closing_waits_for_the_run_and_refuses_the_rest():
     async def scene() -> None:
         generator = Held()
         batcher = Batcher(generator, 100)  # type: ignore[arg-type]
@@ -220,7 +220,8 @@ def test_closing_waits_for_the_run_and_withdraws_the_rest():
         generator.let_go()
         await closing
         assert await running == 1
-        assert waiting.cancelled()
+        with pytest.raises(Problem, match="stopping"):
+            await waiting
         assert generator.runs == [[1]]
 
     asyncio.run(scene())
