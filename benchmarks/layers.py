@@ -53,7 +53,7 @@ def layers_table(model: Path, path: str, rounds: int = ROUNDS) -> Iterator[str]:
 
     async def streamed(served: Served) -> None:
         parts, writer = pieces(generator, seeds, None), archive_writer("npy", generator, SEEDS, 1.0)
-        async for _ in stream(served, parts, writer, 1.0, "npy", 60.0):
+        async for _ in stream(served, parts, writer, 1.0, "npy"):
             pass
 
     with ExitStack() as stack:

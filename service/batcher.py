@@ -40,7 +40,7 @@ class Batcher:
         Args:
             max_queue: most single images waiting, and, counted apart, most images that bulk requests hold places for.
             max_wait: most seconds that a single image may be expected to wait, once as many wait as fill a run.
-            deadline_seconds: longest that a single image is waited for.
+            deadline_seconds: longest that a single image, or a piece of a bulk request, is waited for.
         """
         self.generator = generator
         self._deadline = deadline_seconds
@@ -105,7 +105,7 @@ class Batcher:
 
         Args:
             z: float32[n, z_dim], what to make images of in place of the seeds' own noise, before truncation.
-            gone: as of a single image.
+            gone: as of a single image, and so is the deadline.
 
         Raises:
             Problem: 503, closed.
@@ -164,7 +164,7 @@ class Batcher:
         for item in (*self._batch, *self._lanes.waiting()):
             if item.left:
                 _fail(item, ClientDisconnect())
-            elif item.since < late and item.finish is not None:
+            elif item.since < late:
                 _fail(item, Problem(504, f"it was not ready within {self._deadline:g} seconds"))
         busy = self._lanes.busy
         self._sweeping = asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep) if busy else None

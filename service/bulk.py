@@ -87,7 +87,7 @@ async def sample(library: Library, settings: Settings, body: bytes) -> Response:
     charge(seeds.count)
     writer = archive_writer(asked.format, generator, seeds.count, truncation)
     parts = pieces(generator, seeds, labels)
-    sent = stream(served, parts, writer, truncation, asked.format, settings.timeout_seconds)
+    sent = stream(served, parts, writer, truncation, asked.format)
     first = await anext(sent)
     name = f"{generator.name}-{generator.digest12}.{asked.format}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
@@ -111,12 +111,7 @@ class _Streamed(StreamingResponse):
 
 
 async def stream(
-    served: Served,
-    parts: Iterator[Piece],
-    writer: ArchiveWriter,
-    truncation: float,
-    form: ArchiveFormat,
-    timeout: float,
+    served: Served, parts: Iterator[Piece], writer: ArchiveWriter, truncation: float, form: ArchiveFormat
 ) -> AsyncGenerator[bytes]:
     """The archive, piece by piece. The generator makes the next pieces while one is encoded and sent."""
     batcher, visit = served.batcher, VISIT.get()
@@ -128,8 +123,7 @@ async def stream(
             making.extend(islice(asked, _AHEAD))
             while making:
                 done, future = making[0]
-                async with asyncio.timeout(timeout):
-                    made = await future
+                made = await future
                 making.popleft()
                 making.extend(islice(asked, 1))
                 if plain and made.nbytes <= _SMALL_PIECE:
@@ -139,11 +133,10 @@ async def stream(
                 with place.sending():
                     yield content
                 metrics.count_made(served.generator, form, len(made))
-        except TimeoutError:
-            raise Problem(504, f"what was asked for was not ready within {timeout:g} seconds") from None
         finally:
             for _, future in making:
-                future.cancel()
+                if not future.cancel():
+                    future.exception()  # of those that fail together, the first is told
     tail = writer.finish()
     while (piece := await _in_thread_unless(plain, partial(next, tail, None))) is not None:
         yield piece

@@ -133,6 +133,7 @@ def test_pieces_whose_client_has_gone_are_not_made(busy: Server):
         assert running.result().status_code == 200
     wait_until(lambda: gone(busy) == left + 1 and value(busy, "seedmint_bulk_requests", model="slow") == 0)
     assert busy.client.get(f"{busy.pinned('slow')}/1.png").status_code == 200
+    assert not [line for line in busy.log if "never retrieved" in line or "Traceback" in line]
     assert images(busy) <= made + 2 + 8  # at most one piece was taken up before the client left
     assert value(busy, "seedmint_cancelled_images_total", model="slow") >= cancelled + 8
 
