@@ -135,8 +135,7 @@ async def stream(
                 metrics.count_made(served.generator, form, len(made))
         finally:
             for _, future in making:
-                if not future.cancel():
-                    future.exception()  # of those that fail together, the first is told
+                future.cancel()
     tail = writer.finish()
     while (piece := await _in_thread_unless(plain, partial(next, tail, None))) is not None:
         yield piece
