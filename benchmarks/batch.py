@@ -11,7 +11,6 @@ workers start, is left out.
 import io
 import os
 import platform
-import resource
 import shutil
 import statistics
 import sys
@@ -104,21 +103,17 @@ def job(path: Path, card: Card, form: Form, workers: int, out: Path) -> Cost:
     plan = make_plan(digest_of(path.read_bytes()), card, "cpu", parse_seeds(f"0-{_IMAGES - 1}"), None, 1.0, form, _SHARD)
     output = open_output(str(out / "job"))
     begin(output, plan)
-    first: list[tuple[float, int, float]] = []
-    made = 0
+    looks: list[tuple[float, int, float]] = []  # at a tenth of the images, and when all is recorded
+    made = shards = 0
     largest = 0
-    before = _processor()
     over = threading.Event()
 
     def news(step: Step) -> None:
-        nonlocal made
+        nonlocal made, shards
         made += step.images
-        if not first and made >= _IMAGES / 10:
-            spent = 0.0
-            for child in psutil.Process().children():
-                with suppress(psutil.Error):
-                    spent += sum(child.cpu_times()[:2])
-            first.append((time.perf_counter(), made, spent))
+        shards += step.shards
+        if shards == plan.shards or (not looks and made >= _IMAGES / 10):
+            looks.append((time.perf_counter(), made, _processor()))
 
     def watch() -> None:
         nonlocal largest
@@ -130,20 +125,21 @@ def job(path: Path, card: Card, form: Form, workers: int, out: Path) -> Cost:
     watcher = threading.Thread(target=watch)
     watcher.start()
     run(path, output.url, plan, range(plan.shards), workers, news, spare_threads(workers))
-    ended = time.perf_counter()
     over.set()
     watcher.join()
-    began, told, spent = first[0]
-    images = made - told
+    (began, told, before), (ended, images, after) = looks
+    images -= told
     size = sum(file.stat().st_size for file in (out / "job/data").rglob("*") if file.is_file())
-    seconds = ended - began
-    return Cost(images / seconds, (_processor() - before - spent) / images * 1e6, largest / 2**20, size / _IMAGES)
+    return Cost(images / (ended - began), (after - before) / images * 1e6, largest / 2**20, size / _IMAGES)
 
 
 def _processor() -> float:
-    """Seconds of the processes that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+    """Seconds that the workers have taken, those too that have just ended."""
+    taken = 0.0
+    for child in psutil.Process().children():
+        with suppress(psutil.Error):
+            taken += sum(child.cpu_times()[:2])
+    return taken
 
 
 def main() -> None:
