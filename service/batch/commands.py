@@ -12,10 +12,12 @@ from models.seeds import parse_seeds
 from service.batch.estimate import bytes_of, check_room
 from service.batch.formats import FORMS, Form
 from service.batch.job import open_planned, plan_of
-from service.batch.output import Output, open_output
+from service.batch.listing import done
+from service.batch.manifest import DATA_CARD, MANIFEST
+from service.batch.output import MARK, Output, open_output
 from service.batch.plan import Plan, check_same, make_plan
 from service.batch.progress import shown
-from service.batch.records import done, images_of
+from service.batch.records import images_of
 from service.batch.running import Engine, ended_by_signals, make_job, nouns, shards_text
 from service.batch.verifying import verify
 from service.commands import label_number, settings_with
@@ -206,12 +208,13 @@ def _verify(output: Output, plan: Plan, path: Path) -> None:
         for fault in verify(output, plan, generator, lambda images: show(images, 1)):
             faults.append(fault)
     for fault in faults[:_FAULTS_TOLD]:
-        click.echo(f"shard {fault.shard}: {fault.what}", err=True)
+        click.echo(fault, err=True)
+    others = sorted(set(output.names("")) - {MARK, MANIFEST, DATA_CARD, "data", "records"})
+    if others:
+        click.echo(f"not of the job, and left alone: {', '.join(others)}", err=True)
     if faults:
-        raise UserError(
-            f"{len(faults)} of {shards_text(plan.shards)} not as they should be: "
-            f"remove records/NUMBER.json of each, and run the job again"
-        )
+        more = f", of which the first {_FAULTS_TOLD} are told" if len(faults) > _FAULTS_TOLD else ""
+        raise UserError(f"--out {output.url}: {len(faults):,} fault{'s' * (len(faults) != 1)}{more}")
     click.echo(f"{plan.count:,} {nouns(plan)} in {shards_text(plan.shards)}: all as recorded")
 
 
@@ -228,4 +231,4 @@ def status(out: str) -> None:
     _tell_plan(plan)
     click.echo(f"shards      {int(marked.sum()):,} of {plan.shards:,}")
     click.echo(f"{nouns(plan):<11} {images:,} of {plan.count:,} ({images / plan.count:.1%})")
-    click.echo(f"state       {'done' if 'manifest.json' in set(output.names('')) and marked.all() else 'not done'}")
+    click.echo(f"state       {'done' if MANIFEST in set(output.names('')) and marked.all() else 'not done'}")

@@ -1,4 +1,4 @@
-"""A job in its output: begun or gone on with, its generator opened, what is left to do, finished when all records are there."""
+"""A job in its output: begun or gone on with, its generator opened, what is left to do, finished when all of it is there."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from service.batch.listing import done
 from service.batch.output import MARK, Output, OutputError
 from service.batch.plan import Plan, PlanError, check_same, read_plan
-from service.batch.records import done, read_records
+from service.batch.records import read_records
 from service.generator import Generator, digest_of, read_content
 from service.provider import choose_provider
 
@@ -76,14 +77,14 @@ def open_content(content: bytes, plan: Plan) -> Generator:
 
 
 def missing(output: Output, plan: Plan, part: int = 0, parts: int = 1) -> NDArray[np.int64]:
-    """The shards without a record, ascending: int64[n]; of those only, whose number modulo `parts` is `part`."""
+    """The shards that lack their record or data, ascending: int64[n]; of those only, whose number modulo `parts` is `part`."""
     numbers = np.flatnonzero(~done(output, plan))
     mine: NDArray[np.int64] = numbers[numbers % parts == part]
     return mine
 
 
 def finish(output: Output, plan: Plan) -> bool:
-    """Write the manifest and the data card, if every shard has its record. Whoever does so writes the same bytes.
+    """Write the manifest and the data card, if every shard is there. Whoever does so writes the same bytes.
 
     Returns:
         whether the job is done.

@@ -89,6 +89,19 @@ class Objects:
         found: list[str] = self._system.ls(self._path(folder), detail=False)
         return found
 
+    def find(self, folder: str) -> Iterator[str]:
+        path = self._path(folder)
+        try:
+            found = self._tried(lambda: self._found(path), "list", folder)
+        except FileNotFoundError:
+            return
+        yield from (name.removeprefix(f"{path}/") for name in found)
+
+    def _found(self, path: str) -> list[str]:
+        self._system.invalidate_cache()
+        found: list[str] = self._system.find(path)
+        return found
+
     @contextmanager
     def lock(self, shared: bool) -> Iterator[None]:
         """Nothing is locked there: jobs of one plan write the same bytes, and the plan keeps other jobs out."""

@@ -135,13 +135,27 @@ class Plan(BaseModel):
             yield seeds, self.labels_at(position, seeds)
             position += len(seeds)
 
+    def positions(self, seeds: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where seeds stand in the sequence, and -1 for those that are not in it: int64[n]."""
+        order = sorted(range(len(self.sequence.ranges)), key=lambda i: self.sequence.ranges[i].start)
+        ranges = [self.sequence.ranges[i] for i in order]
+        firsts, lasts = np.array([r.start for r in ranges]), np.array([r.stop - 1 for r in ranges])
+        begins = np.array([self._starts[i] for i in order])
+        of = np.maximum(0, np.searchsorted(firsts, seeds, side="right") - 1)
+        inside = (firsts[of] <= seeds) & (seeds <= lasts[of])
+        return np.where(inside, begins[of] + seeds - firsts[of], -1)
+
     def labels_at(self, position: int, seeds: NDArray[np.int64]) -> NDArray[np.int64] | None:
         """The labels of consecutive seeds of the sequence, the first of which stands at `position`: int64[n]."""
+        return self.labels_of(position + np.arange(len(seeds), dtype=np.int64), seeds)
+
+    def labels_of(self, positions: NDArray[np.int64], seeds: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """The labels of seeds that stand at such positions of the sequence: int64[n]."""
         if self.classes is None:
             return None
         match self.labels:
             case "balanced":
-                return (position + np.arange(len(seeds), dtype=np.int64)) % self.classes
+                return positions % self.classes
             case int(label):
                 return np.full(len(seeds), label, np.int64)
             case _:

@@ -9,17 +9,17 @@ import signal
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from models.errors import UserError
-from service.batch.estimate import bytes_of, check_room
 from service.batch.formats import libraries
-from service.batch.job import finish, missing, open_planned, plan_of
-from service.batch.output import Output, OutputError, open_output
+from service.batch.job import plan_of
+from service.batch.output import BusyError, Output, OutputError, open_output
 from service.batch.plan import Plan, PlanError
 from service.batch.pool import Step, run
-from service.batch.records import done, images_of
+from service.batch.work import work
 from service.jobs.errors import without_place
 from service.jobs.progress import Progress, write_progress
 from service.logs import told
@@ -65,22 +65,21 @@ def make(output: Output, plan: Plan, path: Path, workers: int, progress: Path) -
     if here != plan.libraries:
         names = ", ".join(f"{name} {version}" for name, version in plan.libraries.items() if here.get(name) != version)
         raise PlanError(f"it was begun with {names}, which the service has no more: submit it again, as a new job")
-    with ExitStack() as held:
-        try:
-            held.enter_context(output.lock(shared=False))
-        except OutputError:
-            return BUSY
-        output.clean()
-        marked = done(output, plan)
-        before = images_of(plan, marked)
-        check_room(output, bytes_of(open_planned(path, plan), plan, plan.count - before))
-        news = _News(progress, before)
-        left = missing(output, plan).tolist()
-        if left:
-            run(path, output.url, plan, left, min(workers, len(left)), news)
+
+    def engine(left: Sequence[int], news: Callable[[Step], None]) -> None:
+        run(path, output.url, plan, left, min(workers, len(left)), news)
+
+    @contextmanager
+    def told_of(images: int, shards: int, images_done: int, shards_done: int) -> Iterator[_News]:
+        news = _News(progress, images_done)
+        yield news
         news.tell()
-        if not finish(output, plan):
-            raise OutputError("records have vanished while the job ran: submit it again")
+
+    try:
+        if not work(output, plan, path, engine, told_of).complete:
+            raise OutputError("files have vanished while the job ran: submit it again")
+    except BusyError:
+        return BUSY
     return 0
 
 

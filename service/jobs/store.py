@@ -24,7 +24,7 @@ from models.errors import UserError
 from service.batch.job import begin, plan_of
 from service.batch.output import Folder, Output, open_output
 from service.batch.plan import Plan
-from service.batch.records import RecordError, done, images_of, read_record
+from service.batch.records import RecordError, images_of, read_record, recorded
 from service.jobs.errors import without_place
 from service.jobs.progress import Progress, read_progress
 from service.jobs.requests import ID_DIGITS, job_id
@@ -139,12 +139,12 @@ class Store:
         if note is None or plan is None:
             return None
         output = self.output(job)
-        marked = done(output, plan)
+        marked = recorded(output, plan)
         return Job(job, plan, note, marked, self._bytes(job, plan, output, marked), read_progress(self.progress_file(job)))
 
     def recorded(self, job: str, plan: Plan) -> int:
         """How many images of a job there are in finished shards."""
-        return images_of(plan, done(self.output(job), plan))
+        return images_of(plan, recorded(self.output(job), plan))
 
     def plan(self, job: str) -> Plan | None:
         """That of one job; None where there is none.

@@ -125,8 +125,8 @@ def test_verifying_finds_a_flipped_byte(home: Path, rgb: Generator, form: str, c
     content[len(content) // 2] ^= 1
     damaged.write_bytes(content)
     said = failing(capsys, "rgb", "--out", "out", "--verify")
-    assert re.search(r"^shard 1: .* not as recorded", said)
-    assert "Error: 1 of 4 shards not as they should be" in said
+    assert re.search(r"^shard 1: .* not as recorded, .*: remove records/000001.json, and run the job again\n", said)
+    assert said.endswith("out: 1 fault\n")
     Path("out/records/000001.json").unlink()
     assert re.search("^shard 1: has no record", failing(capsys, "rgb", "--out", "out", "--verify"))
     make_all(open_output("out"), plan_for(rgb, form=form), rgb)
@@ -148,6 +148,37 @@ def test_verifying_finds_images_of_other_seeds(
         write_record(output, make_shard(rgb, plan, 2, output))
     said = failing(capsys, "rgb", "--out", "out", "--verify")
     assert re.search("^shard 2: .*holds other images than the generator makes of its seeds", said), said
+
+
+def test_verifying_looks_at_the_manifest_and_the_data_card(job: Path, rgb: Generator, capsys: pytest.CaptureFixture[str]):
+    before = hashes(job)
+    manifest = job / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"count": 32', '"count": 31'))
+    (job / "README.md").unlink()
+    said = failing(capsys, "rgb", "--out", "out", "--verify").splitlines()
+    assert said[:2] == [
+        "manifest.json does not say what the records do: run the job again",
+        "README.md is missing: run the job again",
+    ]
+    assert finish(open_output("out"), plan_for(rgb))
+    assert hashes(job) == before
+    run("rgb", "--out", "out", "--verify")
+
+
+def test_verifying_names_what_is_not_of_the_job(job: Path, capsys: pytest.CaptureFixture[str]):
+    (job / "LICENCE").touch()
+    assert "not of the job, and left alone: LICENCE\n" in run("rgb", "--out", "out", "--verify")
+    (job / "data/shard-000004.tar").touch()
+    assert "data/shard-000004.tar belongs to no shard: remove it\n" in failing(capsys, "rgb", "--out", "out", "--verify")
+
+
+@pytest.mark.parametrize("form", ["npz", "png"])
+def test_verifying_and_status_miss_data(home: Path, rgb: Generator, form: str, capsys: pytest.CaptureFixture[str]):
+    make_all(open_output("out"), plan_for(rgb, form=form), rgb)
+    (lost,) = Path("out/data").rglob("33.png") if form == "png" else [Path("out/data/shard-000001.npz")]
+    lost.unlink()
+    assert f"shard 1: {lost.relative_to('out')} is missing" in failing(capsys, "rgb", "--out", "out", "--verify")
+    assert "shards      3 of 4\nimages      68 of 100 (68.0%)\nstate       not done\n" in run("status", "out")
 
 
 def test_verifying_names_a_record_of_another_job(job: Path, capsys: pytest.CaptureFixture[str]):

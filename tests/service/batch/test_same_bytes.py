@@ -64,11 +64,14 @@ def run_here(*arguments: str) -> str:
     return result.stdout
 
 
-def test_a_part_leaves_the_others_theirs(tmp_path: Path):
+def test_a_part_leaves_the_others_theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("service.batch.progress.LINE_SECONDS", 0.0)
     out = tmp_path / "out"
     job = ["digits", "--seeds", "0-999", "--format", "npy", "--shard-size", "100", "--workers", "1", "--out", str(out)]
-    said = run_here(*job, "--index", "1", "--of", "3")
-    assert said.startswith("part 1 of 3 is done, 300 made")
+    said = CliRunner().invoke(cli, ["batch", *job, "--index", "1", "--of", "3"], catch_exceptions=False)
+    assert said.stdout.startswith("part 1 of 3 is done, 300 made")
+    *_, last = said.stderr.splitlines()
+    assert last.startswith("300 of 300 images, 3 of 3 shards, ")  # of its own
     assert sorted(path.name for path in (out / "records").iterdir()) == ["000001.json", "000004.json", "000007.json"]
     assert not (out / "manifest.json").exists()
     assert "shards      3 of 10\nimages      300 of 1,000 (30.0%)\nstate       not done\n" in run_here("status", str(out))

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from benchmarks.simulation import Outcome, faults, simulate
+from service.batch.listing import done
 from service.batch.manifest import MANIFEST
-from service.batch.records import done
 
 
 @pytest.fixture(scope="module")

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from models.errors import UserError
-from seedmint import main
+from seedmint import cli, main
+from service.batch import output as output_module
 from service.batch.job import begin, finish, missing, open_planned
 from service.batch.output import OutputError, open_output
 from service.batch.plan import PlanError
@@ -96,7 +98,10 @@ def refused_with_plan(capsys: pytest.CaptureFixture[str], job: list[str]) -> str
     return refused(capsys, *job)
 
 
-def test_two_jobs_on_one_output(job: list[str], models: Path, capsys: pytest.CaptureFixture[str]):
+def test_two_jobs_on_one_output(
+    job: list[str], models: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(output_module, "_SHARED_WAIT_SECONDS", 0.1)
     begun(models, Path("out"))
     with open_output("out").lock(shared=False):
         assert "another job is writing there" in refused(capsys, *job)
@@ -189,6 +194,22 @@ def test_a_full_disk(small_disk: Path, tmp_path: Path, models: Path, form: str, 
     make_all(output, plan, generator)
     make_all(open_output(str(tmp_path / "elsewhere")), plan, generator)
     assert hashes(small_disk / "out") == hashes(tmp_path / "elsewhere")
+
+
+def test_leftovers_make_room_for_the_rest(small_disk: Path, models: Path):
+    """What a killed job has left is cleared away before room is looked for."""
+    generator = begun(models, small_disk / "out")
+    free = shutil.disk_usage(small_disk).free
+    (small_disk / "out/data/.shard-000002.npz.abc").write_bytes(bytes(free - 4096))
+    main_here(str(models / "rgb.onnx"), "--out", str(small_disk / "out"), "--workers", "1")
+    assert (small_disk / "out/manifest.json").exists()
+    assert not list(small_disk.glob("out/data/.*"))
+    assert finish(open_output(str(small_disk / "out")), plan_for(generator, "0-99", "npz", 30))
+
+
+def main_here(*arguments: str) -> None:
+    result = CliRunner().invoke(cli, ["batch", *arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
 
 
 def test_a_disk_too_small_is_named_before_the_work(small_disk: Path, capsys: pytest.CaptureFixture[str]):
