@@ -1,5 +1,7 @@
 """The command `batch`: makes a job or goes on with it, tells its size, checks it, shows it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -15,14 +17,14 @@ from service.batch.job import open_planned, plan_of
 from service.batch.listing import done
 from service.batch.manifest import DATA_CARD, MANIFEST
 from service.batch.output import MARK, Output, open_output
-from service.batch.plan import Plan, check_same, make_plan
+from service.batch.plan import Plan, PlanError, check_same, difference, make_plan
 from service.batch.progress import shown
 from service.batch.records import images_of
 from service.batch.running import Engine, ended_by_signals, make_job, nouns, shards_text
 from service.batch.verifying import verify
 from service.commands import label_number, settings_with
 from service.generator import checked_card, digest_of, read_content
-from service.provider import choose_provider
+from service.provider import ProviderError, choose_provider
 
 _SHARD_SIZE = 10_000
 _FAULTS_TOLD = 10
@@ -117,32 +119,62 @@ def make(
 
     \b
     seedmint batch mnist --seeds 0-999999 --out s3://bucket/digits --index 2 --of 8
+
+    \b
+    Exit status:
+      0         done, or this part of it
+      1         may succeed when it is tried again: no room, no answer, another job at work there; or --verify found faults
+      2         cannot succeed: wrong arguments, another job's plan, another generator or other versions than the plan's
+      130, 143  stopped by Ctrl-C, SIGTERM; a second one does not wait for the workers to end
     """
-    settings = settings_with(directory)
-    path = find_generator(model, settings.models)
-    if (index is None) != (parts is None):
-        raise UserError("--index and --of (or JOB_COMPLETION_INDEX and JOB_COMPLETIONS) go together")
-    part = index or 0
-    parts = parts or 1
-    if part >= parts:
-        raise UserError(f"--index {part} is out of range: 0 to {parts - 1}, for --of {parts}")
+    with _wrong_for_ever():
+        settings = settings_with(directory)
+        part, parts = _share(index, parts)
+        path = find_generator(model, settings.models)
+        content = read_content(path)
+        card = checked_card(content)
     output = open_output(out)
     there = plan_of(output)
-    content = read_content(path)
-    plan = _plan(
-        there, checked_card(content), digest_of(content), settings.provider, seeds, labels, form, shard_size, truncation
-    )
+    with _wrong_for_ever():
+        plan = _plan(there, card, digest_of(content), settings.provider, seeds, labels, form, shard_size, truncation)
     if there is not None:
-        check_same(there, plan, f"--out {output.url}")
+        same = plan.model_copy(update={"libraries": there.libraries}) if verifying else plan
+        check_same(there, same, f"--out {output.url}")
     if verifying:
         if there is None:
-            raise UserError(f"--out {output.url} holds no job to verify")
-        _verify(output, plan, path)
+            raise PlanError(f"--out {output.url} holds no job to verify")
+        if plan.libraries != there.libraries:
+            click.echo(
+                f"made with {difference(there.libraries, plan.libraries)}: images may differ in the last place", err=True
+            )
+        _verify(output, there, path)
     elif dry_run:
         _dry_run(output, plan, path, there is not None)
     else:
         with ended_by_signals(output, plan):
             make_job(output, plan, path, part, parts, engine, workers)
+
+
+@contextmanager
+def _wrong_for_ever() -> Iterator[None]:
+    """Arguments that are wrong are so whenever they are given."""
+    try:
+        yield
+    except ProviderError:
+        raise
+    except UserError as error:
+        raise PlanError(str(error)) from None
+
+
+def _share(index: int | None, parts: int | None) -> tuple[int, int]:
+    """Which part of how many."""
+    if index is None and parts is None:
+        return 0, 1
+    if index is None or parts is None:
+        raise PlanError("--index and --of (or JOB_COMPLETION_INDEX and JOB_COMPLETIONS) go together")
+    if index >= parts:
+        raise PlanError(f"--index {index} is out of range: 0 to {parts - 1}, for --of {parts}")
+    return index, parts
 
 
 def _plan(
@@ -225,7 +257,7 @@ def status(out: str) -> None:
     output = open_output(out)
     plan = plan_of(output)
     if plan is None:
-        raise UserError(f"{output.url} holds no job")
+        raise PlanError(f"{output.url} holds no job")
     marked = done(output, plan)
     images = images_of(plan, marked)
     _tell_plan(plan)

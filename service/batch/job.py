@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.batch.listing import done
-from service.batch.output import MARK, Output, OutputError
+from service.batch.output import MARK, Output, OutputError, PlaceError
 from service.batch.plan import Plan, PlanError, check_same, read_plan
 from service.batch.records import read_records
 from service.generator import Generator, digest_of, read_content
@@ -34,14 +34,14 @@ def begin(output: Output, plan: Plan) -> None:
 
     Raises:
         PlanError: the output holds another job.
-        OutputError: it holds something else.
+        PlaceError: it holds something else.
         OSError: it cannot be written.
     """
     there = plan_of(output)
     if there is None:
         output.prepare()
         if any(name != MARK for name in output.names("")):
-            raise OutputError(f"--out {output.url} is not empty, and holds no job: give a new folder")
+            raise PlaceError(f"--out {output.url} is not empty, and holds no job: give a new folder")
         with suppress(FileExistsError):  # by another process, just now
             output.create(MARK, plan.to_json())
         there = plan_of(output)

@@ -29,6 +29,12 @@ class OutputError(UserError):
     """The output cannot be used as it is."""
 
 
+class PlaceError(OutputError):
+    """No job can be made there at all."""
+
+    status = 2
+
+
 class BusyError(OutputError):
     """Another job has the output."""
 
@@ -94,15 +100,15 @@ def open_output(url: str) -> Output:
     """The output at a path or URL, which need not exist yet.
 
     Raises:
-        OutputError: no such kind of place is known, or its library is not installed.
+        PlaceError: no such kind of place is known, or its library is not installed.
     """
     try:
         system, path = fsspec.core.url_to_fs(url)
     except ImportError as error:
         cure = "pip install -e '.[s3]'" if url.startswith("s3") else str(error)
-        raise OutputError(f"--out {url}: the library for such places is not installed: {cure}") from None
+        raise PlaceError(f"--out {url}: the library for such places is not installed: {cure}") from None
     except ValueError as error:
-        raise OutputError(f"--out {url}: {error}") from None
+        raise PlaceError(f"--out {url}: {error}") from None
     if isinstance(system, LocalFileSystem):
         return Folder(Path(path))
     from service.batch.objects import Objects

@@ -30,6 +30,8 @@ Labels = Annotated[int, Field(ge=0)] | Literal["balanced", "per-seed"]
 class PlanError(UserError):
     """The options make no job, or the output holds the plan of another."""
 
+    status = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Shard:
@@ -64,7 +66,7 @@ class Plan(BaseModel):
         format: of the shards.
         shard_size: seeds in each shard; the last has the rest.
         batch: images in one run of the generator.
-        libraries: versions that decide bytes.
+        libraries: the kind of machine and the versions that decide bytes.
     """
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
@@ -252,13 +254,17 @@ def check_same(there: Plan, wanted: Plan, where: str) -> None:
         if value == other:
             continue
         if field == "libraries":
-            names = sorted(name for name in value.keys() | other.keys() if value.get(name) != other.get(name))
-            name = names[0]
             raise PlanError(
-                f"{where} was begun with {name} {value.get(name)}, and here is {other.get(name)}, which may write other bytes: "
+                f"{where} was begun with {difference(value, other)}, which may write other bytes: "
                 f"go on with the former, or give another --out"
             )
         name = _OPTIONS.get(field, field)
         raise PlanError(
             f"{where} holds another job: {name} is {value} there, and {other} here. Give the same, or another --out"
         )
+
+
+def difference(there: dict[str, str], here: dict[str, str]) -> str:
+    """What differs of two plans' libraries, in words."""
+    names = sorted(name for name in there.keys() | here.keys() if there.get(name) != here.get(name))
+    return ", ".join(f"{name} {there.get(name, 'unknown')} (here: {here.get(name, 'none')})" for name in names)

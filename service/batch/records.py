@@ -23,6 +23,8 @@ _AHEAD = 1024  # records read before they are asked for, at most
 class RecordError(UserError):
     """A record is damaged, or is not of this job."""
 
+    status = 2
+
 
 class Record(BaseModel):
     """What is known of a shard that is done.

@@ -1,5 +1,6 @@
 """One run of a job on this machine: from its plan to its manifest, with progress, and stopped in order by signals."""
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -13,7 +14,7 @@ import click
 from models.errors import UserError
 from service.batch.listing import done
 from service.batch.output import Output
-from service.batch.plan import Plan
+from service.batch.plan import Plan, PlanError
 from service.batch.pool import Step, run
 from service.batch.progress import duration, shown
 from service.batch.work import work
@@ -63,16 +64,24 @@ def _ray_run() -> Callable[[Path, str, Plan, Iterable[int], int | None, Callable
     except ModuleNotFoundError as error:
         if error.name != "ray":
             raise
-        raise UserError("--engine ray needs Ray, which is not installed: pip install -e '.[ray]'") from None
+        raise PlanError("--engine ray needs Ray, which is not installed: pip install -e '.[ray]'") from None
     return run
 
 
 @contextmanager
 def ended_by_signals(output: Output, plan: Plan) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the job in order, and say how to go on. Exit status 130 or 143."""
+    """Ctrl-C and SIGTERM end the job in order, and say how to go on. A second one ends it at once. Exit status 130 or 143."""
+    stopping = False
 
     def leave(number: int, frame: object) -> None:
-        signal.signal(number, signal.SIG_IGN)
+        nonlocal stopping
+        if stopping:
+            for worker in multiprocessing.active_children():
+                worker.kill()
+            shown_cursor = b"\x1b[?25h" if os.isatty(2) else b""  # the bar has hidden it
+            os.write(2, shown_cursor + b"\nStopped at once. The same command goes on.\n")
+            os._exit(128 + number)
+        stopping = True
         raise _Stopped(number)
 
     before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -17,7 +17,7 @@ from models.errors import UserError
 from service.batch.formats import libraries
 from service.batch.job import plan_of
 from service.batch.output import BusyError, Output, OutputError, open_output
-from service.batch.plan import Plan, PlanError
+from service.batch.plan import Plan, PlanError, difference
 from service.batch.pool import Step, run
 from service.batch.work import work
 from service.jobs.errors import without_place
@@ -63,8 +63,7 @@ def make(output: Output, plan: Plan, path: Path, workers: int, progress: Path) -
     """
     here = libraries(plan.format, plan.card)
     if here != plan.libraries:
-        names = ", ".join(f"{name} {version}" for name, version in plan.libraries.items() if here.get(name) != version)
-        raise PlanError(f"it was begun with {names}, which the service has no more: submit it again, as a new job")
+        raise PlanError(f"it was begun with {difference(plan.libraries, here)}: submit it again, as a new job")
 
     def engine(left: Sequence[int], news: Callable[[Step], None]) -> None:
         run(path, output.url, plan, left, min(workers, len(left)), news)

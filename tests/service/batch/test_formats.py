@@ -2,11 +2,13 @@
 
 import io
 import json
+import platform
 import tarfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
@@ -195,7 +197,11 @@ def test_what_the_manifest_and_the_data_card_say(tmp_path: Path, rgb: Generator)
     assert (manifest["seeds"], manifest["labels"], manifest["determinism"]) == (SEEDS, "balanced", "exact")
     assert manifest["totals"] == {"shards": 4, "images": 100, "bytes": sum(p.stat().st_size for p in (out / "data").iterdir())}
     assert [shard["seeds"] for shard in manifest["shards"]] == ["0-31", "32-63", "64-69,1000-1025", "1026-1029"]
-    assert manifest["libraries"]["png"] == ENCODERS["png"]
+    assert manifest["libraries"] == {
+        "machine": platform.machine(),
+        "onnxruntime": onnxruntime.__version__,
+        "png": ENCODERS["png"],
+    }
     card = (out / "README.md").read_text()
     assert rgb.digest in card
     assert "size_categories: [n<1K]" in card
@@ -218,3 +224,17 @@ def test_a_png_in_the_shard_is_the_picture_of_its_seed(tmp_path: Path, rgb: Gene
     picture = Image.open(io.BytesIO(row["image"]["bytes"]))
     assert picture.info["seed"] == "1029" == str(row["seed"])
     np.testing.assert_array_equal(np.asarray(picture), rgb.generate(np.array([1029]))[0])
+
+
+@pytest.mark.parametrize(
+    ("form", "more"),
+    [
+        ("webdataset", {"png"}),
+        ("png", {"png"}),
+        ("parquet", {"png", "pyarrow"}),
+        ("npz", {"numpy", "python"}),
+        ("npy", {"numpy"}),
+    ],
+)
+def test_the_plan_names_what_decides_the_bytes_of_a_format(rgb: Generator, form: str, more: set[str]):
+    assert set(plan_for(rgb, form=form).libraries) == {"machine", "onnxruntime"} | more

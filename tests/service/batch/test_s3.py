@@ -188,7 +188,7 @@ def test_without_its_library_the_extra_is_named():
     program = "import sys; sys.modules['s3fs'] = None; from seedmint import main; main(sys.argv[1:])"
     job = [sys.executable, "-c", program, "batch", "digits", "--seeds", "0-9", "--out", "s3://bucket/job"]
     done = subprocess.run(job, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr == (
         "Error: --out s3://bucket/job: the library for such places is not installed: pip install -e '.[s3]'\n"
     )

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -133,6 +134,29 @@ def test_a_signal_stops_in_order_and_the_same_command_goes_on(tmp_path: Path, sl
     assert complained.strip().endswith("of 4 shards are done. The same command goes on.")
     assert not [name for name in hashes(out) if Path(name).name.startswith(".")]
     assert len(list((out / "data").iterdir())) < 4
+    assert ended(*job)[0] == 0
+    assert hashes(out) == expected
+
+
+def test_a_second_signal_does_not_wait(tmp_path: Path, slow: Path):
+    """For workers that do not answer, as those that are stopped."""
+    expected = whole(tmp_path, open_generator(slow), "0-1999", "npz", 2000)
+    out = tmp_path / "out"
+    job = [slow, "--seeds", "0-1999", "--shard-size", "2000", "--format", "npz", "--workers", "1", "--out", out]
+    process = start(*job)
+    wait_until(lambda: bool(list(out.glob("data/.shard-*"))), 60)
+    family = psutil.Process(process.pid).children(recursive=True)
+    for one in family:
+        one.suspend()
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)  # for the first to be seen: two at once are one
+    process.send_signal(signal.SIGINT)
+    _, complained = process.communicate(timeout=60)
+    assert (process.returncode, complained) == (130, "\nStopped at once. The same command goes on.\n")
+    for one in family:
+        with suppress(psutil.NoSuchProcess):
+            one.resume()
+    assert not psutil.wait_procs(family, timeout=20)[1]
     assert ended(*job)[0] == 0
     assert hashes(out) == expected
 
