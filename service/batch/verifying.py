@@ -6,6 +6,7 @@ from typing import IO
 
 import numpy as np
 
+from service.batch.content import sha256_of
 from service.batch.formats import arrays, folder, libraries
 from service.batch.listing import strays
 from service.batch.manifest import DATA_CARD, MANIFEST, Totals, data_card, manifest
@@ -15,7 +16,6 @@ from service.batch.records import Record, RecordError, read_record, read_records
 from service.generator import Generator, Outputs
 
 SAMPLED = 4  # images of each shard that are made again, spread from its first to its last
-_BLOCK = 1 << 20
 
 
 def verify(output: Output, plan: Plan, generator: Generator, progress: Callable[[int], None]) -> Iterator[str]:
@@ -54,7 +54,7 @@ def _faults_of_summaries(output: Output, plan: Plan) -> Iterator[str]:
     for name, digest in ((MANIFEST, expected), (DATA_CARD, card)):
         try:
             with output.open(name) as file:
-                same = _sha256(file) == digest.hexdigest()
+                same = sha256_of(file) == digest.hexdigest()
         except FileNotFoundError:
             yield f"{name} is missing: run the job again"
             continue
@@ -76,7 +76,7 @@ def _fault(output: Output, plan: Plan, generator: Generator, record: Record) -> 
 
 
 def _file_fault(plan: Plan, generator: Generator, shard: Shard, record: Record, file: IO[bytes]) -> str | None:
-    if _sha256(file) != record.sha256:
+    if sha256_of(file) != record.sha256:
         return f"{record.file} is not as recorded, its SHA-256 differs"
     file.seek(0)
     return _other_images(plan, generator, shard, lambda positions: _read(file, plan, positions), record.file)
@@ -132,10 +132,3 @@ def _read(file: IO[bytes], plan: Plan, positions: list[int]) -> Outputs:
             return parquet.read(file, positions, plan.card)
         case _:
             return arrays.read(file, positions)
-
-
-def _sha256(file: IO[bytes]) -> str:
-    digest = hashlib.sha256()
-    while block := file.read(_BLOCK):
-        digest.update(block)
-    return digest.hexdigest()
