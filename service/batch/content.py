@@ -22,8 +22,8 @@ def sha256_of(file: IO[bytes]) -> str:
 def confirmed(output: Output, plan: Plan, record: Record) -> Record:
     """The record of a shard by a generator that is only approximate, which is there already: of the bytes that are there.
 
-    Another run may have made the shard at the same time, with other bytes, and each may have put its own over those of the
-    other between data and record. So each reads back after it has written, until record and data fit: then those of the last do.
+    Another run may have made the shard at the same time, with other bytes, and put its own in place between data and record
+    of this one. So each reads back what it finds after it has written, until record and data fit: then they do after the last.
 
     Raises:
         OSError, UserError: it cannot be read or written.
