@@ -50,6 +50,12 @@ class Memory:
     def open(self, name: str) -> AbstractContextManager[IO[bytes]]:
         return BytesIO(self.read(name))
 
+    def pieces(self, name: str, size: int) -> Iterator[bytes]:
+        yield self.read(name)
+
+    def versions(self, folder: str) -> dict[str, str]:
+        return {name: str(self.writes[name]) for name in self.names(folder)}
+
     @contextmanager
     def write(self, name: str) -> Iterator[IO[bytes]]:
         file = BytesIO()

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.batch.listing import done
+from service.batch.manifest import Totals, write_data_card, write_manifest
 from service.batch.output import MARK, Output, OutputError, PlaceError
 from service.batch.plan import Plan, PlanError, check_same, read_plan
 from service.batch.records import read_records
@@ -83,18 +84,17 @@ def missing(output: Output, plan: Plan, part: int = 0, parts: int = 1) -> NDArra
     return mine
 
 
-def finish(output: Output, plan: Plan) -> bool:
+def finish(output: Output, plan: Plan) -> Totals | None:
     """Write the manifest and the data card, if every shard is there. Whoever does so writes the same bytes.
 
     Returns:
-        whether the job is done.
+        the sums over all shards, or None if the job is not done.
 
     Raises:
         RecordError: a record is damaged, or of another job.
     """
-    from service.batch.manifest import write_data_card, write_manifest
-
     if len(missing(output, plan)):
-        return False
-    write_data_card(output, plan, write_manifest(output, plan, read_records(output, plan)))
-    return True
+        return None
+    totals = write_manifest(output, plan, read_records(output, plan))
+    write_data_card(output, plan, totals)
+    return totals

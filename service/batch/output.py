@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Protocol
 from uuid import uuid4
@@ -18,6 +18,7 @@ from fsspec.implementations.local import LocalFileSystem
 from models.errors import UserError
 from models.files import sync_directory, whole_file
 
+_PIECE = 256 << 10  # bytes
 _SHARED_WAIT_SECONDS = 30.0
 _LOOK_SECONDS = 0.1
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)  # what file systems without hard links say
@@ -56,6 +57,10 @@ class Output(Protocol):
         """A file to read in any order. Raises FileNotFoundError."""
         ...
 
+    def pieces(self, name: str, size: int) -> Iterator[bytes]:
+        """The `size` bytes of a file, of which little is in memory at a time. Raises FileNotFoundError."""
+        ...
+
     def write(self, name: str) -> AbstractContextManager[IO[bytes]]:
         """A file to write from start to end. It appears, or replaces the one there was, when the block ends without error."""
         ...
@@ -74,6 +79,10 @@ class Output(Protocol):
 
     def find(self, folder: str) -> Iterator[str]:
         """The same of all files below a folder, with the names of the folders between."""
+        ...
+
+    def versions(self, folder: str) -> dict[str, str]:
+        """The names of the files in a folder, each with a text that changes when the file does."""
         ...
 
     def lock(self, shared: bool) -> AbstractContextManager[None]:
@@ -129,6 +138,11 @@ class Folder:
     def open(self, name: str) -> AbstractContextManager[IO[bytes]]:
         return (self.root / name).open("rb")
 
+    def pieces(self, name: str, size: int) -> Iterator[bytes]:
+        with self.open(name) as file:
+            while piece := file.read(_PIECE):
+                yield piece
+
     @contextmanager
     def write(self, name: str) -> Iterator[IO[bytes]]:
         self._check_there()
@@ -181,6 +195,14 @@ class Folder:
                         yield entry.name
         except FileNotFoundError:
             return
+
+    def versions(self, folder: str) -> dict[str, str]:
+        found = {}
+        for name in self.names(folder):
+            with suppress(FileNotFoundError):  # it has just gone
+                about = (self.root / folder / name).stat()
+                found[name] = f"{about.st_ino} {about.st_mtime_ns} {about.st_size}"
+        return found
 
     def find(self, folder: str) -> Iterator[str]:
         for place, folders, files in os.walk(self.root / folder):

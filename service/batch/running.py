@@ -49,7 +49,7 @@ def make_job(output: Output, plan: Plan, path: Path, part: int, parts: int, engi
 
     did = work(output, plan, path, make, bar, part, parts)
     rate = f"{did.made:,} made in {duration(did.seconds)}: {did.made / did.seconds:,.0f}/s" if did.made else "all there already"
-    if did.complete:
+    if did.totals:
         about = f"{plan.count:,} {noun} of {plan.card.name}@{plan.model[:12]}"
         click.echo(f"{about} in {output.url}, {shards_text(plan.shards)}, {rate}")
     elif parts > 1:

@@ -12,6 +12,7 @@ import numpy as np
 from service.batch.estimate import bytes_of, check_room
 from service.batch.job import begin, finish, open_planned, plan_of
 from service.batch.listing import done
+from service.batch.manifest import Totals
 from service.batch.output import BusyError, Output
 from service.batch.plan import Plan
 from service.batch.pool import Step
@@ -32,12 +33,12 @@ class Work:
 
     Attributes:
         made: images, or samples.
-        complete: whether the whole job is done.
+        totals: of the whole job, if it is done.
     """
 
     made: int
     seconds: float
-    complete: bool
+    totals: Totals | None
 
 
 def work(
@@ -78,10 +79,10 @@ def work(
             with shown(images_of(plan, mine), int(mine.sum()), images_of(plan, before), int(before.sum())) as news:
                 engine(left, news)
         seconds = time.monotonic() - began
-        complete = finish(output, plan)
+        totals = finish(output, plan)
         if parts == 1:
             output.clean()  # of workers that were killed
-    if complete and parts > 1:
+    if totals and parts > 1:
         with suppress(BusyError), output.lock(shared=False):  # others may still work there: the last of them does this
             output.clean()
-    return Work(made, seconds, complete)
+    return Work(made, seconds, totals)

@@ -1,7 +1,7 @@
 """A job's own process: `python -m service.jobs.process URL GENERATOR WORKERS PROGRESS`, started by the service.
 
 It yields the processors to who serves, makes what is missing, and ends when its standard input does: when it is told to stop,
-and when the service has died. Why it failed is the line that it prints.
+and when the service has died. When it is done it prints how many bytes its shards have, and else, in a line, why it failed.
 """
 
 import os
@@ -75,10 +75,12 @@ def make(output: Output, plan: Plan, path: Path, workers: int, progress: Path) -
         news.tell()
 
     try:
-        if not work(output, plan, path, engine, told_of).complete:
-            raise OutputError("files have vanished while the job ran: submit it again")
+        totals = work(output, plan, path, engine, told_of).totals
     except BusyError:
         return BUSY
+    if totals is None:
+        raise OutputError("files have vanished while the job ran: submit it again")
+    print(totals.bytes, flush=True)
     return 0
 
 
