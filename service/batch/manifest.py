@@ -93,6 +93,8 @@ def data_card(plan: Plan, totals: Totals) -> str:
         rows.append(("labels", told.get(str(plan.labels), f"all {plan.labels}")))
         classes = card.classes or ()
         more = f" and {len(classes) - _CLASSES_TOLD:,} more" if len(classes) > _CLASSES_TOLD else ""
+        if plan.format == "png":
+            rows.append(("folders", "`data/LABEL/SEED.png`; a label without images has no folder"))
         rows.append(("classes", ", ".join(f"{i} {name}" for i, name in enumerate(classes[:_CLASSES_TOLD])) + more))
     if plan.truncation != 1.0:
         rows.append(("truncation", f"{plan.truncation}"))
@@ -156,7 +158,8 @@ images = (Image.open(path) for path in Path("data").glob("*.png"))"""
         case "png":
             return """from torchvision.datasets import ImageFolder
 
-images = ImageFolder("data")"""
+# A folder is named by its label. ImageFolder counts the folders there are, and a label without images has none.
+images = ImageFolder("data", target_transform=lambda position: int(images.classes[position]))"""
         case "npz":
             return f"""import numpy as np
 
