@@ -23,7 +23,7 @@ def done(output: Output, plan: Plan) -> NDArray[np.bool_]:
     marked = recorded(output, plan)  # listed first: whoever makes a shard now writes its data first
     if not marked.any():
         return marked
-    owners = _owners(plan, list(output.find(_DATA)))
+    owners = _owners(plan, _data(output, plan))
     files = np.bincount(owners[owners >= 0], minlength=plan.shards)
     whole: NDArray[np.bool_] = files == _files(plan)
     return marked & whole
@@ -31,12 +31,17 @@ def done(output: Output, plan: Plan) -> NDArray[np.bool_]:
 
 def strays(output: Output, plan: Plan) -> Iterator[str]:
     """The files among the data and the records that belong to no shard."""
-    names = list(output.find(_DATA))
+    names = _data(output, plan)
     yield from (f"{_DATA}/{name}" for name, owner in zip(names, _owners(plan, names).tolist(), strict=True) if owner < 0)
-    for name in output.find(FOLDER):
+    for name in output.names(FOLDER):
         match = NAME.fullmatch(name)
         if match is None or int(match[1]) >= plan.shards:
             yield f"{FOLDER}/{name}"
+
+
+def _data(output: Output, plan: Plan) -> list[str]:
+    """The names of the data: only of the format png are there folders among them."""
+    return list(output.find(_DATA) if plan.format == "png" else output.names(_DATA))
 
 
 def _files(plan: Plan) -> NDArray[np.int64]:

@@ -38,7 +38,8 @@ class Objects:
         self._in_parts = "s3" in system.protocol
 
     def read(self, name: str) -> bytes:
-        content: bytes = self._tried(lambda: self._system.cat_file(self._path(name)), "read", name)
+        options = {"max_concurrency": 1} if self._in_parts else {}  # else its size is asked for first
+        content: bytes = self._tried(lambda: self._system.cat_file(self._path(name), **options), "read", name)
         return content
 
     @contextmanager

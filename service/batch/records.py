@@ -64,7 +64,7 @@ def write_record(output: Output, record: Record) -> None:
 def recorded(output: Output, plan: Plan) -> NDArray[np.bool_]:
     """Which shards have a record: bool[plan.shards]. Whether their data are still there, `listing.done` tells."""
     found = np.zeros(plan.shards, np.bool_)
-    for name in output.find(FOLDER):
+    for name in output.names(FOLDER):
         if (match := NAME.fullmatch(name)) and int(match[1]) < plan.shards:
             found[int(match[1])] = True
     return found

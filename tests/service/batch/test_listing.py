@@ -44,7 +44,7 @@ def test_a_record_alone_or_data_alone_are_no_shard(tmp_path: Path, rgb: Generato
 @pytest.mark.parametrize(
     ("form", "names"),
     [
-        ("webdataset", {"data/shard-000004.tar", "data/shard-000000.npz", "data/more/shard-000000.tar", "data/notes"}),
+        ("webdataset", {"data/shard-000004.tar", "data/shard-000000.npz", "data/shard-1.tar", "data/notes"}),
         ("png", {"data/0/100.png", "data/0.png", "data/9/0.png", "data/0/00.png", f"data/0/{SEED_LIMIT}.png", "data/0/x"}),
     ],
 )
