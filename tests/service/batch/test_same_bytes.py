@@ -19,7 +19,7 @@ from service.batch.output import open_output
 from service.batch.pool import PoolError, Step, run
 from service.generator import Generator, open_generator
 from tests.service.batch.jobs import ROOT, ended, hashes, make_all, plan_for, start, whole
-from tests.service.servers import wait_until
+from tests.service.servers import gone, wait_until
 
 MODELS = ROOT / "models"
 
@@ -136,14 +136,6 @@ def test_a_signal_stops_in_order_and_the_same_command_goes_on(tmp_path: Path, sl
     assert len(list((out / "data").iterdir())) < 4
     assert ended(*job)[0] == 0
     assert hashes(out) == expected
-
-
-def gone(process: psutil.Process) -> bool:
-    """Whether it has ended, though nobody may have asked how."""
-    try:
-        return bool(process.status() == psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return True
 
 
 def test_a_second_signal_does_not_wait(tmp_path: Path, slow: Path):
