@@ -23,7 +23,7 @@ from service.batch.records import images_of
 from service.batch.running import Engine, ended_by_signals, make_job, nouns, shards_text
 from service.batch.verifying import verify
 from service.commands import label_number, settings_with
-from service.generator import checked_card, digest_of, read_content
+from service.generator import GeneratorError, checked_card, digest_of, read_content
 from service.provider import ProviderError, choose_provider
 
 _SHARD_SIZE = 10_000
@@ -131,8 +131,7 @@ def make(
         settings = settings_with(directory)
         part, parts = _share(index, parts)
         path = find_generator(model, settings.models)
-        content = read_content(path)
-        card = checked_card(content)
+        content, card = _read(path)
     output = open_output(out)
     there = plan_of(output)
     with _wrong_for_ever():
@@ -153,6 +152,19 @@ def make(
     else:
         with ended_by_signals(output, plan):
             make_job(output, plan, path, part, parts, engine, workers)
+
+
+def _read(path: Path) -> tuple[bytes, Card]:
+    """A generator file, and its card.
+
+    Raises:
+        GeneratorError: it is none, naming the file.
+    """
+    try:
+        content = read_content(path)
+        return content, checked_card(content)
+    except UserError as error:
+        raise GeneratorError(f"{path}: {error}") from None
 
 
 @contextmanager

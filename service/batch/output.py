@@ -111,6 +111,8 @@ def open_output(url: str) -> Output:
     Raises:
         PlaceError: no such kind of place is known, or its library is not installed.
     """
+    if not url.strip():
+        raise PlaceError("--out is empty: give a folder, or . for this one")
     try:
         system, path = fsspec.core.url_to_fs(url)
     except ImportError as error:
@@ -221,6 +223,8 @@ class Folder:
             yield
 
     def prepare(self) -> None:
+        if self.root.is_file():
+            raise PlaceError(f"--out {self.url} is a file: give a folder")
         self.root.mkdir(parents=True, exist_ok=True)
 
     def clean(self) -> None:

@@ -68,5 +68,5 @@ def test_what_fails_in_every_pod_has_the_status_that_fails_the_job(tmp_path: Pat
     for options in (["--no-such-option"], ["--labels", "none"], ["--seeds", "0-8", "--format", "npy"]):
         status, _, complained = ended("digits", "--out", tmp_path, *options)
         assert status == 2, complained
-    (tmp_path / "file").touch()
-    assert ended("digits", "--seeds", "0-9", "--out", tmp_path / "file")[0] == 1  # that somebody may take away
+    with open_output(str(tmp_path)).lock(shared=False):
+        assert ended("digits", "--out", tmp_path)[0] == 1  # another job is writing there, and will end

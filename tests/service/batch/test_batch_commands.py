@@ -107,6 +107,8 @@ def test_a_dry_run_of_a_job_that_was_begun_tells_what_is_left(home: Path, rgb: G
         (["rgb", "--seeds", "0-9", "--out", "nowhere://out"], "--out nowhere://out: Protocol not known"),
         (["rgb", "--out", "out", "--verify"], "--out .*out holds no job to verify|--seeds is missing"),
         (["status", "out"], "out holds no job"),
+        (["rgb", "--seeds", "0-9", "--out", ""], "--out is empty: give a folder"),
+        ([__file__, "--seeds", "0-9", "--out", "out"], r"\.py: not an ONNX file"),
     ],
 )
 def test_what_the_user_can_mend_is_one_line(home: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]):

@@ -90,6 +90,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(job: list[str], capsys
     Path("out/README.md").write_text("mine")
     assert "out is not empty, and holds no job" in refused(capsys, *job)
     assert Path("out/README.md").read_text() == "mine"
+    assert "out/README.md is a file: give a folder" in refused(capsys, *job, "--out", "out/README.md")
     assert "is not a plan that this version reads" in refused_with_plan(capsys, job)
 
 
