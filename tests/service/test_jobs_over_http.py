@@ -18,7 +18,8 @@ from seedmint import main
 from service.batch.output import open_output
 from service.generator import open_generator
 from tests import generators
-from tests.service.batch.jobs import ended, hashes, make_all, plan_for
+from tests.service.batch.jobs import hashes, make_all, plan_for
+from tests.service.commandline import run
 from tests.service.conftest import CLASSES, POINT, fill
 from tests.service.servers import Server, gone, serving, wait_until
 from tests.service.test_metrics_over_http import value
@@ -131,11 +132,10 @@ def test_the_whole_life_of_a_job(making: Server, jobs: Path, all_models: Path, t
         head = client.head(str(answer.url))
         assert (head.content, head.headers["content-length"]) == (b"", str(shard["bytes"]))
     assert "# Test generator rgb" in client.get(f"/v1/jobs/{job}/files/README.md").text
-    command = ("rgb", "--models", all_models, "--seeds", "0-299", "--shard-size", "100", "--labels", "balanced")
-    assert ended(*command, "--out", tmp_path / "out")[0] == 0
+    command = ("rgb", "--models", str(all_models), "--seeds", "0-299", "--shard-size", "100", "--labels", "balanced")
+    run("batch", *command, "--out", str(tmp_path / "out"))
     assert hashes(jobs / job) == hashes(tmp_path / "out")
-    status, said, _ = ended("status", jobs / job)
-    assert (status, "state       done" in said) == (0, True)
+    assert "state       done" in run("batch", "status", str(jobs / job))
     assert submit(making, 200, model="rgb", seeds=list(range(300)), shard_size=100, labels="balanced") == job
     pinned = f"rgb@{making.digest('rgb')[:12]}"
     assert submit(making, 200, model=pinned, seeds="0-99,100-299", shard_size=100, labels="balanced") == job
