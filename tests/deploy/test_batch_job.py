@@ -1,4 +1,4 @@
-"""The manifest of an Indexed Job: its command, run as its pods would, on this machine."""
+"""The manifest of an Indexed Job, which the Helm chart renders: its command, run as its pods would, on this machine."""
 
 import os
 import signal
@@ -14,22 +14,21 @@ from tests import generators
 from tests.service.batch.jobs import ROOT, ended, hashes, plan_for, start, whole
 from tests.service.servers import wait_until
 
-_JOB: dict[str, Any] = yaml.safe_load((ROOT / "deploy/batch-job.yaml").read_text())
+_OBJECTS: list[dict[str, Any]] = list(yaml.safe_load_all((ROOT / "deploy/batch-job.yaml").read_text()))
+(_JOB,) = [one for one in _OBJECTS if one["kind"] == "Job"]
 _POD = _JOB["spec"]["template"]["spec"]
 (_CONTAINER,) = _POD["containers"]
-_VARIABLES = {entry["name"]: entry["value"] for entry in _CONTAINER["env"]}
+_VARIABLES = {entry["name"]: entry["value"] for entry in _CONTAINER["env"] if "value" in entry}
 
 
 def test_every_index_makes_its_part_and_one_that_is_killed_goes_on(tmp_path: Path):
     slow = generators.put(tmp_path / "slow.onnx", generators.content("slow", 5, idle_trips=20_000))
     expected = whole(tmp_path, open_generator(slow), "0-1599", "webdataset", 100)
     out = tmp_path / "out"
-    assert _CONTAINER["command"] == ["seedmint"]
-    arguments = list(_CONTAINER["args"])
-    assert arguments.pop(0) == "batch"
-    for option, value in (("--seeds", "0-1599"), ("--out", str(out))):
+    assert _CONTAINER["args"][:3] == ["seedmint", "batch", "mnist"]
+    arguments = [str(slow), *(_processors(text) for text in _CONTAINER["args"][3:])]
+    for option, value in (("--seeds", "0-1599"), ("--out", str(out)), ("--shard-size", "100")):
         arguments[arguments.index(option) + 1] = value
-    arguments = [str(slow), *arguments[1:], "--shard-size", "100"]
 
     def pod(index: int, pods: int) -> Any:
         assert set(_VARIABLES) == {"JOB_COMPLETIONS"}
@@ -53,6 +52,13 @@ def test_every_index_makes_its_part_and_one_that_is_killed_goes_on(tmp_path: Pat
     assert again.returncode == 0, complained
     assert "16 shards" in said
     assert hashes(out) == expected
+
+
+def _processors(text: str) -> str:
+    """As Kubernetes writes out an argument: of the limit there is one here."""
+    (source,) = [entry["valueFrom"] for entry in _CONTAINER["env"] if entry["name"] == "PROCESSORS"]
+    assert source == {"resourceFieldRef": {"containerName": "batch", "resource": "limits.cpu"}}
+    return text.replace("$(PROCESSORS)", "1")
 
 
 def test_the_number_of_pods_is_said_twice_and_alike():
