@@ -1,5 +1,6 @@
 """The notes of jobs, locally and in an object store: a list of them reads no more than what has changed."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -7,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from service.batch import objects
-from service.batch.output import open_output
+from service.batch.output import Folder, open_output
 from service.generator import Generator
 from service.jobs.listing import listing_path, parse_listing
 from service.jobs.store import Entry, Note, Store
@@ -84,6 +85,8 @@ def test_a_job_whose_note_or_folder_is_gone(store: Store, rgb: Generator):
     found = store.find(job)
     assert found is not None
     assert (found.state, found.note.error) == ("failed", "some of its files were removed")
+    if isinstance(store._root, Folder):
+        shutil.rmtree(store._root.root / job)
     assert not store.submit(plan, 100)  # it is not new
     found = store.find(job)
     assert found is not None
