@@ -111,11 +111,17 @@ def entry_name(seed: int, label: int | None) -> str:
 
 
 class NpyWriter:
-    """uint8[count, h, w, c] or float32[count, ...] in the npy format: a header, then the values."""
+    """uint8[count, h, w, c] or float32[count, ...] in the npy format: a header, then the values.
+
+    Attributes:
+        size: bytes of it all.
+    """
 
     def __init__(self, generator: Generator, count: int) -> None:
         output = generator.card.output
-        self._start = array_header((count, *output.shape), np.dtype(output.dtype))
+        shape, dtype = (count, *output.shape), np.dtype(output.dtype)
+        self._start = array_header(shape, dtype)
+        self.size = len(self._start) + math.prod(shape) * dtype.itemsize
 
     def add(self, seeds: SeedArray, labels: Labels | None, made: Outputs) -> bytes:
         start, self._start = self._start, b""
