@@ -112,7 +112,7 @@ def by_workers(one: Format, cost: Sending) -> str:
     rows = []
     for workers in WORKERS:
         rate = workers * one.rate(cost)
-        listed = workers * 2 * -(-SHARDS // LISTED)
+        listed = workers * 2 * 2 * -(-SHARDS // LISTED)  # records and data, at the beginning and the end
         end = SHARDS / AT_ONCE * ANSWER_SECONDS
         rows.append(
             [

@@ -2,12 +2,12 @@
 
 import ctypes
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import IO, Any
+from uuid import uuid4
 
 
 @contextmanager
@@ -18,16 +18,12 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
         OSError: the directory cannot be written to, or the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    half = Path(name)
+    half = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with half.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        half.chmod(0o666 & ~mask)  # as any new file: mkstemp's are the user's alone
         half.replace(path)
         sync_directory(path.parent)
     except BaseException:

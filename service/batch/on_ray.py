@@ -88,14 +88,23 @@ def _connect(workers: int | None) -> None:
 def _signals_kept() -> Iterator[Callable[[], None]]:
     """Keep Ctrl-C and SIGTERM until the given function is called: within Ray, what a handler raises becomes Ray's error."""
     came: list[int] = []
+    handed_on = False
     before = {int(number): signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
+    def keep(number: int, frame: object) -> None:
+        handler = before[number]
+        if handed_on and callable(handler):  # the second does not wait
+            handler(number, None)
+        came.append(number)
+
     def handle() -> None:
+        nonlocal handed_on
         for number in before:  # Ray sets some of its own when it connects
-            signal.signal(number, lambda number, frame: came.append(number))
+            signal.signal(number, keep)
         for number in came:
             handler = before[number]
             if callable(handler):
+                handed_on = True
                 handler(number, None)
 
     try:

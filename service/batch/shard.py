@@ -11,6 +11,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
+from service.batch.content import confirmed
 from service.batch.formats import ShardWriter, Sink
 from service.batch.formats.arrays import ArrayWriter
 from service.batch.formats.folder import Listing, file_name
@@ -77,7 +78,7 @@ def _recorded(generator: Generator, plan: Plan, shard: Shard, output: Output, si
         determinism=generator.determinism,
     )
     write_record(output, record)
-    return record
+    return record if generator.determinism == "exact" else confirmed(output, plan, record)
 
 
 def shard_writer(sink: Sink, generator: Generator, plan: Plan, count: int) -> ShardWriter:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from models import files
-from models.files import synced_file_system
+from models.files import synced_file_system, write_whole
 
 
 def test_a_file_system_that_cannot_be_synced_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -30,3 +30,10 @@ def test_what_goes_wrong_in_the_block_comes_first(tmp_path: Path, monkeypatch: p
     with synced_file_system(tmp_path):
         pass
     assert len(synced) == 1
+
+
+def test_a_whole_file_has_the_rights_of_any_new_file(tmp_path: Path):
+    (tmp_path / "any").write_bytes(b"")
+    write_whole(tmp_path / "whole", b"content")
+    assert (tmp_path / "whole").stat().st_mode == (tmp_path / "any").stat().st_mode
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["any", "whole"]
