@@ -22,7 +22,9 @@ REFUSED = "refused"  # before a route was looked for
 
 _LOG = logging.getLogger("seedmint")
 _CLIENT_GONE = 499  # counted, never sent
-_PIECE = 64 << 10  # bytes a client must take within the deadline: slow is not stuck
+# Bytes to be passed on within the deadline: slow is not stuck. What waits on both sides of the kernel goes in steps, so that
+# the client itself must take up to four times as many to be sure.
+_PIECE = 64 << 10
 _WATCHING = frozenset({"/livez", "/readyz", "/metrics"})  # what stopping does not wait for
 _NOT_STOPPED = _WATCHING - {"/readyz"}
 _KEPT = ("allow", "retry-after", "vary")  # of an error that is rewritten; and the headers of CORS

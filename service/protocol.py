@@ -3,6 +3,7 @@
 What is relied on inside uvicorn: HttpToolsProtocol's callbacks, `send_400_response`, `pipeline`, `flow` and `cycle`.
 """
 
+import asyncio
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service import metrics
+from service.connections import bound_unsent
 from service.origins import headers_for
 from service.problems import Problem
 
@@ -35,6 +37,10 @@ class BoundedProtocol(HttpToolsProtocol):
         """`origins` are those whose pages may read what is answered here."""
         super().__init__(*arguments, **named)
         self._origins = origins
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        bound_unsent(transport)
 
     def data_received(self, data: bytes) -> None:
         self._heard = False
