@@ -108,6 +108,29 @@ def test_a_bad_file_is_refused_once_while_the_old_one_serves_on(library: Server)
     assert refused not in library.client.get("/metrics").text
 
 
+@pytest.mark.parametrize("path", ["/docs", "/openapi.json"])
+def test_the_reference_follows_what_is_served(library: Server, path: str):
+    """By its tag, too: another while there is one more, and the same again when that has gone."""
+    known = library.client.get(path)
+    assert "newcomer" not in known.text
+
+    def again() -> httpx.Response:
+        return library.client.get(path, headers={"If-None-Match": known.headers["etag"]})
+
+    kept = again()
+    assert (kept.status_code, kept.content, kept.headers["etag"]) == (304, b"", known.headers["etag"])
+    assert kept.headers["cache-control"] == "no-cache"
+    new = generators.write(library.models, "newcomer", 1)
+    wait_until(lambda: "newcomer" in names(library))
+    changed = again()
+    assert (changed.status_code, "newcomer" in changed.text) == (200, True)
+    assert changed.headers["etag"] != known.headers["etag"]
+    new.unlink()
+    wait_until(lambda: "newcomer" not in names(library))
+    assert again().status_code == 304
+    assert library.client.get(path).content == known.content
+
+
 @pytest.mark.fault("files that are no generators")
 def test_files_that_break_the_contract_are_refused_by_name(library: Server, tmp_path: Path):
     whole = generators.content("cut", 1)
