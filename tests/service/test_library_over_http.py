@@ -108,6 +108,31 @@ def test_a_bad_file_is_refused_once_while_the_old_one_serves_on(library: Server)
     assert refused not in library.client.get("/metrics").text
 
 
+def test_a_tag_stays_with_the_same_bytes_and_goes_with_others(library: Server):
+    """Of all kinds of files: those of a plain address, and those that the routes answer."""
+    files = ("images/7.png", "images/7.webp?scale=2", "grid.png?seeds=0-3", "walk.gif?from=1&to=2&frames=2")
+
+    def tags() -> list[str]:
+        base = library.pinned("tagged").removesuffix("/images")
+        return [library.client.head(f"{base}/{file}").headers["etag"] for file in files]
+
+    path = generators.write(library.models, "tagged", 1)
+    wait_until(lambda: "tagged" in names(library))
+    before, inode = tags(), path.stat().st_ino
+    assert len(set(before)) == len(files)
+    generators.write(library.models, "tagged", 1)
+    assert path.stat().st_ino != inode
+    generators.write(library.models, "after", 1)  # what came later has been seen
+    wait_until(lambda: "after" in names(library))
+    assert tags() == before
+    old = library.client.get(f"{library.pinned('tagged')}/7.png")
+    generators.write(library.models, "tagged", 2)
+    wait_until(lambda: tags() != before)
+    assert not set(tags()) & set(before)
+    new = library.client.get(f"{library.pinned('tagged')}/7.png", headers={"If-None-Match": old.headers["etag"]})
+    assert (new.status_code, new.content != old.content) == (200, True)
+
+
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json"])
 def test_the_reference_follows_what_is_served(library: Server, path: str):
     """By its tag, too: another while there is one more, and the same again when that has gone."""
