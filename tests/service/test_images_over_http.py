@@ -55,7 +55,7 @@ def test_the_pixels_are_the_generators(server: Server, rgb: Generator):
 
 
 def test_plain_images_do_not_wait_for_an_enlarged_one(server: Server):
-    """Three of 16 million pixels each, made one after the other; plain ones of the same generator from the first to the last."""
+    """Three of 16 million pixels each, one after the other; plain ones of the same generator from the first to the last."""
     path = f"{server.url}{server.pinned('grey')}"
     with ThreadPoolExecutor(3) as crowd:
         large = [crowd.submit(httpx.get, f"{path}/{seed}.webp?scale=512", timeout=30) for seed in range(3)]
