@@ -38,6 +38,7 @@ bench: $(VENV)/test.done
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.batch
 	$(BIN)/python benchmarks/serving.py
+	$(BIN)/python -m benchmarks.layers
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Seedmint needs Python 3.11 or newer; set PYTHON=...")'

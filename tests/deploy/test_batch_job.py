@@ -7,9 +7,11 @@ from typing import Any
 
 import yaml
 
+from service.batch.job import begin
+from service.batch.output import open_output
 from service.generator import open_generator
 from tests import generators
-from tests.service.batch.jobs import ROOT, hashes, start, whole
+from tests.service.batch.jobs import ROOT, ended, hashes, plan_for, start, whole
 from tests.service.servers import wait_until
 
 _OBJECTS: list[dict[str, Any]] = list(yaml.safe_load_all((ROOT / "deploy/batch-job.yaml").read_text()))
@@ -64,8 +66,13 @@ def test_the_number_of_pods_is_said_twice_and_alike():
     assert {"JOB_COMPLETIONS": str(_JOB["spec"]["completions"])} == _VARIABLES
 
 
-def test_wrong_options_have_the_status_that_fails_the_job():
+def test_what_fails_in_every_pod_has_the_status_that_fails_the_job(tmp_path: Path):
     (rule,) = [rule for rule in _JOB["spec"]["podFailurePolicy"]["rules"] if rule["action"] == "FailJob"]
-    process = start("mnist", "--no-such-option", "--out", "out")
-    process.communicate(timeout=60)
-    assert rule["onExitCodes"] == {"containerName": _CONTAINER["name"], "operator": "In", "values": [process.returncode]}
+    assert rule["onExitCodes"] == {"containerName": _CONTAINER["name"], "operator": "In", "values": [2]}
+    digits = open_generator(ROOT / "models/digits.onnx")
+    begin(open_output(str(tmp_path)), plan_for(digits, "0-9", "npy"))
+    for options in (["--no-such-option"], ["--labels", "none"], ["--seeds", "0-8", "--format", "npy"]):
+        status, _, complained = ended("digits", "--out", tmp_path, *options)
+        assert status == 2, complained
+    with open_output(str(tmp_path)).lock(shared=False):
+        assert ended("digits", "--out", tmp_path)[0] == 1  # another job is writing there, and will end
