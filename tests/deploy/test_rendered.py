@@ -226,6 +226,17 @@ def test_the_test_of_a_release_asks_the_service_and_may(tmp_path: Path):
         assert subprocess.run([*command, f"{url}/no"], capture_output=True, check=False).returncode != 0
 
 
+def test_the_pod_for_upgrades_mounts_the_claim_that_the_service_reads():
+    pod = yaml.safe_load((_CHART.parent / "models-pod.yaml").read_text())["spec"]
+    claims = [volume["persistentVolumeClaim"]["claimName"] for volume in pod["volumes"]]
+    objects = rendered("models.source=claim")
+    assert [("PersistentVolumeClaim", claim) in objects for claim in claims] == [True]
+    served = objects["Deployment", "images"]["spec"]["template"]["spec"]
+    assert claims[0] in [volume.get("persistentVolumeClaim", {}).get("claimName") for volume in served["volumes"]]
+    assert pod["securityContext"] == served["securityContext"]
+    assert pod["containers"][0]["securityContext"] == served["containers"][0]["securityContext"]
+
+
 def rules(namespace: str, *values: str) -> dict[str, Any]:
     spec: dict[str, Any] = rendered("monitoring.rules=true", *values, namespace=namespace)["PrometheusRule", "images"]["spec"]
     return spec
