@@ -25,14 +25,16 @@ class Panel:
         about: how to read it; Grafana shows it beside the title.
         unit: of Grafana's list.
         queries: legend -> query.
-        good: of a number that must not fall: from here on it is green. None for a graph over time.
+        colours: of a single number: (from which value on, colour). Without any, the panel is a graph over time.
+        nothing: what a single number says where there is nothing to count.
     """
 
     title: str
     about: str
     unit: str
     queries: dict[str, str]
-    good: float | None = None
+    colours: tuple[tuple[float | None, str], ...] = ()
+    nothing: str = ""
 
 
 _ROWS: dict[str, list[Panel]] = {
@@ -42,21 +44,32 @@ _ROWS: dict[str, list[Panel]] = {
             "Probes apart. The objective is 99.9 %.",
             "percentunit",
             {_RELEASE: f"1 - release:seedmint_errors:ratio_rate1h{{{_OF}}}"},
-            good=0.999,
+            ((None, "red"), (0.999, "green")),
+            "no requests",
         ),
         Panel(
             "Single images within 0.25 s, last hour",
             "The objective is 99 %.",
             "percentunit",
             {_RELEASE: f"1 - release:seedmint_slow_images:ratio_rate1h{{{_OF}}}"},
-            good=0.99,
+            ((None, "red"), (0.99, "green")),
+            "no requests",
         ),
         Panel(
             "Replicas that answer",
             "Of those that Prometheus knows.",
             "short",
             {_RELEASE: f"sum by (namespace, service) (up{{{_OF}}})"},
-            good=1,
+            ((None, "red"), (1, "green")),
+            "none",
+        ),
+        Panel(
+            "Alerts that fire",
+            "What to do about each: docs/runbook.md.",
+            "short",
+            {"{{alertname}}": f'sum by (alertname) (ALERTS{{{_OF},alertstate="firing"}})'},
+            ((None, "green"), (1, "red")),
+            "none",
         ),
     ],
     "Requests": [
@@ -174,7 +187,7 @@ _ROWS: dict[str, list[Panel]] = {
         ),
     ],
 }
-_COLUMNS, _WIDTH, _HEIGHT = 3, 8, 8
+_COLUMNS, _WIDTH, _HEIGHT = 3, 24, 8
 
 
 def dashboard() -> dict[str, Any]:
@@ -220,21 +233,22 @@ def _panels() -> list[dict[str, Any]]:
     panels: list[dict[str, Any]] = []
     top = 0
     for title, row in _ROWS.items():
-        place = {"x": 0, "y": top, "w": _COLUMNS * _WIDTH, "h": 1}
+        place = {"x": 0, "y": top, "w": _WIDTH, "h": 1}
         panels.append(
             {"id": len(panels) + 1, "type": "row", "title": title, "gridPos": place, "collapsed": False, "panels": []}
         )
         top += 1
-        height = _HEIGHT // 2 if row[0].good else _HEIGHT
+        columns, height = (len(row), _HEIGHT // 2) if row[0].colours else (_COLUMNS, _HEIGHT)
+        width = _WIDTH // columns
         for number, panel in enumerate(row):
             place = {
-                "x": number % _COLUMNS * _WIDTH,
-                "y": top + number // _COLUMNS * height,
-                "w": _WIDTH,
+                "x": number % columns * width,
+                "y": top + number // columns * height,
+                "w": width,
                 "h": height,
             }
             panels.append({"id": len(panels) + 1, "gridPos": place} | _panel(panel))
-        top += -(-len(row) // _COLUMNS) * height
+        top += -(-len(row) // columns) * height
     return panels
 
 
@@ -247,7 +261,7 @@ def _panel(panel: Panel) -> dict[str, Any]:
             {"refId": chr(ord("A") + number), "datasource": _SOURCE, "expr": query, "legendFormat": legend}
             for number, (legend, query) in enumerate(panel.queries.items())
         ],
-    } | (_over_time(panel.unit) if panel.good is None else _number(panel.unit, panel.good))
+    } | (_number(panel) if panel.colours else _over_time(panel.unit))
 
 
 def _over_time(unit: str) -> dict[str, Any]:
@@ -261,10 +275,14 @@ def _over_time(unit: str) -> dict[str, Any]:
     }
 
 
-def _number(unit: str, good: float) -> dict[str, Any]:
-    steps = [{"color": "red", "value": None}, {"color": "green", "value": good}]
-    defaults: dict[str, Any] = {"unit": unit, "thresholds": {"mode": "absolute", "steps": steps}}
-    if unit == "percentunit":
+def _number(panel: Panel) -> dict[str, Any]:
+    steps = [{"value": value, "color": colour} for value, colour in panel.colours]
+    defaults: dict[str, Any] = {
+        "unit": panel.unit,
+        "noValue": panel.nothing,
+        "thresholds": {"mode": "absolute", "steps": steps},
+    }
+    if panel.unit == "percentunit":
         defaults |= {"decimals": 2, "max": 1}
     return {
         "type": "stat",
