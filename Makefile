@@ -5,7 +5,7 @@
 # about ten minutes), make bench, make clean;
 #     make image     the container image, by Docker, Podman or Buildah; VARIANT=gpu makes the one for CUDA
 #     make watch-check   the alerts, the dashboard and the metrics, with a real Prometheus
-#     make chart-check   the Helm chart: lint, render, schemas, policies
+#     make chart-check   the Helm chart, compose.yaml, .github: lint, render, schemas, policies
 #     make lock      pin what images install; make lock ARGS=--upgrade takes the newest versions
 #     make sbom      what an image installs, as CycloneDX, and docs/licences.md; make audit asks for known vulnerabilities (network)
 
@@ -38,6 +38,7 @@ bench: $(VENV)/test.done
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.batch
 	$(BIN)/python benchmarks/serving.py
+	$(BIN)/python -m benchmarks.layers
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Seedmint needs Python 3.11 or newer; set PYTHON=...")'
@@ -74,8 +75,9 @@ image: $(VENV)/serve.done
 watch-check: $(VENV)/test.done
 	tools=$$(deploy/watch/fetch.sh build/tools) && PATH="$$tools:$$PATH" $(BIN)/python -m pytest tests/deploy/test_watch.py tests/deploy/test_prometheus.py
 
-chart-check:
+chart-check: $(VENV)/test.done
 	deploy/chart/check.sh build/tools
+	PATH="$(CURDIR)/build/tools:$$PATH" $(BIN)/python -m pytest tests/deploy/test_rendered.py
 
 sbom:
 	deploy/image/sbom.sh $(VARIANT)

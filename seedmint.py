@@ -66,11 +66,12 @@ def cli() -> None:
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """Run one command. What the user can mend is one line on standard error and exit status 1."""
+    """Run one command. What the user can mend is one line on standard error and exit status 1 or 2."""
     try:
         return cli.main(args=arguments, prog_name="seedmint")
     except UserError as error:
         click.echo(f"Error: {error}", err=True)
+        sys.exit(error.status)
     except ModuleNotFoundError as error:
         name = next((word for word in arguments or sys.argv[1:] if word in _COMMANDS), "serve")
         extra = _COMMANDS[name][1]

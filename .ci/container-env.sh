@@ -1,8 +1,10 @@
 # Source this (bash): afterwards $ENGINE (docker or podman) builds and runs containers on this machine, and $BASE_IMAGE is there.
 # Docker is taken if it answers, else Podman; else Podman is installed from Debian, which needs root. Where no image registry can be
-# reached, Debian bookworm's own Python stands in for the base image: then that image's Python is not what is tested.
+# reached, Debian bookworm's own Python stands in for the base image, under a name of its own: then that image's Python is not
+# what is tested.
 : "${CONTAINERS_HOME:=/var/tmp/seedmint-ci-containers}" "${BASE_IMAGE:=docker.io/library/python:3.11-slim}"
-export BASE_IMAGE DEBIAN_FRONTEND=noninteractive
+STAND_IN=localhost/debian-python-for-tests:bookworm
+export DEBIAN_FRONTEND=noninteractive
 
 if docker info >/dev/null 2>&1; then
   ENGINE=docker
@@ -42,7 +44,12 @@ fi
 export ENGINE
 
 if ! "$ENGINE" image inspect "$BASE_IMAGE" >/dev/null 2>&1 && ! timeout 120 "$ENGINE" pull --quiet "$BASE_IMAGE" >/dev/null 2>&1; then
-  echo "no registry gives $BASE_IMAGE: Debian's Python stands in for it"
+  echo "container: no registry gives $BASE_IMAGE: Debian's Python stands in for it, as $STAND_IN"
+  BASE_IMAGE=$STAND_IN
+fi
+export BASE_IMAGE
+
+if [ "$BASE_IMAGE" = "$STAND_IN" ] && ! "$ENGINE" image inspect "$BASE_IMAGE" >/dev/null 2>&1; then
   root=$CONTAINERS_HOME/base-root
   rm -rf "$root"
   mirror=$(awk '/^URIs:/ {print $2; exit}' /etc/apt/sources.list.d/debian.sources 2>/dev/null || true)

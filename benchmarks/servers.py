@@ -56,6 +56,7 @@ PEERS = (
     Peer("BentoML quickstart", (), _bento("quickstart:Quickstart"), "POST", "/image", '{"seed": SEED}'),
     Peer("Ray Serve", ("ray.serve",), _module("rayserve_server"), "GET", "/SEED.png"),
 )
+LOOP = Peer("a loop behind a socket", (), _module("loop_server"), "POST", "/")
 BARE = Peer("an ASGI app in BentoML", (), _bento("bare:Bare"), "GET", "/SEED.png")
 
 

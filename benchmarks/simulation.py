@@ -12,8 +12,8 @@ import json
 import random
 import sys
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -38,6 +38,7 @@ class Memory:
     def __init__(self) -> None:
         self.url = "memory"
         self.files: dict[str, bytes] = {}
+        self._folders: defaultdict[str, set[str]] = defaultdict(set)
         self.writes: Counter[str] = Counter()
 
     def read(self, name: str) -> bytes:
@@ -49,25 +50,39 @@ class Memory:
     def open(self, name: str) -> AbstractContextManager[IO[bytes]]:
         return BytesIO(self.read(name))
 
+    def pieces(self, name: str, size: int) -> Iterator[bytes]:
+        yield self.read(name)
+
+    def versions(self, folder: str) -> dict[str, str]:
+        return {name: str(self.writes[name]) for name in self.names(folder)}
+
     @contextmanager
     def write(self, name: str) -> Iterator[IO[bytes]]:
         file = BytesIO()
         yield file
-        self.files[name] = file.getvalue()
+        self._put(name, file.getvalue())
         self.writes[name] += 1
 
-    def write_all(self, files: Iterable[tuple[str, bytes]]) -> None:
-        for name, content in files:
-            self.files[name] = content
+    @contextmanager
+    def write_many(self) -> Iterator[Callable[[str, bytes], None]]:
+        yield self._put
 
     def create(self, name: str, content: bytes) -> None:
         if name in self.files:
             raise FileExistsError(name)
+        self._put(name, content)
+
+    def _put(self, name: str, content: bytes) -> None:
         self.files[name] = content
+        folder, _, last = name.rpartition("/")
+        self._folders[folder].add(last)
 
     def names(self, folder: str) -> Iterator[str]:
-        start = len(folder) + 1 if folder else 0
-        return (name[start:] for name in self.files if name.startswith(folder) and "/" not in name[start:])
+        return iter(self._folders[folder])
+
+    def find(self, folder: str) -> Iterator[str]:
+        """No folder of such a job has others in it."""
+        return self.names(folder)
 
     def lock(self, shared: bool) -> AbstractContextManager[None]:
         return nullcontext()
@@ -89,7 +104,7 @@ class Outcome:
     Attributes:
         made: how often each shard was made.
         losses: workers lost, by when.
-        listing_seconds: the time of all listings of records.
+        listing_seconds: the time of all listings of records and data.
         finish_seconds: the time of reading all records and writing the manifest.
     """
 
@@ -141,6 +156,8 @@ def _make(outcome: Outcome, index: int, chance: random.Random, loss: float) -> b
     if lost == "half-way":
         return True
     outcome.made[index] += 1
+    with outcome.output.write(outcome.plan.file_name(index)):
+        pass
     if lost == "unrecorded":
         return True
     shard, plan = outcome.plan.shard(index), outcome.plan
@@ -188,7 +205,7 @@ def main() -> None:
     print(f"workers            {parts:,}; lost {outcome.losses.total():,} times: {losses}")
     print(f"shards made again  {again:,}, whose workers were lost before the record")
     each = outcome.listing_seconds / outcome.listings * 1e3
-    print(f"listings           {outcome.listings:,} of the records, {each:.0f} ms each")
+    print(f"listings           {outcome.listings:,} of the records and the data, {each:.0f} ms each")
     size = len(outcome.output.files[MANIFEST]) / 1e6
     print(f"the end            {outcome.finish_seconds:.1f} s to read all records and write a manifest of {size:.1f} MB")
     print(f"lost or twice      {len(wrong)}")

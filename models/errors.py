@@ -4,8 +4,13 @@
 class UserError(ValueError):
     """Something the user can mend. The message is one line that names the field and says how.
 
-    The command line prints it and exits with 1; the service answers it as a problem.
+    The command line prints it and exits with `status`; the service answers it as a problem.
+
+    Attributes:
+        status: 1; 2 where the same command must fail again, however often it is tried.
     """
+
+    status = 1
 
 
 def one_line(text: object, most: int = 400) -> str:

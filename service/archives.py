@@ -111,11 +111,17 @@ def entry_name(seed: int, label: int | None) -> str:
 
 
 class NpyWriter:
-    """uint8[count, h, w, c] or float32[count, ...] in the npy format: a header, then the values."""
+    """uint8[count, h, w, c] or float32[count, ...] in the npy format: a header, then the values.
+
+    Attributes:
+        size: bytes of it all.
+    """
 
     def __init__(self, generator: Generator, count: int) -> None:
         output = generator.card.output
-        self._start = array_header((count, *output.shape), np.dtype(output.dtype))
+        shape, dtype = (count, *output.shape), np.dtype(output.dtype)
+        self._start = array_header(shape, dtype)
+        self.size = len(self._start) + math.prod(shape) * dtype.itemsize
 
     def add(self, seeds: SeedArray, labels: Labels | None, made: Outputs) -> bytes:
         start, self._start = self._start, b""
@@ -132,9 +138,7 @@ class NpzWriter:
     def __init__(self, generator: Generator, count: int) -> None:
         self._zip = _Zip()
         output = generator.card.output
-        shape, dtype = (count, *output.shape), np.dtype(output.dtype)
-        self._values = self._zip.open(f"{output.kind}s.npy", large=math.prod(shape) * dtype.itemsize >= 1 << 31)
-        self._values.write(array_header(shape, dtype))
+        self._values = self._zip.array(f"{output.kind}s.npy", (count, *output.shape), np.dtype(output.dtype))
         self._seeds: list[SeedArray] = []
         self._labels: list[Labels] = []
 
@@ -150,8 +154,7 @@ class NpzWriter:
         columns: tuple[tuple[str, list[NDArray[np.int64]]], ...] = (("seeds.npy", self._seeds), ("labels.npy", self._labels))
         for name, parts in columns:
             if parts:
-                with self._zip.open(name) as file:
-                    file.write(array_header((sum(map(len, parts)),), parts[0].dtype))
+                with self._zip.array(name, (sum(map(len, parts)),), parts[0].dtype) as file:
                     for i in range(0, len(parts), _TOGETHER):
                         file.write(np.concatenate(parts[i : i + _TOGETHER]).tobytes())
                         yield self._zip.take()
@@ -248,11 +251,16 @@ class _Zip:
         self._sink = _Sink()
         self._file = _ZipFile(self._sink, "w", zipfile.ZIP_STORED)  # type: ignore[call-overload]  # it asks for no more
 
-    def open(self, name: str, large: bool = False) -> Any:
+    def array(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+        """A member that is an npy file, its header written, to write the values to."""
+        header = array_header(shape, dtype)
+        size = len(header) + math.prod(shape) * dtype.itemsize
         info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
         info.create_system = 3  # Unix, whatever this machine is
         info.external_attr = 0o644 << 16
-        return self._file.open(info, "w", force_zip64=large)
+        file = self._file.open(info, "w", force_zip64=size > zipfile.ZIP64_LIMIT)
+        file.write(header)
+        return file
 
     def take(self) -> bytes:
         return self._sink.take()

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from functools import partial
 from itertools import islice
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
@@ -20,6 +21,7 @@ from service.archives import (
     ArchiveFormat,
     ArchiveWriter,
     Labels,
+    NpyWriter,
     Piece,
     archive_formats,
     archive_writer,
@@ -31,7 +33,7 @@ from service.generator import MIN_TRUNCATION, Generator, Outputs
 from service.library import Library, Served
 from service.problems import Problem
 from service.settings import Settings
-from service.visits import charge
+from service.visits import VISIT, charge
 
 # Bounds that are refused later, by the hall or the generator and with other statuses, are told to readers of the schema alone.
 _Seed = Annotated[StrictInt, Field(json_schema_extra={"minimum": 0, "maximum": SEED_LIMIT - 1})]
@@ -40,6 +42,10 @@ Label = Annotated[StrictInt, Field(json_schema_extra={"minimum": 0})]
 TRUNCATION_BOUNDS = {"minimum": MIN_TRUNCATION, "maximum": 1}
 
 _AHEAD = 2  # pieces asked for at a time: when the generator has made one, the next already waits for it
+_SMALL_BODY = 4 << 10  # bytes, of few seeds: read sooner than a thread begins
+_SMALL_PIECE = 1 << 20  # bytes, copied sooner than a thread begins
+
+_Done = TypeVar("_Done")
 
 # Stops at the first item that is none: a body may hold a million of them.
 SeedList = Annotated[list[_Seed], Field(fail_fast=True, json_schema_extra={"minItems": 1})]
@@ -66,30 +72,28 @@ class SampleRequest(BaseModel):
 async def sample(library: Library, settings: Settings, body: bytes) -> Response:
     """Make the images or samples that a body asks for, as a stream.
 
-    A body may be megabytes, so it is read in a thread. The first piece is made before the answer begins, so that its failure
-    shows.
+    The first piece is made before the answer begins, so that its failure shows.
 
     Raises:
         Problem: whatever is wrong with the request; 429 when too many such requests are under way; 504 after the deadline.
+        ClientDisconnect: the client has gone.
     """
-    asked = await asyncio.to_thread(parse_body, SampleRequest, body)
+    small = len(body) <= _SMALL_BODY
+    asked = await _in_thread_unless(small, lambda: parse_body(SampleRequest, body))
     served = library.find(*parse_reference(asked.model))
     generator = served.generator
     truncation = truncation_in_range(asked.truncation)
-    seeds, labels = await asyncio.to_thread(_seeds_and_labels, generator, asked, settings.max_seeds)
+    seeds, labels = await _in_thread_unless(small, lambda: _seeds_and_labels(generator, asked, settings.max_seeds))
     charge(seeds.count)
-    stream = _stream(
-        served,
-        pieces(generator, seeds, labels),
-        archive_writer(asked.format, generator, seeds.count, truncation),
-        truncation,
-        asked.format,
-        settings.timeout_seconds,
-    )
-    first = await anext(stream)
+    writer = archive_writer(asked.format, generator, seeds.count, truncation)
+    parts = pieces(generator, seeds, labels)
+    sent = stream(served, parts, writer, truncation, asked.format)
+    first = await anext(sent)
     name = f"{generator.name}-{generator.digest12}.{asked.format}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return _Streamed(first, stream, headers=headers, media_type=ARCHIVE_MEDIA_TYPES[asked.format])
+    if isinstance(writer, NpyWriter):
+        headers["Content-Length"] = str(writer.size)
+    return _Streamed(first, sent, headers=headers, media_type=ARCHIVE_MEDIA_TYPES[asked.format])
 
 
 class _Streamed(StreamingResponse):
@@ -106,39 +110,43 @@ class _Streamed(StreamingResponse):
             await self._rest.aclose()
 
 
-async def _stream(
-    served: Served,
-    parts: Iterator[Piece],
-    writer: ArchiveWriter,
-    truncation: float,
-    form: ArchiveFormat,
-    timeout: float,
+async def stream(
+    served: Served, parts: Iterator[Piece], writer: ArchiveWriter, truncation: float, form: ArchiveFormat
 ) -> AsyncGenerator[bytes]:
     """The archive, piece by piece. The generator makes the next pieces while one is encoded and sent."""
-    batcher = served.batcher
-    with batcher.bulk():
+    batcher, visit = served.batcher, VISIT.get()
+    plain = isinstance(writer, NpyWriter)  # what is made goes out as it is
+    asked = ((part, batcher.piece(*part, truncation, gone=visit.gone)) for part in parts)
+    with batcher.bulk(visit.client) as place:
         making: deque[tuple[Piece, asyncio.Future[Outputs]]] = deque()
         try:
-            making.extend((part, batcher.piece(*part, truncation)) for part in islice(parts, _AHEAD))
+            making.extend(islice(asked, _AHEAD))
             while making:
                 done, future = making[0]
-                async with asyncio.timeout(timeout):
-                    made = await future
+                made = await future
                 making.popleft()
-                making.extend((part, batcher.piece(*part, truncation)) for part in islice(parts, 1))
-                yield await asyncio.to_thread(_added, served, writer, done, made)
+                making.extend(islice(asked, 1))
+                if plain and made.nbytes <= _SMALL_PIECE:
+                    content = writer.add(*done, made)
+                else:
+                    content = await asyncio.to_thread(_encoded, served, writer, done, made)
+                with place.sending():
+                    yield content
                 metrics.count_made(served.generator, form, len(made))
-        except TimeoutError:
-            raise Problem(504, f"what was asked for was not ready within {timeout:g} seconds") from None
         finally:
             for _, future in making:
                 future.cancel()
     tail = writer.finish()
-    while (piece := await asyncio.to_thread(next, tail, None)) is not None:
+    while (piece := await _in_thread_unless(plain, partial(next, tail, None))) is not None:
         yield piece
 
 
-def _added(served: Served, writer: ArchiveWriter, piece: Piece, made: Outputs) -> bytes:
+async def _in_thread_unless(quick: bool, work: Callable[[], _Done]) -> _Done:
+    """Do what may take long off the event loop."""
+    return work() if quick else await asyncio.to_thread(work)
+
+
+def _encoded(served: Served, writer: ArchiveWriter, piece: Piece, made: Outputs) -> bytes:
     """In a thread: one piece as the bytes to send."""
     with metrics.encoding_time(served.generator.name):
         return writer.add(*piece, made)
@@ -152,7 +160,7 @@ async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[byt
 
 
 def _seeds_and_labels(generator: Generator, asked: SampleRequest, max_seeds: int) -> tuple[Seeds, int | Labels | None]:
-    """In a thread: everything in the request that depends on the generator.
+    """Everything in the request that depends on the generator.
 
     Raises:
         Problem: 400, 413 or 422, naming the field.

@@ -14,6 +14,7 @@ from service.images import MAX_SHEET_SIDE
 from service.library import Served
 from service.making import Latents
 from service.problems import Problem
+from service.visits import VISIT
 
 Part = tuple[SeedArray, Labels | None, Latents | None]
 
@@ -39,11 +40,12 @@ async def compose(
         Problem: 429 too many such requests are under way, 503, or 504 after the deadline.
     """
     name = served.generator.name
-    with served.batcher.bulk():
+    visit = VISIT.get()
+    with served.batcher.bulk(visit.client):
         try:
             async with asyncio.timeout(seconds):
                 cut = await asyncio.to_thread(lambda: list(parts()))
-                made = [await served.batcher.piece(seeds, labels, truncation, z) for seeds, labels, z in cut]
+                made = [await served.batcher.piece(seeds, labels, truncation, z, visit.gone) for seeds, labels, z in cut]
                 return await asyncio.get_running_loop().run_in_executor(_THREAD, _finished, name, finish, made)
         except TimeoutError:
             raise Problem(504, f"the picture was not ready within {seconds:g} seconds") from None

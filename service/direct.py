@@ -13,14 +13,13 @@ from models.seeds import SEED_LIMIT
 from service import metrics
 from service.addresses import IMAGES, SAMPLES, ImageRequest, SampleAddress
 from service.caching import entity_tag, immutable, not_modified
-from service.connections import has_left
 from service.encoding import encoded
 from service.images import FORMATS, Format
 from service.library import Library, Served
 from service.problems import Problem
 from service.samples import SAMPLE_FORMATS, SampleFormat
 from service.settings import Settings
-from service.visits import charge
+from service.visits import VISIT, charge
 
 _IMAGE_FORMATS: dict[str, Format] = {form: form for form in FORMATS}
 _SAMPLE_FORMATS: dict[str, SampleFormat] = {form: form for form in SAMPLE_FORMATS}
@@ -86,7 +85,7 @@ class Direct:
             return
         charge(1)
         finish = partial(encoded, served.generator, asked)
-        content = await served.batcher.single(asked.seed, None, 1.0, finish, has_left(receive))
+        content = await served.batcher.single(asked.seed, None, 1.0, finish, VISIT.get().gone)
         metrics.count_made(served.generator, asked.format, 1)
         headers.append((b"content-length", b"%d" % len(content)))
         await send({"type": "http.response.start", "status": 200, "headers": headers})

@@ -1,8 +1,5 @@
 """The doors: who may come in, and how often. An ASGI layer, there only where keys or limits are set."""
 
-from functools import lru_cache
-from ipaddress import IPv6Address, ip_address
-
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.keys import Keyring, presented
@@ -51,18 +48,6 @@ class Doors:
                 refusal = {"WWW-Authenticate": f'{_REALM}, error="invalid_token"'}
                 raise Problem(401, "this API key is not known here", "Authorization", refusal)
         if self._limits is not None:
-            client = self._limits.of(visit.key or _address(scope["client"][0] if scope.get("client") else ""))
+            client = self._limits.of(visit.client)
             visit.allowance = client
             client.enter()
-
-
-@lru_cache(4096)
-def _address(host: str) -> str:
-    """One name for a client by its address. An IPv6 client may use any address of its /64 network."""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return "unknown"
-    if isinstance(address, IPv6Address):
-        return str(address.ipv4_mapped or IPv6Address(int(address) >> 64 << 64))
-    return str(address)

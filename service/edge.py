@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import metrics
-from service.connections import send_together, takes_more
+from service.connections import has_left, send_together, takes_more
 from service.logs import log_request
 from service.problems import MEDIA_TYPE, Problem
 from service.stopping import Stopping
@@ -53,7 +53,7 @@ class Edge:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        visit = Visit(request_id(scope["headers"]))
+        visit = Visit(request_id(scope["headers"]), (scope.get("client") or ("",))[0], has_left(receive))
         VISIT.set(visit)
         answer = _Answer(send, self._timeout, visit.request_id, self._origins)
         if self._stopping.begun and scope["path"] not in _NOT_STOPPED:
@@ -126,8 +126,8 @@ class _Answer:
             ClientDisconnect: the client does not take it in time. The connection is broken then.
         """
         whole = message.get("body", b"")
-        if head is not None and len(whole) <= _PIECE and takes_more(self._raw_send):
-            await send_together(self._raw_send, head, message)
+        if len(whole) <= _PIECE and takes_more(self._raw_send):  # nothing is waited for
+            await (self._raw_send(message) if head is None else send_together(self._raw_send, head, message))
             return
         body = memoryview(whole)
         last = max(0, len(body) - 1) // _PIECE * _PIECE

@@ -46,6 +46,7 @@ class Generator:
         provider: "cpu" or "cuda".
         determinism: "exact" if a seed gave the same bytes in batches of every size tried, else "approximate".
         max_batch: most images or samples in one run; at most the setting, less for very large ones.
+        batch_bytes: of so many of them.
         reference: of a generator of samples: those of the first seeds, 512 or fewer, before which plots show one; else None.
     """
 
@@ -65,6 +66,7 @@ class Generator:
         self._dtype = np.dtype(self.card.output.dtype)
         values = math.prod(self.card.output.shape)
         self.max_batch = max(1, min(max_batch, _MAX_OUTPUT_BYTES // (values * self._dtype.itemsize)))
+        self.batch_bytes = self.max_batch * values * self._dtype.itemsize
         # On CUDA the batch size chooses the kernels. Batches are padded to few sizes, or to one if those differ.
         self._sizes: tuple[int, ...] = (1, 8, self.max_batch) if provider == "cuda" else ()
         try:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from starlette.requests import ClientDisconnect
 
 from models.errors import one_line
 from service.archives import Labels
@@ -33,7 +32,7 @@ class Item:
         gone: says whether the client has left.
         z: float32[n, z_dim], what to make images of in place of the seeds' own noise, before truncation.
         future: of the result.
-        queued: whether it is still waiting for its run.
+        queued: whether it counts among the single images that wait.
         since: when it was asked for, in seconds of `time.perf_counter`.
     """
 
@@ -56,15 +55,18 @@ class Item:
         self.gone = gone
         self.z = z
         self.future = future
-        self.queued = True
+        self.queued = False
         self.since = time.perf_counter()
 
     @property
+    def left(self) -> bool:
+        """Whether the client has left."""
+        return self.gone is not None and self.gone()
+
+    @property
     def wanted(self) -> bool:
-        """Whether anybody still waits for it. The future of a client that has left fails here."""
-        if self.gone is not None and not self.future.done() and self.gone():
-            self.future.set_exception(ClientDisconnect())
-        return not self.future.done()
+        """Whether anybody still waits for it."""
+        return not (self.future.done() or self.left)
 
 
 def make(generator: Generator, batch: list[Item], metrics: OfGenerator) -> list[Any]:

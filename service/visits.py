@@ -2,8 +2,10 @@
 
 import random
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
+from functools import lru_cache
+from ipaddress import IPv6Address, ip_address
 from typing import Protocol
 
 _VERSION_4 = 4 << 76 | 2 << 62  # version and variant of a random UUID; `uuid.uuid4` takes ten times as long
@@ -30,16 +32,24 @@ class Visit:
         images: images sent so far.
         rejected: why it was turned away, where its status alone does not say.
         allowance: what limits its images, if anything does.
+        gone: says whether its client has left; None where that cannot be known.
     """
 
-    __slots__ = ("allowance", "images", "key", "rejected", "request_id")
+    __slots__ = ("_host", "allowance", "gone", "images", "key", "rejected", "request_id")
 
-    def __init__(self, request_id: bytes) -> None:
+    def __init__(self, request_id: bytes, host: str = "", gone: Callable[[], bool] | None = None) -> None:
         self.request_id = request_id
+        self._host = host
+        self.gone = gone
         self.key: str | None = None
         self.images = 0
         self.rejected: str | None = None
         self.allowance: Allowance | None = None
+
+    @property
+    def client(self) -> str:
+        """Who asks, as one name: of the key, or else the address."""
+        return self.key or address_of(self._host)
 
 
 # Each request runs in a task of its own, so that this is the visit of whoever asks. Nothing in a generator's thread.
@@ -54,6 +64,18 @@ def request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
                 return value
             break
     return b"%032x" % (random.getrandbits(128) & _FREE | _VERSION_4)
+
+
+@lru_cache(4096)
+def address_of(host: str) -> str:
+    """One name for a client by its address. An IPv6 client may use any address of its /64 network."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return "unknown"
+    if isinstance(address, IPv6Address):
+        return str(address.ipv4_mapped or IPv6Address(int(address) >> 64 << 64))
+    return str(address)
 
 
 def charge(images: int, field: str = "seeds") -> None:

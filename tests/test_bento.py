@@ -18,7 +18,7 @@ _ROOT = Path(__file__).parents[1]
 
 
 def requirements() -> list[str]:
-    """The extras `serve` and `batch` of pyproject.toml, with the extras of our own that it names written out."""
+    """The extras `serve` and `s3` of pyproject.toml, with the extras of our own that it names written out."""
     project = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
 
@@ -29,7 +29,7 @@ def requirements() -> list[str]:
             found += written_out(inner[1]) if inner else [requirement]
         return found
 
-    return list(dict.fromkeys([*project["dependencies"], *written_out("serve"), *written_out("batch")]))
+    return list(dict.fromkeys([*project["dependencies"], *written_out("serve"), *written_out("s3")]))
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def test_the_bentofile_asks_for_what_serving_asks_for():
 
 def test_the_bento_holds_the_service_the_hall_and_the_generators(bento: Path):
     packed = {str(path.relative_to(bento / "src")) for path in (bento / "src").rglob("*") if path.is_file()}
-    wanted = {"seedmint.py", "bentofile.yaml", "service/page.html", "service/reference.html"}
+    wanted = {"seedmint.py", "pyproject.toml", "LICENSE", "bentofile.yaml", "service/page.html", "service/reference.html"}
     for pattern in ("service/**/*.py", "models/*.py", "models/*.onnx", "deploy/image/requirements/*.txt"):
         wanted |= {str(path.relative_to(_ROOT)) for path in _ROOT.glob(pattern)}
     assert packed == wanted

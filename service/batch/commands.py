@@ -1,5 +1,7 @@
 """The command `batch`: makes a job or goes on with it, tells its size, checks it, shows it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -12,15 +14,17 @@ from models.seeds import parse_seeds
 from service.batch.estimate import bytes_of, check_room
 from service.batch.formats import FORMS, Form
 from service.batch.job import open_planned, plan_of
-from service.batch.output import Output, open_output
-from service.batch.plan import Plan, check_same, make_plan
+from service.batch.listing import done
+from service.batch.manifest import DATA_CARD, MANIFEST
+from service.batch.output import MARK, Output, open_output
+from service.batch.plan import Plan, PlanError, check_same, difference, make_plan
 from service.batch.progress import shown
-from service.batch.records import done, images_of
+from service.batch.records import images_of
 from service.batch.running import Engine, ended_by_signals, make_job, nouns, shards_text
 from service.batch.verifying import verify
 from service.commands import label_number, settings_with
-from service.generator import checked_card, digest_of, read_content
-from service.provider import choose_provider
+from service.generator import GeneratorError, checked_card, digest_of, read_content
+from service.provider import ProviderError, choose_provider
 
 _SHARD_SIZE = 10_000
 _FAULTS_TOLD = 10
@@ -61,7 +65,11 @@ def batch(ctx: click.Context) -> None:
 )
 @click.option("--shard-size", type=click.IntRange(min=1), help=f"Seeds in a shard. [{_SHARD_SIZE:,}]")
 @click.option("--truncation", type=float, help="Factor on z, 0.001 to 1: less variety, more typical. [1]")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes that make shards. [one for each processor]")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Processes that make shards; fewer than there are processors use up to three each. [one for each processor]",
+)
 @click.option(
     "--engine",
     type=click.Choice(get_args(Engine)),
@@ -115,32 +123,74 @@ def make(
 
     \b
     seedmint batch mnist --seeds 0-999999 --out s3://bucket/digits --index 2 --of 8
+
+    \b
+    Exit status:
+      0         done, or this part of it
+      1         may succeed when it is tried again: no room, no answer, another job at work there; or --verify found faults
+      2         cannot succeed: wrong arguments, another job's plan, another generator or other versions than the plan's
+      130, 143  stopped by Ctrl-C, SIGTERM; a second one does not wait for the workers to end
     """
-    settings = settings_with(directory)
-    path = find_generator(model, settings.models)
-    if (index is None) != (parts is None):
-        raise UserError("--index and --of (or JOB_COMPLETION_INDEX and JOB_COMPLETIONS) go together")
-    part = index or 0
-    parts = parts or 1
-    if part >= parts:
-        raise UserError(f"--index {part} is out of range: 0 to {parts - 1}, for --of {parts}")
+    with _wrong_for_ever():
+        settings = settings_with(directory)
+        part, parts = _share(index, parts)
+        path = find_generator(model, settings.models)
+        content, card = _read(path)
     output = open_output(out)
     there = plan_of(output)
-    content = read_content(path)
-    plan = _plan(
-        there, checked_card(content), digest_of(content), settings.provider, seeds, labels, form, shard_size, truncation
-    )
+    with _wrong_for_ever():
+        plan = _plan(there, card, digest_of(content), settings.provider, seeds, labels, form, shard_size, truncation)
     if there is not None:
-        check_same(there, plan, f"--out {output.url}")
+        same = plan.model_copy(update={"libraries": there.libraries}) if verifying else plan
+        check_same(there, same, f"--out {output.url}")
     if verifying:
         if there is None:
-            raise UserError(f"--out {output.url} holds no job to verify")
-        _verify(output, plan, path)
+            raise PlanError(f"--out {output.url} holds no job to verify")
+        if plan.libraries != there.libraries:
+            click.echo(
+                f"made with {difference(there.libraries, plan.libraries)}: images may differ in the last place", err=True
+            )
+        _verify(output, there, path)
     elif dry_run:
         _dry_run(output, plan, path, there is not None)
     else:
         with ended_by_signals(output, plan):
             make_job(output, plan, path, part, parts, engine, workers)
+
+
+def _read(path: Path) -> tuple[bytes, Card]:
+    """A generator file, and its card.
+
+    Raises:
+        GeneratorError: it is none, naming the file.
+    """
+    try:
+        content = read_content(path)
+        return content, checked_card(content)
+    except UserError as error:
+        raise GeneratorError(f"{path}: {error}") from None
+
+
+@contextmanager
+def _wrong_for_ever() -> Iterator[None]:
+    """Arguments that are wrong are so whenever they are given."""
+    try:
+        yield
+    except ProviderError:
+        raise
+    except UserError as error:
+        raise PlanError(str(error)) from None
+
+
+def _share(index: int | None, parts: int | None) -> tuple[int, int]:
+    """Which part of how many."""
+    if index is None and parts is None:
+        return 0, 1
+    if index is None or parts is None:
+        raise PlanError("--index and --of (or JOB_COMPLETION_INDEX and JOB_COMPLETIONS) go together")
+    if index >= parts:
+        raise PlanError(f"--index {index} is out of range: 0 to {parts - 1}, for --of {parts}")
+    return index, parts
 
 
 def _plan(
@@ -206,12 +256,13 @@ def _verify(output: Output, plan: Plan, path: Path) -> None:
         for fault in verify(output, plan, generator, lambda images: show(images, 1)):
             faults.append(fault)
     for fault in faults[:_FAULTS_TOLD]:
-        click.echo(f"shard {fault.shard}: {fault.what}", err=True)
+        click.echo(fault, err=True)
+    others = sorted(set(output.names("")) - {MARK, MANIFEST, DATA_CARD, "data", "records"})
+    if others:
+        click.echo(f"not of the job, and left alone: {', '.join(others)}", err=True)
     if faults:
-        raise UserError(
-            f"{len(faults)} of {shards_text(plan.shards)} not as they should be: "
-            f"remove records/NUMBER.json of each, and run the job again"
-        )
+        more = f", of which the first {_FAULTS_TOLD} are told" if len(faults) > _FAULTS_TOLD else ""
+        raise UserError(f"--out {output.url}: {len(faults):,} fault{'s' * (len(faults) != 1)}{more}")
     click.echo(f"{plan.count:,} {nouns(plan)} in {shards_text(plan.shards)}: all as recorded")
 
 
@@ -222,10 +273,10 @@ def status(out: str) -> None:
     output = open_output(out)
     plan = plan_of(output)
     if plan is None:
-        raise UserError(f"{output.url} holds no job")
+        raise PlanError(f"{output.url} holds no job")
     marked = done(output, plan)
     images = images_of(plan, marked)
     _tell_plan(plan)
     click.echo(f"shards      {int(marked.sum()):,} of {plan.shards:,}")
     click.echo(f"{nouns(plan):<11} {images:,} of {plan.count:,} ({images / plan.count:.1%})")
-    click.echo(f"state       {'done' if 'manifest.json' in set(output.names('')) and marked.all() else 'not done'}")
+    click.echo(f"state       {'done' if MANIFEST in set(output.names('')) and marked.all() else 'not done'}")

@@ -1,4 +1,4 @@
-"""A job in its output: begun or gone on with, its generator opened, what is left to do, finished when all records are there."""
+"""A job in its output: begun or gone on with, its generator opened, what is left to do, finished when all of it is there."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from service.batch.output import MARK, Output, OutputError
+from service.batch.listing import done
+from service.batch.manifest import Totals, write_data_card, write_manifest
+from service.batch.output import MARK, Output, OutputError, PlaceError
 from service.batch.plan import Plan, PlanError, check_same, read_plan
-from service.batch.records import done, read_records
+from service.batch.records import read_records
 from service.generator import Generator, digest_of, read_content
 from service.provider import choose_provider
 
@@ -33,14 +35,14 @@ def begin(output: Output, plan: Plan) -> None:
 
     Raises:
         PlanError: the output holds another job.
-        OutputError: it holds something else.
+        PlaceError: it holds something else.
         OSError: it cannot be written.
     """
     there = plan_of(output)
     if there is None:
         output.prepare()
         if any(name != MARK for name in output.names("")):
-            raise OutputError(f"--out {output.url} is not empty, and holds no job: give a new folder")
+            raise PlaceError(f"--out {output.url} is not empty, and holds no job: give a new folder")
         with suppress(FileExistsError):  # by another process, just now
             output.create(MARK, plan.to_json())
         there = plan_of(output)
@@ -76,24 +78,23 @@ def open_content(content: bytes, plan: Plan) -> Generator:
 
 
 def missing(output: Output, plan: Plan, part: int = 0, parts: int = 1) -> NDArray[np.int64]:
-    """The shards without a record, ascending: int64[n]; of those only, whose number modulo `parts` is `part`."""
+    """The shards that lack their record or data, ascending: int64[n]; of those only, whose number modulo `parts` is `part`."""
     numbers = np.flatnonzero(~done(output, plan))
     mine: NDArray[np.int64] = numbers[numbers % parts == part]
     return mine
 
 
-def finish(output: Output, plan: Plan) -> bool:
-    """Write the manifest and the data card, if every shard has its record. Whoever does so writes the same bytes.
+def finish(output: Output, plan: Plan) -> Totals | None:
+    """Write the manifest and the data card, if every shard is there. Whoever does so writes the same bytes.
 
     Returns:
-        whether the job is done.
+        the sums over all shards, or None if the job is not done.
 
     Raises:
         RecordError: a record is damaged, or of another job.
     """
-    from service.batch.manifest import write_data_card, write_manifest
-
     if len(missing(output, plan)):
-        return False
-    write_data_card(output, plan, write_manifest(output, plan, read_records(output, plan)))
-    return True
+        return None
+    totals = write_manifest(output, plan, read_records(output, plan))
+    write_data_card(output, plan, totals)
+    return totals

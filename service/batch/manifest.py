@@ -1,7 +1,7 @@
 """What a finished job says about itself: manifest.json for programs, README.md for people and for the Hugging Face Hub."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -32,22 +32,28 @@ class Totals:
 
 
 def write_manifest(output: Output, plan: Plan, records: Iterable[Record]) -> Totals:
-    """Write it piece by piece, since there may be a million shards, and give their sums.
-
-    It names no time, no machine and no order of work: the same plan gives the same bytes.
-    """
+    """Write it, and give the sums over all shards."""
     totals = Totals()
+    with output.write(MANIFEST) as file:
+        for piece in manifest(plan, records, totals):
+            file.write(piece)
+    return totals
+
+
+def manifest(plan: Plan, records: Iterable[Record], totals: Totals) -> Iterator[bytes]:
+    """The manifest piece by piece, since there may be a million shards, while the records are added to `totals`.
+
+    It names no time and no order of work: the same plan gives the same bytes.
+    """
     described: dict[str, Any] = plan.model_dump(mode="json", by_alias=True)
     described |= {"noise": described["card"]["noise"], "plan": plan.digest}
-    with output.write(MANIFEST) as file:
-        file.write((_json(described).removesuffix("\n}") + ',\n  "shards": [').encode())
-        for record in records:
-            kept = record.model_dump(include={"shard", "file", "seeds", "count", "bytes", "sha256"})
-            file.write(((",\n    " if totals.shards else "\n    ") + json.dumps(kept)).encode())
-            totals.add(record)
-        end = {"totals": {"shards": totals.shards, f"{plan.card.output.kind}s": totals.count, "bytes": totals.bytes}}
-        file.write(("\n  ]," + _json(end | {"determinism": totals.determinism}).removeprefix("{") + "\n").encode())
-    return totals
+    yield (_json(described).removesuffix("\n}") + ',\n  "shards": [').encode()
+    for record in records:
+        kept = record.model_dump(include={"shard", "file", "seeds", "count", "bytes", "sha256"})
+        yield ((",\n    " if totals.shards else "\n    ") + json.dumps(kept)).encode()
+        totals.add(record)
+    end = {"totals": {"shards": totals.shards, f"{plan.card.output.kind}s": totals.count, "bytes": totals.bytes}}
+    yield ("\n  ]," + _json(end | {"determinism": totals.determinism}).removeprefix("{") + "\n").encode()
 
 
 def _json(document: dict[str, Any]) -> str:
@@ -61,10 +67,11 @@ _PATTERNS = {"webdataset": "data/*.tar", "parquet": "data/*.parquet", "png": "da
 def write_data_card(output: Output, plan: Plan, totals: Totals) -> None:
     """Write README.md. Its front matter tells the Hugging Face Hub and `datasets` where the data are."""
     with output.write(DATA_CARD) as file:
-        file.write(_data_card(plan, totals).encode())
+        file.write(data_card(plan, totals).encode())
 
 
-def _data_card(plan: Plan, totals: Totals) -> str:
+def data_card(plan: Plan, totals: Totals) -> str:
+    """What README.md says."""
     card, noun = plan.card, f"{plan.card.output.kind}s"
     size = next((name for power, name in enumerate(_SIZES, 3) if totals.count < 10**power), "n>1B")
     front = [
@@ -86,6 +93,8 @@ def _data_card(plan: Plan, totals: Totals) -> str:
         rows.append(("labels", told.get(str(plan.labels), f"all {plan.labels}")))
         classes = card.classes or ()
         more = f" and {len(classes) - _CLASSES_TOLD:,} more" if len(classes) > _CLASSES_TOLD else ""
+        if plan.format == "png":
+            rows.append(("folders", "`data/LABEL/SEED.png`; a label without images has no folder"))
         rows.append(("classes", ", ".join(f"{i} {name}" for i, name in enumerate(classes[:_CLASSES_TOLD])) + more))
     if plan.truncation != 1.0:
         rows.append(("truncation", f"{plan.truncation}"))
@@ -149,7 +158,8 @@ images = (Image.open(path) for path in Path("data").glob("*.png"))"""
         case "png":
             return """from torchvision.datasets import ImageFolder
 
-images = ImageFolder("data")"""
+# A folder is named by its label. ImageFolder counts the folders there are, and a label without images has none.
+images = ImageFolder("data", target_transform=lambda position: int(images.classes[position]))"""
         case "npz":
             return f"""import numpy as np
 

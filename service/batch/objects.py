@@ -2,11 +2,11 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from itertools import islice
-from typing import IO, TypeVar
+from functools import partial
+from typing import IO, Any, TypeVar
 
 from fsspec import AbstractFileSystem
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
@@ -22,6 +22,7 @@ _FINAL = (UserError, PermissionError, FileNotFoundError, FileExistsError, IsADir
 _FINAL_OF_PUTS = tuple(kind for kind in _FINAL if kind is not FileNotFoundError)
 PART_BYTES = 8 << 20  # of an S3 upload; ten are in memory at once, and s3fs's own size is 50 MiB
 _MOST_PARTS = 10_000  # S3's limit
+_PIECE = 4 << 20  # bytes of an object that are passed on at once
 
 Answer = TypeVar("Answer")
 
@@ -36,7 +37,8 @@ class Objects:
         self._in_parts = "s3" in system.protocol
 
     def read(self, name: str) -> bytes:
-        content: bytes = self._tried(lambda: self._system.cat_file(self._path(name)), "read", name)
+        options = {"max_concurrency": 1} if self._in_parts else {}  # else its size is asked for first
+        content: bytes = self._tried(lambda: self._system.cat_file(self._path(name), **options), "read", name)
         return content
 
     @contextmanager
@@ -52,6 +54,12 @@ class Objects:
         with self._system.open(self._path(name), "rb") as file:
             shutil.copyfileobj(file, copy, 1 << 20)
 
+    def pieces(self, name: str, size: int) -> Iterator[bytes]:
+        path = self._path(name)
+        for start in range(0, size, _PIECE):
+            stop = min(size, start + _PIECE)
+            yield self._tried(partial(self._system.cat_file, path, start=start, end=stop), "read", name)
+
     @contextmanager
     def write(self, name: str) -> Iterator[IO[bytes]]:
         """What is written is kept on this machine until it is whole: then it can be sent again and again."""
@@ -62,11 +70,22 @@ class Objects:
             options = {"chunksize": size} if self._in_parts else {}
             self._tried(lambda: self._system.put_file(whole.name, self._path(name), **options), "write", name, _FINAL_OF_PUTS)
 
-    def write_all(self, files: Iterable[tuple[str, bytes]]) -> None:
-        iterator = iter(files)
+    @contextmanager
+    def write_many(self) -> Iterator[Callable[[str, bytes], None]]:
+        waiting: list[tuple[str, bytes]] = []
         with ThreadPoolExecutor(_AT_ONCE) as senders:
-            while part := list(islice(iterator, _AT_ONCE)):
-                list(senders.map(lambda file: self._put(*file), part))
+
+            def send() -> None:
+                list(senders.map(lambda file: self._put(*file), waiting))
+                waiting.clear()
+
+            def add(name: str, content: bytes) -> None:
+                waiting.append((name, content))
+                if len(waiting) == _AT_ONCE:
+                    send()
+
+            yield add
+            send()
 
     def _put(self, name: str, content: bytes) -> None:
         self._tried(lambda: self._system.pipe_file(self._path(name), content), "write", name, _FINAL_OF_PUTS)
@@ -87,6 +106,31 @@ class Objects:
     def _listed(self, folder: str) -> list[str]:
         self._system.invalidate_cache()  # others write there, too
         found: list[str] = self._system.ls(self._path(folder), detail=False)
+        return found
+
+    def versions(self, folder: str) -> dict[str, str]:
+        try:
+            found = self._tried(lambda: self._described(folder), "list", folder)
+        except FileNotFoundError:
+            return {}
+        return {about["name"].rsplit("/", 1)[-1]: repr(sorted(about.items())) for about in found}
+
+    def _described(self, folder: str) -> list[dict[str, Any]]:
+        self._system.invalidate_cache()
+        found: list[dict[str, Any]] = self._system.ls(self._path(folder), detail=True)
+        return found
+
+    def find(self, folder: str) -> Iterator[str]:
+        path = self._path(folder)
+        try:
+            found = self._tried(lambda: self._found(path), "list", folder)
+        except FileNotFoundError:
+            return
+        yield from (name.removeprefix(f"{path}/") for name in found)
+
+    def _found(self, path: str) -> list[str]:
+        self._system.invalidate_cache()
+        found: list[str] = self._system.find(path)
         return found
 
     @contextmanager

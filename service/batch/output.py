@@ -5,23 +5,39 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Protocol
+from uuid import uuid4
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from models.errors import UserError
-from models.files import sync_directory, whole_file
+from models.files import sync_directory, synced_file_system, whole_file
 
+_PIECE = 256 << 10  # bytes
+_SHARED_WAIT_SECONDS = 30.0
+_LOOK_SECONDS = 0.1
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)  # what file systems without hard links say
 _LEFT = (".plan.json.*", ".manifest.json.*", ".README.md.*", "data/.shard-*", "data/.stage-*", "records/.[0-9]*")
 MARK = "plan.json"  # the file that makes a folder a job's output
 
 
 class OutputError(UserError):
     """The output cannot be used as it is."""
+
+
+class PlaceError(OutputError):
+    """No job can be made there at all."""
+
+    status = 2
+
+
+class BusyError(OutputError):
+    """Another job has the output."""
 
 
 class Output(Protocol):
@@ -41,12 +57,16 @@ class Output(Protocol):
         """A file to read in any order. Raises FileNotFoundError."""
         ...
 
+    def pieces(self, name: str, size: int) -> Iterator[bytes]:
+        """The `size` bytes of a file, of which little is in memory at a time. Raises FileNotFoundError."""
+        ...
+
     def write(self, name: str) -> AbstractContextManager[IO[bytes]]:
         """A file to write from start to end. It appears, or replaces the one there was, when the block ends without error."""
         ...
 
-    def write_all(self, files: Iterable[tuple[str, bytes]]) -> None:
-        """Many small files. Each appears whole; after this all are there."""
+    def write_many(self) -> AbstractContextManager[Callable[[str, bytes], None]]:
+        """A function to add small files with. Each appears whole; when the block has ended without error, all are there."""
         ...
 
     def create(self, name: str, content: bytes) -> None:
@@ -57,8 +77,19 @@ class Output(Protocol):
         """The names of the files in a folder, without the folder's, in any order; none where there is no such folder."""
         ...
 
+    def find(self, folder: str) -> Iterator[str]:
+        """The same of all files below a folder, with the names of the folders between."""
+        ...
+
+    def versions(self, folder: str) -> dict[str, str]:
+        """The names of the files in a folder, each with a text that changes when the file does."""
+        ...
+
     def lock(self, shared: bool) -> AbstractContextManager[None]:
-        """Keep other jobs out while the block runs, or, if shared, those that would have it alone. Raises OutputError."""
+        """Keep other jobs out while the block runs, or, if shared, those that would have it alone. Raises BusyError.
+
+        Who shares waits a while: another part of the job that has it alone only clears up.
+        """
         ...
 
     def prepare(self) -> None:
@@ -78,15 +109,17 @@ def open_output(url: str) -> Output:
     """The output at a path or URL, which need not exist yet.
 
     Raises:
-        OutputError: no such kind of place is known, or its library is not installed.
+        PlaceError: no such kind of place is known, or its library is not installed.
     """
+    if not url.strip():
+        raise PlaceError("--out is empty: give a folder, or . for this one")
     try:
         system, path = fsspec.core.url_to_fs(url)
     except ImportError as error:
         cure = "pip install -e '.[s3]'" if url.startswith("s3") else str(error)
-        raise OutputError(f"--out {url}: the library for such places is not installed: {cure}") from None
+        raise PlaceError(f"--out {url}: the library for such places is not installed: {cure}") from None
     except ValueError as error:
-        raise OutputError(f"--out {url}: {error}") from None
+        raise PlaceError(f"--out {url}: {error}") from None
     if isinstance(system, LocalFileSystem):
         return Folder(Path(path))
     from service.batch.objects import Objects
@@ -107,6 +140,11 @@ class Folder:
     def open(self, name: str) -> AbstractContextManager[IO[bytes]]:
         return (self.root / name).open("rb")
 
+    def pieces(self, name: str, size: int) -> Iterator[bytes]:
+        with self.open(name) as file:
+            while piece := file.read(_PIECE):
+                yield piece
+
     @contextmanager
     def write(self, name: str) -> Iterator[IO[bytes]]:
         self._check_there()
@@ -114,18 +152,26 @@ class Folder:
             yield file
             self._check_there()
 
-    def write_all(self, files: Iterable[tuple[str, bytes]]) -> None:
+    @contextmanager
+    def write_many(self) -> Iterator[Callable[[str, bytes], None]]:
         """All are written to a hidden folder, synced at once (each for itself takes four times as long), and renamed."""
         self._check_there()
         (self.root / "data").mkdir(exist_ok=True)
         stage = tempfile.mkdtemp(prefix=".stage-", dir=self.root / "data")
+        names: list[str] = []
+
+        def add(name: str, content: bytes) -> None:
+            descriptor = os.open(f"{stage}/{len(names)}", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            try:
+                while content:
+                    content = content[os.write(descriptor, content) :]
+            finally:
+                os.close(descriptor)
+            names.append(name)
+
         try:
-            names = []
-            for number, (name, content) in enumerate(files):
-                with open(f"{stage}/{number}", "xb", buffering=0) as file:  # noqa: PTH123  # a Path for each takes longer
-                    file.write(content)
-                names.append(name)
-            os.sync()
+            with synced_file_system(self.root):
+                yield add
             self._check_there()
             folders = {self.root / folder for folder in {name.rsplit("/", 1)[0] for name in names}}
             for folder in folders:
@@ -138,17 +184,18 @@ class Folder:
             shutil.rmtree(stage, ignore_errors=True)
 
     def create(self, name: str, content: bytes) -> None:
-        handle, half = tempfile.mkstemp(prefix=f".{name}.", dir=self.root)
+        path, half = self.root / name, self.root / f".{name}.{uuid4().hex}"
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(half).chmod(0o644)
-            os.link(half, self.root / name)
+            _write_new(half, content)
+            try:
+                os.link(half, path)
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                _write_new(path, content)  # for a moment it can be seen half-written
             sync_directory(self.root)
         finally:
-            Path(half).unlink(missing_ok=True)
+            half.unlink(missing_ok=True)
 
     def names(self, folder: str) -> Iterator[str]:
         try:
@@ -159,18 +206,33 @@ class Folder:
         except FileNotFoundError:
             return
 
+    def versions(self, folder: str) -> dict[str, str]:
+        found = {}
+        for name in self.names(folder):
+            with suppress(FileNotFoundError):  # it has just gone
+                about = (self.root / folder / name).stat()
+                found[name] = f"{about.st_ino} {about.st_mtime_ns} {about.st_size}"
+        return found
+
+    def find(self, folder: str) -> Iterator[str]:
+        for place, folders, files in os.walk(self.root / folder):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            between = os.path.relpath(place, self.root / folder) + "/" if Path(place) != self.root / folder else ""
+            yield from (between + name for name in files if not name.startswith("."))
+
     @contextmanager
     def lock(self, shared: bool) -> Iterator[None]:
+        until = time.monotonic() + (_SHARED_WAIT_SECONDS if shared else 0)
         with (self.root / ".lock").open("ab") as file:
-            try:
-                fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-            except OSError as error:
-                if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-                    raise
-                raise OutputError(f"--out {self.url}: another job is writing there: wait for it, or stop it") from None
+            while not _locked(file, shared):
+                if time.monotonic() >= until:
+                    raise BusyError(f"--out {self.url}: another job is writing there: wait for it, or stop it")
+                time.sleep(_LOOK_SECONDS)
             yield
 
     def prepare(self) -> None:
+        if self.root.is_file():
+            raise PlaceError(f"--out {self.url} is a file: give a folder")
         self.root.mkdir(parents=True, exist_ok=True)
 
     def clean(self) -> None:
@@ -191,3 +253,26 @@ class Folder:
             raise OutputError(
                 f"--out {self.url}: the folder, or its {MARK}, has vanished; what was not there is not begun anew"
             )
+
+
+def _write_new(path: Path, content: bytes) -> None:
+    """A file that must not be there yet, on the disk, or none."""
+    with path.open("xb") as file:
+        try:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        except BaseException:
+            path.unlink()
+            raise
+
+
+def _locked(file: IO[bytes], shared: bool) -> bool:
+    """Whether the lock is to be had now."""
+    try:
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+            raise
+        return False
+    return True

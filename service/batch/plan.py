@@ -30,6 +30,8 @@ Labels = Annotated[int, Field(ge=0)] | Literal["balanced", "per-seed"]
 class PlanError(UserError):
     """The options make no job, or the output holds the plan of another."""
 
+    status = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Shard:
@@ -64,7 +66,7 @@ class Plan(BaseModel):
         format: of the shards.
         shard_size: seeds in each shard; the last has the rest.
         batch: images in one run of the generator.
-        libraries: versions that decide bytes.
+        libraries: the kind of machine and the versions that decide bytes.
     """
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
@@ -135,13 +137,27 @@ class Plan(BaseModel):
             yield seeds, self.labels_at(position, seeds)
             position += len(seeds)
 
+    def positions(self, seeds: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Where seeds stand in the sequence, and -1 for those that are not in it: int64[n]."""
+        order = sorted(range(len(self.sequence.ranges)), key=lambda i: self.sequence.ranges[i].start)
+        ranges = [self.sequence.ranges[i] for i in order]
+        firsts, lasts = np.array([r.start for r in ranges]), np.array([r.stop - 1 for r in ranges])
+        begins = np.array([self._starts[i] for i in order])
+        of = np.maximum(0, np.searchsorted(firsts, seeds, side="right") - 1)
+        inside = (firsts[of] <= seeds) & (seeds <= lasts[of])
+        return np.where(inside, begins[of] + seeds - firsts[of], -1)
+
     def labels_at(self, position: int, seeds: NDArray[np.int64]) -> NDArray[np.int64] | None:
         """The labels of consecutive seeds of the sequence, the first of which stands at `position`: int64[n]."""
+        return self.labels_of(position + np.arange(len(seeds), dtype=np.int64), seeds)
+
+    def labels_of(self, positions: NDArray[np.int64], seeds: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """The labels of seeds that stand at such positions of the sequence: int64[n]."""
         if self.classes is None:
             return None
         match self.labels:
             case "balanced":
-                return (position + np.arange(len(seeds), dtype=np.int64)) % self.classes
+                return positions % self.classes
             case int(label):
                 return np.full(len(seeds), label, np.int64)
             case _:
@@ -238,13 +254,17 @@ def check_same(there: Plan, wanted: Plan, where: str) -> None:
         if value == other:
             continue
         if field == "libraries":
-            names = sorted(name for name in value.keys() | other.keys() if value.get(name) != other.get(name))
-            name = names[0]
             raise PlanError(
-                f"{where} was begun with {name} {value.get(name)}, and here is {other.get(name)}, which may write other bytes: "
+                f"{where} was begun with {difference(value, other)}, which may write other bytes: "
                 f"go on with the former, or give another --out"
             )
         name = _OPTIONS.get(field, field)
         raise PlanError(
             f"{where} holds another job: {name} is {value} there, and {other} here. Give the same, or another --out"
         )
+
+
+def difference(there: dict[str, str], here: dict[str, str]) -> str:
+    """What differs of two plans' libraries, in words."""
+    names = sorted(name for name in there.keys() | here.keys() if there.get(name) != here.get(name))
+    return ", ".join(f"{name} {there.get(name, 'unknown')} (here: {here.get(name, 'none')})" for name in names)

@@ -1,4 +1,4 @@
-"""Records: a file for each shard that is done, written after it. A job goes on by listing them; nothing else is remembered."""
+"""Records: a file for each shard, written when its data are there. Nothing else is remembered of a job."""
 
 import re
 from collections.abc import Iterator
@@ -15,13 +15,15 @@ from service.batch.output import Output
 from service.batch.plan import Plan
 
 FOLDER = "records"
-_NAME = re.compile(r"([0-9]{6})\.json", re.ASCII)
+NAME = re.compile(r"([0-9]{6})\.json", re.ASCII)
 _READERS = 16  # requests to an object store at once
 _AHEAD = 1024  # records read before they are asked for, at most
 
 
 class RecordError(UserError):
     """A record is damaged, or is not of this job."""
+
+    status = 2
 
 
 class Record(BaseModel):
@@ -55,15 +57,15 @@ class Record(BaseModel):
 
 def write_record(output: Output, record: Record) -> None:
     """Say that a shard is done. The shard must be there already."""
-    with output.write(_name(record.shard)) as file:
+    with output.write(record_name(record.shard)) as file:
         file.write((record.model_dump_json(indent=2) + "\n").encode())
 
 
-def done(output: Output, plan: Plan) -> NDArray[np.bool_]:
-    """Which shards have a record: bool[plan.shards]."""
+def recorded(output: Output, plan: Plan) -> NDArray[np.bool_]:
+    """Which shards have a record: bool[plan.shards]. Whether their data are still there, `listing.done` tells."""
     found = np.zeros(plan.shards, np.bool_)
     for name in output.names(FOLDER):
-        if (match := _NAME.fullmatch(name)) and int(match[1]) < plan.shards:
+        if (match := NAME.fullmatch(name)) and int(match[1]) < plan.shards:
             found[int(match[1])] = True
     return found
 
@@ -81,7 +83,7 @@ def read_record(output: Output, plan: Plan, index: int) -> Record:
         RecordError: it is damaged, or of another job.
         FileNotFoundError: there is none.
     """
-    name = _name(index)
+    name = record_name(index)
     try:
         record = Record.model_validate_json(output.read(name))
     except ValidationError:
@@ -105,5 +107,6 @@ def read_records(output: Output, plan: Plan) -> Iterator[Record]:
             yield from readers.map(lambda index: read_record(output, plan, index), part)
 
 
-def _name(index: int) -> str:
+def record_name(index: int) -> str:
+    """The file of a shard's record in the output."""
     return f"{FOLDER}/{index:06}.json"

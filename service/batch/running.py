@@ -1,24 +1,23 @@
 """One run of a job on this machine: from its plan to its manifest, with progress, and stopped in order by signals."""
 
+import multiprocessing
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 import click
 
 from models.errors import UserError
-from service.batch.estimate import bytes_of, check_room
-from service.batch.job import begin, finish, missing, open_planned
-from service.batch.output import Output, OutputError
-from service.batch.plan import Plan
-from service.batch.pool import Step, run
+from service.batch.listing import done
+from service.batch.output import Output
+from service.batch.plan import Plan, PlanError
+from service.batch.pool import Step, processors, run, spare_threads
 from service.batch.progress import duration, shown
-from service.batch.records import done, images_of
+from service.batch.work import work
 
 Engine = Literal["local", "ray"]
 
@@ -35,39 +34,29 @@ def make_job(output: Output, plan: Plan, path: Path, part: int, parts: int, engi
     Raises:
         UserError, OSError: the first error that was met. What is done stays, and the same call goes on with it.
     """
-    left_images = plan.count - images_of(plan, done(output, plan))
-    check_room(output, bytes_of(open_planned(path, plan), plan, left_images // parts))
-    begin(output, plan)
-    with output.lock(shared=parts > 1):
-        if parts == 1:
-            output.clean()
-        marked = done(output, plan)
-        left = missing(output, plan, part, parts).tolist()
-        began = time.monotonic()
-        if left:
-            with shown(nouns(plan), plan.count, plan.shards, images_of(plan, marked), int(marked.sum())) as show:
+    noun = nouns(plan)
 
-                def news(step: Step) -> None:
-                    show(step.images, step.shards)
+    @contextmanager
+    def bar(images: int, shards: int, images_done: int, shards_done: int) -> Iterator[Callable[[Step], None]]:
+        with shown(noun, images, shards, images_done, shards_done) as show:
+            yield lambda step: show(step.images, step.shards)
 
-                if engine == "ray":
-                    _ray_run()(path, output.url, plan, left, workers, news)
-                else:
-                    run(path, output.url, plan, left, min(workers or _processors(), len(left)), news)
-        seconds = time.monotonic() - began
-        complete = finish(output, plan)
-    if complete:
-        with suppress(OutputError), output.lock(shared=False):  # others may still work there: the last of them does this
-            output.clean()
-    made = sum(plan.size(index) for index in left)
-    rate = f"{made:,} made in {duration(seconds)}: {made / seconds:,.0f}/s" if made else "all there already"
-    if complete:
-        about = f"{plan.count:,} {nouns(plan)} of {plan.card.name}@{plan.model[:12]}"
+    def make(left: Sequence[int], news: Callable[[Step], None]) -> None:
+        if engine == "ray":
+            _ray_run()(path, output.url, plan, left, workers, news)
+        else:
+            processes = min(workers or processors(), len(left))
+            run(path, output.url, plan, left, processes, news, spare_threads(processes))
+
+    did = work(output, plan, path, make, bar, part, parts)
+    rate = f"{did.made:,} made in {duration(did.seconds)}: {did.made / did.seconds:,.0f}/s" if did.made else "all there already"
+    if did.totals:
+        about = f"{plan.count:,} {noun} of {plan.card.name}@{plan.model[:12]}"
         click.echo(f"{about} in {output.url}, {shards_text(plan.shards)}, {rate}")
     elif parts > 1:
         click.echo(f"part {part} of {parts} is done, {rate}; the last part to end writes the manifest of {output.url}")
     else:
-        raise UserError(f"--out {output.url}: records have vanished while the job ran: run the same command again")
+        raise UserError(f"--out {output.url}: files have vanished while the job ran: run the same command again")
 
 
 def _ray_run() -> Callable[[Path, str, Plan, Iterable[int], int | None, Callable[[Step], None]], None]:
@@ -76,16 +65,24 @@ def _ray_run() -> Callable[[Path, str, Plan, Iterable[int], int | None, Callable
     except ModuleNotFoundError as error:
         if error.name != "ray":
             raise
-        raise UserError("--engine ray needs Ray, which is not installed: pip install -e '.[ray]'") from None
+        raise PlanError("--engine ray needs Ray, which is not installed: pip install -e '.[ray]'") from None
     return run
 
 
 @contextmanager
 def ended_by_signals(output: Output, plan: Plan) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the job in order, and say how to go on. Exit status 130 or 143."""
+    """Ctrl-C and SIGTERM end the job in order, and say how to go on. A second one ends it at once. Exit status 130 or 143."""
+    stopping = False
 
     def leave(number: int, frame: object) -> None:
-        signal.signal(number, signal.SIG_IGN)
+        nonlocal stopping
+        if stopping:
+            for worker in multiprocessing.active_children():
+                worker.kill()
+            shown_cursor = b"\x1b[?25h" if os.isatty(2) else b""  # the bar has hidden it
+            os.write(2, shown_cursor + b"\nStopped at once. The same command goes on.\n")
+            os._exit(128 + number)
+        stopping = True
         raise _Stopped(number)
 
     before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -113,8 +110,3 @@ def nouns(plan: Plan) -> str:
 def shards_text(number: int) -> str:
     """A number of shards in words."""
     return f"{number:,} shard{'s' * (number != 1)}"
-
-
-def _processors() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

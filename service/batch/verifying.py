@@ -1,70 +1,96 @@
-"""Whether a finished job is what its records say, and what its plan says: files against hashes, and images made again."""
+"""Whether a job is what its records and its plan say: files against hashes, and images made again."""
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import IO
 
 import numpy as np
 
-from service.batch.formats import arrays, folder
+from service.batch.content import sha256_of
+from service.batch.formats import arrays, folder, libraries
+from service.batch.listing import strays
+from service.batch.manifest import DATA_CARD, MANIFEST, Totals, data_card, manifest
 from service.batch.output import Output
 from service.batch.plan import Plan, Shard
-from service.batch.records import Record, RecordError, read_record
+from service.batch.records import Record, RecordError, read_record, read_records, record_name
 from service.generator import Generator, Outputs
 
 SAMPLED = 4  # images of each shard that are made again, spread from its first to its last
-_BLOCK = 1 << 20
 
 
-@dataclass(frozen=True)
-class Fault:
-    """What is wrong with a shard, in a line."""
-
-    shard: int
-    what: str
-
-
-def verify(output: Output, plan: Plan, generator: Generator, progress: Callable[[int], None]) -> Iterator[Fault]:
-    """Hold every shard against its record, and some images of each against the generator.
+def verify(output: Output, plan: Plan, generator: Generator, progress: Callable[[int], None]) -> Iterator[str]:
+    """What is wrong, a line each: every shard held against its record, and some images of each against the generator; then the
+    manifest and the data card against the records; then files that belong to no shard.
 
     Args:
         generator: that of the plan.
         progress: told the number of images in each shard that was looked at.
     """
+    readable = True
     for index in range(plan.shards):
-        fault = _fault(output, plan, generator, index)
-        if fault is not None:
-            yield Fault(index, fault)
+        try:
+            record = read_record(output, plan, index)
+        except FileNotFoundError:
+            readable = False
+            yield f"shard {index}: has no record: it is not made yet"
+        except RecordError as error:
+            readable = False
+            yield f"shard {index}: {error}"
+        else:
+            fault = _fault(output, plan, generator, record)
+            if fault is not None:
+                yield f"shard {index}: {fault}"
         progress(plan.size(index))
+    if readable:
+        yield from _faults_of_summaries(output, plan)
+    yield from (f"{name} belongs to no shard: remove it" for name in strays(output, plan))
 
 
-def _fault(output: Output, plan: Plan, generator: Generator, index: int) -> str | None:
-    shard = plan.shard(index)
-    try:
-        record = read_record(output, plan, index)
-    except FileNotFoundError:
-        return "has no record: it is not made yet"
-    except RecordError as error:
-        return str(error)
-    try:
-        if plan.format == "png":
-            return _folder_fault(output, plan, generator, shard, record)
-        with output.open(record.file) as file:
-            if _sha256(file) != record.sha256:
-                return f"{record.file} is not as recorded: its SHA-256 differs"
-            file.seek(0)
-            return _other_images(plan, generator, shard, lambda positions: _read(file, plan, positions), record.file)
-    except FileNotFoundError as error:
-        return f"{error.filename or record.file} is missing"
+def _faults_of_summaries(output: Output, plan: Plan) -> Iterator[str]:
+    totals, expected = Totals(), hashlib.sha256()
+    for piece in manifest(plan, read_records(output, plan), totals):
+        expected.update(piece)
+    card = hashlib.sha256(data_card(plan, totals).encode())
+    for name, digest in ((MANIFEST, expected), (DATA_CARD, card)):
+        try:
+            with output.open(name) as file:
+                same = sha256_of(file) == digest.hexdigest()
+        except FileNotFoundError:
+            yield f"{name} is missing: run the job again"
+            continue
+        if not same:
+            yield f"{name} does not say what the records do: run the job again"
+
+
+def _fault(output: Output, plan: Plan, generator: Generator, record: Record) -> str | None:
+    shard = plan.shard(record.shard)
+    if plan.format == "png":
+        fault = _folder_fault(output, plan, generator, shard, record)
+    else:
+        try:
+            with output.open(record.file) as file:
+                fault = _file_fault(plan, generator, shard, record, file)
+        except FileNotFoundError:
+            return f"{record.file} is missing: run the job again"
+    return None if fault is None else f"{fault}: remove {record_name(record.shard)}, and run the job again"
+
+
+def _file_fault(plan: Plan, generator: Generator, shard: Shard, record: Record, file: IO[bytes]) -> str | None:
+    if sha256_of(file) != record.sha256:
+        return f"{record.file} is not as recorded, its SHA-256 differs"
+    file.seek(0)
+    return _other_images(plan, generator, shard, lambda positions: _read(file, plan, positions), record.file)
 
 
 def _folder_fault(output: Output, plan: Plan, generator: Generator, shard: Shard, record: Record) -> str | None:
     listing = folder.Listing()
     for name in folder.file_names(plan, shard):
-        listing.add(name, output.read(name))
+        try:
+            listing.add(name, output.read(name))
+        except FileNotFoundError:
+            return f"{name} is missing"
     if listing.sha256 != record.sha256:
-        return f"its files in {record.file} are not as recorded: their SHA-256 differs"
+        return f"its files in {record.file} are not as recorded, their SHA-256 differs"
 
     def read(positions: list[int]) -> Outputs:
         seeds = shard.seeds.array()
@@ -77,7 +103,8 @@ def _folder_fault(output: Output, plan: Plan, generator: Generator, shard: Shard
 def _other_images(
     plan: Plan, generator: Generator, shard: Shard, read: Callable[[list[int]], Outputs], name: str
 ) -> str | None:
-    """Make some images of a shard again. Where the generator is only approximate, they may differ in the last place."""
+    """Make some images of a shard again. By a generator that is only approximate, or on a machine or by versions that are not
+    those of the plan, they may differ in the last place."""
     positions = np.unique(np.linspace(0, shard.count - 1, SAMPLED).astype(int))
     seeds = shard.seeds.array()
     labels = plan.labels_at(shard.start, seeds)
@@ -88,7 +115,7 @@ def _other_images(
             f"{name} holds {found.dtype}{list(found.shape[1:])}, and the generator makes {wanted.dtype}{list(wanted.shape[1:])}"
         )
     same = np.array_equal(found, wanted)
-    if not same and generator.determinism == "approximate":
+    if not same and (generator.determinism == "approximate" or libraries(plan.format, plan.card) != plan.libraries):
         same = np.allclose(found.astype(np.float64), wanted, rtol=1e-3, atol=1)
     return None if same else f"{name} holds other {plan.card.output.kind}s than the generator makes of its seeds"
 
@@ -105,10 +132,3 @@ def _read(file: IO[bytes], plan: Plan, positions: list[int]) -> Outputs:
             return parquet.read(file, positions, plan.card)
         case _:
             return arrays.read(file, positions)
-
-
-def _sha256(file: IO[bytes]) -> str:
-    digest = hashlib.sha256()
-    while block := file.read(_BLOCK):
-        digest.update(block)
-    return digest.hexdigest()

@@ -2,16 +2,11 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Executor
-from contextlib import ExitStack
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import PurePosixPath
-from typing import IO
-
-from starlette.responses import StreamingResponse
-from starlette.types import Receive, Scope, Send
 
 from service.batch.formats import EXTENSIONS
 from service.batch.manifest import DATA_CARD, MANIFEST
@@ -19,7 +14,6 @@ from service.batch.output import MARK, Output
 from service.batch.plan import Plan
 from service.batch.records import read_record
 
-_PIECE = 256 << 10  # bytes read at once
 _SHARD = re.compile(r"data/shard-([0-9]{6})\.([a-z]+)", re.ASCII)
 _PNG = re.compile(r"data/([0-9]{1,9}/)?(0|[1-9][0-9]{0,18})\.png", re.ASCII)
 
@@ -72,31 +66,9 @@ def find_file(output: Output, plan: Plan, name: str) -> File:
     raise FileNotFoundError(name)
 
 
-class FileResponse(StreamingResponse):
-    """A shard, read in threads as the client takes it, and closed with the answer, sent or not."""
-
-    def __init__(self, stack: ExitStack, file: IO[bytes], threads: Executor, headers: dict[str, str], media_type: str) -> None:
-        """`stack` closes the file."""
-        super().__init__(_pieces(file, threads), headers=headers, media_type=media_type)
-        self._stack = stack
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._stack:
-            await super().__call__(scope, receive, send)
-
-
-async def _pieces(file: IO[bytes], threads: Executor) -> AsyncIterator[bytes]:
-    loop = asyncio.get_running_loop()
-    while piece := await loop.run_in_executor(threads, file.read, _PIECE):
+async def streamed(first: bytes, rest: Iterator[bytes], threads: Executor) -> AsyncIterator[bytes]:
+    """The pieces of a file, read in threads as the client takes them."""
+    piece, loop = first, asyncio.get_running_loop()
+    while piece:
         yield piece
-
-
-def open_file(output: Output, name: str) -> tuple[ExitStack, IO[bytes]]:
-    """A file, and what closes it.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
-    with ExitStack() as stack:
-        file = stack.enter_context(output.open(name))
-        return stack.pop_all(), file
+        piece = await loop.run_in_executor(threads, next, rest, b"")

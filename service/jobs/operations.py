@@ -9,6 +9,7 @@ from pydantic.json_schema import JsonSchemaMode
 from models.card import ImageOutput
 from service.generator import Generator
 from service.jobs.files import MEDIA_TYPES
+from service.jobs.listing import BEFORE, MAX_LISTED
 from service.jobs.pages import JobPage, Jobs
 from service.jobs.requests import ID_DIGITS, JobRequest
 from service.operations import JSON, Answer, Operation
@@ -26,7 +27,17 @@ _FILE_HEADERS = ("ETag", "Cache-Control", "Accept-Ranges", "X-Content-Type-Optio
 _TYPES: dict[str, str | None] = {text.partition(";")[0]: None for text in MEDIA_TYPES.values()}
 
 OPERATIONS: tuple[tuple[str, Operation], ...] = (
-    ("/v1/jobs", Operation("listJobs", "jobs", "The newest jobs", {200: Answer("Newest first.", {JSON: "Jobs"})}, _DISK)),
+    (
+        "/v1/jobs",
+        Operation(
+            "listJobs",
+            "jobs",
+            "The newest jobs",
+            {200: Answer("Newest first.", {JSON: "Jobs"})},
+            (400, 422, *_DISK),
+            ("Limit", "Before"),
+        ),
+    ),
     (
         "/v1/jobs",
         Operation(
@@ -76,7 +87,11 @@ OPERATIONS: tuple[tuple[str, Operation], ...] = (
 def job_parameters() -> dict[str, Any]:
     """Of these operations, by name."""
     job = {"type": "string", "pattern": f"^[0-9a-f]{{{ID_DIGITS}}}$"}
+    limit = {"type": "integer", "minimum": 1, "maximum": MAX_LISTED, "default": MAX_LISTED}
+    before = {"type": "string", "pattern": f"^{BEFORE}$"}
     return {
+        "Limit": {"name": "limit", "in": "query", "description": "Most jobs in an answer.", "schema": limit},
+        "Before": {"name": "before", "in": "query", "description": "As next_url has it.", "schema": before},
         "Job": {"name": "job", "in": "path", "required": True, "description": "A job's id.", "schema": job},
         "FileName": {
             "name": "name",

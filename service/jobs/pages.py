@@ -8,8 +8,9 @@ from models.card import Name, Sha256
 from service.batch.formats import Form
 from service.batch.manifest import MANIFEST
 from service.batch.plan import Labels
+from service.jobs.progress import Progress
 from service.jobs.requests import ID_DIGITS
-from service.jobs.store import Job, State
+from service.jobs.store import Entry, Job, State
 
 _LONGEST = 1000  # characters of seeds
 _Count = Annotated[int, Field(ge=0)]
@@ -28,10 +29,8 @@ class JobLine(BaseModel):
     digest: Sha256
     format: Form
     images: _Count = Field(description="How many are asked for; or samples, of a generator of samples.")
-    images_done: _Count
+    images_done: _Count | None = Field(description="In the list, null for what neither runs nor is done: its own page tells.")
     shards: _Count
-    shards_done: _Count
-    bytes: _Count = Field(description="Of the shards that are done.")
     images_per_second: float | None = Field(description="While it runs, since it was begun or gone on with.")
     seconds_left: float | None
     error: str | None = Field(description="Why it failed. Who submits it again goes on with it.")
@@ -40,6 +39,9 @@ class JobLine(BaseModel):
 class JobPage(JobLine):
     """A job."""
 
+    images_done: _Count
+    shards_done: _Count
+    bytes: _Count = Field(description="Of the shards that are done.")
     seeds: str = Field(description=f"After {_LONGEST:,} characters cut short, with ... at the end; plan.json has them all.")
     labels: Labels | None
     truncation: float
@@ -55,7 +57,8 @@ class Jobs(BaseModel):
     """The newest jobs first."""
 
     jobs: tuple[JobLine, ...]
-    total: _Count = Field(description="How many there are; those not listed have their addresses.")
+    total: _Count = Field(description="How many there are in all.")
+    next_url: str | None = Field(description="Where those that are older are listed, if there are any.")
 
 
 def job_path(job: str) -> str:
@@ -65,34 +68,42 @@ def job_path(job: str) -> str:
 
 def page_of(job: Job) -> JobPage:
     """All that is told of a job."""
-    plan, progress = job.plan, job.progress if job.state == "running" else None
-    rate = None if progress is None else progress.rate
-    path = job_path(job.id)
+    plan, line = job.plan, line_of(job)
     return JobPage(
-        id=job.id,
-        url=path,
-        state=job.state,
-        submitted=job.note.submitted,
-        model=plan.card.name,
-        digest=plan.model,
-        format=plan.format,
-        images=plan.count,
+        **line.model_dump(exclude={"images_done", "seconds_left"}),
         images_done=job.images,
-        shards=plan.shards,
-        shards_done=int(job.marked.sum()),
+        seconds_left=_seconds(plan.count - job.images, job.progress),
+        shards_done=job.shards,
         bytes=job.bytes,
-        images_per_second=None if rate is None else round(rate, 1),
-        seconds_left=None if not rate else round((plan.count - job.images) / rate, 1),
-        error=job.note.error,
         seeds=plan.seeds if len(plan.seeds) <= _LONGEST else plan.seeds[:_LONGEST] + "...",
         labels=plan.labels,
         truncation=plan.truncation,
         shard_size=plan.shard_size,
-        files_url=f"{path}/files/{{+file}}",
-        manifest_url=f"{path}/files/{MANIFEST}" if job.state == "done" else None,
+        files_url=f"{line.url}/files/{{+file}}",
+        manifest_url=f"{line.url}/files/{MANIFEST}" if job.state == "done" else None,
     )
 
 
-def line_of(job: Job) -> JobLine:
-    """What the list tells of a job."""
-    return JobLine.model_validate(page_of(job).model_dump(include=set(JobLine.model_fields)))
+def line_of(job: Entry) -> JobLine:
+    """What the list tells of a job: what is known without a look at its files."""
+    note, progress = job.note, job.progress
+    done = progress.images if progress is not None else note.images if note.state == "done" else None
+    return JobLine(
+        id=job.id,
+        url=job_path(job.id),
+        state=job.state,
+        submitted=note.submitted,
+        model=note.model,
+        digest=note.digest,
+        format=note.format,
+        images=note.images,
+        images_done=done,
+        shards=note.shards,
+        images_per_second=None if progress is None or progress.rate is None else round(progress.rate, 1),
+        seconds_left=None if done is None else _seconds(note.images - done, progress),
+        error=note.error,
+    )
+
+
+def _seconds(left: int, progress: Progress | None) -> float | None:
+    return None if progress is None or not progress.rate else round(left / progress.rate, 1)

@@ -1,7 +1,7 @@
 """A job's own process: `python -m service.jobs.process URL GENERATOR WORKERS PROGRESS`, started by the service.
 
 It yields the processors to who serves, makes what is missing, and ends when its standard input does: when it is told to stop,
-and when the service has died. Why it failed is the line that it prints.
+and when the service has died. When it is done it prints how many bytes its shards have, and else, in a line, why it failed.
 """
 
 import os
@@ -9,17 +9,17 @@ import signal
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from models.errors import UserError
-from service.batch.estimate import bytes_of, check_room
 from service.batch.formats import libraries
-from service.batch.job import finish, missing, open_planned, plan_of
-from service.batch.output import Output, OutputError, open_output
-from service.batch.plan import Plan, PlanError
+from service.batch.job import plan_of
+from service.batch.output import BusyError, Output, OutputError, open_output
+from service.batch.plan import Plan, PlanError, difference
 from service.batch.pool import Step, run
-from service.batch.records import done, images_of
+from service.batch.work import work
 from service.jobs.errors import without_place
 from service.jobs.progress import Progress, write_progress
 from service.logs import told
@@ -63,24 +63,24 @@ def make(output: Output, plan: Plan, path: Path, workers: int, progress: Path) -
     """
     here = libraries(plan.format, plan.card)
     if here != plan.libraries:
-        names = ", ".join(f"{name} {version}" for name, version in plan.libraries.items() if here.get(name) != version)
-        raise PlanError(f"it was begun with {names}, which the service has no more: submit it again, as a new job")
-    with ExitStack() as held:
-        try:
-            held.enter_context(output.lock(shared=False))
-        except OutputError:
-            return BUSY
-        output.clean()
-        marked = done(output, plan)
-        before = images_of(plan, marked)
-        check_room(output, bytes_of(open_planned(path, plan), plan, plan.count - before))
-        news = _News(progress, before)
-        left = missing(output, plan).tolist()
-        if left:
-            run(path, output.url, plan, left, min(workers, len(left)), news)
+        raise PlanError(f"it was begun with {difference(plan.libraries, here)}: submit it again, as a new job")
+
+    def engine(left: Sequence[int], news: Callable[[Step], None]) -> None:
+        run(path, output.url, plan, left, min(workers, len(left)), news)
+
+    @contextmanager
+    def told_of(images: int, shards: int, images_done: int, shards_done: int) -> Iterator[_News]:
+        news = _News(progress, images_done)
+        yield news
         news.tell()
-        if not finish(output, plan):
-            raise OutputError("records have vanished while the job ran: submit it again")
+
+    try:
+        totals = work(output, plan, path, engine, told_of).totals
+    except BusyError:
+        return BUSY
+    if totals is None:
+        raise OutputError("files have vanished while the job ran: submit it again")
+    print(totals.bytes, flush=True)
     return 0
 
 

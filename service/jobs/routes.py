@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from models.errors import UserError
@@ -20,7 +20,8 @@ from service.batch.plan import Plan
 from service.bodies import parse_body, read_body
 from service.caching import not_modified
 from service.generator import Generator
-from service.jobs.files import FileResponse, find_file, open_file
+from service.jobs.files import find_file, streamed
+from service.jobs.listing import Cursor, listing_path, parse_listing
 from service.jobs.pages import Jobs, job_path, line_of, page_of
 from service.jobs.requests import JobRequest, job_id, plan_of_request
 from service.jobs.runner import Runner
@@ -30,10 +31,9 @@ from service.problems import Problem
 from service.settings import Settings
 from service.visits import VISIT, charge
 
-MAX_LISTED = 100
 _LOG = logging.getLogger("seedmint")
 _NO_STORE = {"Cache-Control": "no-store"}
-_THREADS = 8  # so that an object store that does not answer holds up nothing else
+_THREADS = 8  # for each kind of work, so that an object store that does not answer holds up nothing else
 _FAR_SECONDS = 10.0  # between two looks at an object store
 _QUEUE_SECONDS = "60"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -55,6 +55,8 @@ class JobRoutes:
         self._store = Store(settings.jobs)
         self._runner = Runner(self._store, settings)
         self._threads = ThreadPoolExecutor(_THREADS, "seedmint-jobs")
+        self._readers = ThreadPoolExecutor(_THREADS, "seedmint-files")
+        self._looker = ThreadPoolExecutor(1, "seedmint-runner")
         self._task: asyncio.Task[None] | None = None
 
     def routes(self) -> list[Route]:
@@ -75,14 +77,15 @@ class JobRoutes:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         await asyncio.to_thread(self._runner.close)
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for threads in (self._threads, self._readers, self._looker):
+            threads.shutdown(wait=False, cancel_futures=True)
 
     async def _watch(self) -> None:
         trouble = ""
         interval = self._settings.watch_seconds if self._store.local else max(_FAR_SECONDS, self._settings.watch_seconds)
         while True:
             try:
-                await asyncio.get_running_loop().run_in_executor(self._threads, self._runner.look)
+                await asyncio.get_running_loop().run_in_executor(self._looker, self._runner.look)
                 trouble = ""
             except Exception as error:  # whatever it is, the next look may succeed
                 said = self._store.said(error)
@@ -94,7 +97,8 @@ class JobRoutes:
     async def jobs(self, request: Request) -> Response:
         if request.method == "POST":
             return await self._submit(request)
-        return _json(await self._off_loop(self._listed))
+        limit, before = parse_listing(request.scope["query_string"].decode("latin-1"))
+        return _json(await self._off_loop(lambda: self._listed(limit, before)))
 
     async def job(self, request: Request) -> Response:
         return _json(page_of(await self._find(request)))
@@ -123,12 +127,13 @@ class JobRoutes:
             }
             if request.method == "HEAD" or file.content is not None:
                 return Response(file.content, 200, headers, file.media_type)
-            stack, opened = await self._off_loop(lambda: open_file(output, name))
+            pieces = output.pieces(name, file.size)
+            first = await self._off_loop(lambda: next(pieces, b""))
         except FileNotFoundError:
             raise Problem(
                 404, "the job has no such file, or not yet: its manifest_url and files_url say which", "name"
             ) from None
-        return FileResponse(stack, opened, self._threads, headers, file.media_type)
+        return StreamingResponse(streamed(first, pieces, self._readers), 200, headers, file.media_type)
 
     async def _submit(self, request: Request) -> Response:
         body = await read_body(request, self._settings)
@@ -136,6 +141,7 @@ class JobRoutes:
         generator = self._library.find(*parse_reference(asked.model)).generator
         plan = await asyncio.to_thread(plan_of_request, asked, generator, self._settings.max_job_images)
         job = job_id(plan)
+        await self._off_loop(lambda: self._store.look_again(job))
         there = await self._off_loop(lambda: self._store.find(job))
         new = False
         if there is None or there.note.state in ("failed", "cancelled"):
@@ -164,11 +170,11 @@ class JobRoutes:
             if needed > free:
                 raise Problem(507, f"it would take about {needed / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free", "seeds")
 
-    def _listed(self) -> Jobs:
-        notes = self._store.notes()
-        newest = sorted(notes, key=lambda job: notes[job].submitted, reverse=True)[:MAX_LISTED]
-        found = [job for job in map(self._store.find, newest) if job is not None]
-        return Jobs(jobs=tuple(map(line_of, found)), total=len(notes))
+    def _listed(self, limit: int, before: Cursor | None) -> Jobs:
+        entries, total = self._store.newest(before, limit + 1)
+        more = len(entries) > limit
+        listed = entries[:limit]
+        return Jobs(jobs=tuple(map(line_of, listed)), total=total, next_url=listing_path(limit, listed[-1]) if more else None)
 
     async def _find(self, request: Request) -> Job:
         """

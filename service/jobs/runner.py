@@ -162,7 +162,7 @@ class Runner:
     def _ended(self, job: str, process: _Process, status: int) -> None:
         said = process.last_words()
         if status == 0:
-            self._store.settle(job)
+            self._store.settle(job, size=int(said.rpartition("\n")[2]))
             self._lost.pop(job, None)
             _LOG.info("job %s: done", job)
         elif process.stopping:

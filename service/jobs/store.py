@@ -1,7 +1,7 @@
-"""Jobs on disk: a folder each, as `seedmint batch` writes it, with a note of what is wanted of it. Nothing else is remembered.
+"""Jobs on disk: a folder each, as `seedmint batch` writes it, and a note of what is wanted of it. Nothing else is remembered.
 
-The notes and all below them lie under the root, a local folder or an object store's prefix. What only processes on this machine
-tell each other lies in `scratch`.
+All lie under the root, a local folder or an object store's prefix; the notes in one folder, so that a listing tells which have
+changed. What only processes on this machine tell each other lies in `scratch`.
 """
 
 import fcntl
@@ -20,11 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
+from models.card import Name, Sha256
 from models.errors import UserError
-from service.batch.job import begin, plan_of
+from models.files import write_whole
+from service.batch.formats import Form
+from service.batch.job import begin, missing, plan_of
 from service.batch.output import Folder, Output, open_output
 from service.batch.plan import Plan
-from service.batch.records import RecordError, done, images_of, read_record
+from service.batch.records import RecordError, images_of, read_record, recorded
 from service.jobs.errors import without_place
 from service.jobs.progress import Progress, read_progress
 from service.jobs.requests import ID_DIGITS, job_id
@@ -33,7 +36,7 @@ State = Literal["queued", "running", "done", "failed", "cancelled"]
 STATES: tuple[State, ...] = ("queued", "running", "done", "failed", "cancelled")
 
 JOB_ID = re.compile(rf"[0-9a-f]{{{ID_DIGITS}}}", re.ASCII)
-_NOTE = "job.json"
+_NOTES = "notes"
 _OF_SERVER = "PROMETHEUS_MULTIPROC_DIR"
 _READERS = 16  # requests to an object store at once
 
@@ -43,39 +46,55 @@ class QueueFullError(UserError):
 
 
 class Note(BaseModel):
-    """What is wanted of a job, or what has become of it."""
+    """What is wanted of a job, or what has become of it; and what a list of jobs tells of its plan.
+
+    Attributes:
+        bytes: of the shards of a job that is done.
+    """
 
     submitted: AwareDatetime
     state: Literal["queued", "done", "failed", "cancelled"]
     error: str | None = None
+    bytes: int = 0
+    model: Name
+    digest: Sha256
+    format: Form
+    images: int
+    shards: int
 
 
 @dataclass(frozen=True)
-class Job:
-    """A job as it is now.
-
-    Attributes:
-        marked: which shards are there: bool[plan.shards].
-        bytes: of those shards.
-        progress: of its process, if it runs.
-    """
+class Entry:
+    """A job as its note has it, and how far its process is, if it runs."""
 
     id: str
-    plan: Plan
     note: Note
-    marked: NDArray[np.bool_]
-    bytes: int
     progress: Progress | None
 
     @property
     def state(self) -> State:
-        return "running" if self.note.state == "queued" and self.progress is not None else self.note.state
+        return "running" if self.progress is not None else self.note.state
+
+
+@dataclass(frozen=True)
+class Job(Entry):
+    """A job as it is now.
+
+    Attributes:
+        recorded: images in finished shards.
+        shards: finished ones.
+        bytes: of those.
+    """
+
+    plan: Plan
+    recorded: int
+    shards: int
+    bytes: int
 
     @property
     def images(self) -> int:
         """How many there are."""
-        recorded = images_of(self.plan, self.marked)
-        return recorded if self.progress is None else min(self.plan.count, max(recorded, self.progress.images))
+        return self.recorded if self.progress is None else min(self.plan.count, max(self.recorded, self.progress.images))
 
 
 class Store:
@@ -94,6 +113,7 @@ class Store:
         self._root = open_output(self.url)
         self.local = isinstance(self._root, Folder)
         self._sizes: dict[str, tuple[NDArray[np.bool_], int]] = {}
+        self._known: dict[str, tuple[str, Note | None]] = {}  # by job: the version of its note, and the note
 
     @property
     def scratch(self) -> Path:
@@ -117,17 +137,33 @@ class Store:
         return self.scratch / f"{job}.json"
 
     def notes(self) -> dict[str, Note]:
-        """Of all jobs, by id."""
-        jobs = [name for name in self._root.names("") if JOB_ID.fullmatch(name)]
+        """Of all jobs, by id. Only those that have changed are read."""
+        versions = self._root.versions(_NOTES)
+        there = {name.removesuffix(".json"): version for name, version in versions.items()}
+        known = {job: self._known[job] for job in there.keys() & self._known.keys() if self._known[job][0] == there[job]}
+        changed = [job for job in there if JOB_ID.fullmatch(job) and job not in known]
         with ThreadPoolExecutor(_READERS) as readers:
-            return {job: note for job, note in zip(jobs, readers.map(self.note, jobs), strict=True) if note is not None}
+            known |= {job: (there[job], note) for job, note in zip(changed, readers.map(self.note, changed), strict=True)}
+        self._known = known
+        return {job: note for job, (_, note) in known.items() if note is not None}
 
     def note(self, job: str) -> Note | None:
         """Of one job; None where there is none. A job whose note is damaged is begun anew by who asks for it again."""
         try:
-            return Note.model_validate_json(self.output(job).read(_NOTE))
+            return Note.model_validate_json(self._root.read(_note_file(job)))
         except (FileNotFoundError, NotADirectoryError, ValidationError):
             return None
+
+    def newest(self, before: tuple[datetime, str] | None, most: int) -> tuple[list[Entry], int]:
+        """The newest jobs, no more than `most`, of those that were submitted before a time, or then with a lesser id.
+
+        Returns:
+            the jobs, newest first, and the number of all jobs.
+        """
+        notes = self.notes()
+        order = sorted(((note.submitted, job) for job, note in notes.items()), reverse=True)
+        listed = [job for submitted, job in order if before is None or (submitted, job) < before][:most]
+        return [Entry(job, notes[job], self._progress(job, notes[job])) for job in listed], len(notes)
 
     def find(self, job: str) -> Job | None:
         """One job, with how far it is.
@@ -138,13 +174,30 @@ class Store:
         note, plan = self.note(job), self.plan(job)
         if note is None or plan is None:
             return None
+        if note.state == "done":
+            return Job(job, note, None, plan, plan.count, plan.shards, note.bytes)
         output = self.output(job)
-        marked = done(output, plan)
-        return Job(job, plan, note, marked, self._bytes(job, plan, output, marked), read_progress(self.progress_file(job)))
+        marked = recorded(output, plan)
+        size = self._bytes(job, plan, output, marked)
+        return Job(job, note, self._progress(job, note), plan, images_of(plan, marked), int(marked.sum()), size)
+
+    def look_again(self, job: str) -> None:
+        """See whether the files of a job that is done are still there. If not, it has failed, and can be asked for again.
+
+        Raises:
+            UserError, OSError: it cannot be read or written.
+        """
+        with self._alone():
+            note, plan = self.note(job), self.plan(job)
+            if note is not None and note.state == "done" and (plan is None or len(missing(self.output(job), plan))):
+                self._write(job, note.model_copy(update={"state": "failed", "error": "some of its files were removed"}))
+
+    def _progress(self, job: str, note: Note) -> Progress | None:
+        return read_progress(self.progress_file(job)) if note.state == "queued" else None
 
     def recorded(self, job: str, plan: Plan) -> int:
         """How many images of a job there are in finished shards."""
-        return images_of(plan, done(self.output(job), plan))
+        return images_of(plan, recorded(self.output(job), plan))
 
     def plan(self, job: str) -> Plan | None:
         """That of one job; None where there is none.
@@ -174,7 +227,16 @@ class Store:
                 return False
             self.check_queue(max_queued)
             begin(self.output(job), plan)
-            self._write(job, Note(submitted=datetime.now(UTC), state="queued"))
+            wanted = Note(
+                submitted=datetime.now(UTC),
+                state="queued",
+                model=plan.card.name,
+                digest=plan.model,
+                format=plan.format,
+                images=plan.count,
+                shards=plan.shards,
+            )
+            self._write(job, wanted)
             return note is None
 
     def check_queue(self, max_queued: int) -> None:
@@ -198,21 +260,26 @@ class Store:
                 self._write(job, note.model_copy(update={"state": "cancelled"}))
             return note is not None
 
-    def settle(self, job: str, error: str | None = None) -> None:
-        """Note that a job is done, or failed with an error. One that was cancelled meanwhile did not fail."""
+    def settle(self, job: str, error: str | None = None, size: int = 0) -> None:
+        """Note that a job is done, of `size` bytes, or failed with an error. One that was cancelled meanwhile did not fail."""
         with self._alone():
             note = self.note(job)
             if note is None or (error is not None and note.state != "queued"):
                 return
-            self._write(job, note.model_copy(update={"state": "done" if error is None else "failed", "error": error}))
+            state = "done" if error is None else "failed"
+            self._write(job, note.model_copy(update={"state": state, "error": error, "bytes": size}))
 
     def said(self, error: Exception) -> str:
         """An error in one line, without the root's path or URL."""
         return without_place(error, self.url, "the jobs' folder")
 
     def _write(self, job: str, note: Note) -> None:
-        with self.output(job).write(_NOTE) as file:
-            file.write((note.model_dump_json(indent=2) + "\n").encode())
+        content = (note.model_dump_json(indent=2) + "\n").encode()
+        if isinstance(self._root, Folder):
+            write_whole(self._root.root / _note_file(job), content)
+        else:
+            with self._root.write(_note_file(job)) as file:
+                file.write(content)
 
     def _bytes(self, job: str, plan: Plan, output: Output, marked: NDArray[np.bool_]) -> int:
         """The sum of the records' bytes; each is read once."""
@@ -231,6 +298,10 @@ class Store:
         with (self.scratch / "notes.lock").open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def _note_file(job: str) -> str:
+    return f"{_NOTES}/{job}.json"
 
 
 @lru_cache(16)

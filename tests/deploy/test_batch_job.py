@@ -1,4 +1,4 @@
-"""The manifest of an Indexed Job: its command, run as its pods would, on this machine."""
+"""The manifest of an Indexed Job, which the Helm chart renders: its command, run as its pods would, on this machine."""
 
 import os
 import signal
@@ -7,27 +7,28 @@ from typing import Any
 
 import yaml
 
+from service.batch.job import begin
+from service.batch.output import open_output
 from service.generator import open_generator
 from tests import generators
-from tests.service.batch.jobs import ROOT, hashes, start, whole
+from tests.service.batch.jobs import ROOT, ended, hashes, plan_for, start, whole
 from tests.service.servers import wait_until
 
-_JOB: dict[str, Any] = yaml.safe_load((ROOT / "deploy/batch-job.yaml").read_text())
+_OBJECTS: list[dict[str, Any]] = list(yaml.safe_load_all((ROOT / "deploy/batch-job.yaml").read_text()))
+(_JOB,) = [one for one in _OBJECTS if one["kind"] == "Job"]
 _POD = _JOB["spec"]["template"]["spec"]
 (_CONTAINER,) = _POD["containers"]
-_VARIABLES = {entry["name"]: entry["value"] for entry in _CONTAINER["env"]}
+_VARIABLES = {entry["name"]: entry["value"] for entry in _CONTAINER["env"] if "value" in entry}
 
 
 def test_every_index_makes_its_part_and_one_that_is_killed_goes_on(tmp_path: Path):
     slow = generators.put(tmp_path / "slow.onnx", generators.content("slow", 5, idle_trips=20_000))
     expected = whole(tmp_path, open_generator(slow), "0-1599", "webdataset", 100)
     out = tmp_path / "out"
-    assert _CONTAINER["command"] == ["seedmint"]
-    arguments = list(_CONTAINER["args"])
-    assert arguments.pop(0) == "batch"
-    for option, value in (("--seeds", "0-1599"), ("--out", str(out))):
+    assert _CONTAINER["args"][:3] == ["seedmint", "batch", "mnist"]
+    arguments = [str(slow), *(_processors(text) for text in _CONTAINER["args"][3:])]
+    for option, value in (("--seeds", "0-1599"), ("--out", str(out)), ("--shard-size", "100")):
         arguments[arguments.index(option) + 1] = value
-    arguments = [str(slow), *arguments[1:], "--shard-size", "100"]
 
     def pod(index: int, pods: int) -> Any:
         assert set(_VARIABLES) == {"JOB_COMPLETIONS"}
@@ -53,13 +54,25 @@ def test_every_index_makes_its_part_and_one_that_is_killed_goes_on(tmp_path: Pat
     assert hashes(out) == expected
 
 
+def _processors(text: str) -> str:
+    """As Kubernetes writes out an argument: of the limit there is one here."""
+    (source,) = [entry["valueFrom"] for entry in _CONTAINER["env"] if entry["name"] == "PROCESSORS"]
+    assert source == {"resourceFieldRef": {"containerName": "batch", "resource": "limits.cpu"}}
+    return text.replace("$(PROCESSORS)", "1")
+
+
 def test_the_number_of_pods_is_said_twice_and_alike():
     assert _JOB["spec"]["completionMode"] == "Indexed"
     assert {"JOB_COMPLETIONS": str(_JOB["spec"]["completions"])} == _VARIABLES
 
 
-def test_wrong_options_have_the_status_that_fails_the_job():
+def test_what_fails_in_every_pod_has_the_status_that_fails_the_job(tmp_path: Path):
     (rule,) = [rule for rule in _JOB["spec"]["podFailurePolicy"]["rules"] if rule["action"] == "FailJob"]
-    process = start("mnist", "--no-such-option", "--out", "out")
-    process.communicate(timeout=60)
-    assert rule["onExitCodes"] == {"containerName": _CONTAINER["name"], "operator": "In", "values": [process.returncode]}
+    assert rule["onExitCodes"] == {"containerName": _CONTAINER["name"], "operator": "In", "values": [2]}
+    digits = open_generator(ROOT / "models/digits.onnx")
+    begin(open_output(str(tmp_path)), plan_for(digits, "0-9", "npy"))
+    for options in (["--no-such-option"], ["--labels", "none"], ["--seeds", "0-8", "--format", "npy"]):
+        status, _, complained = ended("digits", "--out", tmp_path, *options)
+        assert status == 2, complained
+    with open_output(str(tmp_path)).lock(shared=False):
+        assert ended("digits", "--out", tmp_path)[0] == 1  # another job is writing there, and will end

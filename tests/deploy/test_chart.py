@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import tomllib
 from pathlib import Path
 
 import yaml
@@ -35,7 +36,8 @@ def test_every_value_has_a_description():
 def test_the_examples_set_settings_that_the_service_takes():
     found = 0
     for example in (_CHART / "examples").glob("*.yaml"):
-        settings = yaml.safe_load(example.read_text()).get("serve", {}).get("settings", {})
+        values = yaml.safe_load(example.read_text())
+        settings = values.get("serve", {}).get("settings", {}) | values.get("jobs", {}).get("settings", {})
         read = read_settings({f"SEEDMINT_{name.upper()}": str(value) for name, value in settings.items()})
         assert set(settings) <= read.model_fields_set
         found += len(settings)
@@ -47,10 +49,6 @@ def test_the_chart_carries_the_rules_and_the_dashboard_of_the_repository():
         assert (_CHART / "files" / name).resolve() == (_DEPLOY / "watch" / name).resolve()
 
 
-def test_compose_mounts_files_that_exist():
-    compose = yaml.safe_load((_DEPLOY / "compose.yaml").read_text())
-    mounts = [volume.split(":")[0] for service in compose["services"].values() for volume in service["volumes"]]
-    files = [mount for mount in mounts if mount.startswith("./")]
-    assert len(files) >= 4
-    assert all((_DEPLOY / file).is_file() for file in files)
-    assert {mount for mount in mounts if not mount.startswith("./")} == set(compose["volumes"])
+def test_the_chart_is_of_this_version():
+    project = tomllib.loads((_DEPLOY.parent / "pyproject.toml").read_text())["project"]
+    assert yaml.safe_load((_CHART / "Chart.yaml").read_text())["appVersion"] == project["version"]

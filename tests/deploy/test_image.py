@@ -2,6 +2,7 @@
 
 import re
 import runpy
+from importlib.metadata import requires, version
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,19 @@ def test_the_variants_differ_by_their_runtime_alone():
     assert cpu.keys() - gpu.keys() == {"onnxruntime"}
     assert all(name.startswith("nvidia-") or name == "onnxruntime-gpu" for name in gpu.keys() - cpu.keys())
     assert "nvidia-cudnn-cu13" in gpu
+
+
+def test_the_lock_for_cuda_has_the_libraries_that_its_runtime_asks_for():
+    gpu = locked("gpu")
+    if version("onnxruntime-gpu") != gpu["onnxruntime-gpu"]:
+        pytest.skip("another version of onnxruntime-gpu is installed than is locked")
+    asked = [Requirement(text) for text in requires("onnxruntime-gpu") or ()]
+    libraries = [
+        one for one in asked if one.marker and any(one.marker.evaluate({"extra": extra}) for extra in ("cuda", "cudnn"))
+    ]
+    assert len(libraries) >= 5
+    for one in libraries:
+        assert one.specifier.contains(gpu[one.name]), f"{one} is locked at {gpu[one.name]}"
 
 
 def test_no_lock_holds_torch_or_an_address():

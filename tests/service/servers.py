@@ -60,6 +60,14 @@ def wait_until(found: Callable[[], _Found], seconds: float = 20.0) -> _Found:
     raise AssertionError(f"still waiting after {seconds} s")
 
 
+def gone(process: psutil.Process) -> bool:
+    """Whether a process has ended, though nobody may have asked how."""
+    try:
+        return bool(process.status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

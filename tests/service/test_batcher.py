@@ -18,6 +18,7 @@ class Held:
     """Stands in for a generator: records each run, waits until let go, and fails on seeds that it is told to."""
 
     name = "held"
+    batch_bytes = 8
 
     def __init__(self, max_batch: int = 8, poison: int | None = None) -> None:
         self.max_batch = max_batch
@@ -112,14 +113,14 @@ def test_bulk_requests_are_bounded_apart_and_give_their_place_back():
     async def scene() -> None:
         generator = Held(max_batch=4)
         batcher = Batcher(generator, 8)  # type: ignore[arg-type]
-        with batcher.bulk(), batcher.bulk():
-            with pytest.raises(Problem) as refused, batcher.bulk():
+        with batcher.bulk("one"), batcher.bulk("other"):
+            with pytest.raises(Problem) as refused, batcher.bulk("one"):
                 pass
             assert (refused.value.status, refused.value.detail) == (429, "2 bulk requests are under way")
             assert refused.value.headers["Retry-After"] == "1"
             generator.let_go()
             assert await single(batcher, 3) == 3
-        with batcher.bulk(), batcher.bulk():
+        with batcher.bulk("one"), batcher.bulk("one"):
             pass
 
     asyncio.run(scene())
@@ -155,6 +156,23 @@ def test_single_images_and_bulk_take_turns():
         await asyncio.gather(running, *bulk, *singles)
         lanes = ["bulk" if run[0] >= 100 else "single" for run in generator.runs]
         assert lanes == ["single", "bulk", "single", "bulk", "single", "bulk", "single"]
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("before", [1, 2])
+def test_a_single_image_waits_for_no_more_than_the_run_under_way(before: int):
+    async def scene() -> None:
+        generator = Held(max_batch=4)
+        batcher = Batcher(generator, 100)  # type: ignore[arg-type]
+        bulk = [batcher.piece(np.arange(100 + 4 * i, 104 + 4 * i), None, 1.0) for i in range(5)]
+        for _ in range(before - 1):
+            generator.let_go(1)
+        await started(generator, before)
+        alone = single(batcher, 1)
+        generator.let_go()
+        await asyncio.gather(*bulk, alone)
+        assert [run[0] for run in generator.runs].index(1) == before
 
     asyncio.run(scene())
 
@@ -208,7 +226,7 @@ def test_a_run_that_took_too_long_is_not_tried_again(error: Exception):
     asyncio.run(scene())
 
 
-def test_closing_waits_for_the_run_and_withdraws_the_rest():
+def test_closing_waits_for_the_run_and_refuses_the_rest():
     async def scene() -> None:
         generator = Held()
         batcher = Batcher(generator, 100)  # type: ignore[arg-type]
@@ -224,7 +242,8 @@ def test_closing_waits_for_the_run_and_withdraws_the_rest():
         generator.let_go()
         await closing
         assert await running == 1
-        assert waiting.cancelled()
+        with pytest.raises(Problem, match="stopping"):
+            await waiting
         assert generator.runs == [[1]]
 
     asyncio.run(scene())
@@ -266,7 +285,7 @@ def test_labels_asked_for_and_labels_of_seeds_go_in_one_run():
         got = await asyncio.gather(*(batcher.single(seed, label, 1.0, both) for seed, label in asked))
         assert got == [(1, 1), (7, 7), (3, 3), (0, 0)]
         assert generator.runs == [[21, 22, 23, 24]]
-        with batcher.bulk():
+        with batcher.bulk("one"):
             piece = batcher.piece(np.array([5, 6]), np.array([8, 9]), 1.0)
             assert (await piece).ravel().tolist() == [8, 9]
 
@@ -290,6 +309,31 @@ def test_a_client_that_has_left_is_found_out_before_its_run():
         with pytest.raises(ClientDisconnect):
             await waiting[2]
         assert generator.runs == [[0], [1, 3]]
+
+    asyncio.run(scene())
+
+
+def test_a_piece_whose_client_has_left_is_not_made():
+    async def scene() -> None:
+        generator = Held(max_batch=4)
+        batcher = Batcher(generator, 100)  # type: ignore[arg-type]
+        left: set[str] = set()
+        running = single(batcher, 0)
+        await started(generator, 1)
+        ghosts, stays = (
+            [
+                batcher.piece(np.arange(first + 4 * i, first + 4 * i + 4), None, 1.0, gone=lambda who=who: who in left)
+                for i in range(2)
+            ]
+            for who, first in (("ghost", 100), ("other", 200))
+        )
+        left.add("ghost")
+        for ghost in ghosts:  # noticed while the run goes on
+            with pytest.raises(ClientDisconnect):
+                await ghost
+        generator.let_go()
+        await asyncio.gather(running, *stays)
+        assert [run[0] for run in generator.runs] == [0, 200, 204]
 
     asyncio.run(scene())
 

@@ -17,16 +17,16 @@ from seedmint import main
 from service.batch.output import open_output
 from service.generator import open_generator
 from tests import generators
-from tests.service.batch.jobs import ended, hashes, make_all, plan_for
+from tests.service.batch.jobs import hashes, make_all, plan_for
+from tests.service.commandline import run
 from tests.service.conftest import CLASSES, POINT, fill
-from tests.service.servers import Server, serving, wait_until
+from tests.service.servers import Server, gone, serving, wait_until
 from tests.service.test_metrics_over_http import value
 from tests.service.test_problems_over_http import check
 
 SLOW_TRIPS = 120_000  # of each run of 64 images
-SLOW: dict[str, Any] = {"model": "slow", "seeds": "0-2047", "shard_size": 64}
-SHARDS = 32
-OURS = {"job.json"}  # beside what the command writes
+SLOW: dict[str, Any] = {"model": "slow", "seeds": "0-1023", "shard_size": 64}
+SHARDS = 16
 
 
 class KilledError(Exception):
@@ -96,13 +96,8 @@ def kill_amid(server: Server, job: str, shards: int) -> NoReturn:
     (process,) = processes(server)
     for one in (psutil.Process(server.process.pid), *server.workers()):
         one.kill()
-    psutil.wait_procs([process], 10)
-    assert not process.is_running()
+    wait_until(lambda: gone(process), 10)
     raise KilledError
-
-
-def bytes_of(folder: Path) -> dict[str, str]:
-    return {name: digest for name, digest in hashes(folder).items() if name not in OURS}
 
 
 @pytest.fixture(scope="module")
@@ -136,15 +131,15 @@ def test_the_whole_life_of_a_job(making: Server, jobs: Path, all_models: Path, t
         head = client.head(str(answer.url))
         assert (head.content, head.headers["content-length"]) == (b"", str(shard["bytes"]))
     assert "# Test generator rgb" in client.get(f"/v1/jobs/{job}/files/README.md").text
-    command = ("rgb", "--models", all_models, "--seeds", "0-299", "--shard-size", "100", "--labels", "balanced")
-    assert ended(*command, "--out", tmp_path / "out")[0] == 0
-    assert bytes_of(jobs / job) == hashes(tmp_path / "out")
-    status, said, _ = ended("status", jobs / job)
-    assert (status, "state       done" in said) == (0, True)
+    command = ("rgb", "--models", str(all_models), "--seeds", "0-299", "--shard-size", "100", "--labels", "balanced")
+    run("batch", *command, "--out", str(tmp_path / "out"))
+    assert hashes(jobs / job) == hashes(tmp_path / "out")
+    assert "state       done" in run("batch", "status", str(jobs / job))
     assert submit(making, 200, model="rgb", seeds=list(range(300)), shard_size=100, labels="balanced") == job
     pinned = f"rgb@{making.digest('rgb')[:12]}"
     assert submit(making, 200, model=pinned, seeds="0-99,100-299", shard_size=100, labels="balanced") == job
     listed = client.get("/v1/jobs").json()
+    assert set(done) - set(listed["jobs"][0]) >= {"bytes", "shards_done"}
     assert [one for one in listed["jobs"] if one["id"] == job] == [{key: done[key] for key in listed["jobs"][0]}]
 
 
@@ -241,7 +236,7 @@ def small(making: Server) -> str:
         "data/0.png",
         "data",
         "records/000000.json",
-        "job.json",
+        f"../notes/{'0' * 16}.json",
         ".lock",
         "",
     ],
@@ -267,7 +262,7 @@ def test_a_job_is_cancelled_and_goes_on(making: Server, jobs: Path, clean: dict[
     assert running["images_per_second"] is None or running["seconds_left"] > 0
     assert running["manifest_url"] is None
     assert making.client.get(f"/v1/jobs/{job}/files/data/shard-000000.tar").status_code == 200
-    check(making.client.get(f"/v1/jobs/{job}/files/data/shard-000031.tar"), 404, "name")
+    check(making.client.get(f"/v1/jobs/{job}/files/data/shard-000015.tar"), 404, "name")
     (process,) = processes(making)
     assert process.nice() == 19
     answer = making.client.post(f"/v1/jobs/{job}/cancel")
@@ -280,10 +275,55 @@ def test_a_job_is_cancelled_and_goes_on(making: Server, jobs: Path, clean: dict[
     done = wait_for(making, job, "done")
     assert done["images_done"] == done["images"]
     assert making.client.post(f"/v1/jobs/{job}/cancel").json()["state"] == "done"
-    assert bytes_of(jobs / job) == clean
+    assert hashes(jobs / job) == clean
     wait_until(lambda: value(making, "seedmint_job_images_total", model="slow") == done["images"])
     wait_until(lambda: value(making, "seedmint_jobs", state="done") == making.client.get("/v1/jobs").json()["total"])
     assert value(making, "seedmint_jobs", state="running") == 0
+
+
+def test_jobs_are_listed_page_by_page(making: Server, small: str):
+    for seed in (20, 21):
+        making.client.post(f"/v1/jobs/{submit(making, model='grey', seeds=str(seed))}/cancel")
+    every = making.client.get("/v1/jobs").json()
+    assert every["next_url"] is None
+    assert [one["submitted"] for one in every["jobs"]] == sorted((one["submitted"] for one in every["jobs"]), reverse=True)
+    assert every["total"] == len(every["jobs"])
+    found, url = [], "/v1/jobs?limit=2"
+    while url:
+        part = making.client.get(url).json()
+        assert 1 <= len(part["jobs"]) <= 2
+        assert part["total"] == every["total"]
+        found += part["jobs"]
+        url = part["next_url"]
+    assert found == every["jobs"]
+    assert small in [one["id"] for one in found]
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "field"),
+    [
+        ("limit=0", 422, "limit"),
+        ("limit=101", 422, "limit"),
+        ("limit=x", 400, "limit"),
+        ("limit=1&limit=1", 400, "limit"),
+        ("before=x", 400, "before"),
+        ("state=done", 400, "state"),
+    ],
+)
+def test_what_is_wrong_with_a_list_is_named(making: Server, query: str, status: int, field: str):
+    check(making.client.get(f"/v1/jobs?{query}"), status, field)
+
+
+def test_a_job_whose_files_were_removed_is_made_again(making: Server, jobs: Path):
+    asked = {"model": "rgb", "seeds": "500-599", "shard_size": 50}
+    job = submit(making, **asked)
+    wait_for(making, job, "done")
+    before = hashes(jobs / job)
+    (jobs / job / "data/shard-000001.tar").unlink()
+    check(making.client.get(f"/v1/jobs/{job}/files/data/shard-000001.tar"), 404, "name")
+    assert submit(making, 200, **asked) == job
+    wait_for(making, job, "done")
+    assert hashes(jobs / job) == before
 
 
 def test_the_log_tells_of_jobs_without_paths(making: Server, jobs: Path, all_models: Path, small: str):
@@ -302,11 +342,11 @@ def test_a_job_outlives_its_server(tmp_path: Path, clean: dict[str, str]):
     models, folder = slow_models(tmp_path / "models"), tmp_path / "jobs"
     with pytest.raises(KilledError), serving(models, jobs=folder) as server:
         kill_amid(server, submit(server, **SLOW), 2)
-    (job,) = (path.name for path in folder.iterdir() if not path.name.startswith("."))
+    (job,) = (path.stem for path in (folder / "notes").iterdir())
     assert 2 <= len(list((folder / job / "records").iterdir())) < SHARDS
     with serving(models, jobs=folder) as server:
         wait_for(server, job, "done")
-    assert bytes_of(folder / job) == clean
+    assert hashes(folder / job) == clean
 
 
 @pytest.mark.slow
@@ -332,7 +372,7 @@ def test_of_two_workers_one_makes_it_and_when_it_dies_the_other_and_after_a_rest
     with serving(models, jobs=tmp_path / "jobs", workers=2) as server:
         wait_for(server, job, "done")
         wait_until(lambda: value(server, "seedmint_jobs", state="done") == 1)
-    assert bytes_of(tmp_path / "jobs" / job) == clean
+    assert hashes(tmp_path / "jobs" / job) == clean
 
 
 def test_others_wait_but_not_too_many_and_a_replaced_model_is_refused(tmp_path: Path):

@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.doors import _address
 from service.limits import _MOST_CLIENTS, Bucket, Limits, limits_of
 from service.problems import Problem
 from service.settings import read_settings
-from service.visits import VISIT, Visit, charge
+from service.visits import VISIT, Visit, address_of, charge
 
 
 class Clock:
@@ -137,4 +136,4 @@ def test_without_limits_there_is_nothing_to_count():
     ],
 )
 def test_an_address_is_one_client(host: str, name: str):
-    assert _address(host) == name
+    assert address_of(host) == name

@@ -1,3 +1,13 @@
+{{/* Short enough for what is put behind it: names have 63 letters, and the pods of a job a number. */}}
+{{- define "seedmint.name" -}}
+{{ .Values.fullnameOverride | default .Release.Name | trunc 40 | trimSuffix "-" }}
+{{- end }}
+
+{{/* Of a Deployment and its Service: (dict "root" $ "component" "serve"). */}}
+{{- define "seedmint.componentName" -}}
+{{ include "seedmint.name" .root }}{{ if ne .component "serve" }}-{{ .component }}{{ end }}
+{{- end }}
+
 {{- define "seedmint.labels" -}}
 {{ include "seedmint.selector" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
@@ -15,13 +25,13 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
 {{- define "seedmint.claim" -}}
-{{ .Values.models.claim.existing | default (printf "%s-models" .Release.Name) }}
+{{ .Values.models.claim.existing | default (printf "%s-models" (include "seedmint.name" .)) }}
 {{- end }}
 
 {{/* What every pod may do: nothing but its work. */}}
 {{- define "seedmint.podSecurity" -}}
 automountServiceAccountToken: false
-serviceAccountName: {{ .Release.Name }}
+serviceAccountName: {{ include "seedmint.name" . }}
 enableServiceLinks: false
 securityContext:
   runAsNonRoot: true
@@ -73,7 +83,7 @@ runtimeClassName: {{ .Values.gpu.runtimeClass }}
 
 {{/* Resources, with the GPUs. Call with (dict "root" $ "resources" …). */}}
 {{- define "seedmint.resources" -}}
-{{- $resources := deepCopy .resources }}
+{{- $resources := deepCopy (.resources | default dict) }}
 {{- if .root.Values.gpu.enabled }}
 {{- $_ := set $resources "limits" (merge (dict .root.Values.gpu.resource .root.Values.gpu.count) ($resources.limits | default dict)) }}
 {{- end }}
@@ -81,14 +91,14 @@ runtimeClassName: {{ .Values.gpu.runtimeClass }}
 {{- end }}
 
 {{- define "seedmint.modelsVolume" -}}
-- name: tmp
-  emptyDir:
-    sizeLimit: 256Mi
 {{- if eq .Values.models.source "claim" }}
 - name: models
   persistentVolumeClaim:
     claimName: {{ include "seedmint.claim" . }}
 {{- else if eq .Values.models.source "image" }}
+{{- if semverCompare "<1.33.0-0" .Capabilities.KubeVersion.Version }}
+{{- fail "models.source=image needs Kubernetes 1.35, or 1.33 with the feature gate ImageVolume" }}
+{{- end }}
 - name: models
   image:
     reference: {{ required "models.image.reference names the image with the generators" .Values.models.image.reference }}
@@ -106,7 +116,61 @@ runtimeClassName: {{ .Values.gpu.runtimeClass }}
 {{- end }}
 {{- end }}
 
+{{/* How replicas are replaced: (dict "root" $ "component" "serve"). */}}
+{{- define "seedmint.strategy" -}}
+{{- $claim := .root.Values.models.claim.accessModes }}
+{{- $shared := or (ne .root.Values.models.source "claim") (has "ReadWriteMany" $claim) (has "ReadOnlyMany" $claim) }}
+{{- if and (eq .component "serve") .root.Values.serve.strategy }}
+{{- toYaml .root.Values.serve.strategy }}
+{{- else if or (ne .component "serve") (not $shared) -}}
+# What only one may hold, the old pod must let go.
+type: Recreate
+{{- else if .root.Values.gpu.enabled -}}
+# No GPU need be spare.
+type: RollingUpdate
+rollingUpdate:
+  maxUnavailable: 1
+  maxSurge: 0
+{{- else -}}
+type: RollingUpdate
+rollingUpdate:
+  maxUnavailable: 0
+  maxSurge: 1
+{{- end }}
+{{- end }}
+
+{{/* The settings of the service, as JSON: (dict "root" $ "component" "serve"). What an operator sets comes last. */}}
+{{- define "seedmint.settings" -}}
+{{- $settings := dict "log_format" "json" }}
+{{- if .root.Values.apiKeys.secret }}
+{{- $_ := set $settings "api_keys_file" (printf "/run/secrets/seedmint/%s" .root.Values.apiKeys.key) }}
+{{- end }}
+{{- if .root.Values.gpu.enabled }}
+{{- $_ := set $settings "provider" "cuda" }}
+{{- end }}
+{{- $given := list .root.Values.serve.settings }}
+{{- if eq .component "jobs" }}
+{{- $given = append $given .root.Values.jobs.settings }}
+{{- $_ := set $settings "jobs" .root.Values.jobs.place }}
+{{- end }}
+{{- range $given }}
+{{- range $name, $value := . }}
+{{- $_ := set $settings (lower $name) $value }}
+{{- end }}
+{{- end }}
+{{- toJson $settings }}
+{{- end }}
+
+{{/* Whether data sets are kept in an object store. */}}
+{{- define "seedmint.jobsAway" -}}
+{{ if contains "://" .Values.jobs.place }}yes{{ end }}
+{{- end }}
+
+{{- define "seedmint.jobsClaim" -}}
+{{ .Values.jobs.claim.existing | default (printf "%s-jobs" (include "seedmint.name" .)) }}
+{{- end }}
+
 {{/* A value as quoted text. Helm reads numbers as floats, and `quote` would write a million as 1e+06. */}}
 {{- define "seedmint.text" -}}
-{{- if kindIs "string" . }}{{ . | quote }}{{ else }}{{ toJson . | quote }}{{ end -}}
+{{- if kindIs "string" . }}{{ . | quote }}{{ else if kindIs "slice" . }}{{ join "," . | quote }}{{ else }}{{ toJson . | quote }}{{ end -}}
 {{- end }}

@@ -1,5 +1,7 @@
 """The formats of shards. A writer takes the pieces of one shard in order; how they were cut does not change its bytes."""
 
+import platform
+import sys
 from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
@@ -54,16 +56,20 @@ def check_form(form: Form, card: Card) -> None:
 
 
 def libraries(form: Form, card: Card) -> dict[str, str]:
-    """Versions of what decides the bytes of shards, beside the plan and this program."""
+    """What decides the bytes of shards, beside the plan and this program: the kind of machine, and versions."""
     import onnxruntime
 
     from service.images import ENCODERS
 
-    found: dict[str, Any] = {"onnxruntime": onnxruntime.__version__}
+    found: dict[str, Any] = {"machine": platform.machine(), "onnxruntime": onnxruntime.__version__}
     if form in _OF_PNGS and isinstance(card.output, ImageOutput):
         found["png"] = ENCODERS["png"]
     if form == "parquet":
         import pyarrow
 
         found["pyarrow"] = pyarrow.__version__
+    if form in ("npz", "npy"):
+        found["numpy"] = np.__version__  # its headers
+    if form == "npz":
+        found["python"] = "{}.{}".format(*sys.version_info)  # its zipfile
     return found

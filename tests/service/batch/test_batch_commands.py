@@ -13,9 +13,11 @@ from click.testing import CliRunner
 from seedmint import cli, main
 from service.batch.job import finish
 from service.batch.output import open_output
+from service.batch.plan import PlanError
 from service.batch.progress import shown
 from service.batch.records import write_record
 from service.batch.shard import make_shard
+from service.batch.verifying import verify
 from service.generator import Generator, open_generator
 from tests.service.batch.jobs import ROOT, command, hashes, make_all, plan_for
 
@@ -33,10 +35,10 @@ def run(*arguments: str, code: int = 0) -> str:
     return result.output
 
 
-def failing(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+def failing(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 1) -> str:
     with pytest.raises(SystemExit) as end:
         main(["batch", *arguments])
-    assert end.value.code == 1
+    assert end.value.code == code
     return capsys.readouterr().err
 
 
@@ -53,6 +55,7 @@ def test_help_teaches(home: Path):
         assert "Usage: cli batch [OPTIONS] MODEL" in text.replace("  ", " ")
         assert "seedmint batch mnist --seeds 0-99999 --out out" in text
         assert "seedmint batch status out" in text
+        assert re.search(r"Exit status:\n +0 +done.*\n +1 +may succeed.*\n +2 +cannot succeed.*\n +130, 143 +stopped", text)
     assert "Show a job from its records" in run("status", "--help")
 
 
@@ -104,10 +107,12 @@ def test_a_dry_run_of_a_job_that_was_begun_tells_what_is_left(home: Path, rgb: G
         (["rgb", "--seeds", "0-9", "--out", "nowhere://out"], "--out nowhere://out: Protocol not known"),
         (["rgb", "--out", "out", "--verify"], "--out .*out holds no job to verify|--seeds is missing"),
         (["status", "out"], "out holds no job"),
+        (["rgb", "--seeds", "0-9", "--out", ""], "--out is empty: give a folder"),
+        ([__file__, "--seeds", "0-9", "--out", "out"], r"\.py: not an ONNX file"),
     ],
 )
 def test_what_the_user_can_mend_is_one_line(home: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]):
-    error = failing(capsys, *arguments)
+    error = failing(capsys, *arguments, code=2)
     assert re.search(said, error), error
     assert error.count("\n") == 1
     assert not list(home.iterdir())
@@ -125,8 +130,8 @@ def test_verifying_finds_a_flipped_byte(home: Path, rgb: Generator, form: str, c
     content[len(content) // 2] ^= 1
     damaged.write_bytes(content)
     said = failing(capsys, "rgb", "--out", "out", "--verify")
-    assert re.search(r"^shard 1: .* not as recorded", said)
-    assert "Error: 1 of 4 shards not as they should be" in said
+    assert re.search(r"^shard 1: .* not as recorded, .*: remove records/000001.json, and run the job again\n", said)
+    assert said.endswith("out: 1 fault\n")
     Path("out/records/000001.json").unlink()
     assert re.search("^shard 1: has no record", failing(capsys, "rgb", "--out", "out", "--verify"))
     make_all(open_output("out"), plan_for(rgb, form=form), rgb)
@@ -148,6 +153,57 @@ def test_verifying_finds_images_of_other_seeds(
         write_record(output, make_shard(rgb, plan, 2, output))
     said = failing(capsys, "rgb", "--out", "out", "--verify")
     assert re.search("^shard 2: .*holds other images than the generator makes of its seeds", said), said
+
+
+def test_verifying_looks_at_the_manifest_and_the_data_card(job: Path, rgb: Generator, capsys: pytest.CaptureFixture[str]):
+    before = hashes(job)
+    manifest = job / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"count": 32', '"count": 31'))
+    (job / "README.md").unlink()
+    said = failing(capsys, "rgb", "--out", "out", "--verify").splitlines()
+    assert said[:2] == [
+        "manifest.json does not say what the records do: run the job again",
+        "README.md is missing: run the job again",
+    ]
+    assert finish(open_output("out"), plan_for(rgb))
+    assert hashes(job) == before
+    run("rgb", "--out", "out", "--verify")
+
+
+def test_verifying_names_what_is_not_of_the_job(job: Path, capsys: pytest.CaptureFixture[str]):
+    (job / "LICENCE").touch()
+    assert "not of the job, and left alone: LICENCE\n" in run("rgb", "--out", "out", "--verify")
+    (job / "data/shard-000004.tar").touch()
+    assert "data/shard-000004.tar belongs to no shard: remove it\n" in failing(capsys, "rgb", "--out", "out", "--verify")
+
+
+@pytest.mark.parametrize("form", ["npz", "png"])
+def test_verifying_and_status_miss_data(home: Path, rgb: Generator, form: str, capsys: pytest.CaptureFixture[str]):
+    make_all(open_output("out"), plan_for(rgb, form=form), rgb)
+    (lost,) = Path("out/data").rglob("33.png") if form == "png" else [Path("out/data/shard-000001.npz")]
+    lost.unlink()
+    assert f"shard 1: {lost.relative_to('out')} is missing" in failing(capsys, "rgb", "--out", "out", "--verify")
+    assert "shards      3 of 4\nimages      68 of 100 (68.0%)\nstate       not done\n" in run("status", "out")
+
+
+def test_verifying_on_another_machine(job: Path, rgb: Generator, monkeypatch: pytest.MonkeyPatch):
+    """Which may round otherwise: it does not go on with the job, but can check it."""
+    true = rgb.generate
+    with monkeypatch.context() as patch:
+        patch.setattr(rgb, "generate", lambda *arguments: true(*arguments) ^ 1)
+        assert "shard-000000.tar holds other images" in next(
+            verify(open_output("out"), plan_for(rgb), rgb, lambda images: None)
+        )
+    plan = plan_for(rgb)
+    monkeypatch.setattr("platform.machine", lambda: "z80")
+    with monkeypatch.context() as patch:
+        patch.setattr(rgb, "generate", lambda *arguments: true(*arguments) ^ 1)
+        assert list(verify(open_output("out"), plan, rgb, lambda images: None)) == []
+    text = run("rgb", "--out", "out", "--verify")
+    assert re.match(r"made with machine \S+ \(here: z80\): images may differ in the last place\n", text)
+    assert text.endswith("100 images in 4 shards: all as recorded\n")
+    with pytest.raises(PlanError, match=r"begun with machine \S+ \(here: z80\), which may write other bytes"):
+        run("rgb", "--out", "out")
 
 
 def test_verifying_names_a_record_of_another_job(job: Path, capsys: pytest.CaptureFixture[str]):

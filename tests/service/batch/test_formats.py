@@ -2,15 +2,23 @@
 
 import io
 import json
+import os
+import platform
+import re
+import sys
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from models.seeds import parse_seeds
 from service.batch.formats.tar import headers
 from service.batch.job import begin
 from service.batch.output import open_output
@@ -133,6 +141,38 @@ def test_a_folder_of_pngs_is_an_image_folder(tmp_path: Path, rgb: Generator):
     assert sorted(rows[:]["label"]) == sorted(labels.tolist())
 
 
+class ImageFolder:
+    """As torchvision.datasets has it, which needs torch: a class for each folder, in order, and none of them empty."""
+
+    def __init__(self, root: str, target_transform: Callable[[int], int]) -> None:
+        self.classes = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
+        self._transform = target_transform
+        self._files = [
+            (path, position) for position, name in enumerate(self.classes) for path in sorted(Path(root, name).iterdir())
+        ]
+        assert {position for _, position in self._files} == set(range(len(self.classes)))
+
+    def labels(self) -> dict[int, int]:
+        return {int(path.stem): self._transform(position) for path, position in self._files}
+
+
+@pytest.mark.parametrize("seeds", ["0-69", "1,3,5"])
+def test_the_data_card_reads_labels_where_some_have_no_image(tmp_path: Path, seeds: str, monkeypatch: pytest.MonkeyPatch):
+    generator = open_generator(generators.write(tmp_path, "many", classes=tuple(f"class {i}" for i in range(12))))
+    out = tmp_path / "out"
+    make_all(open_output(str(out)), plan_for(generator, seeds, "png"), generator)
+    (program,) = re.findall(r"```python\n(.*?)```", (out / "README.md").read_text(), re.DOTALL)
+    module = ModuleType("torchvision.datasets")
+    module.ImageFolder = ImageFolder  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torchvision", ModuleType("torchvision"))
+    monkeypatch.setitem(sys.modules, "torchvision.datasets", module)
+    monkeypatch.chdir(out)
+    found: dict[str, Any] = {}
+    exec(program, found)
+    every = parse_seeds(seeds).array()
+    assert found["images"].labels() == dict(zip(every.tolist(), generator.labels(every).tolist(), strict=True))  # type: ignore[union-attr]
+
+
 def test_folders_of_labels_sort_as_the_labels_do(tmp_path: Path):
     path = generators.write(tmp_path, "many", classes=tuple(f"class {i}" for i in range(12)))
     out, _ = made(tmp_path, open_generator(path), "png", labels="balanced")
@@ -195,7 +235,11 @@ def test_what_the_manifest_and_the_data_card_say(tmp_path: Path, rgb: Generator)
     assert (manifest["seeds"], manifest["labels"], manifest["determinism"]) == (SEEDS, "balanced", "exact")
     assert manifest["totals"] == {"shards": 4, "images": 100, "bytes": sum(p.stat().st_size for p in (out / "data").iterdir())}
     assert [shard["seeds"] for shard in manifest["shards"]] == ["0-31", "32-63", "64-69,1000-1025", "1026-1029"]
-    assert manifest["libraries"]["png"] == ENCODERS["png"]
+    assert manifest["libraries"] == {
+        "machine": platform.machine(),
+        "onnxruntime": onnxruntime.__version__,
+        "png": ENCODERS["png"],
+    }
     card = (out / "README.md").read_text()
     assert rgb.digest in card
     assert "size_categories: [n<1K]" in card
@@ -218,3 +262,17 @@ def test_a_png_in_the_shard_is_the_picture_of_its_seed(tmp_path: Path, rgb: Gene
     picture = Image.open(io.BytesIO(row["image"]["bytes"]))
     assert picture.info["seed"] == "1029" == str(row["seed"])
     np.testing.assert_array_equal(np.asarray(picture), rgb.generate(np.array([1029]))[0])
+
+
+@pytest.mark.parametrize(
+    ("form", "more"),
+    [
+        ("webdataset", {"png"}),
+        ("png", {"png"}),
+        ("parquet", {"png", "pyarrow"}),
+        ("npz", {"numpy", "python"}),
+        ("npy", {"numpy"}),
+    ],
+)
+def test_the_plan_names_what_decides_the_bytes_of_a_format(rgb: Generator, form: str, more: set[str]):
+    assert set(plan_for(rgb, form=form).libraries) == {"machine", "onnxruntime"} | more

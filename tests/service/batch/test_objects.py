@@ -13,9 +13,10 @@ from service.batch.job import begin, finish, missing, plan_of
 from service.batch.objects import ATTEMPTS, Objects
 from service.batch.output import OutputError, open_output
 from service.batch.plan import PlanError
+from service.batch.records import read_record
 from service.batch.shard import make_shard
 from service.batch.verifying import verify
-from service.generator import Generator
+from service.generator import Generator, open_generator
 from tests.service.batch.jobs import hashes, make_all, plan_for
 
 
@@ -81,6 +82,33 @@ def test_the_bytes_are_those_of_a_local_job(tmp_path: Path, rgb: Generator, form
     assert bool(waits) == bool(period)
     store.period = 0
     assert list(verify(output, plan, rgb, lambda images: None)) == []
+
+
+@pytest.mark.parametrize("form", ["npz", "png"])
+def test_a_shard_that_is_made_twice_at_once_with_other_bytes_has_the_record_of_what_is_there(
+    models: Path, form: str, monkeypatch: pytest.MonkeyPatch
+):
+    """By an approximate generator, between the data and the record of who made it first."""
+    first, second = open_generator(models / "rgb.onnx"), open_generator(models / "rgb.onnx")
+    first.determinism = second.determinism = "approximate"
+    true = second.generate
+    monkeypatch.setattr(second, "generate", lambda *arguments: true(*arguments) ^ 1)
+    plan, store = plan_for(first, form=form), Store()
+    output = Objects(store, "/bucket/job", "memory://bucket/job")
+    begin(output, plan)
+    put = store.put_file
+
+    def interrupted(source: str, path: str, **options: Any) -> None:
+        if path.endswith("records/000001.json"):
+            monkeypatch.setattr(store, "put_file", put)
+            make_shard(second, plan, 1, output)
+        put(source, path, **options)
+
+    monkeypatch.setattr(store, "put_file", interrupted)
+    record = make_shard(first, plan, 1, output)
+    assert record == read_record(output, plan, 1)
+    make_all(output, plan, first)
+    assert list(verify(output, plan, first, lambda images: None)) == []
 
 
 def test_a_store_that_stays_away_is_one_error_after_ever_longer_waits(rgb: Generator, waits: list[float]):

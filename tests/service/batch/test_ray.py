@@ -34,7 +34,7 @@ def test_without_ray_the_extra_is_named(tmp_path: Path):
         str(tmp_path / "out"),
     ]
     done = subprocess.run(job, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr == "Error: --engine ray needs Ray, which is not installed: pip install -e '.[ray]'\n"
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import boto3
 import httpx
 import pytest
+import s3fs
 from botocore.exceptions import BotoCoreError, ClientError
 
 from models.card import ImageOutput
@@ -26,6 +27,7 @@ from service.generator import Generator, open_generator
 from tests import generators
 from tests.service.batch.jobs import ROOT, ended, hashes, make_all, plan_for
 from tests.service.batch.s3_server import KINDS
+from tests.service.batch.test_what_goes_wrong import refused
 from tests.service.servers import free_port, wait_until
 
 
@@ -139,7 +141,8 @@ def test_what_fails_is_sent_again_and_nothing_half_written_is_visible(s3: Server
     assert all(state.items() <= expected.items() for state in seen)
 
 
-def test_a_store_that_stays_away_leaves_no_part_of_an_object(s3: Server, large: Generator):
+def test_a_store_that_stays_away_leaves_no_part_of_an_object(s3: Server, large: Generator, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)  # its own, with waits of seconds
     plan = plan_for(large, "0-399", "npy", 400)
     output = open_output("s3://bucket/away")
     begin(output, plan)
@@ -172,23 +175,25 @@ def test_the_command(s3: Server, tmp_path: Path):
     assert "state       done" in ended("status", "s3://bucket/command")[1]
 
 
-def test_what_the_user_can_mend_is_one_line(s3: Server, monkeypatch: pytest.MonkeyPatch):
+def test_what_the_user_can_mend_is_one_line(s3: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     job = ["digits", "--seeds", "0-9", "--workers", "1", "--out"]
-    code, _, complained = ended(*job, "s3://none-such/job")
-    assert (code, complained) == (1, "Error: --out s3://none-such/job: The specified bucket does not exist\n")
+    said = refused(capsys, *job, "s3://none-such/job", status=1)
+    assert said == "Error: --out s3://none-such/job: The specified bucket does not exist\n"
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-    code, _, complained = ended(*job, "s3://bucket/secret")
-    assert (code, complained) == (1, "Error: --out s3://bucket/secret: cannot read plan.json: Unable to locate credentials\n")
+    s3fs.S3FileSystem.clear_instance_cache()
+    said = refused(capsys, *job, "s3://bucket/secret", status=1)
+    assert said == "Error: --out s3://bucket/secret: cannot read plan.json: Unable to locate credentials\n"
+    s3fs.S3FileSystem.clear_instance_cache()
 
 
 def test_without_its_library_the_extra_is_named():
     program = "import sys; sys.modules['s3fs'] = None; from seedmint import main; main(sys.argv[1:])"
     job = [sys.executable, "-c", program, "batch", "digits", "--seeds", "0-9", "--out", "s3://bucket/job"]
     done = subprocess.run(job, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr == (
         "Error: --out s3://bucket/job: the library for such places is not installed: pip install -e '.[s3]'\n"
     )

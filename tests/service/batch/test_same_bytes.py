@@ -5,7 +5,10 @@ import multiprocessing
 import os
 import random
 import signal
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -16,11 +19,19 @@ from seedmint import cli
 from service.batch.job import begin, finish
 from service.batch.output import open_output
 from service.batch.pool import PoolError, Step, run
+from service.batch.shard import write_shard
 from service.generator import Generator, open_generator
 from tests.service.batch.jobs import ROOT, ended, hashes, make_all, plan_for, start, whole
-from tests.service.servers import wait_until
+from tests.service.servers import gone, wait_until
 
 MODELS = ROOT / "models"
+
+
+def run_here(*arguments: str) -> str:
+    """The command in this process; its workers are processes all the same."""
+    result = CliRunner().invoke(cli, ["batch", *arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
 
 
 @pytest.mark.parametrize("form", ["webdataset", "parquet", "png", "npz", "npy"])
@@ -31,15 +42,41 @@ def test_the_order_of_shards_does_not_matter(tmp_path: Path, rgb: Generator, for
     assert hashes(out) == expected
 
 
+@pytest.mark.parametrize("form", ["webdataset", "parquet", "png", "npz", "npy"])
+def test_neither_do_threads_nor_when_shards_are_finished(tmp_path: Path, rgb: Generator, form: str):
+    """As in a worker of many processors, with every shard written before the first is put in its place, by other threads."""
+    expected = whole(tmp_path, rgb, "0-999", form, 400)
+    out = tmp_path / "out"
+    plan, output = plan_for(rgb, "0-999", form, 400), open_output(str(out))
+    begin(output, plan)
+    told: list[int] = []
+    unfinished = [write_shard(rgb, plan, index, output, told.append, threads=3) for index in range(plan.shards)]
+    assert sum(told) == 1000
+    assert not list(out.glob("records/*.json"))
+    assert not list(out.glob("data/[!.]*"))
+    with ThreadPoolExecutor() as threads:
+        records = list(threads.map(lambda finish: finish(), reversed(unfinished)))
+    assert [record.shard for record in records] == [2, 1, 0]
+    assert finish(output, plan)
+    assert hashes(out) == expected
+
+
+def test_an_error_of_a_generating_thread_is_raised(tmp_path: Path, rgb: Generator, monkeypatch: pytest.MonkeyPatch):
+    plan, output = plan_for(rgb, "0-999", "npy", 1000), open_output(str(tmp_path / "out"))
+    begin(output, plan)
+    monkeypatch.setattr(rgb, "generate", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_shard(rgb, plan, 0, output, threads=2)
+    assert not list((tmp_path / "out/data").iterdir())
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("generation")]
+
+
 def test_neither_does_the_number_of_workers(tmp_path: Path):
     digits = open_generator(MODELS / "digits.onnx")
     expected = whole(tmp_path, digits, "0-1999", "webdataset", 250)
     for workers in (1, 4):
         out = tmp_path / str(workers)
-        code, said, complained = ended(
-            "digits", "--seeds", "0-1999", "--shard-size", "250", "--workers", str(workers), "--out", out
-        )
-        assert (code, complained) == (0, "")
+        said = run_here("digits", "--seeds", "0-1999", "--shard-size", "250", "--workers", str(workers), "--out", str(out))
         assert said.startswith(f"2,000 images of digits@{digits.digest12} in {out}, 8 shards, 2,000 made in 0:0")
         assert hashes(out) == expected
 
@@ -57,18 +94,14 @@ def test_several_machines_share_a_job(tmp_path: Path):
     assert sum("10 shards" in text for text, _ in said) >= 1
 
 
-def run_here(*arguments: str) -> str:
-    """The command in this process; its workers are processes all the same."""
-    result = CliRunner().invoke(cli, ["batch", *arguments], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-    return result.stdout
-
-
-def test_a_part_leaves_the_others_theirs(tmp_path: Path):
+def test_a_part_leaves_the_others_theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("service.batch.progress.LINE_SECONDS", 0.0)
     out = tmp_path / "out"
     job = ["digits", "--seeds", "0-999", "--format", "npy", "--shard-size", "100", "--workers", "1", "--out", str(out)]
-    said = run_here(*job, "--index", "1", "--of", "3")
-    assert said.startswith("part 1 of 3 is done, 300 made")
+    said = CliRunner().invoke(cli, ["batch", *job, "--index", "1", "--of", "3"], catch_exceptions=False)
+    assert said.stdout.startswith("part 1 of 3 is done, 300 made")
+    *_, last = said.stderr.splitlines()
+    assert last.startswith("300 of 300 images, 3 of 3 shards, ")  # of its own
     assert sorted(path.name for path in (out / "records").iterdir()) == ["000001.json", "000004.json", "000007.json"]
     assert not (out / "manifest.json").exists()
     assert "shards      3 of 10\nimages      300 of 1,000 (30.0%)\nstate       not done\n" in run_here("status", str(out))
@@ -130,7 +163,32 @@ def test_a_signal_stops_in_order_and_the_same_command_goes_on(tmp_path: Path, sl
     assert complained.strip().endswith("of 4 shards are done. The same command goes on.")
     assert not [name for name in hashes(out) if Path(name).name.startswith(".")]
     assert len(list((out / "data").iterdir())) < 4
-    assert ended(*job)[0] == 0
+    run_here(*map(str, job))
+    assert hashes(out) == expected
+
+
+def test_a_second_signal_does_not_wait(tmp_path: Path, slow: Path):
+    """For workers that do not answer, as those that are stopped."""
+    expected = whole(tmp_path, open_generator(slow), "0-1999", "npz", 2000)
+    out = tmp_path / "out"
+    job = [slow, "--seeds", "0-1999", "--shard-size", "2000", "--format", "npz", "--workers", "1", "--out", out]
+    process = start(*job)
+    wait_until(lambda: bool(list(out.glob("data/.shard-*"))), 60)
+    family = psutil.Process(process.pid).children(recursive=True)
+    for one in family:
+        one.suspend()
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)  # for the first to be seen: two at once are one
+    process.send_signal(signal.SIGINT)
+    try:
+        assert process.wait(60) == 130
+    finally:
+        for one in family:
+            with suppress(psutil.NoSuchProcess):
+                one.resume()
+    assert process.communicate(timeout=60)[1] == "\nStopped at once. The same command goes on.\n"
+    wait_until(lambda: all(map(gone, family)))
+    run_here(*map(str, job))
     assert hashes(out) == expected
 
 
@@ -144,10 +202,9 @@ def test_a_job_whose_parent_is_killed_ends_and_goes_on(tmp_path: Path, slow: Pat
     family = psutil.Process(process.pid).children(recursive=True)
     process.kill()
     process.communicate()
-    _, alive = psutil.wait_procs(family, timeout=20)
-    assert not alive
+    wait_until(lambda: all(map(gone, family)))
     assert not (out / "manifest.json").exists()
-    assert ended(*job)[0] == 0
+    run_here(*map(str, job))
     assert hashes(out) == expected
 
 

@@ -5,28 +5,28 @@ import json
 import pytest
 
 from benchmarks.simulation import Outcome, faults, simulate
+from service.batch.listing import done
 from service.batch.manifest import MANIFEST
-from service.batch.records import done
 
 
 @pytest.fixture(scope="module")
 def outcome() -> Outcome:
-    return simulate(20_000, 50, loss=0.005, seed=1)
+    return simulate(8_000, 20, loss=0.01, seed=1)
 
 
 def test_nothing_is_lost_and_nothing_is_there_twice(outcome: Outcome):
     assert faults(outcome) == []
-    assert outcome.plan.shards == 20_000
+    assert outcome.plan.shards == 8_000
     assert done(outcome.output, outcome.plan).all()
-    assert json.loads(outcome.output.files[MANIFEST])["totals"] == {"shards": 20_000, "images": 200_000_000, "bytes": 0}
+    assert json.loads(outcome.output.files[MANIFEST])["totals"] == {"shards": 8_000, "images": 80_000_000, "bytes": 0}
 
 
 def test_workers_were_lost_at_every_moment(outcome: Outcome):
     """Only what was not recorded is made again, once for each loss."""
     assert set(outcome.losses) == {"half-way", "unrecorded", "recorded"}
     assert min(outcome.losses.values()) > 10
-    assert set(outcome.made) == set(range(20_000))
-    assert outcome.made.total() - 20_000 == outcome.losses["unrecorded"]
+    assert set(outcome.made) == set(range(8_000))
+    assert outcome.made.total() - 8_000 == outcome.losses["unrecorded"]
 
 
 def test_what_is_lost_or_twice_would_be_seen():

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from models.errors import UserError
-from seedmint import main
+from seedmint import cli, main
+from service.batch import output as output_module
 from service.batch.job import begin, finish, missing, open_planned
 from service.batch.output import OutputError, open_output
 from service.batch.plan import PlanError
@@ -20,11 +22,11 @@ from tests import generators
 from tests.service.batch.jobs import ROOT, command, hashes, make_all, plan_for
 
 
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> str:
-    """The one line of a command that fails."""
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path, status: int = 2) -> str:
+    """The one line of a command that fails, which cannot succeed, or with status 1 may."""
     with pytest.raises(SystemExit) as end:
         main(["batch", *map(str, arguments)])
-    assert end.value.code == 1
+    assert end.value.code == status
     error = capsys.readouterr().err
     assert error.count("\n") == 1, error
     assert error.startswith("Error: ")
@@ -88,6 +90,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(job: list[str], capsys
     Path("out/README.md").write_text("mine")
     assert "out is not empty, and holds no job" in refused(capsys, *job)
     assert Path("out/README.md").read_text() == "mine"
+    assert "out/README.md is a file: give a folder" in refused(capsys, *job, "--out", "out/README.md")
     assert "is not a plan that this version reads" in refused_with_plan(capsys, job)
 
 
@@ -96,13 +99,16 @@ def refused_with_plan(capsys: pytest.CaptureFixture[str], job: list[str]) -> str
     return refused(capsys, *job)
 
 
-def test_two_jobs_on_one_output(job: list[str], models: Path, capsys: pytest.CaptureFixture[str]):
+def test_two_jobs_on_one_output(
+    job: list[str], models: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(output_module, "_SHARED_WAIT_SECONDS", 0.1)
     begun(models, Path("out"))
     with open_output("out").lock(shared=False):
-        assert "another job is writing there" in refused(capsys, *job)
-        assert "another job is writing there" in refused(capsys, *job, "--index", "0", "--of", "2")
+        assert "another job is writing there" in refused(capsys, *job, status=1)
+        assert "another job is writing there" in refused(capsys, *job, "--index", "0", "--of", "2", status=1)
     with open_output("out").lock(shared=True), open_output("out").lock(shared=True):
-        assert "another job is writing there" in refused(capsys, *job)
+        assert "another job is writing there" in refused(capsys, *job, status=1)
 
 
 def test_an_output_that_vanishes_is_not_begun_anew(tmp_path: Path, models: Path):
@@ -139,6 +145,18 @@ def test_an_output_that_vanishes_ends_the_pool(tmp_path: Path, models: Path, for
         run(models / "rgb.onnx", output.url, plan, range(5), 1, vanish)
     assert not (tmp_path / "out").exists()
     assert not list((tmp_path / "moved").glob("records/*"))
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+def test_a_record_that_cannot_be_written_ends_the_pool(tmp_path: Path, models: Path, shards: int):
+    """It is written while the next shard is made, or when there is none."""
+    plan, output = plan_for(open_generator(models / "rgb.onnx"), "0-99", "npz", 30), open_output(str(tmp_path / "out"))
+    begin(output, plan)
+    (tmp_path / "out/records").write_text("no folder")
+    told: list[Step] = []
+    with pytest.raises(FileExistsError, match="records"):
+        run(models / "rgb.onnx", output.url, plan, range(shards), 1, told.append)
+    assert not any(step.shards for step in told)
 
 
 def test_a_place_that_may_not_be_written(tmp_path: Path):
@@ -181,7 +199,7 @@ def test_a_full_disk(small_disk: Path, tmp_path: Path, models: Path, form: str, 
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(shutil.disk_usage(small_disk).free - 16384))  # room for a fraction of a shard
     job = [str(models / "rgb.onnx"), "--out", str(small_disk / "out"), "--workers", "1"]
-    assert "MB are free there: take fewer seeds, or another disk" in refused(capsys, *job)
+    assert "MB are free there: take fewer seeds, or another disk" in refused(capsys, *job, status=1)
     with pytest.raises(OSError, match="No space left on device"):  # it fills up while the job runs
         run(models / "rgb.onnx", output.url, plan, [1], 1, lambda step: None)
     ballast.unlink()
@@ -191,8 +209,24 @@ def test_a_full_disk(small_disk: Path, tmp_path: Path, models: Path, form: str, 
     assert hashes(small_disk / "out") == hashes(tmp_path / "elsewhere")
 
 
+def test_leftovers_make_room_for_the_rest(small_disk: Path, models: Path):
+    """What a killed job has left is cleared away before room is looked for."""
+    generator = begun(models, small_disk / "out")
+    free = shutil.disk_usage(small_disk).free
+    (small_disk / "out/data/.shard-000002.npz.abc").write_bytes(bytes(free - 4096))
+    main_here(str(models / "rgb.onnx"), "--out", str(small_disk / "out"), "--workers", "1")
+    assert (small_disk / "out/manifest.json").exists()
+    assert not list(small_disk.glob("out/data/.*"))
+    assert finish(open_output(str(small_disk / "out")), plan_for(generator, "0-99", "npz", 30))
+
+
+def main_here(*arguments: str) -> None:
+    result = CliRunner().invoke(cli, ["batch", *arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+
+
 def test_a_disk_too_small_is_named_before_the_work(small_disk: Path, capsys: pytest.CaptureFixture[str]):
-    said = refused(capsys, "digits", "--seeds", "0-99999", "--out", small_disk / "out")
+    said = refused(capsys, "digits", "--seeds", "0-99999", "--out", small_disk / "out", status=1)
     assert "would take about" in said
     assert not list(small_disk.iterdir())
 
