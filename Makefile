@@ -77,7 +77,7 @@ watch-check: $(VENV)/test.done
 
 chart-check: $(VENV)/test.done
 	deploy/chart/check.sh build/tools
-	PATH="$(CURDIR)/build/tools:$$PATH" $(BIN)/python -m pytest tests/deploy/test_rendered.py
+	tools=$$(deploy/watch/fetch.sh build/tools) && PATH="$(CURDIR)/build/tools:$$tools:$$PATH" $(BIN)/python -m pytest tests/deploy/test_rendered.py
 
 sbom:
 	deploy/image/sbom.sh $(VARIANT)
