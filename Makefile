@@ -84,7 +84,7 @@ sbom:
 
 audit: $(VENV)/serve.done
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.10,<3'
-	$(BIN)/pip-audit --disable-pip --require-hashes --requirement deploy/image/requirements/$(VARIANT).txt
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement deploy/image/requirements/$(VARIANT).txt
 
 lock: $(VENV)/serve.done
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'

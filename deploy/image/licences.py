@@ -1,8 +1,9 @@
-"""Write docs/licences.md from a bill of materials: python deploy/image/licences.py SBOM.json"""
+"""Write docs/licences.md from a bill of materials and its environment: python deploy/image/licences.py SBOM.json ENVIRONMENT"""
 
 import json
 import re
 import sys
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,20 @@ def licence(component: dict[str, Any]) -> str:
         for entry in component.get("licenses", [])
     ]
     short = [_CLASSIFIER.sub("", name) for name in found if name and len(name) < 80 and "\n" not in name]
-    return ", ".join(sorted(dict.fromkeys(short))) or "see the package"
+    return ", ".join(sorted(dict.fromkeys(short)))
 
 
 def main() -> None:
     bill = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    # The bill leaves out what is neither an SPDX expression nor a classifier.
+    packages = [str(path) for path in Path(sys.argv[2]).glob("lib/python*/site-packages")]
+    own_words = {found.name: found.metadata["License"] for found in distributions(path=packages)}
     rows = sorted(
-        (one["name"].lower().replace("_", "-").replace(".", "-"), one["version"], licence(one)) for one in bill["components"]
+        (one["name"].lower().replace("_", "-").replace(".", "-"), one["version"], licence(one) or own_words[one["name"]])
+        for one in bill["components"]
     )
+    if unnamed := [name for name, _, text in rows if not text]:
+        sys.exit(f"these packages name no licence: {', '.join(unnamed)}")
     _PAGE.write_text(_HEAD + "".join(f"| {name} | {version} | {text} |\n" for name, version, text in rows), encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""What the deployment guide and the runbook say is so: their links, their commands' files and values, and the capacity table."""
+"""What the deployment guide and the runbook say is so: links, files and values that commands name, and the capacity table."""
 
 import math
 import re
