@@ -1,4 +1,4 @@
-"""Run every command of the README, in order, in a fresh clone with nothing installed, as a newcomer would.
+"""Run every command of the README and of docs/training.md, in order, in a fresh clone with nothing installed.
 
     python .ci/readme.py
 
@@ -21,6 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGES = ("README.md", "docs/training.md")
 READY_WITHIN = 300  # seconds, installation included
 
 
@@ -36,7 +37,8 @@ def main() -> None:
     }
     server = None
     try:
-        for language, block in BLOCK.findall((clone / "README.md").read_text(encoding="utf-8")):
+        pages = "\n".join((clone / page).read_text(encoding="utf-8") for page in PAGES)
+        for language, block in BLOCK.findall(pages):
             block = block.replace("localhost:3000", f"localhost:{port}")
             print(f"--- {language}\n{block}", end="", flush=True)
             if block.strip() == "make serve":

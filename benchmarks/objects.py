@@ -74,7 +74,9 @@ def measure(url: str) -> None:
     sent = _SENT * _BYTES / 1e6
     print(f"processor to send           {cpu / sent * 1e3:.1f} ms a MB, at {sent / seconds:,.0f} MB/s beside the server")
     cpu, began = _processor(), time.perf_counter()
-    output.write_all((f"data/small-{number}", block[:500]) for number in range(_SMALL))
+    with output.write_many() as add:
+        for number in range(_SMALL):
+            add(f"data/small-{number}", block[:500])
     seconds, cpu = time.perf_counter() - began, _processor() - cpu
     print(f"processor of a small object {cpu / _SMALL * 1e3:.1f} ms, at {_SMALL / seconds:,.0f}/s beside the server")
 

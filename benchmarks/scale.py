@@ -1,6 +1,7 @@
 """What a thousand million images take, from the results of the other benchmarks: writes the tables of docs/scale.md anew.
 
 python -m benchmarks.batch > benchmarks/results/batch.txt
+python -m benchmarks.stages > benchmarks/results/stages.txt
 python -m benchmarks.objects > benchmarks/results/objects.txt
 python -m benchmarks.simulation > benchmarks/results/simulation.txt
 python -m benchmarks.scale
@@ -25,7 +26,7 @@ PREFIX_PUTS = 3_500  # PUT and POST a second, of one prefix: Amazon S3, "Best pr
 LISTED = 1_000  # names in an answer of S3
 ANSWER_SECONDS = 0.05  # of a small request
 AT_ONCE = 16  # records read at once: service/batch/records.py
-
+_AS_THEY_ARE = ("stages", "objects", "simulation")
 
 _NUMBER = r"[\d,]+"
 _FIGURE = rf"({_NUMBER})"
@@ -144,7 +145,7 @@ def tables() -> dict[str, str]:
     named = {one.name: one for one in every}
     found = {"whole": whole(every, cost), "limits": limits(every, cost)}
     found |= {name: by_workers(named[name], cost) for name in ("webdataset", "parquet")}
-    return found | {name: f"```\n{(RESULTS / f'{name}.txt').read_text().strip()}\n```" for name in ("objects", "simulation")}
+    return found | {name: f"```\n{(RESULTS / f'{name}.txt').read_text().strip()}\n```" for name in _AS_THEY_ARE}
 
 
 def filled(page: str, parts: dict[str, str]) -> str:

@@ -13,7 +13,7 @@ import random
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -63,9 +63,9 @@ class Memory:
         self._put(name, file.getvalue())
         self.writes[name] += 1
 
-    def write_all(self, files: Iterable[tuple[str, bytes]]) -> None:
-        for name, content in files:
-            self._put(name, content)
+    @contextmanager
+    def write_many(self) -> Iterator[Callable[[str, bytes], None]]:
+        yield self._put
 
     def create(self, name: str, content: bytes) -> None:
         if name in self.files:

@@ -94,8 +94,13 @@ def labels_of(seeds: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
     if classes < 1:
         raise ValueError(f"classes must be at least 1, not {classes}")
     seeds = _checked(seeds)
-    words = _words(1, seeds >> 2, 1)
-    words = np.take_along_axis(words, (seeds & 3)[:, None], axis=1)[:, 0]
+    if _contiguous(seeds):
+        first, skipped = divmod(int(seeds[0]), 4)
+        blocks = -(-(skipped + len(seeds)) // 4)
+        words = philox.run(1, first, blocks)[skipped : skipped + len(seeds)]
+    else:
+        words = _words(1, seeds >> 2, 1)
+        words = np.take_along_axis(words, (seeds & 3)[:, None], axis=1)[:, 0]
     return (words % np.uint64(classes)).astype(np.int64)
 
 
@@ -104,9 +109,14 @@ def _words(key: int, seeds: NDArray[np.int64], blocks: int) -> NDArray[np.uint64
     seeds = _checked(seeds)
     if len(seeds) == 0:
         return np.empty((0, 4 * blocks), dtype=np.uint64)
-    if len(seeds) == 1 or bool((np.diff(seeds) == 1).all()):
+    if _contiguous(seeds):
         return philox.run(key, int(seeds[0]) * blocks, len(seeds) * blocks).reshape(len(seeds), 4 * blocks)
     return philox.scattered(key, seeds.astype(np.uint64), blocks, blocks)
+
+
+def _contiguous(seeds: NDArray[np.int64]) -> bool:
+    """Whether there are seeds, each the next of the one before."""
+    return len(seeds) > 0 and bool((np.diff(seeds) == 1).all())
 
 
 def _checked(seeds: NDArray[np.int64]) -> NDArray[np.int64]:

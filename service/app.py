@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +75,8 @@ def _guarded(app: ASGIApp) -> ASGIApp:
     limits = limits_of(_SETTINGS)
     if _KEYRING is not None or limits is not None:
         app = Doors(app, _KEYRING, limits)
-    if _SETTINGS.allowed_origins:
-        app = Origins(app, _SETTINGS.allowed_origins)
-    return Edge(app, _SETTINGS.timeout_seconds, _STOPPING, _SETTINGS.access_log)
+    edge = partial(Edge, app, _SETTINGS.timeout_seconds, _STOPPING, _SETTINGS.access_log)
+    return edge(partial(Origins, origins=_SETTINGS.allowed_origins)) if _SETTINGS.allowed_origins else edge()
 
 
 def _is_ours(route: object) -> bool:
@@ -100,7 +100,7 @@ class Seedmint:
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def start(self) -> None:
         server = current_server()
-        bound(server)
+        bound(server, _SETTINGS.allowed_origins)
         connections = Connections(server, _SETTINGS.timeout_seconds, raise_descriptors())
         self._watching = asyncio.create_task(connections.watch())
         _STOPPING.watch()

@@ -8,6 +8,7 @@ import asyncio
 import math
 import resource
 import signal
+import socket
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -19,6 +20,7 @@ from service import metrics
 
 _LOOK_SECONDS = 1.0
 _MANY_DESCRIPTORS = 1 << 16
+_UNSENT = 64 << 10  # bytes
 
 
 def current_server() -> uvicorn.Server:
@@ -47,6 +49,16 @@ def raise_descriptors() -> int:
         most = _MANY_DESCRIPTORS
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     return most
+
+
+def bound_unsent(transport: asyncio.Transport) -> None:
+    """Let the kernel take little of an answer that its client is not ready for.
+
+    By itself it takes megabytes, and once these are full, it takes more only when a third of them is gone: a client would have
+    to be as quick as that within the deadline. What is on its way to the client is not bounded, so that a long way is filled.
+    """
+    if (option := getattr(socket, "TCP_NOTSENT_LOWAT", None)) is not None:  # not on every system
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, option, _UNSENT)
 
 
 def takes_more(send: Send) -> bool:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from http import HTTPStatus
 
 from starlette.datastructures import Headers
@@ -21,7 +22,9 @@ REFUSED = "refused"  # before a route was looked for
 
 _LOG = logging.getLogger("seedmint")
 _CLIENT_GONE = 499  # counted, never sent
-_PIECE = 64 << 10  # bytes a client must take within the deadline: slow is not stuck
+# Bytes to be passed on within the deadline: slow is not stuck. What waits on both sides of the kernel goes in steps, so that
+# the client itself must take up to four times as many to be sure.
+_PIECE = 64 << 10
 _WATCHING = frozenset({"/livez", "/readyz", "/metrics"})  # what stopping does not wait for
 _NOT_STOPPED = _WATCHING - {"/readyz"}
 _KEPT = ("allow", "retry-after", "vary")  # of an error that is rewritten; and the headers of CORS
@@ -30,8 +33,17 @@ _KEPT = ("allow", "retry-after", "vary")  # of an error that is rewritten; and t
 class Edge:
     """ASGI middleware around all that BentoML puts around the service."""
 
-    def __init__(self, app: ASGIApp, timeout_seconds: float, stopping: Stopping, access_log: bool = False) -> None:
-        self._app = app
+    def __init__(
+        self,
+        app: ASGIApp,
+        timeout_seconds: float,
+        stopping: Stopping,
+        access_log: bool = False,
+        origins: Callable[[ASGIApp], ASGIApp] = lambda app: app,
+    ) -> None:
+        """`origins` makes answers readable for the pages of other origins: those of the application, and the edge's own."""
+        self._app = origins(app)
+        self._origins = origins
         self._timeout = timeout_seconds
         self._stopping = stopping
         self._access_log = access_log
@@ -43,7 +55,7 @@ class Edge:
         started = time.perf_counter()
         visit = Visit(request_id(scope["headers"]), (scope.get("client") or ("",))[0], has_left(receive))
         VISIT.set(visit)
-        answer = _Answer(send, self._timeout, visit.request_id)
+        answer = _Answer(send, self._timeout, visit.request_id, self._origins)
         if self._stopping.begun and scope["path"] not in _NOT_STOPPED:
             visit.rejected = "stopping"
             refusal = Problem(503, "the server is stopping", headers={"Retry-After": "5", "Connection": "close"})
@@ -77,10 +89,11 @@ class Edge:
 class _Answer:
     """What goes out. The head is held back for the body: they go together, and an error that is no problem yet becomes one."""
 
-    def __init__(self, send: Send, timeout_seconds: float, request_id: bytes) -> None:
+    def __init__(self, send: Send, timeout_seconds: float, request_id: bytes, origins: Callable[[ASGIApp], ASGIApp]) -> None:
         self._raw_send = send
         self._timeout = timeout_seconds
         self._id = (b"x-request-id", request_id)
+        self._origins = origins
         self._head: Message | None = None
         self._rewriting = False
         self.status = 0
@@ -141,7 +154,7 @@ class _Answer:
         if self.started:
             return
         try:
-            await problem.response()(scope, receive, self.send)
+            await self._origins(problem.response())(scope, receive, self.send)
         except ClientDisconnect:
             self.status = _CLIENT_GONE
 

@@ -67,6 +67,9 @@ _MADE = (429, 503, 504)  # what making takes
 _BODY = (400, 404, 408, 413, 415, 422)
 _YES = {200: Answer("Yes.", {"text/plain": None}, ())}
 _PAGE = {200: Answer("The page.", {HTML: None}, ("Cache-Control", "Content-Security-Policy"))}
+_KNOWN = {304: Answer("The client's copy is current.", {}, ("ETag", "Cache-Control"))}
+_REFERENCE = {200: Answer("The page.", {HTML: None}, ("ETag", "Cache-Control", "Content-Security-Policy"))}
+_SPECIFICATION = {200: Answer("The specification.", {JSON: None}, ("ETag", "Cache-Control"))}
 
 
 def _types(media_types: Mapping[Any, str], schemas: dict[str, str] | None = None) -> dict[str, str | None]:
@@ -174,9 +177,11 @@ OPERATIONS: dict[str, Operation] = {
         method="post",
     ),
     "/": Operation("showGenerators", "service", "A page to look at the generators", _PAGE),
-    "/docs": Operation("showReference", "service", "This reference, as a page", _PAGE),
+    "/docs": Operation(
+        "showReference", "service", "This reference, as a page", _REFERENCE | _KNOWN, parameters=("IfNoneMatch",)
+    ),
     "/openapi.json": Operation(
-        "getSpecification", "service", "This reference, as OpenAPI 3.1", {200: Answer("The specification.", {JSON: None})}
+        "getSpecification", "service", "This reference, as OpenAPI 3.1", _SPECIFICATION | _KNOWN, parameters=("IfNoneMatch",)
     ),
     "/schema.json": Operation(
         "getBentoSchema", "service", "What BentoML's clients ask first", {200: Answer("BentoML's own.", {JSON: None}, ())}

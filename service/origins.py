@@ -9,6 +9,17 @@ _EXPOSED = ("Content-Disposition", "ETag", "Retry-After", "WWW-Authenticate", "X
 _PREFLIGHT_SECONDS = 86400
 
 
+def headers_for(origins: tuple[str, ...], origin: str | None) -> dict[str, str]:
+    """What an answer needs that goes through no application. `origin` is None where it is not known."""
+    if not origins:
+        return {}
+    if "*" in origins:
+        allowed = {"Access-Control-Allow-Origin": "*"}
+    else:
+        allowed = {"Vary": "Origin"} | ({"Access-Control-Allow-Origin": origin} if origin in origins and origin else {})
+    return allowed | {"Access-Control-Expose-Headers": ", ".join(_EXPOSED)}
+
+
 class Origins(CORSMiddleware):
     """Starlette's, and right for caches: images are kept for a year, so what goes out must not depend on who asked first."""
 

@@ -3,10 +3,16 @@
 What is relied on inside uvicorn: HttpToolsProtocol's callbacks, `send_400_response`, `pipeline`, `flow` and `cycle`.
 """
 
+import asyncio
+from functools import partial
+from typing import Any
+
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service import metrics
+from service.connections import bound_unsent
+from service.origins import headers_for
 from service.problems import Problem
 
 MOST_HEAD_BYTES = 64 << 10  # of address and headers, trailers too
@@ -26,6 +32,15 @@ class BoundedProtocol(HttpToolsProtocol):
     _unsaid = 0  # bytes that the parser keeps for itself: of a header, a trailer or a chunk's line that does not end
     _heard = False
     _large = False
+
+    def __init__(self, *arguments: Any, origins: tuple[str, ...] = (), **named: Any) -> None:
+        """`origins` are those whose pages may read what is answered here."""
+        super().__init__(*arguments, **named)
+        self._origins = origins
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        bound_unsent(transport)
 
     def data_received(self, data: bytes) -> None:
         self._heard = False
@@ -78,6 +93,8 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._large
             else Problem(400, "this is no HTTP request")
         )
+        origin = next((value.decode("latin-1") for name, value in self.headers or () if name == b"origin"), None)
+        problem.headers |= headers_for(self._origins, origin)
         response = problem.response()
         lines = [f"HTTP/1.1 {problem.status.value} {problem.status.phrase}".encode()]
         lines += [name + b": " + value for name, value in [*response.raw_headers, (b"connection", b"close")]]
@@ -92,12 +109,15 @@ class BoundedProtocol(HttpToolsProtocol):
             raise _OutOfBounds
 
 
-def bound(server: uvicorn.Server) -> None:
+def bound(server: uvicorn.Server, origins: tuple[str, ...]) -> None:
     """Let a server's connections, from now on, keep within bounds.
+
+    Args:
+        origins: whose pages may read what is answered to them.
 
     Raises:
         RuntimeError: it does not use the parser that is known.
     """
     if server.config.http_protocol_class is not HttpToolsProtocol:
         raise RuntimeError(f"uvicorn {uvicorn.__version__} is not as service/protocol.py relies on it")
-    server.config.http_protocol_class = BoundedProtocol
+    server.config.http_protocol_class = partial(BoundedProtocol, origins=origins)  # type: ignore[assignment]

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from service import bulk, metrics
@@ -28,12 +28,12 @@ from service.bodies import read_body
 from service.caching import entity_tag, immutable, not_modified
 from service.composing import apart, compose, unless_gone
 from service.descriptions import Generators, described, page_of
+from service.documents import Document, Writer
 from service.encoding import encoded
 from service.generator import Generator, Outputs
 from service.library import Library, Served
-from service.openapi import specification
 from service.problems import Problem, answer_problem
-from service.reference import REFERENCE_HEADERS, reference
+from service.reference import REFERENCE_HEADERS
 from service.settings import Settings
 from service.sheets import SheetAddress, parse_sheet
 from service.visits import charge
@@ -61,6 +61,7 @@ class Routes:
         self._library = library
         self._others = others
         self._settings = settings
+        self._writer = Writer(settings)
         self._immutable = immutable(private=settings.needs_keys)
 
     def app(self) -> Starlette:
@@ -88,12 +89,13 @@ class Routes:
     async def page(self, _: Request) -> Response:
         return Response(_PAGE, 200, _PAGE_HEADERS, "text/html; charset=utf-8")
 
-    async def reference(self, _: Request) -> Response:
-        page = await asyncio.to_thread(reference, specification(self._generators(), self._settings))
-        return Response(page, 200, REFERENCE_HEADERS, "text/html; charset=utf-8")
+    async def reference(self, request: Request) -> Response:
+        page = (await self._writer.documents(self._generators())).reference
+        return _unless_known(request, page, REFERENCE_HEADERS, "text/html; charset=utf-8")
 
-    async def specification(self, _: Request) -> Response:
-        return JSONResponse(specification(self._generators(), self._settings), 200, _NO_CACHE)
+    async def specification(self, request: Request) -> Response:
+        document = (await self._writer.documents(self._generators())).specification
+        return _unless_known(request, document, _NO_CACHE, "application/json")
 
     async def metrics(self, _: Request) -> Response:
         self._library.show_queues()
@@ -155,7 +157,7 @@ class Routes:
             "Accept-Ranges": "none",
             "X-Content-Type-Options": "nosniff",
         }
-        if not_modified(", ".join(request.headers.getlist("if-none-match")), tag):
+        if _knows(request, tag):
             return Response(status_code=304, headers=headers)
         if request.method == "HEAD":
             response = Response(None, 200, headers, asked.media_type)
@@ -234,6 +236,18 @@ def _is_large(generator: Generator, asked: ImageRequest) -> bool:
 def _query(request: Request) -> str:
     query: bytes = request.scope["query_string"]
     return query.decode("latin-1")
+
+
+def _knows(request: Request, tag: str) -> bool:
+    """Whether the client has what it asks for."""
+    return not_modified(", ".join(request.headers.getlist("if-none-match")), tag)
+
+
+def _unless_known(request: Request, document: Document, headers: dict[str, str], media_type: str) -> Response:
+    headers = headers | {"ETag": document.tag}
+    if _knows(request, document.tag):
+        return Response(status_code=304, headers=headers)
+    return Response(document.content, 200, headers, media_type)
 
 
 def _json(document: BaseModel) -> Response:

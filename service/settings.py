@@ -81,7 +81,7 @@ class Settings(BaseModel):
         default=30.0,
         gt=0,
         le=3600,
-        description="Longest wait for images (504), for a request's head and body (408), and for a client to take 64 KiB.",
+        description="Longest wait for images (504), for a request's head and body (408), and for a client to take 256 KiB.",
     )
     watch_seconds: float = Field(
         default=1.0, gt=0, le=3600, description="Time between two looks at the models directory, and at the jobs."

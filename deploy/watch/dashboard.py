@@ -77,7 +77,7 @@ _ROWS: dict[str, list[Panel]] = {
         ),
         Panel(
             "Turned away, by reason",
-            "The README's table of metrics explains the reasons.",
+            "docs/service.md explains the reasons.",
             "reqps",
             {"{{reason}}": _rate("seedmint_rejected_total", "reason")},
         ),

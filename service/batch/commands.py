@@ -65,7 +65,11 @@ def batch(ctx: click.Context) -> None:
 )
 @click.option("--shard-size", type=click.IntRange(min=1), help=f"Seeds in a shard. [{_SHARD_SIZE:,}]")
 @click.option("--truncation", type=float, help="Factor on z, 0.001 to 1: less variety, more typical. [1]")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes that make shards. [one for each processor]")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Processes that make shards; fewer than there are processors use up to three each. [one for each processor]",
+)
 @click.option(
     "--engine",
     type=click.Choice(get_args(Engine)),

@@ -2,11 +2,10 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from itertools import islice
 from typing import IO, Any, TypeVar
 
 from fsspec import AbstractFileSystem
@@ -71,11 +70,22 @@ class Objects:
             options = {"chunksize": size} if self._in_parts else {}
             self._tried(lambda: self._system.put_file(whole.name, self._path(name), **options), "write", name, _FINAL_OF_PUTS)
 
-    def write_all(self, files: Iterable[tuple[str, bytes]]) -> None:
-        iterator = iter(files)
+    @contextmanager
+    def write_many(self) -> Iterator[Callable[[str, bytes], None]]:
+        waiting: list[tuple[str, bytes]] = []
         with ThreadPoolExecutor(_AT_ONCE) as senders:
-            while part := list(islice(iterator, _AT_ONCE)):
-                list(senders.map(lambda file: self._put(*file), part))
+
+            def send() -> None:
+                list(senders.map(lambda file: self._put(*file), waiting))
+                waiting.clear()
+
+            def add(name: str, content: bytes) -> None:
+                waiting.append((name, content))
+                if len(waiting) == _AT_ONCE:
+                    send()
+
+            yield add
+            send()
 
     def _put(self, name: str, content: bytes) -> None:
         self._tried(lambda: self._system.pipe_file(self._path(name), content), "write", name, _FINAL_OF_PUTS)

@@ -5,7 +5,6 @@ import os
 import platform
 import signal
 import socket
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -23,7 +22,7 @@ from service.batch.formats import libraries
 from service.batch.job import open_content, read_planned
 from service.batch.output import open_output
 from service.batch.plan import Plan, check_same
-from service.batch.pool import ATTEMPTS, SWITCH_SECONDS, PoolError, Step, sendable
+from service.batch.pool import ATTEMPTS, PoolError, Step, sendable
 from service.batch.shard import make_shard
 from service.generator import Generator
 
@@ -147,7 +146,6 @@ def _make(held: list[Any], url: str, plan: Plan, index: int) -> Exception | None
         if plan.digest not in _opened:
             here = plan.model_copy(update={"libraries": libraries(plan.format, plan.card)})
             check_same(plan, here, f"node {platform.node()}: --out {url}")
-            sys.setswitchinterval(SWITCH_SECONDS)
             _opened.clear()
             _opened[plan.digest] = open_content(ray.get(held[0]), plan)
         make_shard(_opened[plan.digest], plan, index, output)

@@ -15,7 +15,7 @@ from models.errors import UserError
 from service.batch.listing import done
 from service.batch.output import Output
 from service.batch.plan import Plan, PlanError
-from service.batch.pool import Step, run
+from service.batch.pool import Step, processors, run, spare_threads
 from service.batch.progress import duration, shown
 from service.batch.work import work
 
@@ -45,7 +45,8 @@ def make_job(output: Output, plan: Plan, path: Path, part: int, parts: int, engi
         if engine == "ray":
             _ray_run()(path, output.url, plan, left, workers, news)
         else:
-            run(path, output.url, plan, left, min(workers or _processors(), len(left)), news)
+            processes = min(workers or processors(), len(left))
+            run(path, output.url, plan, left, processes, news, spare_threads(processes))
 
     did = work(output, plan, path, make, bar, part, parts)
     rate = f"{did.made:,} made in {duration(did.seconds)}: {did.made / did.seconds:,.0f}/s" if did.made else "all there already"
@@ -109,8 +110,3 @@ def nouns(plan: Plan) -> str:
 def shards_text(number: int) -> str:
     """A number of shards in words."""
     return f"{number:,} shard{'s' * (number != 1)}"
-
-
-def _processors() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,9 +1,11 @@
 """One shard: from a generator and a plan to its files, then its record. Every engine runs this and nothing else."""
 
 import hashlib
-import threading
+from collections import deque
 from collections.abc import Callable, Iterator
-from queue import Queue
+from collections.abc import Generator as Suspended
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from typing import IO
 
 import numpy as np
@@ -21,21 +23,49 @@ from service.generator import Generator, Outputs, SeedArray
 
 Progress = Callable[[int], None]
 Made = tuple[SeedArray, NDArray[np.int64] | None, Outputs]
-_AHEAD = 2  # pieces made before they are written, at most: they are all the memory that a shard takes
+_AHEAD = 2  # pieces made before they are written, at most: with those in hand, they are all the memory that a shard takes
 
 
 def make_shard(generator: Generator, plan: Plan, index: int, output: Output, progress: Progress = lambda made: None) -> Record:
-    """Make a shard, write it, then write its record.
+    """Make a shard, write it, then write its record: `write_shard`, and what it leaves to do."""
+    return write_shard(generator, plan, index, output, progress)()
+
+
+def write_shard(
+    generator: Generator, plan: Plan, index: int, output: Output, progress: Progress = lambda made: None, threads: int = 0
+) -> Callable[[], Record]:
+    """Make and write a shard that is not there yet.
 
     Args:
         generator: that of `plan.model`.
         progress: told the number of images written, after each piece.
+        threads: that generate while this one writes; with 0 it does both, which costs less where there is but one processor.
+
+    Returns:
+        a function, for any thread, that puts the shard in its place, synced or sent, and then writes its record.
 
     Raises:
-        OSError, UserError: the output cannot be written. Then there is no record.
+        OSError, UserError: the output cannot be written; of both functions. Then there is no record.
     """
     shard = plan.shard(index)
-    size, sha256 = (_files if plan.format == "png" else _file)(generator, plan, shard, output, progress)
+    with ExitStack() as stack:
+        pieces = _told(stack.enter_context(closing(_pieces(generator, plan, shard, threads))), progress)
+        if plan.format == "png":
+            size, sha256 = _write_files(stack.enter_context(output.write_many()), generator, plan, pieces)
+        else:
+            file = stack.enter_context(output.write(plan.file_name(index)))
+            size, sha256 = _write_file(file, generator, plan, shard.count, pieces)
+        unplaced = stack.pop_all()
+
+    def finish() -> Record:
+        unplaced.close()
+        return _recorded(generator, plan, shard, output, size, sha256)
+
+    return finish
+
+
+def _recorded(generator: Generator, plan: Plan, shard: Shard, output: Output, size: int, sha256: str) -> Record:
+    index = shard.index
     record = Record(
         shard=index,
         file=plan.file_name(index),
@@ -97,57 +127,50 @@ class CountingSink:
         return self._digest.hexdigest()
 
 
-def _file(generator: Generator, plan: Plan, shard: Shard, output: Output, progress: Progress) -> tuple[int, str]:
-    with output.write(plan.file_name(shard.index)) as file:
-        sink = CountingSink(file)
-        writer = shard_writer(sink, generator, plan, shard.count)
-        for seeds, labels, made in _ahead(generator, plan, shard):
-            writer.add(seeds, labels, made)
-            progress(len(seeds))
-        writer.finish()
+def _write_file(file: IO[bytes], generator: Generator, plan: Plan, count: int, pieces: Iterator[Made]) -> tuple[int, str]:
+    sink = CountingSink(file)
+    writer = shard_writer(sink, generator, plan, count)
+    for seeds, labels, made in pieces:
+        writer.add(seeds, labels, made)
+    writer.finish()
     return sink.bytes, sink.sha256
 
 
-def _files(generator: Generator, plan: Plan, shard: Shard, output: Output, progress: Progress) -> tuple[int, str]:
+def _write_files(
+    add: Callable[[str, bytes], None], generator: Generator, plan: Plan, pieces: Iterator[Made]
+) -> tuple[int, str]:
     listing = Listing()
-
-    def files() -> Iterator[tuple[str, bytes]]:
-        for seeds, labels, made in _ahead(generator, plan, shard):
-            for i, png in enumerate(pngs(generator, seeds, labels, made, plan.truncation)):
-                name = file_name(plan, int(seeds[i]), None if labels is None else int(labels[i]))
-                listing.add(name, png)
-                yield name, png
-            progress(len(seeds))
-
-    output.write_all(files())
+    for seeds, labels, made in pieces:
+        for i, png in enumerate(pngs(generator, seeds, labels, made, plan.truncation)):
+            name = file_name(plan, int(seeds[i]), None if labels is None else int(labels[i]))
+            listing.add(name, png)
+            add(name, png)
     return listing.bytes, listing.sha256
 
 
-def _ahead(generator: Generator, plan: Plan, shard: Shard) -> Iterator[Made]:
-    """The pieces of a shard, made by a thread while those before them are written."""
-    made: Queue[Made | Exception | None] = Queue(_AHEAD)
-    left = threading.Event()
+def _told(pieces: Iterator[Made], progress: Progress) -> Iterator[Made]:
+    """The same pieces, each of which is told of when the next is asked for: then it is written."""
+    for piece in pieces:
+        yield piece
+        progress(len(piece[0]))
 
-    def make() -> None:
+
+def _pieces(generator: Generator, plan: Plan, shard: Shard, threads: int) -> Suspended[Made]:
+    """The pieces of a shard in order, made by threads while those before them are written, or one by one."""
+    pieces = plan.pieces(shard, generator.max_batch)
+    if threads == 0:
+        for seeds, labels in pieces:
+            yield seeds, labels, generator.generate(seeds, labels, plan.truncation)
+        return
+    coming: deque[tuple[SeedArray, NDArray[np.int64] | None, Future[Outputs]]] = deque()
+    with ThreadPoolExecutor(threads, "generation") as makers:
         try:
-            for seeds, labels in plan.pieces(shard, generator.max_batch):
-                if left.is_set():
-                    return
-                made.put((seeds, labels, generator.generate(seeds, labels, plan.truncation)))
-            made.put(None)
-        except Exception as error:
-            made.put(error)
-
-    thread = threading.Thread(target=make, name="generation", daemon=True)
-    thread.start()
-    try:
-        while (item := made.get()) is not None:
-            if isinstance(item, Exception):
-                raise item
-            yield item
-    finally:
-        left.set()
-        while thread.is_alive():  # it may wait for room
-            while not made.empty():
-                made.get_nowait()
-            thread.join(0.01)
+            for seeds, labels in pieces:
+                coming.append((seeds, labels, makers.submit(generator.generate, seeds, labels, plan.truncation)))
+                if len(coming) == threads + _AHEAD:
+                    seeds, labels, made = coming.popleft()
+                    yield seeds, labels, made.result()
+            for seeds, labels, made in coming:
+                yield seeds, labels, made.result()
+        finally:
+            makers.shutdown(cancel_futures=True)

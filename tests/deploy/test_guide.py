@@ -37,14 +37,14 @@ def test_links_lead_somewhere(page: str):
 def test_files_targets_and_settings_exist(page: str):
     text = (ROOT / page).read_text(encoding="utf-8")
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    settings = (ROOT / "docs" / "service.md").read_text(encoding="utf-8")
     compose = (ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8")
     for path in re.findall(r"(?<![\w/.-])(?:deploy|benchmarks|docs)/[\w./-]*\w", text):
         assert (ROOT / path).exists() or path == "deploy/seedmint.env", path
     for target in re.findall(r"`make ([\w-]+)", text):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
     for name in re.findall(r"\bSEEDMINT_\w+", text):
-        assert f"`{name}`" in readme or f"${{{name}:" in compose, name
+        assert f"`{name}`" in settings or f"${{{name}:" in compose, name
 
 
 def test_values_of_the_chart_exist():

@@ -4,14 +4,17 @@ import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 
 import httpx
+import psutil  # type: ignore[import-untyped]
 import pytest
 
 from tests import generators
 from tests.faults.conftest import Hold
 from tests.faults.memory import Memory
-from tests.service.servers import Server, serving
+from tests.service.servers import Server, serving, wait_until
 from tests.service.test_metrics_over_http import samples
 from tests.service.test_problems_over_http import check
 
@@ -80,6 +83,43 @@ def test_slow_sockets_hold_nobody_up(server: Server, hold: Hold):
     assert server.client.get(f"{path}/1.png").status_code == 200
     for one in sockets:
         one.close()
+
+
+@pytest.mark.fault("no descriptors left")
+def test_more_connections_than_the_process_may_have(tmp_path: Path, hold: Hold):
+    """Each half a head. Those that are too many are closed at once, the others soon: their clients all stay."""
+    descriptors = 96
+    generators.write(tmp_path, "small", 1)
+    with serving(tmp_path, descriptors=descriptors) as server:
+        path = server.pinned("small")
+        server.client.close()
+        (worker,) = server.workers()
+        sockets = [_connect(server) for _ in range(3 * descriptors)]
+        for one in sockets:
+            with suppress(OSError):  # it may be closed already
+                one.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nA: ")
+        began, used = time.monotonic(), _processor_seconds(worker)
+        assert not _answers(server, "/readyz")
+        wait_until(lambda: _answers(server, "/readyz"))
+        seconds = time.monotonic() - began
+        hold("until probes are answered again", seconds, 10, "s")
+        hold("of a processor used meanwhile", 100 * (_processor_seconds(worker) - used) / seconds, 50, "%")
+        assert _answers(server, f"{path}/1.png")
+        for one in sockets:
+            one.close()
+        assert server.workers() == [worker]
+        assert [line for line in server.log if "Traceback" in line] == []
+
+
+def _answers(server: Server, path: str) -> bool:
+    try:
+        return httpx.get(server.url + path, timeout=30).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def _processor_seconds(process: psutil.Process) -> float:
+    return float(sum(process.cpu_times()[:2]))
 
 
 @pytest.mark.fault("65,537 chunks of one byte")

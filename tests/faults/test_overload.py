@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,11 @@ from tests.service.servers import serving, wait_until
 from tests.service.test_metrics_over_http import value
 
 SECONDS = 60
-TIMES = 10
-SLOW_TRIPS = 400_000  # a run of some tenths of a second, so that ten times as much can be asked for from the same two cores
-WAIT_SECONDS = 0.25
+UNLOADED_SECONDS = 8
+TIMES = 12  # of the capacity measured before; ten times must be left where the machine has become faster meanwhile
+LEAST_TIMES = 9.5
+SLOW_TRIPS = 800_000  # nearly a second for a run, so that ten times as much is little work to ask for, on the same two cores
+WAIT_SECONDS = 1.0
 
 
 @pytest.mark.slow
@@ -24,7 +27,8 @@ WAIT_SECONDS = 0.25
 def test_ten_times_overload(tmp_path: Path, hold: Hold):
     """The bound, of a server that is not overloaded: the longest wait that it lets anybody expect, and an answer's time.
 
-    That time is the 99th percentile at half load, as measured before: a run to wait for, a run, and what the machine adds.
+    That time is the 99th percentile at half load: a run to wait for, a run, and what the machine adds. It is measured before
+    and after, and the longer counts: the machine may have other work in between.
     """
     generators.write(tmp_path, "paced", 1, idle_trips=SLOW_TRIPS)
     with serving(tmp_path, max_batch=RUN_IMAGES, max_wait_seconds=WAIT_SECONDS) as server, Memory(server) as memory:
@@ -33,24 +37,36 @@ def test_ten_times_overload(tmp_path: Path, hold: Hold):
         def address(number: int) -> str:
             return f"{path}/{number}.png"
 
-        most = capacity(address, 4 * RUN_IMAGES)
-        with open_loop(address, most / 2) as unloaded:
-            time.sleep(8)
-        bound = WAIT_SECONDS + unloaded.quantile(0.99)
+        most = capacity(address, 2 * RUN_IMAGES, seconds=6)  # a run under way and one that waits: always full, never refused
+        unloaded = _half_loaded(address, most)
         made = value(server, "seedmint_images_total")
+        began = time.monotonic()
         with open_loop(address, TIMES * most) as load:
             time.sleep(5)
             memory.begin()
             time.sleep(SECONDS - 5)
+            seconds = time.monotonic() - began
+        made = value(server, "seedmint_images_total") - made
         statuses = load.statuses()
-        hold("99th percentile at half load", unloaded.quantile(0.99), bound, "s")
+        unloaded = max(unloaded, _half_loaded(address, most))
+        bound = WAIT_SECONDS + unloaded
+        accepted = statuses[200] / seconds
+        times = len(load.answers) / seconds / max(most, accepted)
+        hold("asked for, as a multiple of what can be made", times, LEAST_TIMES, at_least=True)
+        hold("99th percentile at half load", unloaded, bound, "s")
         hold("99th percentile of what was accepted", load.quantile(0.99), 2 * bound, "s")
         hold("99th percentile of what was refused (429)", load.quantile(0.99, 429), 2 * bound, "s")
         hold("requests neither accepted nor refused", len(load.answers) - statuses[200] - statuses[429], 0, exactly=True)
-        assert statuses[429] > 2 * statuses[200]  # far more was asked for, also where the machine was busy at first
-        hold("capacity lost, in percent", 100 * (1 - statuses[200] / SECONDS / most), 40, "%")
-        assert value(server, "seedmint_images_total") - made == statuses[200]
+        hold("capacity lost, in percent", 100 * (1 - accepted / most), 70, "%")
+        assert made == statuses[200]
         hold("memory grown by", memory.grown(), 16, "MiB")
+
+
+def _half_loaded(address: Callable[[int], str], most: float) -> float:
+    """The 99th percentile, in seconds, of a server asked for half of the images a second that it can make."""
+    with open_loop(address, most / 2) as load:
+        time.sleep(UNLOADED_SECONDS)
+    return load.quantile(0.99)
 
 
 @pytest.mark.fault("100 clients leave while they wait")

@@ -73,6 +73,13 @@ def test_labels_are_words_of_the_second_stream(seeds, classes):
     assert found.tolist() == expected
 
 
+@given(st.integers(0, 2**63 - 1), st.integers(1, 150), st.integers(1, 1000))
+def test_labels_of_seeds_in_a_row_are_those_of_each(first, count, classes):
+    seeds = [seed for seed in range(first, first + count) if seed < 2**63]
+    expected = [int(np.random.Philox(key=1, counter=s // 4).random_raw(4)[s % 4]) % classes for s in seeds]
+    assert labels_of(np.array(seeds, dtype=np.int64), classes).tolist() == expected
+
+
 def test_tables_are_the_quantiles_and_have_unit_variance():
     normal, uniform = table("philox-normal-v1"), table("philox-uniform-v1")
     assert hashlib.sha256(normal.tobytes()).hexdigest().startswith("1cfbba1e")

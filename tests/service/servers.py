@@ -79,12 +79,15 @@ def serving(
     models: Path,
     before_ready: Callable[[str], None] | None = None,
     variables: Mapping[str, str] | None = None,
+    descriptors: int | None = None,
     **settings: object,
 ) -> Iterator[Server]:
     """`seedmint serve` on a free port, ready; stopped by SIGTERM, which must end it with status 0.
 
-    `before_ready` is called with the URL once the server answers at all; `variables` are more of its environment.
+    `before_ready` is called with the URL once the server answers at all; `variables` are more of its environment;
+    `descriptors` is the most files and connections that each of its processes may have.
     """
+    limited = ("/bin/sh", "-c", f'ulimit -n {descriptors} && exec "$@"', "sh") if descriptors else ()
     port = free_port()
     temporary = tempfile.TemporaryDirectory(prefix="seedmint-test-")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("SEEDMINT_", "BENTOML_"))}
@@ -92,7 +95,7 @@ def serving(
     environment |= {"TMPDIR": temporary.name}
     environment |= {f"SEEDMINT_{name.upper()}": str(value) for name, value in settings.items()} | dict(variables or {})
     process = subprocess.Popen(
-        [sys.executable, "-m", "seedmint", "serve"],
+        [*limited, sys.executable, "-m", "seedmint", "serve"],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

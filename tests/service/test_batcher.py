@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 from service.batcher import Batcher
 from service.generator import Generator
 from service.problems import Problem
+from service.session import TooSlowError
 
 
 class Held:
@@ -200,6 +201,27 @@ def test_one_that_fails_fails_alone():
         assert isinstance(results[4], Problem)
         assert results[4].status == 500
         assert "poisoned" not in results[4].detail
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("error", [TooSlowError("took too long"), RuntimeError("out of luck")])
+def test_a_run_that_took_too_long_is_not_tried_again(error: Exception):
+    """One image after the other, each would take as long, and nobody waits for so long. After any other error they are."""
+
+    class Failing(Held):
+        def generate(self, seeds: np.ndarray, labels: Any, truncation: Any) -> np.ndarray:
+            super().generate(seeds, labels, truncation)
+            raise error
+
+    async def scene() -> None:
+        generator = Failing(max_batch=4)
+        batcher = Batcher(generator, 100)  # type: ignore[arg-type]
+        generator.let_go()
+        results = await asyncio.gather(*(single(batcher, seed) for seed in range(4)), return_exceptions=True)
+        assert [result.status for result in results if isinstance(result, Problem)] == [500] * 4
+        again = [] if isinstance(error, TooSlowError) else [[0], [1], [2], [3]]
+        assert generator.runs == [[0, 1, 2, 3], *again]
 
     asyncio.run(scene())
 

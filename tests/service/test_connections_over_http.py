@@ -2,8 +2,14 @@
 
 import re
 import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
 
-from tests.service.servers import Server
+import pytest
+
+from tests.service.servers import Server, serving, wait_until
+from tests.service.test_metrics_over_http import value
 
 
 def read_all(connection: socket.socket) -> bytes:
@@ -55,3 +61,41 @@ def test_a_client_that_goes_at_once_harms_nobody(server: Server):
             connection.sendall(asked(path))
     assert server.client.get(path).status_code == 200
     assert not [line for line in server.log[said:] if "error" in line.lower()]
+
+
+@pytest.fixture(scope="module")
+def impatient(models: Path) -> Iterator[Server]:
+    """Waits one second for a client to take 256 KiB."""
+    with serving(models, timeout_seconds=1) as running:
+        yield running
+
+
+def asked_for_all(server: Server) -> socket.socket:
+    """A client with hardly any room, which has asked for 4 MiB."""
+    body = b'{"model": "grey", "seeds": "0-65535", "format": "npy"}'
+    head = f"POST /v1/sample HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    connection = socket.socket()
+    connection.settimeout(20)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect(("127.0.0.1", server.client.base_url.port or 80))
+    connection.sendall(head + body)
+    return connection
+
+
+def test_a_client_that_takes_as_much_as_it_must_gets_everything(impatient: Server):
+    """Twice as much, since both are timed on one machine; the kernel's megabytes, if it had them, would be full half-way."""
+    parts, started = [], time.monotonic()
+    with asked_for_all(impatient) as connection:
+        while part := connection.recv(16 << 10):
+            parts.append(part)
+            early = started + sum(map(len, parts)) / (512 << 10) - time.monotonic()
+            time.sleep(max(0.0, early))
+    assert time.monotonic() - started > 7
+    assert b"".join(parts).endswith(b"\r\n0\r\n\r\n")
+
+
+def test_one_that_takes_nothing_is_given_up_and_little_was_kept_for_it(impatient: Server):
+    left = value(impatient, "seedmint_requests_total", status="499")
+    with asked_for_all(impatient) as connection:
+        wait_until(lambda: value(impatient, "seedmint_requests_total", status="499") > left)
+        assert len(read_all(connection)) < 512 << 10

@@ -184,6 +184,19 @@ def test_other_origins_may_read_if_they_are_allowed(locked: Locked):
         assert {"ETag", "Retry-After", "X-Request-Id"} <= exposed
 
 
+def test_other_origins_may_read_that_a_head_is_too_large(locked: Locked):
+    """Answered before there is a request; its origin is known only if it stood before what was too much."""
+    host, port = locked.server.url.removeprefix("http://").split(":")
+    for origin, shown in ((ORIGIN, True), ("https://evil.example", False)):
+        with socket.create_connection((host, int(port)), timeout=20) as connection:
+            connection.sendall(f"GET / HTTP/1.1\r\nHost: x\r\nOrigin: {origin}\r\nA: {'a' * 70_000}\r\n\r\n".encode())
+            answer = connection.recv(10_000)
+        assert answer.startswith(b"HTTP/1.1 431 ")
+        assert b"\r\nvary: Origin\r\n" in answer
+        assert (f"\r\naccess-control-allow-origin: {ORIGIN}\r\n".encode() in answer) == shown
+        assert origin.encode() in answer or not shown
+
+
 @pytest.mark.parametrize("origin", [ORIGIN, "https://evil.example", None])
 def test_a_shared_cache_learns_that_the_origin_matters(locked: Locked, origin: str | None):
     """Else it would keep the image without the header that the next origin needs."""

@@ -5,6 +5,7 @@ import io
 import json
 import logging
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import httpx
@@ -14,9 +15,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.edge import Edge
 from service.logs import configure_logs, told
+from service.origins import Origins
+from service.problems import Problem
 from service.stopping import Stopping
 
 SECRET = "sm_IShouldNotBeShown"
+ORIGIN = "https://lab.example"
 
 
 @pytest.fixture(params=["text", "json"])
@@ -135,6 +139,22 @@ def test_long_bodies_go_out_whole_in_pieces(size: int):
     assert [message.get("more_body", False) for message in sent[1:]] == [True] * (len(sent) - 2) + [False]
     assert [name for name, _ in sent[0]["headers"]] == [b"etag", b"x-request-id"]
     assert START["headers"] == [(b"etag", b'"x"')]  # what the application keeps is left as it was
+
+
+@pytest.mark.parametrize("error", [ValueError("odd"), Problem(503, "not now", headers={"Retry-After": "5"})])
+@pytest.mark.parametrize("origin", [ORIGIN, "https://evil.example"])
+def test_pages_of_allowed_origins_may_read_its_own_problems(error: Exception, origin: str):
+    edge = Edge(fail(error), 5.0, Stopping(), origins=partial(Origins, origins=(ORIGIN,)))
+
+    async def once() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(edge), base_url="http://here") as client:
+            return await client.get("/", headers={"Origin": origin})
+
+    answer = asyncio.run(once())
+    assert answer.status_code == (503 if isinstance(error, Problem) else 500)
+    assert answer.headers["vary"] == "Origin"
+    assert answer.headers.get("access-control-allow-origin") == (ORIGIN if origin == ORIGIN else None)
+    assert "Retry-After" in answer.headers["access-control-expose-headers"]
 
 
 def test_an_error_is_told_in_a_line_that_says_where():

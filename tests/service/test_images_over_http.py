@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 
 import httpx
 import numpy as np
@@ -52,6 +52,22 @@ def test_the_pixels_are_the_generators(server: Server, rgb: Generator):
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(webp.content)).convert("RGB")), enlarge(expected, 3))
     array = server.client.get(f"{path}.npy", params=query)
     np.testing.assert_array_equal(np.load(io.BytesIO(array.content)), enlarge(expected, 3))
+
+
+def test_plain_images_do_not_wait_for_an_enlarged_one(server: Server):
+    """Three of 16 million pixels each, one after the other; plain ones of the same generator from the first to the last."""
+    path = f"{server.url}{server.pinned('grey')}"
+    with ThreadPoolExecutor(3) as crowd:
+        large = [crowd.submit(httpx.get, f"{path}/{seed}.webp?scale=512", timeout=30) for seed in range(3)]
+        next(as_completed(large))
+        beside = 0
+        while not all(one.done() for one in large):
+            assert server.client.get(f"{path}/{1000 + beside}.png").status_code == 200
+            beside += 1
+        answers = [one.result() for one in large]
+    assert {answer.status_code for answer in answers} == {200}
+    assert Image.open(io.BytesIO(answers[0].content)).size == (4096, 4096)
+    assert beside > 10
 
 
 def test_a_label_is_the_seeds_own_unless_asked_for(server: Server, rgb: Generator):

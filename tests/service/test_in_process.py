@@ -120,14 +120,17 @@ def test_what_a_dead_worker_had_waiting_is_forgotten_and_what_it_counted_is_not(
 
 
 TRACED = """
+import re
 from bentoml._internal.configuration.containers import BentoMLContainer
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 async def main():
     await _LIBRARY.start()
+    here = f"/v1/models/grey@{_LIBRARY.find('grey', None).generator.digest12}/images/5.png"
     async with client() as asking:
-        for path in ("/livez", "/readyz", "/metrics", "/v1/models"):
-            await asking.get(path, headers={"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"})
+        for path in ("/livez", "/readyz", "/metrics", "/v1/models", here):
+            answer = await asking.get(path, headers={"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
     await _LIBRARY.close()
 
 asyncio.run(main())
@@ -135,11 +138,14 @@ provider = BentoMLContainer.tracer_provider.get()
 provider.force_flush()
 (processor,) = provider._active_span_processor._span_processors
 spans = [span for span in processor._batch_processor._exporter.get_finished_spans() if span.kind.name == "SERVER"]
-print(json.dumps([[span.name, format(span.context.trace_id, "032x") == TRACE] for span in spans]))
+print(json.dumps([[re.sub("@[0-9a-f]{12}", "", span.name), format(span.context.trace_id, "032x") == TRACE] for span in spans]))
 """
 
 
-@pytest.mark.parametrize(("tracing", "spans"), [("true", [["GET /v1/models", True]]), ("false", [])])
+IN_TRACE = [["GET /v1/models", True], ["GET /v1/models/grey/images/5.png", True]]  # the second, too, which has a short way
+
+
+@pytest.mark.parametrize(("tracing", "spans"), [("true", IN_TRACE), ("false", [])])
 def test_traces_are_bentomls_where_they_are_switched_on(tmp_path: Path, tracing: str, spans: list[list[object]]):
     options = "services.tracing.exporter_type=in_memory services.tracing.sample_rate=1.0"
     assert run(TRACED, tmp_path, SEEDMINT_TRACING=tracing, BENTOML_CONFIG_OPTIONS=options) == spans

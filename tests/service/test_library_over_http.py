@@ -108,6 +108,54 @@ def test_a_bad_file_is_refused_once_while_the_old_one_serves_on(library: Server)
     assert refused not in library.client.get("/metrics").text
 
 
+def test_a_tag_stays_with_the_same_bytes_and_goes_with_others(library: Server):
+    """Of all kinds of files: those of a plain address, and those that the routes answer."""
+    files = ("images/7.png", "images/7.webp?scale=2", "grid.png?seeds=0-3", "walk.gif?from=1&to=2&frames=2")
+
+    def tags() -> list[str]:
+        base = library.pinned("tagged").removesuffix("/images")
+        return [library.client.head(f"{base}/{file}").headers["etag"] for file in files]
+
+    path = generators.write(library.models, "tagged", 1)
+    wait_until(lambda: "tagged" in names(library))
+    before, inode = tags(), path.stat().st_ino
+    assert len(set(before)) == len(files)
+    generators.write(library.models, "tagged", 1)
+    assert path.stat().st_ino != inode
+    generators.write(library.models, "after", 1)  # what came later has been seen
+    wait_until(lambda: "after" in names(library))
+    assert tags() == before
+    old = library.client.get(f"{library.pinned('tagged')}/7.png")
+    generators.write(library.models, "tagged", 2)
+    wait_until(lambda: tags() != before)
+    assert not set(tags()) & set(before)
+    new = library.client.get(f"{library.pinned('tagged')}/7.png", headers={"If-None-Match": old.headers["etag"]})
+    assert (new.status_code, new.content != old.content) == (200, True)
+
+
+@pytest.mark.parametrize("path", ["/docs", "/openapi.json"])
+def test_the_reference_follows_what_is_served(library: Server, path: str):
+    """By its tag, too: another while there is one more, and the same again when that has gone."""
+    known = library.client.get(path)
+    assert "newcomer" not in known.text
+
+    def again() -> httpx.Response:
+        return library.client.get(path, headers={"If-None-Match": known.headers["etag"]})
+
+    kept = again()
+    assert (kept.status_code, kept.content, kept.headers["etag"]) == (304, b"", known.headers["etag"])
+    assert kept.headers["cache-control"] == "no-cache"
+    new = generators.write(library.models, "newcomer", 1)
+    wait_until(lambda: "newcomer" in names(library))
+    changed = again()
+    assert (changed.status_code, "newcomer" in changed.text) == (200, True)
+    assert changed.headers["etag"] != known.headers["etag"]
+    new.unlink()
+    wait_until(lambda: "newcomer" not in names(library))
+    assert again().status_code == 304
+    assert library.client.get(path).content == known.content
+
+
 @pytest.mark.fault("files that are no generators")
 def test_files_that_break_the_contract_are_refused_by_name(library: Server, tmp_path: Path):
     whole = generators.content("cut", 1)

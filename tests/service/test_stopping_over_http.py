@@ -14,6 +14,8 @@ from tests.service.servers import serving, wait_until
 from tests.service.test_metrics_over_http import value
 from tests.service.test_problems_over_http import check
 
+ORIGIN = "https://lab.example"
+
 
 @pytest.mark.fault("SIGTERM")
 def test_what_is_under_way_is_answered(tmp_path: Path):
@@ -38,7 +40,10 @@ def test_from_the_signal_on_new_requests_are_refused(tmp_path: Path):
     """While images are being made, on new connections and on one that was there before."""
     workers = 2
     generators.write(tmp_path, "slow", 1, idle_trips=700_000)
-    with serving(tmp_path, max_batch=1, max_wait_seconds=60, workers=workers) as server, ThreadPoolExecutor(16) as crowd:
+    with (
+        serving(tmp_path, max_batch=1, max_wait_seconds=60, workers=workers, allowed_origins=ORIGIN) as server,
+        ThreadPoolExecutor(16) as crowd,
+    ):
         path = f"{server.url}{server.pinned('slow')}"
         asked = [crowd.submit(httpx.get, f"{path}/{seed}.png", timeout=60) for seed in range(8 * workers)]
         wait_until(lambda: value(server, "seedmint_queue_images") >= 3 * workers)
@@ -54,6 +59,10 @@ def test_from_the_signal_on_new_requests_are_refused(tmp_path: Path):
                 check(refused, 503)
                 assert refused.headers["retry-after"] == "5"
                 assert "x-request-id" in refused.headers
+        asked_first = {"Origin": ORIGIN, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "x-api-key"}
+        assert httpx.options(f"{server.url}/v1/models", headers=asked_first).status_code == 200  # or no page could read the 503
+        told = httpx.get(f"{server.url}/v1/models", headers={"Origin": ORIGIN})
+        assert (told.status_code, told.headers["access-control-allow-origin"]) == (503, ORIGIN)
         assert httpx.get(f"{server.url}/livez").status_code == 200
         assert value(server, "seedmint_rejected_total", reason="stopping") >= 6 * workers
         assert not all(one.done() for one in asked)

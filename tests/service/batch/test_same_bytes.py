@@ -5,7 +5,9 @@ import multiprocessing
 import os
 import random
 import signal
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +19,7 @@ from seedmint import cli
 from service.batch.job import begin, finish
 from service.batch.output import open_output
 from service.batch.pool import PoolError, Step, run
+from service.batch.shard import write_shard
 from service.generator import Generator, open_generator
 from tests.service.batch.jobs import ROOT, ended, hashes, make_all, plan_for, start, whole
 from tests.service.servers import gone, wait_until
@@ -37,6 +40,35 @@ def test_the_order_of_shards_does_not_matter(tmp_path: Path, rgb: Generator, for
     out = tmp_path / "backwards"
     make_all(open_output(str(out)), plan_for(rgb, "0-99,7000-7099", form, 30), rgb, backwards=True)
     assert hashes(out) == expected
+
+
+@pytest.mark.parametrize("form", ["webdataset", "parquet", "png", "npz", "npy"])
+def test_neither_do_threads_nor_when_shards_are_finished(tmp_path: Path, rgb: Generator, form: str):
+    """As in a worker of many processors, with every shard written before the first is put in its place, by other threads."""
+    expected = whole(tmp_path, rgb, "0-999", form, 400)
+    out = tmp_path / "out"
+    plan, output = plan_for(rgb, "0-999", form, 400), open_output(str(out))
+    begin(output, plan)
+    told: list[int] = []
+    unfinished = [write_shard(rgb, plan, index, output, told.append, threads=3) for index in range(plan.shards)]
+    assert sum(told) == 1000
+    assert not list(out.glob("records/*.json"))
+    assert not list(out.glob("data/[!.]*"))
+    with ThreadPoolExecutor() as threads:
+        records = list(threads.map(lambda finish: finish(), reversed(unfinished)))
+    assert [record.shard for record in records] == [2, 1, 0]
+    assert finish(output, plan)
+    assert hashes(out) == expected
+
+
+def test_an_error_of_a_generating_thread_is_raised(tmp_path: Path, rgb: Generator, monkeypatch: pytest.MonkeyPatch):
+    plan, output = plan_for(rgb, "0-999", "npy", 1000), open_output(str(tmp_path / "out"))
+    begin(output, plan)
+    monkeypatch.setattr(rgb, "generate", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_shard(rgb, plan, 0, output, threads=2)
+    assert not list((tmp_path / "out/data").iterdir())
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("generation")]
 
 
 def test_neither_does_the_number_of_workers(tmp_path: Path):

@@ -147,6 +147,18 @@ def test_an_output_that_vanishes_ends_the_pool(tmp_path: Path, models: Path, for
     assert not list((tmp_path / "moved").glob("records/*"))
 
 
+@pytest.mark.parametrize("shards", [1, 3])
+def test_a_record_that_cannot_be_written_ends_the_pool(tmp_path: Path, models: Path, shards: int):
+    """It is written while the next shard is made, or when there is none."""
+    plan, output = plan_for(open_generator(models / "rgb.onnx"), "0-99", "npz", 30), open_output(str(tmp_path / "out"))
+    begin(output, plan)
+    (tmp_path / "out/records").write_text("no folder")
+    told: list[Step] = []
+    with pytest.raises(FileExistsError, match="records"):
+        run(models / "rgb.onnx", output.url, plan, range(shards), 1, told.append)
+    assert not any(step.shards for step in told)
+
+
 def test_a_place_that_may_not_be_written(tmp_path: Path):
     """Root is made to keep to permissions, too."""
     bounded = ["setpriv", "--bounding-set=-dac_override"] if os.getuid() == 0 else []
