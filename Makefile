@@ -77,14 +77,14 @@ watch-check: $(VENV)/test.done
 
 chart-check: $(VENV)/test.done
 	deploy/chart/check.sh build/tools
-	PATH="$(CURDIR)/build/tools:$$PATH" $(BIN)/python -m pytest tests/deploy/test_rendered.py
+	tools=$$(deploy/watch/fetch.sh build/tools) && PATH="$(CURDIR)/build/tools:$$tools:$$PATH" $(BIN)/python -m pytest tests/deploy/test_rendered.py
 
 sbom:
 	deploy/image/sbom.sh $(VARIANT)
 
 audit: $(VENV)/serve.done
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.10,<3'
-	$(BIN)/pip-audit --disable-pip --require-hashes --requirement deploy/image/requirements/$(VARIANT).txt
+	$(BIN)/pip-audit --strict --disable-pip --require-hashes --requirement deploy/image/requirements/$(VARIANT).txt
 
 lock: $(VENV)/serve.done
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'

@@ -90,6 +90,7 @@ def check_service(image: Image, work: Path) -> None:
         metrics = client.get("/metrics").text
         for line in (
             "seedmint_memory_limit_bytes 1.073741824e+09",
+            "seedmint_memory_working_set_bytes ",
             'seedmint_images_total{format="npy",model="mnist"} 1.0',
             'seedmint_rejected_total{reason="no_key"} 1.0',
         ):

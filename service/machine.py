@@ -2,12 +2,18 @@
 
 import contextlib
 from pathlib import Path
+from typing import NamedTuple
 
 from models.errors import UserError
 from models.noise import table
 
-# Of the second and of the first version of control groups; in a container, that of the container.
-_MEMORY_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+_CGROUPS = Path("/sys/fs/cgroup")  # in a container, that of the container
+# Of the second and of the first version of control groups: limit, use, and which line of memory.stat is cache that the kernel
+# takes back before it ends a process.
+_MEMORY = (
+    ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "total_inactive_file"),
+)
 _NO_LIMIT = 1 << 60  # the first version writes "none" as nearly 2**63
 
 
@@ -28,10 +34,26 @@ def check_tables(*rules: str) -> None:
         raise MachineError(f"{error}: its images would be others, too") from None
 
 
-def memory_limit(files: tuple[Path, ...] = _MEMORY_LIMITS) -> int | None:
-    """Bytes that the control group of this process, or its container, may use; None without a limit."""
-    for file in files:
-        with contextlib.suppress(OSError, ValueError):  # another version of control groups, or "max"
-            limit = int(file.read_text())
-            return limit if limit < _NO_LIMIT else None
+class Memory(NamedTuple):
+    """Of a container, in bytes.
+
+    Attributes:
+        limit: what its processes may use together; beyond it the kernel ends one.
+        working_set: what they use, files on tmpfs and the kernel's own records among it, but no cache that can be taken
+            back: as Kubernetes reckons it.
+    """
+
+    limit: int
+    working_set: int
+
+
+def container_memory(cgroups: Path = _CGROUPS) -> Memory | None:
+    """The memory of the container around this process, or None where it has no limit."""
+    for limit, used, stat, cache in _MEMORY:
+        with contextlib.suppress(OSError, ValueError, KeyError):  # another version of control groups, or "max"
+            most = int((cgroups / limit).read_text(encoding="ascii"))
+            if most >= _NO_LIMIT:
+                return None
+            counts = dict(line.split() for line in (cgroups / stat).read_text(encoding="ascii").splitlines())
+            return Memory(most, max(0, int((cgroups / used).read_text(encoding="ascii")) - int(counts[cache])))
     return None

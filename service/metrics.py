@@ -13,7 +13,7 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from service.generator import Generator
-from service.machine import memory_limit
+from service.machine import container_memory
 from service.visits import VISIT
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -208,5 +208,10 @@ class Now:
                 sizes.append(worker.memory_info().rss)
         yield GaugeMetricFamily("seedmint_workers", "Worker processes.", len(sizes))
         yield GaugeMetricFamily("seedmint_resident_memory_bytes", "Resident memory of all worker processes.", sum(sizes))
-        if (limit := memory_limit()) is not None:
-            yield GaugeMetricFamily("seedmint_memory_limit_bytes", "Memory that this container may use.", limit)
+        if (memory := container_memory()) is not None:
+            yield GaugeMetricFamily("seedmint_memory_limit_bytes", "Memory that this container may use.", memory.limit)
+            yield GaugeMetricFamily(
+                "seedmint_memory_working_set_bytes",
+                "Memory that this container uses, less the cache of files that the kernel can take back.",
+                memory.working_set,
+            )

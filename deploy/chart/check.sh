@@ -13,9 +13,12 @@ fi
 if [ ! -e "$tools/policies/done" ]; then
   python3 -m venv "$tools/policies"
   "$tools/policies/bin/pip" install --quiet --disable-pip-version-check kubernetes-validate==1.37.0 checkov==3.3.30
-  python3 -m venv "$tools/schemas"
-  "$tools/schemas/bin/pip" install --quiet --disable-pip-version-check check-jsonschema==0.39.0
   touch "$tools/policies/done"
+fi
+if [ ! -e "$tools/schemas/done" ]; then
+  python3 -m venv "$tools/schemas"
+  "$tools/schemas/bin/pip" install --quiet --disable-pip-version-check check-jsonschema==0.39.0 zizmor==1.32.0
+  touch "$tools/schemas/done"
 fi
 rendered=$tools/rendered
 rm -rf "$rendered"
@@ -51,7 +54,9 @@ check() { "$tools/schemas/bin/check-jsonschema" --quiet --builtin-schema "vendor
 check compose-spec "$chart"/../compose*.yaml
 check dependabot "$chart/../../.github/dependabot.yml"
 check github-workflows "$chart"/../../.github/workflows/*.yml
-echo "chart: compose.yaml and .github, too, are as their schemas want"
+# Actions pinned by commit, least permissions, and new versions that are not taken on their first day.
+"$tools/schemas/bin/zizmor" --offline --quiet --no-progress --persona pedantic "$chart/../../.github"
+echo "chart: compose.yaml and .github, too, are as their schemas and zizmor want"
 
 # The chart's own values name the image as `make image` does; the examples name it by digest, which these two ask for.
 "$tools/policies/bin/checkov" --framework kubernetes --quiet --compact --skip-download --skip-check CKV_K8S_43,CKV_K8S_15 --file "$rendered/pods/values.yaml"

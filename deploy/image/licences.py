@@ -1,8 +1,9 @@
-"""Write docs/licences.md from a bill of materials: python deploy/image/licences.py SBOM.json"""
+"""Write docs/licences.md from a bill of materials and its packages: python deploy/image/licences.py SBOM.json SITE-PACKAGES"""
 
 import json
 import re
 import sys
+from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +17,35 @@ From the bill of materials that `make sbom` writes, for the CPU image; the base 
 |---|---|---|
 """
 _CLASSIFIER = re.compile(r"^License :: (OSI Approved :: )?")
+# Classifiers that say less than an SPDX identifier that begins so.
+_VAGUE = {"Apache Software License": "Apache-", "BSD License": "BSD-", "Mozilla Public License 2.0 (MPL 2.0)": "MPL-"}
 
 
-def licence(component: dict[str, Any]) -> str:
-    """The licence that a package names: an SPDX expression where it has one, else its own words, without a whole text."""
+def licence(component: dict[str, Any], header: str | None) -> str:
+    """The licence that a package names: an SPDX expression where it has one, else its own words, without a whole text.
+
+    Args:
+        component: of a bill of materials.
+        header: "License" in the package's metadata, which bills leave out where it is no SPDX identifier.
+    """
     found = [
         entry.get("expression") or entry["license"].get("id") or entry["license"].get("name")
         for entry in component.get("licenses", [])
-    ]
-    short = [_CLASSIFIER.sub("", name) for name in found if name and len(name) < 80 and "\n" not in name]
-    return ", ".join(sorted(dict.fromkeys(short))) or "see the package"
+    ] or [header]
+    short = {_CLASSIFIER.sub("", name) for name in found if name and len(name) < 80 and "\n" not in name}
+    if not short:
+        raise SystemExit(f"{component['name']} names no licence: read it, and write it here")
+    others = {name: short - {name} for name in short}
+    exact = {name for name in short if name not in _VAGUE or not any(other.startswith(_VAGUE[name]) for other in others[name])}
+    return ", ".join(sorted(exact))
 
 
 def main() -> None:
     bill = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
+    headers = {one.name: one.metadata["License"] for one in distributions(path=[sys.argv[2]])}
     rows = sorted(
-        (one["name"].lower().replace("_", "-").replace(".", "-"), one["version"], licence(one)) for one in bill["components"]
+        (re.sub(r"[-_.]+", "-", one["name"]).lower(), one["version"], licence(one, headers[one["name"]]))
+        for one in bill["components"]
     )
     _PAGE.write_text(_HEAD + "".join(f"| {name} | {version} | {text} |\n" for name, version, text in rows), encoding="utf-8")
 

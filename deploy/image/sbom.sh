@@ -13,5 +13,5 @@ python3 -m pip --python "$out/$variant/bin/python" install --quiet --disable-pip
   --only-binary :all: --requirement "deploy/image/requirements/$variant.txt"
 "$out/tool/bin/cyclonedx-py" environment "$out/$variant" --pyproject pyproject.toml --output-reproducible \
   --output-file "$out/$variant.json"
-[ "$variant" != cpu ] || python3 deploy/image/licences.py "$out/cpu.json"
+[ "$variant" != cpu ] || python3 deploy/image/licences.py "$out/cpu.json" "$out"/cpu/lib/python3*/site-packages
 echo "$out/$variant.json"

@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
-from models.card import SampleOutput
 from tests import generators
-from tests.deploy.test_watch import QUERIES, WATCH, ask
+from tests.deploy.test_watch import OF_CONTAINERS, QUERIES, WATCH, ask, to_watch
 from tests.service.servers import Server, free_port, kill, serving, wait_until
 
 pytestmark = [
@@ -24,8 +23,6 @@ pytestmark = [
         not (shutil.which("promtool") and shutil.which("prometheus")), reason="no prometheus here: make watch-check fetches it"
     ),
 ]
-# Of an idle service, or of one without a limit of memory.
-_EMPTY = {"seedmint_cancelled_images_total", "seedmint_memory_limit_bytes"}
 
 
 def promtool(*arguments: str, text: str = "") -> None:
@@ -35,11 +32,7 @@ def promtool(*arguments: str, text: str = "") -> None:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    directory = tmp_path_factory.mktemp("scraped")
-    generators.write(directory, "grey", 1)
-    generators.write(directory, "point", 3, output=SampleOutput(kind="sample", shape=(2,), names=("x", "y")))
-    generators.put(directory / "broken.onnx", b"not a generator")
-    with serving(directory) as server:
+    with to_watch(tmp_path_factory) as server:
         yield server
 
 
@@ -114,8 +107,10 @@ def test_the_metrics_are_as_prometheus_recommends(service: Server):
 
 
 def test_every_panel_of_the_dashboard_shows_something(service: Server, tmp_path: Path):
-    missing = {query.replace("$job", "seedmint").replace("$__rate_interval", "1m") for query in QUERIES}
-    missing = {query for query in missing if not any(name in query for name in _EMPTY)}
+    missing = {
+        query.replace("$namespace", ".*").replace("$service", ".*").replace("$__rate_interval", "1m") for query in QUERIES
+    }
+    missing = {query for query in missing if not any(name in query for name in OF_CONTAINERS)}
     with watching(service, tmp_path) as prometheus:
 
         def shown() -> bool:

@@ -224,3 +224,61 @@ def test_the_test_of_a_release_asks_the_service_and_may(tmp_path: Path):
         url = address.replace("http://images:80", str(server.client.base_url).rstrip("/"))
         assert subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout == "200\n"
         assert subprocess.run([*command, f"{url}/no"], capture_output=True, check=False).returncode != 0
+
+
+def rules(namespace: str, *values: str) -> dict[str, Any]:
+    spec: dict[str, Any] = rendered("monitoring.rules=true", *values, namespace=namespace)["PrometheusRule", "images"]["spec"]
+    return spec
+
+
+def test_alerts_link_to_the_runbook_where_the_operator_has_it():
+    page = "https://wiki.example/seedmint/runbook.md"
+    alerts = [rule for group in rules("shop", f"monitoring.runbookUrl={page}")["groups"] for rule in group["rules"]]
+    links = {rule["alert"]: rule["annotations"]["runbook_url"] for rule in alerts if "alert" in rule}
+    assert len(links) > 15
+    assert links == {name: f"{page}#{name.lower()}" for name in links}
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool here: make chart-check fetches it")
+def test_two_releases_in_one_prometheus_alert_for_themselves_alone(tmp_path: Path):
+    """Both bring their rules; each must see its own Service, and neither the other's."""
+    files = []
+    for namespace in ("shop", "lab"):
+        files.append(f"{namespace}.yaml")
+        (tmp_path / files[-1]).write_text(yaml.safe_dump(rules(namespace)))
+
+    def series(namespace: str, name: str, labels: str, values: str) -> dict[str, str]:
+        of = f'job="seedmint",namespace="{namespace}",service="images",instance="a"'
+        return {"series": f"{name}{{{of}{labels}}}", "values": values}
+
+    route = ',route="/v1/sample",method="POST",status="{}"'
+    alert = {
+        "exp_labels": {"severity": "page", "job": "seedmint", "namespace": "lab", "service": "images"},
+        "exp_annotations": {
+            "summary": "seedmint lab/images: 100% of requests answered 5xx over 1h",
+            "runbook_url": "docs/runbook.md#seedminterrorsburnfast",
+        },
+    }
+    absent = {
+        "exp_labels": {"severity": "page", "job": "seedmint", "namespace": "shop"},
+        "exp_annotations": {
+            "summary": "Prometheus knows of no replica of seedmint in shop",
+            "runbook_url": "docs/runbook.md#seedmintabsent",
+        },
+    }
+    test = {
+        "interval": "1m",
+        "input_series": [
+            series("shop", "seedmint_requests_total", route.format(200), "0+60x60"),
+            series("lab", "seedmint_requests_total", route.format(500), "0+60x60"),
+            series("lab", "up", "", "1x60"),
+        ],
+        "alert_rule_test": [
+            {"eval_time": "1h", "alertname": "SeedmintErrorsBurnFast", "exp_alerts": [alert]},
+            {"eval_time": "1h", "alertname": "SeedmintAbsent", "exp_alerts": [absent]},
+        ],
+    }
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump({"rule_files": files, "evaluation_interval": "1m", "tests": [test]}))
+    for command in (["check", "rules", *files], ["test", "rules", "test.yaml"]):
+        done = subprocess.run(["promtool", *command], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr

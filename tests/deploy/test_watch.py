@@ -1,11 +1,15 @@
 """What watches the service asks for metrics that exist; and each alert has its test, and its line in the runbook."""
 
+import copy
 import json
 import re
 import runpy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
@@ -20,20 +24,31 @@ RULES = [rule for group in yaml.safe_load((WATCH / "rules.yaml").read_text())["g
 ALERTS = {rule["alert"]: rule for rule in RULES if "alert" in rule}
 RECORDED = {rule["record"] for rule in RULES if "record" in rule}
 DASHBOARD = json.loads((WATCH / "dashboard.json").read_text())
-QUERIES = [target["expr"] for panel in DASHBOARD["panels"] for target in panel["targets"]]
-# Only where a container has a limit: the container stage of the build server sees it.
-_LIMIT = "seedmint_memory_limit_bytes"
+PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+QUERIES = [target["expr"] for panel in PANELS for target in panel["targets"]]
+SCHEMA = json.loads((WATCH / "grafana" / "dashboard.schema.json").read_text())
+# Only where a container has a limit: the container stage of the build server sees them.
+OF_CONTAINERS = {"seedmint_memory_limit_bytes", "seedmint_memory_working_set_bytes"}
+# Labels that their metrics never lack: a legend may be one of these alone.
+_ALWAYS = {"{{model}}", "{{status}}", "{{reason}}", "{{state}}", "{{instance}}"}
 
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A service that has been asked for everything that its metrics tell apart."""
+    with to_watch(tmp_path_factory) as server:
+        ask(server)
+        yield server
+
+
+@contextmanager
+def to_watch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A service with generators of both kinds, one that it refuses, and a place for jobs."""
     directory = tmp_path_factory.mktemp("watched")
     generators.write(directory, "grey", 1)
     generators.write(directory, "point", 3, output=SampleOutput(kind="sample", shape=(2,), names=("x", "y")))
     generators.put(directory / "broken.onnx", b"not a generator")
-    with serving(directory) as server:
-        ask(server)
+    with serving(directory, jobs=tmp_path_factory.mktemp("jobs")) as server:
         yield server
 
 
@@ -43,22 +58,24 @@ def ask(server: Server) -> None:
     server.client.post("/v1/sample", json={"model": "grey", "seeds": "0-99"})
     server.client.post("/v1/sample", json={"model": "point", "seeds": "0-99", "format": "csv"})
     server.client.post("/v1/sample", json={"model": "grey", "seeds": "0-99999999"})
+    server.client.post("/v1/jobs", json={"model": "grey", "seeds": "0-99"})
 
 
 def test_every_query_is_of_metrics_that_exist(watched: Server):
-    wait_until(lambda: "seedmint_model_refused{" in watched.client.get("/metrics").text)
+    late = ("seedmint_model_refused{", "seedmint_job_images_total{")
+    wait_until(lambda: all(name in watched.client.get("/metrics").text for name in late), 30)
     families = list(text_string_to_metric_families(watched.client.get("/metrics").text))
-    labels: dict[str, set[str]] = {_LIMIT: set()}
+    labels: dict[str, set[str]] = {name: set() for name in OF_CONTAINERS}
     for family in families:
         for sample in family.samples:
             labels.setdefault(sample.name, set()).update(sample.labels)
     for query in [*QUERIES, *(rule["expr"] for rule in RULES)]:
-        names = re.findall(r"\b(seedmint_\w+|job\w*:[\w:]+)", query)
+        names = re.findall(r"\b(seedmint_\w+|release\w*:[\w:]+)", query)
         assert names or "up{" in query
         for name in names:
             assert name in labels or name in RECORDED, f"{name}, which {query} asks for, does not exist"
         for name, selector in re.findall(r"\b(seedmint_\w+)\{([^}]*(?:\{[^}]*\}[^}]*)*)\}", query):
-            used = set(re.findall(r"(\w+)(?:=~|!~|!=|=)\"", selector)) - {"job", "instance"}
+            used = set(re.findall(r"(\w+)(?:=~|!~|!=|=)\"", selector)) - {"job", "namespace", "service", "instance"}
             assert used <= labels[name], f"{used - labels[name]} of {name} in {query}"
 
 
@@ -66,11 +83,61 @@ def test_the_dashboard_is_what_its_program_writes():
     assert runpy.run_path(str(WATCH / "dashboard.py"))["dashboard"]() == DASHBOARD
 
 
+def test_the_dashboard_is_of_grafanas_types():
+    jsonschema.validate(DASHBOARD, SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda panel: panel.update(titel="Memory"),
+        lambda panel: panel["options"].pop("tooltip"),
+        lambda panel: panel["options"]["legend"].update(placement="under"),
+        lambda panel: panel["fieldConfig"]["defaults"].update(min="0"),
+        lambda panel: panel["targets"][0].update(query="up"),
+        lambda panel: panel.update(type="timeserie"),
+    ],
+)
+def test_those_types_find_what_is_wrong(change: Callable[[dict[str, Any]], None]):
+    other = copy.deepcopy(DASHBOARD)
+    change(next(panel for panel in other["panels"] if panel["type"] == "timeseries"))
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(other, SCHEMA)
+
+
+def test_a_person_can_read_the_dashboard():
+    assert len({panel["title"] for panel in PANELS}) == len(PANELS)
+    taken: set[tuple[int, int]] = set()
+    for panel in DASHBOARD["panels"]:
+        x, y, w, h = (panel["gridPos"][side] for side in "xywh")
+        cells = {(column, line) for column in range(x, x + w) for line in range(y, y + h)}
+        assert x + w <= 24
+        assert not cells & taken, panel["title"]
+        taken |= cells
+    for panel in PANELS:
+        assert panel["description"]
+        assert panel["fieldConfig"]["defaults"]["unit"]
+        legends = [target["legendFormat"] for target in panel["targets"]]
+        assert len(set(legends)) == len(legends)
+        assert all(re.sub(r"\{\{\w+\}\}", "", legend) or legend in _ALWAYS for legend in legends)
+
+
+def test_every_query_is_of_the_releases_chosen():
+    for query in QUERIES:
+        selectors = re.findall(r"\{((?:[^{}\"]|\"[^\"]*\")*)\}", query)
+        assert selectors
+        assert all('job="seedmint",namespace=~"$namespace",service=~"$service"' in selector for selector in selectors), query
+    for rule in RULES:
+        found = re.findall(r"\b(?:seedmint_\w+|release\w*:[\w:]+|up)(\{(?:[^{}\"]|\"[^\"]*\")*\})?", rule["expr"])
+        assert found
+        assert all(selector.startswith('{job="seedmint"') for selector in found), rule["expr"]
+
+
 def test_the_runbook_has_a_part_for_each_alert():
     headings = re.findall(r"^### (\w+)$", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE)
     assert headings == list(ALERTS)
     for name, alert in ALERTS.items():
-        assert alert["annotations"]["runbook"] == f"docs/runbook.md#{name.lower()}"
+        assert alert["annotations"]["runbook_url"] == f"docs/runbook.md#{name.lower()}"
         assert alert["labels"]["severity"] in ("page", "ticket")
 
 

@@ -4,22 +4,41 @@ from pathlib import Path
 
 import pytest
 
-from service.machine import memory_limit
+from service.machine import Memory, container_memory
+
+MIB = 1 << 20
 
 
-@pytest.mark.parametrize(
-    ("second", "first", "limit"),
-    [
-        ("1073741824\n", None, 1 << 30),
-        ("max\n", None, None),
-        (None, "536870912\n", 1 << 29),
-        (None, "9223372036854771712\n", None),
-        (None, None, None),
-    ],
-)
-def test_the_memory_limit_of_either_version(tmp_path: Path, second: str | None, first: str | None, limit: int | None):
-    files = (tmp_path / "memory.max", tmp_path / "memory.limit_in_bytes")
-    for file, text in zip(files, (second, first), strict=True):
-        if text is not None:
-            file.write_text(text)
-    assert memory_limit(files) == limit
+def write(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+
+
+def second(limit: str) -> dict[str, str]:
+    stat = f"anon {200 * MIB}\nfile {300 * MIB}\nshmem {20 * MIB}\ninactive_file {250 * MIB}\nactive_file {30 * MIB}\n"
+    return {"memory.max": limit, "memory.current": f"{520 * MIB}\n", "memory.stat": stat}
+
+
+def first(limit: str) -> dict[str, str]:
+    # Lines without "total_" leave out groups inside this one.
+    stat = f"cache {1 * MIB}\ninactive_file {1 * MIB}\ntotal_cache {300 * MIB}\ntotal_inactive_file {250 * MIB}\n"
+    files = {"memory.limit_in_bytes": limit, "memory.usage_in_bytes": f"{520 * MIB}\n", "memory.stat": stat}
+    return {f"memory/{name}": text for name, text in files.items()}
+
+
+@pytest.mark.parametrize("files", [second("1073741824\n"), first("1073741824\n")])
+def test_the_working_set_is_what_is_used_less_idle_cache(tmp_path: Path, files: dict[str, str]):
+    write(tmp_path, files)
+    assert container_memory(tmp_path) == Memory(limit=1 << 30, working_set=270 * MIB)
+
+
+@pytest.mark.parametrize("files", [second("max\n"), first("9223372036854771712\n"), {}])
+def test_without_a_limit_there_is_nothing_to_tell(tmp_path: Path, files: dict[str, str]):
+    write(tmp_path, files)
+    assert container_memory(tmp_path) is None
+
+
+def test_cache_that_is_counted_a_moment_later_makes_no_negative_number(tmp_path: Path):
+    write(tmp_path, second("1073741824\n") | {"memory.current": f"{100 * MIB}\n"})
+    assert container_memory(tmp_path) == Memory(limit=1 << 30, working_set=0)

@@ -13,6 +13,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+from service import metrics
+from service.machine import Memory
 from tests.service.conftest import fill
 from tests.service.servers import Server, serving
 
@@ -125,6 +127,25 @@ def test_memory_is_that_of_the_workers(server: Server):
     told = value(server, "seedmint_resident_memory_bytes")
     assert value(server, "seedmint_workers") == 1
     assert told == pytest.approx(sum(one.memory_info().rss for one in workers if "service" in " ".join(one.cmdline())), rel=0.2)
+
+
+def test_a_container_tells_its_memory(monkeypatch: pytest.MonkeyPatch):
+    def shown() -> dict[str, float]:
+        now = metrics.Now([], [], readable=True)
+        return {sample.name: sample.value for family in now.collect() for sample in family.samples}
+
+    monkeypatch.setattr(metrics, "container_memory", lambda: Memory(limit=1 << 30, working_set=1 << 29))
+    told = shown()
+    assert (told["seedmint_memory_limit_bytes"], told["seedmint_memory_working_set_bytes"]) == (1 << 30, 1 << 29)
+    monkeypatch.setattr(metrics, "container_memory", lambda: None)
+    assert not [name for name in shown() if name.startswith("seedmint_memory_")]
+
+
+def test_runs_are_counted_from_nought_so_that_the_first_is_seen(tmp_path: Path):
+    """An alert compares two times: a counter that begins with its first image would look as if it made none."""
+    with serving(fill(tmp_path)) as fresh:
+        counts = {s.labels["model"]: s.value for s in samples(fresh) if s.name == "seedmint_batch_images_sum"}
+    assert counts == {"grey": 0, "rgb": 0}
 
 
 def test_names_and_units_are_as_prometheus_recommends(server: Server):

@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Write dashboard.schema.json, against which dashboard.json is tested, from the types of the Grafana that compose.yaml starts.
+# Needs npm and the network; only for another Grafana.
+#   deploy/watch/grafana/schema.sh build/tools
+set -Eeuo pipefail
+here=$(realpath "$(dirname "$0")")
+version=$(sed -n 's|.*docker.io/grafana/grafana:||p' "$here/../../compose.yaml")
+mkdir -p "$1/grafana"
+cd "$1/grafana"
+npm install --no-audit --no-fund --no-save --ignore-scripts --loglevel error --prefix . \
+  "@grafana/schema@$version" ts-json-schema-generator@2.4.0 typescript@5.8.3 >&2
+cp "$here/dashboard.ts" .
+npx --no-install ts-json-schema-generator --path dashboard.ts --type SeedmintDashboard --expose none --jsDoc none --minify \
+  >dashboard.schema.json
+{ cat dashboard.schema.json; echo; } >"$here/dashboard.schema.json"
