@@ -7,16 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from starlette.requests import ClientDisconnect, Request
 
-from models.card import ImageOutput
 from service import metrics
 from service.archives import Labels
 from service.generator import Images, SeedArray
+from service.images import MAX_SHEET_SIDE
 from service.library import Served
 from service.making import Latents
 from service.problems import Problem
 from service.visits import VISIT
-
-MAX_SIDE = 16383  # pixels of a picture; WebP's limit
 
 Part = tuple[SeedArray, Labels | None, Latents | None]
 
@@ -81,19 +79,14 @@ async def _disconnected(request: Request) -> None:
         pass
 
 
-def picture_size(output: ImageOutput, columns: int, rows: int, scale: int, gap: int) -> tuple[int, int]:
-    """Width and height in pixels of images in columns and rows."""
-    return columns * (output.width * scale + gap) - gap, rows * (output.height * scale + gap) - gap
-
-
 def check_size(width: int, height: int, frames: int, most_pixels: int, field: str) -> None:
     """
     Raises:
         Problem: 413, the picture or its frames together would be too large; `field` is what makes it so.
     """
-    if max(width, height) > MAX_SIDE or width * height * frames > most_pixels:
+    if max(width, height) > MAX_SHEET_SIDE or width * height * frames > most_pixels:
         asked = f"{width}x{height} pixels" if frames == 1 else f"{frames} frames of {width}x{height} pixels"
-        detail = f"{asked} are too many: at most {MAX_SIDE} a side, and {most_pixels} in all"
+        detail = f"{asked} are too many: at most {MAX_SHEET_SIDE} a side, and {most_pixels} in all"
         raise Problem(413, detail, field)
 
 

@@ -16,6 +16,7 @@ Format = Literal["png", "webp", "npy"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "webp": "image/webp", "npy": "application/x-npy"}
 MAX_SIDE = 4096  # pixels, after enlargement
+MAX_SHEET_SIDE = 16383  # pixels of many images in one picture; WebP's limit
 GAP = 2  # pixels between the images of a contact sheet
 
 # What decides the bytes of each format beside the pixels.
@@ -81,6 +82,11 @@ def contact_sheet(images: Images, columns: int) -> NDArray[np.uint8]:
     cells[:n, :height, :width] = images
     sheet = cells.reshape(rows, columns, height + GAP, width + GAP, channels).swapaxes(1, 2)
     return sheet.reshape(rows * (height + GAP), columns * (width + GAP), channels)[:-GAP, :-GAP]
+
+
+def sheet_size(output: ImageOutput, columns: int, rows: int, scale: int) -> tuple[int, int]:
+    """Width and height in pixels of a contact sheet of enlarged images."""
+    return columns * (output.width * scale + GAP) - GAP, rows * (output.height * scale + GAP) - GAP
 
 
 def picture(image: NDArray[np.uint8]) -> Image.Image:

@@ -1,12 +1,13 @@
 """HTTP on one connection, by uvicorn's parser but within bounds: it keeps heads of any size, and any number of requests ahead.
 
-What is relied on inside uvicorn: HttpToolsProtocol's callbacks, `send_400_response`, `pipeline`, `flow` and `cycle`.
+What is relied on inside uvicorn: HttpToolsProtocol's callbacks, `parser`, `send_400_response`, `pipeline`, `flow` and `cycle`.
 """
 
 import asyncio
 from functools import partial
 from typing import Any
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -24,8 +25,27 @@ class _OutOfBounds(Exception):  # noqa: N818  # ends the parser's work, and is n
     """More than is kept for one request."""
 
 
+class _Parser(httptools.HttpRequestParser):
+    """Reads on where another protocol was asked for: without this, the body would be lost, or taken for the next request."""
+
+    def __init__(self, protocol: "BoundedProtocol") -> None:
+        super().__init__(protocol)
+        self._protocol = protocol
+        # As uvicorn has it: what comes after the last request is passed over.
+        self.set_dangerous_leniencies(lenient_data_after_close=True)
+
+    def feed_data(self, data: bytes) -> None:  # type: ignore[override]
+        try:
+            super().feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._protocol.read_again(data[upgrade.args[0] :])
+
+
 class BoundedProtocol(HttpToolsProtocol):
-    """Refuses a head that is too large with 431, and breaks off a connection with too many requests ahead."""
+    """Refuses a head that is too large with 431, and breaks off a connection with too many requests ahead.
+
+    No other protocol is spoken: who asks for HTTP/2 or a WebSocket is answered as if it had not.
+    """
 
     _head = 0
     _headers = 0
@@ -37,6 +57,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """`origins` are those whose pages may read what is answered here."""
         super().__init__(*arguments, **named)
         self._origins = origins
+        self.parser = _Parser(self)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -65,9 +86,20 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._heard = True
-        if len(self.pipeline) >= MOST_AHEAD:
+        hosts = [name for name, _ in self.headers].count(b"host")
+        if len(self.pipeline) >= MOST_AHEAD or hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
             raise _OutOfBounds
-        super().on_headers_complete()
+        if not self.parser.should_upgrade():  # or it comes again
+            super().on_headers_complete()
+        elif self.parser.get_method() == b"CONNECT":
+            raise _OutOfBounds
+
+    def read_again(self, rest: bytes) -> None:
+        """Read a request again as if it had not asked for another protocol, and then what follows its head."""
+        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
+        lines += [name + b": " + value for name, value in self.headers if name != b"upgrade"]
+        self.parser = _Parser(self)
+        self.parser.feed_data(b"\r\n".join([*lines, b"", rest]))
 
     def on_body(self, body: bytes) -> None:
         self._heard = True
@@ -75,7 +107,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._heard = True
-        super().on_message_complete()
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -120,4 +153,5 @@ def bound(server: uvicorn.Server, origins: tuple[str, ...]) -> None:
     """
     if server.config.http_protocol_class is not HttpToolsProtocol:
         raise RuntimeError(f"uvicorn {uvicorn.__version__} is not as service/protocol.py relies on it")
+    server.config.ws_protocol_class = None
     server.config.http_protocol_class = partial(BoundedProtocol, origins=origins)  # type: ignore[assignment]

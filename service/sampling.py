@@ -19,11 +19,10 @@ from models.files import whole_file
 from models.seeds import Seeds
 from service.archives import ArchiveFormat, archive_formats, archive_writer, check_distinct, entry_name, pieces
 from service.generator import Generator
-from service.images import GAP, Format, contact_sheet, encode, enlarge, max_scale, text_of
+from service.images import MAX_SHEET_SIDE, Format, contact_sheet, encode, enlarge, max_scale, sheet_size, text_of
 from service.plots import plot
 from service.samples import sample_output
 
-_MAX_SHEET_SIDE = 16383  # pixels; WebP's limit
 _SHEETS: dict[str, Format] = {"png": "png", "webp": "webp"}
 _ENTRY_BYTES = 150  # about what a zip needs for one file beside its content
 _BLOCK_BYTES = 4096  # about what a file system needs at least for one file
@@ -145,10 +144,9 @@ def _sheet(asked: _Asked, form: Format, columns: int | None) -> None:
     count, output = asked.seeds.count, asked.generator.card.output
     columns = min(count, columns or math.ceil(math.sqrt(count)))
     assert isinstance(output, ImageOutput)
-    width = columns * (output.width * asked.scale + GAP) - GAP
-    height = -(-count // columns) * (output.height * asked.scale + GAP) - GAP
-    if max(width, height) > _MAX_SHEET_SIDE:
-        raise UserError(f"the sheet would be {width}x{height} pixels, and {_MAX_SHEET_SIDE} is the limit: ask for fewer seeds")
+    width, height = sheet_size(output, columns, -(-count // columns), asked.scale)
+    if max(width, height) > MAX_SHEET_SIDE:
+        raise UserError(f"the sheet would be {width}x{height} pixels, and {MAX_SHEET_SIDE} is the limit: ask for fewer seeds")
     shown = [enlarge(image, asked.scale) for _, _, images in asked.made() for image in images]
     with whole_file(asked.out) as file:
         file.write(encode(contact_sheet(np.stack(shown), columns), form, asked.text()))

@@ -21,9 +21,9 @@ from service.addresses import (
     whole,
 )
 from service.archives import pieces
-from service.composing import Part, check_size, picture_size
+from service.composing import Part, check_size
 from service.generator import Generator, Images
-from service.images import ENCODERS, GAP, MEDIA_TYPES, contact_sheet, encode, enlarge, text_of
+from service.images import ENCODERS, MEDIA_TYPES, contact_sheet, encode, enlarge, sheet_size, text_of
 from service.problems import Problem
 
 SheetFormat = Literal["png", "webp"]
@@ -103,7 +103,7 @@ def parse_sheet(generator: Generator, extension: str, query: str) -> SheetAddres
     if label is not None and (own := generator.labels(seeds.array())) is not None and (own == label).all():
         label = None  # each seed names it
     truncation, scale = truncation_of(parameters), scale_of(parameters, output)
-    size = picture_size(output, columns, -(-seeds.count // columns), scale, GAP)
+    size = sheet_size(output, columns, -(-seeds.count // columns), scale)
     check_size(*size, 1, MAX_SHEET_PIXELS, "seeds" if scale == 1 else "scale")
     return SheetAddress(seeds, columns, label, truncation, scale, form)
 

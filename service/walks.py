@@ -23,9 +23,9 @@ from service.addresses import (
     unless_own,
     whole,
 )
-from service.composing import Part, check_size, picture_size
+from service.composing import Part, check_size
 from service.generator import Generator, Images
-from service.images import ENCODERS, GAP, MEDIA_TYPES, contact_sheet, encode, enlarge, picture, text_of
+from service.images import ENCODERS, MEDIA_TYPES, contact_sheet, encode, enlarge, picture, sheet_size, text_of
 from service.latent import walk
 from service.problems import Problem
 
@@ -168,7 +168,7 @@ def _check_size(output: ImageOutput, frames: int, scale: int, animated: bool) ->
     if animated:
         check_size(output.width * scale, output.height * scale, frames, MAX_WALK_PIXELS, field)
     else:
-        check_size(*picture_size(output, frames, 1, scale, GAP), 1, MAX_WALK_PIXELS, field)
+        check_size(*sheet_size(output, frames, 1, scale), 1, MAX_WALK_PIXELS, field)
 
 
 def _animation(images: Images, form: WalkFormat, duration: int | None, loop: int | None) -> bytes:

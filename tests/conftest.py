@@ -2,7 +2,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+settings.register_profile("seedmint", deadline=None)  # how long an example takes is the machine's matter
+settings.load_profile("seedmint")
 _SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 

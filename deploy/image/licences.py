@@ -1,7 +1,4 @@
-"""Write docs/licences.md from a bill of materials and the packages that it is of.
-
-python deploy/image/licences.py SBOM.json SITE-PACKAGES
-"""
+"""Write docs/licences.md from a bill of materials and its packages: python deploy/image/licences.py SBOM.json SITE-PACKAGES"""
 
 import json
 import re
@@ -38,8 +35,9 @@ def licence(component: dict[str, Any], header: str | None) -> str:
     short = {_CLASSIFIER.sub("", name) for name in found if name and len(name) < 80 and "\n" not in name}
     if not short:
         raise SystemExit(f"{component['name']} names no licence in its metadata")
-    vague = {name for name in short if name in _VAGUE and any(other.startswith(_VAGUE[name]) for other in short - {name})}
-    return ", ".join(sorted(short - vague))
+    others = {name: short - {name} for name in short}
+    exact = {name for name in short if name not in _VAGUE or not any(other.startswith(_VAGUE[name]) for other in others[name])}
+    return ", ".join(sorted(exact))
 
 
 def main() -> None:

@@ -1,30 +1,37 @@
-"""What docs/deploy.md promises and tells people to type, as far as it needs no container and no cluster."""
+"""What the deployment guide and the runbook say is so: links, what commands name, the tables, and the way up and back."""
 
 import math
 import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests import generators
 from tests.service.servers import Server, serving, wait_until
 
-_ROOT = Path(__file__).parents[2]
-_GUIDE = (_ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+GUIDE = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+PAGES = ["docs/deploy.md", "docs/runbook.md"]
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
 
 
 def part(title: str) -> str:
     """What stands below a heading."""
-    (found,) = re.findall(rf"^## {title}\n(.*?)(?=^## |\Z)", _GUIDE, re.MULTILINE | re.DOTALL)
+    (found,) = re.findall(rf"^## {title}\n(.*?)(?=^## |\Z)", GUIDE, re.MULTILINE | re.DOTALL)
     return str(found)
 
 
 def rows(title: str) -> list[list[str]]:
     """The cells of a part's table, without its two lines of head."""
     lines = [line for line in part(title).splitlines() if line.startswith("|")]
-    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[2:]]
+    return [cells(line) for line in lines[2:]]
 
 
 def typed(title: str) -> list[list[str]]:
@@ -33,20 +40,70 @@ def typed(title: str) -> list[list[str]]:
     return [[line.removeprefix("$ ") for line in block.replace("\\\n", "").splitlines()] for block in blocks]
 
 
-def test_the_replicas_follow_from_what_was_measured():
-    results = (_ROOT / "benchmarks" / "results" / "serving.txt").read_text()
-    (measured,) = re.findall(r"16 connections, closed loop\n.*\nseedmint +([\d,]+)", results)
-    c = int(measured.replace(",", ""))
-    assert f"c = {measured}" in part("Capacity")
-    table = rows("Capacity")
-    assert len(table) == 4
-    for r, *replicas in table:
-        needed = [(1 - h) * int(r.replace(",", "")) / (0.6 * c) for h in (0, 0.5, 0.9, 0.99)]
-        assert [int(one) for one in replicas] == [max(2, math.ceil(one)) for one in needed]
-    bulk = re.findall(r"^(?:npy|zip) / .* +([\d,]+) +[\d,]+ +[\d.]+$", results, re.MULTILINE)
-    (unchanged,) = re.findall(r"^seedmint +([\d,]+) requests/s$", results, re.MULTILINE)
-    assert len(bulk) == 2
-    assert all(f"{figure} " in part("Capacity") or f"{figure} as npy" in part("Capacity") for figure in (*bulk, unchanged))
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_lead_somewhere(page: str):
+    here = ROOT / page
+    links = re.findall(r"\]\(([^)\s]+)\)", here.read_text(encoding="utf-8"))
+    assert links
+    for link in links:
+        path, _, anchor = link.partition("#")
+        if path.startswith("https:"):
+            continue
+        target = here.parent / path if path else here
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_files_targets_and_settings_exist(page: str):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    settings = (ROOT / "docs" / "service.md").read_text(encoding="utf-8")
+    compose = (ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8")
+    for path in re.findall(r"(?<![\w/.-])(?:deploy|benchmarks|docs)/[\w./-]*\w", text):
+        assert (ROOT / path).exists() or path == "deploy/seedmint.env", path
+    for image in re.findall(r"\b(?:prom|grafana)/\w+:v?[\d.]+", text):
+        assert f"docker.io/{image}\n" in compose, image
+    for target in re.findall(r"`make ([\w-]+)", text):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    for name in re.findall(r"\bSEEDMINT_\w+", text):
+        assert f"`{name}`" in settings or f"${{{name}:" in compose, name
+
+
+def test_values_of_the_chart_exist():
+    values = yaml.safe_load((ROOT / "deploy" / "chart" / "values.yaml").read_text(encoding="utf-8"))
+    commands = re.findall(r"helm (?:install|upgrade) [^`\n]+", GUIDE.replace("\\\n", ""))
+    named = [word.partition("=")[0] for command in commands for word in shlex.split(command) if "=" in word]
+    assert len(named) >= 4
+    for name in named:
+        place = values
+        for key in name.split("."):
+            if place == {}:  # free, as Kubernetes writes it
+                break
+            assert key in place, name
+            place = place[key]
+
+
+def test_the_capacity_table_follows_from_what_was_measured():
+    results = (ROOT / "benchmarks" / "results" / "serving.txt").read_text(encoding="utf-8")
+    found = re.search(r"^16 connections.*\n.*\nseedmint +([\d,]+)", results, re.MULTILINE)
+    assert found
+    assert f"c = {found[1]} at 16 connections" in GUIDE
+    one_core = int(found[1].replace(",", ""))
+    lines = GUIDE[GUIDE.index("| r | h = 0 ") :].split("\n\n")[0].splitlines()
+    hits = [float(cell.removeprefix("h = ")) for cell in cells(lines[0])[1:]]
+    for line in lines[2:]:
+        rate, *replicas = (int(cell.replace(",", "")) for cell in cells(line))
+        assert replicas == [max(2, math.ceil((1 - hit) * rate / (0.6 * one_core))) for hit in hits]
+    others = re.findall(r"^(?:npy|zip) / .* +([\d,]+) +[\d,]+ +[\d.]+$|^seedmint +([\d,]+) requests/s$", results, re.MULTILINE)
+    assert len(others) == 3
+    assert all(re.search(rf"\b{bulk or unchanged}\b", part("Capacity")) for bulk, unchanged in others)
 
 
 @pytest.fixture(scope="module")
@@ -101,17 +158,3 @@ def test_a_generator_is_upgraded_and_rolled_back_without_a_broken_link(server: S
     type_in(back)
     wait_until(lambda: server.pinned("mnist") == old)
     assert server.client.get(f"{old}/7.png").headers["etag"] == image.headers["etag"]
-
-
-def test_commands_name_files_and_variables_that_are_there():
-    commands = [line for title in re.findall(r"^## (.+)$", _GUIDE, re.MULTILINE) for block in typed(title) for line in block]
-    named = {path for line in commands for path in re.findall(r"\b(?:deploy|benchmarks)/[\w./-]+", line)}
-    assert len(named) >= 4
-    assert not [path for path in named if not (_ROOT / path).exists()]
-    compose = (_ROOT / "deploy" / "compose.yaml").read_text()
-    for image in re.findall(r"(?:prom/prometheus|grafana/grafana):v?[\d.]+", " ".join(commands)):
-        assert f"docker.io/{image}\n" in compose
-    values = (_ROOT / "deploy" / "chart" / "README.md").read_text()
-    told = {value for line in commands for value in re.findall(r"--set ([\w.]+)=", line)}
-    assert len(told) > 8
-    assert not [value for value in told if f"`{value}`" not in values and f"`{value.rpartition('.')[0]}`" not in values]

@@ -46,7 +46,8 @@ def test_from_the_signal_on_new_requests_are_refused(tmp_path: Path):
     ):
         path = f"{server.url}{server.pinned('slow')}"
         asked = [crowd.submit(httpx.get, f"{path}/{seed}.png", timeout=60) for seed in range(8 * workers)]
-        wait_until(lambda: value(server, "seedmint_queue_images") >= 3 * workers)
+        # One in each worker is in the run that is under way.
+        wait_until(lambda: value(server, "seedmint_queue_images") + value(server, "seedmint_batch_images_sum") >= 7 * workers)
         server.process.send_signal(signal.SIGTERM)
         signalled = time.monotonic()
         wait_until(lambda: httpx.get(f"{server.url}/readyz").status_code == 503)
