@@ -53,7 +53,9 @@ def steps_saved(directory):
     return max((step for step, _ in list_checkpoints(directory / "checkpoints")), default=0)
 
 
-@pytest.mark.parametrize("kind", RECIPES)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] if "convolutional" in kind else []) for kind in RECIPES]
+)
 def test_kill_9_at_twenty_random_moments_changes_nothing(tmp_path, processes, kind):
     document = recipe_document(steps=330, every={"log": 7, "preview": 30, "checkpoint": 1}, **RECIPES[kind])
     train(tmp_path / "whole", document)
