@@ -71,7 +71,7 @@ async def send_together(send: Send, head: Message, body: Message) -> None:
     """Send the head and the rest of an answer in one packet, where uvicorn would write two. Only if `takes_more`."""
     cycle: Any = send.__self__  # type: ignore[attr-defined]
     transport = cycle.transport
-    cork = cycle.transport = _Cork()
+    cork = cycle.transport = _Cork(transport)
     try:
         await send(head)
         await send(body)
@@ -86,10 +86,11 @@ async def send_together(send: Send, head: Message, body: Message) -> None:
 class _Cork:
     """Stands in for a transport while one answer is written."""
 
-    def __init__(self) -> None:
+    def __init__(self, transport: asyncio.Transport) -> None:
         self.parts: list[bytes] = []
         self.closed = False
         self.write = self.parts.append
+        self.is_closing = transport.is_closing  # a generator's thread may ask meanwhile, by `has_left`
 
     def close(self) -> None:
         self.closed = True

@@ -41,7 +41,8 @@ def begin(output: Output, plan: Plan) -> None:
     there = plan_of(output)
     if there is None:
         output.prepare()
-        if any(name != MARK for name in output.names("")):
+        found = set(output.names(""))
+        if found and MARK not in found:  # with it, another process has begun the job meanwhile
             raise PlaceError(f"--out {output.url} is not empty, and holds no job: give a new folder")
         with suppress(FileExistsError):  # by another process, just now
             output.create(MARK, plan.to_json())

@@ -151,7 +151,10 @@ class Runner:
             except UserError as error:
                 self._fail(job, self._store.said(error))
                 continue
-            if plan is None or self._closed:
+            if self._closed:
+                continue
+            if plan is None:
+                self._fail(job, "its folder has vanished: submit it again")
                 continue
             generator = self._settings.models / f"{plan.card.name}.onnx"
             url, progress = self._store.output(job).url, self._store.progress_file(job)

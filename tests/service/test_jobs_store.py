@@ -11,7 +11,9 @@ from service.batch import objects
 from service.batch.output import Folder, open_output
 from service.generator import Generator
 from service.jobs.listing import listing_path, parse_listing
-from service.jobs.store import Entry, Note, Store
+from service.jobs.runner import Runner
+from service.jobs.store import Entry, Note, Store, job_id
+from service.settings import Settings
 from tests.service.batch.jobs import plan_for
 
 
@@ -105,3 +107,19 @@ def test_a_file_is_passed_on_in_pieces(store: Store, monkeypatch: pytest.MonkeyP
     assert b"".join(pieces) == content
     with pytest.raises(FileNotFoundError):
         next(output.pieces("other", 1))
+
+
+def test_a_job_whose_folder_has_vanished_fails_and_can_be_asked_for_again(tmp_path: Path, rgb: Generator, monkeypatch):
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "metrics"))
+    url, plan = str(tmp_path / "jobs"), plan_for(rgb, "0-9")
+    Store(url).submit(plan, 100)
+    shutil.rmtree(tmp_path / "jobs" / job_id(plan))
+    restarted = Store(url)
+    runner = Runner(restarted, Settings(models=tmp_path, jobs=url))
+    runner.look()
+    runner.close()
+    (note,) = restarted.notes().values()
+    assert (note.state, note.error) == ("failed", "its folder has vanished: submit it again")
+    restarted.submit(plan, 100)
+    assert [note.state for note in restarted.notes().values()] == ["queued"]
+    assert restarted.plan(job_id(plan)) == plan

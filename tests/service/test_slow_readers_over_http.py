@@ -36,7 +36,7 @@ def grey(directory: Path) -> Generator:
 
 @pytest.fixture
 def server(directory: Path) -> Iterator[Server]:
-    with serving(directory, max_seeds=1_000_000) as running:
+    with serving(directory, max_seeds=1_000_000, timeout_seconds=300) as running:
         yield running
 
 

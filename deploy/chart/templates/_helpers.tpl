@@ -174,3 +174,24 @@ rollingUpdate:
 {{- define "seedmint.text" -}}
 {{- if kindIs "string" . }}{{ . | quote }}{{ else if kindIs "slice" . }}{{ join "," . | quote }}{{ else }}{{ toJson . | quote }}{{ end -}}
 {{- end }}
+
+{{/* A volume that has no generator yet gets the shipped ones: (dict "root" $ "resources" ...). */}}
+{{- define "seedmint.fill" -}}
+{{- if and (eq .root.Values.models.source "claim") .root.Values.models.claim.fill -}}
+initContainers:
+  - name: fill
+    {{- include "seedmint.containerSecurity" .root | nindent 4 }}
+    command:
+      - sh
+      - -c
+      - |
+        ls /volume/*.onnx >/dev/null 2>&1 && exit
+        for one in /models/*.onnx; do cp "$one" "/volume/.$HOSTNAME.${one##*/}" || exit 1; done
+        for one in /models/*.onnx; do mv "/volume/.$HOSTNAME.${one##*/}" "/volume/${one##*/}" || exit 1; done
+    resources:
+      {{- toYaml (.resources | default dict) | nindent 6 }}
+    volumeMounts:
+      - name: models
+        mountPath: /volume
+{{- end }}
+{{- end }}
