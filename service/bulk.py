@@ -84,11 +84,11 @@ async def sample(library: Library, settings: Settings, body: bytes) -> Response:
     generator = served.generator
     truncation = truncation_in_range(asked.truncation)
     seeds, labels = await _in_thread_unless(small, lambda: _seeds_and_labels(generator, asked, settings.max_seeds))
-    charge(seeds.count)
     writer = archive_writer(asked.format, generator, seeds.count, truncation)
     parts = pieces(generator, seeds, labels)
     sent = stream(served, parts, writer, truncation, asked.format)
-    first = await anext(sent)
+    with charge(seeds.count):
+        first = await anext(sent)
     name = f"{generator.name}-{generator.digest12}.{asked.format}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     if isinstance(writer, NpyWriter):

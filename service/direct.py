@@ -83,9 +83,9 @@ class Direct:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body"})
             return
-        charge(1)
         finish = partial(encoded, served.generator, asked)
-        content = await served.batcher.single(asked.seed, None, 1.0, finish, VISIT.get().gone)
+        with charge(1):
+            content = await served.batcher.single(asked.seed, None, 1.0, finish, VISIT.get().gone)
         metrics.count_made(served.generator, asked.format, 1)
         headers.append((b"content-length", b"%d" % len(content)))
         await send({"type": "http.response.start", "status": 200, "headers": headers})

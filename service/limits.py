@@ -43,6 +43,10 @@ class Bucket:
             return 0.0
         return math.inf if tokens > self.size else (tokens - self._tokens) / self._rate
 
+    def give(self, tokens: float) -> None:
+        """Put tokens back that were taken."""
+        self._tokens = min(self.size, self._tokens + tokens)
+
 
 class Client:
     """The buckets of one key or address; None is without limit."""
@@ -76,6 +80,11 @@ class Client:
             raise Problem(413, f"{images} images at once are more than the limit of {self._images.size:g} a minute", field)
         if wait:
             raise _refused("image_limit", f"more images than the limit of {self._images.size:g} a minute", wait)
+
+    def give_back(self, images: int) -> None:
+        """Images that were counted and not made."""
+        if self._images is not None:
+            self._images.give(images)
 
 
 class Limits:

@@ -166,8 +166,8 @@ class Routes:
         if isinstance(asked, SheetAddress | WalkAddress):
             content = await self._compose(request, served, asked)
         else:
-            charge(1)
-            content = await self._make(request, served, asked)
+            with charge(1):
+                content = await self._make(request, served, asked)
             metrics.count_made(served.generator, asked.format, 1)
         return Response(content, 200, headers, asked.media_type)
 
@@ -185,15 +185,15 @@ class Routes:
             ClientDisconnect: the client has gone.
         """
         generator = served.generator
-        charge(asked.count, "frames" if isinstance(asked, WalkAddress) else "seeds")
-        work = compose(
-            served,
-            partial(asked.parts, generator),
-            asked.truncation,
-            partial(asked.finish, generator),
-            self._settings.timeout_seconds,
-        )
-        content = await unless_gone(request, work)
+        with charge(asked.count, "frames" if isinstance(asked, WalkAddress) else "seeds"):
+            work = compose(
+                served,
+                partial(asked.parts, generator),
+                asked.truncation,
+                partial(asked.finish, generator),
+                self._settings.timeout_seconds,
+            )
+            content = await unless_gone(request, work)
         metrics.count_made(generator, asked.format, asked.count)
         return content
 

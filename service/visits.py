@@ -3,10 +3,14 @@
 import random
 import re
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Protocol
+
+from models.errors import UserError
+from service.problems import Problem
 
 _VERSION_4 = 4 << 76 | 2 << 62  # version and variant of a random UUID; `uuid.uuid4` takes ten times as long
 _FREE = ~(15 << 76 | 3 << 62)
@@ -21,6 +25,9 @@ class Allowance(Protocol):
         Raises:
             Problem: 429 or 413, it is not so many.
         """
+
+    def give_back(self, images: int) -> None:
+        """Images that were taken and not made."""
 
 
 class Visit:
@@ -78,12 +85,32 @@ def address_of(host: str) -> str:
     return str(address)
 
 
-def charge(images: int, field: str = "seeds") -> None:
+def charge(images: int, field: str = "seeds") -> AbstractContextManager[None]:
     """Take images off what the client may have, before they are made. `field` is what asks for so many.
+
+    Returns:
+        A context that gives them back if a Problem or a UserError ends it: who is turned away has had nothing.
 
     Raises:
         Problem: 429 or 413, its limit does not hold so many.
     """
     visit = VISIT.get(None)
-    if visit is not None and visit.allowance is not None:
-        visit.allowance.take(images, field)
+    if visit is None or visit.allowance is None:
+        return _FREE_OF_CHARGE
+    visit.allowance.take(images, field)
+    return _Charged(visit.allowance, images)
+
+
+class _Charged(AbstractContextManager[None]):
+    __slots__ = ("_allowance", "_images")
+
+    def __init__(self, allowance: Allowance, images: int) -> None:
+        self._allowance = allowance
+        self._images = images
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None and issubclass(kind, (Problem, UserError)):
+            self._allowance.give_back(self._images)
+
+
+_FREE_OF_CHARGE = nullcontext()

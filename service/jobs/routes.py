@@ -147,8 +147,8 @@ class JobRoutes:
         if there is None or there.note.state in ("failed", "cancelled"):
             left = plan.count - (0 if there is None else there.images)
             await self._off_loop(lambda: self._check(generator, plan, left))
-            charge(left)
-            new = await self._off_loop(lambda: self._store.submit(plan, self._settings.max_queued_jobs))
+            with charge(left):
+                new = await self._off_loop(lambda: self._store.submit(plan, self._settings.max_queued_jobs))
             _LOG.info("job %s: %d of %s", job, left, f"{generator.name}@{generator.digest12}")
         found = await self._off_loop(lambda: self._store.find(job))
         if found is None:

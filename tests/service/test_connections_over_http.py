@@ -83,7 +83,7 @@ def asked_for_all(server: Server) -> socket.socket:
 
 
 def test_a_client_that_takes_as_much_as_it_must_gets_everything(impatient: Server):
-    """Three times as much, since both are timed on one machine; the kernel's megabytes, if it had them, would be full half-way."""
+    """Three times as much, as both are timed on one machine; the kernel's megabytes, if it had them, would be full half-way."""
     parts, started = [], time.monotonic()
     with asked_for_all(impatient) as connection:
         while part := connection.recv(16 << 10):

@@ -108,6 +108,24 @@ def test_images_a_minute(visit: Visit):
     assert never.value.field == "frames"
 
 
+def test_images_that_were_refused_are_given_back(visit: Visit):
+    clock = Clock()
+    visit.allowance = Limits(read_settings({"SEEDMINT_IMAGES_PER_MINUTE": "100"}), clock).of("a")
+    with pytest.raises(Problem, match="busy"), charge(100):
+        raise Problem(429, "busy")
+    with charge(60):
+        pass
+    with pytest.raises(RuntimeError), charge(40):
+        raise RuntimeError("it was made, and its client left")
+    with pytest.raises(Problem):
+        charge(1)
+    clock.now += 120
+    with pytest.raises(Problem), charge(0):
+        raise Problem(429, "busy")
+    with pytest.raises(Problem):
+        charge(101)
+
+
 def test_clients_remembered_are_bounded():
     limits = Limits(read_settings({"SEEDMINT_REQUESTS_PER_SECOND": "1"}), Clock())
     limits.of("kept").enter()

@@ -30,7 +30,7 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def late(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, list[httpx.Response]]]:
-    """A server with less patience than its generator needs, and what it answered while it was loading."""
+    """A server with less patience than its generator needs, images by the dozen, and what it answered while it was loading."""
     directory = tmp_path_factory.mktemp("late")
     generators.write(directory, "slow", 1, idle_trips=LATE_TRIPS)
     loading: list[httpx.Response] = []
@@ -38,7 +38,7 @@ def late(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, lis
     def ask(url: str) -> None:
         loading.extend(httpx.get(url + path) for path in ("/livez", "/metrics", "/", "/readyz", "/v1/models"))
 
-    with serving(directory, before_ready=ask, timeout_seconds=0.3) as running:
+    with serving(directory, before_ready=ask, timeout_seconds=0.3, images_per_minute=12) as running:
         yield running, loading
 
 
@@ -51,12 +51,12 @@ def test_while_loading_it_is_alive_but_not_ready(late: tuple[Server, list[httpx.
     assert server.client.get("/v1/models").status_code == 200
 
 
-def test_images_too_late_are_504(late: tuple[Server, list[httpx.Response]]):
+def test_images_too_late_are_504_and_not_charged(late: tuple[Server, list[httpx.Response]]):
     server = late[0]
     check(server.client.get(f"{server.pinned('slow')}/1.png"), 504)
     for path in ("/sample", "/v1/sample"):
         check(server.client.post(path, json={"model": "slow", "seeds": "0-9"}), 504)
-    for file in ("grid.png?seeds=0-9", "walk.webp?from=1&to=2"):
+    for file in ("grid.png?seeds=0-9", "walk.webp?from=1&to=2&frames=9"):
         check(server.client.get(f"{server.pinned('slow').removesuffix('/images')}/{file}"), 504)
 
 
