@@ -170,10 +170,21 @@ class Batcher:
         self._sweeping = asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep) if busy else None
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
-        """In the thread: run after run, until nothing waits."""
+        """In the thread: run after run, until nothing waits.
+
+        What was made is handed over when the next run has all that it needs, since the interpreter does one thing at a time:
+        the event loop then answers beside that run, not in the way of what leads to it.
+        """
+        made: list[tuple[list[Item], list[Any], float]] = []
+
+        def hand_over() -> None:
+            if made:
+                loop.call_soon_threadsafe(self._deliver, *made.pop())
+
         while True:
             batch, unwanted = self._lanes.take(self.generator.max_batch)
             if not (batch or unwanted):
+                hand_over()
                 return
             if unwanted:
                 self._metrics.cancelled.inc(sum(len(item.seeds) for item in unwanted))
@@ -183,11 +194,12 @@ class Batcher:
                 started = time.perf_counter()
                 try:
                     self._metrics.queued.observe(started - min(item.since for item in batch))
-                    results = make(self.generator, batch, self._metrics)
+                    results = make(self.generator, batch, self._metrics, hand_over)
                 except Exception as error:  # whatever it is: the next run may succeed
                     results = [error] * len(batch)
                 self._batch = []
-                loop.call_soon_threadsafe(self._deliver, batch, results, time.perf_counter() - started)
+                hand_over()  # if it failed before its run
+                made.append((batch, results, time.perf_counter() - started))
 
     def _deliver(self, batch: list[Item], results: list[Any], seconds: float) -> None:
         self._seconds_a_run += _SMOOTHING * (seconds - self._seconds_a_run)

@@ -69,10 +69,16 @@ class Item:
         return not (self.future.done() or self.left)
 
 
-def make(generator: Generator, batch: list[Item], metrics: OfGenerator) -> list[Any]:
-    """In the generator's thread: one run, then `finish` for each item. Gives a result or an exception for each."""
+def make(
+    generator: Generator, batch: list[Item], metrics: OfGenerator, prepared: Callable[[], None] = lambda: None
+) -> list[Any]:
+    """In the generator's thread: one run, then `finish` for each item. Gives a result or an exception for each.
+
+    Args:
+        prepared: called when all that the run needs is there. Other threads are not in its way from then on.
+    """
     try:
-        images, labels = _generate(generator, batch, metrics)
+        images, labels = _generate(generator, batch, metrics, prepared)
     except Exception as error:
         if len(batch) > 1 and not isinstance(error, TooSlowError):  # one of them may be to blame: let the others succeed
             return [result for item in batch for result in _alone(generator, item, metrics)]
@@ -99,7 +105,9 @@ def _alone(generator: Generator, item: Item, metrics: OfGenerator) -> list[Any]:
     return [None] if item.future.done() else make(generator, [item], metrics)
 
 
-def _generate(generator: Generator, batch: list[Item], metrics: OfGenerator) -> tuple[Outputs, Labels | None]:
+def _generate(
+    generator: Generator, batch: list[Item], metrics: OfGenerator, prepared: Callable[[], None]
+) -> tuple[Outputs, Labels | None]:
     seeds = np.concatenate([item.seeds for item in batch])
     labels = _labels(generator, batch, seeds)
     truncation: float | NDArray[np.float32] = 1.0
@@ -108,10 +116,11 @@ def _generate(generator: Generator, batch: list[Item], metrics: OfGenerator) -> 
         truncation = np.repeat(each, [len(item.seeds) for item in batch])
     started = time.perf_counter()
     if all(item.z is None for item in batch):
-        images = generator.generate(seeds, labels, truncation)
+        z = generator.noise(seeds)
     else:
         z = np.concatenate([generator.noise(item.seeds) if item.z is None else item.z for item in batch])
-        images = generator.generate_from(z, labels, truncation)
+    prepared()
+    images = generator.generate_from(z, labels, truncation)
     metrics.inference.observe(time.perf_counter() - started)
     metrics.batch.observe(len(seeds))
     return images, labels

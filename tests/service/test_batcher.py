@@ -33,7 +33,10 @@ class Held:
     def labels(self, seeds: np.ndarray) -> None:
         return None
 
-    def generate(self, seeds: np.ndarray, labels: Any, truncation: Any) -> np.ndarray:
+    def noise(self, seeds: np.ndarray) -> np.ndarray:
+        return seeds
+
+    def generate_from(self, seeds: np.ndarray, labels: Any, truncation: Any) -> np.ndarray:
         self.runs.append(seeds.tolist())
         self.truncations.append(np.broadcast_to(truncation, len(seeds)).tolist())
         assert self._go.acquire(timeout=20)
@@ -210,8 +213,8 @@ def test_a_run_that_took_too_long_is_not_tried_again(error: Exception):
     """One image after the other, each would take as long, and nobody waits for so long. After any other error they are."""
 
     class Failing(Held):
-        def generate(self, seeds: np.ndarray, labels: Any, truncation: Any) -> np.ndarray:
-            super().generate(seeds, labels, truncation)
+        def generate_from(self, seeds: np.ndarray, labels: Any, truncation: Any) -> np.ndarray:
+            super().generate_from(seeds, labels, truncation)
             raise error
 
     async def scene() -> None:
@@ -222,6 +225,44 @@ def test_a_run_that_took_too_long_is_not_tried_again(error: Exception):
         assert [result.status for result in results if isinstance(result, Problem)] == [500] * 4
         again = [] if isinstance(error, TooSlowError) else [[0], [1], [2], [3]]
         assert generator.runs == [[0, 1, 2, 3], *again]
+
+    asyncio.run(scene())
+
+
+class Prepared(Held):
+    """Fails on some seeds before their run, and can be held there."""
+
+    def __init__(self) -> None:
+        super().__init__(max_batch=1)
+        self.preparing = threading.Event()
+        self.prepare = threading.Event()
+
+    def noise(self, seeds: np.ndarray) -> np.ndarray:
+        if seeds[0] == 1:
+            self.preparing.set()
+            assert self.prepare.wait(20)
+        if seeds[0] == 3:
+            raise ValueError("no noise")
+        return super().noise(seeds)
+
+
+def test_what_was_made_is_handed_over_before_the_next_run_and_whatever_becomes_of_it():
+    async def scene() -> None:
+        generator = Prepared()
+        batcher = Batcher(generator, 100)  # type: ignore[arg-type]
+        asked = [single(batcher, seed) for seed in range(4)]
+        generator.let_go(1)
+        await asyncio.to_thread(generator.preparing.wait, 20)
+        await asyncio.sleep(0.05)
+        assert not asked[0].done()  # made, and told when the next is ready to run
+        generator.prepare.set()
+        assert await asyncio.wait_for(asked[0], 10) == 0
+        await started(generator, 2)
+        assert not asked[1].done()
+        generator.let_go(2)
+        assert await asyncio.wait_for(asyncio.gather(*asked[1:3]), 10) == [1, 2]
+        with pytest.raises(Problem, match="the generator failed on this image"):
+            await asyncio.wait_for(asked[3], 10)
 
     asyncio.run(scene())
 
@@ -270,8 +311,8 @@ class Conditional(Held):
     def labels(self, seeds: np.ndarray) -> np.ndarray:  # type: ignore[override]
         return seeds % 10
 
-    def generate(self, seeds: np.ndarray, labels: Any, truncation: Any) -> np.ndarray:
-        super().generate(seeds, labels, truncation)
+    def generate_from(self, seeds: np.ndarray, labels: Any, truncation: Any) -> np.ndarray:
+        super().generate_from(seeds, labels, truncation)
         return labels.astype(np.uint8).reshape(-1, 1, 1, 1)
 
 
