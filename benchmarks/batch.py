@@ -3,12 +3,13 @@
 python -m benchmarks.batch [generator]
 
 The loop is what one writes by hand: normal noise by NumPy, batches of 64, a PNG of each image by Pillow's `save`, all into one
-tar by `tarfile` (png: into files; npz and npy: all images at once by `np.savez` and `np.save`). Runs alternate; medians are
-told. A job syncs, hashes and records its shards, too, and its PNGs say what they are. Its first tenth, in which the
-workers start, is left out.
+tar by `tarfile` (png: into files; npz and npy: all images at once by `np.savez` and `np.save`). Two loops at once, each in a
+process of its own, tell what the cores can give. Runs alternate; medians are told. A job syncs, hashes and records its shards,
+too, and its PNGs say what they are. Its first tenth, in which the workers start, is left out.
 """
 
 import io
+import multiprocessing
 import os
 import platform
 import shutil
@@ -18,6 +19,7 @@ import tarfile
 import tempfile
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,6 +86,15 @@ def plain_loop(path: Path, card: Card, form: Form, out: Path, count: int = _IMAG
     return count / (time.perf_counter() - began)
 
 
+def two_loops(path: Path, card: Card, form: Form, out: Path) -> float:
+    """Images a second of two such processes that begin together, each with half of the images."""
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as processes:
+        for number in range(2):
+            (out / str(number)).mkdir()
+        running = [processes.submit(plain_loop, path, card, form, out / str(number), _IMAGES // 2) for number in range(2)]
+        return sum(loop.result() for loop in running)
+
+
 def _picture(image: NDArray[np.uint8]) -> Image.Image:
     return Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)
 
@@ -148,9 +159,10 @@ def main() -> None:
     card = checked_card(path.read_bytes())
     print(f"{card.name}, {_IMAGES:,} images in shards of {_SHARD:,}; medians of {_ROUNDS} alternating rounds")
     print(f"{platform.machine()}, {os.cpu_count()} cores, ONNX Runtime {onnxruntime.__version__}, Pillow {PIL.__version__}\n")
-    print("format       plain loop    1 worker         2 workers        MiB a worker  processor us  bytes an image")
+    print(f"{'format':<12} {'plain loop':>10}  {'2 loops':>16}  {'1 worker':>16}  {'2 workers':>16}", end="")
+    print("  MiB a worker  processor us  bytes an image")
     for form in forms(card):
-        rates: dict[str, list[float]] = {"loop": [], "1": [], "2": []}
+        rates: dict[str, list[float]] = {"loop": [], "loops": [], "1": [], "2": []}
         costs: list[Cost] = []
         for _ in range(_ROUNDS):
             for kind, found in rates.items():
@@ -158,17 +170,21 @@ def main() -> None:
                 try:
                     if kind == "loop":
                         found.append(plain_loop(path, card, form, work))
+                    elif kind == "loops":
+                        found.append(two_loops(path, card, form, work))
                     else:
                         cost = job(path, card, form, int(kind), work)
                         found.append(cost.rate)
                         costs.append(cost)
                 finally:
                     shutil.rmtree(work)
-        loop, one, two = (statistics.median(found) for found in rates.values())
-        ours = "  ".join(f"{rate:>8,.0f}/s {rate / loop:5.2f}x" for rate in (one, two))
+        loop, *others = (statistics.median(found) for found in rates.values())
+        beside = "  ".join(f"{rate:>8,.0f}/s {rate / loop:5.2f}x" for rate in others)
         memory = max(cost.memory for cost in costs)
         processor = statistics.median(cost.processor for cost in costs)
-        print(f"{form:<12} {loop:>8,.0f}/s  {ours}  {memory:>12,.0f}  {processor:>12,.0f}  {costs[0].size:>14,.0f}", flush=True)
+        print(
+            f"{form:<12} {loop:>8,.0f}/s  {beside}  {memory:>12,.0f}  {processor:>12,.0f}  {costs[0].size:>14,.0f}", flush=True
+        )
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ class Format:
 
 def formats(text: str) -> list[Format]:
     """Those of the results of benchmarks.batch."""
-    line = rf"^(\w+) +{_NUMBER}/s(?: +{_NUMBER}/s +[\d.]+x){{2}} +{_FIGURE} +{_FIGURE} +{_FIGURE}$"
+    line = rf"^(\w+) +{_NUMBER}/s(?: +{_NUMBER}/s +[\d.]+x){{3}} +{_FIGURE} +{_FIGURE} +{_FIGURE}$"
     rows = re.findall(line, text, re.MULTILINE)
     return [Format(name, *(float(value.replace(",", "")) for value in values)) for name, *values in rows]
 

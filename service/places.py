@@ -15,6 +15,7 @@ _STALLED_SECONDS = 0.25  # a piece that is not taken for so long holds no place
 _ANSWERS_A_PLACE = 8  # most requests, those with slow readers too
 _MOST_BYTES = 256 << 20  # that they may hold
 _SHARE = 0.5  # of them for one client
+_SHARE_MAKING = 0.75  # of those for which something is made
 _SMOOTHING = 0.2  # weight of the newest in the estimate of seconds a request
 _LATER = "5"
 
@@ -97,13 +98,18 @@ class Places:
         now = self._clock()
         making = [place for place in self._places if not place.stalled(now)]
         if len(making) >= self._most:
-            # At least as long as the oldest has taken: one that outlasts the estimate shows it to be wrong.
-            seconds = max(self._seconds, *(place.seconds(now) for place in making)) / len(making)
-            raise Problem(
-                429, f"{len(making)} bulk requests are under way", headers={"Retry-After": str(max(1, math.ceil(seconds)))}
-            )
+            raise self._busy(f"{len(making)} bulk requests are under way", making, now)
+        own = [place for place in making if place.client == client]
+        if len(own) >= math.ceil(self._most * _SHARE_MAKING):
+            raise self._busy(f"{len(own)} of your bulk requests are under way, and others need room, too", own, now)
         if len(self._places) >= self._most_answers:
             raise Problem(429, f"{len(self._places)} bulk answers wait for their readers", headers={"Retry-After": _LATER})
         its = sum(place.client == client for place in self._places)
         if its >= max(1, int(self._most_answers * _SHARE)):
             raise Problem(429, f"{its} of your bulk answers are under way: read them first", headers={"Retry-After": _LATER})
+
+    def _busy(self, detail: str, making: list[Place], now: float) -> Problem:
+        """A refusal until one of these is over."""
+        # At least as long as the oldest has taken: one that outlasts the estimate shows it to be wrong.
+        seconds = max(self._seconds, *(place.seconds(now) for place in making)) / len(making)
+        return Problem(429, detail, headers={"Retry-After": str(max(1, math.ceil(seconds)))})

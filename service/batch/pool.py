@@ -198,6 +198,7 @@ def _work(pipe: Connection, path: Path, url: str, plan: Plan, threads: int) -> N
             teller.await_finished()
         except Exception as error:
             pipe.send(_Failure(sendable(error, url)))
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # raised while the interpreter ends, an exit would be told with a traceback
 
 
 class _Teller:

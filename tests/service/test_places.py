@@ -39,6 +39,17 @@ def test_a_place_is_held_until_the_end():
     assert len(places) == 0
 
 
+def test_one_client_leaves_a_quarter_to_others():
+    places = Places(16, MIB, Clock())
+    with ExitStack() as held:
+        for _ in range(12):
+            held.enter_context(places.hold("greedy"))
+        assert refusal(places, "greedy") == "12 of your bulk requests are under way, and others need room, too"
+        for name in "abcd":
+            held.enter_context(places.hold(name))
+        assert refusal(places) == "16 bulk requests are under way"
+
+
 def test_who_waits_for_its_reader_gives_the_place_back_until_the_reader_goes_on():
     clock = Clock()
     places = Places(1, MIB, clock)
