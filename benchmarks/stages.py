@@ -11,7 +11,6 @@ import hashlib
 import io
 import os
 import platform
-import shutil
 import statistics
 import sys
 import tempfile
@@ -50,8 +49,10 @@ Spent = defaultdict[str, list[float]]
 def measure(path: Path, generator: Generator, form: Form, out: Path, spent: Spent) -> None:
     """Add one round, in microseconds an image, to each stage's."""
     plan = make_plan(generator.digest, generator.card, "cpu", parse_seeds(f"0-{_IMAGES - 1}"), None, 1.0, form, _IMAGES)
-    output = open_output(str(out / "job"))
-    begin(output, plan)
+    # Files of an output of its own each time: to replace files is to delete some.
+    for_record, for_disk, for_whole = (open_output(str(out / name)) for name in ("record", "disk", "whole"))
+    for output in (for_record, for_disk, for_whole):
+        begin(output, plan)
     shard = plan.shard(0)
 
     def timed(action: Callable[[], Answer]) -> tuple[Answer, float]:
@@ -82,10 +83,10 @@ def measure(path: Path, generator: Generator, form: Form, out: Path, spent: Spen
                 listing.add(name, png)
 
         def place() -> None:
-            with output.write_many() as add:
+            with for_disk.write_many() as add:
                 for name, png in zip(names, contents, strict=True):
                     add(name, png)
-            write_record(output, record)
+            write_record(for_disk, record)
 
         names: list[str] = []
         listing = Listing()
@@ -106,15 +107,15 @@ def measure(path: Path, generator: Generator, form: Form, out: Path, spent: Spen
             hashlib.sha256(file.getbuffer())
 
         def place() -> None:
-            with output.write(plan.file_name(0)) as placed:
+            with for_disk.write(plan.file_name(0)) as placed:
                 placed.write(file.getbuffer())
-            write_record(output, record)
+            write_record(for_disk, record)
 
         file = _Kept()
-    record = make_shard(generator, plan, 0, output)
+    record = make_shard(generator, plan, 0, for_record)
     for name, action in (("layout", lay_out), ("hash", hash_all), ("disk", place)):
         spent[name].append(timed(action)[1])
-    spent["whole"].append(timed(lambda: make_shard(generator, plan, 0, output))[1])
+    spent["whole"].append(timed(lambda: make_shard(generator, plan, 0, for_whole))[1])
     spent["loop"].append(1e6 / plain_loop(path, generator.card, form, out, _IMAGES))
 
 
@@ -132,13 +133,10 @@ def main() -> None:
     print(f"{platform.machine()}, {os.cpu_count()} cores, ONNX Runtime {onnxruntime.__version__}\n")
     every = forms(generator.card)
     spent: dict[Form, Spent] = {form: defaultdict(list) for form in every}
-    for _ in range(_ROUNDS):
-        for form in every:
-            out = Path(tempfile.mkdtemp(prefix="seedmint-bench-"))
-            try:
-                measure(path, generator, form, out, spent[form])
-            finally:
-                shutil.rmtree(out)
+    with tempfile.TemporaryDirectory(prefix="seedmint-bench-") as directory:  # removed at the end, as in benchmarks.batch
+        for _ in range(_ROUNDS):
+            for form in every:
+                measure(path, generator, form, Path(tempfile.mkdtemp(dir=directory)), spent[form])
     print("format    " + "".join(f"{stage:>8}" for stage in _STAGES))
     for form in every:
         print(f"{form:<10}" + "".join(f"{statistics.median(spent[form][stage]):>8.1f}" for stage in _STAGES))
