@@ -47,7 +47,7 @@ def add(file: Path, models: str | None, replace: bool, classes: str | None, shap
     """Take in a generator that others have made: wrap an ONNX file to the contract, run it, and put it in the models directory.
 
     The output may be floats in [-1, 1], [0, 1] or [0, 255], or bytes, as NCHW, NHWC or flat; z N x D or N x D x 1 x 1; labels
-    whole numbers or one-hot; weights of 16, 32 or 64 bits. What is found out is said, so that you can check it.
+    numbers or one-hot; weights of 16, 32 or 64 bits. What is found out is said, so that you can check it.
 
     \b
     seedmint models add dcgan.onnx --name faces --title "Faces of 64x64 pixels"

@@ -74,7 +74,7 @@ def import_generator(content: bytes, wanted: Wanted) -> Imported:
 
     Args:
         content: an ONNX file: a float output in [-1, 1], [0, 1] or [0, 255], or bytes, as NCHW, NHWC or flat; z as N x D or
-            N x D x 1 x 1, float32, float16 or float64; labels, if any, as whole numbers or one-hot.
+            N x D x 1 x 1, float32, float16 or float64; labels, if any, as numbers or one-hot.
 
     Raises:
         UserError: the file is not self-contained, does not say enough, or does not run.
@@ -156,7 +156,8 @@ def _ends(model: ModelProto, wanted: Wanted) -> Ends:
     floats = [name for name, value in free.items() if _element(value) in FLOATS and name != label_name]
     if wanted.z_input is None and label_name is None and wanted.classes is not None and len(floats) == 2:
         count = len(wanted.classes)
-        label_name = _only([name for name in floats if _width(free[name]) == count], "--label-input")
+        one_hot = [name for name in floats if _width(free[name]) == count]
+        label_name = _only(one_hot or [name for name in floats if _one_number(free[name])], "--label-input")
         floats.remove(label_name)
     z_name = wanted.z_input or _only(floats, "--z-input")
     output_name = wanted.output or _only([value.name for value in model.graph.output], "--output")
@@ -179,8 +180,8 @@ def _ends(model: ModelProto, wanted: Wanted) -> Ends:
     rank, z_dim = len(z.type.tensor_type.shape.dim), wanted.z_dim or _width(z)
     if z_dim is None:
         raise ImportingError("--z-dim is missing: the file does not say how long z is")
-    if rank not in (2, 4):
-        raise ImportingError(f"{z_name!r} has {rank} axes: z must be N x D or N x D x 1 x 1")
+    if rank not in (2, 4) or any(axis.dim_value > 1 for axis in z.type.tensor_type.shape.dim[2:]):
+        raise ImportingError(f"{z_name!r} is {_axes(z)}: z must be N x D or N x D x 1 x 1")
     return Ends(
         z=z_name,
         z_type=_element(z),
@@ -189,6 +190,7 @@ def _ends(model: ModelProto, wanted: Wanted) -> Ends:
         label=label_name,
         label_type=_element(label) if label is not None else 0,
         label_rank=len(label.type.tensor_type.shape.dim) if label is not None else 0,
+        one_hot=label is not None and _one_hot(label, len(wanted.classes or ())),
         output=output_name,
     )
 
@@ -209,11 +211,8 @@ def _run(model: ModelProto, ends: Ends, wanted: Wanted) -> NDArray[Any]:
     }
     if ends.label is not None and wanted.classes is not None:
         labels = labels_of(seeds, len(wanted.classes))
-        if ends.label_type in FLOATS:
-            feeds[ends.label] = np.eye(len(wanted.classes), dtype=FLOATS[ends.label_type])[labels]
-        else:
-            shape = (_TRIED, *[1] * (ends.label_rank - 1))
-            feeds[ends.label] = labels.reshape(shape).astype(WHOLES[ends.label_type])
+        shaped = np.eye(len(wanted.classes))[labels] if ends.one_hot else labels.reshape(-1, *[1] * (ends.label_rank - 1))
+        feeds[ends.label] = shaped.astype((FLOATS | WHOLES)[ends.label_type])
     try:
         (made,) = session.run([ends.output], feeds)
     except Exception as error:
@@ -289,6 +288,23 @@ def _width(value: onnx.ValueInfoProto) -> int | None:
     """Length of the second axis, if the file says."""
     dims = value.type.tensor_type.shape.dim
     return int(dims[1].dim_value) or None if len(dims) > 1 else None
+
+
+def _one_number(label: onnx.ValueInfoProto) -> bool:
+    return all(axis.dim_value == 1 for axis in label.type.tensor_type.shape.dim[1:])
+
+
+def _one_hot(label: onnx.ValueInfoProto, classes: int) -> bool:
+    """Whether the input takes rows of noughts and a one; where its width does not say, floats do."""
+    width, floats = _width(label), _element(label) in FLOATS
+    if width not in (None, 1, classes):
+        raise ImportingError(f"--classes: {label.name!r} is {_axes(label)}, which does not fit {classes} classes")
+    return width == classes > 1 if width else floats and not _one_number(label)
+
+
+def _axes(value: onnx.ValueInfoProto) -> str:
+    dims = value.type.tensor_type.shape.dim
+    return " x ".join(["N", *(str(axis.dim_value or "?") for axis in dims[1:])])
 
 
 def _only(names: list[str], option: str, optional: bool = False) -> Any:

@@ -139,6 +139,43 @@ def test_labels_as_one_hot_vectors(tmp_path):
     held(imported, module(z_of(), label).permute(0, 2, 3, 1))
 
 
+@pytest.mark.parametrize("rows", [False, True])
+@pytest.mark.parametrize(
+    "element", [TensorProto.INT64, TensorProto.INT32, TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE]
+)
+def test_labels_of_any_type_as_numbers_and_as_rows(element, rows):
+    """As numbers N x 1, which is how Keras gives them, floats too, or as rows of noughts and a one."""
+
+    def change(model):
+        kept = list(model.graph.node)
+        nodes = [
+            helper.make_node("Cast", ["y"], ["label"], to=TensorProto.FLOAT if rows else TensorProto.INT64),
+            helper.make_node("MatMul", ["label", "e"], ["style"])
+            if rows
+            else helper.make_node("Gather", ["e", "flat"], ["style"]),
+            helper.make_node("Mul", ["z", "style"], ["styled"]),
+        ]
+        if not rows:
+            nodes.insert(1, helper.make_node("Squeeze", ["label", "last"], ["flat"]))
+        kept[0].input[0] = "styled"
+        del model.graph.node[:]
+        model.graph.node.extend([*nodes, *kept])
+        model.graph.input.append(helper.make_tensor_value_info("y", element, ["n", 5 if rows else 1]))
+        stored = {"e": styles, "last": np.array([1])}
+        model.graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in stored.items())
+
+    styles = np.random.RandomState(1).randn(5, DIM).astype(np.float32)
+    weights = np.random.RandomState(0).randn(DIM, 48).astype(np.float32)
+    logits = (z_of().numpy() * styles[labels_of(SEEDS, 5)]) @ weights
+    held(
+        doctored(change, classes=tuple("abcde")),
+        torch.from_numpy(255 / (1 + np.exp(-logits))).view(-1, 3, 4, 4).permute(0, 2, 3, 1),
+    )
+    if rows:
+        with pytest.raises(UserError, match="--classes: 'y' is N x 5, which does not fit 4 classes"):
+            doctored(change, classes=tuple("abcd"), label_input="y")
+
+
 def test_weights_of_sixteen_bits(tmp_path):
     torch.manual_seed(5)
     module = Flat()
@@ -221,6 +258,10 @@ def infinite(model):
     model.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(weights, "w"))
 
 
+def last_axis(model):
+    model.graph.input[0].CopyFrom(helper.make_tensor_value_info("z", TensorProto.FLOAT, ["n", 1, 1, DIM]))
+
+
 def no_length(model):
     del model.graph.input[0].type.tensor_type.shape.dim[1:]
     model.graph.input[0].type.tensor_type.shape.dim.add()
@@ -234,6 +275,7 @@ def no_length(model):
         (fixed, "its batch is fixed|was its batch fixed"),
         (second_input, "--z-input is missing: the file has 'z', 'style'"),
         (infinite, "not finite"),
+        (last_axis, "'z' is N x 1 x 1 x 12: z must be N x D or N x D x 1 x 1"),
         (no_length, "--z-dim is missing"),
     ],
 )
