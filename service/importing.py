@@ -35,9 +35,9 @@ class Wanted:
         prior: `normal`, or `uniform` on (-sqrt 3, sqrt 3).
         z_scale: factor on z before the graph sees it: 0.57735 makes a uniform prior on (-1, 1).
         z_dim: length of z.
-        layout: order of the output's axes.
+        layout: order of the output's axes, and of the numbers in a flat one, which is nhwc by itself.
         range: of the output's values.
-        shape: (height, width, channels), for outputs that are flat.
+        shape: (height, width, channels); outputs that are flat do not tell.
         classes: name of each label, or how many there are; None for a file that takes no label.
         z_input, label_input, output: names in the file, where it has several.
         data, data_licence, weights_licence: for the card.
@@ -232,18 +232,27 @@ def _run(model: ModelProto, ends: Ends, wanted: Wanted) -> NDArray[Any]:
 
 def _layout(shape: tuple[int, ...], wanted: Wanted) -> tuple[Layout, int, int, int]:
     """(layout, height, width, channels) of one output."""
-    if len(shape) == 3 and wanted.shape is None:
-        kinds: list[Layout] = [kind for kind, axis in (("nchw", 0), ("nhwc", 2)) if shape[axis] in (1, 3)]  # type: ignore[misc]
-        layout = wanted.layout or (kinds[0] if len(kinds) == 1 else None)
-        if layout is None:
-            raise ImportingError(f"--layout is missing: one output is {list(shape)}, which may be nchw or nhwc")
-        c, h, w = shape if layout == "nchw" else (shape[2], *shape[:2])
-        return layout, h, w, c
-    if wanted.shape is None:
-        raise ImportingError(f"--shape is missing: one output is {list(shape)}; write HEIGHTxWIDTHxCHANNELS")
-    if int(np.prod(shape)) != int(np.prod(wanted.shape)):
-        raise ImportingError(f"--shape: {'x'.join(map(str, wanted.shape))} does not fit an output of {list(shape)}")
-    return "flat", *wanted.shape
+    misfit = ImportingError(f"--shape: {'x'.join(map(str, wanted.shape or ()))} does not fit an output of {list(shape)}")
+    if len(shape) != 3:
+        if wanted.shape is None:
+            raise ImportingError(f"--shape is missing: one output is {list(shape)}; write HEIGHTxWIDTHxCHANNELS")
+        if math.prod(shape) != math.prod(wanted.shape):
+            raise misfit
+        return wanted.layout or "nhwc", *wanted.shape
+    a, b, c = shape
+    sizes: dict[Layout, tuple[int, int, int]] = {"nchw": (b, c, a), "nhwc": (a, b, c)}
+    if wanted.layout:
+        sizes = {wanted.layout: sizes[wanted.layout]}
+    elif wanted.shape is None:
+        sizes = {layout: size for layout, size in sizes.items() if size[2] in (1, 3)}
+    if wanted.shape is not None:
+        sizes = {layout: size for layout, size in sizes.items() if size == wanted.shape}
+        if not sizes:
+            raise misfit
+    if len(sizes) != 1:
+        raise ImportingError(f"--layout is missing: one output is {list(shape)}, which may be nchw or nhwc")
+    ((layout, size),) = sizes.items()
+    return layout, *size
 
 
 def _span(made: NDArray[Any], wanted: Wanted) -> Range:

@@ -10,7 +10,7 @@ from onnx import ModelProto, TensorProto, compose, helper, numpy_helper
 
 from models.card import CARD_KEY, Card, ImageOutput
 
-Layout = Literal["nchw", "nhwc", "flat"]
+Layout = Literal["nchw", "nhwc"]
 Range = Literal["-1..1", "0..1", "0..255", "bytes"]
 
 FLOATS: dict[int, Any] = {TensorProto.FLOAT: np.float32, TensorProto.FLOAT16: np.float16, TensorProto.DOUBLE: np.float64}
@@ -50,7 +50,7 @@ def wrap(model: ModelProto, ends: Ends, z_scale: float, card: Card, layout: Layo
         ends: of its graph.
         z_scale: factor on z before the graph sees it.
         card: what the file shall say of itself.
-        layout: order of the axes of the graph's output.
+        layout: order of the axes of the graph's output, or of the numbers in a flat one.
         span: its values for black and white.
     """
     assert isinstance(card.output, ImageOutput)
@@ -111,7 +111,9 @@ def _image_nodes(
     stored["image_shape"] = np.array([-1, *output.shape], np.int64)
     nodes, at = [], source
     if layout == "nchw":
-        nodes.append(helper.make_node("Transpose", [at], ["turned"], perm=[0, 2, 3, 1]))
+        stored["planes_shape"] = np.array([-1, output.channels, output.height, output.width], np.int64)
+        nodes.append(helper.make_node("Reshape", [at, "planes_shape"], ["planes"]))
+        nodes.append(helper.make_node("Transpose", ["planes"], ["turned"], perm=[0, 2, 3, 1]))
         at = "turned"
     if span != "bytes":
         gain, offset = {"-1..1": (127.5, 127.5), "0..1": (255.0, 0.0), "0..255": (1.0, 0.0)}[span]

@@ -209,6 +209,23 @@ def test_the_command_takes_in_and_the_service_opens_what_it_wrote(tmp_path, caps
     assert "is there already" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--classes", "0"], "--classes 0: at least one"),
+        (["--classes", "a,b, a"], "--classes a,b, a: at least one, all different"),
+        (["--z-scale", "0"], "--z-scale 0: must be"),
+        (["--z-scale", "nan"], "--z-scale nan: must be"),
+    ],
+)
+def test_the_command_names_the_option_that_is_wrong(tmp_path, capsys, options, message):
+    (tmp_path / "g.onnx").write_bytes(b"")
+    with pytest.raises(SystemExit) as ended:
+        main(["models", "add", str(tmp_path / "g.onnx"), "--name", "new", "--models", str(tmp_path), *options])
+    assert ended.value.code == 1
+    assert message in capsys.readouterr().err
+
+
 def doctored(change, **wanted):
     """A small file of ours with `change` made to its model, taken in."""
     nodes = [
@@ -234,6 +251,21 @@ def doctored(change, **wanted):
 
 def test_the_small_file_itself_is_taken_in():
     assert doctored(lambda model: None).card.output.shape == (4, 4, 3)
+
+
+@pytest.mark.parametrize("flat", [False, True])
+def test_a_shape_that_is_told_does_not_mix_the_axes(flat):
+    """Planes after each other, as torch has them, in an output that says so and in one that does not."""
+
+    def change(model):
+        if flat:
+            del model.graph.node[2]
+            model.graph.output[0].CopyFrom(helper.make_tensor_value_info("p", TensorProto.FLOAT, ["n", 48]))
+
+    told = doctored(change, shape=(4, 4, 3), layout="nchw" if flat else None)
+    assert Generator(told.content, "cpu", 1, 64).generate(SEEDS).tobytes() == (
+        Generator(doctored(lambda model: None).content, "cpu", 1, 64).generate(SEEDS).tobytes()
+    )
 
 
 def external(model):
@@ -291,6 +323,8 @@ def test_what_cannot_be_taken_in_is_told_with_the_way_out(change, message):
         ({"z_input": "noise"}, "--z-input: the file has no 'noise', only 'z'"),
         ({"output": "images"}, "--output: the file has no 'images', only 'out'"),
         ({"shape": (5, 5, 1)}, "--shape: 5x5x1 does not fit"),
+        ({"shape": (8, 2, 3)}, "--shape: 8x2x3 does not fit"),
+        ({"shape": (4, 4, 3), "layout": "nhwc"}, "--shape: 4x4x3 does not fit"),
         ({"z_dim": 13}, "does not run"),
     ],
 )
