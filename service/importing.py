@@ -10,10 +10,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, inliner, version_converter
 
-from models.card import Card, Dataset, ImageOutput, Licence, Noise, Provenance
+from models.card import MAX_CLASSES, Card, Dataset, ImageOutput, Licence, Noise, Provenance
 from models.contract import MAX_NODES, MIN_OPSET, check_self_contained
 from models.errors import UserError
-from models.noise import labels_of, noise
+from models.noise import MAX_Z_DIM, labels_of, noise
 from service.generator import Generator
 from service.provider import open_session
 from service.wrapping import FLOATS, WHOLES, Ends, Layout, Range, free_batch, wrap
@@ -180,6 +180,10 @@ def _ends(model: ModelProto, wanted: Wanted) -> Ends:
     rank, z_dim = len(z.type.tensor_type.shape.dim), wanted.z_dim or _width(z)
     if z_dim is None:
         raise ImportingError("--z-dim is missing: the file does not say how long z is")
+    if z_dim > MAX_Z_DIM:
+        raise ImportingError(f"{z_name!r} is to have {z_dim} numbers: at most {MAX_Z_DIM}")
+    if wanted.classes is not None and len(wanted.classes) > MAX_CLASSES:
+        raise ImportingError(f"--classes: {len(wanted.classes)} are too many: at most {MAX_CLASSES}")
     if rank not in (2, 4) or any(axis.dim_value > 1 for axis in z.type.tensor_type.shape.dim[2:]):
         raise ImportingError(f"{z_name!r} is {_axes(z)}: z must be N x D or N x D x 1 x 1")
     return Ends(

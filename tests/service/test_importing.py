@@ -174,6 +174,8 @@ def test_labels_of_any_type_as_numbers_and_as_rows(element, rows):
     if rows:
         with pytest.raises(UserError, match="--classes: 'y' is N x 5, which does not fit 4 classes"):
             doctored(change, classes=tuple("abcd"), label_input="y")
+        with pytest.raises(UserError, match="--classes: 1000000 are too many"):
+            doctored(change, classes=tuple(map(str, range(1_000_000))), label_input="y")
 
 
 def test_weights_of_sixteen_bits(tmp_path):
@@ -277,6 +279,10 @@ def custom(model):
     model.opset_import.add(domain="evil", version=1)
 
 
+def long_z(model):
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 1 << 40
+
+
 def fixed(model):
     model.graph.initializer[1].CopyFrom(onnx.numpy_helper.from_array(np.array([1, 3, 4, 4], np.int64), "shape"))
 
@@ -304,6 +310,7 @@ def no_length(model):
     [
         (external, "lies outside the file"),
         (custom, "custom operator domain 'evil'"),
+        (long_z, "'z' is to have 1099511627776 numbers: at most 4096"),
         (fixed, "its batch is fixed|was its batch fixed"),
         (second_input, "--z-input is missing: the file has 'z', 'style'"),
         (infinite, "not finite"),
@@ -326,6 +333,7 @@ def test_what_cannot_be_taken_in_is_told_with_the_way_out(change, message):
         ({"shape": (8, 2, 3)}, "--shape: 8x2x3 does not fit"),
         ({"shape": (4, 4, 3), "layout": "nhwc"}, "--shape: 4x4x3 does not fit"),
         ({"z_dim": 13}, "does not run"),
+        ({"z_dim": 1 << 40}, "'z' is to have 1099511627776 numbers: at most 4096"),
     ],
 )
 def test_what_is_asked_for_wrongly_is_named(wanted, message):
