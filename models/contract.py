@@ -21,6 +21,8 @@ MAX_NODES = 20_000  # of the graph and all graphs inside it
 _ELEMENT_NAMES = {1: "float32", 2: "uint8", 7: "int64", 10: "float16", 11: "float64"}
 _EXTERNAL = 1
 
+_RANDOM = {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
+
 _Signature = tuple[str, tuple[str | int, ...]]  # element type, axes
 
 
@@ -72,10 +74,10 @@ def count_nodes(model: "ModelProto") -> int:
 
 
 def check_self_contained(model: "ModelProto") -> None:
-    """Standard operators alone, as many as a generator may need, and every weight inside the file as it is used.
+    """Standard operators alone, as many as a generator may need, none of chance; every weight inside the file as it is used.
 
     Raises:
-        ContractError: naming the domain, the function or the tensor.
+        ContractError: naming the domain, the function, the operator or the tensor.
     """
     graphs = list(_graphs(model.graph))
     domains = {entry.domain for entry in (*model.opset_import, *model.functions)}
@@ -86,6 +88,11 @@ def check_self_contained(model: "ModelProto") -> None:
         raise ContractError(f"the graph uses the function {model.functions[0].name!r} of its own: export it inlined")
     if (nodes := count_nodes(model)) > MAX_NODES:
         raise ContractError(f"the graph has {nodes} nodes: at most {MAX_NODES}")
+    for node in (node for graph in graphs for node in graph.node):
+        if node.op_type in _RANDOM:
+            raise ContractError(f"the graph draws at random ({node.op_type}): export it with fixed noise, or none")
+        if any(attribute.name == "training_mode" and attribute.i for attribute in node.attribute):
+            raise ContractError(f"{node.op_type} is in training mode, and mixes its batch: export it for inference")
     for tensor in (tensor for graph in graphs for tensor in _tensors(graph)):
         if tensor.data_location == _EXTERNAL or tensor.external_data:
             raise ContractError(f"tensor {tensor.name!r} lies outside the file: weights must be inside it")

@@ -1,5 +1,6 @@
 """The command `models add`: take in a generator that others have made."""
 
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,11 @@ def _option(flag: str, text: str, **more: Any) -> Callable[[Any], Any]:
 @_option("--prior", "Distribution of z.", type=click.Choice(["normal", "uniform"]), default="normal", show_default=True)
 @_option("--z-scale", "Factor on z: 0.57735 for a uniform prior on (-1, 1), ours being on ±√3.", type=float, default=1.0)
 @_option("--z-dim", "Length of z, where the file does not say.", type=click.IntRange(min=1))
-@_option("--layout", "Order of the output's axes. Default: found out.", type=click.Choice(["nchw", "nhwc"]))
+@_option(
+    "--layout",
+    "Order of the output's axes, and of the numbers in a flat one. Default: found out; nhwc for flat ones.",
+    type=click.Choice(["nchw", "nhwc"]),
+)
 @_option(
     "--range",
     "Its values for black and white. Default: found out.",
@@ -47,7 +52,7 @@ def add(file: Path, models: str | None, replace: bool, classes: str | None, shap
     """Take in a generator that others have made: wrap an ONNX file to the contract, run it, and put it in the models directory.
 
     The output may be floats in [-1, 1], [0, 1] or [0, 255], or bytes, as NCHW, NHWC or flat; z N x D or N x D x 1 x 1; labels
-    whole numbers or one-hot; weights of 16, 32 or 64 bits. What is found out is said, so that you can check it.
+    numbers or one-hot; weights of 16, 32 or 64 bits. What is found out is said, so that you can check it.
 
     \b
     seedmint models add dcgan.onnx --name faces --title "Faces of 64x64 pixels"
@@ -64,6 +69,8 @@ def add(file: Path, models: str | None, replace: bool, classes: str | None, shap
     target = settings_with(models).models / f"{name}.onnx"
     if target.exists() and not replace:
         raise UserError(f"--name: {target} is there already: choose another name, or pass --replace")
+    if not 0 < abs(given["z_scale"]) < math.inf:
+        raise UserError(f"--z-scale {given['z_scale']:g}: must be a number, and not 0")
     wanted = given | {"name": name, "title": given["title"] or name, "classes": _classes(classes), "shape": _shape(shape)}
     try:
         imported = import_generator(read_content(file), Wanted(**wanted))
@@ -82,9 +89,11 @@ def add(file: Path, models: str | None, replace: bool, classes: str | None, shap
 def _classes(text: str | None) -> tuple[str, ...] | None:
     if text is None:
         return None
-    if text.isdecimal():
-        return tuple(str(n) for n in range(int(text[:7])))
-    return tuple(name.strip() for name in text.split(","))
+    names = map(str, range(int(text[:7]))) if text.isdecimal() else (name.strip() for name in text.split(","))
+    classes = tuple(names)
+    if not classes or len(set(classes)) < len(classes):
+        raise UserError(f"--classes {text}: at least one, all different")
+    return classes
 
 
 def _shape(text: str | None) -> tuple[int, int, int] | None:

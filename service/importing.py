@@ -10,10 +10,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, inliner, version_converter
 
-from models.card import Card, Dataset, ImageOutput, Licence, Noise, Provenance
+from models.card import MAX_CLASSES, Card, Dataset, ImageOutput, Licence, Noise, Provenance
 from models.contract import MAX_NODES, MIN_OPSET, check_self_contained
 from models.errors import UserError
-from models.noise import labels_of, noise
+from models.noise import MAX_Z_DIM, labels_of, noise
 from service.generator import Generator
 from service.provider import open_session
 from service.wrapping import FLOATS, WHOLES, Ends, Layout, Range, free_batch, wrap
@@ -35,9 +35,9 @@ class Wanted:
         prior: `normal`, or `uniform` on (-sqrt 3, sqrt 3).
         z_scale: factor on z before the graph sees it: 0.57735 makes a uniform prior on (-1, 1).
         z_dim: length of z.
-        layout: order of the output's axes.
+        layout: order of the output's axes, and of the numbers in a flat one, which is nhwc by itself.
         range: of the output's values.
-        shape: (height, width, channels), for outputs that are flat.
+        shape: (height, width, channels); outputs that are flat do not tell.
         classes: name of each label, or how many there are; None for a file that takes no label.
         z_input, label_input, output: names in the file, where it has several.
         data, data_licence, weights_licence: for the card.
@@ -74,7 +74,7 @@ def import_generator(content: bytes, wanted: Wanted) -> Imported:
 
     Args:
         content: an ONNX file: a float output in [-1, 1], [0, 1] or [0, 255], or bytes, as NCHW, NHWC or flat; z as N x D or
-            N x D x 1 x 1, float32, float16 or float64; labels, if any, as whole numbers or one-hot.
+            N x D x 1 x 1, float32, float16 or float64; labels, if any, as numbers or one-hot.
 
     Raises:
         UserError: the file is not self-contained, does not say enough, or does not run.
@@ -156,7 +156,8 @@ def _ends(model: ModelProto, wanted: Wanted) -> Ends:
     floats = [name for name, value in free.items() if _element(value) in FLOATS and name != label_name]
     if wanted.z_input is None and label_name is None and wanted.classes is not None and len(floats) == 2:
         count = len(wanted.classes)
-        label_name = _only([name for name in floats if _width(free[name]) == count], "--label-input")
+        one_hot = [name for name in floats if _width(free[name]) == count]
+        label_name = _only(one_hot or [name for name in floats if _one_number(free[name])], "--label-input")
         floats.remove(label_name)
     z_name = wanted.z_input or _only(floats, "--z-input")
     output_name = wanted.output or _only([value.name for value in model.graph.output], "--output")
@@ -179,8 +180,12 @@ def _ends(model: ModelProto, wanted: Wanted) -> Ends:
     rank, z_dim = len(z.type.tensor_type.shape.dim), wanted.z_dim or _width(z)
     if z_dim is None:
         raise ImportingError("--z-dim is missing: the file does not say how long z is")
-    if rank not in (2, 4):
-        raise ImportingError(f"{z_name!r} has {rank} axes: z must be N x D or N x D x 1 x 1")
+    if z_dim > MAX_Z_DIM:
+        raise ImportingError(f"{z_name!r} is to have {z_dim} numbers: at most {MAX_Z_DIM}")
+    if wanted.classes is not None and len(wanted.classes) > MAX_CLASSES:
+        raise ImportingError(f"--classes: {len(wanted.classes)} are too many: at most {MAX_CLASSES}")
+    if rank not in (2, 4) or any(axis.dim_value > 1 for axis in z.type.tensor_type.shape.dim[2:]):
+        raise ImportingError(f"{z_name!r} is {_axes(z)}: z must be N x D or N x D x 1 x 1")
     return Ends(
         z=z_name,
         z_type=_element(z),
@@ -189,6 +194,7 @@ def _ends(model: ModelProto, wanted: Wanted) -> Ends:
         label=label_name,
         label_type=_element(label) if label is not None else 0,
         label_rank=len(label.type.tensor_type.shape.dim) if label is not None else 0,
+        one_hot=label is not None and _one_hot(label, len(wanted.classes or ())),
         output=output_name,
     )
 
@@ -209,11 +215,8 @@ def _run(model: ModelProto, ends: Ends, wanted: Wanted) -> NDArray[Any]:
     }
     if ends.label is not None and wanted.classes is not None:
         labels = labels_of(seeds, len(wanted.classes))
-        if ends.label_type in FLOATS:
-            feeds[ends.label] = np.eye(len(wanted.classes), dtype=FLOATS[ends.label_type])[labels]
-        else:
-            shape = (_TRIED, *[1] * (ends.label_rank - 1))
-            feeds[ends.label] = labels.reshape(shape).astype(WHOLES[ends.label_type])
+        shaped = np.eye(len(wanted.classes))[labels] if ends.one_hot else labels.reshape(-1, *[1] * (ends.label_rank - 1))
+        feeds[ends.label] = shaped.astype((FLOATS | WHOLES)[ends.label_type])
     try:
         (made,) = session.run([ends.output], feeds)
     except Exception as error:
@@ -233,18 +236,27 @@ def _run(model: ModelProto, ends: Ends, wanted: Wanted) -> NDArray[Any]:
 
 def _layout(shape: tuple[int, ...], wanted: Wanted) -> tuple[Layout, int, int, int]:
     """(layout, height, width, channels) of one output."""
-    if len(shape) == 3 and wanted.shape is None:
-        kinds: list[Layout] = [kind for kind, axis in (("nchw", 0), ("nhwc", 2)) if shape[axis] in (1, 3)]  # type: ignore[misc]
-        layout = wanted.layout or (kinds[0] if len(kinds) == 1 else None)
-        if layout is None:
-            raise ImportingError(f"--layout is missing: one output is {list(shape)}, which may be nchw or nhwc")
-        c, h, w = shape if layout == "nchw" else (shape[2], *shape[:2])
-        return layout, h, w, c
-    if wanted.shape is None:
-        raise ImportingError(f"--shape is missing: one output is {list(shape)}; write HEIGHTxWIDTHxCHANNELS")
-    if int(np.prod(shape)) != int(np.prod(wanted.shape)):
-        raise ImportingError(f"--shape: {'x'.join(map(str, wanted.shape))} does not fit an output of {list(shape)}")
-    return "flat", *wanted.shape
+    misfit = ImportingError(f"--shape: {'x'.join(map(str, wanted.shape or ()))} does not fit an output of {list(shape)}")
+    if len(shape) != 3:
+        if wanted.shape is None:
+            raise ImportingError(f"--shape is missing: one output is {list(shape)}; write HEIGHTxWIDTHxCHANNELS")
+        if math.prod(shape) != math.prod(wanted.shape):
+            raise misfit
+        return wanted.layout or "nhwc", *wanted.shape
+    a, b, c = shape
+    sizes: dict[Layout, tuple[int, int, int]] = {"nchw": (b, c, a), "nhwc": (a, b, c)}
+    if wanted.layout:
+        sizes = {wanted.layout: sizes[wanted.layout]}
+    elif wanted.shape is None:
+        sizes = {layout: size for layout, size in sizes.items() if size[2] in (1, 3)}
+    if wanted.shape is not None:
+        sizes = {layout: size for layout, size in sizes.items() if size == wanted.shape}
+        if not sizes:
+            raise misfit
+    if len(sizes) != 1:
+        raise ImportingError(f"--layout is missing: one output is {list(shape)}, which may be nchw or nhwc")
+    ((layout, size),) = sizes.items()
+    return layout, *size
 
 
 def _span(made: NDArray[Any], wanted: Wanted) -> Range:
@@ -289,6 +301,23 @@ def _width(value: onnx.ValueInfoProto) -> int | None:
     """Length of the second axis, if the file says."""
     dims = value.type.tensor_type.shape.dim
     return int(dims[1].dim_value) or None if len(dims) > 1 else None
+
+
+def _one_number(label: onnx.ValueInfoProto) -> bool:
+    return all(axis.dim_value == 1 for axis in label.type.tensor_type.shape.dim[1:])
+
+
+def _one_hot(label: onnx.ValueInfoProto, classes: int) -> bool:
+    """Whether the input takes rows of noughts and a one; where its width does not say, floats do."""
+    width, floats = _width(label), _element(label) in FLOATS
+    if width not in (None, 1, classes):
+        raise ImportingError(f"--classes: {label.name!r} is {_axes(label)}, which does not fit {classes} classes")
+    return width == classes > 1 if width else floats and not _one_number(label)
+
+
+def _axes(value: onnx.ValueInfoProto) -> str:
+    dims = value.type.tensor_type.shape.dim
+    return " x ".join(["N", *(str(axis.dim_value or "?") for axis in dims[1:])])
 
 
 def _only(names: list[str], option: str, optional: bool = False) -> Any:

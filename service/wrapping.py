@@ -10,7 +10,7 @@ from onnx import ModelProto, TensorProto, compose, helper, numpy_helper
 
 from models.card import CARD_KEY, Card, ImageOutput
 
-Layout = Literal["nchw", "nhwc", "flat"]
+Layout = Literal["nchw", "nhwc"]
 Range = Literal["-1..1", "0..1", "0..255", "bytes"]
 
 FLOATS: dict[int, Any] = {TensorProto.FLOAT: np.float32, TensorProto.FLOAT16: np.float16, TensorProto.DOUBLE: np.float64}
@@ -25,9 +25,10 @@ class Ends:
 
     Attributes:
         z, label, output: names; label is None for a graph that takes none.
-        z_type, label_type: element types of ONNX; labels of a float type are one-hot.
+        z_type, label_type: element types of ONNX.
         z_rank, label_rank: numbers of axes.
         z_dim: length of z.
+        one_hot: whether a label is given as a row of noughts and a one, not as its number.
     """
 
     z: str
@@ -37,6 +38,7 @@ class Ends:
     label: str | None
     label_type: int
     label_rank: int
+    one_hot: bool
     output: str
 
 
@@ -48,7 +50,7 @@ def wrap(model: ModelProto, ends: Ends, z_scale: float, card: Card, layout: Layo
         ends: of its graph.
         z_scale: factor on z before the graph sees it.
         card: what the file shall say of itself.
-        layout: order of the axes of the graph's output.
+        layout: order of the axes of the graph's output, or of the numbers in a flat one.
         span: its values for black and white.
     """
     assert isinstance(card.output, ImageOutput)
@@ -89,16 +91,14 @@ def _z_nodes(ends: Ends, z_scale: float, stored: dict[str, NDArray[Any]]) -> lis
 
 
 def _label_nodes(ends: Ends, classes: int, stored: dict[str, NDArray[Any]]) -> list[onnx.NodeProto]:
-    target = _INNER + str(ends.label)
-    if ends.label_type in FLOATS:
-        stored["off_on"] = np.array([0, 1], FLOATS[ends.label_type])
+    if ends.one_hot:
+        stored["off_on"] = np.array([0, 1], np.float32)  # ONNX Runtime has OneHot for few types
         stored["classes"] = np.array(classes, np.int64)
-        return [helper.make_node("OneHot", ["label", "classes", "off_on"], [target])]
-    stored["label_shape"] = np.array([-1, *[1] * (ends.label_rank - 1)], np.int64)
-    return [
-        helper.make_node("Reshape", ["label", "label_shape"], ["label_shaped"]),
-        helper.make_node("Cast", ["label_shaped"], [target], to=ends.label_type),
-    ]
+        shape = helper.make_node("OneHot", ["label", "classes", "off_on"], ["label_shaped"])
+    else:
+        stored["label_shape"] = np.array([-1, *[1] * (ends.label_rank - 1)], np.int64)
+        shape = helper.make_node("Reshape", ["label", "label_shape"], ["label_shaped"])
+    return [shape, helper.make_node("Cast", ["label_shaped"], [_INNER + str(ends.label)], to=ends.label_type)]
 
 
 def _image_nodes(
@@ -111,7 +111,9 @@ def _image_nodes(
     stored["image_shape"] = np.array([-1, *output.shape], np.int64)
     nodes, at = [], source
     if layout == "nchw":
-        nodes.append(helper.make_node("Transpose", [at], ["turned"], perm=[0, 2, 3, 1]))
+        stored["planes_shape"] = np.array([-1, output.channels, output.height, output.width], np.int64)
+        nodes.append(helper.make_node("Reshape", [at, "planes_shape"], ["planes"]))
+        nodes.append(helper.make_node("Transpose", ["planes"], ["turned"], perm=[0, 2, 3, 1]))
         at = "turned"
     if span != "bytes":
         gain, offset = {"-1..1": (127.5, 127.5), "0..1": (255.0, 0.0), "0..255": (1.0, 0.0)}[span]

@@ -72,6 +72,14 @@ def move_a_constant_outside(model):
     model.graph.node.append(helper.make_node("Constant", [], ["c"], value=tensor))
 
 
+def draw_at_random(model):
+    model.graph.node.append(helper.make_node("RandomNormalLike", ["z"], ["noise"], seed=1.0))
+
+
+def stay_in_training(model):
+    model.graph.node.append(helper.make_node("BatchNormalization", ["z", "a", "b", "c", "d"], ["x", "e", "f"], training_mode=1))
+
+
 def rename_input(model):
     model.graph.input[0].name = "noise"
 
@@ -106,6 +114,8 @@ def give_another_size(model):
         (add_function, "com.example"),
         (move_weights_outside, "outside the file"),
         (move_a_constant_outside, "outside the file"),
+        (draw_at_random, "draws at random .RandomNormalLike"),
+        (stay_in_training, "BatchNormalization is in training mode"),
         (rename_input, "inputs are noise"),
         (fix_batch, "inputs are"),
         (change_z_dim, "inputs are"),

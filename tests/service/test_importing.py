@@ -139,6 +139,45 @@ def test_labels_as_one_hot_vectors(tmp_path):
     held(imported, module(z_of(), label).permute(0, 2, 3, 1))
 
 
+@pytest.mark.parametrize("rows", [False, True])
+@pytest.mark.parametrize(
+    "element", [TensorProto.INT64, TensorProto.INT32, TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE]
+)
+def test_labels_of_any_type_as_numbers_and_as_rows(element, rows):
+    """As numbers N x 1, which is how Keras gives them, floats too, or as rows of noughts and a one."""
+
+    def change(model):
+        kept = list(model.graph.node)
+        nodes = [
+            helper.make_node("Cast", ["y"], ["label"], to=TensorProto.FLOAT if rows else TensorProto.INT64),
+            helper.make_node("MatMul", ["label", "e"], ["style"])
+            if rows
+            else helper.make_node("Gather", ["e", "flat"], ["style"]),
+            helper.make_node("Mul", ["z", "style"], ["styled"]),
+        ]
+        if not rows:
+            nodes.insert(1, helper.make_node("Squeeze", ["label", "last"], ["flat"]))
+        kept[0].input[0] = "styled"
+        del model.graph.node[:]
+        model.graph.node.extend([*nodes, *kept])
+        model.graph.input.append(helper.make_tensor_value_info("y", element, ["n", 5 if rows else 1]))
+        stored = {"e": styles, "last": np.array([1])}
+        model.graph.initializer.extend(onnx.numpy_helper.from_array(value, name) for name, value in stored.items())
+
+    styles = np.random.RandomState(1).randn(5, DIM).astype(np.float32)
+    weights = np.random.RandomState(0).randn(DIM, 48).astype(np.float32)
+    logits = (z_of().numpy() * styles[labels_of(SEEDS, 5)]) @ weights
+    held(
+        doctored(change, classes=tuple("abcde")),
+        torch.from_numpy(255 / (1 + np.exp(-logits))).view(-1, 3, 4, 4).permute(0, 2, 3, 1),
+    )
+    if rows:
+        with pytest.raises(UserError, match="--classes: 'y' is N x 5, which does not fit 4 classes"):
+            doctored(change, classes=tuple("abcd"), label_input="y")
+        with pytest.raises(UserError, match="--classes: 1000000 are too many"):
+            doctored(change, classes=tuple(map(str, range(1_000_000))), label_input="y")
+
+
 def test_weights_of_sixteen_bits(tmp_path):
     torch.manual_seed(5)
     module = Flat()
@@ -172,6 +211,23 @@ def test_the_command_takes_in_and_the_service_opens_what_it_wrote(tmp_path, caps
     assert "is there already" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--classes", "0"], "--classes 0: at least one"),
+        (["--classes", "a,b, a"], "--classes a,b, a: at least one, all different"),
+        (["--z-scale", "0"], "--z-scale 0: must be"),
+        (["--z-scale", "nan"], "--z-scale nan: must be"),
+    ],
+)
+def test_the_command_names_the_option_that_is_wrong(tmp_path, capsys, options, message):
+    (tmp_path / "g.onnx").write_bytes(b"")
+    with pytest.raises(SystemExit) as ended:
+        main(["models", "add", str(tmp_path / "g.onnx"), "--name", "new", "--models", str(tmp_path), *options])
+    assert ended.value.code == 1
+    assert message in capsys.readouterr().err
+
+
 def doctored(change, **wanted):
     """A small file of ours with `change` made to its model, taken in."""
     nodes = [
@@ -199,6 +255,21 @@ def test_the_small_file_itself_is_taken_in():
     assert doctored(lambda model: None).card.output.shape == (4, 4, 3)
 
 
+@pytest.mark.parametrize("flat", [False, True])
+def test_a_shape_that_is_told_does_not_mix_the_axes(flat):
+    """Planes after each other, as torch has them, in an output that says so and in one that does not."""
+
+    def change(model):
+        if flat:
+            del model.graph.node[2]
+            model.graph.output[0].CopyFrom(helper.make_tensor_value_info("p", TensorProto.FLOAT, ["n", 48]))
+
+    told = doctored(change, shape=(4, 4, 3), layout="nchw" if flat else None)
+    assert Generator(told.content, "cpu", 1, 64).generate(SEEDS).tobytes() == (
+        Generator(doctored(lambda model: None).content, "cpu", 1, 64).generate(SEEDS).tobytes()
+    )
+
+
 def external(model):
     onnx.external_data_helper.set_external_data(model.graph.initializer[0], "../secret", 0, 8)
 
@@ -206,6 +277,10 @@ def external(model):
 def custom(model):
     model.graph.node[1].domain = "evil"
     model.opset_import.add(domain="evil", version=1)
+
+
+def long_z(model):
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 1 << 40
 
 
 def fixed(model):
@@ -221,6 +296,10 @@ def infinite(model):
     model.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(weights, "w"))
 
 
+def last_axis(model):
+    model.graph.input[0].CopyFrom(helper.make_tensor_value_info("z", TensorProto.FLOAT, ["n", 1, 1, DIM]))
+
+
 def no_length(model):
     del model.graph.input[0].type.tensor_type.shape.dim[1:]
     model.graph.input[0].type.tensor_type.shape.dim.add()
@@ -231,9 +310,11 @@ def no_length(model):
     [
         (external, "lies outside the file"),
         (custom, "custom operator domain 'evil'"),
+        (long_z, "'z' is to have 1099511627776 numbers: at most 4096"),
         (fixed, "its batch is fixed|was its batch fixed"),
         (second_input, "--z-input is missing: the file has 'z', 'style'"),
         (infinite, "not finite"),
+        (last_axis, "'z' is N x 1 x 1 x 12: z must be N x D or N x D x 1 x 1"),
         (no_length, "--z-dim is missing"),
     ],
 )
@@ -249,7 +330,10 @@ def test_what_cannot_be_taken_in_is_told_with_the_way_out(change, message):
         ({"z_input": "noise"}, "--z-input: the file has no 'noise', only 'z'"),
         ({"output": "images"}, "--output: the file has no 'images', only 'out'"),
         ({"shape": (5, 5, 1)}, "--shape: 5x5x1 does not fit"),
+        ({"shape": (8, 2, 3)}, "--shape: 8x2x3 does not fit"),
+        ({"shape": (4, 4, 3), "layout": "nhwc"}, "--shape: 4x4x3 does not fit"),
         ({"z_dim": 13}, "does not run"),
+        ({"z_dim": 1 << 40}, "'z' is to have 1099511627776 numbers: at most 4096"),
     ],
 )
 def test_what_is_asked_for_wrongly_is_named(wanted, message):
