@@ -20,6 +20,7 @@ MAX_NODES = 20_000  # of the graph and all graphs inside it
 # onnx.TensorProto element types; fixed by the ONNX specification.
 _ELEMENT_NAMES = {1: "float32", 2: "uint8", 7: "int64", 10: "float16", 11: "float64"}
 _EXTERNAL = 1
+_BOOL = 9
 
 _RANDOM = {"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"}
 
@@ -88,14 +89,24 @@ def check_self_contained(model: "ModelProto") -> None:
         raise ContractError(f"the graph uses the function {model.functions[0].name!r} of its own: export it inlined")
     if (nodes := count_nodes(model)) > MAX_NODES:
         raise ContractError(f"the graph has {nodes} nodes: at most {MAX_NODES}")
+    off = _switched_off(graphs)
     for node in (node for graph in graphs for node in graph.node):
-        if node.op_type in _RANDOM:
+        if node.op_type in _RANDOM or (node.op_type == "Dropout" and not off.issuperset(node.input[2:])):
             raise ContractError(f"the graph draws at random ({node.op_type}): export it with fixed noise, or none")
         if any(attribute.name == "training_mode" and attribute.i for attribute in node.attribute):
             raise ContractError(f"{node.op_type} is in training mode, and mixes its batch: export it for inference")
     for tensor in (tensor for graph in graphs for tensor in _tensors(graph)):
         if tensor.data_location == _EXTERNAL or tensor.external_data:
             raise ContractError(f"tensor {tensor.name!r} lies outside the file: weights must be inside it")
+
+
+def _switched_off(graphs: "list[GraphProto]") -> set[str]:
+    """Names of tensors that are stored as false; the empty name, of an input left out, is one."""
+    stored = [(tensor.name, tensor) for graph in graphs for tensor in graph.initializer]
+    for node in (node for graph in graphs for node in graph.node if node.op_type == "Constant"):
+        stored += [(name, attribute.t) for name in node.output for attribute in node.attribute if attribute.name == "value"]
+    flags = [(name, tensor) for name, tensor in stored if tensor.data_type == _BOOL]
+    return {"", *(name for name, flag in flags if not any(flag.int32_data) and not flag.raw_data.strip(b"\0"))}
 
 
 def _signature(value: "ValueInfoProto") -> _Signature:

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from models.card import CARD_KEY, CardError, ImageOutput, SampleOutput
 from models.contract import ContractError, check_contract
@@ -80,6 +80,18 @@ def stay_in_training(model):
     model.graph.node.append(helper.make_node("BatchNormalization", ["z", "a", "b", "c", "d"], ["x", "e", "f"], training_mode=1))
 
 
+def drop_out(model):
+    model.graph.initializer.append(numpy_helper.from_array(np.array(True), "training"))
+    model.graph.node.append(helper.make_node("Dropout", ["z", "", "training"], ["thinned"]))
+
+
+def drop_out_by_a_constant(model):
+    model.graph.node.append(
+        helper.make_node("Constant", [], ["training"], value=helper.make_tensor("t", TensorProto.BOOL, [], [1]))
+    )
+    model.graph.node.append(helper.make_node("Dropout", ["z", "", "training"], ["thinned"]))
+
+
 def rename_input(model):
     model.graph.input[0].name = "noise"
 
@@ -104,6 +116,14 @@ def give_another_size(model):
     model.graph.output[0].type.tensor_type.shape.dim[2].dim_value = 9
 
 
+def test_a_dropout_that_is_switched_off_is_no_chance():
+    model = generators.model(generators.card("good"))
+    model.graph.initializer.append(numpy_helper.from_array(np.array(False), "training"))
+    model.graph.node.append(helper.make_node("Dropout", ["z", "", "training"], ["same"]))
+    model.graph.node.append(helper.make_node("Dropout", ["z"], ["same_too"]))
+    assert check_contract(model) == generators.card("good")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -115,6 +135,8 @@ def give_another_size(model):
         (move_weights_outside, "outside the file"),
         (move_a_constant_outside, "outside the file"),
         (draw_at_random, "draws at random .RandomNormalLike"),
+        (drop_out, "draws at random .Dropout"),
+        (drop_out_by_a_constant, "draws at random .Dropout"),
         (stay_in_training, "BatchNormalization is in training mode"),
         (rename_input, "inputs are noise"),
         (fix_batch, "inputs are"),
