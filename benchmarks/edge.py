@@ -17,14 +17,14 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp()  # as in a worker: r
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.doors import Doors
-from service.edge import Edge
-from service.keys import Keyring, new_key
-from service.limits import Limits
-from service.logs import configure_logs
-from service.origins import Origins
-from service.settings import read_settings
-from service.stopping import Stopping
+from seedmint.service.server.api_keys import Keyring, new_key
+from seedmint.service.server.auth_middleware import Doors
+from seedmint.service.server.cors import Origins
+from seedmint.service.server.graceful_shutdown import Stopping
+from seedmint.service.server.rate_limiter import Limits
+from seedmint.service.server.request_middleware import Edge
+from seedmint.service.settings import read_settings
+from seedmint.service.telemetry.logs import configure_logs
 
 _REQUESTS = 10_000
 _ROUNDS = 9  # alternating; the fastest is told

@@ -21,13 +21,14 @@ import uvloop
 
 from benchmarks.bulk import ROUNDS, SEEDS, alternated, ask, bulk_table, figures, loops, ratio
 from benchmarks.servers import running, seedmint
-from models.seeds import Seeds
-from service.archives import archive_writer, pieces
-from service.batcher import Batcher
-from service.bulk import stream
-from service.generator import open_generator
-from service.library import Served
-from service.visits import VISIT, Visit
+from seedmint.models.seeds import Seeds
+from seedmint.service.api.bulk_samples import stream
+from seedmint.service.batching.batcher import Batcher
+from seedmint.service.batching.model_repository import Served
+from seedmint.service.encoders.archives import archive_writer
+from seedmint.service.runtime.generator import open_generator
+from seedmint.service.runtime.pieces import pieces
+from seedmint.service.telemetry.request_context import VISIT, Visit
 
 _MODEL = Path(__file__).parent.parent / "models" / "mnist-paper.onnx"
 _RESULT = Path(__file__).parent / "results" / "bulk.txt"

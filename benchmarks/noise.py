@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from models.noise import noise
+from seedmint.models.noise import noise
 
 Z_DIM = 100
 ROUNDS = 31

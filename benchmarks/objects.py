@@ -15,14 +15,14 @@ from tempfile import TemporaryDirectory
 import boto3  # type: ignore[import-untyped]
 import httpx
 
-from models.directory import SHIPPED, find_generator
-from models.seeds import parse_seeds
-from service.batch.job import begin, finish, missing, open_planned
-from service.batch.output import open_output
-from service.batch.plan import make_plan
-from service.batch.shard import make_shard
-from service.generator import checked_card, digest_of
-from tests.service.servers import free_port, wait_until
+from seedmint.models.directory import SHIPPED, find_generator
+from seedmint.models.seeds import parse_seeds
+from seedmint.service.batch.job import begin, finish, missing, open_planned
+from seedmint.service.batch.plan import make_plan
+from seedmint.service.batch.shard import make_shard
+from seedmint.service.batch.storage.resolve import open_output
+from seedmint.service.runtime.generator import checked_card, digest_of
+from tests.support.servers import free_port, wait_until
 
 _SHARDS = 20
 _IMAGES = 500  # in each
@@ -94,7 +94,7 @@ def main() -> None:
     print(f"mnist, webdataset; {platform.machine()}, {os.cpu_count()} cores\n")
     with TemporaryDirectory() as folder:
         log = (Path(folder) / "log").open("wb")
-        command = [sys.executable, "-m", "tests.service.batch.s3_server", str(port)]
+        command = [sys.executable, "-m", "tests.support.s3_server", str(port)]
         server = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             wait_until(lambda: _answers(url), 60)

@@ -12,8 +12,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.files import write_whole
-from service.batch.objects import PART_BYTES
+from seedmint.models.files import write_whole
+from seedmint.service.batch.storage.object_store import PART_BYTES
 
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[1] / "docs" / "scale.md"

@@ -19,13 +19,13 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import IO
 
-from models.directory import SHIPPED, find_generator
-from models.seeds import parse_seeds
-from service.batch.job import begin, finish, missing
-from service.batch.manifest import MANIFEST
-from service.batch.plan import Plan, make_plan
-from service.batch.records import Record, write_record
-from service.generator import checked_card, digest_of
+from seedmint.models.directory import SHIPPED, find_generator
+from seedmint.models.seeds import parse_seeds
+from seedmint.service.batch.job import begin, finish, missing
+from seedmint.service.batch.manifest import MANIFEST
+from seedmint.service.batch.plan import Plan, make_plan
+from seedmint.service.batch.records import Record, write_record
+from seedmint.service.runtime.generator import checked_card, digest_of
 
 _SHARD_SIZE = 10_000
 _LOSS = 0.01  # of all shards, how many end their worker

@@ -26,17 +26,17 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import onnxruntime
 
 from benchmarks.batch import plain_loop
-from models.directory import SHIPPED, find_generator
-from models.seeds import parse_seeds
-from service.batch.formats import Form, forms, parquet, webdataset
-from service.batch.formats.folder import Listing, file_name
-from service.batch.formats.pngs import pngs
-from service.batch.job import begin
-from service.batch.output import open_output
-from service.batch.plan import make_plan
-from service.batch.records import write_record
-from service.batch.shard import make_shard, shard_writer
-from service.generator import Generator, open_generator
+from seedmint.models.directory import SHIPPED, find_generator
+from seedmint.models.seeds import parse_seeds
+from seedmint.service.batch.formats import Form, forms, parquet, webdataset
+from seedmint.service.batch.formats.pngs import pngs
+from seedmint.service.batch.job import begin
+from seedmint.service.batch.plan import make_plan
+from seedmint.service.batch.png_folder import Listing, file_name
+from seedmint.service.batch.records import write_record
+from seedmint.service.batch.shard import make_shard, shard_writer
+from seedmint.service.batch.storage.resolve import open_output
+from seedmint.service.runtime.generator import Generator, open_generator
 
 _IMAGES = 10_000  # of a shard
 _ROUNDS = 5

@@ -20,13 +20,13 @@ from torch import Tensor, nn, optim
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as Examples
 
-from models.files import write_whole
-from training.datasets import Dataset, load_dataset
-from training.networks import build_networks
-from training.networks.linear import Linear
-from training.recipe import Momentum, Recipe
-from training.recipe_files import load_recipe
-from training.state import build
+from seedmint.models.files import write_whole
+from seedmint.training.datasets import Dataset, load_dataset
+from seedmint.training.networks import build_networks
+from seedmint.training.networks.linear import Linear
+from seedmint.training.recipes.files import load_recipe
+from seedmint.training.recipes.schema import Momentum, Recipe
+from seedmint.training.runs.state import build
 
 TURNS, BLOCK, WARM_UP = 11, 5, 3  # turns, iterations a turn, and iterations before the first turn
 PLAIN = "plain loop"

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from models.errors import UserError
-from models.noise import MAX_Z_DIM, NOISE_RULES
+from seedmint.models.errors import UserError
+from seedmint.models.noise import MAX_Z_DIM, NOISE_RULES
 
 CARD_KEY = "seedmint"
 SCHEMA_VERSION = 1

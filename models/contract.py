@@ -5,8 +5,8 @@ Works on a parsed `onnx.ModelProto` that the caller gives, so that the hall itse
 
 from typing import TYPE_CHECKING
 
-from models.card import CARD_KEY, Card, CardError, read_card
-from models.errors import UserError
+from seedmint.models.card import CARD_KEY, Card, CardError, read_card
+from seedmint.models.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

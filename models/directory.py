@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from models.errors import UserError
+from seedmint.models.errors import UserError
 
 SHIPPED = Path(__file__).parent
 

@@ -15,8 +15,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from models import philox
-from models.seeds import SEED_LIMIT
+from seedmint.models import philox
+from seedmint.models.seeds import SEED_LIMIT
 
 MAX_Z_DIM = 4096
 

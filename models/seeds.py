@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import UserError
+from seedmint.models.errors import UserError
 
 SEED_LIMIT = 1 << 63
 

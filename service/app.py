@@ -12,22 +12,22 @@ import bentoml
 from starlette.routing import Mount
 from starlette.types import ASGIApp
 
-from service import bulk
-from service.connections import Connections, current_server, raise_descriptors
-from service.direct import Direct
-from service.doors import Doors
-from service.edge import Edge
-from service.jobs.offered import jobs_of
-from service.keys import read_keyring
-from service.library import Library
-from service.limits import limits_of
-from service.logs import configure_logs
-from service.memory import bound_memory
-from service.origins import Origins
-from service.protocol import bound
-from service.routes import Routes
-from service.settings import read_settings
-from service.stopping import Stopping
+from seedmint.models.runtime.memory import bound_memory
+from seedmint.service.api import bulk_samples
+from seedmint.service.api.fast_path import Direct
+from seedmint.service.api.jobs.feature import jobs_of
+from seedmint.service.api.routes import Routes
+from seedmint.service.batching.model_repository import Library
+from seedmint.service.server.api_keys import read_keyring
+from seedmint.service.server.auth_middleware import Doors
+from seedmint.service.server.connections import Connections, current_server, raise_descriptors
+from seedmint.service.server.cors import Origins
+from seedmint.service.server.graceful_shutdown import Stopping
+from seedmint.service.server.http_protocol import bound
+from seedmint.service.server.rate_limiter import limits_of
+from seedmint.service.server.request_middleware import Edge
+from seedmint.service.settings import read_settings
+from seedmint.service.telemetry.logs import configure_logs
 
 logging.getLogger("seedmint").setLevel(logging.INFO)
 
@@ -120,9 +120,9 @@ class Seedmint:
     async def __is_ready__(self) -> bool:
         return _LIBRARY.ready
 
-    @bentoml.api(input_spec=bulk.SampleRequest)  # type: ignore[untyped-decorator]
+    @bentoml.api(input_spec=bulk_samples.SampleRequest)  # type: ignore[untyped-decorator]
     async def sample(self, **asked: Any) -> Path:
         """Images of many seeds in one file (a zip of PNGs, npz or npy), or samples (npz, npy, csv or jsonl)."""
         # BentoML's clients know it by /schema.json. Over HTTP, Routes.sample answers, which bounds the body too.
         # BentoML passes the response on; the annotation tells its clients that it is a file.
-        return await bulk.sample(_LIBRARY, _SETTINGS, json.dumps(asked).encode())  # type: ignore[return-value]
+        return await bulk_samples.sample(_LIBRARY, _SETTINGS, json.dumps(asked).encode())  # type: ignore[return-value]

@@ -8,8 +8,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from models.errors import UserError
-from models.seeds import SeedCountError, SeedRangeError
+from seedmint.models.errors import UserError
+from seedmint.models.seeds import SeedCountError, SeedRangeError
 
 MEDIA_TYPE = "application/problem+json"
 

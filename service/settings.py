@@ -19,9 +19,9 @@ from pydantic import (
     model_validator,
 )
 
-from models.card import field_errors
-from models.directory import SHIPPED
-from models.errors import UserError
+from seedmint.models.card import field_errors
+from seedmint.models.directory import SHIPPED
+from seedmint.models.errors import UserError
 
 PREFIX = "SEEDMINT_"
 

@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support.fixtures import grey, home, models, point, rgb, sample_home, sample_models, sample_server, server, wave  # noqa: F401
+
 settings.register_profile("seedmint", deadline=None)  # how long an example takes is the machine's matter
 settings.load_profile("seedmint")
 _SHARED = Path(__file__).parents[2] / "shared" / "data"

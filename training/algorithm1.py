@@ -16,12 +16,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn, optim
 
-from training import parallel
-from training.ema import update_ema
-from training.minibatches import Minibatches, step_seed
-from training.objectives import GENERATOR_LOSSES, value
-from training.recipe import Recipe
-from training.rules import schedule
+from seedmint.training.objectives import GENERATOR_LOSSES, value
+from seedmint.training.optimization import distributed
+from seedmint.training.optimization.ema import update_ema
+from seedmint.training.optimization.minibatches import Minibatches, step_seed
+from seedmint.training.optimization.optimizers import schedule
+from seedmint.training.recipes.schema import Recipe
 
 STATISTICS = ("V", "D(x)", "D(G(z))")
 
@@ -127,7 +127,7 @@ class Algorithm1:
 
 
 def _share_gradients(network: nn.Module) -> None:
-    parallel.average(p.grad for p in network.parameters() if p.grad is not None)
+    distributed.average(p.grad for p in network.parameters() if p.grad is not None)
 
 
 def _statistics(v: Tensor, real_logits: Tensor, fake_logits: Tensor) -> Tensor:

@@ -12,8 +12,8 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.noise import noise
-from service.png import encode_png
+from seedmint.models.noise import noise
+from seedmint.service.encoders.png import encode_png
 
 PORT = int(os.environ.get("PEER_PORT", "8000"))
 MAX_BATCH = 64

@@ -2,12 +2,12 @@
 
 from itertools import islice
 
-from models.errors import UserError
-from service.batch.formats.pngs import pngs
-from service.batch.output import Output
-from service.batch.plan import Plan
-from service.batch.shard import CountingSink, shard_writer
-from service.generator import Generator
+from seedmint.models.errors import UserError
+from seedmint.service.batch.formats.pngs import pngs
+from seedmint.service.batch.plan import Plan
+from seedmint.service.batch.shard import CountingSink, shard_writer
+from seedmint.service.batch.storage.base import Output
+from seedmint.service.runtime.generator import Generator
 
 TRIED = 256  # images
 _BLOCK_BYTES = 4096  # what a file system takes for a file, at least

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from service.batch.output import Output
-from service.batch.plan import Plan
-from service.batch.records import Record
+from seedmint.service.batch.plan import Plan
+from seedmint.service.batch.records import Record
+from seedmint.service.batch.storage.base import Output
 
 MANIFEST = "manifest.json"
 DATA_CARD = "README.md"

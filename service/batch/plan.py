@@ -12,14 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from models.card import Card, Sha256, field_errors
-from models.errors import UserError
-from models.noise import labels_of
-from models.seeds import Seeds, parse_seeds
-from service.archives import Piece
-from service.batch.formats import EXTENSIONS, Form, check_form, libraries
-from service.generator import check_truncation
-from service.provider import Provider
+from seedmint.models.card import Card, Sha256, field_errors
+from seedmint.models.errors import UserError
+from seedmint.models.noise import labels_of
+from seedmint.models.runtime.provider import Provider
+from seedmint.models.seeds import Seeds, parse_seeds
+from seedmint.service.batch.formats import EXTENSIONS, Form, check_form, libraries
+from seedmint.service.runtime.arrays import Piece
+from seedmint.service.runtime.generator import check_truncation
 
 MAX_SHARDS = 1_000_000  # names have six digits
 BATCH = 64  # images in one run of the generator; larger ones are no faster on a processor

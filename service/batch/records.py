@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from models.card import Sha256
-from models.errors import UserError
-from service.batch.output import Output
-from service.batch.plan import Plan
+from seedmint.models.card import Sha256
+from seedmint.models.errors import UserError
+from seedmint.service.batch.plan import Plan
+from seedmint.service.batch.storage.base import Output
 
 FOLDER = "records"
 NAME = re.compile(r"([0-9]{6})\.json", re.ASCII)

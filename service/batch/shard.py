@@ -11,15 +11,16 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from service.batch.content import confirmed
-from service.batch.formats import ShardWriter, Sink
-from service.batch.formats.arrays import ArrayWriter
-from service.batch.formats.folder import Listing, file_name
-from service.batch.formats.pngs import pngs
-from service.batch.output import Output
-from service.batch.plan import Plan, Shard
-from service.batch.records import Record, write_record
-from service.generator import Generator, Outputs, SeedArray
+from seedmint.service.batch.formats import ShardWriter, Sink
+from seedmint.service.batch.formats.arrays import ArrayWriter
+from seedmint.service.batch.formats.pngs import pngs
+from seedmint.service.batch.plan import Plan, Shard
+from seedmint.service.batch.png_folder import Listing, file_name
+from seedmint.service.batch.readback import confirmed
+from seedmint.service.batch.records import Record, write_record
+from seedmint.service.batch.storage.base import Output
+from seedmint.service.runtime.arrays import Outputs, SeedArray
+from seedmint.service.runtime.generator import Generator
 
 Progress = Callable[[int], None]
 Made = tuple[SeedArray, NDArray[np.int64] | None, Outputs]
@@ -85,11 +86,11 @@ def shard_writer(sink: Sink, generator: Generator, plan: Plan, count: int) -> Sh
     """The writer of one file, for a plan whose format is not png."""
     match plan.format:
         case "webdataset":
-            from service.batch.formats.webdataset import WebDatasetWriter
+            from seedmint.service.batch.formats.webdataset import WebDatasetWriter
 
             return WebDatasetWriter(sink, generator, plan.truncation)
         case "parquet":
-            from service.batch.formats.parquet import ParquetWriter
+            from seedmint.service.batch.formats.parquet import ParquetWriter
 
             return ParquetWriter(sink, generator, plan.truncation)
         case form:

@@ -1,6 +1,6 @@
 """Errors as clients and the log may have them."""
 
-from models.errors import one_line
+from seedmint.models.errors import one_line
 
 
 def without_place(error: Exception, url: str, name: str) -> str:

@@ -1,4 +1,4 @@
-"""A job's own process: `python -m service.jobs.process URL GENERATOR WORKERS PROGRESS`, started by the service.
+"""A job's own process: `python -m seedmint.service.jobs.process URL GENERATOR WORKERS PROGRESS`, started by the service.
 
 It yields the processors to who serves, makes what is missing, and ends when its standard input does: when it is told to stop,
 and when the service has died. When it is done it prints how many bytes its shards have, and else, in a line, why it failed.
@@ -13,16 +13,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from models.errors import UserError
-from service.batch.formats import libraries
-from service.batch.job import plan_of
-from service.batch.output import BusyError, Output, OutputError, open_output
-from service.batch.plan import Plan, PlanError, difference
-from service.batch.pool import Step, run
-from service.batch.work import work
-from service.jobs.errors import without_place
-from service.jobs.progress import Progress, write_progress
-from service.logs import told
+from seedmint.models.errors import UserError
+from seedmint.service.batch.engines.base import Step
+from seedmint.service.batch.engines.process_pool import run
+from seedmint.service.batch.execute import work
+from seedmint.service.batch.formats import libraries
+from seedmint.service.batch.job import plan_of
+from seedmint.service.batch.plan import Plan, PlanError, difference
+from seedmint.service.batch.storage.base import BusyError, Output, OutputError
+from seedmint.service.batch.storage.resolve import open_output
+from seedmint.service.jobs.errors import without_place
+from seedmint.service.jobs.progress import Progress, write_progress
+from seedmint.service.telemetry.logs import told
 
 BUSY = 75  # the status where another process makes the same job; EX_TEMPFAIL
 _NICE = 19

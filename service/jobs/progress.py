@@ -4,7 +4,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, Field, ValidationError
 
-from models.files import write_whole
+from seedmint.models.files import write_whole
 
 
 class Progress(BaseModel):

@@ -10,16 +10,16 @@ from collections import Counter
 from pathlib import Path
 from typing import IO
 
-from models.errors import UserError
-from service import metrics
-from service.batch.plan import Plan
-from service.jobs.process import BUSY
-from service.jobs.progress import Progress, write_progress
-from service.jobs.store import STATES, Note, State, Store
-from service.settings import Settings
+from seedmint.models.errors import UserError
+from seedmint.service.batch.plan import Plan
+from seedmint.service.jobs.process import BUSY
+from seedmint.service.jobs.progress import Progress, write_progress
+from seedmint.service.jobs.store import STATES, Note, State, Store
+from seedmint.service.settings import Settings
+from seedmint.service.telemetry import metrics
 
 _LOG = logging.getLogger("seedmint")
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]
 _ATTEMPTS = 3  # of processes that end without a word
 _STOP_SECONDS = 5.0  # for a process to end its workers and go
 _WAIT_SECONDS = 5.0  # before a job is tried again
@@ -36,7 +36,7 @@ class _Process:
         self._ends: float | None = None
         write_progress(progress, Progress())
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "service.jobs.process", url, str(generator), str(workers), str(progress)],
+            [sys.executable, "-m", "seedmint.service.jobs.process", url, str(generator), str(workers), str(progress)],
             cwd=_ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -20,21 +20,23 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
-from models.card import Name, Sha256
-from models.errors import UserError
-from models.files import write_whole
-from service.batch.formats import Form
-from service.batch.job import begin, missing, plan_of
-from service.batch.output import Folder, Output, open_output
-from service.batch.plan import Plan
-from service.batch.records import RecordError, images_of, read_record, recorded
-from service.jobs.errors import without_place
-from service.jobs.progress import Progress, read_progress
-from service.jobs.requests import ID_DIGITS, job_id
+from seedmint.models.card import Name, Sha256
+from seedmint.models.errors import UserError
+from seedmint.models.files import write_whole
+from seedmint.service.batch.formats import Form
+from seedmint.service.batch.job import begin, missing, plan_of
+from seedmint.service.batch.plan import Plan
+from seedmint.service.batch.records import RecordError, images_of, read_record, recorded
+from seedmint.service.batch.storage.base import Output
+from seedmint.service.batch.storage.local import Folder
+from seedmint.service.batch.storage.resolve import open_output
+from seedmint.service.jobs.errors import without_place
+from seedmint.service.jobs.progress import Progress, read_progress
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 STATES: tuple[State, ...] = ("queued", "running", "done", "failed", "cancelled")
 
+ID_DIGITS = 16
 JOB_ID = re.compile(rf"[0-9a-f]{{{ID_DIGITS}}}", re.ASCII)
 _NOTES = "notes"
 _OF_SERVER = "PROMETHEUS_MULTIPROC_DIR"
@@ -318,3 +320,8 @@ def _bytes_of(output: Output, plan: Plan, index: int) -> int:
         return read_record(output, plan, index).bytes
     except (RecordError, FileNotFoundError):
         return 0  # the job's process says what is wrong with it when it writes the manifest
+
+
+def job_id(plan: Plan) -> str:
+    """The id of a plan's job: it is the same wherever and whenever it is asked for."""
+    return plan.digest[:ID_DIGITS]

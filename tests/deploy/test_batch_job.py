@@ -7,12 +7,12 @@ from typing import Any
 
 import yaml
 
-from service.batch.job import begin
-from service.batch.output import open_output
-from service.generator import open_generator
-from tests import generators
-from tests.service.batch.jobs import ROOT, ended, hashes, plan_for, start, whole
-from tests.service.servers import wait_until
+from seedmint.service.batch.job import begin
+from seedmint.service.batch.storage.resolve import open_output
+from seedmint.service.runtime.generator import open_generator
+from tests.support import generators
+from tests.support.batch_jobs import ROOT, ended, hashes, plan_for, start, whole
+from tests.support.servers import wait_until
 
 _OBJECTS: list[dict[str, Any]] = list(yaml.safe_load_all((ROOT / "deploy/batch-job.yaml").read_text()))
 (_JOB,) = [one for one in _OBJECTS if one["kind"] == "Job"]

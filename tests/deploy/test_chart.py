@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from service.settings import read_settings
+from seedmint.service.settings import read_settings
 
 _DEPLOY = Path(__file__).parents[2] / "deploy"
 _CHART = _DEPLOY / "chart"

@@ -1,4 +1,4 @@
-"""compose.yaml and what it mounts fit together. (`.ci/container` starts the service of it.)"""
+"""compose.yaml and what it mounts fit together. (`.ci/image/container` starts the service of it.)"""
 
 import json
 import shutil
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from service.settings import PREFIX, Settings
+from seedmint.service.settings import PREFIX, Settings
 
 _DEPLOY = Path(__file__).parents[2] / "deploy"
 _WATCH = _DEPLOY / "watch"

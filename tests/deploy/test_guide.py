@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests import generators
-from tests.service.servers import Server, serving, wait_until
+from tests.support import generators
+from tests.support.servers import Server, serving, wait_until
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")

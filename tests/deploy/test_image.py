@@ -9,7 +9,7 @@ import pytest
 from packaging.markers import Marker, default_environment
 from packaging.requirements import Requirement
 
-from tests.test_bento import requirements as asked_for
+from tests.project.test_bento import requirements as asked_for
 
 _IMAGE = Path(__file__).parents[2] / "deploy" / "image"
 _MACHINE = default_environment() | {"sys_platform": "linux", "platform_machine": "x86_64", "python_version": "3.11"}

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import yaml
 
-from tests import generators
 from tests.deploy.test_watch import OF_CONTAINERS, QUERIES, WATCH, ask, to_watch
-from tests.service.servers import Server, free_port, kill, serving, wait_until
+from tests.support import generators
+from tests.support.servers import Server, free_port, kill, serving, wait_until
 
 pytestmark = [
     pytest.mark.slow,

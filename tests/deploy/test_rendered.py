@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import yaml
 
-from service.jobs.operations import OPERATIONS as JOB_OPERATIONS
-from service.operations import OPERATIONS
-from service.settings import read_settings
-from tests import generators
-from tests.service.servers import serving
+from seedmint.service.api.openapi.job_operations import OPERATIONS as JOB_OPERATIONS
+from seedmint.service.api.openapi.operations import OPERATIONS
+from seedmint.service.settings import read_settings
+from tests.support import generators
+from tests.support.servers import serving
 
 _CHART = Path(__file__).parents[2] / "deploy" / "chart"
 _PRIVATE = {"/metrics", "/livez"}

@@ -14,9 +14,9 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from models.card import SampleOutput
-from tests import generators
-from tests.service.servers import Server, serving, wait_until
+from seedmint.models.card import SampleOutput
+from tests.support import generators
+from tests.support.servers import Server, serving, wait_until
 
 ROOT = Path(__file__).parents[2]
 WATCH = ROOT / "deploy" / "watch"

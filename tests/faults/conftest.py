@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import generators
+from tests.support import generators
 
 Hold = Callable[..., None]
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import httpx
 
-from models.card import ImageOutput
-from tests import generators
-from tests.faults.memory import Memory
-from tests.service.servers import Server, serving
+from seedmint.models.card import ImageOutput
+from tests.support import generators
+from tests.support.memory import Memory
+from tests.support.servers import Server, serving
 
 WARM_UP = 0.3  # of the time
 MIB_AN_HOUR = 60.0

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from models.files import write_whole
+from seedmint.models.files import write_whole
 
 _HEAD = ("fault", "measured", "", "limit", "")
 _ROWS = pytest.StashKey[list[tuple[str, ...]]]()

@@ -11,12 +11,12 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from tests import generators
 from tests.faults.conftest import Hold
-from tests.faults.memory import Memory
-from tests.service.servers import Server, serving, wait_until
-from tests.service.test_metrics_over_http import samples
-from tests.service.test_problems_over_http import check
+from tests.http.test_metrics import samples
+from tests.http.test_problems import check
+from tests.support import generators
+from tests.support.memory import Memory
+from tests.support.servers import Server, serving, wait_until
 
 PROBE_SECONDS = 1.0
 FLAT_MIB = 16

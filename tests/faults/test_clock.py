@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests import generators
 from tests.faults.conftest import RUN_IMAGES, Hold
-from tests.faults.load import capacity, open_loop
-from tests.service.servers import Server, serving, wait_until
+from tests.support import generators
+from tests.support.load import capacity, open_loop
+from tests.support.servers import Server, serving, wait_until
 
 HOUR = 3600
 

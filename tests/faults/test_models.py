@@ -12,15 +12,15 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from service.generator import open_generator
-from tests import generators, hostile
+from seedmint.service.runtime.generator import open_generator
 from tests.faults.conftest import RUN_IMAGES, RUN_TRIPS, Hold
-from tests.faults.load import closed_loop
-from tests.faults.memory import Memory
-from tests.service.servers import Server, serving, wait_until
+from tests.support import generators, hostile_models
+from tests.support.load import closed_loop
+from tests.support.memory import Memory
+from tests.support.servers import Server, serving, wait_until
 
 # The others are stopped when their time is over.
-QUICK = [kind for kind in hostile.KINDS if not kind.endswith("-loop") and kind != "many-constants"]
+QUICK = [kind for kind in hostile_models.KINDS if not kind.endswith("-loop") and kind != "many-constants"]
 FLAT_MIB = 64
 MANY = 4
 
@@ -33,7 +33,7 @@ def _attack(directory: Path, hold: Hold, kinds: list[str], seconds: float) -> No
     """Each kind as a file of its own at the start, then as a replacement of one that serves on."""
     generators.write(directory, "good", 1)
     for kind in kinds:
-        generators.put(directory / f"{kind}.onnx", hostile.content(kind, kind))
+        generators.put(directory / f"{kind}.onnx", hostile_models.content(kind, kind))
     with serving(directory) as server, Memory(server) as memory:
         for kind in kinds:
             server.wait_for_log(f"{kind}.onnx is refused", seconds)
@@ -41,7 +41,7 @@ def _attack(directory: Path, hold: Hold, kinds: list[str], seconds: float) -> No
         memory.begin()
         before = server.client.get(f"{server.pinned('good')}/1.png").content
         for kind in kinds:
-            generators.put(directory / "good.onnx", hostile.content(kind, "good"))
+            generators.put(directory / "good.onnx", hostile_models.content(kind, "good"))
             said = len(server.log)
             line = wait_until(
                 lambda said=said: next((x for x in server.log[said:] if "good.onnx is refused" in x), None), seconds

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests import generators
 from tests.faults.conftest import RUN_IMAGES, Hold
-from tests.faults.load import capacity, open_loop
-from tests.faults.memory import Memory
-from tests.service.servers import serving, wait_until
-from tests.service.test_metrics_over_http import value
+from tests.http.test_metrics import value
+from tests.support import generators
+from tests.support.load import capacity, open_loop
+from tests.support.memory import Memory
+from tests.support.servers import serving, wait_until
 
 SECONDS = 60
 UNLOADED_SECONDS = 8

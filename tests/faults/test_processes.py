@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from tests.faults.conftest import RUN_IMAGES, Hold
-from tests.faults.load import BROKEN, capacity, open_loop
-from tests.service.servers import serving, wait_until
+from tests.support.load import BROKEN, capacity, open_loop
+from tests.support.servers import serving, wait_until
 
 READY_SECONDS = 10
 ON_THE_WAY_SECONDS = 0.05  # that a request may take to reach the server, which may be told to stop meanwhile

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from models.card import Card, CardError, ImageOutput, Noise, Provenance, read_card
+from seedmint.models.card import Card, CardError, ImageOutput, Noise, Provenance, read_card
 
 CARD = Card(
     name="mine",

@@ -8,18 +8,18 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from models.card import CARD_KEY, CardError, ImageOutput, SampleOutput
-from models.contract import ContractError, check_contract
-from models.directory import SHIPPED, find_generator, models_directory
-from models.errors import UserError
-from tests import generators
-from training.datasets import load_dataset, load_splits
-from training.datasets.generated import RING_MODES, RING_STD
-from training.generator_file import read_generator
-from training.metrics.ring import modes
-from training.recipe import Data, validated
-from training.recipe_files import load_recipe
-from training.sample_metrics import measure_samples
+from seedmint.models.card import CARD_KEY, CardError, ImageOutput, SampleOutput
+from seedmint.models.contract import ContractError, check_contract
+from seedmint.models.directory import SHIPPED, find_generator, models_directory
+from seedmint.models.errors import UserError
+from seedmint.training.datasets import load_dataset, load_splits
+from seedmint.training.datasets.generated import RING_MODES, RING_STD
+from seedmint.training.evaluation.generator_file import read_generator
+from seedmint.training.evaluation.metrics.ring import modes
+from seedmint.training.evaluation.sample_metrics import measure_samples
+from seedmint.training.recipes.files import load_recipe
+from seedmint.training.recipes.schema import Data, validated
+from tests.support import generators
 
 
 @pytest.mark.parametrize("classes", [None, ("a", "b")])

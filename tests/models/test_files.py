@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from models import files
-from models.files import synced_file_system, write_whole
+from seedmint.models import files
+from seedmint.models.files import synced_file_system, write_whole
 
 
 def test_a_file_system_that_cannot_be_synced_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

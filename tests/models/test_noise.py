@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models import philox
-from models.noise import NOISE_RULES, labels_of, noise, table
+from seedmint.models import philox
+from seedmint.models.noise import NOISE_RULES, labels_of, noise, table
 
 ROOT = Path(__file__).parents[2]
 SEED = st.integers(0, 2**63 - 1)

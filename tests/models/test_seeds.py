@@ -2,7 +2,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.seeds import SeedCountError, SeedRangeError, Seeds, SeedSyntaxError, parse_seed, parse_seeds, seeds_from_list
+from seedmint.models.seeds import (
+    SeedCountError,
+    SeedRangeError,
+    Seeds,
+    SeedSyntaxError,
+    parse_seed,
+    parse_seeds,
+    seeds_from_list,
+)
 
 SEED = st.integers(0, 2**63 - 1)
 SMALL_RANGE = st.builds(lambda first, length: (first, min(first + length, 2**63 - 1)), SEED, st.integers(0, 50))

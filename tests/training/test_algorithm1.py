@@ -6,17 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from training.algorithm1 import Algorithm1
-from training.datasets import load_dataset
-from training.minibatches import Minibatches
-from training.networks import build_networks
-from training.objectives import LIMIT, minimax_loss, non_saturating_loss, value
-from training.recipe import Momentum, validated
-from training.rules import build_rule, schedule
-from training.state import build
-
-from . import reference
-from .recipes import recipe_document
+from seedmint.training.algorithm1 import Algorithm1
+from seedmint.training.datasets import load_dataset
+from seedmint.training.networks import build_networks
+from seedmint.training.objectives import LIMIT, minimax_loss, non_saturating_loss, value
+from seedmint.training.optimization.minibatches import Minibatches
+from seedmint.training.optimization.optimizers import build_rule, schedule
+from seedmint.training.recipes.schema import Momentum, validated
+from seedmint.training.runs.state import build
+from tests.support import numpy_algorithm1 as reference
+from tests.support.recipes import recipe_document
 
 M, Z, SIDE, CLASSES = 7, 5, 8, 3
 
@@ -27,7 +26,10 @@ RULES = {
         {"learning_rate": 0.01, "beta1": 0.5, "beta2": 0.99, "epsilon": 1e-6},
         lambda: reference.AdamRule(0.01, 0.5, 0.99, 1e-6),
     ),
-    "rmsprop": ({"learning_rate": 0.001, "alpha": 0.9, "epsilon": 1e-4}, lambda: reference.RMSPropRule(0.001, 0.9, 1e-4)),
+    "rmsprop": (
+        {"learning_rate": 0.001, "alpha": 0.9, "epsilon": 1e-4},
+        lambda: reference.RMSPropRule(0.001, 0.9, 1e-4),
+    ),
 }
 
 

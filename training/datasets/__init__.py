@@ -1,15 +1,15 @@
 """Data sets: images as uint8 or samples as float32, with labels where there are any."""
 
-from training.datasets.dataset import DataError, Dataset
-from training.datasets.digits import load_digits
-from training.datasets.folder import load_folder
-from training.datasets.generated import GENERATED, load_generated
-from training.datasets.idx import load_idx
-from training.datasets.npz import load_npz
-from training.datasets.series import load_series
-from training.datasets.stacked import stack
-from training.datasets.table import load_table
-from training.recipe import Data
+from seedmint.training.datasets.dataset import DataError, Dataset
+from seedmint.training.datasets.digits import load_digits
+from seedmint.training.datasets.folder import load_folder
+from seedmint.training.datasets.generated import GENERATED, load_generated
+from seedmint.training.datasets.idx import load_idx
+from seedmint.training.datasets.npz import load_npz
+from seedmint.training.datasets.series import load_series
+from seedmint.training.datasets.stacked import stack
+from seedmint.training.datasets.table import load_table
+from seedmint.training.recipes.schema import Data
 
 __all__ = ["DataError", "Dataset", "load_all", "load_dataset", "load_splits", "load_test"]
 

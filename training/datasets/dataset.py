@@ -7,8 +7,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import UserError
-from training.scaling import Scaling, scaling_of
+from seedmint.models.errors import UserError
+from seedmint.training.datasets.scaling import Scaling, scaling_of
 
 
 class DataError(UserError):

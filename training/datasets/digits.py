@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from training.datasets.dataset import Dataset
+from seedmint.training.datasets.dataset import Dataset
 
 
 def load_digits() -> Dataset:

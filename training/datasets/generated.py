@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.noise import table
-from training.datasets.dataset import Dataset
+from seedmint.models.noise import table
+from seedmint.training.datasets.dataset import Dataset
 
 Split = Literal["train", "test"]
 

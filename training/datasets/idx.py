@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
-from models.files import write_whole
-from training.datasets.dataset import DataError, Dataset
+from seedmint.models.files import write_whole
+from seedmint.training.datasets.dataset import DataError, Dataset
 
 _FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.card import MAX_CLASSES
-from training.datasets.dataset import DataError, Dataset
+from seedmint.models.card import MAX_CLASSES
+from seedmint.training.datasets.dataset import DataError, Dataset
 
 
 def load_npz(path: str, licence: str | None) -> Dataset:

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
-from training.datasets.dataset import DataError, Dataset
-from training.datasets.npz import labels_and_classes, read_arrays
-from training.datasets.table import numbers_of
+from seedmint.training.datasets.dataset import DataError, Dataset
+from seedmint.training.datasets.npz import labels_and_classes, read_arrays
+from seedmint.training.datasets.table import numbers_of
 
 
 def load_series(path: str, licence: str | None) -> Dataset:

@@ -6,7 +6,7 @@ The set of Metz et al. (2017) and Srivastava et al. (2017); 128,000 images as in
 import numpy as np
 from numpy.typing import NDArray
 
-from training.datasets.dataset import Dataset
+from seedmint.training.datasets.dataset import Dataset
 
 _COUNTS = {"train": 128_000, "test": 26_000}
 _KEYS = {"train": 1, "test": 2}  # of Philox, whose raw words NumPy never changes

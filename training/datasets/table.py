@@ -7,9 +7,9 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyarrow import csv, parquet
 
-from models.card import MAX_CLASSES
-from models.seeds import quoted
-from training.datasets.dataset import DataError, Dataset
+from seedmint.models.card import MAX_CLASSES
+from seedmint.models.seeds import quoted
+from seedmint.training.datasets.dataset import DataError, Dataset
 
 
 def load_table(path: str, columns: list[str] | None, label: str | None, licence: str | None) -> Dataset:

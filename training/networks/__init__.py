@@ -7,12 +7,12 @@ A discriminator maps such (and labels) to logits: float32[m]; D(x) is the logit'
 
 from torch import Tensor, nn
 
-from models.errors import UserError
-from training.networks.convolutional import LARGEST, SMALLEST, ConvolutionalD, ConvolutionalG
-from training.networks.mlp import MlpD, MlpG
-from training.networks.paper import PaperD, PaperG
-from training.networks.sequence import SHORTEST, SequenceD, SequenceG
-from training.recipe import (
+from seedmint.models.errors import UserError
+from seedmint.training.networks.convolutional import LARGEST, SMALLEST, ConvolutionalD, ConvolutionalG
+from seedmint.training.networks.mlp import MlpD, MlpG
+from seedmint.training.networks.paper import PaperD, PaperG
+from seedmint.training.networks.sequence import SHORTEST, SequenceD, SequenceG
+from seedmint.training.recipes.schema import (
     ConvolutionalDiscriminator,
     ConvolutionalGenerator,
     MlpDiscriminator,

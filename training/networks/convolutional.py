@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
-from training.networks.halvings import halvings
-from training.networks.norm import BatchNorm2d
-from training.recipe import ConvolutionalDiscriminator, ConvolutionalGenerator
+from seedmint.training.networks.halvings import halvings
+from seedmint.training.networks.norm import BatchNorm2d
+from seedmint.training.recipes.schema import ConvolutionalDiscriminator, ConvolutionalGenerator
 
 SMALLEST, LARGEST = 8, 64  # pixels a side
 

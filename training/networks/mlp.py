@@ -10,8 +10,8 @@ import math
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training.networks.paper import with_label
-from training.recipe import MlpDiscriminator, MlpGenerator
+from seedmint.training.networks.paper import with_label
+from seedmint.training.recipes.schema import MlpDiscriminator, MlpGenerator
 
 _SLOPE = 0.2
 

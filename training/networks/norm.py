@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from training import parallel
+from seedmint.training.optimization import distributed
 
 
 class _Synchronised(nn.modules.batchnorm._BatchNorm):
@@ -11,15 +11,15 @@ class _Synchronised(nn.modules.batchnorm._BatchNorm):
 
     def forward(self, h: Tensor) -> Tensor:
         """float[m, width, …] -> the same."""
-        if not self.training or parallel.size() == 1:
+        if not self.training or distributed.size() == 1:
             return super().forward(h)
         wide = h.float()
         others = [axis for axis in range(h.ndim) if axis != 1]
         shape = [-1, *[1] * (h.ndim - 2)]
-        n = h.numel() // h.shape[1] * parallel.size()
-        mean = parallel.total(wide.sum(others)) / n
+        n = h.numel() // h.shape[1] * distributed.size()
+        mean = distributed.total(wide.sum(others)) / n
         centred = wide - mean.view(shape)
-        variance = parallel.total(centred.square().sum(others)) / n
+        variance = distributed.total(centred.square().sum(others)) / n
         self._follow(mean.detach(), variance.detach() * (n / (n - 1)))
         result = centred * (variance + self.eps).rsqrt().view(shape)
         if self.affine:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from training import parallel
-from training.networks.linear import Linear
-from training.recipe import PaperDiscriminator, PaperGenerator
+from seedmint.training.networks.linear import Linear
+from seedmint.training.optimization import distributed
+from seedmint.training.recipes.schema import PaperDiscriminator, PaperGenerator
 
 
 class PaperG(nn.Module):
@@ -61,10 +61,10 @@ class PaperD(nn.Module):
         h = with_label(x.flatten(1), label, self.classes)
         keep = self.config.keep_input
         for layer in self.layers:
-            h = layer(parallel.dropout(h, 1 - keep, self.training))
+            h = layer(distributed.dropout(h, 1 - keep, self.training))
             h = h.view(len(h), self.config.pieces, self.config.width).amax(dim=1)
             keep = self.config.keep_hidden
-        logit: Tensor = self.output(parallel.dropout(h, 1 - keep, self.training))
+        logit: Tensor = self.output(distributed.dropout(h, 1 - keep, self.training))
         return logit[:, 0]
 
 

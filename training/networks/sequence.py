@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
-from training.networks.halvings import halvings
-from training.networks.norm import BatchNorm1d
-from training.networks.paper import with_label
-from training.recipe import SequenceDiscriminator, SequenceGenerator
+from seedmint.training.networks.halvings import halvings
+from seedmint.training.networks.norm import BatchNorm1d
+from seedmint.training.networks.paper import with_label
+from seedmint.training.recipes.schema import SequenceDiscriminator, SequenceGenerator
 
 SHORTEST = 8  # steps of a series
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from training.objectives import GENERATOR_LOSSES
-from training.theory.densities import gaussian, normal_quantiles
-from training.theory.divergences import optimal_logits
+from seedmint.training.objectives import GENERATOR_LOSSES
+from seedmint.training.theory.densities import gaussian, normal_quantiles
+from seedmint.training.theory.divergences import optimal_logits
 
 _Z = normal_quantiles(1 << 14)
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from training.theory.affine import density, gradient
-from training.theory.densities import Grid, gaussian, mixture
-from training.theory.divergences import jsd, optimal_logits, value_by_quadrature
+from seedmint.training.theory.affine import density, gradient
+from seedmint.training.theory.densities import Grid, gaussian, mixture
+from seedmint.training.theory.divergences import jsd, optimal_logits, value_by_quadrature
 
 GRID = Grid(-16.0, 20.0, 3600)
 _DATA = mixture([0.6, 0.4], [-1.5, 1.5], [0.6, 0.8])

@@ -8,7 +8,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from training.theory import convergence, disjoint, figure1, fits, losses, optimum, pictures, small_steps
+from seedmint.training.theory import convergence, disjoint, figure1, figures, fits, losses, optimum, small_steps
 
 LOG_2 = math.log(2.0)
 
@@ -114,19 +114,19 @@ def _without_seed(run: Callable[[], Any]) -> Callable[[int], Any]:
 
 
 EXPERIMENTS = {
-    "figure1": Experiment("Figure 1: D, D* and p_g while both train", figure1.run, pictures.draw_figure1, _figure1),
+    "figure1": Experiment("Figure 1: D, D* and p_g while both train", figure1.run, figures.draw_figure1, _figure1),
     "optimum": Experiment(
-        "Proposition 1, theorem 1: the best D, and what its value measures", optimum.run, pictures.draw_optimum, _optimum
+        "Proposition 1, theorem 1: the best D, and what its value measures", optimum.run, figures.draw_optimum, _optimum
     ),
     "convergence": Experiment(
-        "Proposition 2: with D at its optimum, p_g goes to p_data", convergence.run, pictures.draw_convergence, _convergence
+        "Proposition 2: with D at its optimum, p_g goes to p_data", convergence.run, figures.draw_convergence, _convergence
     ),
     "small-steps": Experiment(
-        "Why a G-step must be small", _without_seed(small_steps.run), pictures.draw_small_steps, _small_steps
+        "Why a G-step must be small", _without_seed(small_steps.run), figures.draw_small_steps, _small_steps
     ),
-    "losses": Experiment("The generator's two losses", _without_seed(losses.run), pictures.draw_losses, _losses),
-    "disjoint": Experiment("Disjoint supports", disjoint.run, pictures.draw_disjoint, _disjoint),
-    "fits": Experiment("Covering modes, and dropping them", _without_seed(fits.run), pictures.draw_fits, _fits),
+    "losses": Experiment("The generator's two losses", _without_seed(losses.run), figures.draw_losses, _losses),
+    "disjoint": Experiment("Disjoint supports", disjoint.run, figures.draw_disjoint, _disjoint),
+    "fits": Experiment("Covering modes, and dropping them", _without_seed(fits.run), figures.draw_fits, _fits),
 }
 
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from training.minibatches import step_seed
-from training.objectives import GENERATOR_LOSSES
-from training.theory.curves import ascend, new_discriminator
-from training.theory.densities import Grid, uniform
-from training.theory.divergences import jsd, value_by_quadrature, wasserstein
+from seedmint.training.objectives import GENERATOR_LOSSES
+from seedmint.training.optimization.minibatches import step_seed
+from seedmint.training.theory.densities import Grid, uniform
+from seedmint.training.theory.divergences import jsd, value_by_quadrature, wasserstein
+from seedmint.training.theory.small_networks import ascend, new_discriminator
 
 GRID = Grid(-2.0, 6.0, 1600)  # cells of 1/200, so that all supports end where cells do
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from training.theory.densities import Grid
+from seedmint.training.theory.densities import Grid
 
 
 def kl(grid: Grid, log_p: Tensor, log_q: Tensor) -> Tensor:

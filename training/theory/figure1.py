@@ -7,13 +7,13 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from training.algorithm1 import Algorithm1
-from training.minibatches import Minibatches, step_seed
-from training.recipe import Adam, Recipe, Rules
-from training.rules import build_rule
-from training.theory.curves import new_discriminator, new_generator
-from training.theory.densities import Grid, density_of_map, mixture, normal_quantiles
-from training.theory.divergences import jsd, optimal_logits, value_by_quadrature
+from seedmint.training.algorithm1 import Algorithm1
+from seedmint.training.optimization.minibatches import Minibatches, step_seed
+from seedmint.training.optimization.optimizers import build_rule
+from seedmint.training.recipes.schema import Adam, Recipe, Rules
+from seedmint.training.theory.densities import Grid, density_of_map, mixture, normal_quantiles
+from seedmint.training.theory.divergences import jsd, optimal_logits, value_by_quadrature
+from seedmint.training.theory.small_networks import new_discriminator, new_generator
 
 GRID = Grid(-12.0, 12.0, 1200)
 _POINTS = 1 << 14  # of z, for the density of G(z)

@@ -15,9 +15,9 @@ from scipy.optimize import minimize
 from torch import Tensor
 from torch.distributions import Distribution
 
-from training.theory.affine import density
-from training.theory.densities import Grid, mixture
-from training.theory.divergences import jsd, kl
+from seedmint.training.theory.affine import density
+from seedmint.training.theory.densities import Grid, mixture
+from seedmint.training.theory.divergences import jsd, kl
 
 GRID = Grid(-20.0, 20.0, 1600)
 WEIGHTS, STDS = (0.6, 0.4), (0.7, 0.7)

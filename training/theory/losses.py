@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from training.objectives import GENERATOR_LOSSES, LIMIT
-from training.theory.affine import density, gradient
-from training.theory.densities import Grid, gaussian, mixture
-from training.theory.divergences import jsd, kl
+from seedmint.training.objectives import GENERATOR_LOSSES, LIMIT
+from seedmint.training.theory.affine import density, gradient
+from seedmint.training.theory.densities import Grid, gaussian, mixture
+from seedmint.training.theory.divergences import jsd, kl
 
 GRID = Grid(-30.0, 30.0, 6000)
 _P_DATA = mixture([0.6, 0.4], [-1.0, 1.5], [0.7, 0.5])

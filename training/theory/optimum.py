@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from training.minibatches import step_seed
-from training.objectives import value
-from training.theory.curves import ascend, new_discriminator
-from training.theory.densities import Grid, gaussian
-from training.theory.divergences import jsd, optimal_logits, value_by_quadrature
+from seedmint.training.objectives import value
+from seedmint.training.optimization.minibatches import step_seed
+from seedmint.training.theory.densities import Grid, gaussian
+from seedmint.training.theory.divergences import jsd, optimal_logits, value_by_quadrature
+from seedmint.training.theory.small_networks import ascend, new_discriminator
 
 GRID = Grid(-14.0, 14.0, 2800)
 P_DATA = gaussian(0.0, 1.0)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from training.theory.affine import gradient
-from training.theory.densities import Grid, gaussian
-from training.theory.divergences import jsd, optimal_logits, value_by_quadrature
+from seedmint.training.theory.affine import gradient
+from seedmint.training.theory.densities import Grid, gaussian
+from seedmint.training.theory.divergences import jsd, optimal_logits, value_by_quadrature
 
 GRID = Grid(-25.0, 25.0, 2500)
 _P_DATA = gaussian(0.0, 1.0)

@@ -7,9 +7,9 @@ from typing import Any, Literal, Protocol, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from models.card import Card, ImageOutput
-from models.errors import UserError
-from service.generator import Outputs, SeedArray
+from seedmint.models.card import Card, ImageOutput
+from seedmint.models.errors import UserError
+from seedmint.service.runtime.arrays import Outputs, SeedArray
 
 Form = Literal["webdataset", "parquet", "png", "npz", "npy"]
 FORMS: tuple[Form, ...] = get_args(Form)
@@ -59,7 +59,7 @@ def libraries(form: Form, card: Card) -> dict[str, str]:
     """What decides the bytes of shards, beside the plan and this program: the kind of machine, and versions."""
     import onnxruntime
 
-    from service.images import ENCODERS
+    from seedmint.service.encoders.images import ENCODERS
 
     found: dict[str, Any] = {"machine": platform.machine(), "onnxruntime": onnxruntime.__version__}
     if form in _OF_PNGS and isinstance(card.output, ImageOutput):

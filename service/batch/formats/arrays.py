@@ -5,9 +5,10 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from service.archives import NpyWriter, NpzWriter
-from service.batch.formats import Sink
-from service.generator import Generator, Outputs, SeedArray
+from seedmint.service.batch.formats import Sink
+from seedmint.service.encoders.archives import NpyWriter, NpzWriter
+from seedmint.service.runtime.arrays import Outputs, SeedArray
+from seedmint.service.runtime.generator import Generator
 
 
 class ArrayWriter:

@@ -13,10 +13,11 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
-from models.card import Card, ImageOutput
-from service.batch.formats import Sink
-from service.batch.formats.pngs import pngs
-from service.generator import Generator, Outputs, SeedArray
+from seedmint.models.card import Card, ImageOutput
+from seedmint.service.batch.formats import Sink
+from seedmint.service.batch.formats.pngs import pngs
+from seedmint.service.runtime.arrays import Outputs, SeedArray
+from seedmint.service.runtime.generator import Generator
 
 _ROWS = 1000  # of a row group
 _GROUP_BYTES = 64 << 20  # of a row group: large images come in fewer rows

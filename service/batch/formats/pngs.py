@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from service.generator import Generator, Outputs, SeedArray
-from service.images import encode, text_of
+from seedmint.service.encoders.images import encode, text_of
+from seedmint.service.runtime.arrays import Outputs, SeedArray
+from seedmint.service.runtime.generator import Generator
 
 
 def pngs(

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.batch.formats import Sink
-from service.batch.formats.pngs import pngs
-from service.batch.formats.tar import end, headers, padded
-from service.generator import Generator, Images, Outputs, SeedArray
+from seedmint.service.batch.formats import Sink
+from seedmint.service.batch.formats.pngs import pngs
+from seedmint.service.batch.formats.tar import end, headers, padded
+from seedmint.service.runtime.arrays import Images, Outputs, SeedArray
+from seedmint.service.runtime.generator import Generator
 
 _DIGITS = 19  # of 2**63 - 1
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import generators
+from tests.support import generators
 
 
 @pytest.fixture(scope="session")

@@ -18,16 +18,16 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from models.seeds import parse_seeds
-from service.batch.formats.tar import headers
-from service.batch.job import begin
-from service.batch.output import open_output
-from service.batch.plan import Plan
-from service.batch.shard import make_shard
-from service.generator import Generator, open_generator
-from service.images import ENCODERS, encode, text_of
-from tests import generators
-from tests.service.batch.jobs import make_all, plan_for
+from seedmint.models.seeds import parse_seeds
+from seedmint.service.batch.formats.tar import headers
+from seedmint.service.batch.job import begin
+from seedmint.service.batch.plan import Plan
+from seedmint.service.batch.shard import make_shard
+from seedmint.service.batch.storage.resolve import open_output
+from seedmint.service.encoders.images import ENCODERS, encode, text_of
+from seedmint.service.runtime.generator import Generator, open_generator
+from tests.support import generators
+from tests.support.batch_jobs import make_all, plan_for
 
 SEEDS = "0-69,1000-1029"
 EVERY = np.array([*range(70), *range(1000, 1030)])

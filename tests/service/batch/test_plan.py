@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.card import SampleOutput
-from models.errors import UserError
-from models.noise import labels_of
-from models.seeds import SEED_LIMIT, Seeds, parse_seeds
-from service.batch.plan import MAX_SHARDS, Plan, PlanError, check_same, make_plan, read_plan
-from tests import generators
+from seedmint.models.card import SampleOutput
+from seedmint.models.errors import UserError
+from seedmint.models.noise import labels_of
+from seedmint.models.seeds import SEED_LIMIT, Seeds, parse_seeds
+from seedmint.service.batch.plan import MAX_SHARDS, Plan, PlanError, check_same, make_plan, read_plan
+from tests.support import generators
 
 DIGEST = "0" * 64
 CLASSES = ("ant", "bee", "cat")

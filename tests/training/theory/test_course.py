@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from training.theory import fits
-from training.theory.course import EXPERIMENTS
+from seedmint.training.theory import fits
+from seedmint.training.theory.course import EXPERIMENTS
 
 DOCS = Path(__file__).parents[3] / "docs"
 PLAIN = str.maketrans("\N{MINUS SIGN}⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "--0123456789")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from training.theory.densities import Grid, density_of_map, gaussian, mixture, normal_quantiles, uniform
-from training.theory.divergences import jsd, kl, optimal_logits, value_by_quadrature, wasserstein
+from seedmint.training.theory.densities import Grid, density_of_map, gaussian, mixture, normal_quantiles, uniform
+from seedmint.training.theory.divergences import jsd, kl, optimal_logits, value_by_quadrature, wasserstein
 
 GRID = Grid(-30.0, 30.0, 6000)
 

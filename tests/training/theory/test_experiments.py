@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seedmint import main
-from training.theory import convergence, disjoint, figure1, fits, losses, optimum, small_steps
-from training.theory.commands import NAMES
-from training.theory.course import EXPERIMENTS, Number, section
-from training.theory.style import png, styled
+from seedmint.cli import main
+from seedmint.training.cli.theory import NAMES
+from seedmint.training.theory import convergence, disjoint, figure1, fits, losses, optimum, small_steps
+from seedmint.training.theory.course import EXPERIMENTS, Number, section
+from seedmint.training.theory.figure_style import png, styled
 
 LOG_2 = math.log(2)
 

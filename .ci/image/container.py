@@ -1,0 +1,144 @@
+"""Run the image as an operator would, hardened, and call it from outside. Fails at the first thing that is not as promised.
+
+python .ci/image/container.py docker|podman IMAGE
+"""
+
+import io
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+import tomllib
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+from deployments import check_batch, check_chart, check_compose, check_object_store
+from image import READY_SECONDS, Image, check_hardening, check_images, say
+
+from seedmint.models.directory import SHIPPED
+
+MOST_MEGABYTES = 370  # on top of the base image, whose Python on Debian takes 125 to 150
+
+
+def main() -> None:
+    image = Image(*sys.argv[1:])
+    work = Path(tempfile.mkdtemp(prefix="seedmint-container-"))
+    work.chmod(0o755)
+    try:
+        check_content(image)
+        check_service(image, work)
+        check_stop(image)
+        check_batch(image, work)
+        check_object_store(image)
+        check_compose(image, work)
+        if image.engine == "podman":
+            check_chart(image, work)
+        else:
+            say("not checked: the pod of the Helm chart, which `podman kube play` runs, and Docker cannot")
+    finally:
+        shutil.rmtree(work)
+
+
+def check_content(image: Image) -> None:
+    whole, base = (
+        int(image.call("image", "inspect", "--format", "{{.Size}}", name)) / 1e6
+        for name in (image.name, os.environ["BASE_IMAGE"])
+    )
+    assert whole - base <= MOST_MEGABYTES, (whole, base)
+    installed = image.call("run", "--rm", image.name, "ls", "-1", "/opt/seedmint/lib/python3.11/site-packages").splitlines()
+    assert "onnxruntime" in installed
+    assert not {"torch", "pip", "setuptools"} & set(installed)
+    image.call("run", "--rm", image.name, "sh", "-c", "command -v gcc || command -v cc", fails=True)
+    packages = sum(one.endswith(".dist-info") for one in installed)
+    version = tomllib.loads(Path("pyproject.toml").read_text())["project"]["version"]
+    assert image.call("run", "--rm", image.name, "seedmint", "--version") == f"seedmint, version {version}"
+    say(f"image of {version}: {whole:.0f} MB, of which the base image {base:.0f}; {packages} packages, no torch, no compiler")
+
+
+def check_service(image: Image, work: Path) -> None:
+    models, secrets = work / "models", work / "secrets"
+    models.mkdir()
+    secrets.mkdir()
+    shutil.copy(SHIPPED / "mnist.onnx", models)
+    key = image.new_key("ci", secrets / "keys")
+
+    volumes = ("--volume", f"{models}:/models:ro", "--volume", f"{secrets}:/run/secrets:ro")
+    began = time.monotonic()
+    with image.started(*volumes, "--env", "SEEDMINT_API_KEYS_FILE=/run/secrets/keys") as (container, client):
+        say(f"ready after {time.monotonic() - began:.1f} s")
+        check_hardening(image, container)
+
+        assert client.get("/livez").status_code == 200
+        assert client.get("/v1/models").status_code == 401
+        client.headers["Authorization"] = f"Bearer {key}"
+        assert [one["name"] for one in client.get("/v1/models").json()["models"]] == ["mnist"]
+        check_images(client)
+
+        shutil.copy(SHIPPED / "digits.onnx", work)
+        (work / "digits.onnx").rename(models / "digits.onnx")
+        end = time.monotonic() + 20
+        while client.get("/v1/models/digits").status_code != 200:
+            assert time.monotonic() < end, "a generator that was added to the volume is not served"
+            time.sleep(0.1)
+        say("a generator added to the volume is served")
+
+        image.call("healthcheck", "run", container) if image.engine == "podman" else wait_for_docker_health(image, container)
+        metrics = client.get("/metrics").text
+        for line in (
+            "seedmint_memory_limit_bytes 1.073741824e+09",
+            "seedmint_memory_working_set_bytes ",
+            'seedmint_images_total{format="npy",model="mnist"} 1.0',
+            'seedmint_rejected_total{reason="no_key"} 1.0',
+        ):
+            assert line in metrics, metrics
+        say("probes, key, image, bulk, metrics, health check: as promised")
+
+        image.call("exec", container, "python", "-c", KILL_THE_WORKER)
+        time.sleep(1)
+        image.wait_until_ready(container, client)
+        check_images(client)
+        say("a worker that was killed is there again")
+
+
+# The supervisor is process 1, and the worker its child that opens the service.
+KILL_THE_WORKER = """
+import os, psutil, signal
+(worker,) = [one for one in psutil.Process(1).children() if "service" in " ".join(one.cmdline())]
+os.kill(worker.pid, signal.SIGKILL)
+"""
+
+
+def wait_for_docker_health(image: Image, container: str) -> None:
+    end = time.monotonic() + READY_SECONDS
+    while image.call("inspect", "--format", "{{.State.Health.Status}}", container) != "healthy":
+        assert time.monotonic() < end
+        time.sleep(0.5)
+
+
+def check_stop(image: Image) -> None:
+    """SIGTERM while a large answer is under way: it is finished, and the container ends with status 0."""
+    with image.started() as (container, client), ThreadPoolExecutor() as pool:
+        seeds = 20_000
+        answer = pool.submit(client.post, "/v1/sample", json={"model": "mnist-paper", "seeds": f"0-{seeds - 1}"})
+        while 'seedmint_bulk_requests{model="mnist-paper"} 1.0' not in httpx.get(f"{client.base_url}/metrics").text:
+            assert not answer.done()
+            time.sleep(0.05)
+        began = time.monotonic()
+        image.call("stop", "--time", "30", container)
+        took = time.monotonic() - began
+        done = answer.result()
+        assert done.status_code == 200
+        with zipfile.ZipFile(io.BytesIO(done.content)) as archive:
+            assert len(archive.namelist()) == seeds
+            assert archive.testzip() is None
+        code = json.loads(image.call("inspect", container))[0]["State"]["ExitCode"]
+        assert code == 0, image.call("logs", container)
+        say(f"stopped within {took:.1f} s, exit code {code}, the {seeds} images under way came whole")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""HTTP resources, their schemas and their specification."""

@@ -1,0 +1,1 @@
+"""HTTP resources of batch jobs."""

@@ -1,0 +1,1 @@
+"""The OpenAPI specification and the reference page that is made from it."""

@@ -1,0 +1,1 @@
+"""Engines that run the shards of a plan: a local process pool, a Ray cluster."""

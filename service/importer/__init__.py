@@ -1,0 +1,1 @@
+"""Someone else's ONNX graph to a generator file."""

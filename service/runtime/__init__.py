@@ -1,0 +1,1 @@
+"""One generator file to arrays: the checked generator, its memory bound, interpolation."""

@@ -1,0 +1,1 @@
+"""From socket to application: HTTP bounds, idle connections, keys, rate limits, CORS, drain, supervisor."""

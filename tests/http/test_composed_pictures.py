@@ -1,0 +1,117 @@
+"""What contact sheets and walks have in common: they are cached for ever, and what is wrong or too much is told."""
+
+import pytest
+
+from seedmint.service.api.contact_sheets import MAX_SHEET_SEEDS
+from tests.http.test_contact_sheets import base
+from tests.http.test_images import runs
+from tests.http.test_problems import check
+from tests.support.servers import Server
+
+
+@pytest.mark.parametrize(
+    ("file", "media_type"),
+    [
+        ("grid.png?seeds=7-30", "image/png"),
+        ("grid.webp?seeds=7-30&columns=3", "image/webp"),
+        ("walk.webp?from=3&to=9", "image/webp"),
+        ("walk.gif?from=3&to=9", "image/gif"),
+        ("walk.png?from=3&to=9", "image/png"),
+    ],
+)
+def test_it_is_immutable_and_304_head_and_redirects_make_nothing(server: Server, file: str, media_type: str):
+    address, client = f"{base(server)}/{file}", server.client
+    answer = client.get(address)
+    tag = answer.headers["etag"]
+    assert answer.headers["content-type"] == media_type
+    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert answer.headers["accept-ranges"] == "none"
+    made = runs(server)
+    again = client.get(address, headers={"If-None-Match": tag})
+    assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+    head = client.head(address)
+    assert (head.status_code, head.content, head.headers["etag"]) == (200, b"", tag)
+    redirected = client.get(f"/v1/models/rgb/{file}")
+    assert (redirected.status_code, redirected.headers["cache-control"]) == (307, "no-store")
+    assert redirected.headers["location"] == address
+    assert runs(server) == made
+    part = client.get(address, headers={"Range": "bytes=0-9"})
+    assert (part.status_code, part.content) == (200, answer.content)
+
+
+SHEETS = ["", "&columns=1", "&label=1", "&truncation=0.5", "&scale=2"]
+WALKS = ["", "&frames=4", "&label=1", "&truncation=0.5", "&scale=2", "&duration=100", "&loop=1"]
+
+
+def test_pictures_that_differ_have_tags_that_differ(server: Server):
+    files = [
+        *(f"grid.png?seeds=0-3{query}" for query in SHEETS),
+        *("grid.png?seeds=3,2,1,0", "grid.png?seeds=0-4", "grid.webp?seeds=0-3"),
+        *(f"walk.webp?from=0&to=3{query}" for query in WALKS),
+        *("walk.webp?from=3&to=0", "walk.gif?from=0&to=3", "walk.png?from=0&to=3"),
+    ]
+    assert len({server.client.head(f"{base(server)}/{file}").headers["etag"] for file in files}) == len(files)
+
+
+BAD = [
+    ("grid.png", 400, "seeds"),
+    ("grid.png?seeds=", 400, "seeds"),
+    ("grid.png?seeds=1,,2", 400, "seeds"),
+    ("grid.png?seeds=9-1", 400, "seeds"),
+    ("grid.png?seeds=-1", 400, "seeds"),
+    ("grid.png?seeds=1e3", 400, "seeds"),
+    ("grid.png?seeds=9223372036854775808", 422, "seeds"),
+    (f"grid.png?seeds=0-{MAX_SHEET_SEEDS}", 413, "seeds"),
+    ("grid.png?seeds=0-9223372036854775807", 413, "seeds"),
+    ("grid.png?seeds=0-3&columns=0", 422, "columns"),
+    ("grid.png?seeds=0-3&columns=1025", 422, "columns"),
+    ("grid.png?seeds=0-3&columns=two", 400, "columns"),
+    ("grid.png?seeds=0-3&seeds=4", 400, "seeds"),
+    ("grid.png?seeds=0-3&label=3", 422, "label"),
+    ("grid.png?seeds=0-3&truncation=2", 422, "truncation"),
+    ("grid.png?seeds=0-3&scale=257", 422, "scale"),
+    ("grid.png?seeds=0-3&scale=256", 413, "scale"),
+    ("grid.png?seeds=0-1023&columns=1", 413, "seeds"),
+    ("grid.png?seeds=0-3&frames=3", 400, "frames"),
+    ("grid.gif?seeds=0-3", 404, "format"),
+    ("grid.npy?seeds=0-3", 404, "format"),
+    ("walk.webp", 400, "from"),
+    ("walk.webp?from=1", 400, "to"),
+    ("walk.webp?from=1&to=", 400, "to"),
+    ("walk.webp?from=-1&to=2", 400, "from"),
+    ("walk.webp?from=01&to=2", 400, "from"),
+    ("walk.webp?from=1&to=9223372036854775808", 422, "to"),
+    ("walk.webp?from=1&to=2&frames=1", 422, "frames"),
+    ("walk.webp?from=1&to=2&frames=257", 422, "frames"),
+    ("walk.webp?from=1&to=2&frames=many", 400, "frames"),
+    ("walk.webp?from=1&to=2&label=3", 422, "label"),
+    ("walk.webp?from=1&to=2&truncation=0", 422, "truncation"),
+    ("walk.webp?from=1&to=2&scale=257", 422, "scale"),
+    ("walk.webp?from=1&to=2&scale=256", 413, "scale"),
+    ("walk.png?from=1&to=2&scale=64", 413, "scale"),
+    ("walk.webp?from=1&to=2&duration=0", 422, "duration"),
+    ("walk.webp?from=1&to=2&duration=25", 422, "duration"),
+    ("walk.webp?from=1&to=2&duration=10010", 422, "duration"),
+    ("walk.webp?from=1&to=2&loop=1001", 422, "loop"),
+    ("walk.png?from=1&to=2&duration=80", 400, "duration"),
+    ("walk.png?from=1&to=2&loop=0", 400, "loop"),
+    ("walk.webp?from=1&to=2&from=1", 400, "from"),
+    ("walk.webp?from=1&to=2&seeds=1", 400, "seeds"),
+    ("walk.npy?from=1&to=2", 404, "format"),
+]
+
+
+@pytest.mark.parametrize(("file", "status", "field"), BAD)
+def test_what_is_wrong_is_told(server: Server, file: str, status: int, field: str):
+    made = runs(server)
+    for address in (f"{base(server)}/{file}", f"/v1/models/rgb/{file}"):
+        check(server.client.get(address), status, field)
+    assert runs(server) == made
+
+
+def test_there_is_none_of_samples_and_of_other_versions(sample_server: Server, server: Server):
+    for file in ("grid.png?seeds=0-3", "walk.png?from=0&to=3"):
+        check(sample_server.client.get(f"{base(sample_server, 'point')}/{file}"), 404, "model")
+        check(server.client.get(f"/v1/models/rgb@{'0' * 12}/{file}"), 404, "digest")
+        check(server.client.get(f"/v1/models/nobody/{file}"), 404, "model")
+        assert server.client.post(f"{base(server)}/{file}").status_code == 405

@@ -1,0 +1,102 @@
+"""Connections as clients other than ours use them: several requests at once, one only, and gone in the middle."""
+
+import re
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.http.test_metrics import value
+from tests.support.servers import Server, serving, wait_until
+
+
+def read_all(connection: socket.socket) -> bytes:
+    parts = []
+    while part := connection.recv(1 << 16):
+        parts.append(part)
+    return b"".join(parts)
+
+
+def asked(path: str, *headers: str) -> bytes:
+    return "\r\n".join([f"GET {path} HTTP/1.1", "Host: localhost", *headers, "", ""]).encode()
+
+
+def connect(server: Server) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.client.base_url.port or 80), timeout=20)
+
+
+def test_requests_sent_without_waiting_are_answered_in_their_order(server: Server):
+    images = server.pinned("rgb")
+    paths = [f"{images}/{seed}.{form}" for seed, form in ((5, "png"), (6, "npy"), (7, "webp"), (8, "png"))]
+    expected = [server.client.get(path) for path in paths]
+    with connect(server) as connection:
+        connection.sendall(b"".join(asked(path) for path in paths[:-1]) + asked(paths[-1], "Connection: close"))
+        rest = read_all(connection)
+    for answer in expected:
+        head, _, rest = rest.partition(b"\r\n\r\n")
+        length = int(re.search(rb"content-length: (\d+)", head)[1])  # type: ignore[index]
+        body, rest = rest[:length], rest[length:]
+        assert head.startswith(b"HTTP/1.1 200")
+        assert answer.headers["etag"].encode() in head
+        assert body == answer.content
+    assert rest == b""
+
+
+def test_a_connection_for_one_request_is_closed_after_its_whole_answer(server: Server):
+    path = f"{server.pinned('rgb')}/5.png"
+    content = server.client.get(path).content
+    for request in (asked(path, "Connection: close"), f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode()):
+        with connect(server) as connection:
+            connection.sendall(request)
+            assert read_all(connection).endswith(b"\r\n\r\n" + content)
+
+
+def test_a_client_that_goes_at_once_harms_nobody(server: Server):
+    path = f"{server.pinned('rgb')}/5.png"
+    said = len(server.log)
+    for _ in range(50):
+        with connect(server) as connection:
+            connection.sendall(asked(path))
+    assert server.client.get(path).status_code == 200
+    assert not [line for line in server.log[said:] if "error" in line.lower()]
+
+
+@pytest.fixture(scope="module")
+def impatient(models: Path) -> Iterator[Server]:
+    """Waits two seconds for a client to take 256 KiB."""
+    with serving(models, timeout_seconds=2) as running:
+        yield running
+
+
+def asked_for_all(server: Server) -> socket.socket:
+    """A client with hardly any room, which has asked for 4 MiB."""
+    body = b'{"model": "grey", "seeds": "0-65535", "format": "npy"}'
+    head = f"POST /v1/sample HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    connection = socket.socket()
+    connection.settimeout(20)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect(("127.0.0.1", server.client.base_url.port or 80))
+    connection.sendall(head + body)
+    return connection
+
+
+def test_a_client_that_takes_as_much_as_it_must_gets_everything(impatient: Server):
+    """Three times as much, as both are timed on one machine; the kernel's megabytes, if it had them, would be full half-way."""
+    parts, started = [], time.monotonic()
+    with asked_for_all(impatient) as connection:
+        while part := connection.recv(16 << 10):
+            parts.append(part)
+            early = started + sum(map(len, parts)) / (384 << 10) - time.monotonic()
+            time.sleep(max(0.0, early))
+    assert time.monotonic() - started > 10
+    head, _, body = b"".join(parts).partition(b"\r\n\r\n")
+    assert f"content-length: {len(body)}".encode() in head.lower()
+
+
+def test_one_that_takes_nothing_is_given_up_and_little_was_kept_for_it(impatient: Server):
+    left = value(impatient, "seedmint_requests_total", status="499")
+    with asked_for_all(impatient) as connection:
+        wait_until(lambda: value(impatient, "seedmint_requests_total", status="499") > left)
+        assert len(read_all(connection)) < 512 << 10

@@ -1,0 +1,170 @@
+"""What is no request, or too large a one: bounded in memory, told what is wrong, and no harm to others."""
+
+import json
+import re
+import socket
+import time
+
+import pytest
+
+from seedmint.service.server.http_protocol import MOST_HEAD_BYTES
+from tests.support.servers import Server
+
+_MOST_GROWN = 32.0  # MiB
+
+
+def connect(server: Server) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", server.client.base_url.port or 80), timeout=20)
+
+
+def answer_to(server: Server, *parts: bytes) -> bytes:
+    with connect(server) as connection:
+        for part in parts:
+            connection.sendall(part)
+        received = b""
+        while part := connection.recv(1 << 16):
+            received += part
+    return received
+
+
+def problem_of(answer: bytes) -> dict[str, object]:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"content-type: application/problem+json" in head
+    assert b"connection: close" in head
+    assert int(re.search(rb"content-length: (\d+)", head)[1]) == len(body)  # type: ignore[index]
+    document = json.loads(body)
+    assert head.startswith(b"HTTP/1.1 %d " % document["status"])
+    return dict(document)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET /" + b"a" * (MOST_HEAD_BYTES + 1) + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: x\r\nA: " + b"a" * (MOST_HEAD_BYTES + 1) + b"\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: x\r\n" + b"a:\r\n" * 101 + b"\r\n",
+    ],
+    ids=["address", "header", "headers"],
+)
+def test_a_head_that_is_too_large_is_refused(server: Server, request_: bytes):
+    assert problem_of(answer_to(server, request_))["status"] == 431
+    assert server.client.get("/livez").status_code == 200
+
+
+def test_what_is_no_request_is_a_problem_too(server: Server):
+    assert problem_of(answer_to(server, b"\x16\x03\x01 hello\r\n\r\n"))["status"] == 400
+
+
+def test_the_largest_head_that_is_allowed_is_answered(server: Server):
+    head = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\nA: " + b"a" * (MOST_HEAD_BYTES - 200) + b"\r\n\r\n"
+    assert answer_to(server, head).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    ("start", "rest"),
+    [
+        (b"GET /livez HTTP/1.1\r\nHost: x\r\n", b"a:\r\n" * 4096),
+        (b"GET /livez HTTP/1.1\r\nHost: x\r\nA: ", b"a" * 16384),
+        (b"GET /", b"a" * 16384),
+        (b"POST /v1/sample HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\n", b"a: b\r\n" * 4096),
+        (b"POST /v1/sample HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"a" * 16384),
+        (b"", b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" * 400),
+    ],
+    ids=["headers", "header", "address", "trailers", "chunk", "pipeline"],
+)
+def test_what_never_ends_is_cut_off_and_keeps_no_memory(server: Server, start: bytes, rest: bytes):
+    before = server.memory()
+    deadline = time.monotonic() + 20
+    sent = 0
+    with connect(server) as connection:
+        connection.settimeout(0.5)
+        try:
+            connection.sendall(start)
+            while sent < 64 << 20 and time.monotonic() < deadline:
+                connection.sendall(rest)
+                sent += len(rest)
+        except OSError:  # cut off, or no longer read
+            pass
+        assert sent < 64 << 20
+        assert server.memory() - before < _MOST_GROWN
+        assert server.client.get("/livez").status_code == 200
+    assert server.client.get(f"{server.pinned('rgb')}/1.png").status_code == 200
+
+
+HIDDEN = b"GET /hidden HTTP/1.1\r\nHost: x\r\n\r\n"
+LAST = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n",
+        b"Content-Length: 0\r\nContent-Length: 34\r\n\r\n",
+        b"Content-Length: 0, 34\r\n\r\n",
+        b"Content-Length: +0\r\n\r\n",
+        b"Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+        b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+        b"Transfer-Encoding:\n chunked\r\n\r\n0\r\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n0;\n\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff0\r\n",
+        b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}XX0\r\n\r\n",
+        b"Content-Length: 0\n\n",
+        b"Host: y\r\nContent-Length: 0\r\n\r\n",
+    ],
+)
+def test_where_a_request_ends_is_never_guessed(server: Server, head: bytes):
+    """What a proxy in front may read otherwise ends the connection: nothing after it is taken for a request."""
+    answer = answer_to(server, b"POST /v1/sample HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + head + HIDDEN)
+    assert answer == b"" or problem_of(answer)["status"] == 400
+
+
+@pytest.mark.parametrize("request_", [b"GET /livez HTTP/1.1\r\n\r\n", b"CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n"])
+def test_what_http_1_1_does_not_allow_is_refused(server: Server, request_: bytes):
+    assert problem_of(answer_to(server, request_ + HIDDEN))["status"] == 400
+
+
+@pytest.mark.parametrize("together", [True, False], ids=["at once", "apart"])
+@pytest.mark.parametrize(
+    "upgrade",
+    [
+        b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n",
+        b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+    ],
+    ids=["HTTP/2", "WebSocket"],
+)
+def test_who_asks_for_another_protocol_is_answered_in_this_one(server: Server, upgrade: bytes, together: bool):
+    """Its body stays its body, whatever it looks like, and the requests behind it stay requests."""
+    said = len(server.log)
+    head = b"POST /v1/sample HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + upgrade
+    body = b'{"model": "grey", "seeds": "5", "format": "npy"}'
+    parts = [
+        head + b"Content-Length: %d\r\n\r\n" % len(HIDDEN),
+        HIDDEN,
+        head + b"Content-Length: %d\r\n\r\n" % len(body),
+        body,
+        b"GET /livez HTTP/1.1\r\nHost: x\r\n" + upgrade + b"\r\n",
+        LAST,
+    ]
+    with connect(server) as connection:
+        for part in [b"".join(parts)] if together else parts:
+            connection.sendall(part)
+            time.sleep(0.05)
+        received = b""
+        while part := connection.recv(1 << 16):
+            received += part
+    assert re.findall(rb"HTTP/1\.1 (\d+) ", received) == [b"400", b"200", b"200", b"200"]
+    assert b"the body is not JSON" in received
+    assert b"NUMPY" in received
+    assert received.count(b"x-request-id: ") == 4
+    assert server.log[said:] == []
+
+
+@pytest.mark.parametrize("place", ["/v1/models/{}", "/v1/models/grey/images/5.png?{}", "/v1/models/{}/images/5.png", "/{}"])
+def test_no_header_comes_from_an_address(server: Server, place: str):
+    target = place.format("a%0d%0aEvil:%201%0d%0a%0d%0aEvil:")
+    answer = answer_to(server, f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"vil" not in head
+    assert json.loads(body)["status"] in (400, 404)

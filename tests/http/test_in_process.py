@@ -1,0 +1,151 @@
+"""The whole application without sockets, in a process of its own: what takes too long over HTTP, or needs a look inside."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import generators
+
+PREPARED = """
+import asyncio, json, os, random, subprocess, sys
+import httpx
+from service.app import _LIBRARY, Seedmint
+Seedmint.inject_config()
+application = Seedmint.to_asgi()
+
+def client():
+    return httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://here")
+"""
+
+
+def run(code: str, tmp_path: Path, **environment: str) -> Any:
+    """What the code prints last, as JSON."""
+    (tmp_path / "models").mkdir()
+    (tmp_path / "metrics").mkdir()
+    generators.write(tmp_path / "models", "grey", 1)
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("SEEDMINT_", "BENTOML_"))}
+    ours = {"SEEDMINT_MODELS": str(tmp_path / "models"), "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "metrics")}
+    done = subprocess.run(
+        [sys.executable, "-c", PREPARED + code],
+        env=plain | ours | {"BENTOML_HOME": str(tmp_path / "home"), "BENTOML_DO_NOT_TRACK": "true"} | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+SCANNED = """
+from prometheus_client.parser import text_string_to_metric_families
+PATHS = ("/%s", "/%s/%s.php", "/v1/models/%s", "/v1/models/grey@%s/images/%s.png", "/v1/models/%s/images/1.png",
+         "/v1/models/grey/images/%s", "/v1/models/grey/images/1.png?%s=%s", "/v1/sample?%s")
+METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
+
+async def ask(method, target, headers=()):
+    path, _, query = target.partition("?")
+    scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": query.encode(),
+             "headers": [(b"host", b"here"), *headers], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2),
+             "root_path": "", "scheme": "http", "http_version": "1.1", "asgi": {"version": "3.0"}}
+    statuses = []
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+    async def send(message):
+        statuses.append(message.get("status"))
+    await application(scope, receive, send)
+    return statuses[0]
+
+async def series():
+    async with client() as asking:
+        text = (await asking.get("/metrics")).text
+    return {(s.name, *sorted(s.labels.items())) for family in text_string_to_metric_families(text) for s in family.samples}
+
+async def main():
+    await _LIBRARY.start()
+    chance = random.Random(0)
+    here = _LIBRARY.find("grey", None).generator.digest12
+    statuses, counts = set(), []
+    await series()  # which counts itself from the second time on
+    for number in range(30_000):
+        if number % 10 == 0:  # every seed an image there is, not made again
+            target, headers = f"/v1/models/grey@{here}/images/{number}.png", [(b"if-none-match", b"*")]
+        else:
+            path = chance.choice(PATHS)
+            target, headers = path % tuple("%x" % chance.getrandbits(48) for _ in range(path.count("%s"))), []
+        statuses.add(await ask(METHODS[number % 7 % 6] if headers == [] else "GET", target, headers))
+        if number in (3_000, 29_999):
+            counts.append(len(await series()))
+    await _LIBRARY.close()
+    print(json.dumps({"statuses": sorted(statuses), "counts": counts}))
+
+asyncio.run(main())
+"""
+
+
+def test_thirty_thousand_random_paths_make_no_series(tmp_path: Path):
+    found = run(SCANNED, tmp_path)
+    assert found["statuses"] == [304, 400, 404, 405]
+    few, many = found["counts"]
+    assert few == many < 1000
+
+
+LEFT_BEHIND = """
+other = "from service import metrics; metrics.show_queue('grey', 7, 3); metrics.OfGenerator('grey').cancelled.inc(5)"
+
+async def main():
+    subprocess.run([sys.executable, "-c", other], check=True)  # a worker that died with seven images waiting
+    files = len([name for name in os.listdir(os.environ["PROMETHEUS_MULTIPROC_DIR"]) if name.startswith("gauge")])
+    await _LIBRARY.start()
+    async with client() as asking:
+        text = (await asking.get("/metrics")).text
+    await _LIBRARY.close()
+    print(json.dumps({"files": files, "lines": [line for line in text.splitlines() if line.startswith("seedmint_")]}))
+
+asyncio.run(main())
+"""
+
+
+def test_what_a_dead_worker_had_waiting_is_forgotten_and_what_it_counted_is_not(tmp_path: Path):
+    found = run(LEFT_BEHIND, tmp_path)
+    assert found["files"] == 1
+    assert 'seedmint_queue_images{model="grey"} 0.0' in found["lines"]
+    assert 'seedmint_bulk_requests{model="grey"} 0.0' in found["lines"]
+    assert 'seedmint_cancelled_images_total{model="grey"} 5.0' in found["lines"]
+    assert "seedmint_workers 1.0" in found["lines"]
+
+
+TRACED = """
+import re
+from bentoml._internal.configuration.containers import BentoMLContainer
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+async def main():
+    await _LIBRARY.start()
+    here = f"/v1/models/grey@{_LIBRARY.find('grey', None).generator.digest12}/images/5.png"
+    async with client() as asking:
+        for path in ("/livez", "/readyz", "/metrics", "/v1/models", here):
+            answer = await asking.get(path, headers={"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
+    await _LIBRARY.close()
+
+asyncio.run(main())
+provider = BentoMLContainer.tracer_provider.get()
+provider.force_flush()
+(processor,) = provider._active_span_processor._span_processors
+spans = [span for span in processor._batch_processor._exporter.get_finished_spans() if span.kind.name == "SERVER"]
+print(json.dumps([[re.sub("@[0-9a-f]{12}", "", span.name), format(span.context.trace_id, "032x") == TRACE] for span in spans]))
+"""
+
+
+IN_TRACE = [["GET /v1/models", True], ["GET /v1/models/grey/images/5.png", True]]  # the second, too, which has a short way
+
+
+@pytest.mark.parametrize(("tracing", "spans"), [("true", IN_TRACE), ("false", [])])
+def test_traces_are_bentomls_where_they_are_switched_on(tmp_path: Path, tracing: str, spans: list[list[object]]):
+    options = "services.tracing.exporter_type=in_memory services.tracing.sample_rate=1.0"
+    assert run(TRACED, tmp_path, SEEDMINT_TRACING=tracing, BENTOML_CONFIG_OPTIONS=options) == spans

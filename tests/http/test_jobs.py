@@ -1,0 +1,426 @@
+"""Jobs over HTTP: asked for, watched, fetched, cancelled; they outlive the server, and their bytes are the command's."""
+
+import json
+import re
+import subprocess
+from collections.abc import Iterator
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NoReturn
+
+import httpx
+import psutil  # type: ignore[import-untyped]
+import pytest
+
+from seedmint.cli import main
+from seedmint.models.card import ImageOutput
+from seedmint.service.batch.storage.resolve import open_output
+from seedmint.service.runtime.generator import open_generator
+from tests.http.test_metrics import value
+from tests.http.test_problems import check
+from tests.support import generators
+from tests.support.batch_jobs import hashes, make_all, plan_for
+from tests.support.commandline import run
+from tests.support.fixtures import CLASSES, POINT, fill
+from tests.support.servers import Server, gone, serving, wait_until
+
+SLOW_TRIPS = 120_000  # of each run of 64 images
+SLOW: dict[str, Any] = {"model": "slow", "seeds": "0-1023", "shard_size": 64}
+SHARDS = 16
+
+
+class KilledError(Exception):
+    """The server of the test was."""
+
+
+def slow_models(directory: Path) -> Path:
+    generators.write(directory, "slow", 5, classes=CLASSES, idle_trips=SLOW_TRIPS)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def all_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = slow_models(fill(tmp_path_factory.mktemp("models")))
+    generators.write(directory, "point", 3, classes=CLASSES, output=POINT)
+    generators.write(directory, "large", 6, output=ImageOutput(height=128, width=128, channels=3))
+    return directory
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("jobs")
+
+
+@pytest.fixture(scope="module")
+def making(all_models: Path, jobs: Path) -> Iterator[Server]:
+    with serving(all_models, jobs=jobs, log_format="json", max_job_images=10**9, max_jobs=2) as running:
+        yield running
+
+
+def submit(server: Server, status: int = 201, **asked: Any) -> str:
+    """The id of the job."""
+    answer = httpx.post(f"{server.url}/v1/jobs", json=asked)
+    assert answer.status_code == status, answer.text
+    page = answer.json()
+    assert answer.headers["location"] == page["url"] == f"/v1/jobs/{page['id']}"
+    return str(page["id"])
+
+
+def page(server: Server, job: str) -> dict[str, Any]:
+    answer = httpx.get(f"{server.url}/v1/jobs/{job}")
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def wait_for(server: Server, job: str, state: str, seconds: float = 60) -> dict[str, Any]:
+    found: dict[str, Any] = wait_until(lambda: (now := page(server, job))["state"] == state and now, seconds)
+    return found
+
+
+def processes(server: Server) -> list[psutil.Process]:
+    """Those that make jobs; not their workers."""
+    found = []
+    for one in psutil.Process(server.process.pid).children(recursive=True):
+        try:
+            if "seedmint.service.jobs.process" in one.cmdline() and one.status() != psutil.STATUS_ZOMBIE:
+                found.append(one)
+        except psutil.NoSuchProcess:
+            pass
+    return found
+
+
+def kill_amid(server: Server, job: str, shards: int) -> NoReturn:
+    """Kill a server and its workers when so many shards of a job are done, and see the job's process end by itself."""
+    wait_until(lambda: page(server, job)["shards_done"] >= shards)
+    (process,) = processes(server)
+    for one in (psutil.Process(server.process.pid), *server.workers()):
+        one.kill()
+    wait_until(lambda: gone(process), 10)
+    raise KilledError
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The bytes of the slow job, made in this process without any engine."""
+    directory = tmp_path_factory.mktemp("clean")
+    generator = open_generator(slow_models(directory) / "slow.onnx")
+    plan = plan_for(generator, SLOW["seeds"], shard_size=SLOW["shard_size"], labels="per-seed")
+    make_all(open_output(str(directory / "out")), plan, generator)
+    return hashes(directory / "out")
+
+
+def test_the_whole_life_of_a_job(making: Server, jobs: Path, all_models: Path, tmp_path: Path):
+    job = submit(making, model="rgb", seeds="0-299", shard_size=100, labels="balanced")
+    done = wait_for(making, job, "done")
+    assert (done["images"], done["images_done"], done["shards"], done["shards_done"]) == (300, 300, 3, 3)
+    assert (done["model"], done["seeds"], done["labels"], done["format"]) == ("rgb", "0-299", "balanced", "webdataset")
+    assert done["error"] is None
+    assert done["manifest_url"] == f"/v1/jobs/{job}/files/manifest.json"
+    client = making.client
+    manifest = client.get(done["manifest_url"]).json()
+    assert manifest["totals"] == {"shards": 3, "images": 300, "bytes": done["bytes"]}
+    for shard in manifest["shards"]:
+        answer = client.get(done["files_url"].replace("{+file}", shard["file"]))
+        assert sha256(answer.content).hexdigest() == shard["sha256"]
+        assert answer.headers["content-type"] == "application/x-tar"
+        assert answer.headers["etag"] == f'"{shard["sha256"]}"'
+        assert int(answer.headers["content-length"]) == shard["bytes"]
+        again = client.get(str(answer.url), headers={"If-None-Match": answer.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+        head = client.head(str(answer.url))
+        assert (head.content, head.headers["content-length"]) == (b"", str(shard["bytes"]))
+    assert "# Test generator rgb" in client.get(f"/v1/jobs/{job}/files/README.md").text
+    command = ("rgb", "--models", str(all_models), "--seeds", "0-299", "--shard-size", "100", "--labels", "balanced")
+    run("batch", *command, "--out", str(tmp_path / "out"))
+    assert hashes(jobs / job) == hashes(tmp_path / "out")
+    assert "state       done" in run("batch", "status", str(jobs / job))
+    assert submit(making, 200, model="rgb", seeds=list(range(300)), shard_size=100, labels="balanced") == job
+    pinned = f"rgb@{making.digest('rgb')[:12]}"
+    assert submit(making, 200, model=pinned, seeds="0-99,100-299", shard_size=100, labels="balanced") == job
+    listed = client.get("/v1/jobs").json()
+    assert set(done) - set(listed["jobs"][0]) >= {"bytes", "shards_done"}
+    assert [one for one in listed["jobs"] if one["id"] == job] == [{key: done[key] for key in listed["jobs"][0]}]
+
+
+@pytest.mark.parametrize(
+    ("asked", "form", "file", "media_type"),
+    [
+        ({"model": "rgb", "format": "png"}, "png", "data/0/1.png", "image/png"),
+        ({"model": "point"}, "parquet", "data/shard-000000.parquet", "application/vnd.apache.parquet"),
+    ],
+)
+def test_other_formats(making: Server, jobs: Path, asked: dict[str, Any], form: str, file: str, media_type: str):
+    job = submit(making, seeds="0-9", shard_size=5, **asked)
+    assert wait_for(making, job, "done")["format"] == form
+    (found,) = jobs.glob(f"{job}/data/**/1.png") if form == "png" else [jobs / job / file]
+    answer = making.client.get(f"/v1/jobs/{job}/files/{found.relative_to(jobs / job)}")
+    assert answer.content == found.read_bytes()
+    assert answer.headers["content-type"] == media_type
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "field"),
+    [
+        ({"model": 3}, 400, "model"),
+        ({"model": "nope"}, 404, "model"),
+        ({"model": f"rgb@{'0' * 12}"}, 404, "digest"),
+        ({"seeds": "9-1"}, 400, "seeds"),
+        ({"seeds": []}, 400, "seeds"),
+        ({"seeds": [1.5]}, 400, "seeds"),
+        ({"seeds": f"{1 << 63}"}, 422, "seeds"),
+        ({"seeds": "0-9,5"}, 422, "seeds"),
+        ({"seeds": "0-1000000000"}, 413, "seeds"),
+        ({"labels": 3}, 422, "labels"),
+        ({"labels": -1}, 422, "labels"),
+        ({"labels": "ant"}, 400, "labels"),
+        ({"labels": [0, 1]}, 400, "labels"),
+        ({"model": "grey", "labels": 0}, 422, "labels"),
+        ({"model": "grey", "labels": "balanced"}, 422, "labels"),
+        ({"truncation": 0}, 422, "truncation"),
+        ({"truncation": "half"}, 400, "truncation"),
+        ({"format": "zip"}, 400, "format"),
+        ({"model": "point", "format": "png"}, 422, "format"),
+        ({"shard_size": 0}, 400, "shard_size"),
+        ({"shard_size": True}, 400, "shard_size"),
+        ({"seeds": "0-10000", "shard_size": 1}, 422, "shard_size"),
+        ({"out": "/tmp"}, 400, "out"),
+        ({"model": "large", "seeds": "0-999999999", "shard_size": 10**6, "format": "npy"}, 507, "seeds"),
+    ],
+)
+def test_what_is_wrong_is_named(making: Server, jobs: Path, changes: dict[str, Any], status: int, field: str):
+    before = set(jobs.iterdir())
+    problem = check(making.client.post("/v1/jobs", json={"model": "rgb", "seeds": "0-9"} | changes), status, field)
+    assert "--" not in str(problem["detail"])
+    assert str(jobs) not in str(problem["detail"])
+    assert set(jobs.iterdir()) == before
+
+
+def test_a_body_that_is_none_is_refused(making: Server):
+    check(making.client.post("/v1/jobs", content=b"{"), 400, "body")
+    check(making.client.post("/v1/jobs", content=b"x", headers={"Content-Type": "text/plain"}), 415, "Content-Type")
+    assert set(making.client.delete("/v1/jobs").headers["allow"].split(", ")) == {"GET", "HEAD", "POST"}
+
+
+@pytest.mark.parametrize("job", ["0" * 16, "nope", "..", "%2e%2e", ".service", "0" * 15, "A" * 16, "0" * 5000])
+@pytest.mark.parametrize("tail", ["", "/files/plan.json"])
+def test_there_is_no_such_job(making: Server, job: str, tail: str):
+    answer = httpx.Client(base_url=making.url).get(f"/v1/jobs/{job}{tail}")
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.fixture(scope="module")
+def small(making: Server) -> str:
+    """A job that is done."""
+    job = submit(making, model="grey", seeds="0-9")
+    wait_for(making, job, "done")
+    return job
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../../../etc/passwd",
+        "..%2f..%2fetc%2fpasswd",
+        "%2e%2e/%2e%2e/etc/passwd",
+        "data/../plan.json",
+        "data/../../%2e%2e/plan.json",
+        "/etc/passwd",
+        "%2Fetc%2Fpasswd",
+        "data//shard-000000.tar",
+        "data/shard-000000.tar%00",
+        "data/shard-000001.tar",
+        "data/shard-%D9%A0%D9%A0%D9%A0%D9%A0%D9%A0%D9%A0.tar",
+        "data/shard-000000.npz",
+        "data/0.png",
+        "data",
+        "records/000000.json",
+        f"../notes/{'0' * 16}.json",
+        ".lock",
+        "",
+    ],
+)
+def test_no_other_file_is_given(making: Server, small: str, name: str):
+    """Sent as it stands: clients would make sense of the dots themselves."""
+    host = making.url.removeprefix("http://")
+    done = subprocess.run(
+        ["curl", "-s", "--path-as-is", "-w", "%{http_code}", f"http://{host}/v1/jobs/{small}/files/{name}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.endswith("404"), done.stdout
+    assert "root:" not in done.stdout
+
+
+def test_a_job_is_cancelled_and_goes_on(making: Server, jobs: Path, clean: dict[str, str]):
+    job = submit(making, **SLOW)
+    running = wait_until(lambda: (now := page(making, job))["shards_done"] >= 2 and now)
+    assert running["state"] == "running"
+    assert 0 < running["images_done"] < running["images"]
+    assert running["images_per_second"] is None or running["seconds_left"] > 0
+    assert running["manifest_url"] is None
+    assert making.client.get(f"/v1/jobs/{job}/files/data/shard-000000.tar").status_code == 200
+    check(making.client.get(f"/v1/jobs/{job}/files/data/shard-000015.tar"), 404, "name")
+    (process,) = processes(making)
+    assert process.nice() == 19
+    answer = making.client.post(f"/v1/jobs/{job}/cancel")
+    assert (answer.status_code, answer.json()["state"]) == (200, "cancelled")
+    wait_until(lambda: not processes(making))
+    assert making.client.post(f"/v1/jobs/{job}/cancel").json()["state"] == "cancelled"
+    stopped = page(making, job)["shards_done"]
+    assert 2 <= stopped < SHARDS
+    assert submit(making, 200, **SLOW) == job
+    done = wait_for(making, job, "done")
+    assert done["images_done"] == done["images"]
+    assert making.client.post(f"/v1/jobs/{job}/cancel").json()["state"] == "done"
+    assert hashes(jobs / job) == clean
+    wait_until(lambda: value(making, "seedmint_job_images_total", model="slow") == done["images"])
+    wait_until(lambda: value(making, "seedmint_jobs", state="done") == making.client.get("/v1/jobs").json()["total"])
+    assert value(making, "seedmint_jobs", state="running") == 0
+
+
+def test_jobs_are_listed_page_by_page(making: Server, small: str):
+    for seed in (20, 21):
+        making.client.post(f"/v1/jobs/{submit(making, model='grey', seeds=str(seed))}/cancel")
+    every = making.client.get("/v1/jobs").json()
+    assert every["next_url"] is None
+    assert [one["submitted"] for one in every["jobs"]] == sorted((one["submitted"] for one in every["jobs"]), reverse=True)
+    assert every["total"] == len(every["jobs"])
+    found, url = [], "/v1/jobs?limit=2"
+    while url:
+        part = making.client.get(url).json()
+        assert 1 <= len(part["jobs"]) <= 2
+        assert part["total"] == every["total"]
+        found += part["jobs"]
+        url = part["next_url"]
+    assert found == every["jobs"]
+    assert small in [one["id"] for one in found]
+
+
+@pytest.mark.parametrize(
+    ("query", "status", "field"),
+    [
+        ("limit=0", 422, "limit"),
+        ("limit=101", 422, "limit"),
+        ("limit=x", 400, "limit"),
+        ("limit=1&limit=1", 400, "limit"),
+        ("before=x", 400, "before"),
+        ("state=done", 400, "state"),
+    ],
+)
+def test_what_is_wrong_with_a_list_is_named(making: Server, query: str, status: int, field: str):
+    check(making.client.get(f"/v1/jobs?{query}"), status, field)
+
+
+def test_a_job_whose_files_were_removed_is_made_again(making: Server, jobs: Path):
+    asked = {"model": "rgb", "seeds": "500-599", "shard_size": 50}
+    job = submit(making, **asked)
+    wait_for(making, job, "done")
+    before = hashes(jobs / job)
+    (jobs / job / "data/shard-000001.tar").unlink()
+    check(making.client.get(f"/v1/jobs/{job}/files/data/shard-000001.tar"), 404, "name")
+    assert submit(making, 200, **asked) == job
+    wait_for(making, job, "done")
+    assert hashes(jobs / job) == before
+
+
+def test_the_log_tells_of_jobs_without_paths(making: Server, jobs: Path, all_models: Path, small: str):
+    told = [json.loads(line)["message"] for line in making.log if f"job {small}" in line]
+    assert told == [
+        f"job {small}: 10 of grey@{making.digest('grey')[:12]}",
+        f"job {small}: begun",
+        f"job {small}: done",
+    ]
+    assert not [line for line in making.log[1:] if str(jobs) in line or str(all_models) in line]
+
+
+def test_a_job_outlives_its_server(tmp_path: Path, clean: dict[str, str]):
+    """That is killed with its worker: the job's own process, which nobody kills, must not go on alone."""
+    (tmp_path / "models").mkdir()
+    models, folder = slow_models(tmp_path / "models"), tmp_path / "jobs"
+    with pytest.raises(KilledError), serving(models, jobs=folder) as server:
+        kill_amid(server, submit(server, **SLOW), 2)
+    (job,) = (path.stem for path in (folder / "notes").iterdir())
+    assert 2 <= len(list((folder / job / "records").iterdir())) < SHARDS
+    with serving(models, jobs=folder) as server:
+        wait_for(server, job, "done")
+    assert hashes(folder / job) == clean
+
+
+@pytest.mark.slow
+def test_of_two_workers_one_makes_it_and_when_it_dies_the_other_and_after_a_restart_any(tmp_path: Path, clean: dict[str, str]):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "jobs").mkdir()
+    models = slow_models(tmp_path / "models")
+    with serving(models, jobs=tmp_path / "jobs", workers=2) as server:
+        job = submit(server, **SLOW)
+        wait_until(lambda: page(server, job)["shards_done"] >= 2)
+        for _ in range(4):  # whoever is asked
+            assert len(processes(server)) == 1
+            assert page(server, job)["state"] == "running"
+            assert submit(server, 200, **SLOW) == job
+        (process,) = processes(server)
+        process.parent().kill()
+        wait_until(lambda: process.pid not in {one.pid for one in processes(server)})
+        before = page(server, job)["shards_done"]
+        wait_until(lambda: page(server, job)["shards_done"] > before)
+        (process,) = processes(server)
+    assert not process.is_running()
+    assert len(list((tmp_path / "jobs" / job / "records").iterdir())) < SHARDS
+    with serving(models, jobs=tmp_path / "jobs", workers=2) as server:
+        wait_for(server, job, "done")
+        wait_until(lambda: value(server, "seedmint_jobs", state="done") == 1)
+    assert hashes(tmp_path / "jobs" / job) == clean
+
+
+def test_others_wait_but_not_too_many_and_a_replaced_model_is_refused(tmp_path: Path):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "jobs").mkdir()
+    models = fill(slow_models(tmp_path / "models"))
+    with serving(models, jobs=tmp_path / "jobs", max_queued_jobs=2, max_job_images=5000, images_per_minute=4000) as server:
+        first = submit(server, **SLOW)
+        wait_for(server, first, "running")
+        second = submit(server, model="rgb", seeds="0-9")
+        third = submit(server, model="grey", seeds="0-9")
+        refused = server.client.post("/v1/jobs", json={"model": "grey", "seeds": "10-19"})
+        check(refused, 429)
+        assert int(refused.headers["retry-after"]) > 0
+        assert value(server, "seedmint_rejected_total", reason="job_queue") == 1
+        check(server.client.post("/v1/jobs", json={"model": "grey", "seeds": "0-5000"}), 413, "seeds")
+        assert submit(server, 200, model="rgb", seeds="0-9") == second
+        assert {page(server, job)["state"] for job in (second, third)} == {"queued"}
+        assert len(processes(server)) == 1
+        assert server.client.post(f"/v1/jobs/{third}/cancel").json()["state"] == "cancelled"
+        again = {"model": "grey", "seeds": "100-4099"}  # 2,068 were charged, those asked for again once
+        assert "limit of 4000 a minute" in str(check(server.client.post("/v1/jobs", json=again), 429)["detail"])
+        check(server.client.post("/v1/jobs", json={"model": "grey", "seeds": "0-4000"}), 413, "seeds")
+        old = server.digest("rgb")
+        generators.write(models, "rgb", 9, classes=CLASSES, output=ImageOutput(height=16, width=12, channels=3))
+        server.wait_for_log("rgb@" + wait_until(lambda: (new := server.digest("rgb")) != old and new)[:12])
+        server.client.post(f"/v1/jobs/{first}/cancel")
+        failed = wait_for(server, second, "failed")
+        assert re.match(r"generator 'rgb' has changed: its digest is [0-9a-f]{12}, and the job is of rgb@", failed["error"])
+        assert not (tmp_path / "jobs" / second / "data").exists()
+        assert page(server, third)["state"] == "cancelled"
+        assert not [line for line in server.log[1:] if str(tmp_path) in line]
+
+
+@pytest.mark.parametrize("path", ["/v1/jobs", "/v1/jobs/0000000000000000", "/v1/jobs/0/files/data/x"])
+def test_there_are_none_unless_asked_for(server: Server, path: str):
+    for method in ("GET", "POST"):
+        assert "SEEDMINT_JOBS" in str(check(server.client.request(method, path), 404)["detail"])
+    assert "/v1/jobs" not in server.client.get("/openapi.json").json()["paths"]
+
+
+@pytest.mark.parametrize(("place", "why"), [("nope://x", "Protocol not known: nope"), ("{file}/jobs", "Not a directory")])
+def test_a_place_that_is_none_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str, why: str):
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit) as end:
+        main(["serve", "--jobs", place.format(file=tmp_path / "file"), "--port", "3999"])
+    assert end.value.code == 1
+    said = capsys.readouterr().err
+    assert said.startswith("Error: SEEDMINT_JOBS is ")
+    assert why in said
+    assert said.count("\n") == 1

@@ -1,0 +1,190 @@
+"""Metrics: they parse, they count what was asked, over all workers, and do not grow with what is asked."""
+
+import re
+import shutil
+import subprocess
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import psutil  # type: ignore[import-untyped]
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from seedmint.models.runtime.memory import Memory
+from seedmint.service.telemetry import metrics
+from tests.support.fixtures import fill
+from tests.support.servers import Server, serving
+
+PROMTOOL = shutil.which("promtool")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW", "PROPFIND", "X1", "X2")
+
+
+def samples(server: Server) -> list[Sample]:
+    answer = httpx.get(f"{server.url}/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    return [sample for family in text_string_to_metric_families(answer.text) for sample in family.samples]
+
+
+def value(server: Server, name: str, **labels: str) -> float:
+    return sum(s.value for s in samples(server) if s.name == name and labels.items() <= s.labels.items())
+
+
+def ask(client: httpx.Client, number: int) -> None:
+    """One of everything, each with a number of its own in it."""
+    path = client.get("/v1/models/rgb").json()["url"]
+    client.get(f"{path}/images/{number}.png")
+    client.get(f"{path}/images/{number}.webp?label={number % 3}&scale={number % 4 + 1}")
+    client.get(f"{path}/images/{number}.gif")
+    client.get(f"{path}/images/{number}.png?p{number}=1")
+    client.get(f"/v1/models/rgb/images/{number}.npy")
+    client.get(f"/v1/models/none-{number}/images/{number}.npy")
+    client.get(f"/scan/{number}.php")
+    client.post("/sample", json={"model": "grey", "seeds": [number]})
+    client.post("/v1/sample", json={"model": "grey", "seeds": [-number], "format": "npz"})
+    for method in METHODS:
+        client.request(method if method[0] != "X" else f"X{number}", f"/{number}")
+
+
+def test_the_number_of_series_is_bounded(server: Server):
+    def crowd(numbers: range) -> set[tuple[str, frozenset[tuple[str, str]]]]:
+        with ThreadPoolExecutor(8) as threads, httpx.Client(base_url=server.url, timeout=30) as client:
+            list(threads.map(lambda number: ask(client, number), numbers))
+        return {(s.name, frozenset(s.labels.items())) for s in samples(server)}
+
+    samples(server)  # which counts itself from the second time on
+    few = crowd(range(1000, 1020))
+    many = crowd(range(2000, 2100))
+    assert few == many
+    # seeds alone, each really made, and many more
+    path = server.pinned("rgb")
+    made = value(server, "seedmint_images_total", model="rgb", format="png")
+    for number in range(10_000, 12_000):
+        assert server.client.get(f"{path}/{number}.png").status_code == 200
+    assert value(server, "seedmint_images_total", model="rgb", format="png") == made + 2000
+    assert {(s.name, frozenset(s.labels.items())) for s in samples(server)} == few
+    assert not [s for s in samples(server) if "pid" in s.labels]
+    routes = {s.labels["route"] for s in samples(server) if "route" in s.labels}
+    assert {"unmatched", "/sample", "/v1/models/{name}@{digest}/images/{file}"} <= routes
+    assert not [route for route in routes if any(digit.isdigit() for digit in route.replace("v1", ""))]
+
+
+def test_requests_images_and_rejections_are_counted(server: Server):
+    path = server.pinned("grey")
+    route = "/v1/models/{name}@{digest}/images/{file}"
+
+    def counts() -> Counter[str]:
+        return Counter(
+            ok=int(value(server, "seedmint_requests_total", route=route, method="GET", status="200")),
+            bad=int(value(server, "seedmint_requests_total", route=route, method="GET", status="400")),
+            timed=int(value(server, "seedmint_request_seconds_count", route=route, method="GET")),
+            png=int(value(server, "seedmint_images_total", model="grey", format="png")),
+            npz=int(value(server, "seedmint_images_total", model="grey", format="npz")),
+            run=int(value(server, "seedmint_batch_images_sum", model="grey")),
+            unchanged=int(value(server, "seedmint_requests_total", route=route, method="GET", status="304")),
+            large=int(value(server, "seedmint_rejected_total", reason="too_large")),
+        )
+
+    before = counts()
+    for seed in range(5):
+        server.client.get(f"{path}/{seed}.png")
+    server.client.get(f"{path}/x.png")
+    server.client.get(f"{path}/7.png", headers={"If-None-Match": "*"})
+    server.client.post("/sample", json={"model": "grey", "seeds": "0-99", "format": "npz"})
+    server.client.post("/sample", json={"model": "grey", "seeds": "0-99999"})
+    assert counts() - before == Counter(ok=5, bad=1, unchanged=1, timed=7, png=5, npz=100, run=105, large=1)
+
+
+def test_generators_are_described(server: Server):
+    info = [s.labels for s in samples(server) if s.name == "seedmint_model_info"]
+    digests = {name: server.digest(name) for name in ("grey", "rgb")}
+    assert info == [
+        {"model": name, "digest": digest, "provider": "cpu", "determinism": "exact"} for name, digest in digests.items()
+    ]
+
+
+def test_each_run_is_timed_in_the_queue_in_the_generator_and_in_the_encoder(server: Server):
+    path = server.pinned("grey")
+    names = ("queue", "inference", "encoding")
+
+    def counts() -> list[float]:
+        return [value(server, f"seedmint_{name}_seconds_count", model="grey") for name in names]
+
+    before = counts()
+    for seed in range(3):
+        server.client.get(f"{path}/{seed}.png")
+    assert counts() == [count + 3 for count in before]
+    server.client.post("/sample", json={"model": "grey", "seeds": "0-99"})  # in two pieces
+    assert counts() == [count + 5 for count in before]
+    assert value(server, "seedmint_queue_images") == 0
+    assert value(server, "seedmint_bulk_requests") == 0
+
+
+def test_memory_is_that_of_the_workers(server: Server):
+    workers = psutil.Process(server.process.pid).children()
+    told = value(server, "seedmint_resident_memory_bytes")
+    assert value(server, "seedmint_workers") == 1
+    assert told == pytest.approx(sum(one.memory_info().rss for one in workers if "service" in " ".join(one.cmdline())), rel=0.2)
+
+
+def test_a_container_tells_its_memory(monkeypatch: pytest.MonkeyPatch):
+    def shown() -> dict[str, float]:
+        now = metrics.Now([], [], readable=True)
+        return {sample.name: sample.value for family in now.collect() for sample in family.samples}
+
+    monkeypatch.setattr(metrics, "container_memory", lambda: Memory(limit=1 << 30, working_set=1 << 29))
+    told = shown()
+    assert (told["seedmint_memory_limit_bytes"], told["seedmint_memory_working_set_bytes"]) == (1 << 30, 1 << 29)
+    monkeypatch.setattr(metrics, "container_memory", lambda: None)
+    assert not [name for name in shown() if name.startswith("seedmint_memory_")]
+
+
+def test_runs_are_counted_from_nought_so_that_the_first_is_seen(tmp_path: Path):
+    """An alert compares two times: a counter that begins with its first image would look as if it made none."""
+    with serving(fill(tmp_path)) as fresh:
+        counts = {s.labels["model"]: s.value for s in samples(fresh) if s.name == "seedmint_batch_images_sum"}
+    assert counts == {"grey": 0, "rgb": 0}
+
+
+def test_names_and_units_are_as_prometheus_recommends(server: Server):
+    """The rules of `promtool check metrics`: help, suffixes, base units, no type in a name, no label of a bucket."""
+    server.client.get(f"{server.pinned('grey')}/1.png")
+    families = list(text_string_to_metric_families(server.client.get("/metrics").text))
+    assert len({family.name for family in families}) == len(families)
+    for family in families:
+        assert re.fullmatch(r"seedmint(_[a-z]+)+", family.name)
+        assert family.documentation
+        assert not re.search(r"_(total|count|sum|bucket|gauge|counter|histogram|milliseconds|ms|kilobytes|mb)$", family.name)
+        for sample in family.samples:
+            suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}[family.type]
+            assert sample.name.removeprefix(family.name) in suffixes
+            assert not {"le", "quantile"} & set(sample.labels) or sample.name.endswith("_bucket")
+    assert {"seedmint_requests", "seedmint_queue_seconds", "seedmint_resident_memory_bytes"} <= {f.name for f in families}
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="needs promtool (of Debian's package prometheus)")
+def test_promtool_finds_nothing_to_say(server: Server):
+    for path in ("/v1/models/grey/images/1.png", f"{server.pinned('grey')}/1.png", "/nope"):
+        server.client.get(path)
+    server.client.post("/sample", json={"model": "rgb", "seeds": "0-9"})
+    assert PROMTOOL is not None
+    metrics = server.client.get("/metrics").content
+    done = subprocess.run([PROMTOOL, "check", "metrics"], input=metrics, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_two_workers_count_together_and_two_servers_apart(tmp_path: Path):
+    """Each answer to /metrics comes from one worker; the counts are of both, and of this server alone."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    with serving(fill(tmp_path / "a"), workers=2) as pair, serving(fill(tmp_path / "b")):
+        path = pair.pinned("grey")
+        workers = set()
+        for seed in range(60):  # a new connection each: any worker may take it
+            assert httpx.get(f"{pair.url}{path}/{seed}.png").status_code == 200
+        for _ in range(20):
+            workers.add(value(pair, "seedmint_images_total", model="grey"))
+        assert workers == {60.0}
+        assert len({line.split("]")[1] for line in pair.log if "grey@" in line}) == 2  # both loaded it

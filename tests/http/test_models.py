@@ -1,0 +1,78 @@
+"""The lists, the probes, the page."""
+
+import re
+
+import numpy as np
+
+from seedmint.service.api.urls import image_template
+from seedmint.service.runtime.generator import Generator
+from tests.support.fixtures import CLASSES
+from tests.support.servers import Server
+
+
+def test_the_list_describes_every_generator(server: Server, grey: Generator, rgb: Generator):
+    answer = server.client.get("/v1/models")
+    assert answer.headers["content-type"] == "application/json"
+    first, second = answer.json()["models"]
+    assert first == {
+        "name": "grey",
+        "title": "Test generator grey",
+        "digest": grey.digest,
+        "classes": None,
+        "output": {"kind": "image", "height": 8, "width": 8, "channels": 1, "range": [0, 255]},
+        "noise": {"rule": "philox-normal-v1", "z_dim": 20},
+        "determinism": "exact",
+        "provider": "cpu",
+        "formats": ["png", "webp", "npy"],
+        "bulk_formats": ["zip", "npz", "npy"],
+        "max_scale": 512,
+        "url": f"/v1/models/grey@{grey.digest12}",
+        "image_url": f"/v1/models/grey@{grey.digest12}/images/{{seed}}.{{format}}{{?truncation,scale}}",
+        "grid_formats": ["png", "webp"],
+        "grid_url": f"/v1/models/grey@{grey.digest12}/grid.{{format}}{{?seeds,columns,truncation,scale}}",
+        "max_grid_pixels": 1 << 23,
+        "max_walk_pixels": 1 << 22,
+        "walk_formats": ["webp", "gif", "png"],
+        "walk_url": f"/v1/models/grey@{grey.digest12}/walk.{{format}}{{?from,to,frames,truncation,scale,duration,loop}}",
+        "sample_url": "/v1/sample",
+    }
+    assert second["classes"] == list(CLASSES)
+    assert second["image_url"] == image_template(rgb)
+    assert all("label" in second[url] for url in ("image_url", "grid_url", "walk_url"))
+
+
+def test_one_generator_shows_its_card(server: Server, rgb: Generator):
+    listed = server.client.get("/v1/models").json()["models"][1]
+    expected = listed | {"card": rgb.card.model_dump(mode="json", by_alias=True)}
+    assert server.client.get("/v1/models/rgb").json() == expected
+    assert server.client.get(listed["url"]).json() == expected
+
+
+def test_head_answers_wherever_get_does(server: Server):
+    paths = ["/", "/metrics", "/livez", "/readyz", "/v1/models", "/v1/models/rgb", "/v1/models/rgb/images/1.png"]
+    base = server.pinned("rgb").removesuffix("/images")
+    queried = ["grid.png?seeds=0-9", "grid.webp?seeds=0-9&columns=10", "walk.gif?from=1&to=2", "walk.png?to=2&from=1"]
+    for path in [*paths, f"{base}/images/1.png", *(f"{at}/{file}" for at in ("/v1/models/rgb", base) for file in queried)]:
+        get, head = server.client.get(path), server.client.head(path)
+        assert (head.status_code, head.content) == (get.status_code, b"")
+        assert head.headers.get("content-type") == get.headers.get("content-type")
+
+
+def test_probes(server: Server):
+    assert server.client.get("/livez").status_code == 200
+    assert server.client.get("/readyz").status_code == 200
+
+
+def test_the_page_needs_nothing_from_elsewhere(server: Server):
+    answer = server.client.get("/")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert not re.search(r"(https?:)?//[a-z]", answer.text.replace("//v1", ""))
+    assert len(answer.content) < 10_000
+
+
+def test_images_are_what_the_generator_makes_elsewhere(rgb: Generator, grey: Generator):
+    """The same file opened twice gives the same bytes: nothing of a process is in them."""
+    seeds = np.arange(100)
+    np.testing.assert_array_equal(rgb.generate(seeds), rgb.generate(seeds, rgb.labels(seeds)))
+    assert rgb.determinism == grey.determinism == "exact"

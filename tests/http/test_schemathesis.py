@@ -1,0 +1,127 @@
+"""schemathesis, with all its checks, against a real server behind keys: what the specification promises is what is answered."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from seedmint.models.card import ImageOutput
+from seedmint.service.api.openapi.specification import address_template
+from seedmint.service.server.api_keys import new_key
+from tests.support import generators
+from tests.support.fixtures import CLASSES, POINT
+from tests.support.servers import Server, serving
+
+CHECKS = Path(__file__).parent / "schemathesis.toml"
+# A name and a digest belong together. The coverage phase finds them as examples in the specification.
+JOB = """
+[[operations]]
+include-path-regex = "/jobs/"
+parameters = {{ "path.job" = "{job}" }}
+"""
+TARGETS = """
+[[operations]]
+include-path-regex = "{paths}"
+parameters = {{ "path.name" = "{name}", "path.digest" = "{digest}", "path.model" = "{name}" }}
+"""
+
+
+@pytest.fixture(scope="module")
+def key() -> tuple[str, str]:
+    return new_key("alice")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, key: tuple[str, str]) -> Iterator[Server]:
+    """One generator of images and one of samples, so that the bounds of the specification are the bounds of each."""
+    directory = tmp_path_factory.mktemp("models")
+    generators.write(directory, "rgb", 2, classes=CLASSES, output=ImageOutput(height=16, width=12, channels=3))
+    generators.write(directory, "point", 3, classes=CLASSES, output=POINT)
+    with serving(directory, api_keys=key[1], jobs=tmp_path_factory.mktemp("jobs"), max_queued_jobs=1000) as running:
+        running.client.headers["X-API-Key"] = key[0]
+        yield running
+
+
+@pytest.fixture(scope="module")
+def job(server: Server) -> str:
+    """The id of a job. There is no example of one in the specification."""
+    return str(server.client.post("/v1/jobs", json={"model": "rgb", "seeds": "0-99"}).json()["id"])
+
+
+def run(server: Server, key: str, config: Path, *arguments: str) -> str:
+    """What schemathesis prints, having found nothing."""
+    command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run", f"{server.url}/openapi.json"]
+    done = subprocess.run(
+        [
+            *command,
+            "--header",
+            f"Authorization: Bearer {key}",
+            "--checks=all",
+            "--continue-on-failure",
+            "--no-color",
+            *arguments,
+        ],
+        cwd=config.parent,
+        env=os.environ | {"COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def answered(server: Server) -> dict[tuple[str, str], set[int]]:
+    """The statuses of each route and method, as the server itself has counted them."""
+    found: dict[tuple[str, str], set[int]] = {}
+    for family in text_string_to_metric_families(server.client.get("/metrics").text):
+        for sample in family.samples:
+            if sample.name == "seedmint_requests_total":
+                labels = sample.labels
+                found.setdefault((labels["route"], labels["method"]), set()).add(int(labels["status"]))
+    return found
+
+
+def faults(server: Server) -> list[tuple[str, str]]:
+    """What was answered with a 5xx; but /readyz was asked before it was so."""
+    return [asked for asked, statuses in answered(server).items() if max(statuses) >= 500 and asked[0] != "/readyz"]
+
+
+def test_every_boundary_of_every_parameter(server: Server, key: tuple[str, str], job: str, tmp_path: Path):
+    """At, within and beyond each bound, with wrong types, without keys, and by methods that are not there."""
+    config = tmp_path / "schemathesis.toml"
+    config.write_text(CHECKS.read_text() + JOB.format(job=job))
+    out = run(server, key[0], config, "--phases=examples,coverage")
+    told = re.search(r"([\d,]+) generated", out)
+    assert told is not None
+    assert int(told[1].replace(",", "")) > 500
+    seen = answered(server)
+    paths = httpx.get(f"{server.url}/openapi.json", headers={"X-API-Key": key[0]}).json()["paths"]
+    by_path = {(address_template(route), method): statuses for (route, method), statuses in seen.items()}
+    for path, item in paths.items():
+        for method in item:
+            assert any(200 <= status < 400 for status in by_path[path, method.upper()]), (path, method)
+        others = [by_path[where, method] for where, method in by_path if where == path and method.lower() not in item]
+        assert others, path
+        assert all(statuses == {405} for statuses in others), path
+    assert 401 in seen["refused", "GET"]
+    assert 401 in seen["refused", "POST"]
+    assert not faults(server)
+    assert not [line for line in server.log if "ERROR" in line]
+
+
+@pytest.mark.slow
+def test_what_nobody_thought_of(server: Server, key: tuple[str, str], job: str, tmp_path: Path):
+    """Random requests to every operation, and sequences of them."""
+    config = tmp_path / "schemathesis.toml"
+    targets = {"/(images|grid|walk)": "rgb", "/samples/": "point"}
+    told = [TARGETS.format(paths=paths, name=name, digest=server.digest(name)[:12]) for paths, name in targets.items()]
+    config.write_text(CHECKS.read_text() + "".join(told) + JOB.format(job=job))
+    run(server, key[0], config, "--phases=fuzzing,stateful", "--max-examples=60")
+    assert not faults(server)

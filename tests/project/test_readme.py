@@ -1,0 +1,54 @@
+"""The README and the guides say what is so. `.ci/readme.py` runs its commands; here are its tables and links."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from seedmint.service.settings import Settings, default_text, variable
+from seedmint.training.recipes.files import load_recipe, shipped_recipes
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "models/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def text(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def test_the_settings_are_those_of_the_service():
+    rows = re.findall(r"^\| `(SEEDMINT_\w+)` \| `([^`]+)` \| (.+) \|$", text("docs/service.md"), re.MULTILINE)
+    expected = [(variable(name), default_text(name), field.description) for name, field in Settings.model_fields.items()]
+    assert rows == expected
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_links_lead_somewhere(page: Path):
+    links = re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8"))
+    for link in links:
+        if link.startswith("https://"):
+            continue
+        file, _, section = link.partition("#")
+        target = page.parent / file if file else page
+        assert target.exists(), link
+        if section:
+            heads = re.findall(r"^#+ (.+)$", target.read_text(encoding="utf-8"), re.MULTILINE)
+            assert section in [re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads], link
+
+
+def test_every_shipped_generator_has_its_recipe():
+    shipped = {path.stem for path in (ROOT / "models").glob("*.onnx")}
+    assert {"digits", "mnist", "gaussian-1d", "ring-2d", "sines"} <= shipped <= set(shipped_recipes())
+
+
+def test_the_recipe_on_the_page_is_one(tmp_path):
+    (block,) = re.findall(r"^```yaml\n(.*?)^```$", text("docs/training.md"), re.MULTILINE | re.DOTALL)
+    (tmp_path / "mine.yaml").write_text(block)
+    assert load_recipe(str(tmp_path / "mine.yaml"), ["conditional=true"]).data.columns == ["age", "income"]
+
+
+def test_tracked_text_names_no_package_registry():
+    bad = re.compile(r"pypi\.org|files\.pythonhosted|index-url\s*=?\s*https?:")
+    for path in (*ROOT.glob("*.*"), *(ROOT / "training").rglob("*.py"), *(ROOT / "service").rglob("*.py")):
+        if path.is_file() and path.suffix in (".py", ".md", ".toml", ".yaml"):
+            assert not bad.search(path.read_text(encoding="utf-8")), path

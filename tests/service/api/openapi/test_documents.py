@@ -1,0 +1,50 @@
+"""The specification and the reference are written once for the same generators, however many ask at once."""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from seedmint.service.api.openapi import documents
+from seedmint.service.api.openapi.documents import Document, Writer
+from seedmint.service.api.openapi.specification import specification
+from seedmint.service.runtime.generator import Generator
+from seedmint.service.settings import Settings
+
+
+def test_they_are_written_when_the_generators_change_and_only_then(
+    monkeypatch: pytest.MonkeyPatch, grey: Generator, rgb: Generator
+):
+    written = []
+
+    def counted(generators: Sequence[Generator], settings: Settings) -> dict[str, Any]:
+        written.append([one.name for one in generators])
+        return specification(generators, settings)
+
+    monkeypatch.setattr(documents, "specification", counted)
+
+    async def scene() -> list[Document]:
+        writer = Writer(Settings())
+        at_once = await asyncio.gather(*(writer.documents([grey]) for _ in range(8)))
+        later = [await writer.documents(served) for served in ([grey], [grey, rgb], [grey])]
+        return [each.specification for each in (*at_once, *later)]
+
+    found = asyncio.run(scene())
+    assert written == [["grey"], ["grey", "rgb"], ["grey"]]
+    assert len({document.tag for document in found}) == 2
+    assert json.loads(found[-1].content) == specification([grey], Settings())
+    assert found[0] == found[-1] != found[-2]
+
+
+def test_a_failure_is_not_kept(monkeypatch: pytest.MonkeyPatch, grey: Generator):
+    async def scene() -> None:
+        writer = Writer(Settings())
+        with monkeypatch.context() as broken:
+            broken.setattr(documents, "reference", lambda document: 1 // 0)
+            with pytest.raises(ZeroDivisionError):
+                await writer.documents([grey])
+        assert b"grey" in (await writer.documents([grey])).reference.content
+
+    asyncio.run(scene())

@@ -1,0 +1,143 @@
+"""The specification: it validates, tells of every route, and its bounds are those of the code and of the generators."""
+
+import html
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from seedmint.models.card import ImageOutput
+from seedmint.service.api.openapi.reference import reference
+from seedmint.service.api.openapi.specification import address_template, specification
+from seedmint.service.runtime.generator import Generator
+from seedmint.service.settings import Settings
+from tests.http.test_in_process import run
+from tests.support.fixtures import CLASSES
+from tests.support.servers import Server
+
+
+@pytest.fixture(scope="module")
+def document(grey: Generator, rgb: Generator, point: Generator) -> dict[str, Any]:
+    return specification([grey, rgb, point], Settings(jobs="made"))
+
+
+def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(path, method): item[method] for path, item in document["paths"].items() for method in item}
+
+
+@pytest.mark.parametrize("settings", [Settings(), Settings(api_keys="alice:0", requests_per_second=5, jobs="made")])
+@pytest.mark.parametrize("empty", [False, True])
+def test_it_validates(grey: Generator, point: Generator, settings: Settings, empty: bool):
+    OpenAPIV31SpecValidator(specification([] if empty else [grey, point], settings)).validate()
+
+
+def test_the_service_sends_it(server: Server, grey: Generator, rgb: Generator):
+    answer = server.client.get("/openapi.json")
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "no-cache"
+    assert answer.json() == specification([grey, rgb], Settings())
+
+
+@pytest.mark.parametrize("jobs", [False, True])
+def test_its_paths_and_methods_are_the_routes_of_the_application(tmp_path: Path, jobs: bool):
+    """As they are under BentoML, with its own that are kept; where there are no jobs, not what says so."""
+    settings = Settings(jobs=str(tmp_path / "made")) if jobs else Settings()
+    code = """
+from starlette.routing import Mount, Route
+asked = application
+while not hasattr(asked, "router"):
+    asked = asked._app if hasattr(asked, "_app") else asked.app
+found = []
+for route in asked.router.routes:
+    inner = route.app.router.routes if isinstance(route, Mount) else [route]
+    found += [[one.path, sorted(one.methods)] for one in inner if getattr(one, "include_in_schema", True)]
+print(json.dumps(found))
+"""
+    environment = {"SEEDMINT_JOBS": settings.jobs} if settings.jobs else {}
+    found = run(code, tmp_path, **environment)
+    routes = {address_template(path): {name.lower() for name in methods} for path, methods in found}
+    assert {path: set(item) for path, item in specification([], settings)["paths"].items()} == routes
+    assert ("/v1/jobs" in routes) == jobs
+    assert len(routes) >= 15
+
+
+def test_every_answer_has_an_id_and_every_problem_an_example(document: dict[str, Any]):
+    responses = document["components"]["responses"]
+    for (_, method), operation in operations(document).items():
+        assert operation["summary"]
+        assert {"405", "500"} <= set(operation["responses"])
+        for status, response in operation["responses"].items():
+            shown = responses[response["$ref"].rpartition("/")[2]] if "$ref" in response else response
+            assert "X-Request-Id" in shown["headers"]
+            if int(status) >= 400 and method != "head":
+                (content,) = shown["content"].values()
+                assert content["example"]["status"] == int(status)
+                assert set(shown["content"]) == {"application/problem+json"}
+            assert method != "head" or "content" not in shown
+    assert "Retry-After" in responses["Problem429"]["headers"]
+    assert "Location" in document["paths"]["/v1/models/{name}/images/{seed}.{format}"]["get"]["responses"]["307"]["headers"]
+    assert {"ETag", "Cache-Control"} <= set(
+        document["paths"]["/v1/models/{name}@{digest}/images/{seed}.{format}"]["get"]["responses"]["304"]["headers"]
+    )
+
+
+def test_bounds_and_examples_are_those_of_the_generators(document: dict[str, Any], rgb: Generator, grey: Generator):
+    parameters = document["components"]["parameters"]
+    assert parameters["ImageName"]["example"] == "grey"
+    assert parameters["ImageDigest"]["example"] == grey.digest12
+    assert parameters["SampleName"]["example"] == "point"
+    assert parameters["ImageLabel"]["schema"]["maximum"] == len(CLASSES) - 1
+    assert parameters["Scale"]["schema"]["maximum"] == 512  # of 8x8 images
+    assert isinstance(rgb.card.output, ImageOutput)
+    only = specification([rgb], Settings(max_seeds=77))["components"]
+    assert only["parameters"]["Scale"]["schema"]["maximum"] == 256
+    assert "example" not in only["parameters"]["SampleName"]
+    assert only["schemas"]["SampleRequest"]["properties"]["seeds"]["anyOf"][1]["maxItems"] == 77
+
+
+@pytest.mark.parametrize(
+    ("text", "right"), [("0-63,100", True), (" 1 , 2 - 3", True), ("007", False), ("", False), ("1-", False)]
+)
+def test_the_pattern_of_seeds_is_their_syntax(document: dict[str, Any], text: str, right: bool):
+    pattern = document["components"]["schemas"]["SampleRequest"]["properties"]["seeds"]["anyOf"][0]["pattern"]
+    assert bool(re.search(pattern, text)) == right
+
+
+def test_keys_and_limits_are_told_where_they_are_set(document: dict[str, Any]):
+    assert "security" not in document
+    assert "401" not in document["paths"]["/v1/models"]["get"]["responses"]
+    locked = specification([], Settings(api_keys="alice:0", requests_per_second=5))
+    assert locked["security"] == [{"bearer": []}, {"key": []}]
+    for path in ("/v1/models", "/metrics", "/docs"):
+        assert {"401", "429"} <= set(locked["paths"][path]["get"]["responses"])
+    for path in ("/livez", "/readyz"):
+        assert locked["paths"][path]["get"]["security"] == []
+        assert not {"401", "429"} & set(locked["paths"][path]["get"]["responses"])
+
+
+def _shows_the_operations(page: str, document: dict[str, Any]):
+    for (path, method), operation in operations(document).items():
+        if method != "head":
+            assert f"<b>{'POST' if method == 'post' else 'GET, HEAD'}</b> <code>{path}</code>" in page
+            assert operation["summary"] in page
+    for parameter in document["components"]["parameters"].values():
+        assert f"<code>{parameter['name']}</code>" in page
+
+
+def test_the_page_shows_all_of_it(server: Server, document: dict[str, Any]):
+    answer = server.client.get("/docs")
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "script-src" not in policy
+    page = html.unescape(answer.text)
+    assert "<script" not in page
+    assert not re.search(r"(src|href)=.?(https?:)?//", page)
+    _shows_the_operations(page, server.client.get("/openapi.json").json())
+    _shows_the_operations(html.unescape(reference(document)), document)
+    assert "integer, 0 to 9223372036854775807" in page
+    for status in (304, 307, 400, 404, 405, 408, 413, 415, 422, 429, 500, 503, 504):
+        assert f"<code>{status}</code>" in page

@@ -1,0 +1,143 @@
+"""The engine of a cluster: a real one of two nodes on this machine, one of which is killed; and what is told without Ray."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from seedmint.service.runtime.generator import open_generator
+from tests.support.batch_jobs import ROOT, ended, hashes, start, whole
+from tests.support.servers import wait_until
+
+
+def test_without_ray_the_extra_is_named(tmp_path: Path):
+    program = "import sys; sys.modules['ray'] = None; from seedmint.cli import main; main(sys.argv[1:])"
+    job = [
+        sys.executable,
+        "-c",
+        program,
+        "batch",
+        "digits",
+        "--seeds",
+        "0-9",
+        "--engine",
+        "ray",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    done = subprocess.run(job, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "Error: --engine ray needs Ray, which is not installed: pip install -e '.[ray]'\n"
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("127.0.0.1:1", "no cluster answers there: [Errno 111] Connection refused"),
+        ("ray://127.0.0.1:1", "no cluster answers there: [Errno 111] Connection refused"),
+    ],
+)
+def test_a_cluster_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, said: str):
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    code, _, complained = ended("digits", "--seeds", "0-9", "--engine", "ray", "--out", str(tmp_path / "out"))
+    assert (code, complained) == (1, f"Error: RAY_ADDRESS {address}: {said}\n")
+
+
+class TwoNodes:
+    """Two nodes of one processor each; the first is the head. Their processes are real, and each is killed by its number."""
+
+    def __init__(self) -> None:
+        from ray.cluster_utils import Cluster
+
+        small = {"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False}
+        self.cluster = Cluster(initialize_head=True, head_node_args=small)
+        self.address = self.cluster.address
+        self.second = self.cluster.add_node(**small)
+
+    def at_work(self, node: Any) -> list[psutil.Process]:
+        """The processes of a node that are making a shard."""
+        (raylet,) = node.all_processes["raylet"]
+        found = []
+        for one in psutil.Process(raylet.process.pid).children():
+            with suppress(psutil.NoSuchProcess):  # it has just ended
+                if one.cmdline()[:1] == ["ray::_make"]:
+                    found.append(one)
+        return found
+
+    def kill(self, node: Any) -> None:
+        """kill -9 of all that a node is."""
+        (raylet,) = node.all_processes["raylet"]
+        every = [*psutil.Process(raylet.process.pid).children(recursive=True), psutil.Process(raylet.process.pid)]
+        for process in every:
+            process.kill()
+        raylet.process.wait()
+
+
+@pytest.fixture
+def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[TwoNodes]:
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # as if Seedmint was installed on the nodes
+    nodes = TwoNodes()
+    try:
+        monkeypatch.setenv("RAY_ADDRESS", nodes.address)
+        yield nodes
+    finally:
+        nodes.cluster.shutdown()
+
+
+@pytest.mark.slow
+def test_a_node_that_is_killed_loses_nothing(tmp_path: Path, slow: Path, nodes: TwoNodes):
+    expected = whole(tmp_path, open_generator(slow), "0-14999", "webdataset", 1500)
+    out = tmp_path / "out"
+    job = [slow, "--seeds", "0-14999", "--shard-size", "1500", "--engine", "ray", "--out", out]
+    process = start(*job)
+    wait_until(lambda: len(list(out.glob("records/*.json"))) >= 2 and nodes.at_work(nodes.second), 120)
+    nodes.kill(nodes.second)
+    said, complained = process.communicate(timeout=200)
+    assert process.returncode == 0, complained
+    assert "10 shards, 15,000 made" in said
+    assert hashes(out) == expected
+
+
+@pytest.mark.slow
+def test_stopped_it_goes_on_with_another_engine_and_says_what_is_wrong(tmp_path: Path, slow: Path, nodes: TwoNodes):
+    expected = whole(tmp_path, open_generator(slow), "0-5999", "npz", 2000)
+    out = tmp_path / "out"
+    job = [slow, "--seeds", "0-5999", "--shard-size", "2000", "--format", "npz", "--out", out, "--engine"]
+    process = start(*job, "ray")
+    wait_until(lambda: nodes.at_work(nodes.second), 120)
+    os.killpg(process.pid, signal.SIGINT)
+    _, complained = process.communicate(timeout=60)
+    assert process.returncode == 130, complained
+    assert complained.strip().endswith("of 3 shards are done. The same command goes on.")
+    wait_until(lambda: not nodes.at_work(nodes.second), 20)
+    assert not [name for name in hashes(out) if Path(name).name.startswith(".")]
+
+    over = threading.Event()
+
+    def kill_workers() -> None:
+        while not over.wait(0.05):
+            for node in (nodes.cluster.head_node, nodes.second):
+                for worker in nodes.at_work(node):
+                    with suppress(psutil.NoSuchProcess):
+                        worker.kill()
+
+    killer = threading.Thread(target=kill_workers)
+    killer.start()
+    code, _, complained = ended(*job, "ray", "--workers", "1")
+    over.set()
+    killer.join()
+    assert (code, complained.count("\n")) == (1, 1), complained
+    assert complained.startswith("Error: shard ")
+    assert "cannot be made on the cluster; those that are done stay: " in complained
+
+    assert ended(*job, "local", "--workers", "1")[0] == 0
+    assert hashes(out) == expected

@@ -1,0 +1,248 @@
+"""One plan, one set of bytes: whole, in any order, by any number of workers, on several machines, killed and resumed."""
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+from click.testing import CliRunner
+
+from seedmint.cli import cli
+from seedmint.service.batch.engines.base import PoolError, Step
+from seedmint.service.batch.engines.process_pool import run
+from seedmint.service.batch.job import begin, finish
+from seedmint.service.batch.shard import write_shard
+from seedmint.service.batch.storage.resolve import open_output
+from seedmint.service.runtime.generator import Generator, open_generator
+from tests.support.batch_jobs import ROOT, ended, hashes, make_all, plan_for, start, whole
+from tests.support.servers import gone, wait_until
+
+MODELS = ROOT / "models"
+
+
+def run_here(*arguments: str) -> str:
+    """The command in this process; its workers are processes all the same."""
+    result = CliRunner().invoke(cli, ["batch", *arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+@pytest.mark.parametrize("form", ["webdataset", "parquet", "png", "npz", "npy"])
+def test_the_order_of_shards_does_not_matter(tmp_path: Path, rgb: Generator, form: str):
+    expected = whole(tmp_path, rgb, "0-99,7000-7099", form, 30)
+    out = tmp_path / "backwards"
+    make_all(open_output(str(out)), plan_for(rgb, "0-99,7000-7099", form, 30), rgb, backwards=True)
+    assert hashes(out) == expected
+
+
+@pytest.mark.parametrize("form", ["webdataset", "parquet", "png", "npz", "npy"])
+def test_neither_do_threads_nor_when_shards_are_finished(tmp_path: Path, rgb: Generator, form: str):
+    """As in a worker of many processors, with every shard written before the first is put in its place, by other threads."""
+    expected = whole(tmp_path, rgb, "0-999", form, 400)
+    out = tmp_path / "out"
+    plan, output = plan_for(rgb, "0-999", form, 400), open_output(str(out))
+    begin(output, plan)
+    told: list[int] = []
+    unfinished = [write_shard(rgb, plan, index, output, told.append, threads=3) for index in range(plan.shards)]
+    assert sum(told) == 1000
+    assert not list(out.glob("records/*.json"))
+    assert not list(out.glob("data/[!.]*"))
+    with ThreadPoolExecutor() as threads:
+        records = list(threads.map(lambda finish: finish(), reversed(unfinished)))
+    assert [record.shard for record in records] == [2, 1, 0]
+    assert finish(output, plan)
+    assert hashes(out) == expected
+
+
+def test_an_error_of_a_generating_thread_is_raised(tmp_path: Path, rgb: Generator, monkeypatch: pytest.MonkeyPatch):
+    plan, output = plan_for(rgb, "0-999", "npy", 1000), open_output(str(tmp_path / "out"))
+    begin(output, plan)
+    monkeypatch.setattr(rgb, "generate", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_shard(rgb, plan, 0, output, threads=2)
+    assert not list((tmp_path / "out/data").iterdir())
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("generation")]
+
+
+def test_neither_does_the_number_of_workers(tmp_path: Path):
+    digits = open_generator(MODELS / "digits.onnx")
+    expected = whole(tmp_path, digits, "0-1999", "webdataset", 250)
+    for workers in (1, 4):
+        out = tmp_path / str(workers)
+        said = run_here("digits", "--seeds", "0-1999", "--shard-size", "250", "--workers", str(workers), "--out", str(out))
+        assert said.startswith(f"2,000 images of digits@{digits.digest12} in {out}, 8 shards, 2,000 made in 0:0")
+        assert hashes(out) == expected
+
+
+def test_several_machines_share_a_job(tmp_path: Path):
+    """As a Kubernetes Indexed Job does, all at once; the one to end last writes the manifest."""
+    digits = open_generator(MODELS / "digits.onnx")
+    expected = whole(tmp_path, digits, "0-999", "npz", 100)
+    out = tmp_path / "parts"
+    job = ["digits", "--seeds", "0-999", "--format", "npz", "--shard-size", "100", "--workers", "1", "--out", str(out)]
+    parts = [start(*job, "--index", str(k), "--of", "3") for k in range(3)]
+    said = [process.communicate(timeout=120) for process in parts]
+    assert [process.returncode for process in parts] == [0, 0, 0], said
+    assert hashes(out) == expected
+    assert sum("10 shards" in text for text, _ in said) >= 1
+
+
+def test_a_part_leaves_the_others_theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("seedmint.service.cli.batch_progress.LINE_SECONDS", 0.0)
+    out = tmp_path / "out"
+    job = ["digits", "--seeds", "0-999", "--format", "npy", "--shard-size", "100", "--workers", "1", "--out", str(out)]
+    said = CliRunner().invoke(cli, ["batch", *job, "--index", "1", "--of", "3"], catch_exceptions=False)
+    assert said.stdout.startswith("part 1 of 3 is done, 300 made")
+    *_, last = said.stderr.splitlines()
+    assert last.startswith("300 of 300 images, 3 of 3 shards, ")  # of its own
+    assert sorted(path.name for path in (out / "records").iterdir()) == ["000001.json", "000004.json", "000007.json"]
+    assert not (out / "manifest.json").exists()
+    assert "shards      3 of 10\nimages      300 of 1,000 (30.0%)\nstate       not done\n" in run_here("status", str(out))
+    assert "700 made" in run_here("digits", "--out", str(out), "--workers", "1")
+    assert "state       done\n" in run_here("status", str(out))
+    assert "all there already" in run_here("digits", "--out", str(out), "--workers", "1")
+
+
+def test_a_worker_that_is_killed_is_replaced(tmp_path: Path, slow: Path):
+    generator = open_generator(slow)
+    plan = plan_for(generator, "0-1999", "npz", 400)
+    expected = whole(tmp_path, generator, "0-1999", "npz", 400)
+    output = open_output(str(tmp_path / "out"))
+    begin(output, plan)
+    made, kills = 0, 0
+
+    def news(step: Step) -> None:
+        nonlocal made, kills
+        made += step.images
+        if step.images > 0 and kills < 3 and made > 300 * (kills + 1):
+            kills += 1
+            workers = multiprocessing.active_children()
+            os.kill(random.Random(kills).choice(workers).pid or 0, signal.SIGKILL)
+
+    run(slow, output.url, plan, range(plan.shards), 2, news)
+    assert kills == 3
+    assert made == 2000
+    output.clean()  # what the killed ones had begun
+    assert finish(output, plan)
+    assert hashes(tmp_path / "out") == expected
+    assert not multiprocessing.active_children()
+
+
+def test_a_shard_that_ends_every_worker_ends_the_job(tmp_path: Path, slow: Path):
+    plan = plan_for(open_generator(slow), "0-799", "npy", 400)
+    output = open_output(str(tmp_path / "out"))
+    begin(output, plan)
+
+    def news(step: Step) -> None:
+        if step.images > 0:
+            for worker in multiprocessing.active_children():
+                worker.kill()
+
+    with pytest.raises(PoolError, match=r"shard 0 has ended 5 workers, the last by signal 9: .*take fewer --workers"):
+        run(slow, output.url, plan, [0], 1, news)
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_in_order_and_the_same_command_goes_on(tmp_path: Path, slow: Path, number: signal.Signals, code: int):
+    expected = whole(tmp_path, open_generator(slow), "0-1199", "npz", 300)
+    out = tmp_path / "out"
+    job = [slow, "--seeds", "0-1199", "--shard-size", "300", "--format", "npz", "--workers", "2", "--out", out]
+    process = start(*job)
+    wait_until(lambda: (out / "records").exists(), 60)
+    os.killpg(process.pid, number)
+    _, complained = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert complained.strip().endswith("of 4 shards are done. The same command goes on.")
+    assert not [name for name in hashes(out) if Path(name).name.startswith(".")]
+    assert len(list((out / "data").iterdir())) < 4
+    run_here(*map(str, job))
+    assert hashes(out) == expected
+
+
+def test_a_second_signal_does_not_wait(tmp_path: Path, slow: Path):
+    """For workers that do not answer, as those that are stopped."""
+    expected = whole(tmp_path, open_generator(slow), "0-1999", "npz", 2000)
+    out = tmp_path / "out"
+    job = [slow, "--seeds", "0-1999", "--shard-size", "2000", "--format", "npz", "--workers", "1", "--out", out]
+    process = start(*job)
+    wait_until(lambda: bool(list(out.glob("data/.shard-*"))), 60)
+    family = psutil.Process(process.pid).children(recursive=True)
+    for one in family:
+        one.suspend()
+    try:
+        for _ in range(4):  # two that come before the first is seen are one
+            process.send_signal(signal.SIGINT)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(1)
+                break
+        assert process.wait(60) == 130
+    finally:
+        for one in family:
+            with suppress(psutil.NoSuchProcess):
+                one.resume()
+    assert process.communicate(timeout=60)[1] == "\nStopped at once. The same command goes on.\n"
+    wait_until(lambda: all(map(gone, family)))
+    run_here(*map(str, job))
+    assert hashes(out) == expected
+
+
+def test_a_job_whose_parent_is_killed_ends_and_goes_on(tmp_path: Path, slow: Path):
+    """The workers see that they are alone, and go; what they had begun is cleared away."""
+    expected = whole(tmp_path, open_generator(slow), "0-2999", "npz", 1000)
+    out = tmp_path / "out"
+    job = [slow, "--seeds", "0-2999", "--shard-size", "1000", "--format", "npz", "--workers", "2", "--out", out]
+    process = start(*job)
+    wait_until(lambda: bool(list(out.glob("data/.shard-*"))), 60)
+    family = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.communicate()
+    wait_until(lambda: all(map(gone, family)))
+    assert not (out / "manifest.json").exists()
+    run_here(*map(str, job))
+    assert hashes(out) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["webdataset", "png"])
+def test_twenty_kills_leave_the_bytes_of_a_clean_run(tmp_path: Path, slow: Path, form: str):
+    """kill -9 of the whole family, or of a worker first, at any moment: while they start, make, write or record."""
+    seeds, shard_size = "0-29999", 150
+    expected = whole(tmp_path, open_generator(slow), seeds, form, shard_size)
+    out = tmp_path / "out"
+    job = [slow, "--seeds", seeds, "--shard-size", str(shard_size), "--format", form, "--out", out, "--workers"]
+    chance = random.Random(form)
+
+    def done() -> int:
+        return len(list(out.glob("records/*.json")))
+
+    kills = 0
+    while kills < 20:
+        process = start(*job, str(chance.choice([1, 2, 4])))
+        if chance.random() < 0.2:
+            time.sleep(chance.uniform(0.0, 1.5))  # while it starts
+        else:
+            enough = done() + chance.randint(1, 4)
+            wait_until(lambda enough=enough, job=process: done() >= enough or job.poll() is not None, 120)  # type: ignore[misc]
+            time.sleep(chance.uniform(0.0, 0.2))
+        if chance.random() < 0.3 and (workers := psutil.Process(process.pid).children()):
+            chance.choice(workers).kill()
+            kills += 1
+            time.sleep(chance.uniform(0.0, 0.3))
+        assert process.poll() is None, f"the job was over before it was killed often enough: {process.communicate()}"
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        kills += 1
+    assert 0 < done() < 200
+    assert ended(*job, "2")[0] == 0
+    assert hashes(out) == expected
+    assert len(json.loads((out / "manifest.json").read_text())["shards"]) == 200

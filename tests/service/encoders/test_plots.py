@@ -1,0 +1,79 @@
+"""Plots of samples: what is drawn lies where the values are, whatever their shape."""
+
+import numpy as np
+import pytest
+
+from seedmint.models.card import SampleOutput
+from seedmint.service.encoders.plots import plot
+
+BLUE, GREY = (31, 119, 180), (190, 190, 190)
+
+
+def output(*shape: int) -> SampleOutput:
+    return SampleOutput(kind="sample", shape=shape, names=tuple(f"c{i}" for i in range(shape[-1])))
+
+
+def samples(n: int, *shape: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(n, *shape)).astype(np.float32)
+
+
+def places(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+    """(down, across) of every pixel of a colour."""
+    return np.argwhere((picture == colour).all(axis=2))
+
+
+@pytest.mark.parametrize("shape", [(1,), (2,), (3,), (16,), (40,), (1, 1), (64, 1), (5, 3), (300, 20)])
+@pytest.mark.parametrize("marked", [False, True])
+def test_every_shape_is_drawn_and_the_same_each_time(shape: tuple[int, ...], marked: bool):
+    values = samples(50, *shape)
+    one = values[7] if marked else None
+    picture = plot(output(*shape), values, one)
+    assert picture.dtype == np.uint8
+    assert max(picture.shape[:2]) <= 800
+    assert len(places(picture, BLUE)) > 0
+    np.testing.assert_array_equal(plot(output(*shape), values.copy(), one), picture)
+
+
+def test_a_marked_point_lies_where_it_is():
+    """The mean of its pixels moves by the axes' scale; the frame spans values 0 to 1 and a twentieth more on both sides."""
+    corners = np.array([[0, 0], [1, 1]], np.float32)
+    width, height = 320 - 44 - 12, 240 - 20 - 34
+    for x, y in ((0.25, 0.5), (0.75, 0.1)):
+        found = places(plot(output(2), corners, np.array([x, y], np.float32)), BLUE).mean(axis=0)
+        expected = 20 + height * (1 - (y + 0.05) / 1.1), 44 + width * (x + 0.05) / 1.1
+        np.testing.assert_allclose(found, expected, atol=1.0)
+
+
+def test_the_others_are_grey_behind_a_marked_one_and_blue_without():
+    values = samples(200, 2)
+    assert len(places(plot(output(2), values, values[0]), GREY)) > 100
+    assert len(places(plot(output(2), values), GREY)) < 10  # those of the letters' edges
+
+
+def test_a_histograms_bars_are_as_high_as_the_counts():
+    """Twice as many in the left half: about twice as much blue."""
+    values = np.concatenate([np.linspace(0, 0.5, 2000), np.linspace(0.5, 1, 1000)]).astype(np.float32)[:, None]
+    across = places(plot(output(1), values), BLUE)[:, 1]
+    middle = 44 + (320 - 44 - 12) / 2
+    assert np.sum(across < middle) / np.sum(across > middle) == pytest.approx(2, rel=0.1)
+
+
+def test_a_curve_rises_with_its_values():
+    rising = np.linspace(-1, 1, 64, dtype=np.float32)[None, :, None]
+    found = places(plot(output(64, 1), rising, rising[0]), BLUE)
+    down_of = {across: found[found[:, 1] == across, 0].mean() for across in np.unique(found[:, 1])}
+    heights = [down_of[across] for across in sorted(down_of)]
+    assert len(heights) > 200
+    assert (np.diff(heights) <= 0).all()
+
+
+@pytest.mark.parametrize("values", [np.zeros((3, 2)), np.full((3, 1), 1e30), np.full((3, 1), -1e-30), np.zeros((3, 4, 1))])
+def test_values_that_never_change_are_drawn_too(values: np.ndarray):
+    values = values.astype(np.float32)
+    assert len(places(plot(output(*values.shape[1:]), values, values[0]), BLUE)) > 0
+
+
+@pytest.mark.parametrize("name", ["\u4f60\u597d", "x" * 200, "é"])
+def test_any_name_is_written(name: str):
+    described = SampleOutput(kind="sample", shape=(1,), names=(name,))
+    assert plot(described, samples(5, 1)).shape == (240, 320, 3)

@@ -1,0 +1,188 @@
+"""What the service asks of its surroundings: no torch, no GPU, no noise, and settings that are checked."""
+
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import onnxruntime
+import pytest
+
+from seedmint import models, service
+from seedmint.cli import main
+from seedmint.models.errors import UserError
+from seedmint.models.runtime.provider import ProviderError, choose_provider, open_session
+from seedmint.service.runtime.generator import Generator
+from seedmint.service.settings import Settings, SettingsError, read_settings
+from tests.support import generators
+from tests.support.servers import free_port
+
+BLOCKED = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith({blocked}):
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+sys.meta_path.insert(0, Blocked())
+"""
+
+
+def run(code: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], env=os.environ | environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_service_runs_without_torch():
+    root = Path(service.__file__).parent
+    modules = sorted(".".join(path.relative_to(root).with_suffix("").parts) for path in root.rglob("*.py"))
+    assert {"app", "batching.model_repository"} < set(modules)
+    code = BLOCKED.format(blocked=("torch", "seedmint.training", "sklearn", "tensorboard"))
+    code += "import importlib\n" + "".join(f"importlib.import_module('seedmint.service.{name}')\n" for name in modules)
+    done = run(code + "assert 'torch' not in sys.modules")
+    assert done.returncode == 0, done.stderr
+
+
+def test_sampling_needs_no_bentoml(tmp_path: Path):
+    path = generators.write(tmp_path, "one")
+    code = BLOCKED.format(blocked=("torch", "bentoml", "starlette", "uvicorn", "prometheus_client"))
+    done = run(
+        code + "import seedmint.cli; seedmint.cli.main()",
+        "sample",
+        str(path),
+        "--seeds",
+        "0-3",
+        "--out",
+        str(tmp_path / "a.png"),
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("provider", ["auto", "cpu"])
+def test_opening_a_generator_prints_nothing(tmp_path: Path, provider: str):
+    path = generators.write(tmp_path, "one")
+    code = "import sys; from pathlib import Path; from seedmint.service.runtime.generator import open_generator\n"
+    done = run(code + f"open_generator(Path(sys.argv[1]), {provider!r})", str(path), CUDA_VISIBLE_DEVICES="")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_cuda_asked_for_in_vain_is_a_clear_error(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("seedmint.models.runtime.provider._cuda_obstacle", lambda: "no CUDA device is visible to this process")
+    with pytest.raises(ProviderError, match="SEEDMINT_PROVIDER is 'cuda', but no CUDA device is visible"):
+        choose_provider("cuda")
+    assert choose_provider("auto") == "cpu"
+
+
+def test_settings_have_defaults_and_come_back_from_the_environment(tmp_path: Path):
+    settings = read_settings({})
+    assert (settings.port, str(settings.host), settings.provider, settings.workers) == (3000, "127.0.0.1", "auto", 1)
+    assert settings.models == Path(models.__file__).parent
+    assert read_settings(settings.to_environment()) == settings
+    other = {"SEEDMINT_PORT": "4000", "SEEDMINT_MODELS": str(tmp_path), "SEEDMINT_HOST": "::1", "SEEDMINT_DATA": "/x"}
+    assert read_settings(other).to_environment().items() >= {k: v for k, v in other.items() if k != "SEEDMINT_DATA"}.items()
+    assert read_settings({"SEEDMINT_PORT": ""}) == settings
+
+
+def test_every_setting_comes_back_from_the_environment(tmp_path: Path):
+    given = {
+        "SEEDMINT_API_KEYS": f"a:{'0' * 64},b:{'1' * 64}",
+        "SEEDMINT_API_KEYS_FILE": str(tmp_path / "keys"),
+        "SEEDMINT_REQUESTS_PER_SECOND": "2.5",
+        "SEEDMINT_REQUEST_BURST": "7",
+        "SEEDMINT_IMAGES_PER_MINUTE": "600",
+        "SEEDMINT_MAX_BODY_BYTES": "4096",
+        "SEEDMINT_ALLOWED_ORIGINS": "*, http://[::1]:8080 ,https://a.example",
+        "SEEDMINT_TRUSTED_PROXIES": "10.0.0.0/8,::1",
+        "SEEDMINT_ACCESS_LOG": "yes",
+        "SEEDMINT_LOG_FORMAT": "json",
+        "SEEDMINT_TRACING": "1",
+        "SEEDMINT_JOBS": "s3://bucket/made",
+    }
+    settings = read_settings(given)
+    assert settings.allowed_origins == ("*", "http://[::1]:8080", "https://a.example")
+    assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.0/8", "::1/128"]
+    assert settings.jobs == "s3://bucket/made"
+    assert read_settings(given | {"SEEDMINT_JOBS": "made"}).jobs == str(Path("made").absolute())
+    assert (settings.access_log, settings.tracing, settings.needs_keys) == (True, True, True)
+    assert read_settings(settings.to_environment()) == settings
+    assert set(settings.to_environment()) > set(given)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "http"),
+        ("PORT", "0"),
+        ("PORT", "70000"),
+        ("HOST", "localhost"),
+        ("PROVIDER", "tpu"),
+        ("THREADS", "0"),
+        ("WORKERS", "-1"),
+        ("MAX_BATCH", "1.5"),
+        ("MAX_SEEDS", "many"),
+        ("TIMEOUT_SECONDS", "0"),
+        ("TIMEOUT_SECONDS", "nan"),
+        ("WATCH_SECONDS", "inf"),
+        ("MAX_BODY_BYTES", "0"),
+        ("REQUESTS_PER_SECOND", "0"),
+        ("REQUEST_BURST", "0.5"),
+        ("IMAGES_PER_MINUTE", "none"),
+        ("ALLOWED_ORIGINS", "lab.example"),
+        ("ALLOWED_ORIGINS", "https://lab.example/"),
+        ("ALLOWED_ORIGINS", "https://a.example,https://B.example"),
+        ("TRUSTED_PROXIES", "10.0.0.0/33"),
+        ("TRUSTED_PROXIES", "10.0.0.1,proxy"),
+        ("ACCESS_LOG", "maybe"),
+        ("LOG_FORMAT", "xml"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_that_names_its_variable(name: str, value: str):
+    with pytest.raises(SettingsError) as refused:
+        read_settings({f"SEEDMINT_{name}": value})
+    assert str(refused.value).startswith(f"SEEDMINT_{name} is {value!r}: ")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_queue_smaller_than_a_batch_is_refused():
+    with pytest.raises(SettingsError, match=r"SEEDMINT_MAX_QUEUE \(8\) must be at least SEEDMINT_MAX_BATCH \(16\)"):
+        read_settings({"SEEDMINT_MAX_QUEUE": "8", "SEEDMINT_MAX_BATCH": "16"})
+
+
+def test_every_setting_says_what_it_is():
+    assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_a_failing_cuda_is_an_error_and_not_a_banner(capfd: pytest.CaptureFixture[str]):
+    """ONNX Runtime's own way is to print a banner and to compute on the CPU instead."""
+    graph = generators.content("one")
+    if "CUDAExecutionProvider" in onnxruntime.InferenceSession(graph, providers=["CUDAExecutionProvider"]).get_providers():
+        pytest.skip("CUDA works here")
+    capfd.readouterr()
+    with pytest.raises(Exception, match=r"CUDA|cuda"):
+        open_session(graph, "cuda", 1)
+    assert capfd.readouterr().out == ""
+
+
+def test_a_machine_whose_tables_differ_does_not_serve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def differs(rule: str):
+        raise RuntimeError(f"the table of {rule} computed on this machine differs from the published one")
+
+    monkeypatch.setattr("seedmint.service.runtime.noise_check.table", differs)
+    with pytest.raises(SystemExit) as end:
+        main(["serve", "--models", str(tmp_path), "--port", str(free_port())])
+    assert end.value.code == 1
+    said = capsys.readouterr().err
+    assert said.startswith("Error: the table of philox-normal-v1 computed on this machine differs")
+    assert said.count("\n") == 1
+    with pytest.raises(UserError, match="table of philox-normal-v1"):
+        Generator(generators.content("one"), "cpu", 1, 64)
+
+
+def test_another_bentoml_is_found_out(monkeypatch: pytest.MonkeyPatch):
+    app = importlib.import_module("seedmint.service.app")
+    monkeypatch.setattr(app, "_TIMEOUT", "RenamedMiddleware")
+    with pytest.raises(RuntimeError, match="is not as service/app"):
+        app.Seedmint.to_asgi()

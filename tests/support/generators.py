@@ -1,0 +1,104 @@
+"""Small generator files for tests, built node by node from fixed random weights: no torch, a few kilobytes, a millisecond."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from onnx import GraphProto, ModelProto, TensorProto, helper, numpy_helper
+
+from seedmint.models.card import CARD_KEY, Card, ImageOutput, Licence, Noise, Provenance, SampleOutput
+
+HIDDEN = 32
+
+
+def card(name: str, **changes: Any) -> Card:
+    """A valid card: an unconditional generator of 8x8 grey images unless `changes` say otherwise."""
+    fields: dict[str, Any] = {
+        "name": name,
+        "title": f"Test generator {name}",
+        "noise": Noise(rule="philox-normal-v1", z_dim=20),
+        "output": ImageOutput(height=8, width=8, channels=1),
+        "provenance": Provenance(),
+        "licence": Licence(data="CC0-1.0", weights="Apache-2.0"),
+    }
+    return Card(**(fields | changes))
+
+
+def model(described: Card, weights_seed: int = 0, opset: int = 18, idle_trips: int = 0) -> ModelProto:
+    """z -> (+ row of the label) -> tanh layer -> sigmoid layer -> bytes, or linear layer -> multiples of 1/1024.
+
+    `idle_trips` makes it slow: a loop of so many trips that changes nothing, very roughly a microsecond each.
+    """
+    random = np.random.RandomState(weights_seed)
+    z_dim, shape = described.noise.z_dim, described.output.shape
+    pixels = int(np.prod(shape))
+    weights: dict[str, Any] = {
+        "w1": random.randn(z_dim, HIDDEN).astype(np.float32) / np.float32(np.sqrt(z_dim)),
+        "w2": random.randn(HIDDEN, pixels).astype(np.float32),
+        "white": np.float32(255),
+        "shape": np.array([-1, *shape], np.int64),
+    }
+    inputs = [helper.make_tensor_value_info("z", TensorProto.FLOAT, ["batch", z_dim])]
+    nodes = [helper.make_node("MatMul", ["z", "w1"], ["h"])]
+    if described.classes is not None:
+        inputs.append(helper.make_tensor_value_info("label", TensorProto.INT64, ["batch"]))
+        weights["rows"] = random.randn(len(described.classes), HIDDEN).astype(np.float32)
+        nodes += [
+            helper.make_node("Gather", ["rows", "label"], ["row"]),
+            helper.make_node("Add", ["h", "row"], ["labelled"]),
+        ]
+    if idle_trips:
+        weights |= {"trips": np.int64(idle_trips), "go": np.bool_(True)}
+        nodes.append(helper.make_node("Loop", ["trips", "go", nodes[-1].output[0]], ["idled"], body=_idle()))
+    nodes += [
+        helper.make_node("Tanh", [nodes[-1].output[0]], ["t"]),
+        helper.make_node("MatMul", ["t", "w2"], ["logits"]),
+    ]
+    if isinstance(described.output, SampleOutput):
+        weights |= {"white": np.float32(1024), "step": np.float32(1 / 1024)}
+        nodes += [
+            helper.make_node("Mul", ["logits", "white"], ["steps"]),
+            helper.make_node("Round", ["steps"], ["rounded"]),
+            helper.make_node("Mul", ["rounded", "step"], ["values"]),
+            helper.make_node("Reshape", ["values", "shape"], ["sample"]),
+        ]
+        output = helper.make_tensor_value_info("sample", TensorProto.FLOAT, ["batch", *shape])
+    else:
+        nodes += [
+            helper.make_node("Sigmoid", ["logits"], ["p"]),
+            helper.make_node("Mul", ["p", "white"], ["grey"]),
+            helper.make_node("Round", ["grey"], ["rounded"]),
+            helper.make_node("Cast", ["rounded"], ["bytes"], to=TensorProto.UINT8),
+            helper.make_node("Reshape", ["bytes", "shape"], ["image"]),
+        ]
+        output = helper.make_tensor_value_info("image", TensorProto.UINT8, ["batch", *shape])
+    stored = [numpy_helper.from_array(np.asarray(value), key) for key, value in weights.items()]
+    graph = helper.make_graph(nodes, "generator", inputs, [output], stored)
+    built = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+    helper.set_model_props(built, {CARD_KEY: described.to_json()})
+    return built
+
+
+def _idle() -> GraphProto:
+    trip = helper.make_tensor_value_info("trip", TensorProto.INT64, [])
+    go, on = (helper.make_tensor_value_info(name, TensorProto.BOOL, []) for name in ("go_in", "go_out"))
+    before, after = (helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("before", "after"))
+    nodes = [helper.make_node("Identity", ["go_in"], ["go_out"]), helper.make_node("Identity", ["before"], ["after"])]
+    return helper.make_graph(nodes, "idle", [trip, go, before], [on, after])
+
+
+def content(name: str, weights_seed: int = 0, idle_trips: int = 0, **changes: Any) -> bytes:
+    """The bytes of a small valid generator file."""
+    return bytes(model(card(name, **changes), weights_seed, idle_trips=idle_trips).SerializeToString())
+
+
+def write(directory: Path, name: str, weights_seed: int = 0, **changes: Any) -> Path:
+    """Write `directory/NAME.onnx` at once, as a careful user would, and give its path."""
+    return put(directory / f"{name}.onnx", content(name, weights_seed, **changes))
+
+
+def put(path: Path, data: bytes) -> Path:
+    """Give a file its bytes at once."""
+    half = path.with_name(f".{path.name}.half")
+    half.write_bytes(data)
+    return half.replace(path)

@@ -1,0 +1,280 @@
+"""The training wing's command line, run as its users run it."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+import yaml
+from onnx import numpy_helper
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from seedmint.cli import main as cli_main
+from seedmint.models.contract import card_of
+from seedmint.training.evaluation.metric_families import samples_of
+from tests.support import generators
+from tests.support.recipes import recipe_document
+
+ROOT = Path(__file__).parents[2]
+
+
+def seedmint(*arguments, cwd=ROOT):
+    command = [sys.executable, "-m", "seedmint", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=250)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("trained")
+    (directory / "small.yaml").write_text(yaml.safe_dump(recipe_document(conditional=True)))
+    result = seedmint("train", "small.yaml", "--out", "run", "--set", "steps=30", cwd=directory)
+    assert result.returncode == 0, result.stderr
+    return directory, result
+
+
+@pytest.fixture
+def main(monkeypatch, capfd):
+    """The command line in this process, which has loaded torch already: exit status, standard output and error."""
+
+    def call(*arguments, cwd=ROOT):
+        monkeypatch.chdir(cwd)
+        with pytest.raises(SystemExit) as ended:
+            cli_main([str(argument) for argument in arguments])
+        return ended.value.code, *capfd.readouterr()
+
+    return call
+
+
+def test_training_shows_where_it_stands(trained):
+    _, result = trained
+    last = [line for line in result.stderr.splitlines() if "images/s" in line][-1]
+    for part in ("step 30/30", "V -", "(-log 4 = -1.386)", "D(x) 0.", "D(G(z)) 0.", "images/s", "left"):
+        assert part in last
+    assert "seedmint export run" in result.stdout
+
+
+def test_a_finished_run_says_so(trained, main):
+    directory, _ = trained
+    code, text, _ = main("resume", "run", cwd=directory)
+    assert code == 0
+    assert "finished: all 30 steps" in text
+
+
+def test_what_is_noticed_is_shown_and_the_equilibrium_may_end_a_run(trained, main):
+    directory, _ = trained
+    still = {"kind": "momentum", "learning_rate": 1e-12}
+    fields = {
+        "generator": {"kind": "paper", "width": 8, "init": 1e-6},
+        "discriminator": {"kind": "paper", "width": 8},
+        "rule": {"generator": still, "discriminator": still},
+        "every": {"log": 1, "preview": 1, "checkpoint": 100},
+        "watch": {"reports": 5, "stop_at_equilibrium": True},
+    }
+    (directory / "still.yaml").write_text(yaml.safe_dump(recipe_document(ema=0.0, **fields)))
+    code, text, errors = main("train", "still.yaml", "--out", "still", cwd=directory)
+    assert code == 0, errors
+    assert "step 3/20  Warning: G is collapsing" in errors
+    assert "step 5/20  equilibrium in 5 reports in a row" in errors
+    assert "stopped at the equilibrium, at step 5" in text
+    code, text, _ = main("resume", "still", cwd=directory)
+    assert code == 0
+    assert "finished: it stopped at the equilibrium, at step 5; `--set watch.stop_at_equilibrium=false` goes on" in text
+
+
+def test_export_writes_a_generator_file_and_does_not_replace_one_unasked(trained, main):
+    directory, _ = trained
+    for arguments, code in (((), 0), (("--title", "Other"), 1), (("--title", "Other", "--replace"), 0)):
+        ended, _, errors = main("export", "run", "--name", "mine", "--models", "out", *arguments, cwd=directory)
+        assert ended == code, errors
+    assert card_of(onnx.load(directory / "out" / "mine.onnx")).title == "Other"
+
+
+def test_evaluate_measures_all_that_applies_and_writes_it_where_asked(trained, main):
+    directory, _ = trained
+    assert main("export", "run", "--name", "judged", "--models", "out", cwd=directory)[0] == 0
+    before = (directory / "out" / "judged.onnx").read_bytes()
+    options = ("--samples", 200, "--out", "picture.png", "--report", "pages")
+    code, text, errors = main("evaluate", "out/judged.onnx", *options, cwd=directory)
+    assert code == 0, errors
+    assert (directory / "out" / "judged.onnx").read_bytes() == before
+    assert "seen by cnn-v2-digits" in text
+    assert "frechet: " in errors  # how long each took
+    assert len(Image.open(directory / "picture.png").getcolors(100_000)) > 2
+    assert "frechet-cnn-v2-digits" in (directory / "pages" / "report.html").read_text()
+    code, text, errors = main("evaluate", "out/judged.onnx", "--samples", 200, "--json", "--write", cwd=directory)
+    assert code == 0, errors
+    figures = json.loads(text)
+    written = card_of(onnx.load(directory / "out" / "judged.onnx")).evaluation
+    assert [(entry.metric, entry.value) for entry in written] == [(m["metric"], m["value"]) for m in figures["metrics"]]
+    assert len(written) == 10
+    assert all(entry.samples == 200 for entry in written)
+    assert figures["digest"] == hashlib.sha256(before).hexdigest()
+    assert figures["skipped"] == {"modes": "it counts the modes of stacked-mnist alone"}
+
+
+def test_evaluate_measures_what_is_asked_for_alone(trained, main):
+    directory, _ = trained
+    assert main("export", "run", "--name", "asked", "--models", "out", cwd=directory)[0] == 0
+    options = ("--metrics", "prdc, parzen", "--samples", 50, "--json")
+    code, text, errors = main("evaluate", "out/asked.onnx", *options, cwd=directory)
+    assert code == 0, errors
+    names = [metric["metric"].removesuffix("-cnn-v2-digits") for metric in json.loads(text)["metrics"]]
+    assert names == ["parzen-log-likelihood", "precision", "recall", "density", "coverage"]
+
+
+@pytest.fixture
+def _few(monkeypatch):
+    """Runs measure 200 images."""
+    monkeypatch.setattr("seedmint.training.runs.run.samples_of", lambda name, _: samples_of(name, 200))
+
+
+@pytest.mark.usefixtures("_few")
+def test_a_run_that_measures_as_it_goes_logs_every_metric(tmp_path, main):
+    recipe = recipe_document(conditional=True, metrics=["frechet", "kid", "prdc", "labels", "nearest"], steps=8)
+    recipe["every"] = {"log": 4, "preview": 8, "checkpoint": 8, "evaluate": 4}
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(recipe))
+    code, _, errors = main("train", "small.yaml", "--out", "run", cwd=tmp_path)
+    assert code == 0, errors
+    entries = [entry for entry in map(json.loads, (tmp_path / "run" / "log.jsonl").open()) if "metrics" in entry]
+    assert [(entry["step"], entry["weights"]) for entry in entries] == [(4, "last"), (4, "ema"), (8, "last"), (8, "ema")]
+    names = [metric["metric"] for metric in entries[0]["metrics"]]
+    assert names == [
+        *("frechet-cnn-v2-digits", "kid-cnn-v2-digits", "precision-cnn-v2-digits", "recall-cnn-v2-digits"),
+        *(
+            "density-cnn-v2-digits",
+            "coverage-cnn-v2-digits",
+            "label-accuracy-cnn-v2-digits",
+            "class-kl-cnn-v2-digits",
+            "copying",
+        ),
+    ]
+    assert "step 8/8  ema: frechet-cnn-v2-digits" in errors
+    board = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
+    assert [event.step for event in board.Scalars("metrics-ema/coverage-cnn-v2-digits")] == [4, 8]
+
+
+@pytest.mark.usefixtures("_few")
+def test_a_run_measures_the_generator_as_evaluate_does_its_file(tmp_path, main):
+    """The same numbers but for images that differ by a grey level here and there, as export allows."""
+    recipe = recipe_document(
+        metrics=["frechet", "parzen"], steps=4, ema=0, every={"log": 4, "preview": 4, "checkpoint": 4, "evaluate": 4}
+    )
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(recipe))
+    assert main("train", "small.yaml", "--out", "run", cwd=tmp_path)[0] == 0
+    assert main("export", "run", "--name", "same", "--models", ".", cwd=tmp_path)[0] == 0
+    code, text, errors = main("evaluate", "same.onnx", "--metrics", "frechet,parzen", "--samples", 200, "--json", cwd=tmp_path)
+    assert code == 0, errors
+    logged = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[-1])["metrics"]
+    for metric in json.loads(text)["metrics"]:
+        (its,) = [entry["value"] for entry in logged if entry["metric"] == metric["metric"]]
+        assert metric["value"] == pytest.approx(its, rel=1e-4)
+
+
+def test_a_judge_that_is_often_wrong_is_not_written_into_the_card(trained, main):
+    directory, _ = trained
+    random = np.random.default_rng(0)
+    noise = random.integers(0, 256, (60, 8, 8), dtype=np.uint8)
+    np.savez(directory / "noise.npz", images=noise, labels=np.arange(60) % 2, classes=["a", "b"])
+    (directory / "tossed.onnx").write_bytes(generators.content("tossed", classes=("a", "b")))
+    for arguments, code in (((), 0), (("--write",), 1)):
+        options = ("--data", "npz:noise.npz", "--metrics", "labels", "--samples", 20)
+        ended, _, errors = main("evaluate", "tossed.onnx", *options, *arguments, cwd=directory)
+        assert ended == code
+        assert "of real images, too few to judge by" in errors
+    assert card_of(onnx.load(directory / "tossed.onnx")).evaluation == ()
+
+
+def written(directory):
+    """When each file was written last, but for the lock, which is touched by whoever takes it."""
+    return {path: path.stat().st_mtime_ns for path in directory.rglob("*") if path.name != ".lock"}
+
+
+ERRORS = [
+    (("train", "nowhere", "--out", "x"), "no recipe 'nowhere'"),
+    (("train", "digits", "--out", "x", "--set", "steps=-1"), "steps"),
+    (("train", "digits", "--out", "x", "--set", "colour=red"), "colour"),
+    (("train", "digits", "--out", "x", "--set", "data.source=folder"), "path is missing"),
+    (("train", "digits", "--out", "x", "--set", "data.source=npz", "--set", "data.path=none.npz"), "none.npz"),
+    (("train", "digits", "--out", "x", "--device", "cuda"), "--device cuda"),
+    (("train", "digits", "--out", "run"), "seedmint resume run"),
+    (("resume", "nowhere"), "nowhere holds no run"),
+    (("export", "nowhere", "--name", "x"), "nowhere holds no run"),
+    (("export", "run", "--name", "Not A Name"), "--name"),
+    (("export", "run", "--name", "x", "--step", "7"), "no checkpoint of step 7"),
+    (("evaluate", "nowhere"), "no generator 'nowhere'"),
+    (("evaluate", "nowhere/x.onnx"), "no generator file"),
+    (("evaluate", "garbage.onnx"), "garbage.onnx"),
+    (("evaluate", "empty.onnx"), "empty.onnx"),
+    (("evaluate", "unknown-op.onnx"), "ONNX Runtime cannot run"),
+    (("evaluate", "bad-shape.onnx", "--out", "x.png", "--data", "digits"), "ONNX Runtime cannot run"),
+    (("evaluate", "bad-shape.onnx", "--out", "x.jpg"), "must end in .png"),
+    (("evaluate", "labelled.onnx", "--data", "cifar"), "--data cifar"),
+    (("evaluate", "labelled.onnx"), "--data is missing"),
+    (("evaluate", "labelled.onnx", "--data", "npz:nowhere.npz"), "nowhere.npz"),
+    (("evaluate", "labelled.onnx", "--data", "npz:wide.npz"), "labelled makes images of shape (8, 8, 1), and wide has"),
+    (("evaluate", "labelled.onnx", "--data", "digits", "--metrics", "fid"), "--metrics: 'fid' is not one of parzen, frechet"),
+    (("report", "nowhere", "--out", "x"), "no generator 'nowhere'"),
+    (("report", ".", "--out", "x"), "holds no run"),
+    (("report", "garbage.onnx", "--out", "x"), "garbage.onnx"),
+    (
+        ("train", "digits", "--out", "x", "--set", "metrics=[modes]", "--set", "every.evaluate=5"),
+        "metrics: modes does not apply",
+    ),
+    (("train", "digits", "--out", "x", "--set", "metrics=[fid]", "--set", "every.evaluate=5"), "metrics.0"),
+    (("export", "run", "--name", "mine.onnx"), "the generator's is mine"),
+    (("export", "run", "--name", "x", "--title", "t" * 300), "title"),
+    (("resume", "run", "--set", "k=2"), "k was 1 and is 2"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message"), ERRORS, ids=[" ".join(arguments[:2]) for arguments, _ in ERRORS])
+def test_errors_are_one_line_and_lose_nothing(trained, main, arguments, message):
+    directory, _ = trained
+    (directory / "garbage.onnx").write_bytes(b"garbage")
+    (directory / "empty.onnx").write_bytes(b"")
+    np.savez(directory / "wide.npz", images=np.zeros((20, 8, 9), np.uint8))
+    for name, breakage in (("unknown-op", "op_type"), ("bad-shape", "shape"), ("labelled", None)):
+        model = generators.model(generators.card(name, classes=("a", "b") if breakage is None else None))
+        if breakage == "op_type":
+            model.graph.node[0].op_type = "NoSuchOperator"
+        elif breakage == "shape":
+            (shape,) = [tensor for tensor in model.graph.initializer if tensor.name == "shape"]
+            shape.CopyFrom(numpy_helper.from_array(np.array([-1, 7, 7, 7]), "shape"))
+        (directory / f"{name}.onnx").write_bytes(model.SerializeToString())
+    before = written(directory / "run")
+    if "cuda" in arguments and torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    code, _, errors = main(*arguments, cwd=directory)
+    assert code == 1
+    assert errors.startswith("Error: ")
+    assert message in errors
+    assert errors.count("\n") == 1
+    assert not (directory / "x").exists()
+    assert written(directory / "run") == before
+
+
+@pytest.mark.parametrize("command", ["train", "resume", "export", "evaluate", "report"])
+def test_help_teaches(main, command):
+    code, text, _ = main(command, "--help")
+    assert code == 0
+    assert len(text.splitlines()) > 8
+
+
+def test_the_version_and_the_recipes_are_told(main):
+    assert main("--version")[1].startswith("seedmint, version 0.")
+    listed = main("train", "--recipes")[1]
+    assert "digits" in listed
+    assert "mnist" in listed
+
+
+def test_an_error_of_the_real_process_is_one_line_too():
+    result = seedmint("train", "nowhere", "--out", "x")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("Error: no recipe 'nowhere'")
+    assert result.stderr.count("\n") == 1

@@ -1,0 +1,116 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from seedmint.models.errors import UserError
+from seedmint.training.networks import build_networks
+from seedmint.training.networks.linear import Linear
+from seedmint.training.recipes.schema import validated
+from tests.support.recipes import recipe_document
+
+
+def networks(kind, shape, classes=0, **fields):
+    document = recipe_document(generator={"kind": kind, **fields}, discriminator={"kind": kind}, z_dim=6)
+    return build_networks(validated(document, "test"), torch.full(shape, 0.25), classes)
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("side", [8, 9, 15, 28, 33, 64])
+def test_the_convolutional_pair_fits_any_square_of_8_to_64_pixels(side, channels, classes):
+    generator, discriminator = networks("convolutional", (channels, side, side), classes, width=4)
+    label = torch.arange(5) % classes if classes else None
+    images = generator(torch.randn(5, 6), label)
+    assert images.shape == (5, channels, side, side)
+    assert float(images.detach().min()) >= 0
+    assert float(images.detach().max()) <= 1
+    logits = discriminator(images, label)
+    assert logits.shape == (5,)
+    logits.sum().backward()
+    unused = [name for name, p in generator.named_parameters() if p.grad is None]
+    assert unused == []
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+def test_the_papers_pair_fits_any_shape(classes):
+    generator, discriminator = networks("paper", (3, 5, 7), classes, width=10)
+    label = torch.arange(4) % classes if classes else None
+    images = generator(torch.randn(4, 6), label)
+    assert images.shape == (4, 3, 5, 7)
+    assert discriminator(images, label).shape == (4,)
+
+
+def test_the_papers_networks_have_its_layers_and_initial_weights():
+    document = recipe_document(generator={"kind": "paper"}, discriminator={"kind": "paper"}, z_dim=100)
+    generator, discriminator = build_networks(validated(document, "test"), torch.full((1, 28, 28), 0.25), 0)
+    assert [tuple(p.shape) for p in generator.parameters() if p.ndim == 2] == [(1200, 100), (1200, 1200), (784, 1200)]
+    assert [tuple(p.shape) for p in discriminator.parameters() if p.ndim == 2] == [(1200, 784), (1200, 240), (1, 240)]
+    for network, bound in ((generator, 0.05), (discriminator, 0.005)):
+        for weight in (p for p in network.parameters() if p.ndim == 2):
+            assert float(weight.detach().abs().max()) <= bound * (1 + 1e-6)  # float32
+            assert float(weight.detach().std()) == pytest.approx(bound / 3**0.5, rel=0.1)
+    assert float(generator(torch.zeros(1, 100)).detach().mean()) == pytest.approx(0.25, abs=1e-6)  # the marginals
+
+
+def test_maxout_is_the_largest_of_its_pieces():
+    _, discriminator = networks("paper", (1, 4, 4))
+    discriminator.eval()
+    x = torch.rand(3, 1, 4, 4)
+    h = x.flatten(1).numpy()
+    for layer in discriminator.layers:
+        h = (h @ layer.weight.detach().numpy().T + layer.bias.detach().numpy()).reshape(3, 5, 240).max(axis=1)
+    expected = h @ discriminator.output.weight.detach().numpy().T + discriminator.output.bias.detach().numpy()
+    np.testing.assert_allclose(discriminator(x).detach().numpy(), expected[:, 0], rtol=1e-4, atol=1e-7)
+
+
+def test_dropout_keeps_the_papers_shares():
+    _, discriminator = networks("paper", (1, 28, 28))
+    seen = {}
+
+    def watch(module, inputs, _output):
+        seen[module] = float((inputs[0] == 0).float().mean())
+
+    for layer in (*discriminator.layers, discriminator.output):
+        layer.register_forward_hook(watch)
+    discriminator(torch.rand(200, 1, 28, 28) + 0.01)
+    assert list(seen.values()) == pytest.approx([0.2, 0.5, 0.5], abs=0.02)
+
+
+@pytest.mark.parametrize("kind", ["paper", "convolutional"])
+def test_the_label_changes_image_and_logit(kind):
+    generator, discriminator = networks(kind, (1, 8, 8), classes=2)
+    generator.eval(), discriminator.eval()
+    for module in generator.modules():
+        if isinstance(module, nn.Embedding):
+            nn.init.normal_(module.weight)
+    z, x = torch.randn(1, 6), torch.rand(1, 1, 8, 8)
+    one, two = torch.tensor([0]), torch.tensor([1])
+    assert not torch.equal(generator(z, one), generator(z, two))
+    assert not torch.equal(discriminator(x, one), discriminator(x, two))
+
+
+def test_in_evaluation_an_image_does_not_depend_on_its_batch():
+    generator, _ = networks("convolutional", (1, 16, 16), classes=2, width=4)
+    generator.eval()
+    z, label = torch.randn(6, 6), torch.arange(6) % 2
+    torch.testing.assert_close(generator(z, label)[2:3], generator(z[2:3], label[2:3]))
+
+
+@pytest.mark.parametrize("shape", [(1, 7, 7), (1, 65, 65), (1, 28, 30)])
+def test_shapes_that_do_not_fit_are_named(shape):
+    with pytest.raises(UserError, match=f"generator.kind.*{shape[2]}x{shape[1]}"):
+        networks("convolutional", shape)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_papers_linear_layer_and_its_gradients_are_the_matrix_products(dtype):
+    layer, x, slope = Linear(33, 21).to(dtype), torch.randn(17, 33, dtype=dtype, requires_grad=True), torch.randn(17, 21)
+    w, b, g = (t.detach().double() for t in (layer.weight, layer.bias, slope))
+    result = layer(x)
+    found = torch.autograd.grad(result, (x, layer.weight, layer.bias), slope.to(dtype))
+    expected = (x.detach().double() @ w.T + b, g @ w, g.T @ x.detach().double(), g.sum(0))
+    for ours, theirs in zip((result, *found), expected, strict=True):
+        assert ours.dtype == dtype
+        torch.testing.assert_close(ours.detach().double(), theirs, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(layer.eval()(x), result, rtol=1e-5, atol=1e-5)

@@ -1,0 +1,195 @@
+"""The report page: complete, the same each time, in need of no other file, and at peace in a real browser."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+import torch
+import yaml
+from playwright.sync_api import sync_playwright
+
+from seedmint.cli import main
+from seedmint.training.evaluation.metric_families import samples_of
+from seedmint.training.recipes.schema import validated
+from seedmint.training.report.svg_charts import Level, Line, bars, chart
+from seedmint.training.runs.directory import create
+from tests.support.recipes import recipe_document
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+ARGUMENTS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-sync"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A run that measured itself twice, with an average."""
+    directory = tmp_path_factory.mktemp("report") / "run"
+    recipe = recipe_document(conditional=True, metrics=["kid"], title="Digits <b>&</b> more", steps=10)
+    recipe["every"] = {"log": 2, "preview": 5, "checkpoint": 5, "evaluate": 5}
+    with pytest.MonkeyPatch.context() as few:
+        few.setattr("seedmint.training.runs.run.samples_of", lambda name, _: samples_of(name, 200))
+        create(directory, validated(recipe, "test"), torch.device("cpu")).train(lambda report: None)
+    return directory
+
+
+def report(*arguments) -> str:
+    with pytest.raises(SystemExit) as ended:
+        main(["report", *map(str, arguments)])
+    assert ended.value.code == 0
+    (out,) = [Path(after) for name, after in pairwise(arguments) if name == "--out"]
+    return out.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(run):
+    return report(run, "--out", run.parent / "one.html", "--samples", 100)
+
+
+class Outline(HTMLParser):
+    """Counts the elements, and keeps what they refer to."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.counts, self.references, self.titles = {}, [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.counts[tag] = self.counts.get(tag, 0) + 1
+        self.references += [value for key, value in attrs if key in ("src", "href", "xlink:href", "srcset", "action")]
+        self.titles += [value for key, value in attrs if key == "aria-label"]
+
+
+def test_it_has_curves_previews_metrics_classes_pairs_and_the_recipe(page, run):
+    outline = Outline(page)
+    titles = ["V(G, D), nats", "JSD estimate (V + log 4) / 2, nats", "D(x) and D(G(z))", "kid-cnn-v2-digits"]
+    assert outline.titles[:4] == titles
+    assert "Share of each class" in outline.titles[4]
+    assert outline.counts["svg"] == 5
+    assert outline.counts["img"] == 1 + 2 + 2  # a picture, previews, pairs
+    for text in ("averaged weights", "step 5", "step 10", "density-cnn-v2-digits", "chance that one of seeds 0-99", "-log 4"):
+        assert text in page
+    recipe = re.search(r"<pre>(.*?)</pre>", page, re.DOTALL).group(1)
+    assert yaml.safe_load(recipe.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&").replace("&#39;", "'")) == {
+        **yaml.safe_load((run / "recipe.yaml").read_text())
+    }
+
+
+def test_text_is_not_taken_for_markup(page):
+    assert "<h1>Digits &lt;b&gt;&amp;&lt;/b&gt; more</h1>" in page
+    assert "<b>&" not in page
+
+
+def test_it_refers_to_nothing_outside_itself(page):
+    for reference in Outline(page).references:
+        assert reference.startswith(("data:", "#")), reference
+    assert not re.search(r"@import|url\((?!#)|<script|<link rel=\"stylesheet", page)
+
+
+def test_the_same_run_gives_the_same_page(page, run):
+    assert report(run, "--out", run.parent / "two.html", "--samples", 100) == page
+
+
+def test_the_curves_can_be_had_as_files_of_their_own(page, run, tmp_path):
+    report(run, "--out", tmp_path / "r.html", "--charts", tmp_path / "charts", "--samples", 100)
+    names = {path.name for path in (tmp_path / "charts").iterdir()}
+    assert names == {"value.svg", "jsd.svg", "d.svg", "kid-cnn-v2-digits.svg"}
+    for path in (tmp_path / "charts").iterdir():
+        root = ElementTree.parse(path).getroot()
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        used, defined = (set(re.findall(pattern, path.read_text())) for pattern in (r"var\((--\w+)\)", r"(--\w+):"))
+        assert used <= defined
+
+
+def test_a_generator_alone_has_no_curves(tmp_path):
+    text = report("digits", "--out", tmp_path / "pages" / "x.html", "--samples", 60, "--metrics", "prdc,nearest")
+    outline = Outline(text)
+    assert "svg" not in outline.counts
+    assert outline.counts["img"] == 3
+    assert "coverage-cnn-v2-digits" in text
+    assert "parzen" not in text.split("<pre>")[0]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian's package chromium)")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1200])
+def test_a_browser_shows_it_without_complaint(page, run, scheme, width):
+    path = run.parent / "one.html"
+    complaints, requests = [], []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS.split())
+        shown = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900}).new_page()
+        shown.on("console", lambda message: complaints.append(message.text))
+        shown.on("pageerror", lambda error: complaints.append(str(error)))
+        shown.on("request", lambda request: requests.append(request.url))
+        shown.goto(path.as_uri())
+        shown.locator("summary").click()
+        loaded = shown.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
+        overflow = shown.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        ink, paper, drawn = shown.evaluate(
+            """() => [document.body, document.body, document.querySelector('svg text')].map((element, i) =>
+                getComputedStyle(element)[['color', 'backgroundColor', 'fill'][i]])"""
+        )
+        browser.close()
+    assert complaints == []
+    assert [url for url in requests if not url.startswith("data:")] == [path.as_uri()]
+    assert loaded
+    assert overflow <= 0
+    assert drawn == ink  # charts take the page's colours
+    assert (brightness(ink) < brightness(paper)) == (scheme == "light")
+    assert abs(brightness(ink) - brightness(paper)) > 150
+
+
+def brightness(colour: str) -> float:
+    return sum(map(int, re.findall(r"\d+", colour)[:3])) / 3
+
+
+def test_the_papers_table_1_stands_beside_a_parzen_curve_of_mnist(mnist, tmp_path):
+    data = {"source": "mnist", "first": 200}
+    recipe = validated(recipe_document(data=data, steps=2, ema=0, every={"log": 1, "preview": 1, "checkpoint": 1}), "test")
+    create(tmp_path / "run", recipe, torch.device("cpu")).train(lambda report: None)
+    with (tmp_path / "run" / "log.jsonl").open("a") as log:
+        for step, value in ((1, -100.0), (2, 200.0)):
+            entry = {"metric": "parzen-log-likelihood", "value": value, "standard_error": 2.0}
+            log.write(json.dumps({"step": step, "metrics": [entry]}) + "\n")
+    text = report(tmp_path / "run", "--out", tmp_path / "x.html", "--metrics", "nearest", "--samples", 20)
+    for level in ("DBN 138 ± 2", "stacked CAE 121 ± 1.6", "deep GSN 214 ± 1.1", "adversarial nets 225 ± 2"):
+        assert level in text
+
+
+def points(svg: str, colour: str) -> list[list[float]]:
+    """The corners of the path drawn in a colour, in the SVG's units."""
+    path = re.findall(rf'<path d="([^"]*)"[^>]*style="fill: none; stroke: var\(--{colour}\)', svg)[
+        0
+    ]  # the next is the legend's
+    return [[float(number) for number in re.findall(r"-?[\d.]+", corner)] for corner in re.findall(r"[ML][^ML]*", path)]
+
+
+def test_a_curve_goes_through_its_points():
+    svg = chart("T", "x", [Line("a", [0, 1, 3], [5.0, 7.0, 6.0]), Line("b", [0, 3], [5.0, 5.0])])
+    (x0, y0), (x1, y1), (x2, y2) = points(svg, "first")
+    assert (x1 - x0) / (x2 - x0) == pytest.approx(1 / 3, abs=1e-4)
+    assert (y0 - y2) / (y0 - y1) == pytest.approx(1 / 2, abs=1e-4)  # up is less in SVG
+    assert points(svg, "second")[0] == pytest.approx([x0, y0], abs=1e-4)
+
+
+def test_labels_of_levels_do_not_lie_on_one_another():
+    levels = [Level(f"level {value}", value) for value in (225, 214, 138, 121, 214.5)]
+    svg = chart("T", "x", [Line("a", [0, 1], [-150.0, 200.0])], levels, wide=True)
+    heights = sorted(float(y) for y in re.findall(r' y="([\d.]+)"[^>]*>level', svg))
+    assert len(heights) == 5
+    assert min(high - low for low, high in pairwise(heights)) > 8  # points; the text is 8 high
+
+
+def test_bars_are_as_high_as_their_values_are():
+    svg = bars("T", ["a", "b"], [("one", [0.25, 0.5]), ("two", [0.75, 0.125])])
+    heights = {}
+    for colour in ("first", "second"):
+        for path in re.findall(rf'<path d="([^"]*)"[^>]*style="fill: var\(--{colour}\)', svg)[:2]:
+            ys = [float(y) for _, y in re.findall(r"[ML] ([\d.]+) ([\d.]+)", path)]
+            heights.setdefault(colour, []).append(max(ys) - min(ys))
+    (a1, b1), (a2, b2) = heights["first"], heights["second"]
+    assert [b1 / a1, a2 / a1, b2 / a1] == pytest.approx([2, 3, 0.5], rel=1e-3)

@@ -1,0 +1,98 @@
+"""A run killed at any moment and resumed ends as if nothing had happened: weights, log and previews, bit for bit."""
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+import time
+
+import pytest
+import torch
+
+from seedmint.training.recipes.schema import validated
+from seedmint.training.runs.checkpoints import list_checkpoints, load_checkpoint
+from seedmint.training.runs.directory import create, reopen
+from tests.support.recipes import ADAM, recipe_document
+
+KILLS = 20
+CPU = torch.device("cpu")
+PAPER = {"generator": {"kind": "paper", "width": 32}, "discriminator": {"kind": "paper", "width": 8}}
+RECIPES = {
+    "alternating, float32, convolutional": {"conditional": True},
+    "simultaneous, bfloat16, with dropout": {
+        **PAPER,
+        "order": "simultaneous",
+        "precision": "bfloat16",
+        "rule": {"generator": {"kind": "momentum", "learning_rate": 0.01}, "discriminator": ADAM},
+    },
+}
+
+
+def train(directory, document):
+    run = reopen(directory, CPU, pytest.fail) if directory.exists() else create(directory, validated(document, "test"), CPU)
+    run.train(lambda report: None)
+
+
+def train_on_a_slow_disk(directory, document):
+    sync = os.fsync
+    os.fsync = lambda descriptor: (time.sleep(0.02), sync(descriptor))
+    train(directory, document)
+
+
+@pytest.fixture(scope="module")
+def processes():
+    """Starts processes that have torch loaded, which takes seconds, and nothing of this one."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["seedmint.training.runs.directory", "torch._dynamo", "torch._inductor", "sklearn.datasets"])
+    return context
+
+
+def steps_saved(directory):
+    return max((step for step, _ in list_checkpoints(directory / "checkpoints")), default=0)
+
+
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=[pytest.mark.slow] if "convolutional" in kind else []) for kind in RECIPES]
+)
+def test_kill_9_at_twenty_random_moments_changes_nothing(tmp_path, processes, kind):
+    document = recipe_document(steps=330, every={"log": 7, "preview": 30, "checkpoint": 1}, **RECIPES[kind])
+    train(tmp_path / "whole", document)
+    killed, moments, reached, half_written = tmp_path / "killed", random.Random(0), [], 0
+    while len(reached) < KILLS:
+        victim = processes.Process(target=train_on_a_slow_disk, args=(killed, document))
+        victim.start()
+        due = steps_saved(killed) + moments.randrange(0 if reached else 1, 12)
+        while victim.is_alive() and steps_saved(killed) < due:
+            time.sleep(0.001)
+        time.sleep(moments.random() * 0.1)
+        victim.kill()
+        victim.join()
+        assert victim.exitcode == -signal.SIGKILL, "the run ended before it could be killed: give it more steps"
+        reached.append(steps_saved(killed))
+        half_written += len(list((killed / "checkpoints").glob(".*")))
+    assert 0 < reached[0] < reached[-1] < 330
+    assert half_written > 0, "no kill came in the middle of a checkpoint: give it more kills"
+    last = processes.Process(target=train, args=(killed, document))
+    last.start()
+    last.join()
+    assert last.exitcode == 0
+    assert_same(tmp_path / "whole", killed)
+
+
+def assert_same(one, other):
+    weights = [load_checkpoint(list_checkpoints(directory / "checkpoints")[-1][1]) for directory in (one, other)]
+    assert weights[0].step == weights[1].step
+    assert weights[0].facts == weights[1].facts
+    assert weights[0].tensors.keys() == weights[1].tensors.keys()
+    for name, tensor in weights[0].tensors.items():
+        assert tensor.numpy().tobytes() == weights[1].tensors[name].numpy().tobytes(), name
+    logs = [[timeless(line) for line in (directory / "log.jsonl").open()] for directory in (one, other)]
+    assert logs[0] == logs[1]
+    assert any("note" in entry for entry in logs[0]), "nothing was noticed, so that going on counting was not tried"
+    previews = [{path.name: path.read_bytes() for path in (directory / "previews").iterdir()} for directory in (one, other)]
+    assert previews[0] == previews[1]
+
+
+def timeless(line):
+    return {key: value for key, value in json.loads(line).items() if key != "images/s"}

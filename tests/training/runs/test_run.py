@@ -1,0 +1,357 @@
+"""Runs: what they leave behind, and that stopping at any moment changes nothing."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+from seedmint.models.errors import UserError
+from seedmint.training.recipes.schema import RecipeError, validated
+from seedmint.training.runs.checkpoints import (
+    KEEP,
+    Checkpoint,
+    CheckpointError,
+    list_checkpoints,
+    load_checkpoint,
+    save_checkpoint,
+)
+from seedmint.training.runs.directory import create, reopen
+from seedmint.training.runs.run import Run, TrainingError
+from tests.support.recipes import recipe_document
+
+ROOT = Path(__file__).parents[2]
+CPU = torch.device("cpu")
+
+
+def begin(directory, **fields):
+    return create(directory, validated(recipe_document(**fields), "test"), CPU)
+
+
+def finish(run: Run):
+    run.train(lambda report: None)
+    return final(run.directory)
+
+
+def final(directory):
+    return load_checkpoint(list_checkpoints(directory / "checkpoints")[-1][1])
+
+
+def assert_same(one: Checkpoint, other: Checkpoint):
+    assert one.step == other.step
+    assert one.tensors.keys() == other.tensors.keys()
+    for name in one.tensors:
+        assert one.tensors[name].numpy().tobytes() == other.tensors[name].numpy().tobytes(), name
+
+
+def test_a_run_leaves_its_recipe_log_previews_and_checkpoints(tmp_path):
+    run = begin(tmp_path / "r", conditional=True)
+    reports = []
+    run.train(reports.append)
+    directory = tmp_path / "r"
+    assert validated(yaml.safe_load((directory / "recipe.yaml").read_text()), "r") == run.recipe
+    lines = [json.loads(line) for line in (directory / "log.jsonl").read_text().splitlines()]
+    log = [entry for entry in lines if "V" in entry]
+    assert [entry["step"] for entry in log] == [5, 10, 15, 20] == [report.step for report in reports]
+    assert set(log[0]) == {"step", "V", "D(x)", "D(G(z))", "JSD", "images/s"}
+    assert [entry["step"] for entry in lines if "diversity" in entry] == [10, 20]
+    assert log[0]["JSD"] == pytest.approx((log[0]["V"] + np.log(4)) / 2, abs=1e-5)
+    assert [path.name for path in sorted((directory / "previews").iterdir())] == ["step-000000010.png", "step-000000020.png"]
+    assert Image.open(directory / "previews" / "step-000000020.png").size[0] > 500
+    assert [step for step, _ in list_checkpoints(directory / "checkpoints")] == [10, 15, 20]
+    board = EventAccumulator(str(directory / "tensorboard")).Reload()
+    assert [event.step for event in board.Scalars("V")] == [5, 10, 15, 20]
+    assert [event.value for event in board.Scalars("V")] == pytest.approx([entry["V"] for entry in log], abs=1e-5)
+    assert [event.step for event in board.Scalars("diversity")] == [10, 20]
+
+
+RECIPES = {
+    "convolutional": {"conditional": True},
+    "paper": {
+        "generator": {"kind": "paper", "width": 32},
+        "discriminator": {"kind": "paper", "width": 8},
+        "objective": "minimax",
+        "prior": "uniform",
+        "k": 2,
+        "ema": 0.0,
+        "rule": {
+            "generator": {"kind": "momentum", "learning_rate": 0.1, "final_momentum": 0.7, "ramp": 15, "decay": 1.000004},
+            "discriminator": {"kind": "rmsprop", "learning_rate": 1e-3},
+        },
+        "every": {"log": 4, "preview": 7, "checkpoint": 6},
+    },
+    "simultaneous": {
+        "generator": {"kind": "paper", "width": 32},
+        "discriminator": {"kind": "paper", "width": 8},
+        "order": "simultaneous",
+        "precision": "bfloat16",
+        "every": {"log": 4, "preview": 7, "checkpoint": 6},
+    },
+}
+
+
+@pytest.mark.parametrize("kind", RECIPES)
+def test_two_runs_of_one_recipe_are_identical_and_another_seed_is_not(tmp_path, kind):
+    one, two = (finish(begin(tmp_path / name, **RECIPES[kind])) for name in "ab")
+    assert_same(one, two)
+    other = finish(begin(tmp_path / "c", **RECIPES[kind], seed=1))
+    assert any(not torch.equal(one.tensors[name], other.tensors[name]) for name in one.tensors)
+
+
+class StoppedError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("kind", RECIPES)
+def test_going_on_from_a_checkpoint_ends_as_if_never_stopped(tmp_path, kind):
+    whole = finish(begin(tmp_path / "whole", **RECIPES[kind]))
+    run = begin(tmp_path / "parts", **RECIPES[kind])
+
+    def stop_after_first(path):
+        raise StoppedError
+
+    for _ in range(2):
+        with pytest.raises(StoppedError):
+            run.train(lambda report: None, stop_after_first)
+        run = reopen(tmp_path / "parts", CPU, pytest.fail)
+    assert run.step > 0
+    assert_same(finish(run), whole)
+    logs = [
+        [{k: v for k, v in json.loads(line).items() if k != "images/s"} for line in (tmp_path / p / "log.jsonl").open()]
+        for p in ("whole", "parts")
+    ]
+    assert logs[0] == logs[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_after_the_iteration_under_way(tmp_path, number):
+    run = begin(tmp_path / "r")
+    iterate = run.algorithm.iterate
+
+    def interrupted(step):
+        if step == 7:
+            os.kill(os.getpid(), number)
+        return iterate(step)
+
+    run.algorithm.iterate = interrupted
+    run.train(lambda report: None)
+    assert (run.step, run.interrupted) == (8, number)
+    again = reopen(tmp_path / "r", CPU, pytest.fail)
+    assert again.step == 8
+    assert_same(finish(again), finish(begin(tmp_path / "whole")))
+
+
+def seedmint(*arguments, **options):
+    return subprocess.Popen(
+        [sys.executable, "-m", "seedmint", *map(str, arguments)], cwd=ROOT, stderr=subprocess.PIPE, **options
+    )
+
+
+def test_ctrl_c_at_random_moments_then_resume_ends_bit_identical(tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump(recipe_document(steps=600, every={"log": 7, "preview": 400, "checkpoint": 1000})))
+    whole = seedmint("train", recipe, "--out", tmp_path / "whole")
+    command, moments = ("train", recipe, "--out", tmp_path / "stopped"), random.Random(1)
+    for _ in range(2):
+        process = seedmint(*command)
+        board = tmp_path / "stopped" / "log.jsonl"
+        size = board.stat().st_size if board.exists() else 0
+        while process.poll() is None and (not board.exists() or board.stat().st_size <= size):
+            time.sleep(0.002)
+        time.sleep(moments.random() * 0.3)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 130, errors.decode()
+        assert b"Traceback" not in errors
+        command = ("resume", tmp_path / "stopped")
+    for process in (seedmint(*command), whole):
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors.decode()
+    assert_same(final(tmp_path / "stopped"), final(tmp_path / "whole"))
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "flip"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_used(tmp_path, damage):
+    whole = finish(begin(tmp_path / "r"))
+    path = list_checkpoints(tmp_path / "r" / "checkpoints")[-1][1]
+    content = bytearray(path.read_bytes())
+    if damage == "cut":
+        content = content[: len(content) // 2]
+    elif damage == "empty":
+        content = bytearray()
+    else:
+        content[-100] ^= 1
+    path.write_bytes(content)
+    warnings = []
+    run = reopen(tmp_path / "r", CPU, warnings.append)
+    assert run.step == 15
+    assert path.name in warnings[0]
+    assert path.with_suffix(".damaged").exists()
+    assert_same(finish(run), whole)
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_does_not_begin_anew(tmp_path):
+    finish(begin(tmp_path / "r"))
+    log = (tmp_path / "r" / "log.jsonl").read_bytes()
+    for _, path in list_checkpoints(tmp_path / "r" / "checkpoints"):
+        path.write_bytes(b"")
+    with pytest.raises(CheckpointError, match="all checkpoints"):
+        reopen(tmp_path / "r", CPU, lambda message: None)
+    assert (tmp_path / "r" / "log.jsonl").read_bytes() == log
+
+
+def test_a_run_can_be_lengthened_but_not_changed(tmp_path):
+    finish(begin(tmp_path / "r"))
+    run = reopen(tmp_path / "r", CPU, pytest.fail, ["steps=30", "every.log=7"])
+    assert_same(finish(run), finish(begin(tmp_path / "whole", steps=30, every={"log": 5, "preview": 10, "checkpoint": 5})))
+    assert reopen(tmp_path / "r", CPU, pytest.fail).recipe.steps == 30
+    for override, message in (("k=2", "k was 1 and is 2"), ("steps=3", "has done 30")):
+        with pytest.raises(RecipeError, match=message):
+            reopen(tmp_path / "r", CPU, pytest.fail, [override])
+
+
+def test_a_run_is_trained_by_one_process_at_a_time(tmp_path):
+    run = begin(tmp_path / "r")
+
+    def another(report):
+        with pytest.raises(TrainingError, match="another process"):
+            reopen(tmp_path / "r", CPU, pytest.fail)
+
+    run.train(another)
+
+
+def test_a_log_with_an_unreadable_line_does_not_stop_a_run(tmp_path):
+    finish(begin(tmp_path / "r"))
+    log = tmp_path / "r" / "log.jsonl"
+    log.write_bytes(log.read_bytes() + b"\0" * 40 + b"\n" + b'{"step": 2')
+    run = reopen(tmp_path / "r", CPU, pytest.fail, ["steps=25"])
+    finish(run)
+    entries = [json.loads(line) for line in log.open()]
+    assert [entry["step"] for entry in entries if "V" in entry] == [5, 10, 15, 20, 25]
+
+
+def test_only_the_newest_checkpoints_are_kept(tmp_path):
+    for step in range(1, KEEP + 4):
+        save_checkpoint(tmp_path, Checkpoint(step, {}, {}, {"x": torch.full((2,), step)}))
+    assert [step for step, _ in list_checkpoints(tmp_path)] == list(range(4, KEEP + 4))
+
+
+def test_a_file_that_is_no_checkpoint_is_named(tmp_path):
+    path = tmp_path / "step-000000001.safetensors"
+    path.write_bytes(b"not at all")
+    with pytest.raises(CheckpointError, match="step-000000001"):
+        load_checkpoint(path)
+
+
+def test_a_changed_recipe_is_refused_naming_the_field(tmp_path):
+    finish(begin(tmp_path / "r"))
+    path = tmp_path / "r" / "recipe.yaml"
+    path.write_text(path.read_text().replace("m: 16", "m: 32"))
+    with pytest.raises(RecipeError, match="m was 16 and is 32"):
+        reopen(tmp_path / "r", CPU, pytest.fail)
+
+
+def test_changed_data_are_refused(tmp_path):
+    np.savez(tmp_path / "x.npz", images=np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8))
+    finish(begin(tmp_path / "r", data={"source": "npz", "path": str(tmp_path / "x.npz")}))
+    np.savez(tmp_path / "x.npz", images=np.random.default_rng(1).integers(0, 256, (40, 8, 8), dtype=np.uint8))
+    with pytest.raises(TrainingError, match="x has changed"):
+        reopen(tmp_path / "r", CPU, pytest.fail)
+
+
+def test_changed_class_names_are_refused(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
+    for classes in (["a", "b"], ["b", "a"]):
+        np.savez(tmp_path / "x.npz", images=images, labels=np.arange(40) % 2, classes=classes)
+        if classes[0] == "a":
+            finish(begin(tmp_path / "r", conditional=True, data={"source": "npz", "path": str(tmp_path / "x.npz")}))
+    with pytest.raises(TrainingError, match="x has changed"):
+        reopen(tmp_path / "r", CPU, pytest.fail)
+
+
+def test_a_run_with_relative_data_can_be_resumed_from_anywhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez("x.npz", images=np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8))
+    finish(begin(tmp_path / "r", data={"source": "npz", "path": "x.npz"}))
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert reopen(tmp_path / "r", CPU, pytest.fail).step == 20
+
+
+def test_what_cannot_be_exported_is_not_trained_first(tmp_path):
+    images = np.zeros((40, 8, 8), np.uint8)
+    np.savez(tmp_path / "x.npz", images=images, labels=np.arange(40) % 2, classes=["a", "b\n"])
+    with pytest.raises(UserError, match="classes"):
+        begin(tmp_path / "r", conditional=True, data={"source": "npz", "path": str(tmp_path / "x.npz")})
+
+
+def test_a_directory_in_use_is_not_touched(tmp_path):
+    begin(tmp_path / "r")
+    with pytest.raises(TrainingError, match="seedmint resume"):
+        begin(tmp_path / "r")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "thesis.txt").write_text("years of work")
+    with pytest.raises(TrainingError, match="not empty"):
+        begin(tmp_path / "other")
+
+
+def test_nothing_is_left_behind_by_a_recipe_that_cannot_run(tmp_path):
+    with pytest.raises(UserError, match="minibatch of 5000"):
+        begin(tmp_path / "r", m=5000)
+    assert not (tmp_path / "r").exists()
+
+
+def test_training_begins_in_training_mode(tmp_path):
+    algorithm = begin(tmp_path / "r").algorithm
+    assert algorithm.generator.training
+    assert algorithm.discriminator.training
+    assert not algorithm.ema.training
+
+
+def test_the_average_follows_the_generator(tmp_path):
+    algorithm = begin(tmp_path / "r", ema=0.9, conditional=True).algorithm
+    expected = {name: tensor.double() for name, tensor in algorithm.generator.state_dict().items()}
+    for step in range(20):
+        algorithm.iterate(step)
+        decay = min(0.9, (1 + step) / (10 + step))
+        for name, tensor in algorithm.generator.state_dict().items():
+            floating = tensor.is_floating_point()
+            expected[name] = decay * expected[name] + (1 - decay) * tensor.double() if floating else tensor.double()
+    for name, tensor in algorithm.ema.state_dict().items():
+        torch.testing.assert_close(tensor.double(), expected[name], rtol=1e-4, atol=1e-6)
+    assert not torch.equal(algorithm.ema.output.weight, algorithm.generator.output.weight)
+
+
+def test_an_average_that_begins_later_is_the_generator_until_then(tmp_path):
+    algorithm = begin(tmp_path / "r", ema=0.9, ema_start=3).algorithm
+    for step in range(6):
+        algorithm.iterate(step)
+        same = all(map(torch.equal, algorithm.ema.parameters(), algorithm.generator.parameters()))
+        assert same == (step < 3)
+
+
+def test_an_average_may_be_added_while_it_is_still_to_begin(tmp_path):
+    whole = finish(begin(tmp_path / "whole", ema=0.9, ema_start=10))
+    finish(begin(tmp_path / "part", ema=0.0, steps=10))
+    overrides = ["steps=20", "ema=0.9", "ema_start=10"]
+    assert_same(whole, finish(reopen(tmp_path / "part", CPU, pytest.fail, overrides)))
+    with pytest.raises(RecipeError, match=r"ema_start was 10 and is 12"):
+        reopen(tmp_path / "part", CPU, pytest.fail, ["ema_start=12"])
+
+
+def test_measuring_may_begin_when_a_run_goes_on(tmp_path):
+    finish(begin(tmp_path / "r"))
+    later = reopen(tmp_path / "r", CPU, pytest.fail, ["steps=25", "metrics=[parzen]", "every.evaluate=25"])
+    finish(later)
+    lines = [json.loads(line) for line in (tmp_path / "r" / "log.jsonl").read_text().splitlines()]
+    assert [(line["step"], line["weights"]) for line in lines if "metrics" in line] == [(25, "last"), (25, "ema")]

@@ -1,0 +1,197 @@
+"""From data that are not images to a generator file: runs, resumes, exports and measurements, as their users make them."""
+
+import io
+import json
+import shutil
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+import yaml
+from PIL import Image
+
+from seedmint.cli import main
+from seedmint.models.contract import card_of
+from seedmint.models.errors import UserError
+from seedmint.models.noise import labels_of, noise
+from seedmint.training.datasets import load_dataset
+from seedmint.training.plotting.sample_plots import plot
+from seedmint.training.recipes.files import load_recipe
+from seedmint.training.recipes.schema import validated
+from seedmint.training.runs.checkpoints import list_checkpoints, load_checkpoint
+from seedmint.training.runs.directory import create, reopen
+from seedmint.training.runs.export_run import export_run
+from tests.support.recipes import recipe_document
+
+CPU = torch.device("cpu")
+MLP = {"generator": {"kind": "mlp", "width": 16}, "discriminator": {"kind": "mlp", "width": 16}}
+SEQUENCE = {"generator": {"kind": "sequence", "width": 4}, "discriminator": {"kind": "sequence", "width": 4}}
+KINDS = {
+    "ring-2d": {"data": {"source": "ring-2d"}, "conditional": True, **MLP},
+    "sines": {"data": {"source": "sines"}, **SEQUENCE},
+}
+
+
+def recipe(**fields):
+    return validated(recipe_document(**fields), "test")
+
+
+def finish(run):
+    run.train(lambda report: None)
+    return load_checkpoint(list_checkpoints(run.directory / "checkpoints")[-1][1])
+
+
+@pytest.mark.parametrize("source", KINDS)
+def test_a_run_resumed_ends_as_one_that_never_stopped(tmp_path, source):
+    whole = finish(create(tmp_path / "a", recipe(**KINDS[source]), CPU))
+    finish(create(tmp_path / "b", recipe(**KINDS[source], steps=10), CPU))
+    resumed = finish(reopen(tmp_path / "b", CPU, lambda message: None, ["steps=20"]))
+    assert whole.tensors.keys() == resumed.tensors.keys()
+    assert all(torch.equal(whole.tensors[key], resumed.tensors[key]) for key in whole.tensors)
+    previews = [(tmp_path / name / "previews" / "step-000000020.png").read_bytes() for name in "ab"]
+    assert previews[0] == previews[1]
+
+
+@pytest.mark.parametrize("source", KINDS)
+def test_previews_show_what_the_exported_file_makes(tmp_path, source):
+    """The file's samples of the same seeds, drawn, are the preview: but for steps of the resolution that no plot shows."""
+    run = create(tmp_path / "r", recipe(**KINDS[source]), CPU)
+    finish(run)
+    content = export_run(tmp_path / "r", "mine", None, None, None)
+    card = card_of(onnx.load_from_string(content))
+    seeds = np.arange(1000, dtype=np.int64)
+    feeds = {"z": noise("philox-normal-v1", 8, seeds)}
+    if card.classes is not None:
+        feeds["label"] = labels_of(seeds, 8)
+    (made,) = onnxruntime.InferenceSession(content).run(["sample"], feeds)
+    drawn = np.asarray(Image.open(io.BytesIO(plot(made, card.output.names))))
+    preview = np.asarray(Image.open(tmp_path / "r" / "previews" / "step-000000020.png"))
+    assert drawn.shape == preview.shape
+    assert (drawn != preview).mean() < 0.01
+    assert (card.output.shape, card.output.names) == (run.dataset.samples.shape[1:], run.dataset.names)
+    assert card.output.resolution == run.dataset.scaling.resolution
+    assert card.provenance.dataset.digest == run.dataset.digest
+
+
+def test_what_is_measured_in_a_run_is_logged(tmp_path):
+    run = create(
+        tmp_path / "r",
+        recipe(**KINDS["ring-2d"], metrics=["marginals", "ring"], every={"log": 10, "evaluate": 10, "checkpoint": 20}),
+        CPU,
+    )
+    finish(run)
+    measured = [entry for line in (tmp_path / "r" / "log.jsonl").open() if "metrics" in (entry := json.loads(line))]
+    assert {entry["step"] for entry in measured} == {10, 20}
+    assert {metric["metric"] for metric in measured[0]["metrics"]} >= {"wasserstein-1 of x", "modes", "high-quality-share"}
+
+
+def test_a_run_reads_its_data_once(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("a,b\n" + "".join(f"{i % 7},{i % 11}\n" for i in range(99)))
+    fields = {"metrics": ["marginals"], "every": {"log": 10, "evaluate": 10, "checkpoint": 20}, **MLP}
+    run = create(tmp_path / "r", recipe(data={"source": "table", "path": str(path)}, **fields), CPU)
+    path.unlink()
+    finish(run)
+    logged = [json.loads(line) for line in (tmp_path / "r" / "log.jsonl").open()]
+    assert {entry["step"] for entry in logged if "metrics" in entry} == {10, 20}
+
+
+def test_changed_data_or_names_are_refused(tmp_path):
+    path = tmp_path / "t.csv"
+    rows = "".join(f"{i % 7},{i % 11}\n" for i in range(99))
+    path.write_text("a,b\n" + rows)
+    fields = {"data": {"source": "table", "path": str(path)}, **MLP}
+    finish(create(tmp_path / "r", recipe(**fields), CPU))
+    for text in ("a,c\n" + rows, "a,b\n" + rows.replace("6,", "5,")):
+        path.write_text(text)
+        with pytest.raises(UserError, match="has changed since"):
+            reopen(tmp_path / "r", CPU, lambda message: None)
+    path.write_text("a,b\n" + rows)
+    assert reopen(tmp_path / "r", CPU, lambda message: None).step == 20
+
+
+@pytest.fixture
+def seedmint(tmp_path, monkeypatch, capfd):
+    """The command line in this process, in a directory of its own: exit status, standard output and error."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        return ended.value.code, *capfd.readouterr()
+
+    return call
+
+
+def test_a_table_with_labels_becomes_a_generator_that_is_measured(tmp_path, seedmint):
+    """Two far clusters, one a label: after a short training each label's samples lie in its own."""
+    random = np.random.default_rng(0)
+    kinds = random.integers(0, 2, 2000)
+    values = random.normal([[10, -3]], [[1, 0.1]], (2000, 2)) + kinds[:, None] * [20, 2]
+    counts = random.integers(0, 5, 2000)
+    lines = [f"{x},{y},{n},{'ab'[k]}\n" for (x, y), n, k in zip(values, counts, kinds, strict=True)]
+    (tmp_path / "mine.csv").write_text("x,y,count,kind\n" + "".join(lines))
+    rule = {"kind": "adam", "learning_rate": 1e-3}
+    document = recipe_document(
+        data={"source": "table", "path": "mine.csv", "label": "kind"},
+        conditional=True,
+        generator={"kind": "mlp", "width": 32},
+        discriminator={"kind": "mlp", "width": 32},
+        m=64,
+        steps=600,
+        rule={"generator": rule, "discriminator": rule},
+        every={"log": 200, "preview": 600, "checkpoint": 600},
+    )
+    (tmp_path / "table.yaml").write_text(yaml.safe_dump(document))
+    code, _, errors = seedmint("train", "table.yaml", "--out", "run")
+    assert code == 0, errors
+    assert "samples of mine, but one sample in 5" in errors
+    assert seedmint("export", "run", "--name", "mine", "--models", "out")[0] == 0
+    shutil.rmtree(tmp_path / "run")
+    path = tmp_path / "out" / "mine.onnx"
+    card = card_of(onnx.load(path))
+    assert (card.classes, card.output.names) == (("a", "b"), ("x", "y", "count"))
+    assert card.output.resolution[2] == 1.0
+    session = onnxruntime.InferenceSession(path.read_bytes())
+    z = noise(card.noise.rule, card.noise.z_dim, np.arange(1000, dtype=np.int64))
+    for label, centre in ((0, 10), (1, 30)):
+        (made,) = session.run(["sample"], {"z": z, "label": np.full(1000, label)})
+        assert np.mean(np.abs(made[:, 0] - centre) < 8) > 0.9
+        np.testing.assert_array_equal(made[:, 2], np.rint(made[:, 2]))
+    code, text, errors = seedmint("evaluate", "out/mine.onnx")
+    assert (code, "--data is missing" in errors) == (1, True)  # a card does not say where the table lies
+    code, text, errors = seedmint("evaluate", "out/mine.onnx", "--data", "table:mine.csv", "--out", "p.png", "--write")
+    assert code == 0, errors
+    metrics = {metric.metric: metric for metric in card_of(onnx.load(path)).evaluation}
+    assert set(metrics) == {
+        *(f"{name} of {column}" for name in ("wasserstein-1", "kolmogorov-smirnov") for column in ("x", "y", "count")),
+        "correlation-difference",
+    }
+    assert metrics["wasserstein-1 of x"].value < 0.3
+    assert f"wasserstein-1 of x  {metrics['wasserstein-1 of x'].value:.4f}  " in text
+    assert "with its labels" in metrics["correlation-difference"].protocol
+    assert len(Image.open(tmp_path / "p.png").getcolors(1_000_000)) > 10
+    code, _, errors = seedmint("evaluate", "out/mine.onnx", "--data", "series:mine.csv")
+    assert (code, errors.count("\n")) == (1, 1)
+    code, _, errors = seedmint("evaluate", "out/mine.onnx", "--data", "digits")
+    assert (code, errors) == (1, "Error: digits, every 5th image holds images, and this needs samples\n")
+    code, _, errors = seedmint("evaluate", "out/mine.onnx", "--data", "gaussian-1d")
+    assert (code, errors) == (1, "Error: --data: gaussian-1d test set has other columns or channels than mine\n")
+
+
+@pytest.mark.parametrize(("shape", "beside"), [((1,), True), ((2,), True), ((5,), False), ((20,), True), ((9, 3), True)])
+def test_samples_of_every_shape_are_drawn(shape, beside):
+    samples = np.random.default_rng(0).normal(size=(30, *shape)).astype(np.float32)
+    content = plot(samples, tuple(f"c{i}" for i in range(shape[-1])), samples[:7] + 1 if beside else None)
+    assert len(Image.open(io.BytesIO(content)).getcolors(1_000_000)) > 10
+    assert b"matplotlib" not in content
+
+
+def test_a_shipped_recipe_trains_on_its_data(tmp_path):
+    for name in ("ring-2d", "sines", "gaussian-1d"):
+        shipped = load_recipe(name, ["steps=2", "every.evaluate=2"])
+        run = create(tmp_path / name, shipped, CPU)
+        assert run.dataset.digest == load_dataset(shipped.data).digest
+        assert finish(run).step == 2

@@ -1,0 +1,1 @@
+"""A generator's figures."""

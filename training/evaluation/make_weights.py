@@ -1,0 +1,38 @@
+"""Makes the weights of cnn-v2 that come with Seedmint, on one CPU thread.
+
+    python -m seedmint.training.evaluation.make_weights mnist
+
+
+Writes training/evaluation/weights/cnn-v2-NAME.safetensors and prints what `classifier.py` holds of it. On another kind of
+processor the sums, and so the SHA-256, may come out differently; the published file is then the one that counts.
+"""
+
+import hashlib
+import sys
+
+import torch
+
+from seedmint.models.errors import UserError
+from seedmint.models.files import write_whole
+from seedmint.training.datasets import load_splits
+from seedmint.training.evaluation.classifier import NAME, WEIGHTS, train_classifier
+from seedmint.training.recipes.schema import Data
+
+
+def main(sources: list[str]) -> None:
+    """Train the classifier of each data set named."""
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True)
+    for source in sources:
+        train, test = load_splits(Data.model_validate({"source": source}))
+        content = train_classifier(train, test)
+        name = f"{NAME}-{source}"
+        write_whole(WEIGHTS / f"{name}.safetensors", content)
+        print(f'"{train.digest}": ("{name}", "{hashlib.sha256(content).hexdigest()}"),', flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except UserError as error:
+        sys.exit(f"Error: {error}")

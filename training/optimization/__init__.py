@@ -1,0 +1,1 @@
+"""Minibatches, optimizers, moving averages, processes."""

@@ -1,0 +1,1 @@
+"""What decides a run, validated; the shipped recipes."""
