@@ -18,11 +18,11 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp()  # as in a worker: r
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from seedmint.service.server.api_keys import Keyring, new_key
-from seedmint.service.server.auth_middleware import Doors
-from seedmint.service.server.cors import Origins
-from seedmint.service.server.graceful_shutdown import Stopping
+from seedmint.service.server.auth_middleware import AuthMiddleware
+from seedmint.service.server.cors import CorsMiddleware
+from seedmint.service.server.graceful_shutdown import GracefulShutdown
 from seedmint.service.server.rate_limiter import Limits
-from seedmint.service.server.request_middleware import Edge
+from seedmint.service.server.request_middleware import RequestMiddleware
 from seedmint.service.settings import read_settings
 from seedmint.service.telemetry.logs import configure_logs
 
@@ -79,13 +79,13 @@ def main() -> None:
     logging.getLogger().addHandler(logging.StreamHandler(open(os.devnull, "w")))  # noqa: SIM115, PTH123
     logging.getLogger("seedmint").setLevel(logging.INFO)
     configure_logs("json")
-    edge = partial(Edge, timeout_seconds=30.0, stopping=Stopping())
+    edge = partial(RequestMiddleware, timeout_seconds=30.0, stopping=GracefulShutdown())
     apps: dict[str, ASGIApp] = {
         "nothing": _answer,
         "the edge alone, as by default": edge(_answer),
-        "with ten keys": edge(Doors(_answer, ring, None)),
-        "with limits": edge(Doors(_answer, None, limits)),
-        "with an allowed origin": edge(Origins(_answer, ("https://lab.example",))),
+        "with ten keys": edge(AuthMiddleware(_answer, ring, None)),
+        "with limits": edge(AuthMiddleware(_answer, None, limits)),
+        "with an allowed origin": edge(CorsMiddleware(_answer, ("https://lab.example",))),
         "with a line of JSON in the log": edge(_answer, access_log=True),
     }
     rounds = [[_microseconds(app) for app in apps.values()] for _ in range(_ROUNDS)]

@@ -28,7 +28,7 @@ from seedmint.service.batching.model_repository import Served
 from seedmint.service.encoders.archives import archive_writer
 from seedmint.service.runtime.generator import open_generator
 from seedmint.service.runtime.pieces import pieces
-from seedmint.service.telemetry.request_context import VISIT, Visit
+from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, RequestContext
 
 _MODEL = Path(__file__).parent.parent / "models" / "mnist-paper.onnx"
 _RESULT = Path(__file__).parent / "results" / "bulk.txt"
@@ -39,7 +39,7 @@ def layers_table(model: Path, path: str, rounds: int = ROUNDS) -> Iterator[str]:
     arrays, _ = loops(model)
     generator = open_generator(model)
     seeds = Seeds((range(SEEDS),))
-    VISIT.set(Visit(b"benchmark"))
+    REQUEST_CONTEXT.set(RequestContext(b"benchmark"))
 
     def generated() -> None:
         for part, labels in pieces(generator, seeds, None):

@@ -1,20 +1,41 @@
-"""Errors whose cure is in the user's hands."""
+"""Errors that the user can correct."""
 
 
 class UserError(ValueError):
-    """Something the user can mend. The message is one line that names the field and says how.
+    """An error that the user can correct.
 
-    The command line prints it and exits with `status`; the service answers it as a problem.
+    The message is one line that says what is wrong and how to correct it. It does not name the field: each interface writes the
+    field in its own form (`--shard-size` on the command line, `"shard_size"` in a JSON body).
 
     Attributes:
-        status: 1; 2 where the same command must fail again, however often it is tried.
+        field: The parameter that is wrong, in snake_case; None where no single parameter is wrong.
+        reason: A stable code for programs and tests, in snake_case.
+        status: Exit status of the command line: 1, or 2 where the same command fails however often it is repeated.
     """
 
+    reason = "invalid"
     status = 1
 
+    def __init__(self, message: str, *, field: str | None = None, reason: str | None = None) -> None:
+        """
+        Args:
+            message: One line.
+            field: The parameter that is wrong, in snake_case.
+            reason: Replaces the code of the class.
+        """
+        super().__init__(message)
+        self.field = field
+        if reason is not None:
+            self.reason = reason
 
-def one_line(text: object, most: int = 400) -> str:
-    """What a file says, as a log or a terminal can show it: at most so many characters, and none that moves a cursor."""
+
+def one_line(text: object, max_length: int = 400) -> str:
+    """Return a text as a log or a terminal can show it: shortened, with control characters escaped.
+
+    Args:
+        text: Any object; its `str` is used.
+        max_length: Characters of the text to keep.
+    """
     whole = str(text)
-    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in whole[:most])
-    return shown + " ..." * (len(whole) > most)
+    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in whole[:max_length])
+    return shown + " ..." * (len(whole) > max_length)

@@ -14,18 +14,18 @@ from starlette.types import ASGIApp
 
 from seedmint.models.runtime.memory import bound_memory
 from seedmint.service.api import bulk_samples
-from seedmint.service.api.fast_path import Direct
+from seedmint.service.api.fast_path import FastPath
 from seedmint.service.api.jobs.feature import jobs_of
 from seedmint.service.api.routes import Routes
-from seedmint.service.batching.model_repository import Library
+from seedmint.service.batching.model_repository import ModelRepository
 from seedmint.service.server.api_keys import read_keyring
-from seedmint.service.server.auth_middleware import Doors
+from seedmint.service.server.auth_middleware import AuthMiddleware
 from seedmint.service.server.connections import Connections, current_server, raise_descriptors
-from seedmint.service.server.cors import Origins
-from seedmint.service.server.graceful_shutdown import Stopping
+from seedmint.service.server.cors import CorsMiddleware
+from seedmint.service.server.graceful_shutdown import GracefulShutdown
 from seedmint.service.server.http_protocol import bound
 from seedmint.service.server.rate_limiter import limits_of
-from seedmint.service.server.request_middleware import Edge
+from seedmint.service.server.request_middleware import RequestMiddleware
 from seedmint.service.settings import read_settings
 from seedmint.service.telemetry.logs import configure_logs
 
@@ -33,10 +33,10 @@ logging.getLogger("seedmint").setLevel(logging.INFO)
 
 _SETTINGS = read_settings()
 _KEYRING = read_keyring(_SETTINGS)
-_LIBRARY = Library(_SETTINGS)
-_JOBS = jobs_of(_LIBRARY, _SETTINGS)
-_ROUTES = Routes(_LIBRARY, _SETTINGS, _JOBS.routes()).app()
-_STOPPING = Stopping()
+_REPOSITORY = ModelRepository(_SETTINGS)
+_JOBS = jobs_of(_REPOSITORY, _SETTINGS)
+_ROUTES = Routes(_REPOSITORY, _SETTINGS, _JOBS.routes()).app()
+_STOPPING = GracefulShutdown()
 configure_logs(_SETTINGS.log_format)
 
 # BentoML gives uvicorn no settings for proxies, and uvicorn by itself would believe any client on this machine.
@@ -71,12 +71,12 @@ class _Lean(bentoml.Service[Any]):  # type: ignore[misc]
 def _guarded(app: ASGIApp) -> ASGIApp:
     """The application behind the layers that the settings ask for."""
     if not _SETTINGS.tracing:  # BentoML's layer for traces lies behind it
-        app = Direct(app, _LIBRARY, _SETTINGS)
+        app = FastPath(app, _REPOSITORY, _SETTINGS)
     limits = limits_of(_SETTINGS)
     if _KEYRING is not None or limits is not None:
-        app = Doors(app, _KEYRING, limits)
-    edge = partial(Edge, app, _SETTINGS.timeout_seconds, _STOPPING, _SETTINGS.access_log)
-    return edge(partial(Origins, origins=_SETTINGS.allowed_origins)) if _SETTINGS.allowed_origins else edge()
+        app = AuthMiddleware(app, _KEYRING, limits)
+    edge = partial(RequestMiddleware, app, _SETTINGS.timeout_seconds, _STOPPING, _SETTINGS.access_log)
+    return edge(partial(CorsMiddleware, origins=_SETTINGS.allowed_origins)) if _SETTINGS.allowed_origins else edge()
 
 
 def _is_ours(route: object) -> bool:
@@ -108,21 +108,21 @@ class Seedmint:
         # Workers accept from one socket. With several, each loads before it accepts, so that ready means all that answer. One
         # alone loads first, too, so that nobody notices more than a pause when it takes the place of one that died; but after
         # some seconds it says what it is doing.
-        await _LIBRARY.start(None if _SETTINGS.workers > 1 else _QUIET_SECONDS)
+        await _REPOSITORY.start(None if _SETTINGS.workers > 1 else _QUIET_SECONDS)
         _JOBS.start()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     async def stop(self) -> None:
         self._watching.cancel()
         await _JOBS.close()
-        await _LIBRARY.close()
+        await _REPOSITORY.close()
 
     async def __is_ready__(self) -> bool:
-        return _LIBRARY.ready
+        return _REPOSITORY.ready
 
     @bentoml.api(input_spec=bulk_samples.SampleRequest)  # type: ignore[untyped-decorator]
     async def sample(self, **asked: Any) -> Path:
         """Images of many seeds in one file (a zip of PNGs, npz or npy), or samples (npz, npy, csv or jsonl)."""
         # BentoML's clients know it by /schema.json. Over HTTP, Routes.sample answers, which bounds the body too.
         # BentoML passes the response on; the annotation tells its clients that it is a file.
-        return await bulk_samples.sample(_LIBRARY, _SETTINGS, json.dumps(asked).encode())  # type: ignore[return-value]
+        return await bulk_samples.sample(_REPOSITORY, _SETTINGS, json.dumps(asked).encode())  # type: ignore[return-value]

@@ -17,7 +17,7 @@ from seedmint.models.seeds import SEED_LIMIT, SEEDS_PATTERN, Seeds, parse_seeds,
 from seedmint.service.api.quota import charge
 from seedmint.service.api.request_body import parse_body
 from seedmint.service.api.urls import check_label, parse_reference, truncation_in_range
-from seedmint.service.batching.model_repository import Library, Served
+from seedmint.service.batching.model_repository import ModelRepository, Served
 from seedmint.service.encoders.archives import (
     ARCHIVE_MEDIA_TYPES,
     ArchiveFormat,
@@ -32,7 +32,7 @@ from seedmint.service.runtime.generator import MIN_TRUNCATION, Generator
 from seedmint.service.runtime.pieces import check_distinct, pieces
 from seedmint.service.settings import Settings
 from seedmint.service.telemetry import metrics
-from seedmint.service.telemetry.request_context import VISIT
+from seedmint.service.telemetry.request_context import REQUEST_CONTEXT
 
 # Bounds that are refused later, by the hall or the generator and with other statuses, are told to readers of the schema alone.
 _Seed = Annotated[StrictInt, Field(json_schema_extra={"minimum": 0, "maximum": SEED_LIMIT - 1})]
@@ -68,7 +68,7 @@ class SampleRequest(BaseModel):
     )
 
 
-async def sample(library: Library, settings: Settings, body: bytes) -> Response:
+async def sample(library: ModelRepository, settings: Settings, body: bytes) -> Response:
     """Make the images or samples that a body asks for, as a stream.
 
     The first piece is made before the answer begins, so that its failure shows.
@@ -113,7 +113,7 @@ async def stream(
     served: Served, parts: Iterator[Piece], writer: ArchiveWriter, truncation: float, form: ArchiveFormat
 ) -> AsyncGenerator[bytes]:
     """The archive, piece by piece. The generator makes the next pieces while one is encoded and sent."""
-    batcher, visit = served.batcher, VISIT.get()
+    batcher, visit = served.batcher, REQUEST_CONTEXT.get()
     plain = isinstance(writer, NpyWriter)  # what is made goes out as it is
     asked = ((part, batcher.piece(*part, truncation, gone=visit.gone)) for part in parts)
     with batcher.bulk(visit.client) as place:

@@ -13,7 +13,7 @@ from seedmint.service.encoders.images import MAX_SHEET_SIDE
 from seedmint.service.problems import Problem
 from seedmint.service.runtime.arrays import Images, Labels, SeedArray
 from seedmint.service.telemetry import metrics
-from seedmint.service.telemetry.request_context import VISIT
+from seedmint.service.telemetry.request_context import REQUEST_CONTEXT
 
 Part = tuple[SeedArray, Labels | None, Latents | None]
 
@@ -39,7 +39,7 @@ async def compose(
         Problem: 429 too many such requests are under way, 503, or 504 after the deadline.
     """
     name = served.generator.name
-    visit = VISIT.get()
+    visit = REQUEST_CONTEXT.get()
     with served.batcher.bulk(visit.client):
         try:
             async with asyncio.timeout(seconds):
@@ -50,12 +50,12 @@ async def compose(
             raise Problem(504, f"the picture was not ready within {seconds:g} seconds") from None
 
 
-async def apart(encode: Callable[[], bytes]) -> bytes:
+async def encode_in_thread(encode: Callable[[], bytes]) -> bytes:
     """Encode what is large in a thread that no generator waits for."""
     return await asyncio.get_running_loop().run_in_executor(_THREAD, encode)
 
 
-async def unless_gone(request: Request, work: Coroutine[None, None, bytes] | asyncio.Future[bytes]) -> bytes:
+async def cancel_on_disconnect(request: Request, work: Coroutine[None, None, bytes] | asyncio.Future[bytes]) -> bytes:
     """The result of work, which is withdrawn when the client goes.
 
     Raises:

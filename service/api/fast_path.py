@@ -14,13 +14,13 @@ from seedmint.service.api.etag import entity_tag, immutable, not_modified
 from seedmint.service.api.quota import charge
 from seedmint.service.api.rendering import encoded
 from seedmint.service.api.urls import IMAGES, SAMPLES, ImageRequest, SampleAddress
-from seedmint.service.batching.model_repository import Library, Served
+from seedmint.service.batching.model_repository import ModelRepository, Served
 from seedmint.service.encoders.images import FORMATS, Format
 from seedmint.service.encoders.tabular import SAMPLE_FORMATS, SampleFormat
 from seedmint.service.problems import Problem
 from seedmint.service.settings import Settings
 from seedmint.service.telemetry import metrics
-from seedmint.service.telemetry.request_context import VISIT
+from seedmint.service.telemetry.request_context import REQUEST_CONTEXT
 
 _IMAGE_FORMATS: dict[str, Format] = {form: form for form in FORMATS}
 _SAMPLE_FORMATS: dict[str, SampleFormat] = {form: form for form in SAMPLE_FORMATS}
@@ -37,10 +37,10 @@ class _Route:
 _ROUTES = {"images": _Route(IMAGES), "samples": _Route(SAMPLES)}
 
 
-class Direct:
+class FastPath:
     """Answers what it knows to be right, and leaves everything else, each error too, to the routes."""
 
-    def __init__(self, app: ASGIApp, library: Library, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, library: ModelRepository, settings: Settings) -> None:
         self._app = app
         self._library = library
         self._headers = [
@@ -86,7 +86,7 @@ class Direct:
             return
         finish = partial(encoded, served.generator, asked)
         with charge(1):
-            content = await served.batcher.single(asked.seed, None, 1.0, finish, VISIT.get().gone)
+            content = await served.batcher.single(asked.seed, None, 1.0, finish, REQUEST_CONTEXT.get().gone)
         metrics.count_made(served.generator, asked.format, 1)
         headers.append((b"content-length", b"%d" % len(content)))
         await send({"type": "http.response.start", "status": 200, "headers": headers})

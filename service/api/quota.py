@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 from seedmint.models.errors import UserError
 from seedmint.service.problems import Problem
-from seedmint.service.telemetry.request_context import VISIT, Allowance
+from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, Allowance
 
 
 def charge(images: int, field: str = "seeds") -> AbstractContextManager[None]:
@@ -16,7 +16,7 @@ def charge(images: int, field: str = "seeds") -> AbstractContextManager[None]:
     Raises:
         Problem: 429 or 413, its limit does not hold so many.
     """
-    visit = VISIT.get(None)
+    visit = REQUEST_CONTEXT.get(None)
     if visit is None or visit.allowance is None:
         return _FREE_OF_CHARGE
     visit.allowance.take(images, field)

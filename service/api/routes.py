@@ -13,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from seedmint.service.api import bulk_samples
-from seedmint.service.api.composition import apart, compose, unless_gone
+from seedmint.service.api.composition import cancel_on_disconnect, compose, encode_in_thread
 from seedmint.service.api.contact_sheets import SheetAddress, parse_sheet
 from seedmint.service.api.etag import entity_tag, immutable, not_modified
 from seedmint.service.api.latent_walks import WalkAddress, parse_walk
@@ -33,7 +33,7 @@ from seedmint.service.api.urls import (
     parse_reference,
     parse_sample_address,
 )
-from seedmint.service.batching.model_repository import Library, Served
+from seedmint.service.batching.model_repository import ModelRepository, Served
 from seedmint.service.problems import Problem, answer_problem
 from seedmint.service.runtime.arrays import Labels, Outputs
 from seedmint.service.runtime.generator import Generator
@@ -57,7 +57,7 @@ _Parse = Callable[[Generator, str, str], _Asked]
 class Routes:
     """Handlers over one library."""
 
-    def __init__(self, library: Library, settings: Settings, others: Sequence[Route] = ()) -> None:
+    def __init__(self, library: ModelRepository, settings: Settings, others: Sequence[Route] = ()) -> None:
         """`others` stand beside them."""
         self._library = library
         self._others = others
@@ -194,7 +194,7 @@ class Routes:
                 partial(asked.finish, generator),
                 self._settings.timeout_seconds,
             )
-            content = await unless_gone(request, work)
+            content = await cancel_on_disconnect(request, work)
         metrics.count_made(generator, asked.format, asked.count)
         return content
 
@@ -207,10 +207,10 @@ class Routes:
         """
         batcher, encode = served.batcher, partial(encoded, served.generator, asked)
         if isinstance(asked, ImageRequest) and _is_large(served.generator, asked):
-            return await unless_gone(
+            return await cancel_on_disconnect(
                 request, self._large(batcher.single(asked.seed, asked.label, asked.truncation, _both), encode)
             )
-        return await unless_gone(request, batcher.single(asked.seed, asked.label, asked.truncation, encode))
+        return await cancel_on_disconnect(request, batcher.single(asked.seed, asked.label, asked.truncation, encode))
 
     async def _large(self, making: asyncio.Future[Any], encode: Callable[[Outputs, Labels | None], bytes]) -> bytes:
         """
@@ -219,7 +219,7 @@ class Routes:
         """
         try:
             async with asyncio.timeout(self._settings.timeout_seconds):
-                return await apart(partial(encode, *await making))
+                return await encode_in_thread(partial(encode, *await making))
         except TimeoutError:
             raise Problem(504, f"it was not ready within {self._settings.timeout_seconds:g} seconds") from None
 

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from starlette.requests import ClientDisconnect
 
-from seedmint.service.batching.bulk_slots import Place, Places
+from seedmint.service.batching.bulk_slots import BulkSlots, Place
 from seedmint.service.batching.execution import Finish, Gone, Item, Latents, make
-from seedmint.service.batching.queues import BULK, SINGLE, Lane, Lanes
+from seedmint.service.batching.queues import BULK, SINGLE, QueueKind, Queues
 from seedmint.service.problems import Problem
 from seedmint.service.runtime.arrays import Labels, Outputs, SeedArray
 from seedmint.service.runtime.generator import Generator
@@ -46,8 +46,8 @@ class Batcher:
         self._deadline = deadline_seconds
         self._max_queue = max_queue
         self._max_wait = max_wait
-        self._lanes = Lanes()
-        self._places = Places(max_queue // generator.max_batch, _PIECES_HELD * generator.batch_bytes)
+        self._lanes = Queues()
+        self._places = BulkSlots(max_queue // generator.max_batch, _PIECES_HELD * generator.batch_bytes)
         self._seconds_a_run = 0.001
         # Its own, so that a slow generator holds up neither the others nor what else needs a thread. Ends with the batcher.
         self._thread = ThreadPoolExecutor(1, f"seedmint-{generator.name}")
@@ -133,7 +133,7 @@ class Batcher:
 
     def _put(
         self,
-        lane: Lane,
+        lane: QueueKind,
         seeds: SeedArray,
         labels: Labels | None,
         truncation: float,

@@ -53,7 +53,7 @@ class Place:
         return now - self._began - self._sent - max(0.0, now - self._sending_since)
 
 
-class Places:
+class BulkSlots:
     """All of one generator in this process. Lives on the event loop."""
 
     def __init__(self, most: int, bytes_each: int, clock: Clock = time.perf_counter) -> None:

@@ -35,7 +35,7 @@ class Served:
     batcher: Batcher
 
 
-class Library:
+class ModelRepository:
     """The generators of `settings.models` by name. Lives on one event loop; files are read and opened in a thread."""
 
     def __init__(self, settings: Settings) -> None:

@@ -9,12 +9,12 @@ from typing import Literal
 
 from seedmint.service.batching.execution import Item
 
-Lane = Literal[0, 1]
-SINGLE: Lane = 0
-BULK: Lane = 1
+QueueKind = Literal[0, 1]
+SINGLE: QueueKind = 0
+BULK: QueueKind = 1
 
 
-class Lanes:
+class Queues:
     """Safe to use from several threads.
 
     Attributes:
@@ -24,12 +24,12 @@ class Lanes:
 
     def __init__(self) -> None:
         self._lanes: tuple[deque[Item], deque[Item]] = (deque(), deque())
-        self._turn: Lane = SINGLE
+        self._turn: QueueKind = SINGLE
         self._lock = threading.Lock()
         self.singles = 0
         self.busy = False
 
-    def put(self, lane: Lane, item: Item) -> bool:
+    def put(self, lane: QueueKind, item: Item) -> bool:
         """Let an item wait. Says whether somebody has to begin to take."""
         with self._lock:
             item.queued = lane == SINGLE

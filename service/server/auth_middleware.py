@@ -5,7 +5,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from seedmint.service.problems import Problem
 from seedmint.service.server.api_keys import Keyring, presented
 from seedmint.service.server.rate_limiter import Limits
-from seedmint.service.telemetry.request_context import VISIT
+from seedmint.service.telemetry.request_context import REQUEST_CONTEXT
 
 PROBES = frozenset({"/livez", "/readyz"})  # always open
 
@@ -13,7 +13,7 @@ _NO_KEY = "no_key"
 _REALM = 'Bearer realm="seedmint"'
 
 
-class Doors:
+class AuthMiddleware:
     """Lets in who shows a key, where keys are asked for, as often as its limit says. Stands inside the edge."""
 
     def __init__(self, app: ASGIApp, keyring: Keyring | None, limits: Limits | None) -> None:
@@ -35,7 +35,7 @@ class Doors:
         Raises:
             Problem: 401 or 429.
         """
-        visit = VISIT.get()
+        visit = REQUEST_CONTEXT.get()
         if self._keyring is not None:
             key = presented(scope["headers"])
             if key is None:

@@ -71,7 +71,7 @@ async def send_together(send: Send, head: Message, body: Message) -> None:
     """Send the head and the rest of an answer in one packet, where uvicorn would write two. Only if `takes_more`."""
     cycle: Any = send.__self__  # type: ignore[attr-defined]
     transport = cycle.transport
-    cork = cycle.transport = _Cork(transport)
+    cork = cycle.transport = _BufferingTransport(transport)
     try:
         await send(head)
         await send(body)
@@ -83,7 +83,7 @@ async def send_together(send: Send, head: Message, body: Message) -> None:
             transport.close()
 
 
-class _Cork:
+class _BufferingTransport:
     """Stands in for a transport while one answer is written."""
 
     def __init__(self, transport: asyncio.Transport) -> None:

@@ -20,7 +20,7 @@ def headers_for(origins: tuple[str, ...], origin: str | None) -> dict[str, str]:
     return allowed | {"Access-Control-Expose-Headers": ", ".join(_EXPOSED)}
 
 
-class Origins(CORSMiddleware):
+class CorsMiddleware(CORSMiddleware):
     """Starlette's, and right for caches: images are kept for a year, so what goes out must not depend on who asked first."""
 
     def __init__(self, app: ASGIApp, origins: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""Stopping: at the signal new requests are refused with 503, what is under way is finished, and only then the server ends.
+"""Graceful shutdown: after the signal new requests get 503, requests in flight are finished, then the server ends.
 
 uvicorn by itself would close the port first; but the supervisor holds it open too, and new clients would wait for nothing.
 """
@@ -15,7 +15,7 @@ DRAIN_SECONDS = 20  # for what is under way; less than the 30 that Kubernetes gi
 _POLL_SECONDS = 0.02
 
 
-class Stopping:
+class GracefulShutdown:
     """Counts what is under way in this process, and holds the signal back until it is done.
 
     Attributes:

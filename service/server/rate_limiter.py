@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from seedmint.service.problems import Problem
 from seedmint.service.settings import Settings
-from seedmint.service.telemetry.request_context import VISIT
+from seedmint.service.telemetry.request_context import REQUEST_CONTEXT
 
 _MOST_CLIENTS = 16384  # the one away longest is forgotten, and begins anew with full buckets
 
@@ -76,7 +76,7 @@ class Client:
             return
         wait = self._images.take(images)
         if wait == math.inf:
-            VISIT.get().rejected = "image_limit"
+            REQUEST_CONTEXT.get().rejected = "image_limit"
             raise Problem(413, f"{images} images at once are more than the limit of {self._images.size:g} a minute", field)
         if wait:
             raise _refused("image_limit", f"more images than the limit of {self._images.size:g} a minute", wait)
@@ -118,5 +118,5 @@ def limits_of(settings: Settings) -> Limits | None:
 
 
 def _refused(reason: str, detail: str, seconds: float) -> Problem:
-    VISIT.get().rejected = reason
+    REQUEST_CONTEXT.get().rejected = reason
     return Problem(429, detail, headers={"Retry-After": str(max(1, math.ceil(seconds)))})

@@ -12,10 +12,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from seedmint.service.problems import MEDIA_TYPE, Problem
 from seedmint.service.server.connections import has_left, send_together, takes_more
-from seedmint.service.server.graceful_shutdown import Stopping
+from seedmint.service.server.graceful_shutdown import GracefulShutdown
 from seedmint.service.telemetry import metrics
 from seedmint.service.telemetry.logs import log_request
-from seedmint.service.telemetry.request_context import VISIT, Visit, request_id
+from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, RequestContext, request_id
 
 UNMATCHED = "unmatched"
 REFUSED = "refused"  # before a route was looked for
@@ -30,14 +30,14 @@ _NOT_STOPPED = _WATCHING - {"/readyz"}
 _KEPT = ("allow", "retry-after", "vary")  # of an error that is rewritten; and the headers of CORS
 
 
-class Edge:
+class RequestMiddleware:
     """ASGI middleware around all that BentoML puts around the service."""
 
     def __init__(
         self,
         app: ASGIApp,
         timeout_seconds: float,
-        stopping: Stopping,
+        stopping: GracefulShutdown,
         access_log: bool = False,
         origins: Callable[[ASGIApp], ASGIApp] = lambda app: app,
     ) -> None:
@@ -53,8 +53,8 @@ class Edge:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        visit = Visit(request_id(scope["headers"]), (scope.get("client") or ("",))[0], has_left(receive))
-        VISIT.set(visit)
+        visit = RequestContext(request_id(scope["headers"]), (scope.get("client") or ("",))[0], has_left(receive))
+        REQUEST_CONTEXT.set(visit)
         answer = _Answer(send, self._timeout, visit.request_id, self._origins)
         if self._stopping.begun and scope["path"] not in _NOT_STOPPED:
             visit.rejected = "stopping"
@@ -77,7 +77,7 @@ class Edge:
             self._stopping.under_way -= counted
             self._observe(scope, visit, answer.status, started)
 
-    def _observe(self, scope: Scope, visit: Visit, status: int, started: float) -> None:
+    def _observe(self, scope: Scope, visit: RequestContext, status: int, started: float) -> None:
         route = getattr(scope.get("route"), "path", None) or (REFUSED if visit.rejected else UNMATCHED)
         method = metrics.known_method(scope["method"])
         seconds = time.perf_counter() - started

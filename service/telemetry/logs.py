@@ -8,7 +8,7 @@ from pathlib import PurePath
 from traceback import walk_tb
 from typing import Any, Literal
 
-from seedmint.service.telemetry.request_context import VISIT, Visit
+from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, RequestContext
 
 _LONGEST_REASON = 300
 # What clients can make uvicorn say, as often as they like. Both are counted by the metrics.
@@ -32,7 +32,7 @@ def configure_logs(form: Literal["text", "json"]) -> None:
             handler.setFormatter(_Json())
 
 
-def log_request(visit: Visit, route: str, method: str, status: int, seconds: float) -> None:
+def log_request(visit: RequestContext, route: str, method: str, status: int, seconds: float) -> None:
     """One line for one request. Its route is the template, so that no seed and nothing of a client's is in it."""
     fields = {
         "method": method,
@@ -84,7 +84,7 @@ class _Json(logging.Formatter):
             document |= fields
         else:
             document["message"] = record.getMessage()
-            visit = VISIT.get(None)
+            visit = REQUEST_CONTEXT.get(None)
             if visit is not None:
                 document["request_id"] = visit.request_id.decode("ascii")
         return json.dumps(document, ensure_ascii=False)

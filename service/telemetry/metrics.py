@@ -14,7 +14,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 from seedmint.models.runtime.memory import container_memory
 from seedmint.service.runtime.generator import Generator
-from seedmint.service.telemetry.request_context import VISIT
+from seedmint.service.telemetry.request_context import REQUEST_CONTEXT
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -143,7 +143,7 @@ def _of_route(route: str, method: str, status: int) -> tuple[Counter, Histogram]
 def count_made(generator: Generator, form: str, count: int) -> None:
     """Count images or samples sent, by the name of their format."""
     _made(generator.reference is None, generator.name, form).inc(count)
-    visit = VISIT.get(None)
+    visit = REQUEST_CONTEXT.get(None)
     if visit is not None:
         visit.images += count
 

@@ -26,7 +26,7 @@ class Allowance(Protocol):
         """Images that were taken and not made."""
 
 
-class Visit:
+class RequestContext:
     """One request.
 
     Attributes:
@@ -56,7 +56,7 @@ class Visit:
 
 
 # Each request runs in a task of its own, so that this is the visit of whoever asks. Nothing in a generator's thread.
-VISIT: ContextVar[Visit] = ContextVar("visit")
+REQUEST_CONTEXT: ContextVar[RequestContext] = ContextVar("visit")
 
 
 def request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

@@ -14,7 +14,7 @@ from tests.support import generators
 PREPARED = """
 import asyncio, json, os, random, subprocess, sys
 import httpx
-from service.app import _LIBRARY, Seedmint
+from seedmint.service.app import _REPOSITORY, Seedmint
 Seedmint.inject_config()
 application = Seedmint.to_asgi()
 
@@ -66,9 +66,9 @@ async def series():
     return {(s.name, *sorted(s.labels.items())) for family in text_string_to_metric_families(text) for s in family.samples}
 
 async def main():
-    await _LIBRARY.start()
+    await _REPOSITORY.start()
     chance = random.Random(0)
-    here = _LIBRARY.find("grey", None).generator.digest12
+    here = _REPOSITORY.find("grey", None).generator.digest12
     statuses, counts = set(), []
     await series()  # which counts itself from the second time on
     for number in range(30_000):
@@ -80,7 +80,7 @@ async def main():
         statuses.add(await ask(METHODS[number % 7 % 6] if headers == [] else "GET", target, headers))
         if number in (3_000, 29_999):
             counts.append(len(await series()))
-    await _LIBRARY.close()
+    await _REPOSITORY.close()
     print(json.dumps({"statuses": sorted(statuses), "counts": counts}))
 
 asyncio.run(main())
@@ -95,15 +95,15 @@ def test_thirty_thousand_random_paths_make_no_series(tmp_path: Path):
 
 
 LEFT_BEHIND = """
-other = "from service import metrics; metrics.show_queue('grey', 7, 3); metrics.OfGenerator('grey').cancelled.inc(5)"
+other = "from seedmint.service.telemetry import metrics; metrics.show_queue('grey', 7, 3); metrics.OfGenerator('grey').cancelled.inc(5)"
 
 async def main():
     subprocess.run([sys.executable, "-c", other], check=True)  # a worker that died with seven images waiting
     files = len([name for name in os.listdir(os.environ["PROMETHEUS_MULTIPROC_DIR"]) if name.startswith("gauge")])
-    await _LIBRARY.start()
+    await _REPOSITORY.start()
     async with client() as asking:
         text = (await asking.get("/metrics")).text
-    await _LIBRARY.close()
+    await _REPOSITORY.close()
     print(json.dumps({"files": files, "lines": [line for line in text.splitlines() if line.startswith("seedmint_")]}))
 
 asyncio.run(main())
@@ -125,13 +125,13 @@ from bentoml._internal.configuration.containers import BentoMLContainer
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 async def main():
-    await _LIBRARY.start()
-    here = f"/v1/models/grey@{_LIBRARY.find('grey', None).generator.digest12}/images/5.png"
+    await _REPOSITORY.start()
+    here = f"/v1/models/grey@{_REPOSITORY.find('grey', None).generator.digest12}/images/5.png"
     async with client() as asking:
         for path in ("/livez", "/readyz", "/metrics", "/v1/models", here):
             answer = await asking.get(path, headers={"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"})
     assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
-    await _LIBRARY.close()
+    await _REPOSITORY.close()
 
 asyncio.run(main())
 provider = BentoMLContainer.tracer_provider.get()

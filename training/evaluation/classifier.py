@@ -71,7 +71,7 @@ class Seen:
     labels: NDArray[np.int64]
 
 
-class Judge(Protocol):
+class FeatureExtractor(Protocol):
     """Whatever sees in images. `name` and `digest` say which: figures of different judges do not compare."""
 
     @property
@@ -113,7 +113,7 @@ class ByChannel:
     Its features are the three channels' one after the other; its label is the number that the three digits spell.
     """
 
-    digits: Judge
+    digits: FeatureExtractor
 
     @property
     def name(self) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seedmint.training.datasets import Dataset, load_all, load_splits, load_test
-from seedmint.training.evaluation.classifier import ByChannel, Judge, Seen, classifier_of
+from seedmint.training.evaluation.classifier import ByChannel, FeatureExtractor, Seen, classifier_of
 from seedmint.training.evaluation.metrics.nearest import nearest
 from seedmint.training.recipes.schema import Data
 
@@ -61,7 +61,7 @@ class RealData:
         return f"{self.reference.name} ({count}{'' if self.test is not None else '; there is no test set'})"
 
     @cached_property
-    def judge(self) -> Judge:
+    def judge(self) -> FeatureExtractor:
         """The classifier that looks at images of these data.
 
         Raises:

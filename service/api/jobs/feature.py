@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from seedmint.service.batching.model_repository import Library
+from seedmint.service.batching.model_repository import ModelRepository
 from seedmint.service.problems import Problem
 from seedmint.service.settings import Settings
 
@@ -42,7 +42,7 @@ class NoJobs:
         """There is nothing to end."""
 
 
-def jobs_of(library: Library, settings: Settings) -> Jobs:
+def jobs_of(library: ModelRepository, settings: Settings) -> Jobs:
     """The jobs that the settings ask for, or none.
 
     Raises:

@@ -24,13 +24,13 @@ from seedmint.service.api.request_body import parse_body, read_body
 from seedmint.service.api.urls import parse_reference
 from seedmint.service.batch.estimate import bytes_of
 from seedmint.service.batch.plan import Plan
-from seedmint.service.batching.model_repository import Library
+from seedmint.service.batching.model_repository import ModelRepository
 from seedmint.service.jobs.runner import Runner
 from seedmint.service.jobs.store import JOB_ID, Job, QueueFullError, Store, job_id
 from seedmint.service.problems import Problem
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.settings import Settings
-from seedmint.service.telemetry.request_context import VISIT
+from seedmint.service.telemetry.request_context import REQUEST_CONTEXT
 
 _LOG = logging.getLogger("seedmint")
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -45,7 +45,7 @@ Found = TypeVar("Found")
 class JobRoutes:
     """Handlers over one store, and the runner beside them. Lives on one event loop."""
 
-    def __init__(self, library: Library, settings: Settings) -> None:
+    def __init__(self, library: ModelRepository, settings: Settings) -> None:
         """
         Raises:
             UserError: no such kind of place as `settings.jobs` is known.
@@ -201,7 +201,7 @@ class JobRoutes:
         except TimeoutError:
             raise Problem(504, f"the jobs' disk did not answer within {self._settings.timeout_seconds:g} seconds") from None
         except QueueFullError as error:
-            VISIT.get().rejected = "job_queue"
+            REQUEST_CONTEXT.get().rejected = "job_queue"
             raise Problem(429, str(error), headers={"Retry-After": _QUEUE_SECONDS}) from None
         except FileNotFoundError:
             raise

@@ -1,10 +1,10 @@
-"""Places of bulk requests: how many are made at the same time, and what readers who are slow may hold."""
+"""BulkSlots of bulk requests: how many are made at the same time, and what readers who are slow may hold."""
 
 from contextlib import ExitStack
 
 import pytest
 
-from seedmint.service.batching.bulk_slots import Places
+from seedmint.service.batching.bulk_slots import BulkSlots
 from seedmint.service.problems import Problem
 
 MIB = 1 << 20
@@ -20,7 +20,7 @@ class Clock:
         return self.now
 
 
-def refusal(places: Places, client: str = "new") -> str:
+def refusal(places: BulkSlots, client: str = "new") -> str:
     """Why a client gets no place."""
     with pytest.raises(Problem) as refused, places.hold(client):
         pass
@@ -31,7 +31,7 @@ def refusal(places: Places, client: str = "new") -> str:
 
 def test_a_place_is_held_until_the_end():
     clock = Clock()
-    places = Places(2, MIB, clock)
+    places = BulkSlots(2, MIB, clock)
     with places.hold("one"), places.hold("one"):
         assert refusal(places) == "2 bulk requests are under way"
     with places.hold("one"), places.hold("one"):
@@ -40,7 +40,7 @@ def test_a_place_is_held_until_the_end():
 
 
 def test_one_client_leaves_a_quarter_to_others():
-    places = Places(16, MIB, Clock())
+    places = BulkSlots(16, MIB, Clock())
     with ExitStack() as held:
         for _ in range(12):
             held.enter_context(places.hold("greedy"))
@@ -52,7 +52,7 @@ def test_one_client_leaves_a_quarter_to_others():
 
 def test_who_waits_for_its_reader_gives_the_place_back_until_the_reader_goes_on():
     clock = Clock()
-    places = Places(1, MIB, clock)
+    places = BulkSlots(1, MIB, clock)
     with places.hold("slow") as slow:
         with slow.sending():
             assert refusal(places) == "1 bulk requests are under way"  # a reader may take a moment
@@ -68,7 +68,7 @@ def test_answers_that_wait_are_bounded_in_number_and_bytes_and_half_of_them_for_
     most: int, bytes_each: int, answers: int
 ):
     clock = Clock()
-    places = Places(most, bytes_each, clock)
+    places = BulkSlots(most, bytes_each, clock)
     with ExitStack() as held:
 
         def stall(client: str, count: int) -> None:
@@ -89,7 +89,7 @@ def test_answers_that_wait_are_bounded_in_number_and_bytes_and_half_of_them_for_
 
 def test_it_says_when_to_come_again_by_how_long_others_took_without_their_readers():
     clock = Clock()
-    places = Places(1, MIB, clock)
+    places = BulkSlots(1, MIB, clock)
     with places.hold("slow") as slow:
         with slow.sending():
             clock.now += 1.2

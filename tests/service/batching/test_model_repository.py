@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from seedmint.service.batching import model_repository
-from seedmint.service.batching.model_repository import Library
+from seedmint.service.batching.model_repository import ModelRepository
 from seedmint.service.problems import Problem
 from seedmint.service.runtime.generator import open_generator
 from seedmint.service.settings import read_settings
@@ -18,8 +18,8 @@ from tests.support import generators
 
 
 @asynccontextmanager
-async def watched(directory: Path, watch_seconds: float = 0.02) -> AsyncIterator[Library]:
-    library = Library(read_settings({"SEEDMINT_MODELS": str(directory), "SEEDMINT_WATCH_SECONDS": str(watch_seconds)}))
+async def watched(directory: Path, watch_seconds: float = 0.02) -> AsyncIterator[ModelRepository]:
+    library = ModelRepository(read_settings({"SEEDMINT_MODELS": str(directory), "SEEDMINT_WATCH_SECONDS": str(watch_seconds)}))
     await library.start()
     try:
         yield library
@@ -33,7 +33,7 @@ async def until(found: Callable[[], object], seconds: float = 20) -> None:
             await asyncio.sleep(0.01)
 
 
-def names(library: Library) -> list[str]:
+def names(library: ModelRepository) -> list[str]:
     return [served.generator.name for served in library.all()]
 
 
@@ -90,9 +90,9 @@ def test_a_directory_that_cannot_be_looked_at_keeps_what_is_served_and_is_told_o
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     looks = 0
-    look = Library._look
+    look = ModelRepository._look
 
-    def failing(library: Library):
+    def failing(library: ModelRepository):
         nonlocal looks
         looks += 1
         if looks == 2:
@@ -101,7 +101,7 @@ def test_a_directory_that_cannot_be_looked_at_keeps_what_is_served_and_is_told_o
             raise PermissionError(13, "Permission denied")
         return look(library)
 
-    monkeypatch.setattr(Library, "_look", failing)
+    monkeypatch.setattr(ModelRepository, "_look", failing)
 
     async def scene() -> None:
         generators.write(tmp_path, "one")

@@ -12,7 +12,7 @@ from seedmint.service.api.quota import charge
 from seedmint.service.problems import Problem
 from seedmint.service.server.rate_limiter import _MOST_CLIENTS, Bucket, Limits, limits_of
 from seedmint.service.settings import read_settings
-from seedmint.service.telemetry.request_context import VISIT, Visit, address_of
+from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, RequestContext, address_of
 
 
 class Clock:
@@ -26,10 +26,10 @@ class Clock:
 
 
 @pytest.fixture(autouse=True)
-def visit() -> Iterator[Visit]:
-    token = VISIT.set(Visit(b"1"))
-    yield VISIT.get()
-    VISIT.reset(token)
+def visit() -> Iterator[RequestContext]:
+    token = REQUEST_CONTEXT.set(RequestContext(b"1"))
+    yield REQUEST_CONTEXT.get()
+    REQUEST_CONTEXT.reset(token)
 
 
 # Steps and rates in powers of two: then floats are exact, and must agree with the fractions to the last bit.
@@ -63,7 +63,7 @@ def retry_after(limits: Limits, who: str) -> int:
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.3, 1, 2.5, 40])
-def test_retry_after_is_honest(rate: float, visit: Visit):
+def test_retry_after_is_honest(rate: float, visit: RequestContext):
     """After the time told a request is let in; a second earlier it is not, unless it was under a second."""
     clock = Clock()
     limits = Limits(read_settings({"SEEDMINT_REQUESTS_PER_SECOND": str(rate)}), clock)
@@ -89,7 +89,7 @@ def test_a_burst_is_let_in_at_once_and_clients_do_not_share():
         assert retry_after(limits, who) == 1
 
 
-def test_images_a_minute(visit: Visit):
+def test_images_a_minute(visit: RequestContext):
     clock = Clock()
     limits = Limits(read_settings({"SEEDMINT_IMAGES_PER_MINUTE": "120"}), clock)
     visit.allowance = limits.of("a")
@@ -109,7 +109,7 @@ def test_images_a_minute(visit: Visit):
     assert never.value.field == "frames"
 
 
-def test_images_that_were_refused_are_given_back(visit: Visit):
+def test_images_that_were_refused_are_given_back(visit: RequestContext):
     clock = Clock()
     visit.allowance = Limits(read_settings({"SEEDMINT_IMAGES_PER_MINUTE": "100"}), clock).of("a")
     with pytest.raises(Problem, match="busy"), charge(100):

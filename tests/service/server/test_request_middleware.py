@@ -14,9 +14,9 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from seedmint.service.problems import Problem
-from seedmint.service.server.cors import Origins
-from seedmint.service.server.graceful_shutdown import Stopping
-from seedmint.service.server.request_middleware import Edge
+from seedmint.service.server.cors import CorsMiddleware
+from seedmint.service.server.graceful_shutdown import GracefulShutdown
+from seedmint.service.server.request_middleware import RequestMiddleware
 from seedmint.service.telemetry.logs import configure_logs, told
 
 SECRET = "sm_IShouldNotBeShown"
@@ -45,7 +45,7 @@ def log(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
 
 def ask(app: ASGIApp, **headers: str) -> httpx.Response:
     async def once() -> httpx.Response:
-        edge = Edge(app, 5.0, Stopping(), access_log=True)
+        edge = RequestMiddleware(app, 5.0, GracefulShutdown(), access_log=True)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(edge), base_url="http://here") as client:
             return await client.get("/", headers={name.replace("_", "-"): value for name, value in headers.items()})
 
@@ -64,7 +64,7 @@ def fail(error: Exception, after: list[dict[str, Any]] | None = None) -> ASGIApp
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (ValueError("odd\nand more"), "ValueError in app (test_edge.py:"),
+        (ValueError("odd\nand more"), "ValueError in app (test_request_middleware.py:"),
         (FileNotFoundError(2, "No such file or directory", "/srv/private/models"), "No such file or directory"),
         (RuntimeError(), "RuntimeError in app"),
     ],
@@ -108,7 +108,7 @@ def test_an_answer_that_fails_in_its_body_is_broken_off():
 
     app = fail(ValueError(), [START, {"type": "http.response.body", "body": b"a", "more_body": True}])
     scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
-    asyncio.run(Edge(app, 5.0, Stopping())(scope, None, send))  # type: ignore[arg-type]
+    asyncio.run(RequestMiddleware(app, 5.0, GracefulShutdown())(scope, None, send))  # type: ignore[arg-type]
     assert [message["type"] for message in sent] == ["http.response.start", "http.response.body"]
     assert sent[0]["status"] == 200
     assert sent[-1]["more_body"]
@@ -133,7 +133,11 @@ def test_long_bodies_go_out_whole_in_pieces(size: int):
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(Edge(app, 5.0, Stopping())({"type": "http", "method": "GET", "path": "/", "headers": []}, None, send))  # type: ignore[arg-type]
+    asyncio.run(
+        RequestMiddleware(app, 5.0, GracefulShutdown())(
+            {"type": "http", "method": "GET", "path": "/", "headers": []}, None, send
+        )
+    )  # type: ignore[arg-type]
     assert b"".join(bytes(message["body"]) for message in sent[1:]) == body
     assert max(len(message["body"]) for message in sent[1:]) <= 65536
     assert [message.get("more_body", False) for message in sent[1:]] == [True] * (len(sent) - 2) + [False]
@@ -144,7 +148,7 @@ def test_long_bodies_go_out_whole_in_pieces(size: int):
 @pytest.mark.parametrize("error", [ValueError("odd"), Problem(503, "not now", headers={"Retry-After": "5"})])
 @pytest.mark.parametrize("origin", [ORIGIN, "https://evil.example"])
 def test_pages_of_allowed_origins_may_read_its_own_problems(error: Exception, origin: str):
-    edge = Edge(fail(error), 5.0, Stopping(), origins=partial(Origins, origins=(ORIGIN,)))
+    edge = RequestMiddleware(fail(error), 5.0, GracefulShutdown(), origins=partial(CorsMiddleware, origins=(ORIGIN,)))
 
     async def once() -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(edge), base_url="http://here") as client:

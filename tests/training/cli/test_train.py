@@ -21,7 +21,7 @@ from seedmint.training.evaluation.metric_families import samples_of
 from tests.support import generators
 from tests.support.recipes import recipe_document
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 def seedmint(*arguments, cwd=ROOT):

@@ -18,7 +18,7 @@ from seedmint.training.runs.checkpoints import list_checkpoints, load_checkpoint
 from seedmint.training.runs.directory import create, reopen
 from tests.support.recipes import recipe_document
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SLOW, FAST = ({"kind": "momentum", "learning_rate": rate} for rate in (0.02, 0.1))
 TOLERANCE = 2e-6  # of weights of order 0.1 to 1 after 20 iterations; float32, and the largest difference seen is 2e-7
 RECIPES = {

@@ -30,7 +30,7 @@ from seedmint.training.runs.directory import create, reopen
 from seedmint.training.runs.run import Run, TrainingError
 from tests.support.recipes import recipe_document
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CPU = torch.device("cpu")
 
 

@@ -1,0 +1,93 @@
+"""Addresses, images, samples and shards of the shipped generators keep their recorded bytes.
+
+To record new bytes, after a change that is meant to alter them: python -m tests.http.test_recorded_bytes
+"""
+
+import hashlib
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import httpx
+import PIL
+
+from seedmint.models.directory import SHIPPED
+from tests.support.servers import serving
+
+RECORD = Path(__file__).with_suffix(".json")
+IMAGES = ("digits", "fashion-mnist", "mnist", "mnist-paper")
+SAMPLES = ("gaussian-1d", "ring-2d", "sines")
+BATCH = [("digits", form) for form in ("webdataset", "parquet", "png", "npz", "npy")] + [("ring-2d", "parquet")]
+# Pillow's encoders may change with its version; our PNG encoder is pinned by its library.
+OF_PILLOW = (".webp", ".gif")
+
+
+def paths(name: str) -> list[str]:
+    base = f"/v1/models/{name}"
+    if name in SAMPLES:
+        return [f"{base}/samples/{seed}.{form}" for seed in (0, 42) for form in ("json", "csv", "npy")]
+    found = [f"{base}/images/{seed}.{form}" for seed in (0, 42, 2**63 - 1) for form in ("png", "webp", "npy")]
+    found += [f"{base}/images/7.png?scale=3", f"{base}/images/7.npy?truncation=0.5"]
+    found += [f"{base}/grid.png?seeds=0-9&columns=5", f"{base}/grid.webp?seeds=0-3"]
+    found += [f"{base}/walk.{form}?from=1&to=2&frames=4" for form in ("png", "webp", "gif")]
+    if name != "mnist-paper":
+        found += [f"{base}/images/5.png?label=3", f"{base}/grid.png?seeds=0-3&label=2"]
+    return found
+
+
+def bulk(name: str) -> list[dict[str, Any]]:
+    forms = ("npz", "npy", "csv", "jsonl") if name in SAMPLES else ("zip", "npz", "npy")
+    return [{"model": name, "seeds": "0-40,100", "format": form} for form in forms]
+
+
+def answers(client: httpx.Client) -> dict[str, str]:
+    """The location of each redirect, and the SHA-256 of each body."""
+    found = {}
+    for name in (*IMAGES, *SAMPLES):
+        for path in paths(name):
+            moved = client.get(path, follow_redirects=False)
+            assert moved.status_code == 307, (path, moved.text)
+            found[f"location {path}"] = moved.headers["location"]
+            answer = client.get(moved.headers["location"])
+            assert answer.status_code == 200, (path, answer.text)
+            found[f"GET {path}"] = hashlib.sha256(answer.content).hexdigest()
+        for body in bulk(name):
+            answer = client.post("/v1/sample", json=body)
+            assert answer.status_code == 200, (body, answer.text)
+            found[f"POST /v1/sample {json.dumps(body)}"] = hashlib.sha256(answer.content).hexdigest()
+    return found
+
+
+def shards(command: list[str], directory: Path) -> dict[str, str]:
+    """The SHA-256 of each data file of small batch jobs."""
+    found = {}
+    for name, form in BATCH:
+        out = directory / f"{name}-{form}"
+        arguments = [name, "--seeds", "0-59", "--shard-size", "25", "--format", form, "--out", str(out)]
+        subprocess.run([*command, *arguments], check=True, capture_output=True, timeout=120)
+        for path in sorted((out / "data").rglob("*")):
+            if path.is_file():
+                found[f"batch {name} {form} {path.relative_to(out)}"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def test_addresses_and_bytes_are_as_recorded(tmp_path: Path):
+    record = json.loads(RECORD.read_text(encoding="utf-8"))
+    with serving(SHIPPED) as server:
+        found = answers(server.client)
+    found |= shards([sys.executable, "-m", "seedmint", "batch", "run"], tmp_path)
+    expected = record["sha256"]
+    if record["pillow"] != PIL.__version__:
+        pillow = {key for key in expected if any(suffix in key for suffix in OF_PILLOW) and not key.startswith("location")}
+        expected = {key: value for key, value in expected.items() if key not in pillow}
+        found = {key: value for key, value in found.items() if key not in pillow}
+    assert found == expected
+
+
+if __name__ == "__main__":
+    with serving(SHIPPED) as running, tempfile.TemporaryDirectory() as place:
+        recorded = answers(running.client) | shards([sys.executable, "-m", "seedmint", "batch", "run"], Path(place))
+    RECORD.write_text(json.dumps({"pillow": PIL.__version__, "sha256": recorded}, indent=1) + "\n", encoding="utf-8")
