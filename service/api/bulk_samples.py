@@ -9,6 +9,7 @@ from typing import Annotated, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
@@ -17,6 +18,7 @@ from seedmint.models.seeds import SEED_LIMIT, SEEDS_PATTERN, Seeds, parse_seeds,
 from seedmint.service.api.quota import charge
 from seedmint.service.api.request_body import parse_body
 from seedmint.service.api.urls import check_label, parse_reference, truncation_in_range
+from seedmint.service.batching.errors import ClientGone
 from seedmint.service.batching.model_repository import ModelRepository, Served
 from seedmint.service.encoders.archives import (
     ARCHIVE_MEDIA_TYPES,
@@ -132,6 +134,8 @@ async def stream(
                 with place.sending():
                     yield content
                 metrics.count_made(served.generator, form, len(made))
+        except ClientGone:  # the answer may have begun: no exception handler may answer then
+            raise ClientDisconnect from None
         finally:
             for _, future in making:
                 future.cancel()

@@ -10,10 +10,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from seedmint.models.card import ImageOutput
 from seedmint.models.seeds import SEED_LIMIT
+from seedmint.service.api.batching_problems import problem_of
 from seedmint.service.api.etag import entity_tag, immutable, not_modified
 from seedmint.service.api.quota import charge
 from seedmint.service.api.rendering import encoded
 from seedmint.service.api.urls import IMAGES, SAMPLES, ImageRequest, SampleAddress
+from seedmint.service.batching.errors import BatchingError
 from seedmint.service.batching.model_repository import ModelRepository, Served
 from seedmint.service.encoders.images import FORMATS, Format
 from seedmint.service.encoders.tabular import SAMPLE_FORMATS, SampleFormat
@@ -59,6 +61,8 @@ class FastPath:
                     scope["route"] = _ROUTES[collection]
                     try:
                         await self._answer(served, asked, scope, receive, send)
+                    except BatchingError as error:
+                        await problem_of(error).response()(scope, receive, send)
                     except Problem as problem:  # answered here and not by the edge, so that CORS headers go with it
                         await problem.response()(scope, receive, send)
                     return

@@ -3,6 +3,7 @@
 from contextlib import AbstractContextManager, nullcontext
 
 from seedmint.models.errors import UserError
+from seedmint.service.batching.errors import BatchingError
 from seedmint.service.problems import Problem
 from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, Allowance
 
@@ -11,7 +12,7 @@ def charge(images: int, field: str = "seeds") -> AbstractContextManager[None]:
     """Take images off what the client may have, before they are made. `field` is what asks for so many.
 
     Returns:
-        A context that gives them back if a Problem or a UserError ends it: who is turned away has had nothing.
+        A context that gives them back if a Problem, a BatchingError or a UserError ends it: who is turned away has had nothing.
 
     Raises:
         Problem: 429 or 413, its limit does not hold so many.
@@ -31,7 +32,7 @@ class _Charged(AbstractContextManager[None]):
         self._images = images
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None and issubclass(kind, (Problem, UserError)):
+        if kind is not None and issubclass(kind, (Problem, BatchingError, UserError)):
             self._allowance.give_back(self._images)
 
 

@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from seedmint.service.api import bulk_samples
+from seedmint.service.api.batching_problems import answer_batching_error
 from seedmint.service.api.composition import cancel_on_disconnect, compose, encode_in_thread
 from seedmint.service.api.contact_sheets import SheetAddress, parse_sheet
 from seedmint.service.api.etag import entity_tag, immutable, not_modified
@@ -33,6 +34,7 @@ from seedmint.service.api.urls import (
     parse_reference,
     parse_sample_address,
 )
+from seedmint.service.batching.errors import BatchingError
 from seedmint.service.batching.model_repository import ModelRepository, Served
 from seedmint.service.problems import Problem, answer_problem
 from seedmint.service.runtime.arrays import Labels, Outputs
@@ -85,7 +87,7 @@ class Routes:
             Route("/sample", self.sample, methods=["POST"]),  # where BentoML's clients look for it
             *self._others,
         ]
-        return Starlette(routes=routes, exception_handlers={Problem: answer_problem})
+        return Starlette(routes=routes, exception_handlers={Problem: answer_problem, BatchingError: answer_batching_error})
 
     async def page(self, _: Request) -> Response:
         return Response(_PAGE, 200, _PAGE_HEADERS, "text/html; charset=utf-8")

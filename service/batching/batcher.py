@@ -12,12 +12,11 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
-from starlette.requests import ClientDisconnect
 
 from seedmint.service.batching.bulk_slots import BulkSlots, Place
+from seedmint.service.batching.errors import ClientGone, DeadlineExceeded, Draining, Overloaded
 from seedmint.service.batching.execution import Finish, Gone, Item, Latents, make
 from seedmint.service.batching.queues import BULK, SINGLE, QueueKind, Queues
-from seedmint.service.problems import Problem
 from seedmint.service.runtime.arrays import Labels, Outputs, SeedArray
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.telemetry import metrics
@@ -68,24 +67,24 @@ class Batcher:
         return len(self._places)
 
     def single(self, seed: int, label: int | None, truncation: float, finish: Finish, gone: Gone = None) -> Result:
-        """Ask for one image. Cancelling the future withdraws it; after the deadline it fails with a Problem, 504.
+        """Ask for one image. Cancelling the future withdraws it; after the deadline it fails with DeadlineExceeded.
 
         Args:
             label: None for the label that the seed names, if the generator is conditional.
             finish: called in a thread with one image or sample and its label, as arrays of one; its result becomes the
                 future's.
-            gone: says whether the client has left. Its image is not made then, and its future fails with ClientDisconnect.
+            gone: says whether the client has left. Its image is not made then, and its future fails with ClientGone.
 
         Raises:
-            Problem: 429, too many are waiting; 503, closed.
+            Overloaded: too many images wait.
+            Draining: the batcher is closed.
         """
         self._check_open()
         waiting = self._lanes.singles
         if waiting >= self.generator.max_batch:
             wait = self._expected_wait()
             if waiting >= self._max_queue or wait > self._max_wait:
-                retry = {"Retry-After": str(max(1, math.ceil(wait)))}
-                raise Problem(429, f"{waiting} images are waiting already", headers=retry)
+                raise Overloaded(f"{waiting} images are waiting already", retry_after=max(1, math.ceil(wait)))
         labels = None if label is None else np.array([label], np.int64)
         return self._put(SINGLE, np.array([seed], np.int64), labels, truncation, finish, gone)
 
@@ -93,7 +92,8 @@ class Batcher:
         """A bulk request's place in the queue, to be held from its first piece to its last.
 
         Raises:
-            Problem: 429, too many bulk requests are under way; 503, closed.
+            Overloaded: too many bulk requests are in flight.
+            Draining: the batcher is closed.
         """
         self._check_open()
         return self._places.hold(client)
@@ -108,7 +108,7 @@ class Batcher:
             gone: as of a single image, and so is the deadline.
 
         Raises:
-            Problem: 503, closed.
+            Draining: the batcher is closed.
         """
         self._check_open()
         return self._put(BULK, seeds, labels, truncation, gone=gone, z=z)
@@ -163,9 +163,9 @@ class Batcher:
         late = time.perf_counter() - self._deadline
         for item in (*self._batch, *self._lanes.waiting()):
             if item.left:
-                _fail(item, ClientDisconnect())
+                _fail(item, ClientGone())
             elif item.since < late:
-                _fail(item, Problem(504, f"it was not ready within {self._deadline:g} seconds"))
+                _fail(item, DeadlineExceeded(f"it was not ready within {self._deadline:g} seconds"))
         busy = self._lanes.busy
         self._sweeping = asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep) if busy else None
 
@@ -210,13 +210,13 @@ class Batcher:
                 item.future.set_result(result)
 
 
-def _stopping() -> Problem:
-    return Problem(503, "the server is stopping", headers={"Retry-After": "5"})
+def _stopping() -> Draining:
+    return Draining("the server is stopping", retry_after=5)
 
 
 def _let_go(unwanted: list[Item]) -> None:
     for item in unwanted:
-        _fail(item, ClientDisconnect())
+        _fail(item, ClientGone())
 
 
 def _fail(item: Item, error: Exception) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from seedmint.service.problems import Problem
+from seedmint.service.batching.errors import Overloaded
 
 _STALLED_SECONDS = 0.25  # a piece that is not taken for so long holds no place
 _ANSWERS_A_PLACE = 8  # most requests, those with slow readers too
@@ -17,7 +17,7 @@ _MOST_BYTES = 256 << 20  # that they may hold
 _SHARE = 0.5  # of them for one client
 _SHARE_MAKING = 0.75  # of those for which something is made
 _SMOOTHING = 0.2  # weight of the newest in the estimate of seconds a request
-_LATER = "5"
+_LATER = 5
 
 Clock = Callable[[], float]
 
@@ -83,7 +83,7 @@ class BulkSlots:
         """A place for a request of a client: an address, or the name of a key.
 
         Raises:
-            Problem: 429, too many requests are under way.
+            Overloaded: too many requests are in flight.
         """
         self._check(client)
         place = Place(client, self._clock)
@@ -103,13 +103,13 @@ class BulkSlots:
         if len(own) >= math.ceil(self._most * _SHARE_MAKING):
             raise self._busy(f"{len(own)} of your bulk requests are under way, and others need room, too", own, now)
         if len(self._places) >= self._most_answers:
-            raise Problem(429, f"{len(self._places)} bulk answers wait for their readers", headers={"Retry-After": _LATER})
+            raise Overloaded(f"{len(self._places)} bulk answers wait for their readers", retry_after=_LATER)
         its = sum(place.client == client for place in self._places)
         if its >= max(1, int(self._most_answers * _SHARE)):
-            raise Problem(429, f"{its} of your bulk answers are under way: read them first", headers={"Retry-After": _LATER})
+            raise Overloaded(f"{its} of your bulk answers are under way: read them first", retry_after=_LATER)
 
-    def _busy(self, detail: str, making: list[Place], now: float) -> Problem:
+    def _busy(self, detail: str, making: list[Place], now: float) -> Overloaded:
         """A refusal until one of these is over."""
         # At least as long as the oldest has taken: one that outlasts the estimate shows it to be wrong.
         seconds = max(self._seconds, *(place.seconds(now) for place in making)) / len(making)
-        return Problem(429, detail, headers={"Retry-After": str(max(1, math.ceil(seconds)))})
+        return Overloaded(detail, retry_after=max(1, math.ceil(seconds)))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from seedmint.models.errors import one_line
 from seedmint.models.runtime.session import TooSlowError
-from seedmint.service.problems import Problem
+from seedmint.service.batching.errors import GeneratorFailed
 from seedmint.service.runtime.arrays import Labels, Outputs, SeedArray
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.telemetry.metrics import OfGenerator
@@ -83,7 +83,7 @@ def make(
         if len(batch) > 1 and not isinstance(error, TooSlowError):  # one of them may be to blame: let the others succeed
             return [result for item in batch for result in _alone(generator, item, metrics)]
         _LOG.error("generator %s failed on seeds from %d: %s", generator.name, batch[0].seeds[0], one_line(str(error)))
-        return [Problem(500, "the generator failed on this image")] * len(batch)
+        return [GeneratorFailed("the generator failed on this image")] * len(batch)
     results: list[Any] = []
     start = 0
     started = time.perf_counter()

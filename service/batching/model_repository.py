@@ -13,7 +13,7 @@ from weakref import WeakSet
 from seedmint.models.errors import UserError, one_line
 from seedmint.models.runtime.provider import give_memory_back
 from seedmint.service.batching.batcher import Batcher
-from seedmint.service.problems import Problem
+from seedmint.service.batching.errors import ModelsLoading, UnknownModel, UnknownVersion
 from seedmint.service.runtime.generator import Generator, GeneratorError, check_name, open_generator
 from seedmint.service.settings import Settings
 from seedmint.service.telemetry import metrics
@@ -79,17 +79,19 @@ class ModelRepository:
         """What is served now, by name; without the versions that are kept beside the present ones.
 
         Raises:
-            Problem: 503, nothing has been loaded yet.
+            ModelsLoading: the first scan has not finished.
         """
         if not self.ready:
-            raise Problem(503, "the generators are being loaded", headers={"Retry-After": "1"})
+            raise ModelsLoading("the generators are being loaded", retry_after=1)
         return [self._served[name] for name in sorted(self._served) if "@" not in name]
 
     def find(self, name: str, digest12: str | None) -> Served:
         """One generator.
 
         Raises:
-            Problem: 404, no generator of that name, or it has another digest; 503, nothing has been loaded yet.
+            UnknownModel: no generator of this name is served.
+            UnknownVersion: a generator of this name is served with another digest.
+            ModelsLoading: the first scan has not finished.
         """
         served = self._served.get(name) if digest12 is None else self.exactly(name, digest12)
         if served is not None:
@@ -100,9 +102,9 @@ class ModelRepository:
         present = self._served.get(name)
         if present is None:
             names = [one.generator.name for one in self.all()[:_NAMES_IN_A_PROBLEM]]
-            raise Problem(404, f"no generator of that name here; there are: {', '.join(names) or 'none'}", "model")
+            raise UnknownModel(f"no generator of that name here; there are: {', '.join(names) or 'none'}")
         current = f"{name}@{present.generator.digest12}"
-        raise Problem(404, f"that version of the generator is not served here; the present one is {current}", "digest")
+        raise UnknownVersion(f"that version of the generator is not served here; the present one is {current}")
 
     def exactly(self, name: str, digest12: str) -> Served | None:
         """The version of that name and digest: the present one, or one that is kept as NAME@DIGEST12.onnx; None if neither."""

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from seedmint.service.batching import model_repository
+from seedmint.service.batching.errors import UnknownModel
 from seedmint.service.batching.model_repository import ModelRepository
-from seedmint.service.problems import Problem
 from seedmint.service.runtime.generator import open_generator
 from seedmint.service.settings import read_settings
 from tests.support import generators
@@ -166,11 +166,11 @@ def test_a_version_that_is_replaced_or_removed_is_found_a_little_longer(tmp_path
             path.unlink()
             await until(lambda: names(library) == [])
             assert library.find("one", new).generator.digest12 == new
-            with pytest.raises(Problem):
+            with pytest.raises(UnknownModel):
                 library.find("one", None)
             await until(lambda: not library._former)
             for digest in (old, new):
-                with pytest.raises(Problem):
+                with pytest.raises(UnknownModel):
                     library.find("one", digest)
             await until(lambda: len(library._batchers) == 0)
 
