@@ -1,0 +1,147 @@
+"""Specs of one image and of one sample."""
+
+from dataclasses import dataclass
+
+from seedmint.service.encoders.images import ENCODERS, FORMATS, MEDIA_TYPES, Format, encode, enlarge, text_of
+from seedmint.service.encoders.tabular import (
+    SAMPLE_ENCODERS,
+    SAMPLE_FORMATS,
+    SAMPLE_MEDIA_TYPES,
+    SampleFormat,
+    encode_sample,
+)
+from seedmint.service.runtime.arrays import Labels, Outputs
+from seedmint.service.runtime.generator import Generator
+from seedmint.service.specs.values import (
+    explicit_label,
+    require_format,
+    require_images,
+    require_samples,
+    require_scale,
+    require_truncation,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSpec:
+    """One image. The digest of the generator and these fields determine the pixels.
+
+    Attributes:
+        seed: Seed of the image.
+        label: Class number; None for the label that the seed determines.
+        truncation: Factor on z.
+        scale: Factor of the nearest-neighbour enlargement.
+        format: File format.
+    """
+
+    seed: int
+    label: int | None
+    truncation: float
+    scale: int
+    format: Format
+
+    @classmethod
+    def create(
+        cls,
+        generator: Generator,
+        seed: int,
+        extension: str,
+        label: int | None = None,
+        truncation: float = 1.0,
+        scale: int = 1,
+    ) -> "ImageSpec":
+        """Check the values against a generator.
+
+        Args:
+            generator: A generator of images.
+            seed: 0 <= seed < 2**63.
+            extension: "png", "webp" or "npy".
+            label: Class number; None for the label that the seed determines.
+            truncation: 0.001 to 1.
+            scale: 1 to the limit of the generator.
+
+        Raises:
+            SpecError: A value is invalid.
+        """
+        output = require_images(generator)
+        form = require_format(extension, FORMATS)
+        label = explicit_label(generator, seed, label)
+        return cls(seed, label, require_truncation(truncation), require_scale(output, scale), form)
+
+    @property
+    def media_type(self) -> str:
+        return MEDIA_TYPES[self.format]
+
+    @property
+    def encoder(self) -> str:
+        """Name and version of the encoder, which determine the bytes together with the pixels."""
+        return ENCODERS[self.format]
+
+    def encode(self, generator: Generator, images: Outputs, labels: Labels | None) -> bytes:
+        """Encode the image.
+
+        Args:
+            generator: The generator of the image.
+            images: uint8[1, height, width, channels].
+            labels: int64[1]; None for an unconditional generator.
+        """
+        label = None if labels is None else int(labels[0])
+        text = text_of(generator, self.seed, label, self.truncation)
+        return encode(enlarge(images[0], self.scale), self.format, text)
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSpec:
+    """One sample. The digest of the generator and these fields determine the values.
+
+    Attributes:
+        seed: Seed of the sample.
+        label: Class number; None for the label that the seed determines.
+        truncation: Factor on z.
+        format: File format.
+    """
+
+    seed: int
+    label: int | None
+    truncation: float
+    format: SampleFormat
+
+    @classmethod
+    def create(
+        cls, generator: Generator, seed: int, extension: str, label: int | None = None, truncation: float = 1.0
+    ) -> "SampleSpec":
+        """Check the values against a generator.
+
+        Args:
+            generator: A generator of samples.
+            seed: 0 <= seed < 2**63.
+            extension: "json", "csv", "npy" or "png".
+            label: Class number; None for the label that the seed determines.
+            truncation: 0.001 to 1.
+
+        Raises:
+            SpecError: A value is invalid.
+        """
+        require_samples(generator)
+        form = require_format(extension, SAMPLE_FORMATS)
+        return cls(seed, explicit_label(generator, seed, label), require_truncation(truncation), form)
+
+    @property
+    def media_type(self) -> str:
+        return SAMPLE_MEDIA_TYPES[self.format]
+
+    @property
+    def encoder(self) -> str:
+        """Name and version of the encoder, which determine the bytes together with the values."""
+        return SAMPLE_ENCODERS[self.format]
+
+    def encode(self, generator: Generator, samples: Outputs, labels: Labels | None) -> bytes:
+        """Encode the sample.
+
+        Args:
+            generator: The generator of the sample.
+            samples: float32[1, ...].
+            labels: int64[1]; None for an unconditional generator.
+        """
+        label = None if labels is None else int(labels[0])
+        return encode_sample(generator, samples[0], self.format, self.seed, label, self.truncation)

@@ -1,0 +1,135 @@
+"""Checks of single values against a generator: label, truncation, scale, format, kind of output."""
+
+from typing import TypeVar
+
+import numpy as np
+
+from seedmint.models.card import ImageOutput, SampleOutput
+from seedmint.models.errors import UserError
+from seedmint.models.seeds import quoted
+from seedmint.service.encoders.images import max_scale
+from seedmint.service.runtime.generator import Generator, check_truncation
+from seedmint.service.specs.errors import SpecError
+
+Format = TypeVar("Format", bound=str)
+
+
+def require_images(generator: Generator) -> ImageOutput:
+    """Return the output of a generator of images.
+
+    Raises:
+        SpecError: "wrong_output", the generator produces samples.
+    """
+    output = generator.card.output
+    if not isinstance(output, ImageOutput):
+        raise SpecError(f"generator {generator.name!r} produces samples, not images", field="model", reason="wrong_output")
+    return output
+
+
+def require_samples(generator: Generator) -> SampleOutput:
+    """Return the output of a generator of samples.
+
+    Raises:
+        SpecError: "wrong_output", the generator produces images.
+    """
+    output = generator.card.output
+    if not isinstance(output, SampleOutput):
+        raise SpecError(f"generator {generator.name!r} produces images, not samples", field="model", reason="wrong_output")
+    return output
+
+
+def require_format(extension: str, formats: tuple[Format, ...]) -> Format:
+    """Return a file name extension as one of the known formats.
+
+    Args:
+        extension: Extension without the dot.
+        formats: Formats of this kind of file.
+
+    Raises:
+        SpecError: "unknown_format".
+    """
+    for known in formats:
+        if known == extension:
+            return known
+    raise SpecError(f"unknown format {quoted(extension)}: use {', '.join(formats)}", field="format", reason="unknown_format")
+
+
+def require_label(generator: Generator, label: int, field: str = "label") -> int:
+    """Return a label that the generator has.
+
+    Args:
+        generator: The generator.
+        label: Class number.
+        field: Name of the parameter, for the error.
+
+    Raises:
+        SpecError: "not_conditional" or "out_of_range".
+    """
+    classes = generator.card.classes
+    if classes is None:
+        raise SpecError(
+            f"generator {generator.name!r} is not conditional: omit the label", field=field, reason="not_conditional"
+        )
+    require_range(label, 0, len(classes) - 1, field)
+    return label
+
+
+def require_truncation(truncation: float) -> float:
+    """Return the shortest decimal number that is the same float32 truncation.
+
+    Args:
+        truncation: Factor on z.
+
+    Raises:
+        SpecError: "out_of_range".
+    """
+    try:
+        return check_truncation(truncation)
+    except UserError as error:
+        raise SpecError(str(error), field="truncation") from None
+
+
+def require_scale(output: ImageOutput, scale: int) -> int:
+    """Return an enlargement that keeps an image within the limit of its sides.
+
+    Args:
+        output: Shape of the generator's images.
+        scale: Factor of the nearest-neighbour enlargement.
+
+    Raises:
+        SpecError: "out_of_range".
+    """
+    require_range(scale, 1, max_scale(output), "scale")
+    return scale
+
+
+def require_range(value: int, minimum: int, maximum: int, field: str) -> None:
+    """Check that an integer lies between two bounds, both included.
+
+    Raises:
+        SpecError: "out_of_range".
+    """
+    if not minimum <= value <= maximum:
+        raise SpecError(f"{value} is out of range: {minimum} to {maximum}", field=field)
+
+
+def label_of_seed(generator: Generator, seed: int) -> int | None:
+    """Return the label that the seed determines; None for an unconditional generator."""
+    labels = generator.labels(np.array([seed], np.int64))
+    return None if labels is None else int(labels[0])
+
+
+def explicit_label(generator: Generator, seed: int, label: int | None) -> int | None:
+    """Return a checked label, or None where the seed determines the same label.
+
+    Args:
+        generator: The generator.
+        seed: Seed of the image.
+        label: Class number; None for the label that the seed determines.
+
+    Raises:
+        SpecError: "not_conditional" or "out_of_range".
+    """
+    if label is None or require_label(generator, label) == label_of_seed(generator, seed):
+        return None
+    return label
