@@ -109,7 +109,7 @@ class Settings(BaseModel):
     images_per_minute: int | None = Field(
         default=None, ge=1, le=10**9, description="Most images of one key or address in each worker; beyond it: 429."
     )
-    jobs: _Place | None = Field(
+    jobs_url: _Place | None = Field(
         default=None,
         description="Folder or prefix of an object store (s3://bucket/prefix) for data sets asked for over HTTP. "
         "none: there are no jobs.",

@@ -18,7 +18,8 @@ from tests.support.servers import free_port, wait_until
 
 HELM = shutil.which("helm") or Path("build/tools/helm")
 _SOMEBODY = 4321  # who calls the engine, with a folder of their own
-_JOB = ("seedmint", "batch", "mnist", "--out")
+_RUN = ("seedmint", "batch", "run", "mnist", "--out")
+_VERIFY = ("seedmint", "batch", "verify")
 _MAKE = ("--seeds", "0-999", "--shard-size", "250", "--format")
 
 
@@ -31,20 +32,20 @@ def check_batch(image: Image, work: Path) -> None:
     mine = (*HARDENED, "--user", f"{user}:{user}", "--volume", f"{out}:/out")
     if image.engine == "podman" and os.getuid() != 0:
         mine += ("--userns", "keep-id")
-    for arguments in ((*_MAKE, "npz"), ("--verify",)):
-        image.call("run", "--rm", *mine, image.name, *_JOB, "/out/digits", *arguments)
+    for command in ((*_RUN, "/out/digits", *_MAKE, "npz"), (*_VERIFY, "/out/digits")):
+        image.call("run", "--rm", *mine, image.name, *command)
     shards = sorted((out / "digits").rglob("*.npz"))
     assert len(shards) == 4, shards
     assert {shard.stat().st_uid for shard in shards} == {user}
     images = np.concatenate([np.load(shard)["images"] for shard in shards])
     assert np.array_equal(images, made_here("mnist", "0-999")["images"])
-    for arguments in ((*_MAKE, "parquet"), ("--verify",)):
-        image.call("run", "--rm", *mine, image.name, *_JOB, "/out/table", *arguments)
+    for command in ((*_RUN, "/out/table", *_MAKE, "parquet"), (*_VERIFY, "/out/table")):
+        image.call("run", "--rm", *mine, image.name, *command)
     say("a batch job in the same image: the same images, verified, in a folder of the user's own; and Parquet")
 
     volume = image.call("volume", "create")
     try:
-        image.call("run", "--rm", *HARDENED, "--volume", f"{volume}:/out", image.name, *_JOB, "/out/digits", *_MAKE, "npz")
+        image.call("run", "--rm", *HARDENED, "--volume", f"{volume}:/out", image.name, *_RUN, "/out/digits", *_MAKE, "npz")
     finally:
         image.call("volume", "rm", volume)
     say("a batch job to a new volume")
@@ -55,9 +56,9 @@ def check_object_store(image: Image) -> None:
     with _s3() as url:
         secrets = {"AWS_ACCESS_KEY_ID": "ci", "AWS_SECRET_ACCESS_KEY": "ci", "AWS_ENDPOINT_URL": url}
         variables = [part for name, value in secrets.items() for part in ("--env", f"{name}={value}")]
-        job = (*_JOB, "s3://made/digits")
-        for arguments in ((*_MAKE, "npz"), ("--verify",)):
-            image.call("run", "--rm", "--network", "host", *HARDENED, *variables, image.name, *job, *arguments)
+        out = "s3://made/digits"
+        for command in ((*_RUN, out, *_MAKE, "npz"), (*_VERIFY, out)):
+            image.call("run", "--rm", "--network", "host", *HARDENED, *variables, image.name, *command)
     say("a batch job to an object store, verified")
 
 
@@ -90,7 +91,7 @@ def check_compose(image: Image, work: Path) -> None:
     place.mkdir()
     keys, settings = place / "keys", place / "settings.env"
     key = image.new_key("compose", keys)
-    settings.write_text("SEEDMINT_JOBS=/jobs\nSEEDMINT_MAX_SEEDS=100\n")
+    settings.write_text("SEEDMINT_JOBS_URL=/jobs\nSEEDMINT_MAX_SEEDS=100\n")
     port = free_port()
     variables = {
         "SEEDMINT_IMAGE": image.name if image.engine == "docker" else f"localhost/{image.name}",

@@ -1,7 +1,8 @@
-"""The command `batch`: makes a job or goes on with it, tells its size, checks it, shows it."""
+"""Commands of `seedmint batch`: run, estimate, verify and status."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -14,156 +15,267 @@ from seedmint.models.runtime.provider import ProviderError, choose_provider
 from seedmint.models.seeds import parse_seeds
 from seedmint.service.batch.completeness import done
 from seedmint.service.batch.estimate import bytes_of, check_room
-from seedmint.service.batch.formats import FORMS, Form
+from seedmint.service.batch.formats import FORMS, Form, libraries
 from seedmint.service.batch.job import open_planned, plan_of
 from seedmint.service.batch.manifest import DATA_CARD, MANIFEST
 from seedmint.service.batch.plan import Plan, PlanError, check_same, difference, make_plan
 from seedmint.service.batch.records import images_of
 from seedmint.service.batch.storage.base import MARK, Output
 from seedmint.service.batch.storage.resolve import open_output
-from seedmint.service.batch.verify import verify
+from seedmint.service.batch.verify import verify as faults_of
 from seedmint.service.cli.batch_progress import shown
 from seedmint.service.cli.batch_run import Engine, ended_by_signals, make_job, nouns, shards_text
 from seedmint.service.cli.options import label_number, settings_with
 from seedmint.service.runtime.generator import GeneratorError, checked_card, digest_of, read_content
 
 _SHARD_SIZE = 10_000
-_FAULTS_TOLD = 10
-_LONGEST = 60  # characters of seeds in a line
+_MAX_FAULTS_SHOWN = 10
+_MAX_SEEDS_LENGTH = 60  # characters
 
 
-class _Batch(click.Group):
-    """`batch MODEL ...` makes a job; `batch status DIR` shows one."""
+@dataclass(frozen=True)
+class _JobOptions:
+    """Options that define a job. None means the value of the job in the output, or the default of a new job."""
 
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] in self.commands:
-            return super().resolve_command(ctx, args)
-        return "", make, args
+    model: str
+    out: str
+    seeds: str | None
+    labels: str | None
+    form: Form | None
+    shard_size: int | None
+    truncation: float | None
+    directory: str | None
 
 
-@click.group(
-    cls=_Batch,
-    add_help_option=False,
-    invoke_without_command=True,
-    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+@dataclass(frozen=True)
+class _OpenJob:
+    """A job whose options have been checked.
+
+    Attributes:
+        output: Where its files are.
+        plan: The plan that the options give.
+        path: The generator file.
+        exists: Whether the output already holds this plan.
+    """
+
+    output: Output
+    plan: Plan
+    path: Path
+    exists: bool
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def batch() -> None:
+    """Generate images or samples by the million, in shards. The bytes are the same every time.
+
+    \b
+    seedmint batch estimate mnist --seeds 0-99999 --out out
+    seedmint batch run mnist --seeds 0-99999 --out out
+    seedmint batch status out
+    seedmint batch verify out
+    """
+
+
+_OPTIONS = (
+    click.argument("model"),
+    click.option("--out", required=True, metavar="DIR_OR_URL", help="Folder, or object store prefix (s3://bucket/prefix)."),
+    click.option("--seeds", help='Seeds: "0-999999" or "0-9,100". Ranges include both ends.'),
+    click.option(
+        "--labels",
+        help='One label for all (number or class name), "balanced", or "per-seed" (the label of each seed). [per-seed]',
+    ),
+    click.option(
+        "--format",
+        "form",
+        type=click.Choice(FORMS),
+        help="Format of the shards. Samples: parquet, npz or npy. [webdataset for images, parquet for samples]",
+    ),
+    click.option("--shard-size", type=click.IntRange(min=1), help=f"Seeds in one shard. [{_SHARD_SIZE:,}]"),
+    click.option("--truncation", type=float, help="Factor on z, 0.001 to 1. Smaller values give less variety. [1]"),
+    click.option("--models", "directory", help="Directory of generators. [SEEDMINT_MODELS]"),
 )
-@click.pass_context
-def batch(ctx: click.Context) -> None:
-    """Make images or samples by the million, in shards."""
-    if ctx.invoked_subcommand is None:
-        click.echo(make.get_help(click.Context(make, info_name="", parent=ctx)))
 
 
-@click.command()
-@click.argument("model")
-@click.option("--out", required=True, metavar="DIR_OR_URL", help="Folder, or prefix of an object store: s3://bucket/prefix.")
-@click.option("--seeds", help='Which seeds: "0-999999", "0-9,100" (ranges are inclusive).')
-@click.option(
-    "--labels", help='One for all (number or class name), "balanced", or "per-seed": those the seeds name. [per-seed]'
-)
-@click.option(
-    "--format", "form", type=click.Choice(FORMS), help="Of images: all. Of samples: parquet, npz, npy. [webdataset, parquet]"
-)
-@click.option("--shard-size", type=click.IntRange(min=1), help=f"Seeds in a shard. [{_SHARD_SIZE:,}]")
-@click.option("--truncation", type=float, help="Factor on z, 0.001 to 1: less variety, more typical. [1]")
+def _job_options(command: Callable[..., None]) -> Callable[..., None]:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+@batch.command()
+@_job_options
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
-    help="Processes that make shards; fewer than there are processors use up to three each. [one for each processor]",
+    help="Processes that write shards. With fewer workers than processors, each uses up to three. [one for each processor]",
 )
 @click.option(
     "--engine",
     type=click.Choice(get_args(Engine)),
     default="local",
-    help="Processes of this machine, or tasks of the Ray cluster at RAY_ADDRESS, without which one is begun here. [local]",
+    help="local: processes on this machine. ray: tasks of the Ray cluster at RAY_ADDRESS, or of a new local cluster. [local]",
 )
 @click.option(
-    "--index", type=click.IntRange(min=0), envvar="JOB_COMPLETION_INDEX", show_envvar=True, help="Of several machines, which."
+    "--shard-index",
+    type=click.IntRange(min=0),
+    envvar="JOB_COMPLETION_INDEX",
+    show_envvar=True,
+    help="Index of this machine, from 0, if several machines share the job.",
 )
 @click.option(
-    "--of", "parts", type=click.IntRange(min=1), envvar="JOB_COMPLETIONS", show_envvar=True, help="Number of machines."
+    "--num-shards",
+    type=click.IntRange(min=1),
+    envvar="JOB_COMPLETIONS",
+    show_envvar=True,
+    help="Number of machines that share the job.",
 )
-@click.option("--dry-run", is_flag=True, help="Tell shards and bytes, and write nothing.")
-@click.option("--verify", "verifying", is_flag=True, help="Check files against their records, and make some images again.")
-@click.option("--models", "directory", help="Directory of generators [SEEDMINT_MODELS].")
-def make(
-    model: str,
-    out: str,
-    seeds: str | None,
-    labels: str | None,
-    form: Form | None,
-    shard_size: int | None,
-    truncation: float | None,
-    workers: int | None,
-    engine: Engine,
-    index: int | None,
-    parts: int | None,
-    dry_run: bool,
-    verifying: bool,
-    directory: str | None,
-) -> None:
-    """Make images or samples by the million, in shards: the same bytes every time, whoever makes them.
+def run(workers: int | None, engine: Engine, shard_index: int | None, num_shards: int | None, **options: Any) -> None:
+    """Run a job, or resume it. Every run of the same job writes the same bytes.
 
     MODEL is the name of a generator in the models directory, or a path to a generator file.
 
     \b
-    seedmint batch mnist --seeds 0-99999 --out out
-    seedmint batch mnist --seeds 0-99999 --out out --labels balanced --format parquet --workers 4
-    seedmint batch ring-2d --seeds 0-999999 --out points --dry-run
+    seedmint batch run mnist --seeds 0-99999 --out out
+    seedmint batch run mnist --seeds 0-99999 --out out --labels balanced --format parquet --workers 4
 
-    A job may be stopped or killed at any moment. The same command, or one with --out alone, goes on with it: what is missing
-    is made, and no byte differs from those of a job that was never stopped.
-
-    \b
-    seedmint batch mnist --out out
-    seedmint batch mnist --out out --verify
-    seedmint batch status out
-
-    On several machines that write to one place, each makes its part, and the last to finish writes the manifest. A Kubernetes
-    Indexed Job sets the index by itself:
+    A job may be stopped or killed at any time. To resume it, run the same command again, or give only MODEL and --out. The
+    finished job has the same bytes as a job that was never stopped.
 
     \b
-    seedmint batch mnist --seeds 0-999999 --out s3://bucket/digits --index 2 --of 8
+    seedmint batch run mnist --out out
+
+    Several machines can share a job if they write to the same output. Give each machine its index. The last machine to finish
+    writes the manifest. A Kubernetes Indexed Job sets the index by itself.
+
+    \b
+    seedmint batch run mnist --seeds 0-999999 --out s3://bucket/digits --shard-index 2 --num-shards 8
 
     \b
     Exit status:
-      0         done, or this part of it
-      1         may succeed when it is tried again: no room, no answer, another job at work there; or --verify found faults
-      2         cannot succeed: wrong arguments, another job's plan, another generator or other versions than the plan's
-      130, 143  stopped by Ctrl-C, SIGTERM; a second one does not wait for the workers to end
+      0         the job, or the part of this machine, is done
+      1         a later try may succeed: disk full, storage unreachable, another job is writing there
+      2         a later try fails too: wrong arguments, another job's plan, another generator or other library versions
+      130, 143  stopped by Ctrl-C or SIGTERM; a second signal does not wait for the workers
     """
-    with _wrong_for_ever():
-        settings = settings_with(directory)
-        part, parts = _share(index, parts)
-        path = find_generator(model, settings.models)
-        content, card = _read(path)
+    with _permanent_errors():
+        part, parts = _part(shard_index, num_shards)
+    job = _open_job(_JobOptions(**options))
+    with ended_by_signals(job.output, job.plan):
+        make_job(job.output, job.plan, job.path, part, parts, engine, workers)
+
+
+@batch.command()
+@_job_options
+def estimate(**options: Any) -> None:
+    """Show the number of shards and the size of a job. Writes nothing.
+
+    The command takes the options of `seedmint batch run`.
+
+    \b
+    seedmint batch estimate ring-2d --seeds 0-999999 --out points
+    """
+    job = _open_job(_JobOptions(**options))
+    output, plan = job.output, job.plan
+    missing = plan.count - (images_of(plan, done(output, plan)) if job.exists else 0)
+    size = bytes_of(open_planned(job.path, plan), plan, missing)
+    first, last = plan.size(0), plan.size(plan.shards - 1)
+    _show_plan(plan)
+    click.echo(f"{nouns(plan):<11} {plan.count:,}" + (f", {missing:,} of them missing" if job.exists else ""))
+    click.echo(f"shards      {plan.shards:,} of {first:,}" + (f", the last of {last:,}" if last != first else ""))
+    click.echo(f"bytes       about {size:,}" + (" on the disk" if plan.format == "png" else ""))
+    free = output.free()
+    if free is not None:
+        click.echo(f"free        {free:,}")
+    check_room(output, size)
+
+
+@batch.command()
+@click.argument("out", metavar="DIR_OR_URL")
+@click.option("--model", help="Name or path of the generator. [the name in the job's plan]")
+@click.option("--models", "directory", help="Directory of generators. [SEEDMINT_MODELS]")
+def verify(out: str, model: str | None, directory: str | None) -> None:
+    """Check the files of a job. Generates some images of each shard again and compares them.
+
+    \b
+    seedmint batch verify out
+    seedmint batch verify out --model copies/mnist.onnx
+
+    \b
+    Exit status:
+      0  the files are as recorded
+      1  the files have faults; one line for each on standard error
+      2  there is no job in DIR_OR_URL, or the generator is not the generator of the job
+    """
     output = open_output(out)
-    there = plan_of(output)
-    with _wrong_for_ever():
-        plan = _plan(there, card, digest_of(content), settings.provider, seeds, labels, form, shard_size, truncation)
-    if there is not None:
-        same = plan.model_copy(update={"libraries": there.libraries}) if verifying else plan
-        check_same(there, same, f"--out {output.url}")
-    if verifying:
-        if there is None:
-            raise PlanError(f"--out {output.url} holds no job to verify")
-        if plan.libraries != there.libraries:
-            click.echo(
-                f"made with {difference(there.libraries, plan.libraries)}: images may differ in the last place", err=True
-            )
-        _verify(output, there, path)
-    elif dry_run:
-        _dry_run(output, plan, path, there is not None)
-    else:
-        with ended_by_signals(output, plan):
-            make_job(output, plan, path, part, parts, engine, workers)
+    plan = _read_plan(output)
+    with _permanent_errors():
+        path = find_generator(model or plan.card.name, settings_with(directory).models)
+    generator = open_planned(path, plan)
+    here = libraries(plan.format, plan.card)
+    if plan.libraries != here:
+        click.echo(f"made with {difference(plan.libraries, here)}: images may differ in the last place", err=True)
+    with shown(nouns(plan), plan.count, plan.shards) as show:
+        faults = list(faults_of(output, plan, generator, lambda images: show(images, 1)))
+    for fault in faults[:_MAX_FAULTS_SHOWN]:
+        click.echo(fault, err=True)
+    others = sorted(set(output.names("")) - {MARK, MANIFEST, DATA_CARD, "data", "records"})
+    if others:
+        click.echo(f"not part of the job, ignored: {', '.join(others)}", err=True)
+    if faults:
+        more = f", the first {_MAX_FAULTS_SHOWN} are shown" if len(faults) > _MAX_FAULTS_SHOWN else ""
+        raise UserError(f"{output.url}: {len(faults):,} fault{'s' * (len(faults) != 1)}{more}")
+    click.echo(f"{plan.count:,} {nouns(plan)} in {shards_text(plan.shards)}: all as recorded")
+
+
+@batch.command()
+@click.argument("out", metavar="DIR_OR_URL")
+def status(out: str) -> None:
+    """Show the progress of a job, from its records. The job may run on any machine.
+
+    \b
+    seedmint batch status out
+    """
+    output = open_output(out)
+    plan = _read_plan(output)
+    complete = done(output, plan)
+    images = images_of(plan, complete)
+    _show_plan(plan)
+    click.echo(f"shards      {int(complete.sum()):,} of {plan.shards:,}")
+    click.echo(f"{nouns(plan):<11} {images:,} of {plan.count:,} ({images / plan.count:.1%})")
+    click.echo(f"state       {'done' if MANIFEST in set(output.names('')) and complete.all() else 'not done'}")
+
+
+def _open_job(options: _JobOptions) -> _OpenJob:
+    """Check the options and make the plan.
+
+    Raises:
+        PlanError: An option is wrong, or the output holds another job.
+    """
+    with _permanent_errors():
+        settings = settings_with(options.directory)
+        path = find_generator(options.model, settings.models)
+        content, card = _read(path)
+    output = open_output(options.out)
+    existing = plan_of(output)
+    with _permanent_errors():
+        plan = _plan(options, existing, card, digest_of(content), settings.provider)
+    if existing is not None:
+        check_same(existing, plan, f"--out {output.url}")
+    return _OpenJob(output, plan, path, existing is not None)
+
+
+def _read_plan(output: Output) -> Plan:
+    plan = plan_of(output)
+    if plan is None:
+        raise PlanError(f"{output.url} holds no job")
+    return plan
 
 
 def _read(path: Path) -> tuple[bytes, Card]:
-    """A generator file, and its card.
+    """Read a generator file and its card.
 
     Raises:
-        GeneratorError: it is none, naming the file.
+        GeneratorError: The file is not a generator. The message names the file.
     """
     try:
         content = read_content(path)
@@ -173,8 +285,8 @@ def _read(path: Path) -> tuple[bytes, Card]:
 
 
 @contextmanager
-def _wrong_for_ever() -> Iterator[None]:
-    """Arguments that are wrong are so whenever they are given."""
+def _permanent_errors() -> Iterator[None]:
+    """Turn errors in the arguments into `PlanError`, whose exit status says that another try fails too."""
     try:
         yield
     except ProviderError:
@@ -183,101 +295,47 @@ def _wrong_for_ever() -> Iterator[None]:
         raise PlanError(str(error)) from None
 
 
-def _share(index: int | None, parts: int | None) -> tuple[int, int]:
-    """Which part of how many."""
-    if index is None and parts is None:
+def _part(index: int | None, count: int | None) -> tuple[int, int]:
+    """The index of this machine and the number of machines."""
+    if index is None and count is None:
         return 0, 1
-    if index is None or parts is None:
-        raise PlanError("--index and --of (or JOB_COMPLETION_INDEX and JOB_COMPLETIONS) go together")
-    if index >= parts:
-        raise PlanError(f"--index {index} is out of range: 0 to {parts - 1}, for --of {parts}")
-    return index, parts
+    if index is None or count is None:
+        raise PlanError("--shard-index and --num-shards (or JOB_COMPLETION_INDEX and JOB_COMPLETIONS) go together")
+    if index >= count:
+        raise PlanError(f"--shard-index {index} is out of range: 0 to {count - 1}, for --num-shards {count}")
+    return index, count
 
 
 def _plan(
-    there: Plan | None,
-    card: Card,
-    digest: str,
-    provider: Literal["auto", "cpu", "cuda"],
-    seeds: str | None,
-    labels: str | None,
-    form: Form | None,
-    shard_size: int | None,
-    truncation: float | None,
+    options: _JobOptions, existing: Plan | None, card: Card, digest: str, provider: Literal["auto", "cpu", "cuda"]
 ) -> Plan:
-    """The plan that the options ask for; what they leave out is as in the output's plan, if there is one."""
-    if seeds is None and there is None:
+    """Make the plan of the options. An option that is not given has its value in the existing plan, or else its default."""
+    if options.seeds is None and existing is None:
         raise UserError('--seeds is missing: which seeds, like "0-999999"')
-    kept: Any = there
-    number: int | Literal["balanced", "per-seed"] | None
-    match labels:
+    kept: Any = existing
+    labels: int | Literal["balanced", "per-seed"] | None
+    match options.labels:
         case None:
-            number = kept.labels if kept else None
+            labels = kept.labels if kept else None
         case "balanced" | "per-seed":
-            number = labels
+            labels = options.labels
         case _:
-            number = label_number(labels, card, "--labels")
-    usual: Form = "webdataset" if card.output.kind == "image" else "parquet"
+            labels = label_number(options.labels, card, "--labels")
+    default_format: Form = "webdataset" if card.output.kind == "image" else "parquet"
     return make_plan(
         digest,
         card,
         choose_provider(kept.provider if kept else provider),
-        parse_seeds(seeds) if seeds is not None else kept.sequence,
-        number,
-        truncation if truncation is not None else (kept.truncation if kept else 1.0),
-        form or (kept.format if kept else usual),
-        shard_size or (kept.shard_size if kept else _SHARD_SIZE),
+        parse_seeds(options.seeds) if options.seeds is not None else kept.sequence,
+        labels,
+        options.truncation if options.truncation is not None else (kept.truncation if kept else 1.0),
+        options.form or (kept.format if kept else default_format),
+        options.shard_size or (kept.shard_size if kept else _SHARD_SIZE),
     )
 
 
-def _dry_run(output: Output, plan: Plan, path: Path, begun: bool) -> None:
-    left = plan.count - (images_of(plan, done(output, plan)) if begun else 0)
-    needed = bytes_of(open_planned(path, plan), plan, left)
-    first, last = plan.size(0), plan.size(plan.shards - 1)
-    _tell_plan(plan)
-    click.echo(f"{nouns(plan):<11} {plan.count:,}" + (f", of which {left:,} are to be made" if begun else ""))
-    click.echo(f"shards      {plan.shards:,} of {first:,}" + (f", the last of {last:,}" if last != first else ""))
-    click.echo(f"bytes       about {needed:,}" + (" on the disk" if plan.format == "png" else ""))
-    free = output.free()
-    if free is not None:
-        click.echo(f"free        {free:,}")
-    check_room(output, needed)
-
-
-def _tell_plan(plan: Plan) -> None:
+def _show_plan(plan: Plan) -> None:
+    seeds = plan.seeds if len(plan.seeds) <= _MAX_SEEDS_LENGTH else plan.seeds[: _MAX_SEEDS_LENGTH - 3] + "..."
     click.echo(f"generator   {plan.card.name}@{plan.model[:12]}, {plan.card.title}")
-    click.echo(f"seeds       {plan.seeds if len(plan.seeds) <= _LONGEST else plan.seeds[: _LONGEST - 3] + '...'}")
+    click.echo(f"seeds       {seeds}")
     click.echo(f"format      {plan.format}" + ("" if plan.labels is None else f", labels {plan.labels}"))
-
-
-def _verify(output: Output, plan: Plan, path: Path) -> None:
-    generator = open_planned(path, plan)
-    faults = []
-    with shown(nouns(plan), plan.count, plan.shards) as show:
-        for fault in verify(output, plan, generator, lambda images: show(images, 1)):
-            faults.append(fault)
-    for fault in faults[:_FAULTS_TOLD]:
-        click.echo(fault, err=True)
-    others = sorted(set(output.names("")) - {MARK, MANIFEST, DATA_CARD, "data", "records"})
-    if others:
-        click.echo(f"not of the job, and left alone: {', '.join(others)}", err=True)
-    if faults:
-        more = f", of which the first {_FAULTS_TOLD} are told" if len(faults) > _FAULTS_TOLD else ""
-        raise UserError(f"--out {output.url}: {len(faults):,} fault{'s' * (len(faults) != 1)}{more}")
-    click.echo(f"{plan.count:,} {nouns(plan)} in {shards_text(plan.shards)}: all as recorded")
-
-
-@batch.command()
-@click.argument("out", metavar="DIR_OR_URL")
-def status(out: str) -> None:
-    """Show a job from its records, whoever runs it."""
-    output = open_output(out)
-    plan = plan_of(output)
-    if plan is None:
-        raise PlanError(f"{output.url} holds no job")
-    marked = done(output, plan)
-    images = images_of(plan, marked)
-    _tell_plan(plan)
-    click.echo(f"shards      {int(marked.sum()):,} of {plan.shards:,}")
-    click.echo(f"{nouns(plan):<11} {images:,} of {plan.count:,} ({images / plan.count:.1%})")
-    click.echo(f"state       {'done' if MANIFEST in set(output.names('')) and marked.all() else 'not done'}")

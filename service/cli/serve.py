@@ -57,8 +57,8 @@ def serve(**options: str | None) -> None:
     _check_port(settings)
     check_tables(*NOISE_RULES)
     read_keyring(settings)
-    if settings.jobs is not None:
-        _check_jobs(settings.jobs)
+    if settings.jobs_url is not None:
+        _check_jobs(settings.jobs_url)
     if settings.provider == "cuda":
         from seedmint.models.runtime.provider import choose_provider
 
@@ -74,11 +74,11 @@ def _check_jobs(place: str) -> None:
         open_output(place).prepare()
     except ImportError as error:
         raise SettingsError(
-            f"{variable('jobs')} is set, and {error.name} is not installed: install the extra `batch`"
+            f"{variable('jobs_url')} is set, and {error.name} is not installed: install the extra `batch`"
         ) from None
     except (UserError, OSError) as error:
         said = error.strerror if isinstance(error, OSError) else str(error).removeprefix("--out ")
-        raise SettingsError(f"{variable('jobs')} is {place!r}: {said}") from None
+        raise SettingsError(f"{variable('jobs_url')} is {place!r}: {said}") from None
 
 
 def _check_port(settings: Settings) -> None:

@@ -25,8 +25,8 @@ def test_every_index_makes_its_part_and_one_that_is_killed_goes_on(tmp_path: Pat
     slow = generators.put(tmp_path / "slow.onnx", generators.content("slow", 5, idle_trips=20_000))
     expected = whole(tmp_path, open_generator(slow), "0-1599", "webdataset", 100)
     out = tmp_path / "out"
-    assert _CONTAINER["args"][:3] == ["seedmint", "batch", "mnist"]
-    arguments = [str(slow), *(_processors(text) for text in _CONTAINER["args"][3:])]
+    assert _CONTAINER["args"][:4] == ["seedmint", "batch", "run", "mnist"]
+    arguments = [str(slow), *(_processors(text) for text in _CONTAINER["args"][4:])]
     for option, value in (("--seeds", "0-1599"), ("--out", str(out)), ("--shard-size", "100")):
         arguments[arguments.index(option) + 1] = value
 

@@ -175,9 +175,9 @@ def test_jobs_are_published_when_asked_for_and_by_their_own_service():
 
 def test_jobs_have_one_pod_with_a_volume_that_calls_nobody():
     objects = rendered("jobs.enabled=true")
-    assert "SEEDMINT_JOBS" not in variables(objects["Deployment", "images"]["spec"])
+    assert "SEEDMINT_JOBS_URL" not in variables(objects["Deployment", "images"]["spec"])
     spec = objects["Deployment", "images-jobs"]["spec"]
-    assert variables(spec)["SEEDMINT_JOBS"] == "/jobs"
+    assert variables(spec)["SEEDMINT_JOBS_URL"] == "/jobs"
     assert (spec["replicas"], spec["strategy"]) == (1, {"type": "Recreate"})
     pod = spec["template"]["spec"]
     mounts = {mount["name"]: mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
@@ -196,7 +196,7 @@ def test_jobs_in_an_object_store_may_call_it_and_nobody_else_may():
     values = ("jobs.enabled=true", "jobs.place=s3://made/jobs", "jobs.environmentSecret=s3", "jobs.egress[0].ports[0].port=443")
     objects = rendered(*values)
     spec = objects["Deployment", "images-jobs"]["spec"]
-    assert variables(spec)["SEEDMINT_JOBS"] == "s3://made/jobs"
+    assert variables(spec)["SEEDMINT_JOBS_URL"] == "s3://made/jobs"
     assert spec["template"]["spec"]["containers"][0]["envFrom"] == [{"secretRef": {"name": "s3"}}]
     assert not any(kind == "PersistentVolumeClaim" for kind, _ in objects)
     assert objects["NetworkPolicy", "images-jobs"]["spec"]["egress"] == [{"ports": [{"port": 443}]}]

@@ -48,7 +48,7 @@ def to_watch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     generators.write(directory, "grey", 1)
     generators.write(directory, "point", 3, output=SampleOutput(kind="sample", shape=(2,), names=("x", "y")))
     generators.put(directory / "broken.onnx", b"not a generator")
-    with serving(directory, jobs=tmp_path_factory.mktemp("jobs")) as server:
+    with serving(directory, jobs_url=tmp_path_factory.mktemp("jobs")) as server:
         yield server
 
 

@@ -53,7 +53,7 @@ def jobs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def making(all_models: Path, jobs: Path) -> Iterator[Server]:
-    with serving(all_models, jobs=jobs, log_format="json", max_job_images=10**9, max_jobs=2) as running:
+    with serving(all_models, jobs_url=jobs, log_format="json", max_job_images=10**9, max_jobs=2) as running:
         yield running
 
 
@@ -132,7 +132,7 @@ def test_the_whole_life_of_a_job(making: Server, jobs: Path, all_models: Path, t
         assert (head.content, head.headers["content-length"]) == (b"", str(shard["bytes"]))
     assert "# Test generator rgb" in client.get(f"/v1/jobs/{job}/files/README.md").text
     command = ("rgb", "--models", str(all_models), "--seeds", "0-299", "--shard-size", "100", "--labels", "balanced")
-    run("batch", *command, "--out", str(tmp_path / "out"))
+    run("batch", "run", *command, "--out", str(tmp_path / "out"))
     assert hashes(jobs / job) == hashes(tmp_path / "out")
     assert "state       done" in run("batch", "status", str(jobs / job))
     assert submit(making, 200, model="rgb", seeds=list(range(300)), shard_size=100, labels="balanced") == job
@@ -340,11 +340,11 @@ def test_a_job_outlives_its_server(tmp_path: Path, clean: dict[str, str]):
     """That is killed with its worker: the job's own process, which nobody kills, must not go on alone."""
     (tmp_path / "models").mkdir()
     models, folder = slow_models(tmp_path / "models"), tmp_path / "jobs"
-    with pytest.raises(KilledError), serving(models, jobs=folder) as server:
+    with pytest.raises(KilledError), serving(models, jobs_url=folder) as server:
         kill_amid(server, submit(server, **SLOW), 2)
     (job,) = (path.stem for path in (folder / "notes").iterdir())
     assert 2 <= len(list((folder / job / "records").iterdir())) < SHARDS
-    with serving(models, jobs=folder) as server:
+    with serving(models, jobs_url=folder) as server:
         wait_for(server, job, "done")
     assert hashes(folder / job) == clean
 
@@ -354,7 +354,7 @@ def test_of_two_workers_one_makes_it_and_when_it_dies_the_other_and_after_a_rest
     (tmp_path / "models").mkdir()
     (tmp_path / "jobs").mkdir()
     models = slow_models(tmp_path / "models")
-    with serving(models, jobs=tmp_path / "jobs", workers=2) as server:
+    with serving(models, jobs_url=tmp_path / "jobs", workers=2) as server:
         job = submit(server, **SLOW)
         wait_until(lambda: page(server, job)["shards_done"] >= 2)
         for _ in range(4):  # whoever is asked
@@ -369,7 +369,7 @@ def test_of_two_workers_one_makes_it_and_when_it_dies_the_other_and_after_a_rest
         (process,) = processes(server)
     assert not process.is_running()
     assert len(list((tmp_path / "jobs" / job / "records").iterdir())) < SHARDS
-    with serving(models, jobs=tmp_path / "jobs", workers=2) as server:
+    with serving(models, jobs_url=tmp_path / "jobs", workers=2) as server:
         wait_for(server, job, "done")
         wait_until(lambda: value(server, "seedmint_jobs", state="done") == 1)
     assert hashes(tmp_path / "jobs" / job) == clean
@@ -379,7 +379,7 @@ def test_others_wait_but_not_too_many_and_a_replaced_model_is_refused(tmp_path: 
     (tmp_path / "models").mkdir()
     (tmp_path / "jobs").mkdir()
     models = fill(slow_models(tmp_path / "models"))
-    with serving(models, jobs=tmp_path / "jobs", max_queued_jobs=2, max_job_images=5000, images_per_minute=4000) as server:
+    with serving(models, jobs_url=tmp_path / "jobs", max_queued_jobs=2, max_job_images=5000, images_per_minute=4000) as server:
         first = submit(server, **SLOW)
         wait_for(server, first, "running")
         second = submit(server, model="rgb", seeds="0-9")
@@ -410,7 +410,7 @@ def test_others_wait_but_not_too_many_and_a_replaced_model_is_refused(tmp_path: 
 @pytest.mark.parametrize("path", ["/v1/jobs", "/v1/jobs/0000000000000000", "/v1/jobs/0/files/data/x"])
 def test_there_are_none_unless_asked_for(server: Server, path: str):
     for method in ("GET", "POST"):
-        assert "SEEDMINT_JOBS" in str(check(server.client.request(method, path), 404)["detail"])
+        assert "SEEDMINT_JOBS_URL" in str(check(server.client.request(method, path), 404)["detail"])
     assert "/v1/jobs" not in server.client.get("/openapi.json").json()["paths"]
 
 
@@ -421,6 +421,6 @@ def test_a_place_that_is_none_is_one_line(tmp_path: Path, capsys: pytest.Capture
         main(["serve", "--jobs", place.format(file=tmp_path / "file"), "--port", "3999"])
     assert end.value.code == 1
     said = capsys.readouterr().err
-    assert said.startswith("Error: SEEDMINT_JOBS is ")
+    assert said.startswith("Error: SEEDMINT_JOBS_URL is ")
     assert why in said
     assert said.count("\n") == 1

@@ -43,7 +43,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, key: tuple[str, str]) -> It
     directory = tmp_path_factory.mktemp("models")
     generators.write(directory, "rgb", 2, classes=CLASSES, output=ImageOutput(height=16, width=12, channels=3))
     generators.write(directory, "point", 3, classes=CLASSES, output=POINT)
-    with serving(directory, api_keys=key[1], jobs=tmp_path_factory.mktemp("jobs"), max_queued_jobs=1000) as running:
+    with serving(directory, api_keys=key[1], jobs_url=tmp_path_factory.mktemp("jobs"), max_queued_jobs=1000) as running:
         running.client.headers["X-API-Key"] = key[0]
         yield running
 

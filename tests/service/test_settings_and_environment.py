@@ -97,13 +97,13 @@ def test_every_setting_comes_back_from_the_environment(tmp_path: Path):
         "SEEDMINT_ACCESS_LOG": "yes",
         "SEEDMINT_LOG_FORMAT": "json",
         "SEEDMINT_TRACING": "1",
-        "SEEDMINT_JOBS": "s3://bucket/made",
+        "SEEDMINT_JOBS_URL": "s3://bucket/made",
     }
     settings = read_settings(given)
     assert settings.allowed_origins == ("*", "http://[::1]:8080", "https://a.example")
     assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.0/8", "::1/128"]
-    assert settings.jobs == "s3://bucket/made"
-    assert read_settings(given | {"SEEDMINT_JOBS": "made"}).jobs == str(Path("made").absolute())
+    assert settings.jobs_url == "s3://bucket/made"
+    assert read_settings(given | {"SEEDMINT_JOBS_URL": "made"}).jobs_url == str(Path("made").absolute())
     assert (settings.access_log, settings.tracing, settings.needs_keys) == (True, True, True)
     assert read_settings(settings.to_environment()) == settings
     assert set(settings.to_environment()) > set(given)

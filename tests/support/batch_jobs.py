@@ -55,7 +55,7 @@ def whole(tmp_path: Path, generator: Generator, seeds: str, form: str, shard_siz
 
 
 def command(*arguments: str | Path) -> list[str]:
-    return [sys.executable, "-m", "seedmint", "batch", *map(str, arguments)]
+    return [sys.executable, "-m", "seedmint", "batch", "run", *map(str, arguments)]
 
 
 def start(*arguments: str | Path, **variables: str) -> "subprocess.Popen[str]":

@@ -151,7 +151,7 @@ rollingUpdate:
 {{- $given := list .root.Values.serve.settings }}
 {{- if eq .component "jobs" }}
 {{- $given = append $given .root.Values.jobs.settings }}
-{{- $_ := set $settings "jobs" .root.Values.jobs.place }}
+{{- $_ := set $settings "jobs_url" .root.Values.jobs.place }}
 {{- end }}
 {{- range $given }}
 {{- range $name, $value := . }}

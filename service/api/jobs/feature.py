@@ -33,7 +33,7 @@ class NoJobs:
 
     async def off(self, request: Request) -> Response:
         request.scope.pop("route", None)  # counted as any address that is not there
-        raise Problem(404, "there are no jobs here: the server's setting SEEDMINT_JOBS, a place for them, is not set")
+        raise Problem(404, "there are no jobs here: the server's setting SEEDMINT_JOBS_URL, a place for them, is not set")
 
     def start(self) -> None:
         """There is nothing to look after."""
@@ -46,9 +46,9 @@ def jobs_of(library: ModelRepository, settings: Settings) -> Jobs:
     """The jobs that the settings ask for, or none.
 
     Raises:
-        UserError: no such kind of place as `settings.jobs` is known.
+        UserError: no such kind of place as `settings.jobs_url` is known.
     """
-    if settings.jobs is None:
+    if settings.jobs_url is None:
         return NoJobs()
     from seedmint.service.api.jobs.routes import JobRoutes
 

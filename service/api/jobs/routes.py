@@ -48,12 +48,12 @@ class JobRoutes:
     def __init__(self, library: ModelRepository, settings: Settings) -> None:
         """
         Raises:
-            UserError: no such kind of place as `settings.jobs` is known.
+            UserError: no such kind of place as `settings.jobs_url` is known.
         """
-        assert settings.jobs is not None
+        assert settings.jobs_url is not None
         self._library = library
         self._settings = settings
-        self._store = Store(settings.jobs)
+        self._store = Store(settings.jobs_url)
         self._runner = Runner(self._store, settings)
         self._threads = ThreadPoolExecutor(_THREADS, "seedmint-jobs")
         self._readers = ThreadPoolExecutor(_THREADS, "seedmint-files")

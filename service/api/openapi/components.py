@@ -123,7 +123,7 @@ def reference(schema: str) -> Json:
 def parameters(generators: Sequence[Generator], settings: Settings) -> Json:
     """All of them, by name, with examples and bounds of the generators served now."""
     others: Json = {}
-    if settings.jobs is not None:
+    if settings.jobs_url is not None:
         from seedmint.service.api.openapi.job_operations import job_parameters
 
         others = job_parameters()
@@ -209,7 +209,7 @@ def schemas(generators: Sequence[Generator], settings: Settings) -> Json:
         (ImageGeneratorPage, "serialization"),
         (SampleGeneratorPage, "serialization"),
     ]
-    if settings.jobs is not None:
+    if settings.jobs_url is not None:
         from seedmint.service.api.openapi.job_operations import MODELS
 
         written += MODELS
@@ -222,7 +222,7 @@ def schemas(generators: Sequence[Generator], settings: Settings) -> Json:
                 choice["maxItems"] = settings.max_seeds
     if generators:
         body["examples"] = [{"model": one.name, "seeds": "0-63,100", "format": _bulk_format(one)} for one in generators]
-    if settings.jobs is not None:
+    if settings.jobs_url is not None:
         from seedmint.service.api.openapi.job_operations import finish_schemas
 
         finish_schemas(made, generators, settings)

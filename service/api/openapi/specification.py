@@ -28,7 +28,7 @@ _EVERYWHERE = (405, 500)
 def specification(generators: Sequence[Generator], settings: Settings) -> Json:
     """The whole document, for the generators served now."""
     operations, tags = list(OPERATIONS.items()), dict(_TAGS)
-    if settings.jobs is not None:
+    if settings.jobs_url is not None:
         from seedmint.service.api.openapi.job_operations import OPERATIONS as JOB_OPERATIONS
 
         operations += JOB_OPERATIONS

@@ -25,6 +25,7 @@ def test_without_ray_the_extra_is_named(tmp_path: Path):
         "-c",
         program,
         "batch",
+        "run",
         "digits",
         "--seeds",
         "0-9",

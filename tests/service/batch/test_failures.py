@@ -27,7 +27,7 @@ from tests.support.batch_jobs import ROOT, command, hashes, make_all, plan_for
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path, status: int = 2) -> str:
     """The one line of a command that fails, which cannot succeed, or with status 1 may."""
     with pytest.raises(SystemExit) as end:
-        main(["batch", *map(str, arguments)])
+        main(["batch", "run", *map(str, arguments)])
     assert end.value.code == status
     error = capsys.readouterr().err
     assert error.count("\n") == 1, error
@@ -108,7 +108,7 @@ def test_two_jobs_on_one_output(
     begun(models, Path("out"))
     with open_output("out").lock(shared=False):
         assert "another job is writing there" in refused(capsys, *job, status=1)
-        assert "another job is writing there" in refused(capsys, *job, "--index", "0", "--of", "2", status=1)
+        assert "another job is writing there" in refused(capsys, *job, "--shard-index", "0", "--num-shards", "2", status=1)
     with open_output("out").lock(shared=True), open_output("out").lock(shared=True):
         assert "another job is writing there" in refused(capsys, *job, status=1)
 
@@ -223,7 +223,7 @@ def test_leftovers_make_room_for_the_rest(small_disk: Path, models: Path):
 
 
 def main_here(*arguments: str) -> None:
-    result = CliRunner().invoke(cli, ["batch", *arguments], catch_exceptions=False)
+    result = CliRunner().invoke(cli, ["batch", "run", *arguments], catch_exceptions=False)
     assert result.exit_code == 0, result.output
 
 

@@ -31,7 +31,7 @@ MODELS = ROOT / "models"
 
 def run_here(*arguments: str) -> str:
     """The command in this process; its workers are processes all the same."""
-    result = CliRunner().invoke(cli, ["batch", *arguments], catch_exceptions=False)
+    result = CliRunner().invoke(cli, ["batch", "run", *arguments], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
 
@@ -89,7 +89,7 @@ def test_several_machines_share_a_job(tmp_path: Path):
     expected = whole(tmp_path, digits, "0-999", "npz", 100)
     out = tmp_path / "parts"
     job = ["digits", "--seeds", "0-999", "--format", "npz", "--shard-size", "100", "--workers", "1", "--out", str(out)]
-    parts = [start(*job, "--index", str(k), "--of", "3") for k in range(3)]
+    parts = [start(*job, "--shard-index", str(k), "--num-shards", "3") for k in range(3)]
     said = [process.communicate(timeout=120) for process in parts]
     assert [process.returncode for process in parts] == [0, 0, 0], said
     assert hashes(out) == expected
@@ -100,7 +100,7 @@ def test_a_part_leaves_the_others_theirs(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("seedmint.service.cli.batch_progress.LINE_SECONDS", 0.0)
     out = tmp_path / "out"
     job = ["digits", "--seeds", "0-999", "--format", "npy", "--shard-size", "100", "--workers", "1", "--out", str(out)]
-    said = CliRunner().invoke(cli, ["batch", *job, "--index", "1", "--of", "3"], catch_exceptions=False)
+    said = CliRunner().invoke(cli, ["batch", "run", *job, "--shard-index", "1", "--num-shards", "3"], catch_exceptions=False)
     assert said.stdout.startswith("part 1 of 3 is done, 300 made")
     *_, last = said.stderr.splitlines()
     assert last.startswith("300 of 300 images, 3 of 3 shards, ")  # of its own

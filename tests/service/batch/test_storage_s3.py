@@ -192,7 +192,7 @@ def test_what_the_user_can_mend_is_one_line(s3: Server, monkeypatch: pytest.Monk
 
 def test_without_its_library_the_extra_is_named():
     program = "import sys; sys.modules['s3fs'] = None; from seedmint.cli import main; main(sys.argv[1:])"
-    job = [sys.executable, "-c", program, "batch", "digits", "--seeds", "0-9", "--out", "s3://bucket/job"]
+    job = [sys.executable, "-c", program, "batch", "run", "digits", "--seeds", "0-9", "--out", "s3://bucket/job"]
     done = subprocess.run(job, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr == (

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -49,14 +50,20 @@ def job(home: Path, rgb: Generator) -> Path:
     return home / "out"
 
 
-def test_help_teaches(home: Path):
+def test_help_lists_the_commands_and_exit_codes(home: Path):
     for arguments in (["--help"], ["-h"], []):
-        text = run(*arguments)
-        assert "Usage: cli batch [OPTIONS] MODEL" in text.replace("  ", " ")
-        assert "seedmint batch mnist --seeds 0-99999 --out out" in text
-        assert "seedmint batch status out" in text
-        assert re.search(r"Exit status:\n +0 +done.*\n +1 +may succeed.*\n +2 +cannot succeed.*\n +130, 143 +stopped", text)
-    assert "Show a job from its records" in run("status", "--help")
+        text = run(*arguments, code=0 if arguments else 2)
+        assert {"run", "estimate", "verify", "status"} <= set(re.findall(r"(?m)^  ([a-z]+)  ", text))
+    for command_name in ("run", "estimate", "verify", "status"):
+        assert f"seedmint batch {command_name} " in run(command_name, "--help")
+    assert re.findall(r"(?m)^ +(0|1|2|130, 143) {2,}", run("run", "--help")) == ["0", "1", "2", "130, 143"]
+
+
+@pytest.mark.parametrize("name", ["run", "status", "verify", "estimate"])
+def test_a_generator_may_have_the_name_of_a_command(home: Path, models: Path, tmp_path: Path, name: str):
+    shutil.copy(models / "grey.onnx", tmp_path / f"{name}.onnx")
+    run("run", name, "--seeds", "0-9", "--out", "out", "--models", str(tmp_path), "--workers", "1")
+    assert "state       done" in run("status", "out")
 
 
 @pytest.mark.parametrize(
@@ -71,7 +78,7 @@ def test_help_teaches(home: Path):
     ],
 )
 def test_a_dry_run_tells_the_size_and_writes_nothing(home: Path, options: list[str], expected: dict[str, str]):
-    text = run("rgb", "--seeds", "0-99", "--out", "out", "--dry-run", *options)
+    text = run("estimate", "rgb", "--seeds", "0-99", "--out", "out", *options)
     told = dict(re.split(r" {2,}", line, maxsplit=1) for line in text.splitlines())
     assert expected.items() <= told.items()
     assert told["generator"].startswith("rgb@")
@@ -80,7 +87,7 @@ def test_a_dry_run_tells_the_size_and_writes_nothing(home: Path, options: list[s
 
 @pytest.mark.parametrize("form", ["webdataset", "parquet", "npz"])
 def test_the_size_that_is_told_is_about_the_size_that_is_written(home: Path, rgb: Generator, form: str):
-    text = run("rgb", "--seeds", "0-1999", "--shard-size", "500", "--out", "out", "--format", form, "--dry-run")
+    text = run("estimate", "rgb", "--seeds", "0-1999", "--shard-size", "500", "--out", "out", "--format", form)
     make_all(open_output("out"), plan_for(rgb, "0-1999", form, 500), rgb)
     written = sum(path.stat().st_size for path in Path("out/data").iterdir())
     (told,) = re.findall(r"bytes +about ([\d,]+)", text)
@@ -89,26 +96,32 @@ def test_the_size_that_is_told_is_about_the_size_that_is_written(home: Path, rgb
 
 def test_a_dry_run_of_a_job_that_was_begun_tells_what_is_left(home: Path, rgb: Generator, job: Path):
     Path("out/records/000003.json").unlink()
-    assert "images      100, of which 4 are to be made\n" in run("rgb", "--out", "out", "--dry-run")
+    assert "images      100, 4 of them missing\n" in run("estimate", "rgb", "--out", "out")
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["rgb", "--out", "out"], "--seeds is missing"),
-        (["rgb", "--seeds", "9-0", "--out", "out"], "range '9-0' runs backwards"),
-        (["rgb", "--seeds", "0-9", "--labels", "dog", "--out", "out"], "--labels 'dog': not a number from 0 to 2"),
-        (["grey", "--seeds", "0-9", "--labels", "balanced", "--out", "out"], "--labels: generator 'grey' is not conditional"),
-        (["grey", "--seeds", "0-9", "--labels", "3", "--out", "out"], "--labels: generator 'grey' is not conditional"),
-        (["rgb", "--seeds", "0-9", "--truncation", "2", "--out", "out"], "--truncation is out of range"),
-        (["none", "--seeds", "0-9", "--out", "out"], "no generator 'none'"),
-        (["rgb", "--seeds", "0-9", "--out", "out", "--index", "2"], "--index and --of"),
-        (["rgb", "--seeds", "0-9", "--out", "out", "--index", "2", "--of", "2"], "--index 2 is out of range: 0 to 1"),
-        (["rgb", "--seeds", "0-9", "--out", "nowhere://out"], "--out nowhere://out: Protocol not known"),
-        (["rgb", "--out", "out", "--verify"], "--out .*out holds no job to verify|--seeds is missing"),
+        (["run", "rgb", "--out", "out"], "--seeds is missing"),
+        (["run", "rgb", "--seeds", "9-0", "--out", "out"], "range '9-0' runs backwards"),
+        (["run", "rgb", "--seeds", "0-9", "--labels", "dog", "--out", "out"], "--labels 'dog': not a number from 0 to 2"),
+        (
+            ["run", "grey", "--seeds", "0-9", "--labels", "balanced", "--out", "out"],
+            "--labels: generator 'grey' is not conditional",
+        ),
+        (["run", "grey", "--seeds", "0-9", "--labels", "3", "--out", "out"], "--labels: generator 'grey' is not conditional"),
+        (["run", "rgb", "--seeds", "0-9", "--truncation", "2", "--out", "out"], "--truncation is out of range"),
+        (["run", "none", "--seeds", "0-9", "--out", "out"], "no generator 'none'"),
+        (["run", "rgb", "--seeds", "0-9", "--out", "out", "--shard-index", "2"], "--shard-index and --num-shards"),
+        (
+            ["run", "rgb", "--seeds", "0-9", "--out", "out", "--shard-index", "2", "--num-shards", "2"],
+            "--shard-index 2 is out of range: 0 to 1",
+        ),
+        (["run", "rgb", "--seeds", "0-9", "--out", "nowhere://out"], "--out nowhere://out: Protocol not known"),
+        (["verify", "out"], "out holds no job"),
         (["status", "out"], "out holds no job"),
-        (["rgb", "--seeds", "0-9", "--out", ""], "--out is empty: give a folder"),
-        ([__file__, "--seeds", "0-9", "--out", "out"], r"\.py: not an ONNX file"),
+        (["run", "rgb", "--seeds", "0-9", "--out", ""], "--out is empty: give a folder"),
+        (["run", __file__, "--seeds", "0-9", "--out", "out"], r"\.py: not an ONNX file"),
     ],
 )
 def test_what_the_user_can_mend_is_one_line(home: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]):
@@ -121,7 +134,7 @@ def test_what_the_user_can_mend_is_one_line(home: Path, arguments: list[str], sa
 @pytest.mark.parametrize("form", ["webdataset", "parquet", "png", "npz", "npy"])
 def test_verifying_finds_a_flipped_byte(home: Path, rgb: Generator, form: str, capsys: pytest.CaptureFixture[str]):
     make_all(open_output("out"), plan_for(rgb, form=form), rgb)
-    assert run("rgb", "--out", "out", "--verify").splitlines()[-1] == "100 images in 4 shards: all as recorded"
+    assert run("verify", "out").splitlines()[-1] == "100 images in 4 shards: all as recorded"
     before = hashes(Path("out"))
     damaged = next(path for path in sorted(Path("out/data").rglob("*.*")) if form != "png" or path.stem == "33")
     if form != "png":
@@ -129,15 +142,15 @@ def test_verifying_finds_a_flipped_byte(home: Path, rgb: Generator, form: str, c
     content = bytearray(damaged.read_bytes())
     content[len(content) // 2] ^= 1
     damaged.write_bytes(content)
-    said = failing(capsys, "rgb", "--out", "out", "--verify")
+    said = failing(capsys, "verify", "out")
     assert re.search(r"^shard 1: .* not as recorded, .*: remove records/000001.json, and run the job again\n", said)
     assert said.endswith("out: 1 fault\n")
     Path("out/records/000001.json").unlink()
-    assert re.search("^shard 1: has no record", failing(capsys, "rgb", "--out", "out", "--verify"))
+    assert re.search("^shard 1: has no record", failing(capsys, "verify", "out"))
     make_all(open_output("out"), plan_for(rgb, form=form), rgb)
     assert hashes(Path("out")) == before
     damaged.unlink()
-    assert re.search(r"^shard 1: .*missing", failing(capsys, "rgb", "--out", "out", "--verify"))
+    assert re.search(r"^shard 1: .*missing", failing(capsys, "verify", "out"))
 
 
 @pytest.mark.parametrize("form", ["webdataset", "parquet", "png", "npz", "npy"])
@@ -151,7 +164,7 @@ def test_verifying_finds_images_of_other_seeds(
     with monkeypatch.context() as patched:
         patched.setattr(rgb, "generate", lambda seeds, *rest: true(seeds + 1, *rest))
         write_record(output, make_shard(rgb, plan, 2, output))
-    said = failing(capsys, "rgb", "--out", "out", "--verify")
+    said = failing(capsys, "verify", "out")
     assert re.search("^shard 2: .*holds other images than the generator makes of its seeds", said), said
 
 
@@ -160,21 +173,21 @@ def test_verifying_looks_at_the_manifest_and_the_data_card(job: Path, rgb: Gener
     manifest = job / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"count": 32', '"count": 31'))
     (job / "README.md").unlink()
-    said = failing(capsys, "rgb", "--out", "out", "--verify").splitlines()
+    said = failing(capsys, "verify", "out").splitlines()
     assert said[:2] == [
         "manifest.json does not say what the records do: run the job again",
         "README.md is missing: run the job again",
     ]
     assert finish(open_output("out"), plan_for(rgb))
     assert hashes(job) == before
-    run("rgb", "--out", "out", "--verify")
+    run("verify", "out")
 
 
 def test_verifying_names_what_is_not_of_the_job(job: Path, capsys: pytest.CaptureFixture[str]):
     (job / "LICENCE").touch()
-    assert "not of the job, and left alone: LICENCE\n" in run("rgb", "--out", "out", "--verify")
+    assert "not part of the job, ignored: LICENCE\n" in run("verify", "out")
     (job / "data/shard-000004.tar").touch()
-    assert "data/shard-000004.tar belongs to no shard: remove it\n" in failing(capsys, "rgb", "--out", "out", "--verify")
+    assert "data/shard-000004.tar belongs to no shard: remove it\n" in failing(capsys, "verify", "out")
 
 
 @pytest.mark.parametrize("form", ["npz", "png"])
@@ -182,7 +195,7 @@ def test_verifying_and_status_miss_data(home: Path, rgb: Generator, form: str, c
     make_all(open_output("out"), plan_for(rgb, form=form), rgb)
     (lost,) = Path("out/data").rglob("33.png") if form == "png" else [Path("out/data/shard-000001.npz")]
     lost.unlink()
-    assert f"shard 1: {lost.relative_to('out')} is missing" in failing(capsys, "rgb", "--out", "out", "--verify")
+    assert f"shard 1: {lost.relative_to('out')} is missing" in failing(capsys, "verify", "out")
     assert "shards      3 of 4\nimages      68 of 100 (68.0%)\nstate       not done\n" in run("status", "out")
 
 
@@ -199,17 +212,17 @@ def test_verifying_on_another_machine(job: Path, rgb: Generator, monkeypatch: py
     with monkeypatch.context() as patch:
         patch.setattr(rgb, "generate", lambda *arguments: true(*arguments) ^ 1)
         assert list(verify(open_output("out"), plan, rgb, lambda images: None)) == []
-    text = run("rgb", "--out", "out", "--verify")
+    text = run("verify", "out")
     assert re.match(r"made with machine \S+ \(here: z80\): images may differ in the last place\n", text)
     assert text.endswith("100 images in 4 shards: all as recorded\n")
     with pytest.raises(PlanError, match=r"begun with machine \S+ \(here: z80\), which may write other bytes"):
-        run("rgb", "--out", "out")
+        run("run", "rgb", "--out", "out")
 
 
 def test_verifying_names_a_record_of_another_job(job: Path, capsys: pytest.CaptureFixture[str]):
     record = job / "records/000001.json"
     record.write_text(json.dumps(json.loads(record.read_text()) | {"model": "0" * 64}))
-    assert "records/000001.json is of another job" in failing(capsys, "rgb", "--out", "out", "--verify")
+    assert "records/000001.json is of another job" in failing(capsys, "verify", "out")
 
 
 def test_status_shows_a_job_whoever_runs_it(job: Path, rgb: Generator):
@@ -254,11 +267,9 @@ def test_elsewhere_there_are_lines(monkeypatch: pytest.MonkeyPatch, capsys: pyte
 
 def test_generators_of_samples_are_made_as_parquet(home: Path, sample_models: Path):
     point = open_generator(sample_models / "point.onnx")
-    text = run(str(sample_models / "point.onnx"), "--seeds", "0-9", "--out", "out", "--dry-run")
+    text = run("estimate", str(sample_models / "point.onnx"), "--seeds", "0-9", "--out", "out")
     assert "samples     10\n" in text
     plan = plan_for(point, "0-99", "parquet")
     make_all(open_output("out"), plan, point)
     assert finish(open_output("out"), plan)
-    assert run(str(sample_models / "point.onnx"), "--out", "out", "--verify").endswith(
-        "100 samples in 4 shards: all as recorded\n"
-    )
+    assert run("verify", "out", "--models", str(sample_models)).endswith("100 samples in 4 shards: all as recorded\n")

@@ -116,7 +116,7 @@ def test_a_job_whose_folder_has_vanished_fails_and_can_be_asked_for_again(tmp_pa
     Store(url).submit(plan, 100)
     shutil.rmtree(tmp_path / "jobs" / job_id(plan))
     restarted = Store(url)
-    runner = Runner(restarted, Settings(models=tmp_path, jobs=url))
+    runner = Runner(restarted, Settings(models=tmp_path, jobs_url=url))
     runner.look()
     runner.close()
     (note,) = restarted.notes().values()

@@ -19,14 +19,14 @@ __all__ = ["s3"]  # a fixture
 @pytest.mark.slow
 def test_a_job_in_an_object_store(s3: Store, models: Path, tmp_path: Path):
     place = "s3://bucket/made/here"
-    with serving(models, jobs=place, log_format="json") as server:
+    with serving(models, jobs_url=place, log_format="json") as server:
         job = submit(server, model="rgb", seeds="0-199", shard_size=50)
         done = wait_for(server, job, "done")
         assert (done["images_done"], done["shards_done"]) == (200, 4)
         answer = httpx.get(f"{server.url}/v1/jobs/{job}/files/data/shard-000002.tar")
         assert f'"{s3.hashes("bucket", f"made/here/{job}")["data/shard-000002.tar"]}"' == answer.headers["etag"]
         assert len(answer.content) == int(answer.headers["content-length"])
-    with serving(models, jobs=place) as server:
+    with serving(models, jobs_url=place) as server:
         assert submit(server, 200, model="rgb", seeds="0-199", shard_size=50) == job
         assert [one["state"] for one in server.client.get("/v1/jobs").json()["jobs"]] == ["done"]
     generator = open_generator(models / "rgb.onnx")

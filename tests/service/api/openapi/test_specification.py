@@ -20,14 +20,14 @@ from tests.support.servers import Server
 
 @pytest.fixture(scope="module")
 def document(grey: Generator, rgb: Generator, point: Generator) -> dict[str, Any]:
-    return specification([grey, rgb, point], Settings(jobs="made"))
+    return specification([grey, rgb, point], Settings(jobs_url="made"))
 
 
 def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
     return {(path, method): item[method] for path, item in document["paths"].items() for method in item}
 
 
-@pytest.mark.parametrize("settings", [Settings(), Settings(api_keys="alice:0", requests_per_second=5, jobs="made")])
+@pytest.mark.parametrize("settings", [Settings(), Settings(api_keys="alice:0", requests_per_second=5, jobs_url="made")])
 @pytest.mark.parametrize("empty", [False, True])
 def test_it_validates(grey: Generator, point: Generator, settings: Settings, empty: bool):
     OpenAPIV31SpecValidator(specification([] if empty else [grey, point], settings)).validate()
@@ -43,7 +43,7 @@ def test_the_service_sends_it(server: Server, grey: Generator, rgb: Generator):
 @pytest.mark.parametrize("jobs", [False, True])
 def test_its_paths_and_methods_are_the_routes_of_the_application(tmp_path: Path, jobs: bool):
     """As they are under BentoML, with its own that are kept; where there are no jobs, not what says so."""
-    settings = Settings(jobs=str(tmp_path / "made")) if jobs else Settings()
+    settings = Settings(jobs_url=str(tmp_path / "made")) if jobs else Settings()
     code = """
 from starlette.routing import Mount, Route
 asked = application
@@ -55,7 +55,7 @@ for route in asked.router.routes:
     found += [[one.path, sorted(one.methods)] for one in inner if getattr(one, "include_in_schema", True)]
 print(json.dumps(found))
 """
-    environment = {"SEEDMINT_JOBS": settings.jobs} if settings.jobs else {}
+    environment = {"SEEDMINT_JOBS_URL": settings.jobs_url} if settings.jobs_url else {}
     found = run(code, tmp_path, **environment)
     routes = {address_template(path): {name.lower() for name in methods} for path, methods in found}
     assert {path: set(item) for path, item in specification([], settings)["paths"].items()} == routes
