@@ -36,6 +36,7 @@ from PIL import Image
 
 from seedmint.models.card import Card
 from seedmint.models.directory import SHIPPED, find_generator
+from seedmint.models.runtime.generator_file import checked_card, digest_of
 from seedmint.models.seeds import parse_seeds
 from seedmint.service.batch.engines.base import Step
 from seedmint.service.batch.engines.process_pool import run, spare_threads
@@ -43,7 +44,6 @@ from seedmint.service.batch.formats import Form, forms
 from seedmint.service.batch.job import begin
 from seedmint.service.batch.plan import make_plan
 from seedmint.service.batch.storage.resolve import open_output
-from seedmint.service.runtime.generator import checked_card, digest_of
 
 _IMAGES = 60_000  # of fewer, what workers do alone at the end decides the rate
 _SHARD = 2_500

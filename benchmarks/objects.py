@@ -16,12 +16,12 @@ import boto3  # type: ignore[import-untyped]
 import httpx
 
 from seedmint.models.directory import SHIPPED, find_generator
+from seedmint.models.runtime.generator_file import checked_card, digest_of
 from seedmint.models.seeds import parse_seeds
 from seedmint.service.batch.job import begin, finish, missing, open_planned
 from seedmint.service.batch.plan import make_plan
 from seedmint.service.batch.shard import make_shard
 from seedmint.service.batch.storage.resolve import open_output
-from seedmint.service.runtime.generator import checked_card, digest_of
 from tests.support.servers import free_port, wait_until
 
 _SHARDS = 20

@@ -20,12 +20,12 @@ from io import BytesIO
 from typing import IO
 
 from seedmint.models.directory import SHIPPED, find_generator
+from seedmint.models.runtime.generator_file import checked_card, digest_of
 from seedmint.models.seeds import parse_seeds
 from seedmint.service.batch.job import begin, finish, missing
 from seedmint.service.batch.manifest import MANIFEST
 from seedmint.service.batch.plan import Plan, make_plan
 from seedmint.service.batch.records import Record, write_record
-from seedmint.service.runtime.generator import checked_card, digest_of
 
 _SHARD_SIZE = 10_000
 _LOSS = 0.01  # of all shards, how many end their worker

@@ -1,1 +1,1 @@
-"""How a generator file is opened with ONNX Runtime, the same for both wings. Needs the extra `runtime`."""
+"""Opens generator files with ONNX Runtime, the same way for serving and training. Needs the extra `runtime`."""

@@ -1,7 +1,7 @@
-"""The memory that generators may take, so that a hostile file fails by itself and not the machine.
+"""Memory limits for ONNX Runtime, so that a hostile generator file fails by itself and does not exhaust the machine.
 
-A file of a kilobyte may ask for a tensor of a terabyte. ONNX Runtime takes what runs need from one arena for all sessions of a
-process, which is told here how far it may grow; and what it computes once, when a session is made, is bounded too.
+A file of one kilobyte can request a tensor of one terabyte. All sessions of a process allocate from one
+arena of bounded size. The memory for constants, which a session computes while it is created, is bounded as well.
 """
 
 import contextlib
@@ -11,75 +11,95 @@ from typing import NamedTuple
 import onnxruntime as ort
 import psutil  # type: ignore[import-untyped]
 
-_SHARE = 0.5  # of the machine's memory, for the arenas of all processes together
-_FOLDED_SHARE = 0.25  # of an arena: the constants of one generator
-_CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")  # version 2, version 1
+_ARENA_SHARE = 0.5  # of the machine's memory, for the arenas of all processes together
+_CONSTANTS_SHARE = 0.25  # of one arena, for the computed constants of one generator
+_CGROUPS = Path("/sys/fs/cgroup")  # inside a container: the control group of the container
+_NO_LIMIT = 1 << 60  # cgroup version 1 writes "no limit" as a number near 2**63
 
-_arena: list[int] = []  # the bytes of this process's, once it is made
-
-
-def machine_memory() -> int:
-    """Bytes of memory of this machine, or of the container around this process if that is less."""
-    sizes = [int(psutil.virtual_memory().total)]
-    for path in _CGROUP_LIMITS:
-        with contextlib.suppress(OSError, ValueError):  # there is none; or "max"
-            sizes.append(int(Path(path).read_text(encoding="ascii")))
-    return min(sizes)
+_arena_bytes: list[int] = []  # size of this process's arena; empty until the arena is created
 
 
-def bound_memory(processes: int = 1) -> int:
-    """The most bytes that the arena of this process takes. The first call makes it.
+class _CgroupFiles(NamedTuple):
+    """Memory files of one cgroup version. `cache` is the line of `stat` with the page cache that the kernel can reclaim."""
 
-    Args:
-        processes: how many share the machine.
-    """
-    if not _arena:
-        most = int(machine_memory() * _SHARE) // processes
-        memory = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
-        ort.create_and_register_allocator(memory, ort.OrtArenaCfg({"max_mem": most}))
-        _arena.append(most)
-    return _arena[0]
+    limit: str
+    usage: str
+    stat: str
+    cache: str
 
 
-def most_folded(nodes: int) -> int:
-    """The most bytes of a constant that a session may compute ahead for one node, if its graph has so many of them."""
-    return int(bound_memory() * _FOLDED_SHARE) // max(1, nodes)
-
-
-_CGROUPS = Path("/sys/fs/cgroup")  # in a container, that of the container
-
-
-# Of the second and of the first version of control groups: limit, use, and which line of memory.stat is cache that the kernel
-# takes back before it ends a process.
-_MEMORY = (
-    ("memory.max", "memory.current", "memory.stat", "inactive_file"),
-    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "total_inactive_file"),
+_CGROUP_VERSIONS = (
+    _CgroupFiles("memory.max", "memory.current", "memory.stat", "inactive_file"),
+    _CgroupFiles("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "total_inactive_file"),
 )
 
 
-_NO_LIMIT = 1 << 60  # the first version writes "none" as nearly 2**63
-
-
 class Memory(NamedTuple):
-    """Of a container, in bytes.
+    """Memory of a container, in bytes.
 
     Attributes:
-        limit: what its processes may use together; beyond it the kernel ends one.
-        working_set: what they use, files on tmpfs and the kernel's own records among it, but no cache that can be taken
-            back: as Kubernetes reckons it.
+        limit: Most bytes that the processes of the container may use together. The kernel kills a process beyond it.
+        working_set: Bytes in use without the page cache that the kernel can reclaim, as Kubernetes computes it. Files on tmpfs
+            and the kernel's own records count.
     """
 
     limit: int
     working_set: int
 
 
+def machine_memory(cgroups: Path = _CGROUPS) -> int:
+    """Return the memory of this machine in bytes, or the limit of the container around this process if that is smaller.
+
+    Args:
+        cgroups: Directory where the control groups are mounted.
+    """
+    limits = [limit for files in _CGROUP_VERSIONS if (limit := _limit(cgroups, files)) is not None]
+    return min([int(psutil.virtual_memory().total), *limits])
+
+
 def container_memory(cgroups: Path = _CGROUPS) -> Memory | None:
-    """The memory of the container around this process, or None where it has no limit."""
-    for limit, used, stat, cache in _MEMORY:
-        with contextlib.suppress(OSError, ValueError, KeyError):  # another version of control groups, or "max"
-            most = int((cgroups / limit).read_text(encoding="ascii"))
-            if most >= _NO_LIMIT:
-                return None
-            counts = dict(line.split() for line in (cgroups / stat).read_text(encoding="ascii").splitlines())
-            return Memory(most, max(0, int((cgroups / used).read_text(encoding="ascii")) - int(counts[cache])))
+    """Return the memory of the container around this process, or None if the container has no limit.
+
+    Args:
+        cgroups: Directory where the control groups are mounted.
+    """
+    for files in _CGROUP_VERSIONS:
+        if (limit := _limit(cgroups, files)) is None:
+            continue
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            counts = dict(line.split() for line in (cgroups / files.stat).read_text(encoding="ascii").splitlines())
+            usage = int((cgroups / files.usage).read_text(encoding="ascii"))
+            return Memory(limit, max(0, usage - int(counts[files.cache])))
+    return None
+
+
+def bound_memory(processes: int = 1) -> int:
+    """Create the arena of this process, unless it exists, and return its maximum size in bytes.
+
+    Args:
+        processes: Number of processes that share the machine. Ignored once the arena exists.
+    """
+    if not _arena_bytes:
+        size = int(machine_memory() * _ARENA_SHARE) // processes
+        memory = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+        ort.create_and_register_allocator(memory, ort.OrtArenaCfg({"max_mem": size}))
+        _arena_bytes.append(size)
+    return _arena_bytes[0]
+
+
+def max_constant_bytes(nodes: int) -> int:
+    """Return the maximum size in bytes of a constant that a session computes ahead for one node.
+
+    Args:
+        nodes: Number of nodes in the graph. They share the memory for constants.
+    """
+    return int(bound_memory() * _CONSTANTS_SHARE) // max(1, nodes)
+
+
+def _limit(cgroups: Path, files: _CgroupFiles) -> int | None:
+    """Return the memory limit in bytes, or None if this cgroup version is absent or sets no limit."""
+    with contextlib.suppress(OSError, ValueError):  # no such file, or the word "max"
+        limit = int((cgroups / files.limit).read_text(encoding="ascii"))
+        if limit < _NO_LIMIT:
+            return limit
     return None

@@ -1,4 +1,4 @@
-"""What runs a generator: CUDA where it really works, else the CPU. Found out in silence, once a process."""
+"""Opens ONNX Runtime sessions, on CUDA where CUDA works and on the CPU elsewhere. Prints nothing."""
 
 import contextlib
 import ctypes
@@ -11,72 +11,82 @@ import onnxruntime as ort
 from onnx import TensorProto, helper
 
 from seedmint.models.errors import UserError
-from seedmint.models.runtime.memory import most_folded
-from seedmint.models.runtime.session import Session, watched
+from seedmint.models.runtime.memory import max_constant_bytes
+from seedmint.models.runtime.session import Session
 
 Provider = Literal["cpu", "cuda"]
+ProviderChoice = Literal["auto", "cpu", "cuda"]
 
-_ERRORS_ONLY = 3
-_NOTHING = 5  # above "fatal"
-ort.set_default_logger_severity(_ERRORS_ONLY)
+_LOG_ERRORS = 3
+_LOG_NOTHING = 5  # above "fatal"
+ort.set_default_logger_severity(_LOG_ERRORS)
 
-# No TF32, and no convolution algorithm that a stopwatch chooses: the same seed must give the same image.
+# No TF32, and no choice of convolution algorithms by measured time: the same seed must give the same image.
 _CUDA_OPTIONS = {"use_tf32": "0", "cudnn_conv_algo_search": "DEFAULT"}
 
 
 class ProviderError(UserError):
-    """The provider asked for cannot be had."""
+    """The requested provider does not work here."""
+
+    reason = "provider_unavailable"
 
 
-def choose_provider(asked: Literal["auto", "cpu", "cuda"]) -> Provider:
-    """The provider to use.
+def choose_provider(choice: ProviderChoice) -> Provider:
+    """Return the provider to use.
+
+    Args:
+        choice: "cpu", "cuda", or "auto" for CUDA where it works.
 
     Raises:
-        ProviderError: "cuda" was asked for and does not work here. The message says what is missing.
+        ProviderError: `choice` is "cuda" and CUDA does not work here. The message says what is missing.
     """
-    if asked == "cpu":
+    if choice == "cpu":
         return "cpu"
     obstacle = _cuda_obstacle()
     if obstacle is None:
         return "cuda"
-    if asked == "cuda":
-        raise ProviderError(f"SEEDMINT_PROVIDER is 'cuda', but {obstacle}")
+    if choice == "cuda":
+        raise ProviderError(f"CUDA is not available: {obstacle}", field="provider")
     return "cpu"
 
 
 def open_session(graph: bytes, provider: Provider, threads: int, nodes: int = 1) -> Session:
-    """An ONNX Runtime session that says nothing but errors, computes the same for the same input, and keeps within bounds.
+    """Open an ONNX Runtime session with deterministic results and bounded memory that logs nothing but errors.
 
     Args:
-        graph: a serialised ONNX model.
-        threads: threads of the processor for one run.
-        nodes: how many the graph has, which share the memory for constants computed ahead.
+        graph: A serialised ONNX model.
+        provider: "cpu" or "cuda".
+        threads: CPU threads for one run.
+        nodes: Number of nodes in the graph. They share the memory for constants.
 
     Raises:
         ProviderError: ONNX Runtime would use another provider.
-        Exception: whatever ONNX Runtime raises for a graph it cannot run.
+        Exception: Any error of ONNX Runtime for a graph that it cannot load.
     """
     options = ort.SessionOptions()
-    options.log_severity_level = _ERRORS_ONLY
+    options.log_severity_level = _LOG_ERRORS
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
-    # Threads that spin while idle would take the processor from the other generators and from the server itself.
+    # Idle threads that spin would take CPU time from other generators and from the server.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.use_env_allocators", "1")  # the arena of models/runtime/memory.py
-    options.add_session_config_entry("optimization.constant_folding_max_output_size_in_bytes", str(most_folded(nodes)))
+    options.add_session_config_entry("session.use_env_allocators", "1")  # the arena of memory.py
+    max_bytes = str(max_constant_bytes(nodes))
+    options.add_session_config_entry("optimization.constant_folding_max_output_size_in_bytes", max_bytes)
     providers: list[Any] = ["CPUExecutionProvider"]
     if provider == "cuda":
         providers.insert(0, ("CUDAExecutionProvider", _CUDA_OPTIONS))
-    # Without enable_fallback=0 a failing CUDA prints a banner, and the CPU computes in its place.
+    # With the fallback, ONNX Runtime prints a banner when CUDA fails, and silently computes on the CPU.
     session = ort.InferenceSession(graph, options, providers=providers, enable_fallback=0)
     if session.get_providers()[0] != f"{provider.upper()}ExecutionProvider":
-        raise ProviderError("its CUDA libraries cannot be loaded: onnxruntime-gpu needs the CUDA runtime and cuDNN")
-    return watched(session)
+        raise ProviderError(
+            "the CUDA libraries cannot be loaded: install the CUDA runtime and cuDNN for onnxruntime-gpu", field="provider"
+        )
+    return Session(session)
 
 
-def give_memory_back() -> None:
-    """Let the system have what no session needs any more: the arena keeps it otherwise, and so does the C library."""
+def release_memory() -> None:
+    """Return unused memory to the operating system. Otherwise the arena and the C library keep it."""
     options = ort.RunOptions()
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     _smallest_session().run(None, {"x": np.zeros(1, np.float32)}, options)
@@ -91,9 +101,9 @@ def _smallest_session() -> Session:
 
 @cache
 def _cuda_obstacle() -> str | None:
-    """Why CUDA cannot be used, or None where it works.
+    """Return why CUDA cannot be used, or None where it works.
 
-    ONNX Runtime fills a screen when asked for CUDA in vain. So the driver is asked first, and then one small graph is tried.
+    ONNX Runtime prints a screen of messages if CUDA fails. Therefore ask the driver first, then try a small graph.
     """
     if "CUDAExecutionProvider" not in ort.get_available_providers():
         return "this onnxruntime is built without CUDA: install onnxruntime-gpu"
@@ -101,7 +111,7 @@ def _cuda_obstacle() -> str | None:
         return "no CUDA device is visible to this process"
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         ort.preload_dlls()
-    ort.set_default_logger_severity(_NOTHING)
+    ort.set_default_logger_severity(_LOG_NOTHING)
     try:
         session = open_session(_smallest_graph(), "cuda", 1)
         session.run(None, {"x": np.zeros(1, np.float32)})
@@ -110,12 +120,12 @@ def _cuda_obstacle() -> str | None:
     except Exception as error:
         return f"the device does not run a graph: {str(error).splitlines()[0]}"
     finally:
-        ort.set_default_logger_severity(_ERRORS_ONLY)
+        ort.set_default_logger_severity(_LOG_ERRORS)
     return None
 
 
 def _cuda_devices() -> int:
-    """Number of devices the CUDA driver offers this process; 0 without a driver."""
+    """Return the number of devices that the CUDA driver offers to this process; 0 without a driver."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError:

@@ -1,4 +1,4 @@
-"""A session of ONNX Runtime whose runs end: one that takes too long is stopped, for a graph may hold a loop without end."""
+"""An ONNX Runtime session with a time limit for each run, because a graph can contain an endless loop."""
 
 import threading
 import time
@@ -10,93 +10,100 @@ from numpy.typing import NDArray
 from seedmint.models.errors import UserError
 from seedmint.models.runtime.memory import bound_memory
 
-RUN_SECONDS = 30.0  # as long as anybody waits for an image
+RUN_SECONDS = 30.0  # a client waits for an image this long at most
 
-_ARENA_IS_FULL = "BFCArena"  # the part of ONNX Runtime that says so
-_LOOK_SECONDS = 0.5
-_ADVICE = "it was stopped; smaller ones may do (SEEDMINT_MAX_BATCH)"
-_FATAL = 4  # what goes wrong in a run is raised, and told once
+_ARENA_FULL = "BFCArena"  # ONNX Runtime names this class in the error message when the arena is full
+_CHECK_SECONDS = 0.5
+_FATAL = 4  # ONNX Runtime raises the other errors, so it need not log them too
 
 
 class TooSlowError(UserError):
-    """A run was stopped."""
+    """A run exceeded the time limit and was stopped."""
+
+    reason = "too_slow"
 
 
 class TooLargeError(UserError):
-    """A run needs more memory than there is for all."""
+    """A run needs more memory than the arena of the process holds."""
+
+    reason = "too_large"
 
 
 class Session:
     """Runs one graph. Safe to use from several threads."""
 
     def __init__(self, session: ort.InferenceSession) -> None:
+        """
+        Args:
+            session: An ONNX Runtime session. Create it with `seedmint.models.runtime.provider.open_session`.
+        """
         self._session = session
+        _WATCHDOG.start()
 
     def run(
         self, outputs: list[str] | None, inputs: dict[str, NDArray[Any]], options: ort.RunOptions | None = None
     ) -> list[Any]:
-        """What the graph makes of its inputs.
+        """Run the graph once.
 
         Args:
-            options: of this run alone; new ones if there are none.
+            outputs: Names of the outputs to compute; None for all.
+            inputs: The input arrays by name.
+            options: Options of this run; None for the defaults.
+
+        Returns:
+            The output arrays, in the order of `outputs`.
 
         Raises:
-            TooSlowError: it did not end within `RUN_SECONDS`.
-            TooLargeError: the arena does not hold what it needs.
-            Exception: whatever ONNX Runtime raises.
+            TooSlowError: The run did not end within `RUN_SECONDS`.
+            TooLargeError: The arena is too small for the run.
+            Exception: Any other error of ONNX Runtime.
         """
         options = options or ort.RunOptions()
         options.log_severity_level = _FATAL
-        began = time.monotonic()
-        _WATCH.under_way[options] = began + RUN_SECONDS
+        _WATCHDOG.deadlines[options] = time.monotonic() + RUN_SECONDS
         try:
-            made: list[Any] = self._session.run(outputs, inputs, options)
+            results: list[Any] = self._session.run(outputs, inputs, options)
         except Exception as error:
-            size = max(len(value) for value in inputs.values())
+            batch = max(len(value) for value in inputs.values())
             if options.terminate:
-                raise TooSlowError(f"a run of {size} took longer than {RUN_SECONDS:g} seconds: {_ADVICE}") from None
-            if _ARENA_IS_FULL in str(error):
-                most = f"{bound_memory() / 2**30:.1f} GiB"
-                raise TooLargeError(
-                    f"a run of {size} needs more memory than the {most} that there are for generators"
+                raise TooSlowError(
+                    f"a run of {batch} took longer than {RUN_SECONDS:g} seconds and was stopped: use smaller batches "
+                    "(SEEDMINT_MAX_BATCH)"
                 ) from None
+            if _ARENA_FULL in str(error):
+                limit = f"{bound_memory() / 2**30:.1f} GiB"
+                raise TooLargeError(f"a run of {batch} needs more memory than the limit of {limit} for generators") from None
             raise
         finally:
-            del _WATCH.under_way[options]
-        return made
+            del _WATCHDOG.deadlines[options]
+        return results
 
 
-class _Watch:
-    """Stops the runs of this process whose time is over. One thread for all, so that a run pays for no timer of its own.
+class _Watchdog:
+    """Stops runs that exceed their deadline. One thread serves the whole process, so that a run needs no timer of its own.
 
     Attributes:
-        under_way: the options of each run, by which it is stopped, and when that is to be.
+        deadlines: The `RunOptions` of each run in progress -> its deadline, in seconds of `time.monotonic`.
     """
 
     def __init__(self) -> None:
-        self.under_way: dict[ort.RunOptions, float] = {}
+        self.deadlines: dict[ort.RunOptions, float] = {}
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin to watch, once in a process."""
+        """Start the thread, once in a process."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._look, name="seedmint-watch", daemon=True)
+            self._thread = threading.Thread(target=self._watch, name="seedmint-watchdog", daemon=True)
             self._thread.start()
 
-    def _look(self) -> None:
+    def _watch(self) -> None:
         pause = threading.Event()
         while True:
-            pause.wait(_LOOK_SECONDS)
+            pause.wait(_CHECK_SECONDS)
             now = time.monotonic()
-            for options, until in self.under_way.copy().items():
-                if now > until:
+            for options, deadline in self.deadlines.copy().items():
+                if now > deadline:
                     options.terminate = True
 
 
-_WATCH = _Watch()
-
-
-def watched(session: ort.InferenceSession) -> Session:
-    """A session whose runs end."""
-    _WATCH.start()
-    return Session(session)
+_WATCHDOG = _Watchdog()

@@ -13,11 +13,12 @@ import numpy as np
 
 from seedmint.models.card import ImageOutput, SampleOutput
 from seedmint.models.errors import UserError
+from seedmint.models.runtime.generator_file import DIGEST12
 from seedmint.models.seeds import LONGEST_QUOTE, parse_seed, quoted
 from seedmint.service.encoders.images import ENCODERS, FORMATS, MEDIA_TYPES, Format, max_scale
 from seedmint.service.encoders.tabular import SAMPLE_ENCODERS, SAMPLE_FORMATS, SAMPLE_MEDIA_TYPES, SampleFormat
 from seedmint.service.problems import Problem
-from seedmint.service.runtime.generator import DIGEST12, Generator, check_truncation
+from seedmint.service.runtime.generator import Generator, check_truncation
 
 # The routes of single images and samples.
 IMAGES = "/v1/models/{name}@{digest}/images/{file}"

@@ -6,13 +6,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from seedmint.models.runtime.generator_file import digest_of, read_content
 from seedmint.models.runtime.provider import choose_provider
 from seedmint.service.batch.completeness import done
 from seedmint.service.batch.manifest import Totals, write_data_card, write_manifest
 from seedmint.service.batch.plan import Plan, PlanError, check_same, read_plan
 from seedmint.service.batch.records import read_records
 from seedmint.service.batch.storage.base import MARK, Output, OutputError, PlaceError
-from seedmint.service.runtime.generator import Generator, digest_of, read_content
+from seedmint.service.runtime.generator import Generator
 
 _THREADS = 1  # of a run of the generator: workers share the processors
 

@@ -11,10 +11,11 @@ from pathlib import Path
 from weakref import WeakSet
 
 from seedmint.models.errors import UserError, one_line
-from seedmint.models.runtime.provider import give_memory_back
+from seedmint.models.runtime.generator_file import GeneratorError, check_name
+from seedmint.models.runtime.provider import release_memory
 from seedmint.service.batching.batcher import Batcher
 from seedmint.service.batching.errors import ModelsLoading, UnknownModel, UnknownVersion
-from seedmint.service.runtime.generator import Generator, GeneratorError, check_name, open_generator
+from seedmint.service.runtime.generator import Generator, open_generator
 from seedmint.service.settings import Settings
 from seedmint.service.telemetry import metrics
 
@@ -168,7 +169,7 @@ class ModelRepository:
             if self._taken.get(name) != version and (not self.ready or before.get(name) == version):
                 await self._take(name, version)
         if len(self._batchers) != self._held or self._refused:
-            await asyncio.to_thread(give_memory_back)
+            await asyncio.to_thread(release_memory)
         self._held, self._refused = len(self._batchers), False
         if not self.ready:
             # What is loaded now stays: keep it out of every later garbage collection.

@@ -11,6 +11,7 @@ import click
 from seedmint.models.card import Card
 from seedmint.models.directory import find_generator
 from seedmint.models.errors import UserError
+from seedmint.models.runtime.generator_file import GeneratorError, checked_card, digest_of, read_content
 from seedmint.models.runtime.provider import ProviderError, choose_provider
 from seedmint.models.seeds import parse_seeds
 from seedmint.service.batch.completeness import done
@@ -26,7 +27,6 @@ from seedmint.service.batch.verify import verify as faults_of
 from seedmint.service.cli.batch_progress import shown
 from seedmint.service.cli.batch_run import Engine, ended_by_signals, make_job, nouns, shards_text
 from seedmint.service.cli.options import label_number, settings_with
-from seedmint.service.runtime.generator import GeneratorError, checked_card, digest_of, read_content
 
 _SHARD_SIZE = 10_000
 _MAX_FAULTS_SHOWN = 10

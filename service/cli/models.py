@@ -21,7 +21,7 @@ def models() -> None:
 @click.option("--models", "directory", help="Directory of generators [SEEDMINT_MODELS].")
 def list_models(directory: str | None) -> None:
     """List the generator files of the models directory, and say what is wrong with those that would be refused."""
-    from seedmint.service.runtime.generator import DIGEST12, check_name, checked_card, digest_of, read_content
+    from seedmint.models.runtime.generator_file import DIGEST12, check_name, checked_card, digest_of, read_content
 
     settings = settings_with(directory)
     paths = sorted(settings.models.glob("*.onnx"))
@@ -55,7 +55,7 @@ def _size(card: Card) -> str:
 @click.option("--models", "directory", help="Directory of generators [SEEDMINT_MODELS].")
 def show(model: str, as_json: bool, directory: str | None) -> None:
     """Show the card of a generator: MODEL is its name, or a path to its file."""
-    from seedmint.service.runtime.generator import checked_card, digest_of, read_content
+    from seedmint.models.runtime.generator_file import checked_card, digest_of, read_content
 
     content = read_content(find_generator(model, settings_with(directory).models))
     document = checked_card(content).model_dump(mode="json", by_alias=True)

@@ -59,9 +59,9 @@ def add(file: Path, models: str | None, replace: bool, classes: str | None, shap
     seedmint models add cgan.onnx --classes 10 --prior uniform --z-scale 0.57735
     seedmint models add mlp.onnx --shape 28x28x1 --data MNIST --data-licence CC-BY-SA-3.0
     """
+    from seedmint.models.runtime.generator_file import DIGEST12, digest_of, read_content
     from seedmint.service.cli.options import settings_with
     from seedmint.service.importer.onnx_import import Wanted, import_generator
-    from seedmint.service.runtime.generator import DIGEST12, digest_of, read_content
 
     name = given["name"] or file.stem.lower()
     if not re.fullmatch(NAME_PATTERN, name):

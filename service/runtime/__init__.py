@@ -1,1 +1,1 @@
-"""One generator file to arrays: the checked generator, its memory bound, interpolation."""
+"""Generators in service: batches of seeds, labels and latent vectors."""

@@ -1,4 +1,4 @@
-"""Types of the arrays that pass between a generator, its batcher and the encoders."""
+"""Types of the arrays that pass between generators, batchers and encoders."""
 
 from typing import Any
 
@@ -8,7 +8,10 @@ from numpy.typing import NDArray
 Images = NDArray[np.uint8]
 Samples = NDArray[np.float32]
 Outputs = NDArray[Any]
-"""uint8[n, height, width, channels] of a generator of images, float32[n, ...] of one of samples."""
+"""uint8[n, height, width, channels] of an image generator, or float32[n, ...] of a sample generator."""
 SeedArray = NDArray[np.int64]
 Labels = NDArray[np.int64]
+Latents = NDArray[np.float32]
+"""float32[n, z_dim]: latent vectors before truncation."""
 Piece = tuple[SeedArray, Labels | None]
+"""Seeds and labels of at most one batch."""

@@ -1,241 +1,176 @@
-"""A generator: one file of the contract, opened, checked, warmed up, and tested for giving the same bytes in every batch."""
+"""A generator in service: an open file, warmed up and tested for the same bytes in batches of every size."""
 
-import hashlib
 import math
-import os
-import stat
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import onnx
 from numpy.typing import NDArray
 
-from seedmint.models.card import Card, SampleOutput
-from seedmint.models.contract import check_contract, count_nodes
+from seedmint.models.card import SampleOutput
 from seedmint.models.errors import UserError
 from seedmint.models.noise import labels_of, noise
-from seedmint.models.runtime.provider import Provider, choose_provider, open_session
-from seedmint.service.runtime.arrays import Outputs, Samples, SeedArray
+from seedmint.models.runtime.generator_file import DIGEST12, digest_of, read_content
+from seedmint.models.runtime.generator_session import MAX_BATCH, GeneratorSession
+from seedmint.models.runtime.provider import Provider, ProviderChoice, choose_provider
+from seedmint.service.runtime.arrays import Labels, Latents, Outputs, Samples, SeedArray
 from seedmint.service.runtime.noise_check import check_tables
 
-DIGEST12 = 12
-MAX_FILE_BYTES = (1 << 31) - 1  # of a protocol buffer, hence of an ONNX file
 MIN_TRUNCATION = 0.001
-_MAX_OUTPUT_BYTES = 256 << 20  # of one batch: large images go in small batches
 _REFERENCE_SEEDS = 512
-_REFERENCE_VALUES = 1 << 20  # at most, but for one sample
+_REFERENCE_VALUES = 1 << 20  # most values in `reference`, unless a single sample has more
+_CUDA_BATCH = 8  # the middle one of the batch sizes that batches on CUDA are padded to
+_TESTED_BATCH = 64
 
-
-class GeneratorError(UserError):
-    """The file is not a generator that can be run here. The message says why, without the file's path."""
+Truncation = float | NDArray[np.float32]
+Determinism = Literal["exact", "approximate"]
 
 
 class Generator:
     """One generator, ready to run. Safe to use from several threads.
 
     Attributes:
-        card: what the file says about itself.
-        digest: SHA-256 of the file, hexadecimal.
+        card: The card of the file.
+        digest: SHA-256 of the file, in hexadecimal.
         provider: "cpu" or "cuda".
-        determinism: "exact" if a seed gave the same bytes in batches of every size tried, else "approximate".
-        max_batch: most images or samples in one run; at most the setting, less for very large ones.
-        batch_bytes: of so many of them.
-        reference: of a generator of samples: those of the first seeds, 512 or fewer, before which plots show one; else None.
+        determinism: "exact" if each seed gave the same bytes in batches of every tested size, else "approximate".
+        max_batch: Most images or samples in one batch: the setting, or less for large outputs.
+        batch_bytes: Size in bytes of the output of one full batch.
+        reference: Samples of the first seeds (at most 512), which plots draw in the background; None for images.
     """
 
     def __init__(self, content: bytes, provider: Provider, threads: int, max_batch: int) -> None:
         """
         Args:
-            content: the bytes of a generator file. Digest, card and session all come from them.
+            content: The bytes of a generator file. Digest, card and session all come from these bytes.
+            provider: "cpu" or "cuda".
+            threads: CPU threads for one batch.
+            max_batch: Most images or samples in one batch.
 
         Raises:
-            UserError: the file does not keep the contract, or does not run.
+            UserError: The file violates the contract, or does not run.
         """
-        model = parsed(content)
-        self.card = check_contract(model)
+        self._session = GeneratorSession(content, provider, threads, max_batch)
+        self.card = self._session.card
         check_tables(self.card.noise.rule)
         self.digest = digest_of(content)
         self.provider: Provider = provider
-        self._dtype = np.dtype(self.card.output.dtype)
-        values = math.prod(self.card.output.shape)
-        self.max_batch = max(1, min(max_batch, _MAX_OUTPUT_BYTES // (values * self._dtype.itemsize)))
-        self.batch_bytes = self.max_batch * values * self._dtype.itemsize
-        # On CUDA the batch size chooses the kernels. Batches are padded to few sizes, or to one if those differ.
-        self._sizes: tuple[int, ...] = (1, 8, self.max_batch) if provider == "cuda" else ()
-        try:
-            self._session = open_session(content, provider, threads, count_nodes(model))
-            del model
-            self.determinism: Literal["exact", "approximate"] = self._determinism()
-            if self.determinism == "approximate" and self._sizes:
-                self._sizes = (self.max_batch,)
-                self.determinism = self._determinism()
-            self.reference: Samples | None = None
-            if isinstance(self.card.output, SampleOutput):
-                shown = max(1, min(_REFERENCE_SEEDS, _REFERENCE_VALUES // values))
-                self.reference = self.generate(np.arange(shown, dtype=np.int64))
-        except UserError:
-            raise
-        except Exception as error:
-            raise GeneratorError(f"ONNX Runtime cannot run it: {(str(error) or repr(error)).splitlines()[0][:300]}") from None
+        self.max_batch = self._session.max_batch
+        self.batch_bytes = self._session.batch_bytes
+        if provider == "cuda":  # the batch size selects the CUDA kernels, and different kernels can round differently
+            self._session.batch_sizes = (1, _CUDA_BATCH, self.max_batch)
+        self.determinism: Determinism = self._test_determinism()
+        if self.determinism == "approximate" and provider == "cuda":
+            self._session.batch_sizes = (self.max_batch,)
+            self.determinism = self._test_determinism()
+        self.reference: Samples | None = None
+        if isinstance(self.card.output, SampleOutput):
+            count = max(1, min(_REFERENCE_SEEDS, _REFERENCE_VALUES // math.prod(self.card.output.shape)))
+            self.reference = self.generate(np.arange(count, dtype=np.int64))
 
     @property
     def name(self) -> str:
+        """The name in the card."""
         return self.card.name
 
     @property
     def digest12(self) -> str:
-        """The first twelve digits of the digest, as addresses have them."""
+        """The first twelve digits of the digest, as in URLs."""
         return self.digest[:DIGEST12]
 
-    def labels(self, seeds: SeedArray) -> NDArray[np.int64] | None:
-        """The label each seed names when none is asked for: int64[n], or None for an unconditional generator."""
-        return None if self.card.classes is None else labels_of(seeds, len(self.card.classes))
-
-    def generate(
-        self, seeds: SeedArray, labels: NDArray[np.int64] | None = None, truncation: float | NDArray[np.float32] = 1.0
-    ) -> Outputs:
-        """The images or samples of seeds.
+    def labels(self, seeds: SeedArray) -> Labels | None:
+        """Return the default label of each seed, int64[n], or None for an unconditional generator.
 
         Args:
-            seeds: int64[n], any n.
-            labels: int64[n]; None takes them from the seeds. Must be None for an unconditional generator.
-            truncation: the factor on z, 0 < truncation <= 1, for all or for each: float32[n].
+            seeds: int64[n].
+        """
+        return None if self.card.classes is None else labels_of(seeds, len(self.card.classes))
+
+    def generate(self, seeds: SeedArray, labels: Labels | None = None, truncation: Truncation = 1.0) -> Outputs:
+        """Generate the images or samples of seeds.
+
+        Args:
+            seeds: int64[n], for any n.
+            labels: int64[n]; None for the default labels of the seeds. Must be None for an unconditional generator.
+            truncation: Factor on z, 0 < truncation <= 1: one for all seeds, or float32[n].
 
         Returns:
-            uint8[n, height, width, channels] or float32[n, ...]. Row i depends on nothing but seeds[i], labels[i] and
-            truncation[i].
+            uint8[n, height, width, channels] or float32[n, ...]. Row i depends only on seeds[i], labels[i] and truncation[i].
+
+        Raises:
+            UserError: A run failed.
         """
         return self.generate_from(self.noise(seeds), self.labels(seeds) if labels is None else labels, truncation)
 
-    def noise(self, seeds: SeedArray) -> NDArray[np.float32]:
-        """The z of seeds, before truncation: float32[n, z_dim]."""
+    def noise(self, seeds: SeedArray) -> Latents:
+        """Return z of each seed before truncation: float32[n, z_dim].
+
+        Args:
+            seeds: int64[n].
+        """
         return noise(self.card.noise.rule, self.card.noise.z_dim, seeds)
 
-    def generate_from(
-        self, z: NDArray[np.float32], labels: NDArray[np.int64] | None, truncation: float | NDArray[np.float32] = 1.0
-    ) -> Outputs:
-        """The images or samples of any z, float32[n, z_dim]; labels, None only if unconditional, and the rest as for seeds."""
+    def generate_from(self, z: Latents, labels: Labels | None, truncation: Truncation = 1.0) -> Outputs:
+        """Generate the images or samples of latent vectors.
+
+        Args:
+            z: float32[n, z_dim], for any n.
+            labels: int64[n]; None for an unconditional generator only.
+            truncation: Factor on z, 0 < truncation <= 1: one for all rows, or float32[n].
+
+        Returns:
+            uint8[n, height, width, channels] or float32[n, ...].
+
+        Raises:
+            UserError: A run failed.
+        """
         factor = np.asarray(truncation, dtype=np.float32)
         if np.any(factor != 1.0):
             z = z * factor.reshape(-1, 1)
         if len(z) <= self.max_batch:
-            return self._run(z, labels)
-        cuts = range(0, len(z), self.max_batch)
-        runs = [self._run(z[i : i + self.max_batch], None if labels is None else labels[i : i + self.max_batch]) for i in cuts]
-        return np.concatenate(runs)
+            return self._session.run(z, labels)
+        batches = [slice(start, start + self.max_batch) for start in range(0, len(z), self.max_batch)]
+        return np.concatenate([self._session.run(z[rows], None if labels is None else labels[rows]) for rows in batches])
 
-    def _run(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None) -> Outputs:
-        """One batch of at most `max_batch`."""
-        n = len(z)
-        size = next((s for s in self._sizes if s >= n), n)
-        inputs: dict[str, NDArray[Any]] = {"z": z}
-        if labels is not None:
-            inputs["label"] = labels
-        if size > n:
-            inputs = {name: np.concatenate([a, np.zeros((size - n, *a.shape[1:]), a.dtype)]) for name, a in inputs.items()}
-        (made,) = self._session.run([self.card.output.kind], inputs)
-        if made.dtype != self._dtype or made.shape != (size, *self.card.output.shape):
-            raise GeneratorError(f"it gives {made.dtype}{list(made.shape)}, not what its card says")
-        if made.dtype == np.float32 and not np.isfinite(made[:n]).all():
-            raise GeneratorError("it gives a number that is not finite")
-        return made[:n]  # type: ignore[no-any-return]
-
-    def _determinism(self) -> Literal["exact", "approximate"]:
-        """Run batches of 1, 7, 64 and the largest, which also warms up, and compare."""
-        largest = min(64, self.max_batch)
-        seeds = np.arange(largest, dtype=np.int64)
-        made = self.generate(seeds)
-        batches = [seeds[i : i + 1] for i in sorted({*range(min(4, largest)), largest - 1})]
+    def _test_determinism(self) -> Determinism:
+        """Compare the bytes of the same seeds in batches of 1, 7, 64 and `max_batch`. This also warms up the session."""
+        count = min(_TESTED_BATCH, self.max_batch)
+        seeds = np.arange(count, dtype=np.int64)
+        outputs = self.generate(seeds)
+        batches = [seeds[i : i + 1] for i in sorted({*range(min(4, count)), count - 1})]
         batches += [seeds[:7], seeds[7:14], seeds[-7:]]
-        same = all(self.generate(batch).tobytes() == made[batch].tobytes() for batch in batches if len(batch))
-        if self.max_batch > largest:
+        same = all(self.generate(batch).tobytes() == outputs[batch].tobytes() for batch in batches if len(batch))
+        if self.max_batch > count:
             full = np.arange(self.max_batch, dtype=np.int64)
-            same = same and self.generate(full)[:largest].tobytes() == made.tobytes()
+            same = same and self.generate(full)[:count].tobytes() == outputs.tobytes()
         return "exact" if same else "approximate"
 
 
-def open_generator(
-    path: Path, provider: Literal["auto", "cpu", "cuda"] = "auto", threads: int = 1, max_batch: int = 64
-) -> Generator:
+def open_generator(path: Path, provider: ProviderChoice = "auto", threads: int = 1, max_batch: int = MAX_BATCH) -> Generator:
     """Open a generator file.
 
     Args:
-        path: the file. Read once, so that one replaced meanwhile is either the old or the new one.
-        threads: threads of the processor for one run.
-        max_batch: most images in one run.
+        path: The file. It is read once: if it is replaced meanwhile, the generator is entirely the old or the new one.
+        provider: "cpu", "cuda", or "auto" for CUDA where it works.
+        threads: CPU threads for one batch.
+        max_batch: Most images or samples in one batch.
 
     Raises:
-        UserError: the file does not keep the contract, does not run, or the provider cannot be had.
-        OSError: the file cannot be read.
+        UserError: The file violates the contract or does not run, or the provider does not work.
+        OSError: The file cannot be read.
     """
     return Generator(read_content(path), choose_provider(provider), threads, max_batch)
 
 
-def checked_card(content: bytes) -> Card:
-    """The card of a generator file, once the file is found to keep the contract.
-
-    Raises:
-        UserError: it does not, or is no ONNX file.
-    """
-    return check_contract(parsed(content))
-
-
-def parsed(content: bytes) -> onnx.ModelProto:
-    """
-    Raises:
-        GeneratorError: the bytes are no ONNX file.
-    """
-    try:
-        # From bytes ONNX never follows external data; the contract refuses it before a session could.
-        return onnx.load_model_from_string(content)
-    except Exception:
-        raise GeneratorError("not an ONNX file, or cut short") from None
-
-
-def check_name(card: Card, path: Path, digest: str) -> None:
-    """A generator's file has its name, so that the name in an address is the name in the card.
-
-    Or it has its name and version, NAME@DIGEST12: then it is found at its pinned addresses alone, beside another of that name.
-
-    Raises:
-        GeneratorError: it has another.
-    """
-    if path.stem not in (card.name, f"{card.name}@{digest[:DIGEST12]}"):
-        raise GeneratorError(f"its card's name is {card.name!r}: name the file {card.name}.onnx")
-
-
 def check_truncation(truncation: float) -> float:
-    """The shortest number that is the same factor, as float32.
+    """Return the shortest decimal number that is the same factor in float32.
+
+    Args:
+        truncation: Factor on z.
 
     Raises:
-        UserError: not a factor that z can be multiplied by.
+        UserError: The factor is out of range.
     """
     if not MIN_TRUNCATION <= truncation <= 1:
-        raise UserError(f"truncation is out of range: {MIN_TRUNCATION:g} to 1")
+        raise UserError(f"must be {MIN_TRUNCATION:g} to 1", field="truncation", reason="out_of_range")
     return float(str(np.float32(truncation)))
-
-
-def digest_of(content: bytes) -> str:
-    """SHA-256 in hexadecimal: a generator's version."""
-    return hashlib.sha256(content).hexdigest()
-
-
-def read_content(path: Path) -> bytes:
-    """The bytes of a generator file.
-
-    Raises:
-        GeneratorError: it is larger than an ONNX file can be, or no file: a pipe would be waited for without end.
-        OSError: it cannot be read.
-    """
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise GeneratorError("not a regular file")
-        with os.fdopen(handle, "rb", closefd=False) as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-    finally:
-        os.close(handle)
-    if len(content) > MAX_FILE_BYTES:
-        raise GeneratorError("larger than 2 GiB: not a generator file")
-    return content

@@ -150,5 +150,5 @@ KINDS: dict[str, tuple[Callable[[str], ModelProto | bytes], str]] = {
     "unfolding": (unfolding, "function 'F0' of its own"),
     "nested": (nested, "not an ONNX file"),
     "crowded": (crowded, "nodes: at most 20000"),
-    "false-sizes": (false_sizes, "ONNX Runtime cannot run it"),
+    "false-sizes": (false_sizes, "ONNX Runtime cannot run the file"),
 }

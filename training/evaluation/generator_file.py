@@ -1,20 +1,19 @@
 """A generator file opened for measuring, whoever made it."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-import onnxruntime
 from numpy.typing import NDArray
 
-from seedmint.models.card import Card
-from seedmint.models.contract import check_contract
 from seedmint.models.errors import UserError
 from seedmint.models.noise import labels_of, noise
+from seedmint.models.runtime.generator_file import read_content
+from seedmint.models.runtime.generator_session import GeneratorSession
 
-_BATCH = 100
-_SILENT = 4  # ONNX Runtime logs fatal errors alone; others are raised
+_WORKERS = os.cpu_count() or 1
 
 
 class GeneratorFile:
@@ -28,18 +27,9 @@ class GeneratorFile:
     """
 
     def __init__(self, content: bytes) -> None:
-        try:
-            model = onnx.load_from_string(content)
-        except Exception as error:  # protobuf's DecodeError has no public home that all versions share
-            raise UserError(f"not an ONNX file: {error}") from None
         self.content = content
-        self.card: Card = check_contract(model)
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = _SILENT
-        try:
-            self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime's errors share no base
-            raise UserError(f"ONNX Runtime cannot run it: {_first_line(error)}") from None
+        self._session = GeneratorSession(content)
+        self.card = self._session.card
 
     def images(self, seeds: NDArray[np.int64], labels: NDArray[np.int64] | None = None) -> NDArray[np.uint8]:
         """uint8[n, height, width, channels]; `labels` default to the seeds' own.
@@ -54,18 +44,20 @@ class GeneratorFile:
         return self._outputs(seeds, labels)
 
     def _outputs(self, seeds: NDArray[np.int64], labels: NDArray[np.int64] | None) -> NDArray[Any]:
-        classes = len(self.card.classes or ())
-        parts = []
-        for start in range(0, len(seeds), _BATCH):
-            part = slice(start, start + _BATCH)
-            feeds: dict[str, NDArray[Any]] = {"z": noise(self.card.noise.rule, self.card.noise.z_dim, seeds[part])}
-            if classes:
-                feeds["label"] = labels_of(seeds[part], classes) if labels is None else labels[part]
-            try:
-                parts.append(self._session.run([self.card.output.kind], feeds)[0])
-            except Exception as error:
-                raise UserError(f"ONNX Runtime cannot run {self.card.name}: {_first_line(error)}") from None
-        return np.concatenate(parts)
+        classes = self.card.classes
+        if classes is None:
+            labels = None
+        elif labels is None:
+            labels = labels_of(seeds, len(classes))
+
+        def run(start: int) -> NDArray[Any]:
+            rows = slice(start, start + self._session.max_batch)
+            z = noise(self.card.noise.rule, self.card.noise.z_dim, seeds[rows])
+            return self._session.run(z, None if labels is None else labels[rows])
+
+        # One thread for each batch, as in service, so that the bytes are the same; several batches at a time.
+        with ThreadPoolExecutor(_WORKERS, "generation") as pool:
+            return np.concatenate(list(pool.map(run, range(0, len(seeds), self._session.max_batch))))
 
 
 def picture(generator: GeneratorFile) -> tuple[NDArray[np.uint8], int]:
@@ -85,10 +77,6 @@ def read_generator(path: Path) -> GeneratorFile:
         OSError: it cannot be read.
     """
     try:
-        return GeneratorFile(path.read_bytes())
+        return GeneratorFile(read_content(path))
     except UserError as error:
         raise UserError(f"{path}: {error}") from None
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or repr(error)).splitlines()[0]

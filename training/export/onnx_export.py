@@ -5,20 +5,18 @@ import logging
 import warnings
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seedmint.models.card import CARD_KEY, Card, CardError, ImageOutput, SampleOutput, read_card
-from seedmint.models.contract import check_contract
 from seedmint.models.errors import UserError
 from seedmint.models.files import write_whole
 from seedmint.models.noise import labels_of, noise
+from seedmint.models.runtime.generator_session import GeneratorSession
 from seedmint.training.datasets.scaling import Scaling
 from seedmint.training.export.served_generator import ServedGenerator
 
@@ -68,18 +66,15 @@ def verify(content: bytes, served: nn.Module) -> int:
         onnx.checker.check_model(model, full_check=True)
     except Exception as error:  # shape inference raises its own
         raise ExportError(f"onnx's checker refuses it: {error}") from None
-    card = check_contract(model)
+    session = GeneratorSession(content)
+    card = session.card
     seeds = np.arange(VERIFIED_SEEDS, dtype=np.int64)
-    feeds: dict[str, NDArray[Any]] = {"z": noise(card.noise.rule, card.noise.z_dim, seeds)}
-    if card.classes is not None:
-        feeds["label"] = labels_of(seeds, len(card.classes))
-    try:
-        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-        (found,) = session.run([card.output.kind], feeds)
-    except Exception as error:  # ONNX Runtime's errors share no base
-        raise ExportError(f"ONNX Runtime cannot run it: {error}") from None
+    z = noise(card.noise.rule, card.noise.z_dim, seeds)
+    labels = None if card.classes is None else labels_of(seeds, len(card.classes))
+    batches = [slice(start, start + session.max_batch) for start in range(0, len(seeds), session.max_batch)]
+    found = np.concatenate([session.run(z[rows], None if labels is None else labels[rows]) for rows in batches])
     with torch.no_grad():
-        wanted = served(*(torch.from_numpy(array) for array in feeds.values())).numpy()
+        wanted = served(*(torch.from_numpy(array) for array in (z, labels) if array is not None)).numpy()
     if found.shape != wanted.shape:
         raise ExportError(f"ONNX Runtime makes arrays of shape {list(found.shape)}, torch {list(wanted.shape)}")
     unit, step = (1.0, "grey levels") if isinstance(card.output, ImageOutput) else (_resolution(card.output), "steps")

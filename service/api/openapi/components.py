@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from seedmint.models.card import MAX_CLASSES, NAME_PATTERN, ImageOutput
+from seedmint.models.runtime.generator_file import DIGEST12
 from seedmint.models.seeds import SEED_LIMIT, SEEDS_PATTERN
 from seedmint.service.api.bulk_samples import SampleRequest
 from seedmint.service.api.contact_sheets import MAX_SHEET_SEEDS, SHEET_FORMATS
@@ -25,7 +26,7 @@ from seedmint.service.api.urls import DIGEST
 from seedmint.service.encoders.images import FORMATS, MAX_SIDE, max_scale
 from seedmint.service.encoders.tabular import SAMPLE_FORMATS
 from seedmint.service.problems import Problem
-from seedmint.service.runtime.generator import DIGEST12, MIN_TRUNCATION, Generator
+from seedmint.service.runtime.generator import MIN_TRUNCATION, Generator
 from seedmint.service.settings import Settings
 from seedmint.service.telemetry.request_context import REQUEST_ID
 

@@ -106,7 +106,7 @@ def test_on_cuda_batches_are_padded_to_few_sizes_or_to_one(
         sessions.append(Cuda(open_session(graph, "cpu", threads), odd))
         return sessions[-1]
 
-    monkeypatch.setattr("seedmint.service.runtime.generator.open_session", open_stand_in)
+    monkeypatch.setattr("seedmint.models.runtime.generator_session.open_session", open_stand_in)
     generator = Generator(generators.model(rgb.card, 2).SerializeToString(), "cuda", 1, 64)
     assert generator.determinism == "exact"
     sessions[0].sizes.clear()
@@ -150,8 +150,8 @@ def broken(change: str) -> onnx.ModelProto:
         ("no card", "not a Seedmint generator file"),
         ("card of another schema", "card schema 2 is not known"),
         ("float output", "the card asks for image: uint8"),
-        ("no such operator", "ONNX Runtime cannot run it"),
-        ("lying shape", "uint8[64, 4, 16, 1], not what its card says|ONNX Runtime cannot run it"),
+        ("no such operator", "ONNX Runtime cannot run the file"),
+        ("lying shape", "uint8[64, 4, 16, 1], which differs from the card|ONNX Runtime cannot run the file"),
     ],
 )
 def test_a_broken_file_is_refused_in_one_line(change: str, reason: str, capfd: pytest.CaptureFixture[str]):

@@ -1,0 +1,95 @@
+"""One open generator file: the same session options and checks for serving, batch jobs, evaluation and export."""
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seedmint.models.contract import check_contract, count_nodes
+from seedmint.models.errors import UserError
+from seedmint.models.runtime.generator_file import GeneratorError, parse_model
+from seedmint.models.runtime.provider import Provider, open_session
+
+MAX_BATCH = 64
+_MAX_OUTPUT_BYTES = 256 << 20  # of one batch: large images are generated in small batches
+
+
+class GeneratorSession:
+    """Runs the graph of one generator file. Safe to use from several threads.
+
+    Attributes:
+        card: The card of the file.
+        max_batch: Most images or samples in one batch: `max_batch` of the constructor, or less for large outputs.
+        batch_bytes: Size in bytes of the output of one full batch.
+        batch_sizes: Batch sizes, ascending, that inputs are padded to; empty for no padding.
+    """
+
+    def __init__(self, content: bytes, provider: Provider = "cpu", threads: int = 1, max_batch: int = MAX_BATCH) -> None:
+        """
+        Args:
+            content: The bytes of a generator file.
+            provider: "cpu" or "cuda".
+            threads: CPU threads for one run.
+            max_batch: Most images or samples in one batch.
+
+        Raises:
+            UserError: The file violates the contract, or ONNX Runtime cannot load it.
+        """
+        model = parse_model(content)
+        self.card = check_contract(model)
+        self._dtype = np.dtype(self.card.output.dtype)
+        item_bytes = math.prod(self.card.output.shape) * self._dtype.itemsize
+        self.max_batch = max(1, min(max_batch, _MAX_OUTPUT_BYTES // item_bytes))
+        self.batch_bytes = self.max_batch * item_bytes
+        self.batch_sizes: tuple[int, ...] = ()
+        nodes = count_nodes(model)
+        del model  # it is as large as the file
+        try:
+            self._session = open_session(content, provider, threads, nodes)
+        except UserError:
+            raise
+        except Exception as error:  # the exceptions of ONNX Runtime have no common base class
+            raise _cannot_run(error) from None
+
+    def run(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None) -> NDArray[Any]:
+        """Run one batch.
+
+        Args:
+            z: float32[n, z_dim].
+            labels: int64[n]; None for an unconditional generator.
+
+        Returns:
+            uint8[n, height, width, channels] or float32[n, ...].
+
+        Raises:
+            TooSlowError: The run exceeded the time limit.
+            TooLargeError: The run needs too much memory.
+            GeneratorError: The run failed, or its output is not as the card describes it, or not finite.
+        """
+        n = len(z)
+        size = next((size for size in self.batch_sizes if size >= n), n)
+        inputs: dict[str, NDArray[Any]] = {"z": z}
+        if labels is not None:
+            inputs["label"] = labels
+        if size > n:
+            inputs = {name: np.concatenate([a, np.zeros((size - n, *a.shape[1:]), a.dtype)]) for name, a in inputs.items()}
+        try:
+            (outputs,) = self._session.run([self.card.output.kind], inputs)
+        except UserError:
+            raise
+        except Exception as error:
+            raise _cannot_run(error) from None
+        if outputs.dtype != self._dtype or outputs.shape != (size, *self.card.output.shape):
+            raise GeneratorError(
+                f"the output is {outputs.dtype}{list(outputs.shape)}, which differs from the card", reason="wrong_output"
+            )
+        if outputs.dtype == np.float32 and not np.isfinite(outputs[:n]).all():
+            raise GeneratorError("the output has a value that is not finite", reason="not_finite")
+        result: NDArray[Any] = outputs[:n]
+        return result
+
+
+def _cannot_run(error: Exception) -> GeneratorError:
+    line = (str(error) or repr(error)).splitlines()[0][:300]
+    return GeneratorError(f"ONNX Runtime cannot run the file: {line}", reason="cannot_run")
