@@ -1,6 +1,8 @@
 """The command line. Loads a wing only when one of its commands runs, so that `seedmint --help` answers at once."""
 
+import os
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -70,14 +72,24 @@ def cli() -> None:
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """Run one command. What the user can mend is one line on standard error and exit status 1 or 2."""
+    """Run one command.
+
+    An error that the user can correct is one line on standard error.
+
+    Args:
+        arguments: Words of the command line; None for those of this process.
+
+    Raises:
+        SystemExit: Always, with the exit status: 0; 1 or 2 after an error.
+    """
+    words = sys.argv[1:] if arguments is None else arguments
     try:
-        return cli.main(args=arguments, prog_name="seedmint")
+        return cli.main(args=words, prog_name="seedmint")
     except UserError as error:
-        click.echo(f"Error: {error}", err=True)
+        click.echo(f"Error: {error_text(error, words)}", err=True)
         sys.exit(error.status)
     except ModuleNotFoundError as error:
-        name = next((word for word in arguments or sys.argv[1:] if word in _COMMANDS), "serve")
+        name = next((word for word in words if word in _COMMANDS), "serve")
         extra = _COMMANDS[name][1]
         if error.name is None or error.name.split(".")[0] == "seedmint":
             raise
@@ -90,3 +102,45 @@ def main(arguments: list[str] | None = None) -> Any:
         place = f": {error.filename}" if error.filename else ""
         click.echo(f"Error: {error.strerror or error}{place}", err=True)
     sys.exit(1)
+
+
+def error_text(error: UserError, arguments: Sequence[str]) -> str:
+    """Return the message of an error after the name by which the user gave the wrong parameter.
+
+    The name is the option (`--shard-size`) or the argument (`MODEL`) of the command. The value of an option that is absent from
+    the command line may come from an environment variable: then the name is that of the variable (`SEEDMINT_PORT`).
+
+    Args:
+        error: The error.
+        arguments: Words of the command line.
+    """
+    message = str(error.args[0]) if error.args else str(error)
+    if error.field is None:
+        return message
+    parameter = _parameter(_command(arguments), error.field)
+    variable = f"SEEDMINT_{error.field.upper()}"
+    if isinstance(parameter, click.Argument):
+        return f"{parameter.human_readable_name}: {message}"
+    is_given = parameter is not None and any(word.partition("=")[0] in parameter.opts for word in arguments)
+    if not is_given and variable in os.environ:
+        return f"{variable}: {message}"
+    if parameter is not None:
+        return f"{max(parameter.opts, key=len)}: {message}"
+    return f"{error.field}: {message}"
+
+
+def _command(arguments: Sequence[str]) -> click.Command:
+    command: click.Command = cli
+    for word in arguments:
+        if not isinstance(command, click.Group):
+            break
+        command = command.get_command(click.Context(command), word) or command
+    return command
+
+
+def _parameter(command: click.Command, field: str) -> click.Parameter | None:
+    option = f"--{field.replace('_', '-')}"
+    for parameter in command.params:
+        if parameter.name == field or option in parameter.opts:
+            return parameter
+    return None

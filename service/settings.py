@@ -27,7 +27,14 @@ PREFIX = "SEEDMINT_"
 
 
 class SettingsError(UserError):
-    """A variable holds what it must not. The message names the variable."""
+    """A setting is invalid.
+
+    `str()` names the environment variable of the setting, because a worker process shows the error in a traceback.
+    """
+
+    def __str__(self) -> str:
+        message = super().__str__()
+        return message if self.field is None else f"{variable(self.field)}: {message}"
 
 
 def _split(value: object) -> object:
@@ -175,11 +182,11 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """The settings an environment holds. An empty variable counts as unset, but for those of API keys.
 
     Raises:
-        SettingsError: naming the first variable that is wrong, and what it must be.
+        SettingsError: A variable is invalid; `field` is the setting, None where several settings do not fit together.
     """
     for field in _SECRETS:
         if environment.get(variable(field)) == "":
-            raise SettingsError(f"{variable(field)} is empty: unset it to serve without keys")
+            raise SettingsError("the variable is empty: unset it to serve without API keys", field=field, reason="empty")
     given = {field: environment[variable(field)] for field in Settings.model_fields if environment.get(variable(field))}
     try:
         return Settings.model_validate(given)
@@ -188,4 +195,4 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         field = field.partition(".")[0]
         if field not in given:
             raise SettingsError(message) from None
-        raise SettingsError(f"{variable(field)} is {given[field]!r}: {message}") from None
+        raise SettingsError(f"{given[field]!r} is invalid: {message}", field=field) from None

@@ -13,7 +13,7 @@ def settings_with(directory: str | None) -> Settings:
 
 def _checked(settings: Settings) -> Settings:
     if not settings.models.is_dir():
-        raise SettingsError(f"{variable('models')}: there is no directory {settings.models}")
+        raise SettingsError(f"{settings.models} is not a directory", field="models", reason="not_found")
     return settings
 
 

@@ -141,7 +141,8 @@ def test_every_setting_comes_back_from_the_environment(tmp_path: Path):
 def test_a_wrong_setting_is_one_line_that_names_its_variable(name: str, value: str):
     with pytest.raises(SettingsError) as refused:
         read_settings({f"SEEDMINT_{name}": value})
-    assert str(refused.value).startswith(f"SEEDMINT_{name} is {value!r}: ")
+    assert refused.value.field == name.lower()
+    assert str(refused.value).startswith(f"SEEDMINT_{name}: ")
     assert "\n" not in str(refused.value)
 
 
