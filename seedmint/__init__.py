@@ -1,7 +1,27 @@
-"""Seedmint trains generators with Algorithm 1 of Generative Adversarial Nets and serves them: a seed is an address."""
+"""Seedmint trains generators with Algorithm 1 of Generative Adversarial Nets and serves them: a seed is an address.
+
+`seedmint.load("mnist").images(range(64))` is uint8[64, 28, 28, 1]; see docs/python.md.
+"""
 
 import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from seedmint.generator import Generator, load
+    from seedmint.models.errors import UserError
 
 # ONNX Runtime reads this variable on import. Without it, ONNX Runtime creates a device id and a telemetry database below
 # $HOME. Every process that imports any part of Seedmint passes here first.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+__all__ = ["Generator", "UserError", "load"]
+
+_MODULES = {"Generator": "generator", "UserError": "models.errors", "load": "generator"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the API on first use, so that `import seedmint` and `seedmint --help` stay fast."""
+    if name in _MODULES:
+        return getattr(import_module(f"seedmint.{_MODULES[name]}"), name)
+    raise AttributeError(f"module 'seedmint' has no attribute {name!r}")

@@ -1,0 +1,81 @@
+"""Seeds and labels as the Python API accepts them, turned into arrays."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seedmint.models.errors import UserError
+from seedmint.models.seeds import Seeds, parse_seeds, seeds_from_list
+
+SeedsLike = int | range | str | Iterable[int] | NDArray[np.int64]
+LabelsLike = int | str | Sequence[int | str] | NDArray[np.int64] | None
+
+_MAX_NAMES = 20  # class names in a message
+
+
+def seed_array(seeds: SeedsLike) -> NDArray[np.int64]:
+    """Return seeds as int64[n].
+
+    Args:
+        seeds: A seed, a range, a text such as "0-63,100", or any iterable or array of seeds.
+
+    Raises:
+        UserError: A seed is not a whole number in 0 <= seed < 2**63, or there is none.
+    """
+    if isinstance(seeds, str):
+        return parse_seeds(seeds).array()
+    if isinstance(seeds, int | np.integer):
+        return seeds_from_list([int(seeds)]).array()
+    if isinstance(seeds, range) and len(seeds) and seeds.step == 1:
+        seeds_from_list([seeds[0], seeds[-1]])  # checks both ends
+        return Seeds((seeds,)).array()
+    if isinstance(seeds, np.ndarray):
+        if not np.issubdtype(seeds.dtype, np.integer) or seeds.ndim != 1:
+            shape = f"{seeds.dtype}{list(seeds.shape)}"
+            raise UserError(f"an array of seeds is int64[n], not {shape}", field="seeds", reason="wrong_shape")
+        return _checked_array(seeds)
+    return seeds_from_list(int(seed) if isinstance(seed, np.integer) else seed for seed in seeds).array()
+
+
+def label_array(labels: LabelsLike, count: int, classes: tuple[str, ...]) -> NDArray[np.int64] | None:
+    """Return labels as int64[count], or None where none are given.
+
+    Args:
+        labels: A class number or name for all outputs, or one for each.
+        count: Number of outputs.
+        classes: Names of the classes; empty for an unconditional generator.
+
+    Raises:
+        UserError: A label is not a class, their number is not `count`, or the generator is unconditional.
+    """
+    if labels is None:
+        return None
+    if not classes:
+        raise UserError("the generator is not conditional: omit the labels", field="labels", reason="not_conditional")
+    if isinstance(labels, int | str | np.integer):
+        return np.full(count, _label_number(labels, classes), np.int64)
+    numbers = np.array([_label_number(label, classes) for label in labels], np.int64)
+    if len(numbers) != count:
+        raise UserError(f"{len(numbers)} labels for {count} outputs", field="labels", reason="wrong_length")
+    return numbers
+
+
+def _checked_array(seeds: NDArray[Any]) -> NDArray[np.int64]:
+    if not len(seeds):
+        return seeds_from_list([]).array()  # raises
+    seeds_from_list([int(seeds.min()), int(seeds.max())])  # checks both ends
+    return seeds.astype(np.int64)
+
+
+def _label_number(label: Any, classes: tuple[str, ...]) -> int:
+    if isinstance(label, str):
+        if label in classes:
+            return classes.index(label)
+        known = ", ".join(classes[:_MAX_NAMES])
+        raise UserError(f"{label!r} is not a class: {known}", field="labels", reason="unknown_class")
+    if not isinstance(label, int | np.integer) or isinstance(label, bool) or not 0 <= label < len(classes):
+        last = len(classes) - 1
+        raise UserError(f"{label!r} is not a label from 0 to {last}", field="labels", reason="out_of_range")
+    return int(label)

@@ -1,0 +1,383 @@
+"""Generators as Python objects: `seedmint.load("mnist").images(range(64))`."""
+
+import base64
+import os
+import threading
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from seedmint.arguments import LabelsLike, SeedsLike, label_array, seed_array
+from seedmint.models.card import Card, ImageOutput
+from seedmint.models.errors import UserError
+from seedmint.sources import read_source, resolve_source
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from seedmint.service.runtime.generator import Generator as RuntimeGenerator
+
+_BATCH = 256  # of one run: 64 is 0.86 of the rate of 1,024 for fully connected networks, 256 is 0.98 (benchmarks/python_api.py)
+_PREVIEW_SEEDS = range(16)
+
+
+class Generator:
+    """A generator file, opened with ONNX Runtime.
+
+    The object can be pickled, is safe in several threads and after `os.fork`: each process opens the file for itself and checks
+    that its digest is the same. It needs neither BentoML nor torch.
+
+    Attributes:
+        source: Path or URL of the generator file.
+    """
+
+    def __init__(
+        self,
+        source: str | Path,
+        *,
+        provider: Literal["auto", "cpu", "cuda"] = "auto",
+        threads: int | None = None,
+        digest: str | None = None,
+    ) -> None:
+        """
+        Args:
+            source: Path or URL of the generator file.
+            provider: Provider of ONNX Runtime; "auto" is CUDA where it works, else the CPU.
+            threads: CPU threads of one run; None for all processors that this process may use.
+            digest: Expected SHA-256 of the file, or its first digits; None accepts any file.
+
+        Raises:
+            UserError: The file is not a generator, cannot be run, or has another digest.
+            OSError: The file cannot be read.
+        """
+        self.source = str(source)
+        self._provider = provider
+        self._threads = threads
+        self._digest = digest
+        self._lock = threading.Lock()
+        self._runtime: RuntimeGenerator | None = None
+        self._pid = 0
+        self._digest = self._opened().digest
+
+    @property
+    def card(self) -> Card:
+        """The card of the file: title, classes, output, provenance, evaluation, licences."""
+        return self._opened().card
+
+    @property
+    def name(self) -> str:
+        """Name of the generator."""
+        return self.card.name
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the file in hexadecimal: the version of the generator."""
+        return self._opened().digest
+
+    @property
+    def determinism(self) -> Literal["exact", "approximate"]:
+        """ "exact" where each image has the same bytes in batches of every tested size, else "approximate"."""
+        return self._opened().determinism
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes; empty for an unconditional generator."""
+        return tuple(self.card.classes or ())
+
+    def images(self, seeds: SeedsLike, labels: LabelsLike = None, truncation: float = 1.0) -> NDArray[np.uint8]:
+        """Generate the images of seeds.
+
+        Args:
+            seeds: A seed, a range, a text such as "0-63,100", or any iterable or array of seeds, 0 <= seed < 2**63.
+            labels: A class number or name for all seeds, or one for each; None takes the label that each seed determines.
+            truncation: Factor on z, 0.001 to 1: smaller is less varied and more typical.
+
+        Returns:
+            uint8[n, height, width, channels]. Each image depends only on its seed, its label and the truncation.
+
+        Raises:
+            UserError: The generator produces samples, not images, or a value is invalid.
+        """
+        self._require_kind("image")
+        return self._generate(seeds, labels, truncation)
+
+    def samples(self, seeds: SeedsLike, labels: LabelsLike = None, truncation: float = 1.0) -> NDArray[np.float32]:
+        """Generate the samples of seeds, for a generator of data that are not images.
+
+        Args:
+            seeds: As for `images`.
+            labels: As for `images`.
+            truncation: As for `images`.
+
+        Returns:
+            float32[n, ...], with the shape of the card's output.
+
+        Raises:
+            UserError: The generator produces images, not samples, or a value is invalid.
+        """
+        self._require_kind("sample")
+        return self._generate(seeds, labels, truncation)
+
+    def noise(self, seeds: SeedsLike) -> NDArray[np.float32]:
+        """Return the latent vectors of seeds by the generator's noise rule, before truncation: float32[n, z_dim].
+
+        Args:
+            seeds: As for `images`.
+        """
+        return self._opened().noise(seed_array(seeds))
+
+    def labels(self, seeds: SeedsLike) -> NDArray[np.int64] | None:
+        """Return the label that each seed determines: int64[n], or None for an unconditional generator.
+
+        Args:
+            seeds: As for `images`.
+        """
+        return self._opened().labels(seed_array(seeds))
+
+    def from_latents(self, z: ArrayLike, labels: LabelsLike = None, truncation: float = 1.0) -> NDArray[Any]:
+        """Generate outputs of explicit latent vectors.
+
+        Args:
+            z: float32[n, z_dim], or float32[z_dim] for one output.
+            labels: A class number or name for all, or one for each. A conditional generator needs it.
+            truncation: Factor on z, 0.001 to 1.
+
+        Returns:
+            uint8[n, height, width, channels] of a generator of images, float32[n, ...] of a generator of samples.
+
+        Raises:
+            UserError: The shape of `z`, a label or the truncation is invalid.
+        """
+        latents = np.atleast_2d(np.asarray(z, dtype=np.float32))
+        z_dim = self.card.noise.z_dim
+        if latents.ndim != 2 or latents.shape[1] != z_dim:
+            raise UserError(f"the shape is {list(np.shape(z))}, not [n, {z_dim}]", field="z", reason="wrong_shape")
+        if not np.isfinite(latents).all():
+            raise UserError("a value is not finite", field="z", reason="not_finite")
+        numbers = label_array(labels, len(latents), self.classes)
+        if numbers is None and self.classes:
+            raise UserError("the generator is conditional: give labels", field="labels", reason="missing")
+        return self._run(latents, numbers, self._checked_truncation(truncation))
+
+    def outputs(self, seeds: SeedsLike, labels: LabelsLike = None, truncation: float = 1.0) -> NDArray[Any]:
+        """Generate the images or the samples of seeds, whichever the generator produces. See `images` and `samples`.
+
+        Args:
+            seeds: As for `images`.
+            labels: As for `images`.
+            truncation: As for `images`.
+        """
+        return self._generate(seeds, labels, truncation)
+
+    def label_array(self, labels: LabelsLike, seeds: SeedsLike) -> NDArray[np.int64] | None:
+        """Return the labels of seeds as numbers.
+
+        Args:
+            labels: A class number or name for all seeds, or one for each; None for the label that each seed determines.
+            seeds: As for `images`.
+
+        Returns:
+            int64[n], or None for an unconditional generator.
+
+        Raises:
+            UserError: A label is invalid.
+        """
+        array = seed_array(seeds)
+        numbers = label_array(labels, len(array), self.classes)
+        return self._opened().labels(array) if numbers is None else numbers
+
+    def use_threads(self, threads: int) -> None:
+        """Use this number of CPU threads for one run from now on.
+
+        Args:
+            threads: At least 1.
+        """
+        if threads != self._threads:
+            with self._lock:
+                self._threads, self._runtime = threads, None
+
+    def __getitem__(self, seeds: int | slice | SeedsLike) -> NDArray[Any]:
+        """Generate one output for a seed, or an array of outputs for a slice or several seeds.
+
+        Args:
+            seeds: `g[42]` is one output without the batch axis; `g[0:64]` and `g[[3, 5]]` are batches. A slice needs an end.
+
+        Raises:
+            UserError: A seed is invalid, or the slice has no end.
+        """
+        if isinstance(seeds, slice):
+            if seeds.stop is None:
+                raise UserError("a slice of seeds needs an end, such as g[0:64]", field="seeds", reason="no_end")
+            return self._generate(range(seeds.start or 0, seeds.stop, seeds.step or 1), None, 1.0)
+        if isinstance(seeds, int | np.integer):
+            return self._generate(int(seeds), None, 1.0)[0]  # type: ignore[no-any-return]
+        return self._generate(seeds, None, 1.0)
+
+    def interpolate(
+        self, start: int, end: int, frames: int = 32, label: int | str | None = None, truncation: float = 1.0
+    ) -> NDArray[Any]:
+        """Generate a walk through latent space, from one seed to another.
+
+        The path is a great circle for the normal prior and a straight line for the uniform prior, as in `walk.webp` of the HTTP
+        API (White, "Sampling Generative Networks", 2016).
+
+        Args:
+            start: Seed of the first frame.
+            end: Seed of the last frame.
+            frames: Number of frames, at least 2.
+            label: Class number or name of all frames; None for the label that `start` determines.
+            truncation: Factor on z, 0.001 to 1.
+
+        Returns:
+            uint8[frames, height, width, channels], or float32[frames, ...].
+
+        Raises:
+            UserError: A value is invalid.
+        """
+        from seedmint.service.runtime.interpolation import walk
+
+        if frames < 2:
+            raise UserError(f"{frames} is too small: at least 2", field="frames", reason="out_of_range")
+        first, last = self.noise([start, end])
+        numbers = self.labels(start) if label is None else label_array(label, 1, self.classes)
+        labels = None if numbers is None else np.full(frames, numbers[0], np.int64)
+        z = walk(self.card.noise.rule, first, last, frames)
+        return self._run(z, labels, self._checked_truncation(truncation))
+
+    def grid(
+        self,
+        seeds: SeedsLike,
+        columns: int | None = None,
+        labels: LabelsLike = None,
+        truncation: float = 1.0,
+        scale: int = 1,
+    ) -> "Image":
+        """Draw a contact sheet of the images of seeds.
+
+        Args:
+            seeds: As for `images`.
+            columns: Images in a row; None for an almost square sheet.
+            labels: As for `images`.
+            truncation: As for `images`.
+            scale: Factor of the nearest-neighbour enlargement of each image.
+
+        Returns:
+            A Pillow image.
+
+        Raises:
+            UserError: A value is invalid.
+        """
+        from seedmint.service.encoders.images import contact_sheet, enlarge, picture
+
+        images = self.images(seeds, labels, truncation)
+        if columns is not None and columns < 1:
+            raise UserError(f"{columns} is too small: at least 1", field="columns", reason="out_of_range")
+        if scale < 1:
+            raise UserError(f"{scale} is too small: at least 1", field="scale", reason="out_of_range")
+        enlarged = np.stack([enlarge(image, scale) for image in images])
+        return picture(contact_sheet(enlarged, columns or int(np.ceil(np.sqrt(len(images))))))
+
+    def __repr__(self) -> str:
+        return f"<seedmint.Generator {self.name}@{self.digest[:12]}: {self.card.title}>"
+
+    def _repr_html_(self) -> str:
+        """The name, the title and, for images, sixteen images, in a notebook."""
+        head = f"<strong>{escape(self.name)}@{self.digest[:12]}</strong> {escape(self.card.title)}"
+        if not isinstance(self.card.output, ImageOutput):
+            return f"<p>{head}</p>"
+        from io import BytesIO
+
+        file = BytesIO()
+        scale = max(1, 48 // max(self.card.output.width, self.card.output.height))
+        self.grid(_PREVIEW_SEEDS, columns=8, scale=scale).save(file, "PNG")
+        data = base64.b64encode(file.getvalue()).decode("ascii")
+        return f'<p>{head}</p><img alt="Images of seeds 0 to 15" src="data:image/png;base64,{data}">'
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopen, (self.source, self._provider, self._threads, self._digest)
+
+    def _opened(self) -> "RuntimeGenerator":
+        """The generator of this process. A session of the parent process does not work after a fork."""
+        if self._runtime is None or self._pid != os.getpid():
+            if self._pid not in (0, os.getpid()):
+                self._lock = threading.Lock()  # another thread of the parent may have held the lock
+            with self._lock:
+                if self._runtime is None or self._pid != os.getpid():
+                    self._runtime = self._open()
+                    self._pid = os.getpid()
+        return self._runtime
+
+    def _open(self) -> "RuntimeGenerator":
+        from seedmint.models.runtime.provider import choose_provider
+        from seedmint.service.runtime.generator import Generator as RuntimeGenerator
+
+        threads = self._threads or processors()
+        runtime = RuntimeGenerator(read_source(self.source), choose_provider(self._provider), threads, _BATCH)
+        if self._digest is not None and not runtime.digest.startswith(self._digest):
+            raise UserError(
+                f"{self.source} has the digest {runtime.digest[:12]}, not {self._digest[:12]}",
+                field="digest",
+                reason="wrong_digest",
+            )
+        return runtime
+
+    def _require_kind(self, kind: Literal["image", "sample"]) -> None:
+        actual = self.card.output.kind
+        if actual != kind:
+            raise UserError(
+                f"generator {self.name!r} produces {actual}s: call `{actual}s`", field="model", reason="wrong_output"
+            )
+
+    def _generate(self, seeds: SeedsLike, labels: LabelsLike, truncation: float) -> NDArray[Any]:
+        array = seed_array(seeds)
+        return self._run(self.noise(array), self.label_array(labels, array), self._checked_truncation(truncation))
+
+    def _run(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None, truncation: float) -> NDArray[Any]:
+        runtime = self._opened()
+        output = self.card.output
+        outputs = np.empty((len(z), *output.shape), output.dtype)
+        for start in range(0, len(z), runtime.max_batch):
+            rows = slice(start, start + runtime.max_batch)
+            outputs[rows] = runtime.generate_from(z[rows], None if labels is None else labels[rows], truncation)
+        return outputs
+
+    def _checked_truncation(self, truncation: float) -> float:
+        from seedmint.service.runtime.generator import check_truncation
+
+        return check_truncation(truncation)
+
+
+def load(
+    model: str | Path,
+    *,
+    provider: Literal["auto", "cpu", "cuda"] = "auto",
+    threads: int | None = None,
+    models: str | Path | None = None,
+) -> Generator:
+    """Open a generator.
+
+    Args:
+        model: A name ("mnist"), a name with a version ("mnist@c32b8e4f0804"), the path of a generator file, or a URL that
+            fsspec can read ("s3://bucket/faces.onnx", "hf://user/repository/faces.onnx", "https://...").
+        provider: Provider of ONNX Runtime; "auto" is CUDA where it works, else the CPU.
+        threads: CPU threads of one run; None for all processors that this process may use.
+        models: Directory of generator files; None for `SEEDMINT_MODELS`, or else the shipped generators.
+
+    Raises:
+        UserError: There is no such generator, the file is not a generator, or it has another version.
+        OSError: The file cannot be read.
+    """
+    source, digest = resolve_source(model, models)
+    return Generator(source, provider=provider, threads=threads, digest=digest)
+
+
+def processors() -> int:
+    """Return the number of processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _reopen(source: str, provider: Literal["auto", "cpu", "cuda"], threads: int | None, digest: str) -> Generator:
+    return Generator(source, provider=provider, threads=threads, digest=digest)

@@ -1,0 +1,135 @@
+"""PyTorch data sets of generated images or samples: `SeedDataset` and `SeedIterableDataset`.
+
+Each item is a pair of a tensor and a label; of an unconditional generator, the tensor alone. Images are uint8[channels, height,
+width], samples float32 with the shape of the card's output. Workers of a `DataLoader` open the generator for themselves, with
+one thread each, whatever the start method (fork, forkserver, spawn).
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset, IterableDataset, get_worker_info
+
+from seedmint.arguments import LabelsLike, SeedsLike, seed_array
+from seedmint.generator import Generator
+from seedmint.models.errors import UserError
+
+Item = Tensor | tuple[Tensor, int]
+
+
+class SeedDataset(Dataset[Item]):
+    """A map-style data set: item i is the output of the i-th seed. Works with samplers, `DistributedSampler` among them.
+
+    The data set has `__getitems__`, so that a `DataLoader` generates a whole batch in one run.
+    """
+
+    def __init__(
+        self, generator: Generator, seeds: SeedsLike, labels: LabelsLike = None, truncation: float = 1.0, transform: Any = None
+    ) -> None:
+        """
+        Args:
+            generator: An open generator.
+            seeds: A range, a text such as "0-63,100", or any iterable or array of seeds.
+            labels: A class number or name for all seeds, or one for each; None for the label that each seed determines.
+            truncation: Factor on z, 0.001 to 1.
+            transform: Function that is applied to each tensor; None for no function.
+
+        Raises:
+            UserError: A value is invalid.
+        """
+        self._generator = generator
+        self._seeds = seed_array(seeds)
+        self._labels = generator.label_array(labels, self._seeds)
+        self._truncation = truncation
+        self._transform = transform
+
+    def __len__(self) -> int:
+        return len(self._seeds)
+
+    def __getitem__(self, index: int) -> Item:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"index {index} is out of range for {len(self)} seeds")
+        return self.__getitems__([index])[0]
+
+    def __getitems__(self, indices: list[int]) -> list[Item]:
+        """Generate several items in one run.
+
+        Args:
+            indices: Positions in the seeds.
+        """
+        rows = np.asarray(indices, np.int64)
+        labels = None if self._labels is None else self._labels[rows]
+        return _items(self._generator, self._seeds[rows], labels, self._truncation, self._transform)
+
+
+class SeedIterableDataset(IterableDataset[Item]):
+    """An iterable data set that splits the seeds over workers and ranks without overlap.
+
+    Seeds go round-robin, so that all workers of all ranks yield the same number of items, or one item less.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        seeds: SeedsLike,
+        labels: LabelsLike = None,
+        truncation: float = 1.0,
+        transform: Any = None,
+        batch: int = 64,
+        rank: int | None = None,
+        world_size: int | None = None,
+    ) -> None:
+        """
+        Args:
+            generator: An open generator.
+            seeds: As for `SeedDataset`.
+            labels: As for `SeedDataset`.
+            truncation: Factor on z, 0.001 to 1.
+            transform: As for `SeedDataset`.
+            batch: Outputs of one run of the generator.
+            rank: Rank of this process; None for that of `torch.distributed`, or 0.
+            world_size: Number of ranks; None for that of `torch.distributed`, or 1.
+
+        Raises:
+            UserError: A value is invalid.
+        """
+        if batch < 1:
+            raise UserError(f"{batch} is too small: at least 1", field="batch", reason="out_of_range")
+        distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+        self._rank = (torch.distributed.get_rank() if distributed else 0) if rank is None else rank
+        self._world_size = (torch.distributed.get_world_size() if distributed else 1) if world_size is None else world_size
+        if not 0 <= self._rank < self._world_size:
+            raise UserError(f"rank {self._rank} is not below {self._world_size}", field="rank", reason="out_of_range")
+        self._generator = generator
+        self._seeds = seed_array(seeds)
+        self._labels = generator.label_array(labels, self._seeds)
+        self._truncation = truncation
+        self._transform = transform
+        self._batch = batch
+
+    def __iter__(self) -> Iterator[Item]:
+        info = get_worker_info()
+        worker, workers = (0, 1) if info is None else (info.id, info.num_workers)
+        rows = slice(self._rank * workers + worker, None, self._world_size * workers)
+        seeds = self._seeds[rows]
+        labels = None if self._labels is None else self._labels[rows]
+        for start in range(0, len(seeds), self._batch):
+            part = slice(start, start + self._batch)
+            names = None if labels is None else labels[part]
+            yield from _items(self._generator, seeds[part], names, self._truncation, self._transform)
+
+
+def _items(
+    generator: Generator, seeds: NDArray[np.int64], labels: NDArray[np.int64] | None, truncation: float, transform: Any
+) -> list[Item]:
+    if get_worker_info() is not None:
+        generator.use_threads(1)
+    outputs = generator.outputs(seeds, labels, truncation)
+    if outputs.dtype == np.uint8:
+        outputs = outputs.transpose(0, 3, 1, 2)
+    tensors = [tensor if transform is None else transform(tensor) for tensor in torch.from_numpy(np.ascontiguousarray(outputs))]
+    return tensors if labels is None else list(zip(tensors, labels.tolist(), strict=True))
