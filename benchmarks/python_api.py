@@ -2,7 +2,7 @@
 
     python benchmarks/python_api.py [GENERATOR...]
 
-Both use one CPU thread. Each round times both, so that the ratio does not depend on the speed of the machine at that moment. The
+Both use one CPU thread. Each round times both, so that the ratio does not depend on the speed of the machine. The
 time of the Python API includes noise and labels.
 """
 

@@ -46,7 +46,7 @@ def read_source(source: str) -> bytes:
         UserError: The file is not regular, is larger than 2 GiB, or the package for the URL is not installed.
         OSError: The file cannot be read.
     """
-    from seedmint.service.runtime.generator import MAX_FILE_BYTES, read_content
+    from seedmint.models.runtime.generator_file import MAX_FILE_BYTES, read_content
 
     if not _URL.match(source):
         return read_content(Path(source))
