@@ -1,1 +1,1 @@
-"""The commands of the service: the only place with click, rich and option names."""
+"""Commands of the service."""

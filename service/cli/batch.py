@@ -320,7 +320,7 @@ def _plan(
         case "balanced" | "per-seed":
             labels = options.labels
         case _:
-            labels = label_number(options.labels, card, "--labels")
+            labels = label_number(options.labels, card, "labels")
     default_format: Form = "webdataset" if card.output.kind == "image" else "parquet"
     return make_plan(
         digest,

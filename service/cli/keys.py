@@ -1,4 +1,4 @@
-"""The command `keys`."""
+"""The command `keys new`."""
 
 import click
 
@@ -7,20 +7,24 @@ from seedmint.service.server.api_keys import new_key
 
 @click.group()
 def keys() -> None:
-    """Make API keys for `serve`."""
+    """Create API keys for `seedmint serve`.
+
+    \b
+    seedmint keys new alice >> keys.txt
+    """
 
 
 @keys.command()
 @click.argument("name")
 def new(name: str) -> None:
-    """Make a key for NAME, who will be known by that name in logs and limits.
-
-    The key is shown on standard error, and never again. The line on standard output is what the server needs; it does not give
-    the key away. Several keys may have one name.
+    """Create an API key for the client NAME.
 
     \b
     seedmint keys new alice >> keys.txt
     SEEDMINT_API_KEYS_FILE=keys.txt seedmint serve
+
+    Standard error shows the key, once. Standard output is the line for the server: it contains the SHA-256 of the key, not the
+    key. Logs and limits identify the client by NAME. Several keys can have the same name.
     """
     key, line = new_key(name)
     click.echo(key, err=True)

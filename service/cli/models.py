@@ -1,4 +1,4 @@
-"""The commands `serve`, `sample`, `models` and `keys`. BentoML is loaded by `serve` alone."""
+"""The commands `models list`, `models show` and `models add`."""
 
 import json
 from typing import Any
@@ -14,19 +14,36 @@ from seedmint.service.cli.options import settings_with
 
 @click.group()
 def models() -> None:
-    """List the generators, show the card of one, or add one that others have made."""
+    """List generators, show the card of a generator, or import a generator.
+
+    \b
+    seedmint models list
+    seedmint models show mnist
+    seedmint models add dcgan.onnx --name faces
+    """
+
+
+models.add_command(add)
 
 
 @models.command("list")
-@click.option("--models", "directory", help="Directory of generators [SEEDMINT_MODELS].")
+@click.option("--models", "directory", help="Directory of generator files [SEEDMINT_MODELS].")
 def list_models(directory: str | None) -> None:
-    """List the generator files of the models directory, and say what is wrong with those that would be refused."""
-    from seedmint.models.runtime.generator_file import DIGEST12, check_name, checked_card, digest_of, read_content
+    """List the generator files of the models directory.
+
+    \b
+    seedmint models list
+    seedmint models list --models ~/generators
+
+    Each line has the name, the first 12 digits of the file's SHA-256, the size of an output, the classes and the title. The line
+    of an invalid file has the reason.
+    """
+    from seedmint.service.runtime.generator import DIGEST12, check_name, checked_card, digest_of, read_content
 
     settings = settings_with(directory)
     paths = sorted(settings.models.glob("*.onnx"))
     if not paths:
-        click.echo(f"no generator in {settings.models}", err=True)
+        click.echo(f"no generator file in {settings.models}", err=True)
     for path in paths:
         try:
             content = read_content(path)
@@ -34,28 +51,26 @@ def list_models(directory: str | None) -> None:
             digest = digest_of(content)
             check_name(card, path, digest)
         except (UserError, OSError) as error:
-            click.echo(f"{one_line(path.stem):<16} refused: {one_line(error)}")
+            click.echo(f"{one_line(path.stem):<16} invalid: {one_line(error)}")
             continue
-        size = _size(card)
         classes = f"{len(card.classes)} classes" if card.classes else "no classes"
-        click.echo(f"{card.name:<16} {digest[:DIGEST12]}  {size:<12} {classes:<12} {card.title}")
-
-
-def _size(card: Card) -> str:
-    output = card.output
-    if isinstance(output, ImageOutput):
-        return f"{output.width}x{output.height}x{output.channels}"
-    columns = f"{len(output.names)} column{'s' * (len(output.names) != 1)}"
-    return columns if len(output.shape) == 1 else f"series {output.shape[0]}x{output.shape[1]}"
+        click.echo(f"{card.name:<16} {digest[:DIGEST12]}  {_output_size(card):<12} {classes:<12} {card.title}")
 
 
 @models.command()
 @click.argument("model")
-@click.option("--json", "as_json", is_flag=True, help="As JSON: the file's digest and its card.")
-@click.option("--models", "directory", help="Directory of generators [SEEDMINT_MODELS].")
+@click.option("--json", "as_json", is_flag=True, help="Print the digest of the file and its card as JSON.")
+@click.option("--models", "directory", help="Directory of generator files [SEEDMINT_MODELS].")
 def show(model: str, as_json: bool, directory: str | None) -> None:
-    """Show the card of a generator: MODEL is its name, or a path to its file."""
-    from seedmint.models.runtime.generator_file import checked_card, digest_of, read_content
+    """Show the card of a generator.
+
+    \b
+    seedmint models show mnist
+    seedmint models show ./mine.onnx --json
+
+    MODEL is the name of a generator in the models directory, or the path of a generator file.
+    """
+    from seedmint.service.runtime.generator import checked_card, digest_of, read_content
 
     content = read_content(find_generator(model, settings_with(directory).models))
     document = checked_card(content).model_dump(mode="json", by_alias=True)
@@ -64,20 +79,25 @@ def show(model: str, as_json: bool, directory: str | None) -> None:
         click.echo(json.dumps({"digest": digest, "card": document}, indent=2, ensure_ascii=False))
         return
     click.echo(f"digest: {digest}")
-    _show(document, "")
+    _print_fields(document, "")
 
 
-models.add_command(add)
+def _output_size(card: Card) -> str:
+    output = card.output
+    if isinstance(output, ImageOutput):
+        return f"{output.width}x{output.height}x{output.channels}"
+    columns = f"{len(output.names)} column{'s' * (len(output.names) != 1)}"
+    return columns if len(output.shape) == 1 else f"series {output.shape[0]}x{output.shape[1]}"
 
 
-def _show(fields: dict[str, Any], indent: str) -> None:
-    """A card for reading: a line for each field, what is unknown left out."""
+def _print_fields(fields: dict[str, Any], indent: str) -> None:
+    """Print one line for each field, without empty fields."""
     for field, value in fields.items():
         if value is None or value == [] or value == {}:
             continue
         if isinstance(value, dict):
             click.echo(f"{indent}{field}:")
-            _show(value, indent + "  ")
+            _print_fields(value, indent + "  ")
         elif isinstance(value, list) and isinstance(value[0], dict):
             click.echo(f"{indent}{field}:")
             for item in value:

@@ -1,32 +1,68 @@
-"""Options and settings that several commands share."""
+"""Options and checks that several commands share."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from seedmint.models.card import Card
 from seedmint.models.errors import UserError
 from seedmint.service.settings import Settings, SettingsError, read_settings, variable
 
 
-def settings_with(directory: str | None) -> Settings:
-    return _checked(read_settings(os.environ | ({} if directory is None else {variable("models"): directory})))
+def settings_with(models: str | None) -> Settings:
+    """Return the settings of a command that has the option `--models`.
+
+    Args:
+        models: Value of the option; None where the option is absent.
+
+    Raises:
+        SettingsError: A setting is invalid, or the models directory does not exist.
+    """
+    options = {} if models is None else {variable("models"): models}
+    return check_models_directory(read_settings(os.environ | options))
 
 
-def _checked(settings: Settings) -> Settings:
+def check_models_directory(settings: Settings) -> Settings:
+    """Return the settings.
+
+    Raises:
+        SettingsError: The models directory does not exist.
+    """
     if not settings.models.is_dir():
         raise SettingsError(f"{settings.models} is not a directory", field="models", reason="not_found")
     return settings
 
 
-def label_number(label: str, card: Card, option: str = "--label") -> int:
-    """The label that a number or a class's name names. A number is always a label, as in addresses.
+@contextmanager
+def errors_of(option: str) -> Iterator[None]:
+    """Set the field of every `UserError` of the block.
+
+    Args:
+        option: Name of the option in snake_case.
+    """
+    try:
+        yield
+    except UserError as error:
+        error.field = option
+        raise
+
+
+def label_number(label: str, card: Card, field: str = "label") -> int:
+    """Return the class number of a label. Digits are always a class number, as in URLs.
+
+    Args:
+        label: A class number or the name of a class.
+        card: Card of the generator.
+        field: Name of the parameter, for the error.
 
     Raises:
-        UserError: there is no such label.
+        UserError: The generator does not have this label.
     """
     if card.classes is None:
-        raise UserError(f"{option}: generator {card.name!r} is not conditional")
+        raise UserError(f"generator {card.name!r} is not conditional: omit the label", field=field, reason="not_conditional")
     if label.isdecimal() and int(label[:9]) < len(card.classes):
         return int(label)
     if label in card.classes and not label.isdecimal():
         return card.classes.index(label)
-    raise UserError(f"{option} {label!r}: not a number from 0 to {len(card.classes) - 1}, nor one of its classes' names")
+    largest = len(card.classes) - 1
+    raise UserError(f"{label!r} is neither a class number (0 to {largest}) nor the name of a class", field=field)

@@ -1,11 +1,7 @@
-"""Seeds to files without a server, by the same code as the service's.
+"""Writes images or samples to files, with the specs and encoders of the service, so that the bytes are the same."""
 
-Images: a contact sheet, an archive, or a directory of PNGs. Samples: an archive, or a plot of all.
-"""
-
-import math
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,175 +13,255 @@ from seedmint.models.card import ImageOutput
 from seedmint.models.errors import UserError
 from seedmint.models.files import whole_file
 from seedmint.models.seeds import Seeds
+from seedmint.service.cli.disk_space import check_free_space
+from seedmint.service.cli.options import errors_of
 from seedmint.service.encoders.archives import ArchiveFormat, archive_formats, archive_writer, entry_name
-from seedmint.service.encoders.images import (
-    MAX_SHEET_SIDE,
-    Format,
-    contact_sheet,
-    encode,
-    enlarge,
-    max_scale,
-    sheet_size,
-    text_of,
-)
+from seedmint.service.encoders.images import encode, text_of
 from seedmint.service.encoders.plots import plot
 from seedmint.service.encoders.tabular import sample_output
+from seedmint.service.runtime.arrays import Labels, Outputs, SeedArray
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.runtime.pieces import check_distinct, pieces
+from seedmint.service.specs.errors import SpecError
+from seedmint.service.specs.sheet import SHEET_FORMATS, SheetSpec
+from seedmint.service.specs.single import ImageSpec
+from seedmint.service.specs.values import require_images, require_scale, require_truncation
+from seedmint.service.specs.walk import WalkSpec
 
-_SHEETS: dict[str, Format] = {"png": "png", "webp": "webp"}
-_ENTRY_BYTES = 150  # about what a zip needs for one file beside its content
-_BLOCK_BYTES = 4096  # about what a file system needs at least for one file
-_TRIED = 16  # images whose PNGs are made to estimate the size of all
-_NOT_WRITTEN = ("jpg", "jpeg", "gif", "bmp", "tif", "tiff", "avif", "tar", "gz", "onnx", "csv", "jsonl")
-_MOST_PLOTTED = 100_000
+_ZIP_ENTRY_BYTES = 150  # approximate size of the headers of one file in a zip
+_DISK_BLOCK_BYTES = 4096  # a file in a directory takes about one block more than its content
+_ESTIMATE_IMAGES = 16  # number of PNG files that estimate the mean size
+_UNSUPPORTED = ("jpg", "jpeg", "gif", "bmp", "tif", "tiff", "avif", "tar", "gz", "onnx", "csv", "jsonl")
+_MAX_PLOTTED = 100_000
 
-Progress = Callable[[int], None]
+OnProgress = Callable[[int], None]
 
 
-def sample_to(
+@dataclass(frozen=True, slots=True)
+class SampleRequest:
+    """Images or samples to write.
+
+    Attributes:
+        generator: The generator.
+        seeds: At least one seed.
+        label: Class number of all outputs; None for the labels that the seeds determine.
+        truncation: Factor on z.
+        scale: Factor of the enlargement of each image.
+        columns: Images per row of a contact sheet; None for an almost square sheet.
+    """
+
+    generator: Generator
+    seeds: Seeds
+    label: int | None = None
+    truncation: float = 1.0
+    scale: int = 1
+    columns: int | None = None
+
+
+def write_outputs(out: Path, request: SampleRequest, on_progress: OnProgress = lambda count: None) -> None:
+    """Generate images or samples and write them to `out`. The suffix of `out` sets the format.
+
+    Args:
+        out: For images: .png or .webp for a contact sheet, .zip, .npz or .npy for an archive, any other name for a directory.
+            For samples: .csv, .jsonl, .npz or .npy for an archive, .png for a plot.
+        request: The images or samples.
+        on_progress: Receives the number of new images or samples after each batch.
+
+    Raises:
+        UserError: The values are invalid for the generator or the format, or the disk has too little space.
+        OSError: `out` cannot be written.
+    """
+    writer = _Writer(out, request, require_truncation(request.truncation), on_progress)
+    output = request.generator.card.output
+    suffix = _suffix(out)
+    archive = next((known for known in archive_formats(output) if known == suffix), None)
+    if not isinstance(output, ImageOutput):
+        writer.write_samples(suffix, archive)
+        return
+    if suffix in SHEET_FORMATS:
+        writer.write_sheet(suffix)
+        return
+    require_scale(output, request.scale)
+    if request.columns is not None:
+        raise UserError(
+            "only a contact sheet has columns: end --out in .png or .webp", field="columns", reason="not_applicable"
+        )
+    if archive:
+        writer.write_image_archive(archive)
+    elif suffix in _UNSUPPORTED:
+        raise _unknown_format(out, ".png, .webp, .zip, .npz, .npy or a directory")
+    else:
+        writer.write_directory()
+
+
+def write_walk(
     out: Path,
     generator: Generator,
-    seeds: Seeds,
+    start: int,
+    end: int,
+    frames: int | None = None,
     label: int | None = None,
     truncation: float = 1.0,
     scale: int = 1,
-    columns: int | None = None,
-    progress: Progress = lambda made: None,
-) -> None:
-    """Make the images or samples of seeds and write them to `out`.
+) -> int:
+    """Write a latent walk, the same bytes as the service returns.
 
     Args:
-        out: of images, NAME.png or NAME.webp becomes a contact sheet, NAME.zip, .npz or .npy an archive, anything else a
-            directory; of samples, NAME.csv, .jsonl, .npz or .npy becomes an archive, and NAME.png a plot.
-        label: one label for all; None takes the labels that the seeds name.
-        truncation: factor on z, 0.001 to 1.
-        scale: enlargement of each image, for sheets and directories.
-        columns: images in a row of a sheet; None makes it about square.
-        progress: told the number made, after each batch.
+        out: .webp or .gif for an animation, .png for a strip of all frames.
+        generator: A generator of images.
+        start: Seed of the first frame.
+        end: Seed of the last frame.
+        frames: Number of frames; None for the default of the service.
+        label: Class number of all frames; None for the label that `start` determines.
+        truncation: Factor on z, 0.001 to 1.
+        scale: Factor of the enlargement of each frame.
+
+    Returns:
+        The number of frames.
 
     Raises:
-        UserError: the options do not fit together, or the disk has no room.
+        UserError: The values are invalid for the generator or the format.
         OSError: `out` cannot be written.
     """
-    asked = _Asked(out, generator, seeds, label, truncation, scale, progress)
-    archive = next((known for known in archive_formats(generator.card.output) if known == asked.form), None)
-    if not isinstance(generator.card.output, ImageOutput):
-        if scale != 1 or columns is not None:
-            raise UserError(f"--scale and --columns are for images, and {generator.name!r} makes samples")
-        _samples(asked, archive)
-        return
-    sheet = _SHEETS.get(asked.form)
-    largest = max_scale(generator.card.output)
-    if not 1 <= scale <= largest:
-        raise UserError(f"--scale {scale} is out of range: 1 to {largest} for images of this generator")
-    if columns is not None and sheet is None:
-        raise UserError("--columns is for a contact sheet: give --out a name ending in .png or .webp")
-    if sheet:
-        _sheet(asked, sheet, columns)
-    elif archive:
-        if scale != 1:
-            raise UserError(f"--scale is for contact sheets and directories: a .{asked.form} file holds the pixels as they are")
-        if archive == "zip":
-            check_distinct(seeds, label)
-        _check_room(asked, archive == "zip", _ENTRY_BYTES)
-        _archive(asked, archive)
-    elif asked.form in _NOT_WRITTEN:
-        raise UserError(f"--out {out.name}: .{asked.form} is not written; give .png, .webp, .zip, .npz, .npy, or a directory")
-    else:
-        _directory(asked)
+    with _out_is_format():
+        spec = WalkSpec.create(generator, start, end, _suffix(out), frames, label, truncation, scale)
+    images = [generator.generate_from(z, labels, spec.truncation) for _, labels, z in spec.pieces(generator) if z is not None]
+    with whole_file(out) as file:
+        file.write(spec.encode(generator, np.concatenate(images)))
+    return spec.count
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """What `sample_to` was asked for."""
+@dataclass(frozen=True, slots=True)
+class _Writer:
+    """Writes the outputs of one request; one method for each kind of file."""
 
     out: Path
-    generator: Generator
-    seeds: Seeds
-    label: int | None
+    request: SampleRequest
     truncation: float
-    scale: int
-    progress: Progress
+    on_progress: OnProgress
 
-    @property
-    def form(self) -> str:
-        """What the name of `out` ends in, lower case."""
-        return self.out.suffix.removeprefix(".").lower()
+    def write_samples(self, suffix: str, archive: ArchiveFormat | None) -> None:
+        request, generator = self.request, self.request.generator
+        for option, is_default in (("scale", request.scale == 1), ("columns", request.columns is None)):
+            if not is_default:
+                message = f"generator {generator.name!r} produces samples, not images: omit this option"
+                raise UserError(message, field=option, reason="not_applicable")
+        if archive:
+            self._check_sample_space(archive)
+            self._write_archive(archive)
+        elif suffix == "png":
+            self._write_plot()
+        else:
+            known = ", ".join(f".{name}" for name in archive_formats(generator.card.output))
+            raise _unknown_format(self.out, f"{known}, or .png for a plot")
 
-    def made(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64] | None, NDArray[Any]]]:
-        """Seeds, labels, and what they make, batch by batch; the progress is told as the next one is asked for."""
-        for part, labels in pieces(self.generator, self.seeds, self.label):
-            yield part, labels, self.generator.generate(part, labels, self.truncation)
-            self.progress(len(part))
+    def write_sheet(self, suffix: str) -> None:
+        request = self.request
+        with _out_is_format():
+            spec = SheetSpec.create(
+                request.generator, request.seeds, suffix, request.columns, request.label, self.truncation, request.scale
+            )
+        images = [
+            outputs for _, _, outputs in self._generate((seeds, labels) for seeds, labels, _ in spec.pieces(request.generator))
+        ]
+        with whole_file(self.out) as file:
+            file.write(spec.encode(request.generator, np.concatenate(images)))
 
-    def text(self) -> dict[str, str]:
-        """What a picture of all tells of itself."""
-        return text_of(self.generator, str(self.seeds), self.label, self.truncation)
+    def write_image_archive(self, archive: ArchiveFormat) -> None:
+        if self.request.scale != 1:
+            message = f"a .{archive} file contains the pixels without enlargement: omit this option"
+            raise UserError(message, field="scale", reason="not_applicable")
+        if archive == "zip":
+            self._check_distinct()
+            self._check_image_space(_ZIP_ENTRY_BYTES)
+        else:
+            self._check_image_space(None)
+        self._write_archive(archive)
+
+    def write_directory(self) -> None:
+        self._check_distinct()
+        self._check_image_space(_DISK_BLOCK_BYTES)
+        generator = self.request.generator
+        for seeds, labels, images in self._generate():
+            for i in range(len(images)):
+                seed, label = int(seeds[i]), None if labels is None else int(labels[i])
+                spec = ImageSpec(seed, label, self.truncation, self.request.scale, "png")
+                with whole_file(self.out / entry_name(seed, label)) as file:
+                    file.write(spec.encode(generator, images[i : i + 1], None if labels is None else labels[i : i + 1]))
+
+    def _generate(
+        self, parts: Iterable[tuple[SeedArray, Labels | None]] | None = None
+    ) -> Iterator[tuple[SeedArray, Labels | None, NDArray[Any]]]:
+        """Yield seeds, labels and outputs of each batch."""
+        generator = self.request.generator
+        if parts is None:
+            parts = pieces(generator, self.request.seeds, self.request.label)
+        for seeds, labels in parts:
+            yield seeds, labels, generator.generate(seeds, labels, self.truncation)
+            self.on_progress(len(seeds))
+
+    def _first_batch(self) -> tuple[SeedArray, Labels | None, Outputs]:
+        return next(self._generate())
+
+    def _write_archive(self, archive: ArchiveFormat) -> None:
+        writer = archive_writer(archive, self.request.generator, self.request.seeds.count, self.truncation)
+        with whole_file(self.out) as file:
+            for seeds, labels, outputs in self._generate():
+                file.write(writer.add(seeds, labels, outputs))
+            file.writelines(writer.finish())
+
+    def _write_plot(self) -> None:
+        generator, seeds = self.request.generator, self.request.seeds
+        if seeds.count > _MAX_PLOTTED:
+            message = f"a plot shows at most {_MAX_PLOTTED} samples, not {seeds.count}"
+            raise UserError(message, field="seeds", reason="too_large")
+        picture = plot(sample_output(generator), np.concatenate([samples for _, _, samples in self._generate()]))
+        text = text_of(generator, str(seeds), self.request.label, self.truncation)
+        with whole_file(self.out) as file:
+            file.write(encode(picture, "png", text))
+
+    def _check_distinct(self) -> None:
+        with errors_of("seeds"):
+            check_distinct(self.request.seeds, self.request.label)
+
+    def _check_image_space(self, overhead: int | None) -> None:
+        """Check the free space by the size of the first images.
+
+        Args:
+            overhead: Size in bytes of a PNG file besides its content; None for arrays.
+        """
+        images = self._first_batch()[2][:_ESTIMATE_IMAGES]
+        if overhead is None:
+            mean = float(images[0].nbytes)
+        else:
+            output = require_images(self.request.generator)
+            scale = require_scale(output, self.request.scale)
+            spec = ImageSpec(0, None, 1.0, scale, "png")
+            sizes = [len(spec.encode(self.request.generator, images[i : i + 1], None)) for i in range(len(images))]
+            mean = float(np.mean(sizes)) + overhead
+        check_free_space(self.out, int(mean * self.request.seeds.count))
+
+    def _check_sample_space(self, archive: ArchiveFormat) -> None:
+        seeds, labels, samples = self._first_batch()
+        writer = archive_writer(archive, self.request.generator, len(seeds), self.truncation)
+        first = writer.add(seeds, labels, samples)
+        check_free_space(self.out, len(first) * self.request.seeds.count // len(seeds))
 
 
-def _samples(asked: _Asked, archive: ArchiveFormat | None) -> None:
-    out, generator, seeds = asked.out, asked.generator, asked.seeds
-    if archive:
-        part, labels, samples = next(asked.made())
-        first = archive_writer(archive, generator, len(part), asked.truncation).add(part, labels, samples)
-        _check_free(out, len(first) * seeds.count // len(part))
-        _archive(asked, archive)
-    elif asked.form == "png":
-        if seeds.count > _MOST_PLOTTED:
-            raise UserError(f"--seeds: {seeds.count} are more than a plot can show: {_MOST_PLOTTED} at most")
-        picture = plot(sample_output(generator), np.concatenate([samples for _, _, samples in asked.made()]))
-        with whole_file(out) as file:
-            file.write(encode(picture, "png", asked.text()))
-    else:
-        known = ", ".join(f".{one}" for one in archive_formats(generator.card.output))
-        raise UserError(f"--out {out.name}: give a name ending in {known}, or .png for a plot: these are samples, not images")
+@contextmanager
+def _out_is_format() -> Iterator[None]:
+    """Replace the field `format` of errors with `out`, whose suffix is the format."""
+    try:
+        yield
+    except SpecError as error:
+        if error.field == "format":
+            error.field = "out"
+        raise
 
 
-def _archive(asked: _Asked, form: ArchiveFormat) -> None:
-    writer = archive_writer(form, asked.generator, asked.seeds.count, asked.truncation)
-    with whole_file(asked.out) as file:
-        for part, labels, outputs in asked.made():
-            file.write(writer.add(part, labels, outputs))
-        file.writelines(writer.finish())
+def _suffix(out: Path) -> str:
+    return out.suffix.removeprefix(".").lower()
 
 
-def _sheet(asked: _Asked, form: Format, columns: int | None) -> None:
-    count, output = asked.seeds.count, asked.generator.card.output
-    columns = min(count, columns or math.ceil(math.sqrt(count)))
-    assert isinstance(output, ImageOutput)
-    width, height = sheet_size(output, columns, -(-count // columns), asked.scale)
-    if max(width, height) > MAX_SHEET_SIDE:
-        raise UserError(f"the sheet would be {width}x{height} pixels, and {MAX_SHEET_SIDE} is the limit: ask for fewer seeds")
-    shown = [enlarge(image, asked.scale) for _, _, images in asked.made() for image in images]
-    with whole_file(asked.out) as file:
-        file.write(encode(contact_sheet(np.stack(shown), columns), form, asked.text()))
-
-
-def _directory(asked: _Asked) -> None:
-    check_distinct(asked.seeds, asked.label)
-    _check_room(asked, True, _BLOCK_BYTES)
-    for part, labels, images in asked.made():
-        for i, image in enumerate(images):
-            seed, label = int(part[i]), None if labels is None else int(labels[i])
-            png = encode(enlarge(image, asked.scale), "png", text_of(asked.generator, seed, label, asked.truncation))
-            with whole_file(asked.out / entry_name(seed, label)) as file:
-                file.write(png)
-
-
-def _check_room(asked: _Asked, png: bool, beside: int) -> None:
-    """Refuse images that would surely fill the disk, before hours of work.
-
-    Raises:
-        UserError: the disk has less room than the files will take, by the size of the first few.
-    """
-    _, _, images = next(asked.made())
-    sizes = [len(encode(enlarge(image, asked.scale), "png", {})) if png else image.nbytes for image in images[:_TRIED]]
-    _check_free(asked.out, int(np.mean(sizes) + beside * png) * asked.seeds.count)
-
-
-def _check_free(out: Path, needed: int) -> None:
-    place = next(path for path in out.absolute().parents if path.exists())
-    free = shutil.disk_usage(place).free
-    if needed > free:
-        raise UserError(f"--out {out} would take about {needed / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free there")
+def _unknown_format(out: Path, known: str) -> UserError:
+    return UserError(f"the format of {out.name!r} is unknown: use {known}", field="out", reason="unknown_format")

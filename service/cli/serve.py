@@ -13,7 +13,7 @@ import click
 
 from seedmint.models.errors import UserError
 from seedmint.models.noise import NOISE_RULES
-from seedmint.service.cli.options import _checked
+from seedmint.service.cli.options import check_models_directory
 from seedmint.service.runtime.noise_check import check_tables
 from seedmint.service.server.api_keys import read_keyring
 from seedmint.service.settings import Settings, SettingsError, default_text, read_settings, variable
@@ -53,7 +53,7 @@ def serve(**options: str | None) -> None:
     Each option is also an environment variable, named in brackets. Stop with Ctrl-C or SIGTERM: what is under way is finished.
     """
     given = {variable(field): value for field, value in options.items() if value is not None}
-    settings = _checked(read_settings(os.environ | given))
+    settings = check_models_directory(read_settings(os.environ | given))
     _check_port(settings)
     check_tables(*NOISE_RULES)
     read_keyring(settings)
