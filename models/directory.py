@@ -22,10 +22,10 @@ def find_generator(name_or_path: str, directory: Path) -> Path:
     if "/" in name_or_path or name_or_path.endswith(".onnx"):
         path = Path(name_or_path)
         if not path.is_file():
-            raise UserError(f"no generator file {path}")
+            raise UserError(f"no generator file {path}", field="model", reason="not_found")
         return path
     path = directory / f"{name_or_path}.onnx"
     if not path.is_file():
         there = ", ".join(sorted(file.stem for file in directory.glob("*.onnx"))) or "none"
-        raise UserError(f"no generator {name_or_path!r} in {directory} (there: {there})")
+        raise UserError(f"no generator {name_or_path!r} in {directory} (there: {there})", field="model", reason="not_found")
     return path

@@ -35,10 +35,10 @@ def list_models(directory: str | None) -> None:
     seedmint models list
     seedmint models list --models ~/generators
 
-    Each line has the name, the first 12 digits of the file's SHA-256, the size of an output, the classes and the title. The line
-    of an invalid file has the reason.
+    Each line has the name, the first 12 digits of the file's SHA-256, the size of an output, the classes and the title.
+    The line of an invalid file has the reason.
     """
-    from seedmint.service.runtime.generator import DIGEST12, check_name, checked_card, digest_of, read_content
+    from seedmint.models.runtime.generator_file import DIGEST12, check_name, checked_card, digest_of, read_content
 
     settings = settings_with(directory)
     paths = sorted(settings.models.glob("*.onnx"))
@@ -70,7 +70,7 @@ def show(model: str, as_json: bool, directory: str | None) -> None:
 
     MODEL is the name of a generator in the models directory, or the path of a generator file.
     """
-    from seedmint.service.runtime.generator import checked_card, digest_of, read_content
+    from seedmint.models.runtime.generator_file import checked_card, digest_of, read_content
 
     content = read_content(find_generator(model, settings_with(directory).models))
     document = checked_card(content).model_dump(mode="json", by_alias=True)

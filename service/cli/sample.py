@@ -51,8 +51,8 @@ def sample(
     seedmint sample ./mine.onnx --seeds 0-9999 --out mine.npz
     seedmint sample ring-2d --seeds 0-999 --out ring.csv
 
-    MODEL is the name of a generator in the models directory, or the path of a generator file. The name of --out sets the format.
-    For a generator of images:
+    MODEL is the name of a generator in the models directory, or the path of a generator file. The name of --out sets the
+    format. For a generator of images:
 
     \b
       NAME.png, NAME.webp    contact sheet
