@@ -292,7 +292,7 @@ def _permanent_errors() -> Iterator[None]:
     except ProviderError:
         raise
     except UserError as error:
-        raise PlanError(str(error)) from None
+        raise PlanError(str(error), field=error.field, reason=error.reason) from None
 
 
 def _part(index: int | None, count: int | None) -> tuple[int, int]:
