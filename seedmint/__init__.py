@@ -8,6 +8,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from seedmint.api_requests import ApiError
+    from seedmint.async_client import AsyncClient
+    from seedmint.client import Client
     from seedmint.generator import Generator, load
     from seedmint.models.errors import UserError
 
@@ -15,9 +18,16 @@ if TYPE_CHECKING:
 # $HOME. Every process that imports any part of Seedmint passes here first.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
-__all__ = ["Generator", "UserError", "load"]
+__all__ = ["ApiError", "AsyncClient", "Client", "Generator", "UserError", "load"]
 
-_MODULES = {"Generator": "generator", "UserError": "models.errors", "load": "generator"}
+_MODULES = {
+    "ApiError": "api_requests",
+    "AsyncClient": "async_client",
+    "Client": "client",
+    "Generator": "generator",
+    "UserError": "models.errors",
+    "load": "generator",
+}
 
 
 def __getattr__(name: str) -> Any:

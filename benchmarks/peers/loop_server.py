@@ -26,7 +26,7 @@ class _Handler(BaseHTTPRequestHandler):
         for start in range(0, SEEDS, MAX_BATCH):
             self.wfile.write(np.ascontiguousarray(_JOB.images(list(range(start, start + MAX_BATCH)))).data)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+    def log_message(self, format: str, *args: object) -> None:
         pass
 
 

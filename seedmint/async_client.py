@@ -1,0 +1,161 @@
+"""The asynchronous client of a Seedmint server: the methods of `Client` as coroutines. Needs the extra `client`."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from numpy.typing import NDArray
+from tenacity import AsyncRetrying
+
+from seedmint.api_requests import (
+    ATTEMPTS,
+    ENDED_STATES,
+    POLL_SECONDS,
+    TIMEOUT_SECONDS,
+    ApiError,
+    ApiRequest,
+    JobSeeds,
+    Json,
+    WireLabels,
+    array_of,
+    auth_headers,
+    bulk_request,
+    image_request,
+    job_request,
+    retry_options,
+)
+from seedmint.models.files import whole_file
+
+
+class AsyncClient:
+    """The methods of `Client` as coroutines. Use as an asynchronous context manager, or await `close`."""
+
+    def __init__(
+        self, url: str, api_key: str | None = None, timeout: float = TIMEOUT_SECONDS, attempts: int = ATTEMPTS, **options: Any
+    ) -> None:
+        """
+        Args:
+            url: As for `Client`.
+            api_key: As for `Client`.
+            timeout: As for `Client`.
+            attempts: As for `Client`.
+            **options: More options of `httpx.AsyncClient`.
+        """
+        self._http = httpx.AsyncClient(
+            base_url=url, headers=auth_headers(api_key), timeout=timeout, follow_redirects=True, **options
+        )
+        self._attempts = attempts
+        self._kinds: dict[str, str] = {}
+
+    async def __aenter__(self) -> "AsyncClient":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._http.aclose()
+
+    async def models(self) -> list[Json]:
+        """See `Client.models`."""
+        return list((await self._json(ApiRequest("GET", "/v1/models")))["models"])
+
+    async def model(self, name: str) -> Json:
+        """See `Client.model`."""
+        return await self._json(ApiRequest("GET", f"/v1/models/{name}"))
+
+    async def image(
+        self, model: str, seed: int, format: str = "png", label: int | None = None, truncation: float = 1.0, scale: int = 1
+    ) -> bytes:
+        """See `Client.image`."""
+        if model not in self._kinds:
+            self._kinds[model] = str((await self.model(model))["output"]["kind"])
+        return (await self._read(image_request(self._kinds[model], model, seed, format, label, truncation, scale))).content
+
+    async def images(self, model: str, seeds: JobSeeds, labels: WireLabels = None, truncation: float = 1.0) -> NDArray[Any]:
+        """See `Client.images`."""
+        return array_of((await self._read(bulk_request(model, seeds, labels, truncation, "npy"))).content)
+
+    async def download(
+        self, model: str, seeds: JobSeeds, path: str | Path, labels: WireLabels = None, truncation: float = 1.0
+    ) -> None:
+        """See `Client.download`."""
+        request = bulk_request(model, seeds, labels, truncation, Path(path).suffix.removeprefix("."))
+        await self._download(request, Path(path))
+
+    async def submit_job(
+        self,
+        model: str,
+        seeds: JobSeeds,
+        labels: int | str | None = None,
+        truncation: float = 1.0,
+        format: str | None = None,
+        shard_size: int | None = None,
+    ) -> Json:
+        """See `Client.submit_job`."""
+        return await self._json(job_request(model, seeds, labels, truncation, format, shard_size))
+
+    async def jobs(self) -> AsyncIterator[Json]:
+        """See `Client.jobs`."""
+        path: str | None = "/v1/jobs"
+        while path is not None:
+            page = await self._json(ApiRequest("GET", path))
+            for job in page["jobs"]:
+                yield job
+            path = page["next_url"]
+
+    async def job(self, job: str) -> Json:
+        """See `Client.job`."""
+        return await self._json(ApiRequest("GET", f"/v1/jobs/{job}"))
+
+    async def cancel_job(self, job: str) -> Json:
+        """See `Client.cancel_job`."""
+        return await self._json(ApiRequest("POST", f"/v1/jobs/{job}/cancel"))
+
+    async def wait_for_job(
+        self, job: str, on_progress: Callable[[Json], None] | None = None, poll: float = POLL_SECONDS
+    ) -> Json:
+        """See `Client.wait_for_job`."""
+        while True:
+            state = await self.job(job)
+            if on_progress is not None:
+                on_progress(state)
+            if state["state"] in ENDED_STATES:
+                return state
+            await asyncio.sleep(poll)
+
+    async def download_job_file(self, job: str, name: str, path: str | Path) -> None:
+        """See `Client.download_job_file`."""
+        await self._download(ApiRequest("GET", f"/v1/jobs/{job}/files/{name}"), Path(path))
+
+    async def _json(self, request: ApiRequest) -> Json:
+        return dict((await self._read(request)).json())
+
+    async def _read(self, request: ApiRequest) -> httpx.Response:
+        async for attempt in AsyncRetrying(**retry_options(self._attempts)):
+            with attempt:
+                async with self._stream(request) as response:
+                    await response.aread()
+                    return response
+        raise AssertionError  # `reraise` ends the loop above
+
+    async def _download(self, request: ApiRequest, path: Path) -> None:
+        async for attempt in AsyncRetrying(**retry_options(self._attempts)):
+            with attempt:
+                async with self._stream(request) as response:
+                    with whole_file(path) as file:
+                        async for piece in response.aiter_bytes():
+                            file.write(piece)
+
+    @asynccontextmanager
+    async def _stream(self, request: ApiRequest) -> AsyncIterator[httpx.Response]:
+        stream = self._http.stream(request.method, request.path, params=request.params or None, json=request.body)
+        async with stream as response:
+            if response.is_error:
+                await response.aread()
+                raise ApiError.of(response)
+            yield response

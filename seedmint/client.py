@@ -1,0 +1,269 @@
+"""The client of a Seedmint server. Needs the extra `client`.
+
+Every request can be repeated without harm: images are immutable, and the same job request is the same job. So the client repeats
+a request that the server refused with 429 or 503, or whose connection broke, after the seconds that `Retry-After` names.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+from numpy.typing import NDArray
+from tenacity import Retrying
+
+from seedmint.api_requests import (
+    ATTEMPTS,
+    ENDED_STATES,
+    POLL_SECONDS,
+    TIMEOUT_SECONDS,
+    ApiError,
+    ApiRequest,
+    JobSeeds,
+    Json,
+    WireLabels,
+    array_of,
+    auth_headers,
+    bulk_request,
+    image_request,
+    job_request,
+    retry_options,
+)
+from seedmint.models.files import whole_file
+
+
+class Client:
+    """A client of one server. Safe to use from several threads. Use as a context manager, or call `close`."""
+
+    def __init__(
+        self, url: str, api_key: str | None = None, timeout: float = TIMEOUT_SECONDS, attempts: int = ATTEMPTS, **options: Any
+    ) -> None:
+        """
+        Args:
+            url: URL of the server, such as "http://localhost:3000".
+            api_key: API key, where the server needs one.
+            timeout: Seconds to wait for a connection, or for the next part of a response.
+            attempts: Number of times that a request is sent at most.
+            **options: More options of `httpx.Client`, such as `transport` or `proxy`.
+        """
+        self._http = httpx.Client(
+            base_url=url, headers=auth_headers(api_key), timeout=timeout, follow_redirects=True, **options
+        )
+        self._attempts = attempts
+        self._kinds: dict[str, str] = {}
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._http.close()
+
+    def models(self) -> list[Json]:
+        """Return the generators that the server serves: name, digest, classes, output, URLs."""
+        return list(self._json(ApiRequest("GET", "/v1/models"))["models"])
+
+    def model(self, name: str) -> Json:
+        """Return one generator with its whole card.
+
+        Args:
+            name: A name, or NAME@DIGEST12 for one version.
+
+        Raises:
+            ApiError: There is no such generator (404), or another error of the server.
+        """
+        return self._json(ApiRequest("GET", f"/v1/models/{name}"))
+
+    def image(
+        self, model: str, seed: int, format: str = "png", label: int | None = None, truncation: float = 1.0, scale: int = 1
+    ) -> bytes:
+        """Return one image, or one sample of a generator of samples, as a file.
+
+        Args:
+            model: A name, or NAME@DIGEST12 for one version.
+            seed: 0 <= seed < 2**63.
+            format: "png", "webp" or "npy"; of a sample "json", "csv", "npy" or "png".
+            label: Class number; None for the label that the seed determines.
+            truncation: Factor on z, 0.001 to 1.
+            scale: Factor of the nearest-neighbour enlargement of an image.
+
+        Raises:
+            ApiError: An error of the server.
+        """
+        return self._read(image_request(self._kind(model), model, seed, format, label, truncation, scale)).content
+
+    def image_url(
+        self, model: str, seed: int, format: str = "png", label: int | None = None, truncation: float = 1.0, scale: int = 1
+    ) -> str:
+        """Return the immutable URL of one image: it names the version of the generator.
+
+        Args:
+            model: As for `image`.
+            seed: As for `image`.
+            format: As for `image`.
+            label: As for `image`.
+            truncation: As for `image`.
+            scale: As for `image`.
+
+        Raises:
+            ApiError: An error of the server.
+        """
+        request = image_request(self._kind(model), model, seed, format, label, truncation, scale)
+        return str(self._read(request.with_method("HEAD")).url)
+
+    def images(self, model: str, seeds: JobSeeds, labels: WireLabels = None, truncation: float = 1.0) -> NDArray[Any]:
+        """Return the images or samples of many seeds.
+
+        Args:
+            model: A name, or NAME@DIGEST12 for one version.
+            seeds: A seed, a range, a text such as "0-63,100", or any iterable or array of seeds.
+            labels: One class number for all seeds, or one for each; None for the labels that the seeds determine.
+            truncation: Factor on z, 0.001 to 1.
+
+        Returns:
+            uint8[n, height, width, channels], or float32[n, ...] of a generator of samples.
+
+        Raises:
+            ApiError: An error of the server; 413 where the seeds are more than its limit.
+        """
+        return array_of(self._read(bulk_request(model, seeds, labels, truncation, "npy")).content)
+
+    def download(
+        self, model: str, seeds: JobSeeds, path: str | Path, labels: WireLabels = None, truncation: float = 1.0
+    ) -> None:
+        """Write the images or samples of many seeds to a file. The file appears when it is complete.
+
+        Args:
+            model: As for `images`.
+            seeds: As for `images`.
+            path: File to write. Its extension selects the format: zip, npz or npy; of samples npz, npy, csv or jsonl.
+            labels: As for `images`.
+            truncation: As for `images`.
+
+        Raises:
+            ApiError: An error of the server.
+            OSError: The file cannot be written.
+        """
+        self._download(bulk_request(model, seeds, labels, truncation, Path(path).suffix.removeprefix(".")), Path(path))
+
+    def submit_job(
+        self,
+        model: str,
+        seeds: JobSeeds,
+        labels: int | str | None = None,
+        truncation: float = 1.0,
+        format: str | None = None,
+        shard_size: int | None = None,
+    ) -> Json:
+        """Submit a batch job, or return the job of the same request.
+
+        Args:
+            model: A name, or NAME@DIGEST12 for one version.
+            seeds: As for `images`; no seed twice.
+            labels: One class number for all, "balanced" or "per-seed"; None is "per-seed".
+            truncation: Factor on z, 0.001 to 1.
+            format: Format of the shards; None for the default of the server.
+            shard_size: Seeds in a shard; None for the default of the server.
+
+        Raises:
+            ApiError: An error of the server; 404 where it keeps no jobs.
+        """
+        return self._json(job_request(model, seeds, labels, truncation, format, shard_size))
+
+    def jobs(self) -> Iterator[Json]:
+        """Yield the jobs, the newest first."""
+        path: str | None = "/v1/jobs"
+        while path is not None:
+            page = self._json(ApiRequest("GET", path))
+            yield from page["jobs"]
+            path = page["next_url"]
+
+    def job(self, job: str) -> Json:
+        """Return the state of a job.
+
+        Args:
+            job: Id of the job.
+
+        Raises:
+            ApiError: There is no such job (404), or another error of the server.
+        """
+        return self._json(ApiRequest("GET", f"/v1/jobs/{job}"))
+
+    def cancel_job(self, job: str) -> Json:
+        """Stop a job; its finished shards stay.
+
+        Args:
+            job: Id of the job.
+
+        Raises:
+            ApiError: There is no such job (404), or another error of the server.
+        """
+        return self._json(ApiRequest("POST", f"/v1/jobs/{job}/cancel"))
+
+    def wait_for_job(self, job: str, on_progress: Callable[[Json], None] | None = None, poll: float = POLL_SECONDS) -> Json:
+        """Wait until a job is done, has failed or was cancelled, and return its last state.
+
+        Args:
+            job: Id of the job.
+            on_progress: Called with each state.
+            poll: Seconds between two requests.
+
+        Raises:
+            ApiError: An error of the server.
+        """
+        while True:
+            state = self.job(job)
+            if on_progress is not None:
+                on_progress(state)
+            if state["state"] in ENDED_STATES:
+                return state
+            time.sleep(poll)
+
+    def download_job_file(self, job: str, name: str, path: str | Path) -> None:
+        """Write one file of a job to a local file. The file appears when it is complete.
+
+        Args:
+            job: Id of the job.
+            name: Name of the file in the manifest, such as "data/shard-000000.tar", or "manifest.json".
+            path: File to write.
+
+        Raises:
+            ApiError: An error of the server.
+            OSError: The file cannot be written.
+        """
+        self._download(ApiRequest("GET", f"/v1/jobs/{job}/files/{name}"), Path(path))
+
+    def _kind(self, model: str) -> str:
+        """Return "image" or "sample", the kind of output, which is part of the URL."""
+        if model not in self._kinds:
+            self._kinds[model] = str(self.model(model)["output"]["kind"])
+        return self._kinds[model]
+
+    def _json(self, request: ApiRequest) -> Json:
+        return dict(self._read(request).json())
+
+    def _read(self, request: ApiRequest) -> httpx.Response:
+        for attempt in Retrying(**retry_options(self._attempts)):
+            with attempt, self._stream(request) as response:
+                response.read()
+                return response
+        raise AssertionError  # `reraise` ends the loop above
+
+    def _download(self, request: ApiRequest, path: Path) -> None:
+        for attempt in Retrying(**retry_options(self._attempts)):
+            with attempt, self._stream(request) as response, whole_file(path) as file:
+                for piece in response.iter_bytes():
+                    file.write(piece)
+
+    @contextmanager
+    def _stream(self, request: ApiRequest) -> Iterator[httpx.Response]:
+        with self._http.stream(request.method, request.path, params=request.params or None, json=request.body) as response:
+            if response.is_error:
+                response.read()
+                raise ApiError.of(response)
+            yield response

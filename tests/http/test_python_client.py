@@ -1,0 +1,166 @@
+"""`seedmint.Client` and `seedmint.AsyncClient` against a real server; retries against a scripted transport."""
+
+import asyncio
+import hashlib
+import json
+import zipfile
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+
+import seedmint
+from seedmint import api_requests
+from seedmint.service.encoders.images import encode
+from seedmint.service.runtime.generator import Generator
+from tests.support.servers import Server, serving
+
+
+@pytest.fixture
+def no_waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that a client would have waited before each further attempt."""
+    waits: list[float] = []
+    real = api_requests.wait_seconds
+
+    def recorded(state) -> float:
+        waits.append(real(state))
+        return 0.0
+
+    monkeypatch.setattr(api_requests, "wait_seconds", recorded)
+    return waits
+
+
+def test_it_lists_and_shows_generators(server: Server):
+    with seedmint.Client(server.url) as client:
+        assert [model["name"] for model in client.models()] == ["grey", "rgb"]
+        assert client.model("rgb")["digest"] == server.digest("rgb")
+        with pytest.raises(seedmint.ApiError) as error:
+            client.model("none")
+        assert (error.value.status, error.value.field) == (404, "model")
+
+
+def test_one_image_is_the_image_of_the_generator(server: Server, rgb: Generator):
+    with seedmint.Client(server.url) as client:
+        content = client.image("rgb", 7, format="npy", label=2, truncation=0.5)
+        expected = rgb.generate(np.array([7]), np.array([2]), 0.5)[0]
+        assert content == encode(expected, "npy")
+        url = client.image_url("rgb", 7, label=2, truncation=0.5)
+        assert url == f"{server.url}/v1/models/rgb@{rgb.digest12}/images/7.png?label=2&truncation=0.5"
+        assert httpx.get(url).content == client.image("rgb", 7, label=2, truncation=0.5)
+
+
+def test_many_images_come_as_one_array(server: Server, rgb: Generator):
+    seeds = np.arange(100)
+    with seedmint.Client(server.url) as client:
+        for form in (range(100), "0-99", list(range(100)), seeds):
+            np.testing.assert_array_equal(client.images("rgb", form), rgb.generate(seeds))
+        np.testing.assert_array_equal(
+            client.images("rgb", [3, 5], labels=[1, 0]), rgb.generate(seeds[[3, 5]], np.array([1, 0]))
+        )
+        with pytest.raises(seedmint.ApiError) as error:
+            client.images("rgb", range(3), labels=9)
+        assert (error.value.status, error.value.field) == (422, "labels")
+
+
+def test_samples_come_as_one_array(sample_server: Server, point: Generator):
+    with seedmint.Client(sample_server.url) as client:
+        np.testing.assert_array_equal(client.images("point", range(10)), point.generate(np.arange(10)))
+        assert json.loads(client.image("point", 5, format="json"))["seed"] == 5
+
+
+def test_a_download_appears_complete(server: Server, tmp_path: Path):
+    with seedmint.Client(server.url) as client:
+        client.download("rgb", range(30), tmp_path / "images.zip", labels=1)
+    with zipfile.ZipFile(tmp_path / "images.zip") as archive:
+        assert len(archive.namelist()) == 30
+    assert [path.name for path in tmp_path.iterdir()] == ["images.zip"]
+
+
+def test_the_asynchronous_client_gives_the_same(server: Server, rgb: Generator, tmp_path: Path):
+    async def run() -> None:
+        async with seedmint.AsyncClient(server.url) as client:
+            assert [model["name"] for model in await client.models()] == ["grey", "rgb"]
+            images = await asyncio.gather(*(client.images("rgb", [seed]) for seed in range(20)))
+            np.testing.assert_array_equal(np.concatenate(images), rgb.generate(np.arange(20)))
+            await client.download("rgb", range(5), tmp_path / "images.npy")
+            with pytest.raises(seedmint.ApiError):
+                await client.image("none", 1)
+            assert (await client.image("rgb", 3)).startswith(b"\x89PNG")
+
+    asyncio.run(run())
+    np.testing.assert_array_equal(np.load(tmp_path / "images.npy"), rgb.generate(np.arange(5)))
+
+
+def test_a_job_is_submitted_awaited_and_downloaded(models: Path, tmp_path: Path):
+    with serving(models, jobs_url=tmp_path / "jobs") as server, seedmint.Client(server.url) as client:
+        job = client.submit_job("rgb", range(40), labels="balanced", format="npz", shard_size=20)
+        assert client.submit_job("rgb", range(40), labels="balanced", format="npz", shard_size=20)["id"] == job["id"]
+        states: list[str] = []
+        last = client.wait_for_job(job["id"], lambda state: states.append(state["state"]), poll=0.05)
+        assert (last["state"], last["images_done"], states[-1]) == ("done", 40, "done")
+        assert [one["id"] for one in client.jobs()] == [job["id"]]
+        client.download_job_file(job["id"], "manifest.json", tmp_path / "manifest.json")
+        manifest = json.loads((tmp_path / "manifest.json").read_text())
+        shard = manifest["shards"][0]
+        name = next(value for value in shard.values() if isinstance(value, str) and value.startswith("data/"))
+        client.download_job_file(job["id"], name, tmp_path / "shard.npz")
+        assert hashlib.sha256((tmp_path / "shard.npz").read_bytes()).hexdigest() == shard["sha256"]
+        assert client.cancel_job(job["id"])["state"] == "done"
+
+
+def scripted(*responses: httpx.Response | Exception) -> tuple[httpx.MockTransport, list[httpx.Request]]:
+    """A transport that gives these responses in turn, and the requests that it received."""
+    requests: list[httpx.Request] = []
+    remaining = list(responses)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        response = remaining.pop(0)
+        if isinstance(response, Exception):
+            raise response
+        return response
+
+    return httpx.MockTransport(answer), requests
+
+
+def refusal(status: int, **headers: str) -> httpx.Response:
+    problem = {"type": "about:blank", "title": "Refused", "status": status, "detail": "no", "reason": "overloaded"}
+    return httpx.Response(status, json=problem, headers=headers)
+
+
+def test_it_repeats_what_can_succeed_later(no_waits: list[float]):
+    transport, requests = scripted(
+        refusal(429, **{"Retry-After": "7"}),
+        httpx.ConnectError("refused"),
+        refusal(503),
+        httpx.Response(200, json={"models": []}),
+    )
+    with seedmint.Client("http://server", api_key="secret", transport=transport) as client:
+        assert client.models() == []
+    assert len(requests) == 4
+    assert requests[0].headers["authorization"] == "Bearer secret"
+    assert no_waits[0] == 7.0
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 413, 422, 500, 504])
+def test_it_does_not_repeat_what_fails_again(no_waits: list[float], status: int):
+    transport, requests = scripted(refusal(status))
+    with seedmint.Client("http://server", transport=transport) as client, pytest.raises(seedmint.ApiError) as error:
+        client.models()
+    assert (error.value.status, error.value.reason, len(requests)) == (status, "overloaded", 1)
+
+
+def test_it_gives_up_after_so_many_attempts(no_waits: list[float], tmp_path: Path):
+    transport, requests = scripted(*(refusal(429) for _ in range(3)))
+    with seedmint.Client("http://server", attempts=3, transport=transport) as client, pytest.raises(seedmint.ApiError):
+        client.download("rgb", range(3), tmp_path / "images.npy")
+    assert len(requests) == 3
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_page_of_a_proxy_is_an_error(no_waits: list[float]):
+    transport, _ = scripted(httpx.Response(502, text="<html>Bad gateway</html>"))
+    with seedmint.Client("http://server", transport=transport) as client, pytest.raises(seedmint.ApiError) as error:
+        client.models()
+    assert error.value.status == 502
