@@ -1,6 +1,6 @@
 """The client of a Seedmint server. Needs the extra `client`.
 
-Every request can be repeated without harm: images are immutable, and the same job request is the same job. So the client repeats
+Requests can be repeated without harm: images are immutable, and the same job request is the same job. So the client repeats
 a request that the server refused with 429 or 503, or whose connection broke, after the seconds that `Retry-After` names.
 """
 
