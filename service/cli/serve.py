@@ -5,18 +5,17 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 
 from seedmint.models.errors import UserError
 from seedmint.models.noise import NOISE_RULES
 from seedmint.service.cli.options import check_models_directory
+from seedmint.service.cli.settings_options import settings_options, to_variables
 from seedmint.service.runtime.noise_check import check_tables
 from seedmint.service.server.api_keys import read_keyring
-from seedmint.service.settings import Settings, SettingsError, default_text, read_settings, variable
+from seedmint.service.settings import Settings, SettingsError, read_settings, variable
 
 _ROOT = Path(__file__).parents[3]
 
@@ -24,20 +23,9 @@ _ROOT = Path(__file__).parents[3]
 _CLOSING_SECONDS = 2  # for connections, once what was under way is done: service/server/graceful_shutdown.py waits for that
 
 
-def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """An option for each setting: --max-batch for SEEDMINT_MAX_BATCH."""
-    for field, info in reversed(Settings.model_fields.items()):
-        flag = "--" + field.replace("_", "-")
-        default = "default: the generators that come with Seedmint" if field == "models" else f"default {default_text(field)}"
-        metavar = "true|false" if info.annotation is bool else field.split("_")[-1].upper()
-        text = f"{info.description} [{variable(field)}; {default}]"
-        command = click.option(flag, field, metavar=metavar, help=text)(command)
-    return command
-
-
 @click.command()
-@_settings_options
-def serve(**options: str | None) -> None:
+@settings_options
+def serve(**options: str | bool | None) -> None:
     """Serve every generator of the models directory over HTTP.
 
     \b
@@ -52,8 +40,7 @@ def serve(**options: str | None) -> None:
 
     Each option is also an environment variable, named in brackets. Stop with Ctrl-C or SIGTERM: what is under way is finished.
     """
-    given = {variable(field): value for field, value in options.items() if value is not None}
-    settings = check_models_directory(read_settings(os.environ | given))
+    settings = check_models_directory(read_settings(os.environ | to_variables(options)))
     _check_port(settings)
     check_tables(*NOISE_RULES)
     read_keyring(settings)
