@@ -92,7 +92,7 @@ def check_service(image: Image, work: Path) -> None:
             "seedmint_memory_limit_bytes 1.073741824e+09",
             "seedmint_memory_working_set_bytes ",
             'seedmint_images_total{format="npy",model="mnist"} 1.0',
-            'seedmint_rejected_total{reason="no_key"} 1.0',
+            'seedmint_http_requests_rejected_total{reason="no_key"} 1.0',
         ):
             assert line in metrics, metrics
         say("probes, key, image, bulk, metrics, health check: as promised")
@@ -124,7 +124,7 @@ def check_stop(image: Image) -> None:
     with image.started() as (container, client), ThreadPoolExecutor() as pool:
         seeds = 20_000
         answer = pool.submit(client.post, "/v1/sample", json={"model": "mnist-paper", "seeds": f"0-{seeds - 1}"})
-        while 'seedmint_bulk_requests{model="mnist-paper"} 1.0' not in httpx.get(f"{client.base_url}/metrics").text:
+        while 'seedmint_bulk_requests_in_flight{model="mnist-paper"} 1.0' not in httpx.get(f"{client.base_url}/metrics").text:
             assert not answer.done()
             time.sleep(0.05)
         began = time.monotonic()

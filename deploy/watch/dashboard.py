@@ -16,6 +16,9 @@ def _rate(metric: str, by: str, *selectors: str) -> str:
     return f"sum by ({by}) (rate({metric}{{{','.join((_OF, *selectors))}}}[$__rate_interval]))"
 
 
+_IMAGE_DURATION = _rate("seedmint_http_request_duration_seconds_bucket", "le", _IMAGE)
+
+
 @dataclass(frozen=True)
 class Panel:
     """One panel.
@@ -43,7 +46,7 @@ _ROWS: dict[str, list[Panel]] = {
             "Requests not answered 5xx, last hour",
             "Probes apart. The objective is 99.9 %.",
             "percentunit",
-            {_RELEASE: f"1 - release:seedmint_errors:ratio_rate1h{{{_OF}}}"},
+            {_RELEASE: f"1 - release:seedmint_http_errors:ratio_rate1h{{{_OF}}}"},
             ((None, "red"), (0.999, "green")),
             "no requests",
         ),
@@ -77,30 +80,27 @@ _ROWS: dict[str, list[Panel]] = {
             "Requests by status",
             "Probes apart. 304: the client had the image; 429: turned away; 499: the client left.",
             "reqps",
-            {"{{status}}": _rate("seedmint_requests_total", "status", _NO_PROBES)},
+            {"{{status}}": _rate("seedmint_http_requests_total", "status", _NO_PROBES)},
         ),
         Panel(
             "Time of a single image",
             "From a request's first byte to its answer's last.",
             "s",
-            {
-                f"p{percent}": f"histogram_quantile(0.{percent}, {_rate('seedmint_request_seconds_bucket', 'le', _IMAGE)})"
-                for percent in (50, 90, 99)
-            },
+            {f"p{percent}": f"histogram_quantile(0.{percent}, {_IMAGE_DURATION})" for percent in (50, 90, 99)},
         ),
         Panel(
             "Turned away, by reason",
             "docs/service.md explains the reasons.",
             "reqps",
-            {"{{reason}}": _rate("seedmint_rejected_total", "reason")},
+            {"{{reason}}": _rate("seedmint_http_requests_rejected_total", "reason")},
         ),
         Panel(
             "Single images that clients had already",
             "Answered 304, and not made again.",
             "percentunit",
             {
-                _RELEASE: _rate("seedmint_requests_total", "namespace, service", _IMAGE, 'status="304"')
-                + f" / {_rate('seedmint_requests_total', 'namespace, service', _IMAGE)}"
+                _RELEASE: _rate("seedmint_http_requests_total", "namespace, service", _IMAGE, 'status="304"')
+                + f" / {_rate('seedmint_http_requests_total', 'namespace, service', _IMAGE)}"
             },
         ),
         Panel(
@@ -108,7 +108,7 @@ _ROWS: dict[str, list[Panel]] = {
             "They page above 1.44 % in an hour or 0.6 % in six, and if it still goes on.",
             "percentunit",
             {
-                f"{_RELEASE}, {window}": f"release:seedmint_errors:ratio_rate{window}{{{_OF}}}"
+                f"{_RELEASE}, {window}": f"release:seedmint_http_errors:ratio_rate{window}{{{_OF}}}"
                 for window in ("5m", "1h", "6h", "3d")
             },
         ),
@@ -118,34 +118,37 @@ _ROWS: dict[str, list[Panel]] = {
             "Made: images or samples",
             "Sent to clients, in bulk too. Data sets asked for over HTTP are beside it.",
             "cps",
-            {"{{model}}": f"sum by (model) (release_model:seedmint_made:rate5m{{{_OF}}})"},
+            {"{{model}}": f"sum by (model) (release_model:seedmint_outputs:rate5m{{{_OF}}})"},
         ),
         Panel(
             "Wait in the queue, p99",
             "Of each run, the image that had waited longest. More than a second: too few processors.",
             "s",
-            {"{{model}}": f"max by (model) (release_model:seedmint_queue_seconds:p99_rate5m{{{_OF}}})"},
+            {"{{model}}": f"max by (model) (release_model:seedmint_queue_duration_seconds:p99_rate5m{{{_OF}}})"},
         ),
         Panel(
             "Waiting",
             "Single images in the queues, and bulk requests under way.",
             "short",
             {
-                "images of {{model}}": f"sum by (model) (seedmint_queue_images{{{_OF}}})",
-                "bulk requests of {{model}}": f"sum by (model) (seedmint_bulk_requests{{{_OF}}})",
+                "images of {{model}}": f"sum by (model) (seedmint_queue_size{{{_OF}}})",
+                "bulk requests of {{model}}": f"sum by (model) (seedmint_bulk_requests_in_flight{{{_OF}}})",
             },
         ),
         Panel(
             "Images in a run, mean",
             "Near SEEDMINT_MAX_BATCH: there is no more to be had from larger batches.",
             "short",
-            {"{{model}}": f"{_rate('seedmint_batch_images_sum', 'model')} / {_rate('seedmint_batch_images_count', 'model')}"},
+            {"{{model}}": f"{_rate('seedmint_batch_size_sum', 'model')} / {_rate('seedmint_batch_size_count', 'model')}"},
         ),
         Panel(
             "Time at work",
             "Seconds in each second that generators and encoders take; 100 % is one of each, busy all the time.",
             "percentunit",
-            {f"{word} {{{{model}}}}": _rate(f"seedmint_{word}_seconds_sum", "model") for word in ("inference", "encoding")},
+            {
+                f"{word} {{{{model}}}}": _rate(f"seedmint_{word}_duration_seconds_sum", "model")
+                for word in ("inference", "encoding")
+            },
         ),
         Panel(
             "Never made",
@@ -172,7 +175,7 @@ _ROWS: dict[str, list[Panel]] = {
             {
                 "{{model}}@{{digest}} on {{provider}}, {{determinism}}": "count by (model, digest, provider, determinism) "
                 f"(seedmint_model_info{{{_OF}}})",
-                "{{model}} refused": f"count by (model) (seedmint_model_refused{{{_OF}}})",
+                "{{model}} refused": f"count by (model) (seedmint_model_load_failed{{{_OF}}})",
             },
         ),
         Panel("Workers", "Processes that serve, in each replica.", "short", {"{{instance}}": f"seedmint_workers{{{_OF}}}"}),

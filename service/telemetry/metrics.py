@@ -29,30 +29,32 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 _REASONS = {408: "slow_body", 413: "too_large", 429: "overloaded", 503: "not_ready", 504: "deadline"}
 
 # registry=None: in multiprocess mode the values live in files, which `exposition` collects.
-_REQUESTS = Counter("seedmint_requests", "Requests answered.", ["route", "method", "status"], registry=None)
+_REQUESTS = Counter("seedmint_http_requests", "Requests answered.", ["route", "method", "status"], registry=None)
 _LATENCY = Histogram(
-    "seedmint_request_seconds",
+    "seedmint_http_request_duration_seconds",
     "From a request's first byte to its answer's last.",
     ["route", "method"],
     buckets=_SECONDS,
     registry=None,
 )
-_REJECTED = Counter("seedmint_rejected", "Requests turned away, by reason.", ["reason"], registry=None)
+_REJECTED = Counter("seedmint_http_requests_rejected", "Requests turned away, by reason.", ["reason"], registry=None)
 IMAGES = Counter("seedmint_images", "Images sent.", ["model", "format"], registry=None)
 SAMPLES = Counter("seedmint_samples", "Samples sent that are not images.", ["model", "format"], registry=None)
-_INFERENCE = Histogram("seedmint_inference_seconds", "One run of a generator.", ["model"], buckets=_SECONDS, registry=None)
+_INFERENCE = Histogram(
+    "seedmint_inference_duration_seconds", "One run of a generator.", ["model"], buckets=_SECONDS, registry=None
+)
 _BATCH = Histogram(
-    "seedmint_batch_images", "Images or samples in one run of a generator.", ["model"], buckets=_IMAGES, registry=None
+    "seedmint_batch_size", "Images or samples in one run of a generator.", ["model"], buckets=_IMAGES, registry=None
 )
 _QUEUED = Histogram(
-    "seedmint_queue_seconds",
+    "seedmint_queue_duration_seconds",
     "For each run, how long the image that had waited longest had waited.",
     ["model"],
     buckets=_SECONDS,
     registry=None,
 )
 _ENCODING = Histogram(
-    "seedmint_encoding_seconds",
+    "seedmint_encoding_duration_seconds",
     "Encoding the single images of one run, or one piece of a bulk answer.",
     ["model"],
     buckets=_SECONDS,
@@ -65,9 +67,11 @@ _CANCELLED = Counter(
     registry=None,
 )
 _WAITING = Gauge(
-    "seedmint_queue_images", "Single images waiting for a generator.", ["model"], registry=None, multiprocess_mode="livesum"
+    "seedmint_queue_size", "Single images waiting for a generator.", ["model"], registry=None, multiprocess_mode="livesum"
 )
-_BULK = Gauge("seedmint_bulk_requests", "Bulk requests under way.", ["model"], registry=None, multiprocess_mode="livesum")
+_BULK = Gauge(
+    "seedmint_bulk_requests_in_flight", "Bulk requests under way.", ["model"], registry=None, multiprocess_mode="livesum"
+)
 
 _JOBS = Gauge("seedmint_jobs", "Jobs, by state.", ["state"], registry=None, multiprocess_mode="livesum")
 _JOB_IMAGES = Counter("seedmint_job_images", "Images or samples made by jobs, in finished shards.", ["model"], registry=None)
@@ -197,7 +201,7 @@ class Now:
         for generator in self._generators:
             family.add_metric([generator.name, generator.digest, generator.provider, generator.determinism], 1)
         yield family
-        family = GaugeMetricFamily("seedmint_model_refused", "1 for each generator file that is refused.", labels=["model"])
+        family = GaugeMetricFamily("seedmint_model_load_failed", "1 for each generator file that is refused.", labels=["model"])
         for name in self._refused:
             family.add_metric([name], 1)
         yield family

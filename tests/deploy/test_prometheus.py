@@ -130,7 +130,7 @@ def test_alerts_fire_for_a_file_that_is_refused_and_for_a_service_that_stops(tmp
         service = stack.enter_context(serving(tmp_path))
         prometheus = stack.enter_context(watching(service, tmp_path))
         generators.put(tmp_path / "broken.onnx", b"not a generator")
-        wait_until(lambda: prometheus.firing() == {"SeedmintGeneratorRefused"}, 20)
+        wait_until(lambda: prometheus.firing() == {"SeedmintModelLoadFailed"}, 20)
         (tmp_path / "broken.onnx").unlink()
         wait_until(lambda: prometheus.firing() == set(), 20)
         service.process.terminate()

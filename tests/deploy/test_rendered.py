@@ -267,7 +267,7 @@ def test_two_releases_in_one_prometheus_alert_for_themselves_alone(tmp_path: Pat
         "exp_labels": {"severity": "page", "job": "seedmint", "namespace": "lab", "service": "images"},
         "exp_annotations": {
             "summary": "seedmint lab/images: 100% of requests answered 5xx over 1h",
-            "runbook_url": "docs/runbook.md#seedminterrorsburnfast",
+            "runbook_url": "docs/runbook.md#seedminterrorbudgetburnfast",
         },
     }
     absent = {
@@ -280,12 +280,12 @@ def test_two_releases_in_one_prometheus_alert_for_themselves_alone(tmp_path: Pat
     test = {
         "interval": "1m",
         "input_series": [
-            series("shop", "seedmint_requests_total", route.format(200), "0+60x60"),
-            series("lab", "seedmint_requests_total", route.format(500), "0+60x60"),
+            series("shop", "seedmint_http_requests_total", route.format(200), "0+60x60"),
+            series("lab", "seedmint_http_requests_total", route.format(500), "0+60x60"),
             series("lab", "up", "", "1x60"),
         ],
         "alert_rule_test": [
-            {"eval_time": "1h", "alertname": "SeedmintErrorsBurnFast", "exp_alerts": [alert]},
+            {"eval_time": "1h", "alertname": "SeedmintErrorBudgetBurnFast", "exp_alerts": [alert]},
             {"eval_time": "1h", "alertname": "SeedmintAbsent", "exp_alerts": [absent]},
         ],
     }

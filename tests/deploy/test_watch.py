@@ -62,7 +62,7 @@ def ask(server: Server) -> None:
 
 
 def test_every_query_is_of_metrics_that_exist(watched: Server):
-    late = ("seedmint_model_refused{", "seedmint_job_images_total{")
+    late = ("seedmint_model_load_failed{", "seedmint_job_images_total{")
     wait_until(lambda: all(name in watched.client.get("/metrics").text for name in late), 30)
     families = list(text_string_to_metric_families(watched.client.get("/metrics").text))
     labels: dict[str, set[str]] = {name: set() for name in OF_CONTAINERS}

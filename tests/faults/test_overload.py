@@ -80,7 +80,7 @@ def test_nothing_is_made_for_clients_that_have_gone(paced: Path, hold: Hold):
             one.sendall(f"GET {path}/{seed}.png HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         for one in sockets:
             one.close()
-        wait_until(lambda: value(server, "seedmint_requests_total", status="499") >= clients - 3 * RUN_IMAGES)
+        wait_until(lambda: value(server, "seedmint_http_requests_total", status="499") >= clients - 3 * RUN_IMAGES)
         assert server.client.get(f"{path}/{clients}.png").status_code == 200
         made, cancelled = _made(server) - made, value(server, "seedmint_cancelled_images_total", model="paced") - cancelled
         hold("images made", made, 3 * RUN_IMAGES + 1)
@@ -88,4 +88,4 @@ def test_nothing_is_made_for_clients_that_have_gone(paced: Path, hold: Hold):
 
 
 def _made(server) -> float:
-    return value(server, "seedmint_batch_images_sum", model="paced")
+    return value(server, "seedmint_batch_size_sum", model="paced")

@@ -146,15 +146,15 @@ def test_images_a_minute_are_limited_for_each_key(locked: Locked):
     assert locked.ask(address, "bob").status_code == 200
     time.sleep(told)
     assert bulk("0-19").status_code == 200
-    assert locked.value('seedmint_rejected_total{reason="image_limit"}') == 4
+    assert locked.value('seedmint_http_requests_rejected_total{reason="image_limit"}') == 4
 
 
 def test_refusals_at_the_door_are_counted_as_such(locked: Locked):
-    before = locked.value('seedmint_rejected_total{reason="no_key"}')
+    before = locked.value('seedmint_http_requests_rejected_total{reason="no_key"}')
     for path in ("/v1/models", "/a", "/b"):
         locked.server.client.get(path)
-    assert locked.value('seedmint_rejected_total{reason="no_key"}') == before + 3
-    assert locked.value('seedmint_requests_total{method="GET",route="refused",status="401"}') >= 3
+    assert locked.value('seedmint_http_requests_rejected_total{reason="no_key"}') == before + 3
+    assert locked.value('seedmint_http_requests_total{method="GET",route="refused",status="401"}') >= 3
 
 
 def test_other_origins_may_read_if_they_are_allowed(locked: Locked):

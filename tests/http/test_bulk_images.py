@@ -141,7 +141,7 @@ def test_a_client_that_leaves_stops_the_work(server: Server):
 
 def images(server: Server) -> float:
     text = server.client.get("/metrics").text
-    return float(text.split('seedmint_batch_images_sum{model="rgb"} ')[1].split("\n")[0])
+    return float(text.split('seedmint_batch_size_sum{model="rgb"} ')[1].split("\n")[0])
 
 
 def memory(server: Server) -> int:

@@ -96,7 +96,7 @@ def test_a_client_that_takes_as_much_as_it_must_gets_everything(impatient: Serve
 
 
 def test_one_that_takes_nothing_is_given_up_and_little_was_kept_for_it(impatient: Server):
-    left = value(impatient, "seedmint_requests_total", status="499")
+    left = value(impatient, "seedmint_http_requests_total", status="499")
     with asked_for_all(impatient) as connection:
-        wait_until(lambda: value(impatient, "seedmint_requests_total", status="499") > left)
+        wait_until(lambda: value(impatient, "seedmint_http_requests_total", status="499") > left)
         assert len(read_all(connection)) < 512 << 10

@@ -58,7 +58,7 @@ def test_its_images_are_counted(server: Server):
     def counts() -> tuple[float, float]:
         route = "/v1/models/{name}@{digest}/grid.{file}"
         images = value(server, "seedmint_images_total", model="grey", format="webp")
-        return images, value(server, "seedmint_requests_total", route=route, status="200", method="GET")
+        return images, value(server, "seedmint_http_requests_total", route=route, status="200", method="GET")
 
     images, requests = counts()
     server.client.get(f"{base(server, 'grey')}/grid.webp?seeds=0-99")

@@ -25,9 +25,9 @@ def test_what_is_under_way_is_answered(tmp_path: Path):
         path = f"{server.url}{server.pinned('slow')}"
         asked = [crowd.submit(httpx.get, f"{path}/{seed}.png", timeout=60) for seed in range(24)]
         # Four are in the run that is under way, counted neither as waiting nor as made.
-        wait_until(lambda: value(server, "seedmint_queue_images") + value(server, "seedmint_batch_images_sum") >= 20)
+        wait_until(lambda: value(server, "seedmint_queue_size") + value(server, "seedmint_batch_size_sum") >= 20)
         asked.append(crowd.submit(httpx.post, f"{server.url}/v1/sample", json={"model": "slow", "seeds": "0-39"}, timeout=60))
-        wait_until(lambda: value(server, "seedmint_bulk_requests") == 1)
+        wait_until(lambda: value(server, "seedmint_bulk_requests_in_flight") == 1)
         assert not all(one.done() for one in asked[:24])
         server.process.send_signal(signal.SIGTERM)
         assert {one.result().status_code for one in asked} == {200}
@@ -47,7 +47,7 @@ def test_from_the_signal_on_new_requests_are_refused(tmp_path: Path):
         path = f"{server.url}{server.pinned('slow')}"
         asked = [crowd.submit(httpx.get, f"{path}/{seed}.png", timeout=60) for seed in range(8 * workers)]
         # One in each worker is in the run that is under way.
-        wait_until(lambda: value(server, "seedmint_queue_images") + value(server, "seedmint_batch_images_sum") >= 7 * workers)
+        wait_until(lambda: value(server, "seedmint_queue_size") + value(server, "seedmint_batch_size_sum") >= 7 * workers)
         server.process.send_signal(signal.SIGTERM)
         signalled = time.monotonic()
         wait_until(lambda: httpx.get(f"{server.url}/readyz").status_code == 503)
@@ -65,7 +65,7 @@ def test_from_the_signal_on_new_requests_are_refused(tmp_path: Path):
         told = httpx.get(f"{server.url}/v1/models", headers={"Origin": ORIGIN})
         assert (told.status_code, told.headers["access-control-allow-origin"]) == (503, ORIGIN)
         assert httpx.get(f"{server.url}/livez").status_code == 200
-        assert value(server, "seedmint_rejected_total", reason="stopping") >= 6 * workers
+        assert value(server, "seedmint_http_requests_rejected_total", reason="stopping") >= 6 * workers
         assert not all(one.done() for one in asked)
         assert {one.result().status_code for one in asked} == {200}
         assert server.process.wait(30) == 0

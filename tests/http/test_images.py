@@ -133,4 +133,4 @@ def test_images_that_differ_have_tags_that_differ(server: Server):
 def runs(server: Server) -> int:
     """How often the generator `rgb` has run."""
     text = server.client.get("/metrics").text
-    return int(float(text.split('seedmint_inference_seconds_count{model="rgb"} ')[1].split("\n")[0]))
+    return int(float(text.split('seedmint_inference_duration_seconds_count{model="rgb"} ')[1].split("\n")[0]))

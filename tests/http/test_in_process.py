@@ -114,8 +114,8 @@ asyncio.run(main())
 def test_what_a_dead_worker_had_waiting_is_forgotten_and_what_it_counted_is_not(tmp_path: Path):
     found = run(LEFT_BEHIND, tmp_path)
     assert found["files"] == 1
-    assert 'seedmint_queue_images{model="grey"} 0.0' in found["lines"]
-    assert 'seedmint_bulk_requests{model="grey"} 0.0' in found["lines"]
+    assert 'seedmint_queue_size{model="grey"} 0.0' in found["lines"]
+    assert 'seedmint_bulk_requests_in_flight{model="grey"} 0.0' in found["lines"]
     assert 'seedmint_cancelled_images_total{model="grey"} 5.0' in found["lines"]
     assert "seedmint_workers 1.0" in found["lines"]
 

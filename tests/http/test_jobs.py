@@ -387,7 +387,7 @@ def test_others_wait_but_not_too_many_and_a_replaced_model_is_refused(tmp_path: 
         refused = server.client.post("/v1/jobs", json={"model": "grey", "seeds": "10-19"})
         check(refused, 429)
         assert int(refused.headers["retry-after"]) > 0
-        assert value(server, "seedmint_rejected_total", reason="job_queue") == 1
+        assert value(server, "seedmint_http_requests_rejected_total", reason="job_queue") == 1
         check(server.client.post("/v1/jobs", json={"model": "grey", "seeds": "0-5000"}), 413, "seeds")
         assert submit(server, 200, model="rgb", seeds="0-9") == second
         assert {page(server, job)["state"] for job in (second, third)} == {"queued"}

@@ -77,14 +77,14 @@ def test_requests_images_and_rejections_are_counted(server: Server):
 
     def counts() -> Counter[str]:
         return Counter(
-            ok=int(value(server, "seedmint_requests_total", route=route, method="GET", status="200")),
-            bad=int(value(server, "seedmint_requests_total", route=route, method="GET", status="400")),
-            timed=int(value(server, "seedmint_request_seconds_count", route=route, method="GET")),
+            ok=int(value(server, "seedmint_http_requests_total", route=route, method="GET", status="200")),
+            bad=int(value(server, "seedmint_http_requests_total", route=route, method="GET", status="400")),
+            timed=int(value(server, "seedmint_http_request_duration_seconds_count", route=route, method="GET")),
             png=int(value(server, "seedmint_images_total", model="grey", format="png")),
             npz=int(value(server, "seedmint_images_total", model="grey", format="npz")),
-            run=int(value(server, "seedmint_batch_images_sum", model="grey")),
-            unchanged=int(value(server, "seedmint_requests_total", route=route, method="GET", status="304")),
-            large=int(value(server, "seedmint_rejected_total", reason="too_large")),
+            run=int(value(server, "seedmint_batch_size_sum", model="grey")),
+            unchanged=int(value(server, "seedmint_http_requests_total", route=route, method="GET", status="304")),
+            large=int(value(server, "seedmint_http_requests_rejected_total", reason="too_large")),
         )
 
     before = counts()
@@ -110,7 +110,7 @@ def test_each_run_is_timed_in_the_queue_in_the_generator_and_in_the_encoder(serv
     names = ("queue", "inference", "encoding")
 
     def counts() -> list[float]:
-        return [value(server, f"seedmint_{name}_seconds_count", model="grey") for name in names]
+        return [value(server, f"seedmint_{name}_duration_seconds_count", model="grey") for name in names]
 
     before = counts()
     for seed in range(3):
@@ -118,8 +118,8 @@ def test_each_run_is_timed_in_the_queue_in_the_generator_and_in_the_encoder(serv
     assert counts() == [count + 3 for count in before]
     server.client.post("/sample", json={"model": "grey", "seeds": "0-99"})  # in two pieces
     assert counts() == [count + 5 for count in before]
-    assert value(server, "seedmint_queue_images") == 0
-    assert value(server, "seedmint_bulk_requests") == 0
+    assert value(server, "seedmint_queue_size") == 0
+    assert value(server, "seedmint_bulk_requests_in_flight") == 0
 
 
 def test_memory_is_that_of_the_workers(server: Server):
@@ -144,7 +144,7 @@ def test_a_container_tells_its_memory(monkeypatch: pytest.MonkeyPatch):
 def test_runs_are_counted_from_nought_so_that_the_first_is_seen(tmp_path: Path):
     """An alert compares two times: a counter that begins with its first image would look as if it made none."""
     with serving(fill(tmp_path)) as fresh:
-        counts = {s.labels["model"]: s.value for s in samples(fresh) if s.name == "seedmint_batch_images_sum"}
+        counts = {s.labels["model"]: s.value for s in samples(fresh) if s.name == "seedmint_batch_size_sum"}
     assert counts == {"grey": 0, "rgb": 0}
 
 
@@ -161,7 +161,9 @@ def test_names_and_units_are_as_prometheus_recommends(server: Server):
             suffixes = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}[family.type]
             assert sample.name.removeprefix(family.name) in suffixes
             assert not {"le", "quantile"} & set(sample.labels) or sample.name.endswith("_bucket")
-    assert {"seedmint_requests", "seedmint_queue_seconds", "seedmint_resident_memory_bytes"} <= {f.name for f in families}
+    assert {"seedmint_http_requests", "seedmint_queue_duration_seconds", "seedmint_resident_memory_bytes"} <= {
+        f.name for f in families
+    }
 
 
 @pytest.mark.skipif(PROMTOOL is None, reason="needs promtool (of Debian's package prometheus)")

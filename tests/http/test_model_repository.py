@@ -97,7 +97,7 @@ def test_a_bad_file_is_refused_once_while_the_old_one_serves_on(library: Server)
     line = library.wait_for_log("steady.onnx is refused")
     assert "not an ONNX file, or cut short; the one served before goes on" in line
     assert library.client.get(f"{library.pinned('steady')}/1.png").content == good
-    refused = 'seedmint_model_refused{model="steady"} 1.0'
+    refused = 'seedmint_model_load_failed{model="steady"} 1.0'
     assert refused in library.client.get("/metrics").text
     # what is refused is told once, not at each look
     generators.write(library.models, "later", 1)

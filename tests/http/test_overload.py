@@ -72,7 +72,7 @@ def test_a_head_that_does_not_come_ends_the_connection(late: tuple[Server, list[
     """At once, half-way, and after an answer. A connection that is only slow is left alone."""
     server = late[0]
     host, port = server.url.removeprefix("http://").split(":")
-    before = value(server, "seedmint_rejected_total", reason="slow_head")
+    before = value(server, "seedmint_http_requests_rejected_total", reason="slow_head")
     stuck = [socket.create_connection((host, int(port)), timeout=10) for _ in range(3)]
     stuck[1].sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n")
     stuck[2].sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -85,7 +85,7 @@ def test_a_head_that_does_not_come_ends_the_connection(late: tuple[Server, list[
         assert server.client.get("/livez").status_code == 200
         time.sleep(0.2)
     assert [connection.recv(100) for connection in stuck] == [b""] * 3
-    assert value(server, "seedmint_rejected_total", reason="slow_head") >= before + 3
+    assert value(server, "seedmint_http_requests_rejected_total", reason="slow_head") >= before + 3
     for connection in stuck:
         connection.close()
 
@@ -97,8 +97,10 @@ def test_more_than_the_queue_holds_is_429_and_the_rest_is_served(busy: Server):
         answers = list(crowd.map(lambda seed: client.get(f"{path}/{seed}.png"), range(40)))
     statuses = Counter(answer.status_code for answer in answers)
     assert set(statuses) == {200, 429}
-    assert value(busy, "seedmint_rejected_total", reason="overloaded") == statuses[429]
-    assert value(busy, "seedmint_queue_seconds_sum", model="slow") > value(busy, "seedmint_inference_seconds_sum", model="fast")
+    assert value(busy, "seedmint_http_requests_rejected_total", reason="overloaded") == statuses[429]
+    assert value(busy, "seedmint_queue_duration_seconds_sum", model="slow") > value(
+        busy, "seedmint_inference_duration_seconds_sum", model="fast"
+    )
     for answer in answers:
         if answer.status_code == 429:
             check(answer, 429)
@@ -109,7 +111,7 @@ def test_a_bulk_request_that_is_being_made_holds_its_place(busy: Server):
     body = {"model": "slow", "seeds": "0-23"}
     with ThreadPoolExecutor(1) as other:
         making = other.submit(httpx.post, f"{busy.url}/v1/sample", json=body, timeout=30)
-        wait_until(lambda: value(busy, "seedmint_bulk_requests", model="slow") == 1)
+        wait_until(lambda: value(busy, "seedmint_bulk_requests_in_flight", model="slow") == 1)
         refused = busy.client.post("/v1/sample", json=body)
         assert check(refused, 429)["detail"] == "1 bulk requests are under way"
         assert int(refused.headers["retry-after"]) >= 1
@@ -129,9 +131,9 @@ def test_pieces_whose_client_has_gone_are_not_made(busy: Server):
                 f"POST /v1/sample HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
             )
             leaving.sendall(head.encode() + body)
-            wait_until(lambda: value(busy, "seedmint_bulk_requests", model="slow") == 1)
+            wait_until(lambda: value(busy, "seedmint_bulk_requests_in_flight", model="slow") == 1)
         assert running.result().status_code == 200
-    wait_until(lambda: gone(busy) == left + 1 and value(busy, "seedmint_bulk_requests", model="slow") == 0)
+    wait_until(lambda: gone(busy) == left + 1 and value(busy, "seedmint_bulk_requests_in_flight", model="slow") == 0)
     assert busy.client.get(f"{busy.pinned('slow')}/1.png").status_code == 200
     assert not [line for line in busy.log if "never retrieved" in line or "Traceback" in line]
     assert images(busy) <= made + 2 + 8  # at most one piece was taken up before the client left
@@ -159,12 +161,12 @@ def test_images_whose_clients_have_gone_are_not_made(busy: Server):
 
 
 def images(server: Server) -> float:
-    return value(server, "seedmint_batch_images_sum", model="slow")
+    return value(server, "seedmint_batch_size_sum", model="slow")
 
 
 def gone(server: Server) -> float:
     """Requests whose clients left before the answer."""
-    return value(server, "seedmint_requests_total", status="499")
+    return value(server, "seedmint_http_requests_total", status="499")
 
 
 @pytest.mark.parametrize("file", ["grid.png?seeds=0-799", "walk.gif?from=1&to=2&frames=256"])
@@ -173,12 +175,12 @@ def test_a_picture_whose_client_has_gone_is_not_made_and_gives_its_place_back(bu
     made, left = images(busy), gone(busy)
     with ThreadPoolExecutor(1) as other:
         waiting = other.submit(httpx.get, busy.url + address, timeout=1)
-        wait_until(lambda: value(busy, "seedmint_bulk_requests", model="slow") == 1)
+        wait_until(lambda: value(busy, "seedmint_bulk_requests_in_flight", model="slow") == 1)
         check(busy.client.get(address), 429)
         with pytest.raises(httpx.ReadTimeout):
             waiting.result()
     wait_until(lambda: gone(busy) == left + 1)
-    wait_until(lambda: value(busy, "seedmint_bulk_requests", model="slow") == 0)
+    wait_until(lambda: value(busy, "seedmint_bulk_requests_in_flight", model="slow") == 0)
     assert images(busy) - made < 200
 
 

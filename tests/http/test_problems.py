@@ -214,7 +214,7 @@ def test_every_answer_so_far_is_declared(server: Server):
     seen: set[int] = set()
     for family in text_string_to_metric_families(server.client.get("/metrics").text):
         for sample in family.samples:
-            if sample.name == "seedmint_requests_total" and sample.labels["route"] != "unmatched":
+            if sample.name == "seedmint_http_requests_total" and sample.labels["route"] != "unmatched":
                 route, method, status = (sample.labels[name] for name in ("route", "method", "status"))
                 item = paths[address_template(route)]
                 if status == "405":

@@ -204,4 +204,4 @@ def test_metrics_count_samples_under_few_labels(sample_server: Server):
 def runs(server: Server) -> int:
     """How often the generator `point` has run."""
     text = server.client.get("/metrics").text
-    return int(float(text.split('seedmint_inference_seconds_count{model="point"} ')[1].split("\n")[0]))
+    return int(float(text.split('seedmint_inference_duration_seconds_count{model="point"} ')[1].split("\n")[0]))

@@ -82,7 +82,7 @@ def answered(server: Server) -> dict[tuple[str, str], set[int]]:
     found: dict[tuple[str, str], set[int]] = {}
     for family in text_string_to_metric_families(server.client.get("/metrics").text):
         for sample in family.samples:
-            if sample.name == "seedmint_requests_total":
+            if sample.name == "seedmint_http_requests_total":
                 labels = sample.labels
                 found.setdefault((labels["route"], labels["method"]), set()).add(int(labels["status"]))
     return found

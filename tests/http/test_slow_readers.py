@@ -77,10 +77,10 @@ def test_slow_readers_keep_nobody_from_bulk_answers(server: Server, grey: Genera
             for _ in range(PLACES):
                 held.enter_context(stuck(server, "127.0.0.2"))
             all_images(server, grey)
-        assert value(server, "seedmint_bulk_requests", model="grey") == SHARE  # they are all still there
+        assert value(server, "seedmint_bulk_requests_in_flight", model="grey") == SHARE  # they are all still there
         assert server.memory() - before < GROWN_MIB
         with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.2")) as client:
             refused = client.post(f"{server.url}/v1/sample", content=LONG, headers={"Content-Type": "application/json"})
         assert check(refused, 429)["detail"] == f"{SHARE} of your bulk answers are under way: read them first"
-    wait_until(lambda: value(server, "seedmint_bulk_requests", model="grey") == 0)
+    wait_until(lambda: value(server, "seedmint_bulk_requests_in_flight", model="grey") == 0)
     assert server.memory() - before < GROWN_MIB
