@@ -16,7 +16,7 @@ from seedmint.models.runtime.memory import bound_memory
 from seedmint.service.api import bulk_samples
 from seedmint.service.api.fast_path import FastPath
 from seedmint.service.api.jobs.feature import jobs_of
-from seedmint.service.api.routes import Routes
+from seedmint.service.api.routes import create_app
 from seedmint.service.batching.model_repository import ModelRepository
 from seedmint.service.server.api_keys import read_keyring
 from seedmint.service.server.auth_middleware import AuthMiddleware
@@ -35,7 +35,7 @@ _SETTINGS = read_settings()
 _KEYRING = read_keyring(_SETTINGS)
 _REPOSITORY = ModelRepository(_SETTINGS)
 _JOBS = jobs_of(_REPOSITORY, _SETTINGS)
-_ROUTES = Routes(_REPOSITORY, _SETTINGS, _JOBS.routes()).app()
+_ROUTES = create_app(_REPOSITORY, _SETTINGS, _JOBS.routes())
 _STOPPING = GracefulShutdown()
 configure_logs(_SETTINGS.log_format)
 
@@ -123,6 +123,6 @@ class Seedmint:
     @bentoml.api(input_spec=bulk_samples.SampleRequest)  # type: ignore[untyped-decorator]
     async def sample(self, **asked: Any) -> Path:
         """Images of many seeds in one file (a zip of PNGs, npz or npy), or samples (npz, npy, csv or jsonl)."""
-        # BentoML's clients know it by /schema.json. Over HTTP, Routes.sample answers, which bounds the body too.
+        # BentoML's clients know it by /schema.json. Over HTTP, Handlers.sample answers, which bounds the body too.
         # BentoML passes the response on; the annotation tells its clients that it is a file.
         return await bulk_samples.sample(_REPOSITORY, _SETTINGS, json.dumps(asked).encode())  # type: ignore[return-value]

@@ -1,4 +1,4 @@
-"""What can go wrong in a request, and how it is told: RFC 9457 `application/problem+json`, naming the wrong field."""
+"""Problem documents (RFC 9457, `application/problem+json`): the error responses of the service."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,44 +13,106 @@ from seedmint.models.seeds import SeedCountError, SeedRangeError
 
 MEDIA_TYPE = "application/problem+json"
 
-_STATUS: dict[type[UserError], int] = {SeedCountError: 413, SeedRangeError: 422}
+# The reason code of a status, unless the error has a more precise one.
+REASONS: dict[int, str] = {
+    400: "malformed",
+    401: "no_key",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "slow_body",
+    413: "too_large",
+    415: "unsupported_media_type",
+    422: "out_of_range",
+    429: "overloaded",
+    431: "large_head",
+    500: "internal_error",
+    503: "not_ready",
+    504: "deadline",
+    507: "disk_full",
+}
+_STATUS_OF_TYPE: dict[type[UserError], int] = {SeedCountError: 413, SeedRangeError: 422}
+_STATUS_OF_REASON = {
+    "out_of_range": 422,
+    "not_conditional": 422,
+    "wrong_length": 422,
+    "unknown_format": 404,
+    "wrong_output": 404,
+    "too_large": 413,
+}
 
 
-class Problem(Exception):  # noqa: N818  # as RFC 9457 calls it
-    """A request that gets no image. `detail` is one line for people; `field` is the part of the request that is wrong."""
+class Problem(Exception):  # noqa: N818  # the term of RFC 9457
+    """An error response.
 
-    def __init__(self, status: int, detail: str, field: str | None = None, headers: Mapping[str, str] | None = None) -> None:
+    Attributes:
+        status: HTTP status.
+        detail: One line for people.
+        field: The part of the request that is wrong; None where no single part is wrong.
+        reason: A stable code for programs, in snake_case.
+        headers: Response headers, besides Cache-Control and Content-Type.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        field: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        reason: str | None = None,
+    ) -> None:
+        """
+        Args:
+            status: HTTP status.
+            detail: One line for people.
+            field: The part of the request that is wrong.
+            headers: Response headers.
+            reason: A stable code for programs; None for the code of the status.
+        """
         super().__init__(detail)
         self.status = HTTPStatus(status)
         self.detail = detail
         self.field = field
+        self.reason = reason or REASONS.get(status) or self.status.name.lower()
         self.headers = dict(headers or {})
 
     @classmethod
-    def of(cls, error: UserError, field: str) -> "Problem":
-        """The problem of a value that the hall refuses: 413 too many seeds, 422 a seed out of range, 400 anything malformed."""
-        return cls(_STATUS.get(type(error), 400), str(error), field)
+    def of(cls, error: UserError, field: str | None = None) -> "Problem":
+        """Return the problem of an invalid value.
+
+        Args:
+            error: The error. Its type or its reason determines the status; without an entry the status is 400.
+            field: The part of the request that is wrong, where the error has no field.
+        """
+        status = _STATUS_OF_TYPE.get(type(error)) or _STATUS_OF_REASON.get(error.reason, 400)
+        reason = None if error.reason == UserError.reason else error.reason
+        return cls(status, str(error), error.field or field, reason=reason)
 
     @classmethod
     def malformed(cls, errors: Sequence[Mapping[str, Any]]) -> "Problem":
-        """400 for a body that does not validate, from the errors of pydantic: the first wrong field, and all said of it."""
+        """Return the problem of a body that does not validate: 400, with the first invalid field.
+
+        Args:
+            errors: The errors of pydantic, at least one.
+        """
         field = str(errors[0]["loc"][0])
-        said = dict.fromkeys(error["msg"] for error in errors if error["loc"][0] == field)
-        return cls(400, f"{field}: {'; or: '.join(list(said)[:3])}", field)
+        messages = dict.fromkeys(error["msg"] for error in errors if error["loc"][0] == field)
+        return cls(400, "; or: ".join(list(messages)[:3]), field)
 
     def document(self) -> dict[str, str | int]:
-        """What is sent, before it is JSON."""
-        document = {"type": "about:blank", "title": self.status.phrase, "status": self.status.value, "detail": self.detail}
+        """Return the JSON document of the response."""
+        document: dict[str, str | int] = {"type": "about:blank", "title": self.status.phrase, "status": self.status.value}
+        document |= {"detail": self.detail, "reason": self.reason}
         if self.field is not None:
             document["field"] = self.field
         return document
 
     def response(self) -> Response:
+        """Return the HTTP response."""
         headers = {"Cache-Control": "no-store"} | self.headers
         return Response(json.dumps(self.document()) + "\n", self.status.value, headers, MEDIA_TYPE)
 
 
 async def answer_problem(_: Request, error: Exception) -> Response:
-    """Starlette's handler for `Problem`."""
+    """Starlette's exception handler for `Problem`."""
     assert isinstance(error, Problem)
     return error.response()

@@ -1,4 +1,4 @@
-"""Many images or samples in one answer: the body of `POST /sample`, and the stream that answers it."""
+"""Many images or samples in one response: the body of `POST /sample`, and the streamed response."""
 
 import asyncio
 from collections import deque
@@ -15,9 +15,9 @@ from starlette.types import Receive, Scope, Send
 
 from seedmint.models.errors import UserError
 from seedmint.models.seeds import SEED_LIMIT, SEEDS_PATTERN, Seeds, parse_seeds, seeds_from_list
+from seedmint.service.api.query import parse_reference
 from seedmint.service.api.quota import charge
 from seedmint.service.api.request_body import parse_body
-from seedmint.service.api.urls import check_label, parse_reference, truncation_in_range
 from seedmint.service.batching.errors import ClientGone
 from seedmint.service.batching.model_repository import ModelRepository, Served
 from seedmint.service.encoders.archives import (
@@ -33,35 +33,38 @@ from seedmint.service.runtime.arrays import Labels, Outputs, Piece
 from seedmint.service.runtime.generator import MIN_TRUNCATION, Generator
 from seedmint.service.runtime.pieces import check_distinct, pieces
 from seedmint.service.settings import Settings
+from seedmint.service.specs.errors import SpecError
+from seedmint.service.specs.values import require_label, require_truncation
 from seedmint.service.telemetry import metrics
 from seedmint.service.telemetry.request_context import REQUEST_CONTEXT
 
-# Bounds that are refused later, by the hall or the generator and with other statuses, are told to readers of the schema alone.
+# The schema shows bounds that pydantic does not check: later checks answer with other statuses.
 _Seed = Annotated[StrictInt, Field(json_schema_extra={"minimum": 0, "maximum": SEED_LIMIT - 1})]
 SeedText = Annotated[StrictStr, Field(json_schema_extra={"pattern": SEEDS_PATTERN})]
 Label = Annotated[StrictInt, Field(json_schema_extra={"minimum": 0})]
 TRUNCATION_BOUNDS = {"minimum": MIN_TRUNCATION, "maximum": 1}
 
-_AHEAD = 2  # pieces asked for at a time: when the generator has made one, the next already waits for it
-_SMALL_BODY = 4 << 10  # bytes, of few seeds: read sooner than a thread begins
-_SMALL_PIECE = 1 << 20  # bytes, copied sooner than a thread begins
+_PIECES_IN_FLIGHT = 2  # while one piece is encoded and sent, the generator computes the next
+_SMALL_BODY = 4 << 10  # bytes; parsed faster than a thread starts
+_SMALL_PIECE = 1 << 20  # bytes; copied faster than a thread starts
 
-_Done = TypeVar("_Done")
+_Result = TypeVar("_Result")
 
-# Stops at the first item that is none: a body may hold a million of them.
+# fail_fast: a body may hold a million invalid items.
 SeedList = Annotated[list[_Seed], Field(fail_fast=True, json_schema_extra={"minItems": 1})]
 LabelList = Annotated[list[Label], Field(fail_fast=True, json_schema_extra={"minItems": 1})]
 
 
 class SampleRequest(BaseModel):
-    """Seeds and what to make of them."""
+    """Seeds, and the form of the response."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    model: StrictStr = Field(description="Name of a generator, or name@digest12 to insist on a version.")
+    model: StrictStr = Field(description="Name of a generator, or name@digest12 for one version.")
     seeds: SeedText | SeedList = Field(description='Seeds as text, "0-63,100" (ranges are inclusive), or as a list.')
     labels: Label | LabelList | None = Field(
-        default=None, description="One label for all, or one for each seed; null: the labels that the seeds name."
+        default=None,
+        description="One label for all seeds, or a list of one label for each seed; null: the labels that the seeds determine.",
     )
     truncation: Annotated[StrictFloat | StrictInt, Field(description="Factor on z.", json_schema_extra=TRUNCATION_BOUNDS)] = 1.0
     format: ArchiveFormat = Field(
@@ -70,38 +73,44 @@ class SampleRequest(BaseModel):
     )
 
 
-async def sample(library: ModelRepository, settings: Settings, body: bytes) -> Response:
-    """Make the images or samples that a body asks for, as a stream.
+async def sample(repository: ModelRepository, settings: Settings, body: bytes) -> Response:
+    """Generate the images or samples of a request as a stream.
 
-    The first piece is made before the answer begins, so that its failure shows.
+    The response starts after the first piece is encoded, so that an error of the first piece has its own status.
+
+    Args:
+        repository: The generators.
+        settings: The settings of the service.
+        body: JSON body of the request.
 
     Raises:
-        Problem: whatever is wrong with the request; 429 when too many such requests are under way; 504 after the deadline.
-        ClientDisconnect: the client has gone.
+        Problem: The body is invalid, or the quota of the client is exceeded.
+        UserError: A value is invalid; `field` names the value.
+        BatchingError: Too many bulk requests are in flight, or the deadline has passed.
+        ClientDisconnect: The client has disconnected.
     """
-    small = len(body) <= _SMALL_BODY
-    asked = await _in_thread_unless(small, lambda: parse_body(SampleRequest, body))
-    served = library.find(*parse_reference(asked.model))
+    is_small = len(body) <= _SMALL_BODY
+    request = await _run_in_thread(not is_small, lambda: parse_body(SampleRequest, body))
+    served = repository.find(*parse_reference(request.model))
     generator = served.generator
-    truncation = truncation_in_range(asked.truncation)
-    seeds, labels = await _in_thread_unless(small, lambda: _seeds_and_labels(generator, asked, settings.max_seeds))
-    writer = archive_writer(asked.format, generator, seeds.count, truncation)
-    parts = pieces(generator, seeds, labels)
-    sent = stream(served, parts, writer, truncation, asked.format)
+    truncation = require_truncation(request.truncation)
+    seeds, labels = await _run_in_thread(not is_small, lambda: _seeds_and_labels(generator, request, settings.max_seeds))
+    writer = archive_writer(request.format, generator, seeds.count, truncation)
+    chunks = stream(served, pieces(generator, seeds, labels), writer, truncation, request.format)
     with charge(seeds.count):
-        first = await anext(sent)
-    name = f"{generator.name}-{generator.digest12}.{asked.format}"
+        first = await anext(chunks)
+    name = f"{generator.name}-{generator.digest12}.{request.format}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     if isinstance(writer, NpyWriter):
         headers["Content-Length"] = str(writer.size)
-    return _Streamed(first, sent, headers=headers, media_type=ARCHIVE_MEDIA_TYPES[asked.format])
+    return _StartedStream(first, chunks, headers=headers, media_type=ARCHIVE_MEDIA_TYPES[request.format])
 
 
-class _Streamed(StreamingResponse):
-    """A stream that has begun, and that is closed with the answer, sent or not: its place among bulk requests comes back."""
+class _StartedStream(StreamingResponse):
+    """A streaming response that closes its generator even if the response is never sent, to release the bulk slot."""
 
     def __init__(self, first: bytes, rest: AsyncGenerator[bytes], headers: dict[str, str], media_type: str) -> None:
-        super().__init__(_joined(first, rest), headers=headers, media_type=media_type)
+        super().__init__(_chain(first, rest), headers=headers, media_type=media_type)
         self._rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -114,82 +123,99 @@ class _Streamed(StreamingResponse):
 async def stream(
     served: Served, parts: Iterator[Piece], writer: ArchiveWriter, truncation: float, form: ArchiveFormat
 ) -> AsyncGenerator[bytes]:
-    """The archive, piece by piece. The generator makes the next pieces while one is encoded and sent."""
-    batcher, visit = served.batcher, REQUEST_CONTEXT.get()
-    plain = isinstance(writer, NpyWriter)  # what is made goes out as it is
-    asked = ((part, batcher.piece(*part, truncation, gone=visit.gone)) for part in parts)
-    with batcher.bulk(visit.client) as place:
-        making: deque[tuple[Piece, asyncio.Future[Outputs]]] = deque()
+    """Generate an archive piece by piece. The generator computes the next pieces while one piece is encoded and sent.
+
+    Args:
+        served: The generator and its batcher.
+        parts: Seeds and labels, in pieces of at most one batch.
+        writer: Encodes the pieces.
+        truncation: Factor on z.
+        form: Format of the archive, for the metrics.
+
+    Yields:
+        The bytes of the archive.
+    """
+    batcher, context = served.batcher, REQUEST_CONTEXT.get()
+    is_copy = isinstance(writer, NpyWriter)  # the outputs are sent as they are
+    submitted = ((part, batcher.piece(*part, truncation, gone=context.gone)) for part in parts)
+    with batcher.bulk(context.client) as slot:
+        in_flight: deque[tuple[Piece, asyncio.Future[Outputs]]] = deque()
         try:
-            making.extend(islice(asked, _AHEAD))
-            while making:
-                done, future = making[0]
-                made = await future
-                making.popleft()
-                making.extend(islice(asked, 1))
-                if plain and made.nbytes <= _SMALL_PIECE:
-                    content = writer.add(*done, made)
+            in_flight.extend(islice(submitted, _PIECES_IN_FLIGHT))
+            while in_flight:
+                piece, future = in_flight[0]
+                outputs = await future
+                in_flight.popleft()
+                in_flight.extend(islice(submitted, 1))
+                if is_copy and outputs.nbytes <= _SMALL_PIECE:
+                    content = writer.add(*piece, outputs)
                 else:
-                    content = await asyncio.to_thread(_encoded, served, writer, done, made)
-                with place.sending():
+                    content = await asyncio.to_thread(_encode, served, writer, piece, outputs)
+                with slot.sending():
                     yield content
-                metrics.count_made(served.generator, form, len(made))
-        except ClientGone:  # the answer may have begun: no exception handler may answer then
+                metrics.count_made(served.generator, form, len(outputs))
+        except ClientGone:  # the response may have started: an exception handler cannot answer then
             raise ClientDisconnect from None
         finally:
-            for _, future in making:
+            for _, future in in_flight:
                 future.cancel()
     tail = writer.finish()
-    while (piece := await _in_thread_unless(plain, partial(next, tail, None))) is not None:
-        yield piece
+    while (chunk := await _run_in_thread(not is_copy, partial(next, tail, None))) is not None:
+        yield chunk
 
 
-async def _in_thread_unless(quick: bool, work: Callable[[], _Done]) -> _Done:
-    """Do what may take long off the event loop."""
-    return work() if quick else await asyncio.to_thread(work)
+async def _run_in_thread(is_slow: bool, work: Callable[[], _Result]) -> _Result:
+    """Call `work`, in a thread if the call is slow."""
+    return await asyncio.to_thread(work) if is_slow else work()
 
 
-def _encoded(served: Served, writer: ArchiveWriter, piece: Piece, made: Outputs) -> bytes:
-    """In a thread: one piece as the bytes to send."""
+def _encode(served: Served, writer: ArchiveWriter, piece: Piece, outputs: Outputs) -> bytes:
     with metrics.encoding_time(served.generator.name):
-        return writer.add(*piece, made)
+        return writer.add(*piece, outputs)
 
 
-async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     yield first
     async for part in rest:
         if part:
             yield part
 
 
-def _seeds_and_labels(generator: Generator, asked: SampleRequest, max_seeds: int) -> tuple[Seeds, int | Labels | None]:
-    """Everything in the request that depends on the generator.
+def _seeds_and_labels(generator: Generator, request: SampleRequest, max_seeds: int) -> tuple[Seeds, int | Labels | None]:
+    """Check the values of a request against a generator.
 
     Raises:
-        Problem: 400, 413 or 422, naming the field.
+        Problem: A value is invalid; `field` names the value.
+        SpecError: A label is invalid.
     """
     formats = archive_formats(generator.card.output)
-    if asked.format not in formats:
-        kind = generator.card.output.kind
-        raise Problem(422, f"{asked.format} cannot hold {kind}s: ask {generator.name!r} for {', '.join(formats)}", "format")
+    if request.format not in formats:
+        detail = f"{request.format} cannot hold {generator.card.output.kind}s: use {', '.join(formats)}"
+        raise Problem(422, detail, "format", reason="wrong_output")
     try:
-        seeds = parse_seeds(asked.seeds, max_seeds) if isinstance(asked.seeds, str) else seeds_from_list(asked.seeds, max_seeds)
-        labels = _labels(generator, seeds, asked.labels)
-        if asked.format == "zip":
-            check_distinct(seeds, labels)
+        if isinstance(request.seeds, str):
+            seeds = parse_seeds(request.seeds, max_seeds)
+        else:
+            seeds = seeds_from_list(request.seeds, max_seeds)
     except UserError as error:
         raise Problem.of(error, "seeds") from None
+    labels = _labels(generator, seeds, request.labels)
+    if request.format == "zip":
+        try:
+            check_distinct(seeds, labels)
+        except UserError as error:
+            raise Problem.of(error, "seeds") from None
     return seeds, labels
 
 
-def _labels(generator: Generator, seeds: Seeds, asked: int | list[int] | None) -> int | Labels | None:
-    if asked is None:
+def _labels(generator: Generator, seeds: Seeds, labels: int | list[int] | None) -> int | Labels | None:
+    if labels is None:
         return None
-    if isinstance(asked, int):
-        check_label(generator, asked, "labels")
-        return asked
-    if len(asked) != seeds.count:
-        raise Problem(422, f"{len(asked)} labels for {seeds.count} seeds: give one for each, or one for all", "labels")
-    for label in (min(asked), max(asked)):
-        check_label(generator, label, "labels")
-    return np.array(asked, np.int64)
+    if isinstance(labels, int):
+        return require_label(generator, labels, "labels")
+    if len(labels) != seeds.count:
+        message = f"{len(labels)} labels for {seeds.count} seeds: give one label for each seed, or one for all seeds"
+        raise SpecError(message, field="labels", reason="wrong_length")
+    for label in (min(labels), max(labels)):
+        require_label(generator, label, "labels")
+    return np.array(labels, np.int64)

@@ -1,42 +1,65 @@
-"""Entity tags: when two answers are the same bytes, decided without making them."""
+"""Entity tags: whether two responses have the same bytes, decided without generating them."""
 
 import hashlib
 import platform
 import re
+from collections.abc import Sequence
 from functools import lru_cache
+from typing import Protocol
 
 import onnxruntime
 
-from seedmint.service.api.urls import Address
 from seedmint.service.runtime.generator import Generator
 
-# What may change bytes without changing an address: the machine and the libraries that compute and encode.
+# The machine and the library that compute the pixels. Other versions may produce other bytes.
 _MACHINE = f"{platform.machine()} onnxruntime-{onnxruntime.__version__}"
 _TAG = re.compile(r'(?:W/)?("[^"]*")')
 
 
+class Encoded(Protocol):
+    """A spec with an encoder."""
+
+    @property
+    def encoder(self) -> str:
+        """Name and version of the encoder."""
+
+
 def immutable(private: bool) -> str:
-    """The Cache-Control of what never changes: for any cache, or for the client's own alone where a key is needed."""
+    """Return the Cache-Control of a response that never changes.
+
+    Args:
+        private: Only the cache of the client may keep the response, because it needs an API key.
+    """
     return f"{'private' if private else 'public'}, max-age=31536000, immutable"
 
 
-def entity_tag(generator: Generator, asked: Address, path: str | None = None) -> str:
-    """The ETag of what an address names: strong where the generator is exact, weak where it may differ from batch to batch.
+def entity_tag(generator: Generator, spec: Encoded, url: str) -> str:
+    """Return the ETag of an immutable response: strong if the generator is exact, weak if it is approximate.
 
     Args:
-        path: the one address of it, where that is known already.
+        generator: The generator.
+        spec: What the response contains.
+        url: The canonical URL of the response.
     """
-    hashed = _begun(generator.digest, generator.provider, asked.encoder).copy()
-    hashed.update((path or asked.path(generator)).encode())
-    tag = hashed.hexdigest()
+    state = _hash_state(generator.digest, generator.provider, spec.encoder).copy()
+    state.update(url.encode())
+    tag = state.hexdigest()
     return f'"{tag}"' if generator.determinism == "exact" else f'W/"{tag}"'
 
 
 @lru_cache(1024)
-def _begun(digest: str, provider: str, encoder: str) -> "hashlib.blake2b":
+def _hash_state(digest: str, provider: str, encoder: str) -> "hashlib.blake2b":
     return hashlib.blake2b(repr((digest, provider, _MACHINE, encoder)).encode(), digest_size=16)
 
 
-def not_modified(if_none_match: str, tag: str) -> bool:
-    """Whether the client's copy is current, by the weak comparison of RFC 9110. Several header lines come joined by commas."""
-    return if_none_match.strip() == "*" or tag.removeprefix("W/") in _TAG.findall(if_none_match)
+def is_current(if_none_match: Sequence[bytes], tag: str) -> bool:
+    """Return whether the copy of the client is current, by the weak comparison of RFC 9110, section 13.1.2.
+
+    Args:
+        if_none_match: The values of all If-None-Match headers.
+        tag: The ETag of the response.
+    """
+    if not if_none_match:
+        return False
+    value = b",".join(if_none_match).decode("latin-1")
+    return value.strip() == "*" or tag.removeprefix("W/") in _TAG.findall(value)

@@ -1,39 +1,41 @@
-"""Image quotas: charges a client for images before they are made."""
+"""Image quotas: charges a client for images before they are generated."""
 
 from contextlib import AbstractContextManager, nullcontext
 
-from seedmint.models.errors import UserError
-from seedmint.service.batching.errors import BatchingError
-from seedmint.service.problems import Problem
+from seedmint.service.api.problem_mapping import CORE_ERRORS
 from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, Allowance
 
 
 def charge(images: int, field: str = "seeds") -> AbstractContextManager[None]:
-    """Take images off what the client may have, before they are made. `field` is what asks for so many.
+    """Charge the client of the current request for images.
+
+    Args:
+        images: Number of images.
+        field: The part of the request that determines the number.
 
     Returns:
-        A context that gives them back if a Problem, a BatchingError or a UserError ends it: who is turned away has had nothing.
+        A context that refunds the images if an exception of the core ends it: a rejected request costs nothing.
 
     Raises:
-        Problem: 429 or 413, its limit does not hold so many.
+        Problem: 429 or 413, the quota of the client is exceeded.
     """
-    visit = REQUEST_CONTEXT.get(None)
-    if visit is None or visit.allowance is None:
-        return _FREE_OF_CHARGE
-    visit.allowance.take(images, field)
-    return _Charged(visit.allowance, images)
+    context = REQUEST_CONTEXT.get(None)
+    if context is None or context.allowance is None:
+        return _FREE
+    context.allowance.take(images, field)
+    return _Charge(context.allowance, images)
 
 
-class _Charged(AbstractContextManager[None]):
-    __slots__ = ("_allowance", "_images")
+class _Charge(AbstractContextManager[None]):
+    __slots__ = ("_images", "_quota")
 
-    def __init__(self, allowance: Allowance, images: int) -> None:
-        self._allowance = allowance
+    def __init__(self, quota: Allowance, images: int) -> None:
+        self._quota = quota
         self._images = images
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None and issubclass(kind, (Problem, BatchingError, UserError)):
-            self._allowance.give_back(self._images)
+        if kind is not None and issubclass(kind, CORE_ERRORS):
+            self._quota.give_back(self._images)
 
 
-_FREE_OF_CHARGE = nullcontext()
+_FREE = nullcontext()

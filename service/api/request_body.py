@@ -1,4 +1,4 @@
-"""Bodies of requests: JSON, read whole, within bounds of size and time."""
+"""JSON bodies of requests, read within limits of size and time."""
 
 import asyncio
 from typing import TypeVar
@@ -11,54 +11,72 @@ from seedmint.models.seeds import LONGEST_QUOTE, quoted
 from seedmint.service.problems import Problem
 from seedmint.service.settings import Settings
 
-_BYTES_A_SEED = 32  # the longest seed and label of a list, with comma and space, take less
-_BYTES_BESIDE = 64 << 10
-_MOST_UNDER_WAY = 128 << 20  # bytes of all bodies of a process that are being read
+_BYTES_PER_SEED = 32  # the longest seed and label of a list, with comma and space, are shorter
+_OTHER_BYTES = 64 << 10
+_MAX_BYTES_IN_FLIGHT = 128 << 20  # of all bodies that this process reads at the same time
 
-_under_way = 0
+_bytes_in_flight = 0
 
-Asked = TypeVar("Asked", bound=BaseModel)
+Body = TypeVar("Body", bound=BaseModel)
+
+
+def max_body_bytes(settings: Settings) -> int:
+    """Return the maximum size of a request body in bytes.
+
+    Args:
+        settings: The settings of the service.
+    """
+    return settings.max_body_bytes or settings.max_seeds * _BYTES_PER_SEED + _OTHER_BYTES
 
 
 async def read_body(request: Request, settings: Settings) -> bytes:
-    """The body of a request.
+    """Read the body of a request.
+
+    Args:
+        request: The request.
+        settings: The settings of the service.
 
     Raises:
-        Problem: 408, 413, 415, or 429 while too many others are read.
-        ClientDisconnect: the client has gone.
+        Problem: 408, 413, 415, or 429 if too many bodies are being read.
+        ClientDisconnect: The client has disconnected.
     """
     media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise Problem(415, "send a body with Content-Type: application/json", "Content-Type")
-    most = settings.max_body_bytes or settings.max_seeds * _BYTES_A_SEED + _BYTES_BESIDE
-    too_large = Problem(413, f"the body is larger than {most} bytes", "body", {"Connection": "close"})
+    limit = max_body_bytes(settings)
+    too_large = Problem(413, f"the body is larger than {limit} bytes", "body", {"Connection": "close"})
     length = request.headers.get("content-length", "0")
-    if length.isdecimal() and int(length[:20]) > most:
+    if length.isdecimal() and int(length[:20]) > limit:
         raise too_large
-    global _under_way
+    global _bytes_in_flight
     body = bytearray()
     try:
         async with asyncio.timeout(settings.timeout_seconds):
             async for part in request.stream():
-                if _under_way + len(part) > _MOST_UNDER_WAY:
-                    raise Problem(429, "too many bodies are being read", headers={"Retry-After": "1", "Connection": "close"})
-                _under_way += len(part)
+                if _bytes_in_flight + len(part) > _MAX_BYTES_IN_FLIGHT:
+                    headers = {"Retry-After": "1", "Connection": "close"}
+                    raise Problem(429, "too many bodies are being read", headers=headers)
+                _bytes_in_flight += len(part)
                 body += part
-                if len(body) > most:
+                if len(body) > limit:
                     raise too_large
     except TimeoutError:
         detail = f"the body did not arrive within {settings.timeout_seconds:g} seconds"
         raise Problem(408, detail, "body", {"Connection": "close"}) from None
     finally:
-        _under_way -= len(body)
+        _bytes_in_flight -= len(body)
     return bytes(body)
 
 
-def parse_body(kind: type[Asked], body: bytes) -> Asked:
-    """What a JSON body asks for. It may be megabytes: not for the event loop.
+def parse_body(kind: type[Body], body: bytes) -> Body:
+    """Parse a JSON body. A body of megabytes takes long: call this in a thread.
+
+    Args:
+        kind: Model of the body.
+        body: The JSON text; empty for an empty object.
 
     Raises:
-        Problem: 400, naming the field.
+        Problem: 400, `field` names the first invalid field.
     """
     try:
         document = from_json(body or b"{}")
@@ -67,9 +85,10 @@ def parse_body(kind: type[Asked], body: bytes) -> Asked:
     if not isinstance(document, dict):
         raise Problem(400, "the body must be a JSON object", "body")
     fields = kind.model_fields
-    for field in document:  # the first is told; validation would go on to gather them all
+    for field in document:  # stops at the first unknown field; pydantic would collect all of them
         if field not in fields:
-            raise Problem(400, f"field {quoted(field)} is not known: {', '.join(fields)}", field[:LONGEST_QUOTE])
+            detail = f"unknown field {quoted(field)}: use {', '.join(fields)}"
+            raise Problem(400, detail, field[:LONGEST_QUOTE], reason="unknown_field")
     try:
         return kind.model_validate(document)
     except ValidationError as error:

@@ -1,257 +1,309 @@
-"""The addresses that are read: generators, images, samples, sheets, walks, metrics and the page, as one ASGI application."""
+"""The route table: path template, handler and OpenAPI operation of each route, and the application made from the table."""
 
-import asyncio
-from collections.abc import Callable, Sequence
-from functools import partial
-from pathlib import Path
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
-from pydantic import BaseModel
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
-from starlette.routing import Route
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
 
-from seedmint.service.api import bulk_samples
-from seedmint.service.api.batching_problems import answer_batching_error
-from seedmint.service.api.composition import cancel_on_disconnect, compose, encode_in_thread
-from seedmint.service.api.contact_sheets import SheetAddress, parse_sheet
-from seedmint.service.api.etag import entity_tag, immutable, not_modified
-from seedmint.service.api.latent_walks import WalkAddress, parse_walk
-from seedmint.service.api.openapi.documents import Document, Writer
-from seedmint.service.api.openapi.reference import REFERENCE_HEADERS
-from seedmint.service.api.quota import charge
-from seedmint.service.api.rendering import encoded
-from seedmint.service.api.request_body import read_body
-from seedmint.service.api.schemas import Generators, described, page_of
-from seedmint.service.api.urls import (
-    IMAGES,
-    SAMPLES,
-    Address,
-    ImageRequest,
-    SampleAddress,
-    parse_image,
-    parse_reference,
-    parse_sample_address,
-)
-from seedmint.service.batching.errors import BatchingError
-from seedmint.service.batching.model_repository import ModelRepository, Served
-from seedmint.service.problems import Problem, answer_problem
-from seedmint.service.runtime.arrays import Labels, Outputs
-from seedmint.service.runtime.generator import Generator
+from seedmint.service.api.handlers import Handlers
+from seedmint.service.api.openapi.operations import HTML, JSON, Answer, Operation, media_types
+from seedmint.service.api.problem_mapping import CORE_ERRORS, answer_error
+from seedmint.service.api.urls import IMAGES, SAMPLES
+from seedmint.service.batching.model_repository import ModelRepository
+from seedmint.service.encoders.archives import ARCHIVE_MEDIA_TYPES
+from seedmint.service.encoders.images import MEDIA_TYPES
+from seedmint.service.encoders.tabular import SAMPLE_MEDIA_TYPES
 from seedmint.service.settings import Settings
+from seedmint.service.specs.sheet import SHEET_FORMATS
+from seedmint.service.specs.walk import WALK_MEDIA_TYPES
 from seedmint.service.telemetry import metrics
 
-_PAGE = (Path(__file__).parent / "static" / "page.html").read_text(encoding="utf-8")
-_PAGE_HEADERS = {
-    "Cache-Control": "no-cache",
-    "Content-Security-Policy": "default-src 'none'; connect-src 'self'; img-src 'self' data:; "
-    "script-src 'unsafe-inline'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'",
-}
-_NO_CACHE = {"Cache-Control": "no-cache"}
-_NO_STORE = {"Cache-Control": "no-store"}
-_LARGE_PIXELS = 1 << 18  # more, and an image is encoded apart from its generator's others
-
-_Asked = ImageRequest | SampleAddress | SheetAddress | WalkAddress
-_Parse = Callable[[Generator, str, str], _Asked]
+Handler = Callable[[Handlers, Request], Awaitable[Response]]
 
 
-class Routes:
-    """Handlers over one library."""
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One route.
 
-    def __init__(self, library: ModelRepository, settings: Settings, others: Sequence[Route] = ()) -> None:
-        """`others` stand beside them."""
-        self._library = library
-        self._others = others
-        self._settings = settings
-        self._writer = Writer(settings)
-        self._immutable = immutable(private=settings.needs_keys)
+    Attributes:
+        path: Path template.
+        handler: A method of `Handlers`; None where BentoML's application answers.
+        operation: Description for the OpenAPI document. Its method is the method of the route.
+    """
 
-    def app(self) -> Starlette:
-        routes = [
-            Route("/", self.page),
-            Route("/docs", self.reference),
-            Route("/openapi.json", self.specification),
-            Route("/metrics", self.metrics),
-            Route("/v1/models", self.models),
-            Route("/v1/models/{model}", self.model),
-            Route(IMAGES, self.image),
-            Route("/v1/models/{name}/images/{file}", self.image_of_now),
-            Route(SAMPLES, self.one_sample),
-            Route("/v1/models/{name}/samples/{file}", self.one_sample_of_now),
-            Route("/v1/models/{name}@{digest}/grid.{file}", self.sheet),
-            Route("/v1/models/{name}/grid.{file}", self.sheet_of_now),
-            Route("/v1/models/{name}@{digest}/walk.{file}", self.walk),
-            Route("/v1/models/{name}/walk.{file}", self.walk_of_now),
-            Route("/v1/sample", self.sample, methods=["POST"]),
-            Route("/sample", self.sample, methods=["POST"]),  # where BentoML's clients look for it
-            *self._others,
-        ]
-        return Starlette(routes=routes, exception_handlers={Problem: answer_problem, BatchingError: answer_batching_error})
-
-    async def page(self, _: Request) -> Response:
-        return Response(_PAGE, 200, _PAGE_HEADERS, "text/html; charset=utf-8")
-
-    async def reference(self, request: Request) -> Response:
-        page = (await self._writer.documents(self._generators())).reference
-        return _unless_known(request, page, REFERENCE_HEADERS, "text/html; charset=utf-8")
-
-    async def specification(self, request: Request) -> Response:
-        document = (await self._writer.documents(self._generators())).specification
-        return _unless_known(request, document, _NO_CACHE, "application/json")
-
-    async def metrics(self, _: Request) -> Response:
-        self._library.show_queues()
-        now = metrics.Now(self._generators(), self._library.refused(), self._library.readable)
-        text = await asyncio.to_thread(metrics.exposition, now)
-        return Response(text, 200, _NO_STORE, metrics.CONTENT_TYPE)
-
-    async def models(self, _: Request) -> Response:
-        return _json(Generators(models=tuple(described(served.generator) for served in self._library.all())))
-
-    async def model(self, request: Request) -> Response:
-        return _json(page_of(self._library.find(*parse_reference(request.path_params["model"])).generator))
-
-    async def image(self, request: Request) -> Response:
-        return await self._pinned(request, parse_image)
-
-    async def image_of_now(self, request: Request) -> Response:
-        return self._redirected(request, parse_image)
-
-    async def one_sample(self, request: Request) -> Response:
-        return await self._pinned(request, parse_sample_address)
-
-    async def one_sample_of_now(self, request: Request) -> Response:
-        return self._redirected(request, parse_sample_address)
-
-    async def sheet(self, request: Request) -> Response:
-        return await self._pinned(request, parse_sheet)
-
-    async def sheet_of_now(self, request: Request) -> Response:
-        return self._redirected(request, parse_sheet)
-
-    async def walk(self, request: Request) -> Response:
-        return await self._pinned(request, parse_walk)
-
-    async def walk_of_now(self, request: Request) -> Response:
-        return self._redirected(request, parse_walk)
-
-    async def sample(self, request: Request) -> Response:
-        return await bulk_samples.sample(self._library, self._settings, await read_body(request, self._settings))
-
-    def _generators(self) -> list[Generator]:
-        """Those served now; none while they are being loaded."""
-        return [served.generator for served in self._library.all()] if self._library.ready else []
-
-    async def _pinned(self, request: Request, parse: _Parse) -> Response:
-        """What an address that never changes names; another spelling of it redirects there, for ever."""
-        name, digest = parse_reference(f"{request.path_params['name']}@{request.path_params['digest']}")
-        served = self._library.find(name, digest)
-        query = _query(request)
-        asked = parse(served.generator, request.path_params["file"], query)
-        spelled = request.scope["raw_path"].decode("latin-1")
-        # Without query and escapes nothing can be spelled otherwise: most requests are spared the comparison.
-        if (query or "%" in spelled) and (path := asked.path(served.generator)) != (f"{spelled}?{query}" if query else spelled):
-            return RedirectResponse(path, 308, {"Cache-Control": self._immutable})
-        tag = entity_tag(served.generator, asked)
-        headers = {
-            "ETag": tag,
-            "Cache-Control": self._immutable,
-            "Accept-Ranges": "none",
-            "X-Content-Type-Options": "nosniff",
-        }
-        if _knows(request, tag):
-            return Response(status_code=304, headers=headers)
-        if request.method == "HEAD":
-            response = Response(None, 200, headers, asked.media_type)
-            del response.headers["content-length"]  # not known without making it
-            return response
-        if isinstance(asked, SheetAddress | WalkAddress):
-            content = await self._compose(request, served, asked)
-        else:
-            with charge(1):
-                content = await self._make(request, served, asked)
-            metrics.count_made(served.generator, asked.format, 1)
-        return Response(content, 200, headers, asked.media_type)
-
-    def _redirected(self, request: Request, parse: _Parse) -> Response:
-        """To the address that never changes, of the generator as it is now. What is wrong with it is told here."""
-        generator = self._library.find(request.path_params["name"], None).generator
-        asked: Address = parse(generator, request.path_params["file"], _query(request))
-        return RedirectResponse(asked.path(generator), 307, _NO_STORE)
-
-    async def _compose(self, request: Request, served: Served, asked: SheetAddress | WalkAddress) -> bytes:
-        """Make a picture of many images, unless the client goes or the deadline comes first.
-
-        Raises:
-            Problem: 413, 429, 503 or 504.
-            ClientDisconnect: the client has gone.
-        """
-        generator = served.generator
-        with charge(asked.count, "frames" if isinstance(asked, WalkAddress) else "seeds"):
-            work = compose(
-                served,
-                partial(asked.parts, generator),
-                asked.truncation,
-                partial(asked.finish, generator),
-                self._settings.timeout_seconds,
-            )
-            content = await cancel_on_disconnect(request, work)
-        metrics.count_made(generator, asked.format, asked.count)
-        return content
-
-    async def _make(self, request: Request, served: Served, asked: ImageRequest | SampleAddress) -> bytes:
-        """Make one image or sample, unless the client goes or the deadline comes first.
-
-        Raises:
-            Problem: 429, 503 or 504.
-            ClientDisconnect: the client has gone.
-        """
-        batcher, encode = served.batcher, partial(encoded, served.generator, asked)
-        if isinstance(asked, ImageRequest) and _is_large(served.generator, asked):
-            return await cancel_on_disconnect(
-                request, self._large(batcher.single(asked.seed, asked.label, asked.truncation, _both), encode)
-            )
-        return await cancel_on_disconnect(request, batcher.single(asked.seed, asked.label, asked.truncation, encode))
-
-    async def _large(self, making: asyncio.Future[Any], encode: Callable[[Outputs, Labels | None], bytes]) -> bytes:
-        """
-        Raises:
-            Problem: 504.
-        """
-        try:
-            async with asyncio.timeout(self._settings.timeout_seconds):
-                return await encode_in_thread(partial(encode, *await making))
-        except TimeoutError:
-            raise Problem(504, f"it was not ready within {self._settings.timeout_seconds:g} seconds") from None
+    path: str
+    handler: Handler | None
+    operation: Operation
 
 
-def _both(made: Outputs, labels: Labels | None) -> tuple[Outputs, Labels | None]:
-    return made, labels
+_IMMUTABLE_HEADERS = ("ETag", "Cache-Control", "Accept-Ranges", "X-Content-Type-Options")
+_NOT_MODIFIED = Answer("The copy of the client is current.", {}, ("ETag", "Cache-Control", "Accept-Ranges"))
+_DOCUMENT_NOT_MODIFIED = Answer("The copy of the client is current.", {}, ("ETag", "Cache-Control"))
+_CANONICAL = Answer("Permanent redirect to the canonical URL.", {}, ("Location", "Cache-Control"))
+_CURRENT = Answer("Redirect to the pinned URL of the current version.", {}, ("Location", "Cache-Control"))
+_INVALID = (400, 404, 422)  # an invalid URL
+_UNAVAILABLE = (429, 503, 504)  # the generator is overloaded, not ready or too slow
+_INVALID_BODY = (400, 404, 408, 413, 415, 422)
+_PROBE = {200: Answer("Yes.", {"text/plain": None}, ())}
+_HTML_HEADERS = ("Cache-Control", "Content-Security-Policy")
+_SHEET_PARAMETERS = ("Seeds", "Columns", "ImageLabel", "Truncation", "Scale")
+_WALK_PARAMETERS = ("From", "To", "Frames", "ImageLabel", "Truncation", "Scale", "Duration", "Loop")
+_ARCHIVE = Answer(
+    "The file, streamed. Images: zip, npz, npy; samples: npz, npy, csv, jsonl.",
+    media_types(ARCHIVE_MEDIA_TYPES),
+    ("Content-Disposition", "Cache-Control"),
+)
 
 
-def _is_large(generator: Generator, asked: ImageRequest) -> bool:
-    """Whether to encode it takes longer than others should wait for."""
-    height, width, _ = generator.card.output.shape
-    return bool(height * width * asked.scale**2 > _LARGE_PIXELS)
+def _immutable(description: str, content: dict[str, str | None]) -> dict[int, Answer]:
+    """Return the answers of an immutable resource."""
+    return {200: Answer(description, content, _IMMUTABLE_HEADERS), 304: _NOT_MODIFIED, 308: _CANONICAL}
 
 
-def _query(request: Request) -> str:
-    query: bytes = request.scope["query_string"]
-    return query.decode("latin-1")
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint(
+        "/v1/models",
+        Handlers.models,
+        Operation(
+            "listGenerators",
+            "generators",
+            "Lists all generators",
+            {200: Answer("The generators, sorted by name.", {JSON: "Generators"})},
+            (503,),
+        ),
+    ),
+    Endpoint(
+        "/v1/models/{model}",
+        Handlers.model,
+        Operation(
+            "getGenerator",
+            "generators",
+            "Returns one generator with its card",
+            {200: Answer("The generator.", {JSON: "GeneratorPage"})},
+            (404, 503),
+            ("Model",),
+        ),
+    ),
+    Endpoint(
+        IMAGES,
+        Handlers.image,
+        Operation(
+            "getImage",
+            "images",
+            "Returns one image. The response never changes and can be cached forever",
+            _immutable("The image.", media_types(MEDIA_TYPES)),
+            (*_INVALID, *_UNAVAILABLE),
+            ("ImageName", "ImageDigest", "Seed", "ImageFormat", "ImageLabel", "Truncation", "Scale", "IfNoneMatch"),
+        ),
+    ),
+    Endpoint(
+        "/v1/models/{name}/images/{file}",
+        Handlers.current_image,
+        Operation(
+            "findImage",
+            "images",
+            "Redirects to an image of the current version",
+            {307: _CURRENT},
+            (*_INVALID, 503),
+            ("ImageName", "Seed", "ImageFormat", "ImageLabel", "Truncation", "Scale"),
+        ),
+    ),
+    Endpoint(
+        SAMPLES,
+        Handlers.single_sample,
+        Operation(
+            "getSample",
+            "samples",
+            "Returns one sample. The response never changes and can be cached forever",
+            _immutable("The sample.", media_types(SAMPLE_MEDIA_TYPES, {"json": "Sample"})),
+            (*_INVALID, *_UNAVAILABLE),
+            ("SampleName", "SampleDigest", "Seed", "SampleFormat", "SampleLabel", "Truncation", "IfNoneMatch"),
+        ),
+    ),
+    Endpoint(
+        "/v1/models/{name}/samples/{file}",
+        Handlers.current_single_sample,
+        Operation(
+            "findSample",
+            "samples",
+            "Redirects to a sample of the current version",
+            {307: _CURRENT},
+            (*_INVALID, 503),
+            ("SampleName", "Seed", "SampleFormat", "SampleLabel", "Truncation"),
+        ),
+    ),
+    Endpoint(
+        "/v1/models/{name}@{digest}/grid.{file}",
+        Handlers.sheet,
+        Operation(
+            "getSheet",
+            "images",
+            "Returns a contact sheet: the images of many seeds in one picture",
+            _immutable("The contact sheet.", media_types({form: MEDIA_TYPES[form] for form in SHEET_FORMATS})),
+            (*_INVALID, 413, *_UNAVAILABLE),
+            ("ImageName", "ImageDigest", "SheetFormat", *_SHEET_PARAMETERS, "IfNoneMatch"),
+        ),
+    ),
+    Endpoint(
+        "/v1/models/{name}/grid.{file}",
+        Handlers.current_sheet,
+        Operation(
+            "findSheet",
+            "images",
+            "Redirects to a contact sheet of the current version",
+            {307: _CURRENT},
+            (*_INVALID, 413, 503),
+            ("ImageName", "SheetFormat", *_SHEET_PARAMETERS),
+        ),
+    ),
+    Endpoint(
+        "/v1/models/{name}@{digest}/walk.{file}",
+        Handlers.walk,
+        Operation(
+            "getWalk",
+            "images",
+            "Returns a latent walk from the image of one seed to the image of another: webp and gif are animations, png is a strip",
+            _immutable("The animation or strip.", media_types(WALK_MEDIA_TYPES)),
+            (*_INVALID, 413, *_UNAVAILABLE),
+            ("ImageName", "ImageDigest", "WalkFormat", *_WALK_PARAMETERS, "IfNoneMatch"),
+        ),
+    ),
+    Endpoint(
+        "/v1/models/{name}/walk.{file}",
+        Handlers.current_walk,
+        Operation(
+            "findWalk",
+            "images",
+            "Redirects to a latent walk of the current version",
+            {307: _CURRENT},
+            (*_INVALID, 413, 503),
+            ("ImageName", "WalkFormat", *_WALK_PARAMETERS),
+        ),
+    ),
+    Endpoint(
+        "/v1/sample",
+        Handlers.sample,
+        Operation(
+            "makeMany",
+            "images",
+            "Returns many images or samples in one file",
+            {200: _ARCHIVE},
+            (*_INVALID_BODY, *_UNAVAILABLE),
+            method="post",
+        ),
+    ),
+    Endpoint(
+        "/sample",
+        Handlers.sample,
+        Operation(
+            "sample",
+            "service",
+            "Same as /v1/sample, at the URL that BentoML's clients use",
+            {200: _ARCHIVE},
+            (*_INVALID_BODY, *_UNAVAILABLE),
+            method="post",
+        ),
+    ),
+    Endpoint(
+        "/",
+        Handlers.page,
+        Operation(
+            "showGenerators",
+            "service",
+            "Shows the generators as a page",
+            {200: Answer("The page.", {HTML: None}, _HTML_HEADERS)},
+        ),
+    ),
+    Endpoint(
+        "/docs",
+        Handlers.reference,
+        Operation(
+            "showReference",
+            "service",
+            "Shows this reference as a page",
+            {200: Answer("The page.", {HTML: None}, ("ETag", *_HTML_HEADERS)), 304: _DOCUMENT_NOT_MODIFIED},
+            parameters=("IfNoneMatch",),
+        ),
+    ),
+    Endpoint(
+        "/openapi.json",
+        Handlers.specification,
+        Operation(
+            "getSpecification",
+            "service",
+            "Returns this reference as an OpenAPI 3.1 document",
+            {200: Answer("The OpenAPI document.", {JSON: None}, ("ETag", "Cache-Control")), 304: _DOCUMENT_NOT_MODIFIED},
+            parameters=("IfNoneMatch",),
+        ),
+    ),
+    Endpoint(
+        "/schema.json",
+        None,
+        Operation(
+            "getBentoSchema",
+            "service",
+            "Returns the schema that BentoML's clients read",
+            {200: Answer("The schema of BentoML.", {JSON: None}, ())},
+        ),
+    ),
+    Endpoint(
+        "/metrics",
+        Handlers.metrics,
+        Operation(
+            "getMetrics",
+            "service",
+            "Returns the metrics of all workers, for Prometheus",
+            {200: Answer("Prometheus text.", media_types({"text": metrics.CONTENT_TYPE}))},
+            served_while_stopping=True,
+        ),
+    ),
+    Endpoint(
+        "/livez",
+        None,
+        Operation("isAlive", "service", "Whether the server is alive", _PROBE, unlocked=True, served_while_stopping=True),
+    ),
+    Endpoint(
+        "/readyz",
+        None,
+        Operation("isReady", "service", "Whether the generators are loaded", _PROBE, (503,), unlocked=True),
+    ),
+)
 
 
-def _knows(request: Request, tag: str) -> bool:
-    """Whether the client has what it asks for."""
-    return not_modified(", ".join(request.headers.getlist("if-none-match")), tag)
+def operations(settings: Settings) -> list[tuple[str, Operation]]:
+    """Return the path template and the operation of each route.
+
+    A path template with two methods occurs twice.
+
+    Args:
+        settings: The settings of the service. The routes of jobs exist only where jobs are enabled.
+    """
+    found = [(endpoint.path, endpoint.operation) for endpoint in ENDPOINTS]
+    if settings.jobs_url is not None:
+        from seedmint.service.api.openapi.job_operations import OPERATIONS as JOB_OPERATIONS
+
+        found += JOB_OPERATIONS
+    return found
 
 
-def _unless_known(request: Request, document: Document, headers: dict[str, str], media_type: str) -> Response:
-    headers = headers | {"ETag": document.tag}
-    if _knows(request, document.tag):
-        return Response(status_code=304, headers=headers)
-    return Response(document.content, 200, headers, media_type)
+def create_app(repository: ModelRepository, settings: Settings, job_routes: Sequence[BaseRoute] = ()) -> Starlette:
+    """Create the application.
+
+    Args:
+        repository: The generators.
+        settings: The settings of the service.
+        job_routes: The routes of jobs.
+    """
+    handlers = Handlers(repository, settings, operations(settings))
+    routes: list[BaseRoute] = [_route(handlers, endpoint.path, endpoint.handler, endpoint.operation) for endpoint in ENDPOINTS if endpoint.handler]
+    return Starlette(routes=[*routes, *job_routes], exception_handlers=dict.fromkeys(CORE_ERRORS, answer_error))
 
 
-def _json(document: BaseModel) -> Response:
-    return Response(document.model_dump_json(by_alias=True) + "\n", 200, _NO_CACHE, "application/json")
+def _route(handlers: Handlers, path: str, handler: Handler, operation: Operation) -> Route:
+    async def endpoint(request: Request) -> Response:
+        return await handler(handlers, request)
+
+    return Route(path, endpoint, methods=[operation.method.upper()])

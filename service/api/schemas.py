@@ -1,4 +1,4 @@
-"""What the lists of generators say of each, and how its images or samples are asked for."""
+"""JSON documents of generators: what a generator produces, and the URLs of its images or samples."""
 
 from typing import Annotated, Literal
 
@@ -6,51 +6,52 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from seedmint.models.card import Card, ImageOutput, Line, Name, Noise, SampleOutput, Sha256
 from seedmint.models.runtime.provider import Provider
-from seedmint.service.api.contact_sheets import MAX_SHEET_PIXELS, SHEET_FORMATS, SheetFormat, sheet_template
-from seedmint.service.api.latent_walks import MAX_WALK_PIXELS, WALK_FORMATS, WalkFormat, walk_template
-from seedmint.service.api.urls import image_template, model_path, sample_template
+from seedmint.service.api.query import SHEET_LIMITS
+from seedmint.service.api.urls import image_template, model_url, sample_template, sheet_template, walk_template
 from seedmint.service.encoders.archives import ArchiveFormat, archive_formats
 from seedmint.service.encoders.images import FORMATS, Format, max_scale
 from seedmint.service.encoders.tabular import SAMPLE_FORMATS, SampleFormat
 from seedmint.service.runtime.generator import Generator
+from seedmint.service.specs.sheet import SHEET_FORMATS, SheetFormat
+from seedmint.service.specs.walk import MAX_WALK_PIXELS, WALK_FORMATS, WalkFormat
 
 
-class _Described(BaseModel):
+class _Summary(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     name: Name
     title: Line
     digest: Sha256
-    classes: tuple[Line, ...] | None = Field(description="Names of the labels from 0 on; null: it takes no label.")
+    classes: tuple[Line, ...] | None = Field(description="Class names, by label; null: the generator takes no label.")
     noise: Noise
-    determinism: Literal["exact", "approximate"] = Field(description="Whether a seed is the same bytes in every batch.")
-    provider: Provider = Field(description="What runs it here.")
+    determinism: Literal["exact", "approximate"] = Field(description="Whether a seed gives the same bytes in every batch.")
+    provider: Provider = Field(description="Execution provider of this server.")
     bulk_formats: tuple[ArchiveFormat, ...] = Field(description="Formats of POST /v1/sample.")
-    url: str = Field(description="Its pinned address, which never means another version.")
-    sample_url: str = Field(description="Where many are asked for.")
+    url: str = Field(description="Pinned URL. It always names this version.")
+    sample_url: str = Field(description="URL for requests of many seeds.")
 
 
-class ImageGenerator(_Described):
+class ImageGenerator(_Summary):
     """A generator of images."""
 
     output: ImageOutput
     formats: tuple[Format, ...]
-    max_scale: Annotated[int, Field(ge=1, description="Largest `scale`.")]
-    image_url: str = Field(description="Its images' addresses, as a URI template (RFC 6570).")
+    max_scale: Annotated[int, Field(ge=1, description="Maximum of `scale`.")]
+    image_url: str = Field(description="URI template (RFC 6570) of the images.")
     grid_formats: tuple[SheetFormat, ...]
-    grid_url: str = Field(description="Its contact sheets' addresses, likewise.")
+    grid_url: str = Field(description="URI template of the contact sheets.")
     max_grid_pixels: int
     walk_formats: tuple[WalkFormat, ...]
-    walk_url: str = Field(description="Its latent walks' addresses, likewise.")
-    max_walk_pixels: int = Field(description="Of all frames together.")
+    walk_url: str = Field(description="URI template of the latent walks.")
+    max_walk_pixels: int = Field(description="Maximum number of pixels of all frames.")
 
 
-class SampleGenerator(_Described):
+class SampleGenerator(_Summary):
     """A generator of samples that are not images."""
 
     output: SampleOutput
     formats: tuple[SampleFormat, ...]
-    sample_template: str = Field(description="Its samples' addresses, as a URI template (RFC 6570).")
+    sample_template: str = Field(description="URI template (RFC 6570) of the samples.")
 
 
 class Generators(BaseModel):
@@ -60,19 +61,23 @@ class Generators(BaseModel):
 
 
 class ImageGeneratorPage(ImageGenerator):
-    """A generator of images, with its whole card."""
+    """A generator of images with its card."""
 
     card: Card
 
 
 class SampleGeneratorPage(SampleGenerator):
-    """A generator of samples, with its whole card."""
+    """A generator of samples with its card."""
 
     card: Card
 
 
-def described(generator: Generator) -> ImageGenerator | SampleGenerator:
-    """A generator as the list has it."""
+def summary(generator: Generator) -> ImageGenerator | SampleGenerator:
+    """Return the entry of a generator in the list of generators.
+
+    Args:
+        generator: The generator.
+    """
     card = generator.card
     common = {
         "name": card.name,
@@ -83,28 +88,32 @@ def described(generator: Generator) -> ImageGenerator | SampleGenerator:
         "determinism": generator.determinism,
         "provider": generator.provider,
         "bulk_formats": archive_formats(card.output),
-        "url": model_path(generator),
+        "url": model_url(generator),
         "sample_url": "/v1/sample",
         "output": card.output,
     }
     if isinstance(card.output, ImageOutput):
-        ways = {
+        images = {
             "formats": FORMATS,
             "max_scale": max_scale(card.output),
             "image_url": image_template(generator),
             "grid_formats": SHEET_FORMATS,
             "grid_url": sheet_template(generator),
-            "max_grid_pixels": MAX_SHEET_PIXELS,
+            "max_grid_pixels": SHEET_LIMITS.pixels,
             "walk_formats": WALK_FORMATS,
             "walk_url": walk_template(generator),
             "max_walk_pixels": MAX_WALK_PIXELS,
         }
-        return ImageGenerator.model_validate(common | ways)
+        return ImageGenerator.model_validate(common | images)
     return SampleGenerator.model_validate(common | {"formats": SAMPLE_FORMATS, "sample_template": sample_template(generator)})
 
 
-def page_of(generator: Generator) -> ImageGeneratorPage | SampleGeneratorPage:
-    """A generator with its card."""
-    short = described(generator)
-    kind = ImageGeneratorPage if isinstance(short, ImageGenerator) else SampleGeneratorPage
-    return kind.model_validate(dict(short) | {"card": generator.card})
+def generator_page(generator: Generator) -> ImageGeneratorPage | SampleGeneratorPage:
+    """Return the page of a generator: its entry with its card.
+
+    Args:
+        generator: The generator.
+    """
+    entry = summary(generator)
+    page = ImageGeneratorPage if isinstance(entry, ImageGenerator) else SampleGeneratorPage
+    return page.model_validate(dict(entry) | {"card": generator.card})

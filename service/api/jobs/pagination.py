@@ -4,7 +4,8 @@ import re
 from datetime import UTC, datetime
 
 from seedmint.models.seeds import quoted
-from seedmint.service.api.urls import parse_query, query_of, whole
+from seedmint.service.api.query import integer, parse_query
+from seedmint.service.api.urls import query_string
 from seedmint.service.jobs.store import ID_DIGITS, Entry
 from seedmint.service.problems import Problem
 
@@ -20,10 +21,12 @@ def parse_listing(query: str) -> tuple[int, Cursor | None]:
     """The most jobs that are asked for, and what they were submitted before.
 
     Raises:
+        QueryError: malformed.
         Problem: 400 malformed, 422 out of range.
     """
     parameters = parse_query(query, _PARAMETERS)
-    limit = whole("limit", parameters["limit"]) if "limit" in parameters else MAX_LISTED
+    limit = integer(parameters, "limit")
+    limit = MAX_LISTED if limit is None else limit
     if not 1 <= limit <= MAX_LISTED:
         raise Problem(422, f"limit {limit} is out of range: 1 to {MAX_LISTED}", "limit")
     before = parameters.get("before")
@@ -40,4 +43,4 @@ def listing_path(limit: int, last: Entry) -> str:
     """The address of the jobs that are older than one."""
     when = last.note.submitted
     microseconds = int(when.timestamp()) * 10**6 + when.microsecond
-    return f"/v1/jobs{query_of(limit=limit, before=f'{microseconds:016}-{last.id}')}"
+    return f"/v1/jobs{query_string(limit=limit, before=f'{microseconds:016}-{last.id}')}"

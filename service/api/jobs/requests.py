@@ -8,11 +8,11 @@ from seedmint.models.card import ImageOutput
 from seedmint.models.errors import UserError
 from seedmint.models.seeds import parse_seeds, seeds_from_list
 from seedmint.service.api.bulk_samples import TRUNCATION_BOUNDS, Label, SeedList, SeedText
-from seedmint.service.api.urls import check_label, truncation_in_range
 from seedmint.service.batch.formats import Form
 from seedmint.service.batch.plan import Plan, make_plan
 from seedmint.service.problems import Problem
 from seedmint.service.runtime.generator import Generator
+from seedmint.service.specs.values import require_label, require_truncation
 
 MAX_SHARDS = 10_000  # of one job: each is a file and a record, which its page counts
 SHARD_SIZE = 10_000
@@ -43,7 +43,7 @@ def plan_of_request(asked: JobRequest, generator: Generator, max_images: int) ->
     Raises:
         Problem: 400, 413 or 422, naming the field.
     """
-    truncation = truncation_in_range(asked.truncation)
+    truncation = require_truncation(asked.truncation)
     try:
         if isinstance(asked.seeds, str):
             seeds = parse_seeds(asked.seeds, max_images)
@@ -52,7 +52,7 @@ def plan_of_request(asked: JobRequest, generator: Generator, max_images: int) ->
     except UserError as error:
         raise Problem.of(error, "seeds") from None
     if isinstance(asked.labels, int):
-        check_label(generator, asked.labels, "labels")
+        require_label(generator, asked.labels, "labels")
     usual: Form = "webdataset" if isinstance(generator.card.output, ImageOutput) else "parquet"
     try:
         plan = make_plan(

@@ -14,14 +14,14 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from seedmint.models.errors import UserError
-from seedmint.service.api.etag import not_modified
+from seedmint.service.api.etag import is_current
 from seedmint.service.api.jobs.files import find_file, streamed
 from seedmint.service.api.jobs.pagination import Cursor, listing_path, parse_listing
 from seedmint.service.api.jobs.requests import JobRequest, plan_of_request
 from seedmint.service.api.jobs.schemas import Jobs, job_path, line_of, page_of
 from seedmint.service.api.quota import charge
 from seedmint.service.api.request_body import parse_body, read_body
-from seedmint.service.api.urls import parse_reference
+from seedmint.service.api.query import parse_reference
 from seedmint.service.batch.estimate import bytes_of
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batching.model_repository import ModelRepository
@@ -120,7 +120,7 @@ class JobRoutes:
                 "Accept-Ranges": "none",
                 "X-Content-Type-Options": "nosniff",
             }
-            if not_modified(", ".join(request.headers.getlist("if-none-match")), headers["ETag"]):
+            if is_current([value for name, value in request.scope["headers"] if name == b"if-none-match"], headers["ETag"]):
                 return Response(status_code=304, headers=headers)
             headers |= {
                 "Content-Length": str(file.size),

@@ -1,4 +1,4 @@
-"""The parts of the specification: what parameters, bodies, headers and problems may be, by the code's own bounds."""
+"""The components of the OpenAPI document: parameters, schemas, headers and problems, with the bounds that the code checks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,92 +10,94 @@ from seedmint.models.card import MAX_CLASSES, NAME_PATTERN, ImageOutput
 from seedmint.models.runtime.generator_file import DIGEST12
 from seedmint.models.seeds import SEED_LIMIT, SEEDS_PATTERN
 from seedmint.service.api.bulk_samples import SampleRequest
-from seedmint.service.api.contact_sheets import MAX_SHEET_SEEDS, SHEET_FORMATS
-from seedmint.service.api.latent_walks import (
-    DURATION,
+from seedmint.service.api.query import DIGEST, SHEET_LIMITS
+from seedmint.service.api.schemas import Generators, ImageGeneratorPage, SampleGeneratorPage
+from seedmint.service.encoders.images import FORMATS, MAX_SIDE, max_scale
+from seedmint.service.encoders.tabular import SAMPLE_FORMATS
+from seedmint.service.problems import Problem
+from seedmint.service.runtime.generator import MIN_TRUNCATION, Generator
+from seedmint.service.settings import Settings
+from seedmint.service.specs.sheet import SHEET_FORMATS
+from seedmint.service.specs.walk import (
+    DEFAULT_DURATION,
+    DEFAULT_FRAMES,
     DURATION_STEP,
-    FRAMES,
     MAX_DURATION,
     MAX_FRAMES,
     MAX_LOOP,
     MIN_FRAMES,
     WALK_FORMATS,
 )
-from seedmint.service.api.schemas import Generators, ImageGeneratorPage, SampleGeneratorPage
-from seedmint.service.api.urls import DIGEST
-from seedmint.service.encoders.images import FORMATS, MAX_SIDE, max_scale
-from seedmint.service.encoders.tabular import SAMPLE_FORMATS
-from seedmint.service.problems import Problem
-from seedmint.service.runtime.generator import MIN_TRUNCATION, Generator
-from seedmint.service.settings import Settings
 from seedmint.service.telemetry.request_context import REQUEST_ID
 
 Json = dict[str, Any]
 
-# Of each status that is a problem: when it is answered, an example, and its headers beside those of all problems.
+# By status: a description, an example, and the headers besides the headers of all problems.
 PROBLEMS: dict[int, tuple[str, Problem, tuple[str, ...]]] = {
-    400: ("Malformed.", Problem(400, "scale '2.5' is not a whole number without sign or leading zeros", "scale"), ()),
+    400: ("Malformed request.", Problem(400, "'2.5' is not an integer without sign and leading zeros", "scale"), ()),
     401: (
-        "No API key, or one not known here.",
-        Problem(401, "this API key is not known here", "Authorization"),
+        "API key missing or unknown.",
+        Problem(401, "unknown API key", "Authorization"),
         ("WWW-Authenticate",),
     ),
     404: (
-        "Not here.",
-        Problem(404, "format 'tiff' is not known: write png, webp, npy after the dot", "format"),
+        "Not found.",
+        Problem(404, "unknown format 'tiff': use png, webp, npy", "format", reason="unknown_format"),
         (),
     ),
-    405: ("To another method: this address has it not.", Problem(405, "this address answers GET, HEAD"), ("Allow",)),
-    408: ("The body came too slowly.", Problem(408, "the body did not arrive within 30 seconds", "body"), ()),
-    413: ("Too many seeds, or too large a body.", Problem(413, "more than 65536 seeds, which is the limit", "seeds"), ()),
-    415: ("The body is of another type.", Problem(415, "send a body with Content-Type: application/json", "Content-Type"), ()),
-    422: ("Out of range.", Problem(422, "label 12 is out of range: 0 to 9", "label"), ()),
-    429: (
-        "Overloaded, or over a limit.",
-        Problem(429, "more requests than the limit allows"),
-        ("Retry-After",),
-    ),
-    500: ("A fault of the server's.", Problem(500, "an unexpected error; the server's log says more"), ()),
-    503: ("Not ready yet, or stopping.", Problem(503, "the generators are being loaded"), ("Retry-After",)),
-    504: ("It was not made in time.", Problem(504, "the image was not ready within 30 seconds"), ()),
-    507: ("The disk has no room for it.", Problem(507, "it would take about 900 MB, and 800 MB are free", "seeds"), ()),
+    405: ("Method not allowed.", Problem(405, "allowed methods: GET, HEAD"), ("Allow",)),
+    408: ("The body arrived too slowly.", Problem(408, "the body did not arrive within 30 seconds", "body"), ()),
+    413: ("Too many seeds or pixels, or the body is too large.", Problem(413, "more than 65536 seeds", "seeds"), ()),
+    415: ("Unsupported media type.", Problem(415, "send a body with Content-Type: application/json", "Content-Type"), ()),
+    422: ("Out of range.", Problem(422, "12 is out of range: 0 to 9", "label"), ()),
+    429: ("Overloaded, or a limit is exceeded.", Problem(429, "64 images are waiting already"), ("Retry-After",)),
+    500: ("Internal error.", Problem(500, "internal error: see the log of the server"), ()),
+    503: ("Not ready, or shutting down.", Problem(503, "the generators are being loaded"), ("Retry-After",)),
+    504: ("Deadline exceeded.", Problem(504, "the image was not ready within 30 seconds"), ()),
+    507: ("The disk is full.", Problem(507, "the job needs about 900 MB, and 800 MB are free", "seeds"), ()),
 }
 HEADERS: Json = {
     "X-Request-Id": (
-        "What this request is called in the log.",
+        "ID of the request in the log.",
         {"type": "string", "pattern": f"^{REQUEST_ID.pattern.decode()}$"},
     ),
-    "Cache-Control": ("How long it may be kept, and by whom.", {"type": "string"}),
+    "Cache-Control": ("Who may cache the response, and for how long.", {"type": "string"}),
     "ETag": (
-        "Strong where the generator is exact, else weak.",
+        "Strong if the generator is exact, weak if it is approximate.",
         {"type": "string", "pattern": '^(W/)?"[^"]+"$'},
     ),
-    "Location": ("Where it is.", {"type": "string", "format": "uri-reference"}),
-    "Retry-After": ("Whole seconds to wait.", {"type": "integer", "minimum": 1}),
-    "Allow": ("The methods that it has.", {"type": "string"}),
-    "WWW-Authenticate": ("How a key is shown.", {"type": "string", "pattern": "^Bearer "}),
-    "Content-Disposition": ("A name for the file.", {"type": "string", "pattern": "^attachment; "}),
-    "Content-Security-Policy": ("Nothing is loaded from elsewhere.", {"type": "string"}),
-    "Accept-Ranges": ("No parts of it are sent.", {"const": "none"}),
-    "X-Content-Type-Options": ("What it says is what it is.", {"const": "nosniff"}),
+    "Location": ("URL of the resource.", {"type": "string", "format": "uri-reference"}),
+    "Retry-After": ("Seconds to wait.", {"type": "integer", "minimum": 1}),
+    "Allow": ("Allowed methods.", {"type": "string"}),
+    "WWW-Authenticate": ("How to send an API key.", {"type": "string", "pattern": "^Bearer "}),
+    "Content-Disposition": ("File name.", {"type": "string", "pattern": "^attachment; "}),
+    "Content-Security-Policy": ("The page loads nothing from other origins.", {"type": "string"}),
+    "Accept-Ranges": ("Range requests are not supported.", {"const": "none"}),
+    "X-Content-Type-Options": ("Browsers use the media type as sent.", {"const": "nosniff"}),
 }
 
 PROBLEM_SCHEMA: Json = {
     "type": "object",
-    "description": "RFC 9457.",
+    "description": "Problem document (RFC 9457).",
     "properties": {
         "type": {"const": "about:blank"},
-        "title": {"type": "string", "description": "The status in words."},
+        "title": {"type": "string", "description": "Name of the status."},
         "status": {"type": "integer", "enum": list(PROBLEMS)},
-        "detail": {"type": "string", "description": "What is wrong, in one line."},
+        "detail": {"type": "string", "description": "One line for people. The text can change."},
+        "reason": {
+            "type": "string",
+            "pattern": "^[a-z_]+$",
+            "description": "Stable code for programs. For a rejected request, the label of "
+            "seedmint_http_requests_rejected_total.",
+        },
         "field": {"type": "string", "description": "The part of the request that is wrong."},
     },
-    "required": ["type", "title", "status", "detail"],
+    "required": ["type", "title", "status", "detail", "reason"],
     "additionalProperties": False,
 }
 _SAMPLE_SCHEMA: Json = {
     "type": "object",
-    "description": "One sample, its address, and what its values are called.",
+    "description": "One sample, with the values that identify it and the names of its columns or channels.",
     "properties": {
         "model": {"type": "string", "pattern": NAME_PATTERN},
         "digest": {"type": "string"},
@@ -111,58 +113,67 @@ _SAMPLE_SCHEMA: Json = {
 
 
 SECURITY: Json = {
-    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key, as a bearer token."},
-    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key, in a header of its own."},
+    "bearer": {"type": "http", "scheme": "bearer", "description": "API key as a bearer token."},
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same API key in its own header."},
 }
 
 
 def reference(schema: str) -> Json:
-    """To a schema of this document."""
+    """Return a reference to a schema of the OpenAPI document.
+
+    Args:
+        schema: Name of the schema.
+    """
     return {"$ref": f"#/components/schemas/{schema}"}
 
 
 def parameters(generators: Sequence[Generator], settings: Settings) -> Json:
-    """All of them, by name, with examples and bounds of the generators served now."""
-    others: Json = {}
+    """Return the parameters by name, with examples and bounds of the generators that are served.
+
+    Args:
+        generators: The generators.
+        settings: The settings of the service.
+    """
+    job_parameters_by_name: Json = {}
     if settings.jobs_url is not None:
         from seedmint.service.api.openapi.job_operations import job_parameters
 
-        others = job_parameters()
-    images = [one for one in generators if isinstance(one.card.output, ImageOutput)]
-    samples = [one for one in generators if one not in images]
-    scales = [max_scale(one.card.output) for one in images if isinstance(one.card.output, ImageOutput)]
-    seed = _whole(0, SEED_LIMIT - 1) | {"format": "int64"}
+        job_parameters_by_name = job_parameters()
+    images = [each for each in generators if isinstance(each.card.output, ImageOutput)]
+    samples = [each for each in generators if each not in images]
+    scales = [max_scale(each.card.output) for each in images if isinstance(each.card.output, ImageOutput)]
+    seed = _integer(0, SEED_LIMIT - 1) | {"format": "int64"}
     truncation = {"type": "number", "minimum": MIN_TRUNCATION, "maximum": 1, "default": 1}
-    scale = _whole(1, max(scales, default=MAX_SIDE), 1)
+    scale = _integer(1, max(scales, default=MAX_SIDE), 1)
     seeds = {"type": "string", "pattern": SEEDS_PATTERN}
-    duration = _whole(DURATION_STEP, MAX_DURATION, DURATION) | {"multipleOf": DURATION_STEP}
+    duration = _integer(DURATION_STEP, MAX_DURATION, DEFAULT_DURATION) | {"multipleOf": DURATION_STEP}
     model = {"type": "string", "pattern": f"{NAME_PATTERN[:-1]}(@{DIGEST.pattern})?$"}
-    named = _of_kind("Image", images, FORMATS) | _of_kind("Sample", samples, SAMPLE_FORMATS)
+    by_kind = _of_kind("Image", images, FORMATS) | _of_kind("Sample", samples, SAMPLE_FORMATS)
     return (
-        named
-        | others
+        by_kind
+        | job_parameters_by_name
         | {
-            "Model": _in_path("model", f"A generator's name, or name@digest, of {DIGEST12} digits.", model)
-            | _example([one.name for one in generators]),
-            "Seed": _in_path("seed", "In decimal, without leading zeros.", seed) | {"example": 42},
-            "Truncation": _in_query("truncation", "Factor on z, as a decimal number of up to 20 places.", truncation),
-            "Scale": _in_query("scale", f"Nearest-neighbour enlargement, to at most {MAX_SIDE} pixels a side.", scale),
-            "SheetFormat": _in_path("format", "What the file is.", {"enum": list(SHEET_FORMATS)}),
-            "Seeds": _in_query("seeds", f"Seeds and ranges, which are inclusive: at most {MAX_SHEET_SEEDS}.", seeds)
+            "Model": _in_path("model", f"Name of a generator, or name@digest with {DIGEST12} digits.", model)
+            | _example([each.name for each in generators]),
+            "Seed": _in_path("seed", "Decimal number without leading zeros.", seed) | {"example": 42},
+            "Truncation": _in_query("truncation", "Factor on z: a decimal number with up to 20 decimal places.", truncation),
+            "Scale": _in_query("scale", f"Nearest-neighbour enlargement, up to {MAX_SIDE} pixels a side.", scale),
+            "SheetFormat": _in_path("format", "File format.", {"enum": list(SHEET_FORMATS)}),
+            "Seeds": _in_query("seeds", f"Up to {SHEET_LIMITS.seeds} seeds. Ranges are inclusive.", seeds)
             | {"required": True, "example": "0-63"},
             "Columns": _in_query(
-                "columns", "Images in a row; without it, the sheet is about square.", _whole(1, MAX_SHEET_SEEDS)
+                "columns", "Images in a row. Default: an almost square sheet.", _integer(1, SHEET_LIMITS.seeds)
             ),
-            "WalkFormat": _in_path("format", "What the file is.", {"enum": list(WALK_FORMATS)}),
+            "WalkFormat": _in_path("format", "File format.", {"enum": list(WALK_FORMATS)}),
             "From": _in_query("from", "Seed of the first frame.", seed) | {"required": True, "example": 1},
             "To": _in_query("to", "Seed of the last frame.", seed) | {"required": True, "example": 2},
-            "Frames": _in_query("frames", "Images in it.", _whole(MIN_FRAMES, MAX_FRAMES, FRAMES)),
-            "Duration": _in_query("duration", "Milliseconds a frame; not of a strip.", duration),
-            "Loop": _in_query("loop", "Times it is shown, 0 for ever; not of a strip.", _whole(0, MAX_LOOP, 0)),
+            "Frames": _in_query("frames", "Number of frames.", _integer(MIN_FRAMES, MAX_FRAMES, DEFAULT_FRAMES)),
+            "Duration": _in_query("duration", "Milliseconds a frame. Not for a strip.", duration),
+            "Loop": _in_query("loop", "Number of repetitions, 0 for no end. Not for a strip.", _integer(0, MAX_LOOP, 0)),
             "IfNoneMatch": {
                 "name": "If-None-Match",
                 "in": "header",
-                "description": "ETags of the copies that the client has.",
+                "description": "ETags of the copies in the cache of the client.",
                 "schema": {"type": "string"},
             },
         }
@@ -170,22 +181,22 @@ def parameters(generators: Sequence[Generator], settings: Settings) -> Json:
 
 
 def _of_kind(kind: str, generators: Sequence[Generator], formats: Sequence[str]) -> Json:
-    """The parameters of images, or of samples."""
-    classes = [len(one.card.classes) for one in generators if one.card.classes]
-    label = _whole(0, max(classes, default=MAX_CLASSES) - 1)
+    """Return the parameters of images or of samples."""
+    classes = [len(each.card.classes) for each in generators if each.card.classes]
+    label = _integer(0, max(classes, default=MAX_CLASSES) - 1)
     digest = {"type": "string", "pattern": f"^{DIGEST.pattern}$"}
     return {
-        f"{kind}Name": _in_path("name", f"A generator of {kind.lower()}s.", {"type": "string", "pattern": NAME_PATTERN})
-        | _example([one.name for one in generators]),
-        f"{kind}Digest": _in_path("digest", f"The first {DIGEST12} digits of the SHA-256 of its file.", digest)
-        | _example([one.digest12 for one in generators]),
-        f"{kind}Format": _in_path("format", "What the file is.", {"enum": list(formats)}),
-        f"{kind}Label": _in_query("label", "Number of a class; without it, the one that the seed names.", label),
+        f"{kind}Name": _in_path("name", f"Name of a generator of {kind.lower()}s.", {"type": "string", "pattern": NAME_PATTERN})
+        | _example([each.name for each in generators]),
+        f"{kind}Digest": _in_path("digest", f"The first {DIGEST12} digits of the SHA-256 of the generator file.", digest)
+        | _example([each.digest12 for each in generators]),
+        f"{kind}Format": _in_path("format", "File format.", {"enum": list(formats)}),
+        f"{kind}Label": _in_query("label", "Class number. Default: the label that the seed determines.", label),
     }
 
 
-def _whole(least: int, most: int, default: int | None = None) -> Json:
-    schema = {"type": "integer", "minimum": least, "maximum": most}
+def _integer(minimum: int, maximum: int, default: int | None = None) -> Json:
+    schema = {"type": "integer", "minimum": minimum, "maximum": maximum}
     return schema if default is None else schema | {"default": default}
 
 
@@ -198,13 +209,18 @@ def _in_query(name: str, description: str, schema: Json) -> Json:
 
 
 def _example(values: Sequence[str]) -> Json:
-    """The first, if there is one: examples of several parameters belong together."""
+    """Return the first value as the example, so that the examples of all parameters belong to one generator."""
     return {"example": values[0]} if values else {}
 
 
 def schemas(generators: Sequence[Generator], settings: Settings) -> Json:
-    """All of them, by name: those of pydantic's models, and the few that have none."""
-    written: list[tuple[type[BaseModel], JsonSchemaMode]] = [
+    """Return the schemas by name: of the pydantic models, and the few without a model.
+
+    Args:
+        generators: The generators that are served. They determine examples.
+        settings: The settings of the service.
+    """
+    models: list[tuple[type[BaseModel], JsonSchemaMode]] = [
         (SampleRequest, "validation"),
         (Generators, "serialization"),
         (ImageGeneratorPage, "serialization"),
@@ -213,22 +229,22 @@ def schemas(generators: Sequence[Generator], settings: Settings) -> Json:
     if settings.jobs_url is not None:
         from seedmint.service.api.openapi.job_operations import MODELS
 
-        written += MODELS
-    _, found = models_json_schema(written, by_alias=True, ref_template="#/components/schemas/{model}")
-    made: Json = found["$defs"]
-    body = made["SampleRequest"]
+        models += MODELS
+    _, document = models_json_schema(models, by_alias=True, ref_template="#/components/schemas/{model}")
+    definitions: Json = document["$defs"]
+    body = definitions["SampleRequest"]
     for field in ("seeds", "labels"):
         for choice in body["properties"][field]["anyOf"]:
             if choice["type"] == "array":
                 choice["maxItems"] = settings.max_seeds
     if generators:
-        body["examples"] = [{"model": one.name, "seeds": "0-63,100", "format": _bulk_format(one)} for one in generators]
+        body["examples"] = [{"model": each.name, "seeds": "0-63,100", "format": _bulk_format(each)} for each in generators]
     if settings.jobs_url is not None:
         from seedmint.service.api.openapi.job_operations import finish_schemas
 
-        finish_schemas(made, generators, settings)
+        finish_schemas(definitions, generators, settings)
     page = {"anyOf": [reference("ImageGeneratorPage"), reference("SampleGeneratorPage")]}
-    return made | {"GeneratorPage": page, "Problem": PROBLEM_SCHEMA, "Sample": _SAMPLE_SCHEMA}
+    return definitions | {"GeneratorPage": page, "Problem": PROBLEM_SCHEMA, "Sample": _SAMPLE_SCHEMA}
 
 
 def _bulk_format(generator: Generator) -> str:

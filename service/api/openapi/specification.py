@@ -1,41 +1,45 @@
-"""The specification of the HTTP service, OpenAPI 3.1: the operations, and what their values may be by the code's own bounds."""
+"""The OpenAPI 3.1 document of the HTTP service. The bounds of parameters are the bounds that the code checks."""
 
 from collections.abc import Sequence
 
 from seedmint.service.api.openapi.components import HEADERS, PROBLEMS, SECURITY, Json, parameters, reference, schemas
-from seedmint.service.api.openapi.operations import JSON, OPERATIONS, Answer, Operation
+from seedmint.service.api.openapi.operations import JSON, Answer, Operation
 from seedmint.service.problems import MEDIA_TYPE
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.settings import Settings
 
 _ABOUT = (
-    "A seed is an address: the same seed of the same generator is the same image, on every machine, in every batch, for ever. "
-    "An address with the first 12 digits of a generator's digest never changes, and may be kept by any cache; one without "
-    "them redirects to it. Every answer has an X-Request-Id: the client's own, if it sent a sane one, or else a new one. "
-    "Where GET is answered, HEAD is. The bounds shown are those of the generators served here now."
+    "Each image has a URL: the same seed of the same generator gives the same image, on every machine and in every batch. "
+    "A URL with the first 12 digits of a generator's digest is pinned: its response never changes, and every cache may keep "
+    "it. A URL without the digest redirects to the pinned URL of the current version. Every response has an X-Request-Id: "
+    "the X-Request-Id of the request if it is valid, otherwise a new ID. Every URL that answers GET answers HEAD. The bounds "
+    "below are the bounds of the generators that this server serves now."
 )
 _TAGS = {
-    "images": "Pictures by seed.",
-    "samples": "Rows of numbers and series by seed.",
-    "generators": "What is served here.",
-    "service": "Pages, probes, metrics.",
+    "images": "Images by seed.",
+    "samples": "Samples by seed: rows of numbers, and series.",
+    "generators": "The generators of this server.",
+    "service": "Pages, probes and metrics.",
 }
-_JOBS = "Data sets of many images or samples, made in shards beside the service, to be fetched as files."
+_JOBS = "Data sets of many images or samples. Jobs generate them in shards; the files can be downloaded."
 
 _EVERYWHERE = (405, 500)
 
 
-def specification(generators: Sequence[Generator], settings: Settings) -> Json:
-    """The whole document, for the generators served now."""
-    operations, tags = list(OPERATIONS.items()), dict(_TAGS)
-    if settings.jobs_url is not None:
-        from seedmint.service.api.openapi.job_operations import OPERATIONS as JOB_OPERATIONS
+def specification(
+    generators: Sequence[Generator], settings: Settings, operations: Sequence[tuple[str, Operation]]
+) -> Json:
+    """Return the OpenAPI document.
 
-        operations += JOB_OPERATIONS
-        tags["jobs"] = _JOBS
+    Args:
+        generators: The generators that are served. They determine bounds and examples.
+        settings: The settings of the service.
+        operations: Path template and operation of each route.
+    """
+    tags = _TAGS if settings.jobs_url is None else _TAGS | {"jobs": _JOBS}
     paths: Json = {}
     for route, operation in operations:
-        paths.setdefault(address_template(route), {}).update(_path(operation, settings))
+        paths.setdefault(url_template(route), {}).update(_path(operation, settings))
     locked: Json = {"security": [{"bearer": []}, {"key": []}]} if settings.needs_keys else {}
     return {
         "openapi": "3.1.0",
@@ -60,8 +64,12 @@ def specification(generators: Sequence[Generator], settings: Settings) -> Json:
     }
 
 
-def address_template(route: str) -> str:
-    """A route's path as the specification writes it: a file is a seed and a format, or a fixed word and a format."""
+def url_template(route: str) -> str:
+    """Return the path of a route as the OpenAPI document writes it: `{file}` is a seed and a format, or only a format.
+
+    Args:
+        route: Path template of Starlette.
+    """
     return route.replace(":path}", "}").replace("/{file}", "/{seed}.{format}").replace(".{file}", ".{format}")
 
 
@@ -87,7 +95,7 @@ def _path(operation: Operation, settings: Settings) -> Json:
 
 
 def _statuses(operation: Operation, settings: Settings) -> list[int]:
-    """The problems that an operation may answer with, under these settings."""
+    """Return the statuses of the problems that an operation can have with these settings."""
     found = {*_EVERYWHERE, *operation.problems}
     if not operation.unlocked:
         found |= {401} if settings.needs_keys else set()

@@ -1,0 +1,85 @@
+"""Generates the body of a reply: one image or sample, or a picture of many images."""
+
+import asyncio
+from functools import partial
+
+import numpy as np
+
+from seedmint.service.api.encoding_threads import IsDisconnected, encode_image, encode_picture, is_large, reserve_image
+from seedmint.service.batching.errors import DeadlineExceeded
+from seedmint.service.batching.model_repository import Served
+from seedmint.service.runtime.arrays import Labels, Outputs
+from seedmint.service.specs.sheet import SheetSpec
+from seedmint.service.specs.single import ImageSpec, SampleSpec
+from seedmint.service.specs.walk import WalkSpec
+from seedmint.service.telemetry.request_context import REQUEST_CONTEXT
+
+
+def submit_image(
+    served: Served, spec: ImageSpec | SampleSpec, timeout: float, is_disconnected: IsDisconnected
+) -> asyncio.Future[bytes]:
+    """Put one image or sample into the queue of its generator.
+
+    Args:
+        served: The generator and its batcher.
+        spec: The image or sample.
+        timeout: Seconds until a large image ends with `DeadlineExceeded`; the batcher has its own deadline.
+        is_disconnected: Checked from time to time. The image of a client that has disconnected is not generated.
+
+    Returns:
+        The future of the encoded image. To cancel the future removes the entry from the queue.
+
+    Raises:
+        BatchingError: The queue is full, or the server is shutting down.
+    """
+    if isinstance(spec, ImageSpec) and is_large(served.generator, spec):
+        return asyncio.ensure_future(_generate_large(served, spec, timeout, is_disconnected))
+    encode = partial(spec.encode, served.generator)
+    future: asyncio.Future[bytes] = served.batcher.single(spec.seed, spec.label, spec.truncation, encode, is_disconnected)
+    return future
+
+
+async def _generate_large(served: Served, spec: ImageSpec, timeout: float, is_disconnected: IsDisconnected) -> bytes:
+    generator = served.generator
+    try:
+        async with asyncio.timeout(timeout):
+            with reserve_image(generator):
+                queued = served.batcher.single(spec.seed, spec.label, spec.truncation, _unencoded, is_disconnected)
+                images, labels = await queued
+                return await encode_image(generator, partial(spec.encode, generator, images, labels), is_disconnected)
+    except TimeoutError:
+        raise DeadlineExceeded(f"the image was not ready within {timeout:g} seconds") from None
+
+
+def _unencoded(images: Outputs, labels: Labels | None) -> tuple[Outputs, Labels | None]:
+    return images, labels
+
+
+async def generate_picture(
+    served: Served, spec: SheetSpec | WalkSpec, timeout: float, is_disconnected: IsDisconnected
+) -> bytes:
+    """Generate and encode a picture of many images, in pieces, so that other requests are served in between.
+
+    Args:
+        served: The generator and its batcher.
+        spec: The picture.
+        timeout: Seconds until `DeadlineExceeded`.
+        is_disconnected: Checked from time to time. The picture of a client that has disconnected is not generated.
+
+    Raises:
+        BatchingError: Too many bulk requests are in flight, the deadline has passed, the client has disconnected, or the
+            server is shutting down.
+    """
+    generator, batcher = served.generator, served.batcher
+    with batcher.bulk(REQUEST_CONTEXT.get().client):
+        try:
+            async with asyncio.timeout(timeout):
+                pieces = await asyncio.to_thread(lambda: list(spec.pieces(generator)))
+                outputs = [
+                    await batcher.piece(seeds, labels, spec.truncation, z, is_disconnected) for seeds, labels, z in pieces
+                ]
+                return await encode_picture(
+                    generator, lambda: spec.encode(generator, np.concatenate(outputs)), is_disconnected
+                )
+        except TimeoutError:
+            raise DeadlineExceeded(f"the picture was not ready within {timeout:g} seconds") from None

@@ -1,0 +1,149 @@
+"""Request handlers of the generators, images, samples, documents and metrics."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from seedmint.service.api import bulk_samples
+from seedmint.service.api.etag import is_current
+from seedmint.service.api.openapi.documents import Document, DocumentWriter
+from seedmint.service.api.openapi.operations import Operation
+from seedmint.service.api.openapi.reference import REFERENCE_HEADERS
+from seedmint.service.api.pinned import PinnedResources, generate
+from seedmint.service.api.query import parse_image, parse_reference, parse_sample, parse_sheet, parse_walk
+from seedmint.service.api.replies import Reply, ReplyResponse
+from seedmint.service.api.request_body import read_body
+from seedmint.service.api.schemas import Generators, generator_page, summary
+from seedmint.service.api.urls import Spec, canonical_url
+from seedmint.service.batching.model_repository import ModelRepository
+from seedmint.service.runtime.generator import Generator
+from seedmint.service.settings import Settings
+from seedmint.service.telemetry import metrics
+
+_PAGE = (Path(__file__).parent / "static" / "page.html").read_text(encoding="utf-8")
+_PAGE_HEADERS = {
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": "default-src 'none'; connect-src 'self'; img-src 'self' data:; "
+    "script-src 'unsafe-inline'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'",
+}
+_NO_CACHE = {"Cache-Control": "no-cache"}
+_NO_STORE = {"Cache-Control": "no-store"}
+
+ParseSpec = Callable[[Generator, str, str], Spec]
+"""Parses the last part of a path and a query string into a spec."""
+
+
+class Handlers:
+    """Request handlers. Lives on one event loop."""
+
+    def __init__(
+        self, repository: ModelRepository, settings: Settings, operations: Sequence[tuple[str, Operation]]
+    ) -> None:
+        """
+        Args:
+            repository: The generators.
+            settings: The settings of the service.
+            operations: Route templates and operations of the OpenAPI document.
+        """
+        self._repository = repository
+        self._settings = settings
+        self._resources = PinnedResources(repository, settings)
+        self._documents = DocumentWriter(settings, operations)
+
+    async def page(self, _: Request) -> Response:
+        return Response(_PAGE, 200, _PAGE_HEADERS, "text/html; charset=utf-8")
+
+    async def reference(self, request: Request) -> Response:
+        page = (await self._documents.documents(self._generators())).reference
+        return _conditional(request, page, REFERENCE_HEADERS, "text/html; charset=utf-8")
+
+    async def specification(self, request: Request) -> Response:
+        document = (await self._documents.documents(self._generators())).specification
+        return _conditional(request, document, _NO_CACHE, "application/json")
+
+    async def metrics(self, _: Request) -> Response:
+        self._repository.show_queues()
+        now = metrics.Now(self._generators(), self._repository.refused(), self._repository.readable)
+        text = await asyncio.to_thread(metrics.exposition, now)
+        return Response(text, 200, _NO_STORE, metrics.CONTENT_TYPE)
+
+    async def models(self, _: Request) -> Response:
+        return _json(Generators(models=tuple(summary(served.generator) for served in self._repository.all())))
+
+    async def model(self, request: Request) -> Response:
+        reference = parse_reference(request.path_params["model"])
+        return _json(generator_page(self._repository.find(*reference).generator))
+
+    async def image(self, request: Request) -> Response:
+        return await self._pinned(request, parse_image)
+
+    async def current_image(self, request: Request) -> Response:
+        return self._redirect(request, parse_image)
+
+    async def single_sample(self, request: Request) -> Response:
+        return await self._pinned(request, parse_sample)
+
+    async def current_single_sample(self, request: Request) -> Response:
+        return self._redirect(request, parse_sample)
+
+    async def sheet(self, request: Request) -> Response:
+        return await self._pinned(request, parse_sheet)
+
+    async def current_sheet(self, request: Request) -> Response:
+        return self._redirect(request, parse_sheet)
+
+    async def walk(self, request: Request) -> Response:
+        return await self._pinned(request, parse_walk)
+
+    async def current_walk(self, request: Request) -> Response:
+        return self._redirect(request, parse_walk)
+
+    async def sample(self, request: Request) -> Response:
+        return await bulk_samples.sample(self._repository, self._settings, await read_body(request, self._settings))
+
+    def _generators(self) -> list[Generator]:
+        """Return the generators that are served; an empty list until the first scan has finished."""
+        return [served.generator for served in self._repository.all()] if self._repository.ready else []
+
+    async def _pinned(self, request: Request, parse: ParseSpec) -> Response:
+        """Answer a pinned URL: redirect to the canonical URL, or send the immutable response."""
+        name, digest = parse_reference(f"{request.path_params['name']}@{request.path_params['digest']}")
+        served = self._repository.find(name, digest)
+        query = _query(request)
+        spec = parse(served.generator, request.path_params["file"], query)
+        url = canonical_url(served.generator, spec)
+        requested_path = request.scope["raw_path"].decode("latin-1")
+        if url != (f"{requested_path}?{query}" if query else requested_path):
+            return RedirectResponse(url, 308, {"Cache-Control": self._resources.cache_control})
+        reply = self._resources.respond(request.method, _if_none_match(request), served, spec, url)
+        return ReplyResponse(reply if isinstance(reply, Reply) else await generate(reply))
+
+    def _redirect(self, request: Request, parse: ParseSpec) -> Response:
+        """Redirect a URL without digest to the canonical URL of the current version."""
+        generator = self._repository.find(request.path_params["name"], None).generator
+        spec = parse(generator, request.path_params["file"], _query(request))
+        return RedirectResponse(canonical_url(generator, spec), 307, _NO_STORE)
+
+
+def _query(request: Request) -> str:
+    query: bytes = request.scope["query_string"]
+    return query.decode("latin-1")
+
+
+def _if_none_match(request: Request) -> list[bytes]:
+    return [value for name, value in request.scope["headers"] if name == b"if-none-match"]
+
+
+def _conditional(request: Request, document: Document, headers: dict[str, str], media_type: str) -> Response:
+    headers = headers | {"ETag": document.tag}
+    if is_current(_if_none_match(request), document.tag):
+        return Response(status_code=304, headers=headers)
+    return Response(document.content, 200, headers, media_type)
+
+
+def _json(document: BaseModel) -> Response:
+    return Response(document.model_dump_json(by_alias=True) + "\n", 200, _NO_CACHE, "application/json")

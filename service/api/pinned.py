@@ -1,0 +1,192 @@
+"""Immutable resources: from a request to a finished reply, or to an image in the queue. Independent of ASGI.
+
+The router and the fast path both answer through this module. A protocol class can use it directly:
+
+    match = resources.match("GET", b"/v1/models/mnist@0123456789ab/images/42.png", b"", headers)
+    if match is None: the router answers
+    if isinstance(match.result, Reply): send the reply
+    otherwise: future = match.result.submit(is_disconnected), and then send(match.result.finish(future.result()))
+"""
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from seedmint.models.card import ImageOutput
+from seedmint.models.seeds import SEED_LIMIT
+from seedmint.service.api.encoding_threads import IsDisconnected
+from seedmint.service.api.etag import entity_tag, immutable, is_current
+from seedmint.service.api.generation import generate_picture, submit_image
+from seedmint.service.api.quota import charge
+from seedmint.service.api.replies import RawHeaders, Reply
+from seedmint.service.api.urls import IMAGES, SAMPLES, Spec
+from seedmint.service.batching.model_repository import ModelRepository, Served
+from seedmint.service.encoders.images import FORMATS, Format
+from seedmint.service.encoders.tabular import SAMPLE_FORMATS, SampleFormat
+from seedmint.service.settings import Settings
+from seedmint.service.specs.single import ImageSpec, SampleSpec
+from seedmint.service.specs.walk import WalkSpec
+from seedmint.service.telemetry import metrics
+from seedmint.service.telemetry.request_context import REQUEST_CONTEXT
+
+_PLAIN = re.compile(r"/v1/models/([^/@%]+)@([0-9a-f]+)/(images|samples)/(0|[1-9][0-9]{0,18})\.([a-z]+)", re.ASCII)
+_TEMPLATES = {"images": IMAGES, "samples": SAMPLES}
+_IMAGE_FORMATS: dict[str, Format] = {form: form for form in FORMATS}
+_SAMPLE_FORMATS: dict[str, SampleFormat] = {form: form for form in SAMPLE_FORMATS}
+
+
+@dataclass(frozen=True, slots=True)
+class PendingReply:
+    """A reply whose body has to be generated.
+
+    Attributes:
+        served: The generator and its batcher.
+        spec: What to generate.
+        headers: Headers of the reply, without Content-Length.
+        timeout: Seconds until the generation ends with `DeadlineExceeded`.
+    """
+
+    served: Served
+    spec: Spec
+    headers: RawHeaders
+    timeout: float
+
+    def submit(self, is_disconnected: IsDisconnected) -> asyncio.Future[bytes]:
+        """Start to generate the body.
+
+        Args:
+            is_disconnected: Checked from time to time. The body for a client that has disconnected is not generated.
+
+        Returns:
+            The future of the body. To cancel the future stops the generation.
+
+        Raises:
+            BatchingError: The queue is full, or the server is shutting down.
+        """
+        spec = self.spec
+        if isinstance(spec, ImageSpec | SampleSpec):
+            return submit_image(self.served, spec, self.timeout, is_disconnected)
+        return asyncio.ensure_future(generate_picture(self.served, spec, self.timeout, is_disconnected))
+
+    def finish(self, body: bytes) -> Reply:
+        """Return the finished reply.
+
+        Args:
+            body: The result of the future.
+        """
+        return Reply(200, [*self.headers, (b"content-length", b"%d" % len(body))], body)
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A request for the canonical URL of one image or sample without parameters.
+
+    Attributes:
+        template: Route template, for the metrics.
+        result: The finished reply, or a reply whose body has to be generated.
+    """
+
+    template: str
+    result: Reply | PendingReply
+
+
+class PinnedResources:
+    """Answers GET and HEAD of immutable resources. Lives on one event loop.
+
+    Attributes:
+        cache_control: Cache-Control of an immutable response.
+    """
+
+    def __init__(self, repository: ModelRepository, settings: Settings) -> None:
+        """
+        Args:
+            repository: The generators.
+            settings: The settings of the service.
+        """
+        self._repository = repository
+        self._timeout = settings.timeout_seconds
+        self.cache_control = immutable(private=settings.needs_keys)
+        self._headers = [
+            (b"cache-control", self.cache_control.encode()),
+            (b"accept-ranges", b"none"),
+            (b"x-content-type-options", b"nosniff"),
+        ]
+
+    def match(self, method: str, raw_path: bytes, query: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Match | None:
+        """Answer a request for the canonical URL of one image or sample without parameters.
+
+        Args:
+            method: HTTP method.
+            raw_path: Path of the URL, not decoded.
+            query: Query string, without "?".
+            headers: Request headers; names in lower case.
+
+        Returns:
+            None for all other requests, also for invalid requests: the router answers them.
+        """
+        if query or method not in ("GET", "HEAD"):
+            return None
+        url = raw_path.decode("latin-1")
+        parts = _PLAIN.fullmatch(url)
+        if parts is None:
+            return None
+        name, digest, collection, seed, extension = parts.groups()
+        served = self._repository.exactly(name, digest)
+        if served is None or (spec := _plain_spec(served, collection, int(seed), extension)) is None:
+            return None
+        if_none_match = [value for name, value in headers if name == b"if-none-match"]
+        return Match(_TEMPLATES[collection], self.respond(method, if_none_match, served, spec, url))
+
+    def respond(
+        self, method: str, if_none_match: Sequence[bytes], served: Served, spec: Spec, url: str
+    ) -> Reply | PendingReply:
+        """Answer a conditional GET or HEAD.
+
+        Args:
+            method: "GET" or "HEAD".
+            if_none_match: The values of all If-None-Match headers.
+            served: The generator.
+            spec: What the URL names.
+            url: Canonical URL of the spec.
+
+        Returns:
+            304 if the copy of the client is current; 200 without a body for HEAD; otherwise a pending reply.
+        """
+        tag = entity_tag(served.generator, spec, url)
+        headers = [(b"etag", tag.encode()), *self._headers]
+        if is_current(if_none_match, tag):
+            return Reply(304, headers)
+        headers.append((b"content-type", spec.media_type.encode()))
+        if method == "HEAD":  # without Content-Length: the length is unknown until the body is generated
+            return Reply(200, headers)
+        return PendingReply(served, spec, headers, self._timeout)
+
+
+async def generate(pending: PendingReply) -> Reply:
+    """Generate the body of a reply within a request.
+
+    Args:
+        pending: The reply.
+
+    Raises:
+        BatchingError: The queue is full, the deadline has passed, the client has disconnected, or the server is shutting down.
+        Problem: The quota of the client is exceeded.
+    """
+    spec = pending.spec
+    count = 1 if isinstance(spec, ImageSpec | SampleSpec) else spec.count
+    with charge(count, "frames" if isinstance(spec, WalkSpec) else "seeds"):
+        body = await pending.submit(REQUEST_CONTEXT.get().gone)
+    metrics.count_made(pending.served.generator, spec.format, count)
+    return pending.finish(body)
+
+
+def _plain_spec(served: Served, collection: str, seed: int, extension: str) -> ImageSpec | SampleSpec | None:
+    """Return the spec of a URL without parameters; None if the URL is invalid."""
+    if seed >= SEED_LIMIT:
+        return None
+    if isinstance(served.generator.card.output, ImageOutput):
+        image_format = _IMAGE_FORMATS.get(extension) if collection == "images" else None
+        return None if image_format is None else ImageSpec(seed, None, 1.0, 1, image_format)
+    sample_format = _SAMPLE_FORMATS.get(extension) if collection == "samples" else None
+    return None if sample_format is None else SampleSpec(seed, None, 1.0, sample_format)
