@@ -36,6 +36,7 @@ _STATUS_OF_REASON = {
     "not_conditional": 422,
     "wrong_length": 422,
     "unknown_format": 404,
+    "unknown_version": 404,
     "wrong_output": 404,
     "too_large": 413,
 }

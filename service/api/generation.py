@@ -78,8 +78,6 @@ async def generate_picture(
                 outputs = [
                     await batcher.piece(seeds, labels, spec.truncation, z, is_disconnected) for seeds, labels, z in pieces
                 ]
-                return await encode_picture(
-                    generator, lambda: spec.encode(generator, np.concatenate(outputs)), is_disconnected
-                )
+                return await encode_picture(generator, lambda: spec.encode(generator, np.concatenate(outputs)), is_disconnected)
         except TimeoutError:
             raise DeadlineExceeded(f"the picture was not ready within {timeout:g} seconds") from None

@@ -40,9 +40,7 @@ ParseSpec = Callable[[Generator, str, str], Spec]
 class Handlers:
     """Request handlers. Lives on one event loop."""
 
-    def __init__(
-        self, repository: ModelRepository, settings: Settings, operations: Sequence[tuple[str, Operation]]
-    ) -> None:
+    def __init__(self, repository: ModelRepository, settings: Settings, operations: Sequence[tuple[str, Operation]]) -> None:
         """
         Args:
             repository: The generators.

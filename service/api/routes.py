@@ -165,7 +165,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         Operation(
             "getWalk",
             "images",
-            "Returns a latent walk from the image of one seed to the image of another: webp and gif are animations, png is a strip",
+            "Returns a latent walk between the images of two seeds: an animation (webp, gif) or a strip (png)",
             _immutable("The animation or strip.", media_types(WALK_MEDIA_TYPES)),
             (*_INVALID, 413, *_UNAVAILABLE),
             ("ImageName", "ImageDigest", "WalkFormat", *_WALK_PARAMETERS, "IfNoneMatch"),
@@ -298,12 +298,16 @@ def create_app(repository: ModelRepository, settings: Settings, job_routes: Sequ
         job_routes: The routes of jobs.
     """
     handlers = Handlers(repository, settings, operations(settings))
-    routes: list[BaseRoute] = [_route(handlers, endpoint.path, endpoint.handler, endpoint.operation) for endpoint in ENDPOINTS if endpoint.handler]
+    routes: list[BaseRoute] = [
+        Route(endpoint.path, _bind(handlers, endpoint.handler), methods=[endpoint.operation.method.upper()])
+        for endpoint in ENDPOINTS
+        if endpoint.handler is not None
+    ]
     return Starlette(routes=[*routes, *job_routes], exception_handlers=dict.fromkeys(CORE_ERRORS, answer_error))
 
 
-def _route(handlers: Handlers, path: str, handler: Handler, operation: Operation) -> Route:
+def _bind(handlers: Handlers, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
         return await handler(handlers, request)
 
-    return Route(path, endpoint, methods=[operation.method.upper()])
+    return endpoint

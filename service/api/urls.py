@@ -47,7 +47,9 @@ def _path_and_query(spec: Spec) -> str:
             return f"samples/{spec.seed}.{spec.format}{query_string(label=spec.label, truncation=spec.truncation)}"
         case SheetSpec():
             columns = None if spec.columns == square_columns(spec.count) else spec.columns
-            query = query_string(seeds=spec.seeds, columns=columns, label=spec.label, truncation=spec.truncation, scale=spec.scale)
+            query = query_string(
+                seeds=spec.seeds, columns=columns, label=spec.label, truncation=spec.truncation, scale=spec.scale
+            )
             return f"grid.{spec.format}{query}"
         case WalkSpec():
             query = query_string(

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from seedmint.service.api.openapi.job_operations import OPERATIONS as JOB_OPERATIONS
-from seedmint.service.api.openapi.operations import OPERATIONS
+from seedmint.service.api.routes import ENDPOINTS
 from seedmint.service.settings import read_settings
 from tests.support import generators
 from tests.support.servers import serving
@@ -162,7 +162,7 @@ def published(*values: str) -> dict[str, dict[str, list[str]]]:
 
 def test_the_world_reaches_all_but_metrics_and_jobs():
     (paths,) = published("jobs.enabled=true").values()
-    assert {path for path in OPERATIONS if not matches(path, paths)} == _PRIVATE
+    assert {endpoint.path for endpoint in ENDPOINTS if not matches(endpoint.path, paths)} == _PRIVATE
     assert not any(matches(path, paths) for path, _ in JOB_OPERATIONS)
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from seedmint.service.api.contact_sheets import MAX_SHEET_SEEDS
+from seedmint.service.api.query import SHEET_LIMITS
 from tests.http.test_contact_sheets import base
 from tests.http.test_images import runs
 from tests.http.test_problems import check
@@ -61,7 +61,7 @@ BAD = [
     ("grid.png?seeds=-1", 400, "seeds"),
     ("grid.png?seeds=1e3", 400, "seeds"),
     ("grid.png?seeds=9223372036854775808", 422, "seeds"),
-    (f"grid.png?seeds=0-{MAX_SHEET_SEEDS}", 413, "seeds"),
+    (f"grid.png?seeds=0-{SHEET_LIMITS.seeds}", 413, "seeds"),
     ("grid.png?seeds=0-9223372036854775807", 413, "seeds"),
     ("grid.png?seeds=0-3&columns=0", 422, "columns"),
     ("grid.png?seeds=0-3&columns=1025", 422, "columns"),

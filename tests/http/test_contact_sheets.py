@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seedmint.service.api.contact_sheets import MAX_SHEET_SEEDS
+from seedmint.service.api.query import SHEET_LIMITS
 from seedmint.service.encoders.images import GAP
 from seedmint.service.runtime.generator import Generator
 from tests.http.test_images import pixels
@@ -66,5 +66,5 @@ def test_its_images_are_counted(server: Server):
 
 
 def test_the_largest_sheet_is_made(server: Server):
-    answer = httpx.get(f"{server.url}{base(server, 'grey')}/grid.png?seeds=0-{MAX_SHEET_SEEDS - 1}&scale=8", timeout=30)
+    answer = httpx.get(f"{server.url}{base(server, 'grey')}/grid.png?seeds=0-{SHEET_LIMITS.seeds - 1}&scale=8", timeout=30)
     assert pixels(answer.content).shape == (32 * 66 - GAP, 32 * 66 - GAP, 1)

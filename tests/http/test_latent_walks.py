@@ -10,10 +10,10 @@ from PIL import Image, ImageSequence
 
 from seedmint.models.card import Noise
 from seedmint.models.noise import NOISE_RULES
-from seedmint.service.api.latent_walks import parse_walk
 from seedmint.service.encoders.images import GAP
 from seedmint.service.runtime.generator import Generator, open_generator
 from seedmint.service.runtime.interpolation import walk
+from seedmint.service.specs.walk import WalkSpec
 from tests.http.test_contact_sheets import base, cell
 from tests.http.test_images import pixels
 from tests.http.test_metrics import value
@@ -89,7 +89,7 @@ def test_each_prior_is_walked_its_own_way(tmp_path: Path):
     for rule in NOISE_RULES:
         generators.write(tmp_path, "one", noise=Noise(rule=rule, z_dim=100))
         one = open_generator(tmp_path / "one.onnx")
-        ((_, _, z),) = parse_walk(one, "png", "from=3&to=4&frames=3").parts(one)
+        ((_, _, z),) = WalkSpec.create(one, 3, 4, "png", frames=3).pieces(one)
         assert z is not None
         lengths[rule] = np.linalg.norm(z, axis=1)
     for rule, shortest in (("philox-normal-v1", 0.95), ("philox-uniform-v1", 0)):  # around the middle, or nearly through it

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from seedmint.service.api.openapi.specification import address_template
+from seedmint.service.api.openapi.specification import url_template
 from tests.support.servers import Server
 
 IMAGES = [
@@ -51,7 +51,7 @@ def check(answer: httpx.Response, status: int, field: str | None = None) -> dict
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["cache-control"] == "no-store"
     problem: dict[str, object] = answer.json()
-    assert set(problem) == {"type", "title", "status", "detail"} | ({"field"} if field else set())
+    assert set(problem) == {"type", "title", "status", "detail", "reason"} | ({"field"} if field else set())
     assert problem["status"] == status
     assert problem.get("field") == field
     assert problem["detail"]
@@ -216,7 +216,7 @@ def test_every_answer_so_far_is_declared(server: Server):
         for sample in family.samples:
             if sample.name == "seedmint_http_requests_total" and sample.labels["route"] != "unmatched":
                 route, method, status = (sample.labels[name] for name in ("route", "method", "status"))
-                item = paths[address_template(route)]
+                item = paths[url_template(route)]
                 if status == "405":
                     assert method.lower() not in item
                     item = {method.lower(): next(iter(item.values()))}  # told by those that it has

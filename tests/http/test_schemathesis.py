@@ -12,7 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from seedmint.models.card import ImageOutput
-from seedmint.service.api.openapi.specification import address_template
+from seedmint.service.api.openapi.specification import url_template
 from seedmint.service.server.api_keys import new_key
 from tests.support import generators
 from tests.support.fixtures import CLASSES, POINT
@@ -103,7 +103,7 @@ def test_every_boundary_of_every_parameter(server: Server, key: tuple[str, str],
     assert int(told[1].replace(",", "")) > 500
     seen = answered(server)
     paths = httpx.get(f"{server.url}/openapi.json", headers={"X-API-Key": key[0]}).json()["paths"]
-    by_path = {(address_template(route), method): statuses for (route, method), statuses in seen.items()}
+    by_path = {(url_template(route), method): statuses for (route, method), statuses in seen.items()}
     for path, item in paths.items():
         for method in item:
             assert any(200 <= status < 400 for status in by_path[path, method.upper()]), (path, method)

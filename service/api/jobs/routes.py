@@ -19,9 +19,9 @@ from seedmint.service.api.jobs.files import find_file, streamed
 from seedmint.service.api.jobs.pagination import Cursor, listing_path, parse_listing
 from seedmint.service.api.jobs.requests import JobRequest, plan_of_request
 from seedmint.service.api.jobs.schemas import Jobs, job_path, line_of, page_of
+from seedmint.service.api.query import parse_reference
 from seedmint.service.api.quota import charge
 from seedmint.service.api.request_body import parse_body, read_body
-from seedmint.service.api.query import parse_reference
 from seedmint.service.batch.estimate import bytes_of
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batching.model_repository import ModelRepository

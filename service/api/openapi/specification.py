@@ -26,9 +26,7 @@ _JOBS = "Data sets of many images or samples. Jobs generate them in shards; the 
 _EVERYWHERE = (405, 500)
 
 
-def specification(
-    generators: Sequence[Generator], settings: Settings, operations: Sequence[tuple[str, Operation]]
-) -> Json:
+def specification(generators: Sequence[Generator], settings: Settings, operations: Sequence[tuple[str, Operation]]) -> Json:
     """Return the OpenAPI document.
 
     Args:

@@ -1,4 +1,4 @@
-"""One image, one address: every spelling of the same thing leads to one path, which is read as the same thing again."""
+"""Canonical URLs: all spellings of the same spec give one URL, and this URL gives the same spec again."""
 
 import random
 from collections.abc import Callable, Mapping
@@ -10,18 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seedmint.service.api.contact_sheets import parse_sheet
-from seedmint.service.api.latent_walks import parse_walk
-from seedmint.service.api.urls import Address, parse_image, parse_sample_address
+from seedmint.service.api.query import parse_image, parse_sample, parse_sheet, parse_walk
+from seedmint.service.api.urls import Spec, canonical_url
 from seedmint.service.runtime.generator import Generator
 from tests.http.test_images import runs
 from tests.http.test_problems import check
 from tests.support.servers import Server
 
-Parse = Callable[[Generator, str, str], Address]
+Parse = Callable[[Generator, str, str], Spec]
 
 SEEDS = st.integers(0, (1 << 63) - 1)
-# Numbers as people write them: 1, 0.7, 0.70, 0.700000001.
+# Decimal numbers with and without superfluous digits: 1, 0.7, 0.70, 0.700000001.
 TRUNCATIONS = st.one_of(
     st.none(),
     st.decimals(min_value="0.001", max_value="1", places=12).map(lambda number: f"{number:f}"),
@@ -30,8 +29,8 @@ TRUNCATIONS = st.one_of(
 RANGES = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 5)), min_size=1, max_size=6)
 
 
-def written(parameters: Mapping[str, object], chance: random.Random) -> str:
-    """A query string in some order, some of its letters escaped."""
+def random_query(parameters: Mapping[str, object], chance: random.Random) -> str:
+    """Return a query string in random order, with some characters percent-encoded."""
     items = [(name, str(value)) for name, value in parameters.items() if value is not None]
     chance.shuffle(items)
     return "&".join(f"{escaped(name, chance)}={escaped(value, chance)}" for name, value in items)
@@ -41,49 +40,49 @@ def escaped(text: str, chance: random.Random) -> str:
     return "".join(f"%{ord(letter):02X}" if chance.random() < 0.2 else quote(letter) for letter in text)
 
 
-def settled(parse: Parse, generator: Generator, file: str, query: str) -> str:
-    """The path that an address leads to, which must lead to itself and name the same."""
-    asked = parse(generator, file, query)
-    path = asked.path(generator)
-    place, _, its_query = path.partition("?")
-    again = parse(generator, place.split("/")[-1].removeprefix("grid.").removeprefix("walk."), its_query)
-    assert again == asked
-    assert again.path(generator) == path
-    assert len(path) <= len(f"{place}?{query}")
-    return path
+def canonical(parse: Parse, generator: Generator, file: str, query: str) -> str:
+    """Return the canonical URL; check that it gives the same spec and itself again."""
+    spec = parse(generator, file, query)
+    url = canonical_url(generator, spec)
+    path, _, canonical_query = url.partition("?")
+    again = parse(generator, path.split("/")[-1].removeprefix("grid.").removeprefix("walk."), canonical_query)
+    assert again == spec
+    assert canonical_url(generator, again) == url
+    assert len(url) <= len(f"{path}?{query}")
+    return url
 
 
-def same(truncation: str | None) -> bytes:
+def float32_bytes(truncation: str | None) -> bytes:
     return np.float32(float(truncation or 1)).tobytes()
 
 
 @given(SEEDS, *[st.tuples(st.sampled_from([None, 0, 1, 2]), TRUNCATIONS, st.sampled_from([None, 1, 2]))] * 2, st.randoms())
-def test_two_addresses_of_an_image_lead_to_one_path_and_others_do_not(rgb: Generator, seed: int, one, other, chance):
-    paths, meanings = set(), set()
+def test_equal_images_have_one_url_and_other_images_other_urls(rgb: Generator, seed: int, one, other, chance):
+    urls, meanings = set(), set()
     for label, truncation, scale in (one, one, other):
-        query = written({"label": label, "truncation": truncation, "scale": scale}, chance)
-        paths.add(settled(parse_image, rgb, f"{seed}.png", query))
+        query = random_query({"label": label, "truncation": truncation, "scale": scale}, chance)
+        urls.add(canonical(parse_image, rgb, f"{seed}.png", query))
         own = int(rgb.labels(np.array([seed]))[0])  # type: ignore[index]
-        meanings.add((own if label is None else label, same(truncation), scale or 1))
-    assert len(paths) == len(meanings)
+        meanings.add((own if label is None else label, float32_bytes(truncation), scale or 1))
+    assert len(urls) == len(meanings)
 
 
 @given(*[st.tuples(RANGES, st.sampled_from([None, 1, 2, 5, 1024]), st.sampled_from([None, 1]), TRUNCATIONS)] * 2, st.randoms())
-def test_two_addresses_of_a_sheet_lead_to_one_path_and_others_do_not(rgb: Generator, one, other, chance):
-    paths, meanings = set(), set()
+def test_equal_sheets_have_one_url_and_other_sheets_other_urls(rgb: Generator, one, other, chance):
+    urls, meanings = set(), set()
     for ranges, columns, label, truncation in (one, one, other):
         seeds = [seed for first, more in ranges for seed in range(first, first + more + 1)]
         texts = [f"{first}-{first + more}" for first, more in ranges], [f" {seed} " for seed in seeds]
-        query = written(
+        query = random_query(
             {"seeds": ",".join(chance.choice(texts)), "columns": columns, "label": label, "truncation": truncation}, chance
         )
-        paths.add(settled(parse_sheet, rgb, "webp", query))
+        urls.add(canonical(parse_sheet, rgb, "webp", query))
         own = rgb.labels(np.array(seeds))
         assert own is not None
         labels = own.tolist() if label is None else [label] * len(seeds)
         columns = min(len(seeds), columns or int(np.ceil(np.sqrt(len(seeds)))))
-        meanings.add((tuple(seeds), columns, tuple(labels), same(truncation)))
-    assert len(paths) == len(meanings)
+        meanings.add((tuple(seeds), columns, tuple(labels), float32_bytes(truncation)))
+    assert len(urls) == len(meanings)
 
 
 WALKS = st.tuples(
@@ -92,26 +91,26 @@ WALKS = st.tuples(
 
 
 @given(WALKS, WALKS, st.sampled_from([None, 80, 90]), st.randoms())
-def test_two_addresses_of_a_walk_lead_to_one_path_and_others_do_not(rgb: Generator, one, other, duration, chance):
-    paths, meanings = set(), set()
+def test_equal_walks_have_one_url_and_other_walks_other_urls(rgb: Generator, one, other, duration, chance):
+    urls, meanings = set(), set()
     names = ("from", "to", "frames", "label", "truncation", "loop")
     for walk in (one, one, other):
-        query = written(dict(zip(names, walk, strict=True)) | {"duration": duration}, chance)
-        paths.add(settled(parse_walk, rgb, "gif", query))
+        query = random_query(dict(zip(names, walk, strict=True)) | {"duration": duration}, chance)
+        urls.add(canonical(parse_walk, rgb, "gif", query))
         start, end, frames, label, truncation, loop = walk
         own = int(rgb.labels(np.array([start]))[0])  # type: ignore[index]
-        meanings.add((start, end, frames or 32, own if label is None else label, same(truncation), loop or 0))
-    assert len(paths) == len(meanings)
+        meanings.add((start, end, frames or 32, own if label is None else label, float32_bytes(truncation), loop or 0))
+    assert len(urls) == len(meanings)
 
 
 @given(SEEDS, st.sampled_from([None, 0, 1, 2]), TRUNCATIONS, st.randoms())
-def test_an_address_of_a_sample_settles(point: Generator, seed: int, label, truncation, chance):
-    query = written({"label": label, "truncation": truncation}, chance)
-    path = settled(parse_sample_address, point, f"{seed}.csv", query)
-    assert path.count("label") == (label is not None and label != point.labels(np.array([seed]))[0])  # type: ignore[index]
+def test_a_sample_has_a_canonical_url(point: Generator, seed: int, label, truncation, chance):
+    query = random_query({"label": label, "truncation": truncation}, chance)
+    url = canonical(parse_sample, point, f"{seed}.csv", query)
+    assert url.count("label") == (label is not None and label != point.labels(np.array([seed]))[0])  # type: ignore[index]
 
 
-# Of seed 42 the generator `rgb` names label 1, of seed 1 label 0.
+# For the generator `rgb`, seed 42 determines label 1, and seed 1 determines label 0.
 SPELLINGS = [
     ("images/42.png?scale=1", "images/42.png"),
     ("images/42.png?label=1", "images/42.png"),
@@ -141,48 +140,48 @@ SPELLINGS = [
 ]
 
 
-@pytest.mark.parametrize(("spelling", "address"), SPELLINGS)
-def test_another_spelling_redirects_for_ever_in_one_step(server: Server, spelling: str, address: str):
+@pytest.mark.parametrize(("spelling", "expected"), SPELLINGS)
+def test_another_spelling_redirects_permanently_in_one_step(server: Server, spelling: str, expected: str):
     base = server.pinned("rgb").removesuffix("/images")
-    made = runs(server)
+    before = runs(server)
     for method in ("GET", "HEAD"):
-        pinned = ask(server, method, f"{base}/{spelling}")
-        assert (pinned.status_code, pinned.headers["location"], pinned.content) == (308, f"{base}/{address}", b"")
+        pinned = send(server, method, f"{base}/{spelling}")
+        assert (pinned.status_code, pinned.headers["location"], pinned.content) == (308, f"{base}/{expected}", b"")
         assert pinned.headers["cache-control"] == "public, max-age=31536000, immutable"
-        now = ask(server, method, f"/v1/models/rgb/{spelling}")
+        now = send(server, method, f"/v1/models/rgb/{spelling}")
         assert (now.status_code, now.headers["location"], now.headers["cache-control"]) == (
             307,
-            f"{base}/{address}",
+            f"{base}/{expected}",
             "no-store",
         )
-    assert ask(server, "HEAD", f"{base}/{address}").status_code == 200
-    assert ask(server, "GET", f"{base}/{spelling}", **{"If-None-Match": "*"}).status_code == 308
-    assert runs(server) == made
+    assert send(server, "HEAD", f"{base}/{expected}").status_code == 200
+    assert send(server, "GET", f"{base}/{spelling}", **{"If-None-Match": "*"}).status_code == 308
+    assert runs(server) == before
 
 
-def test_what_is_wrong_is_told_before_the_spelling(server: Server):
+def test_an_invalid_parameter_is_reported_before_the_redirect(server: Server):
     base = server.pinned("rgb").removesuffix("/images")
     for model in (base, "/v1/models/rgb"):
-        check(ask(server, "GET", f"{model}/images/42.png?scale=1&size=2"), 400, "size")
-        check(ask(server, "GET", f"{model}/images/42.png?scale=1&scale=1"), 400, "scale")
-        check(ask(server, "GET", f"{model}/images/042.png?scale=1"), 400, "seed")
-        check(ask(server, "GET", f"{model}/images/42.png?scale=1&label=7"), 422, "label")
+        check(send(server, "GET", f"{model}/images/42.png?scale=1&size=2"), 400, "size")
+        check(send(server, "GET", f"{model}/images/42.png?scale=1&scale=1"), 400, "scale")
+        check(send(server, "GET", f"{model}/images/042.png?scale=1"), 400, "seed")
+        check(send(server, "GET", f"{model}/images/42.png?scale=1&label=7"), 422, "label")
 
 
-def test_an_escaped_reference_leads_to_the_plain_one(server: Server):
+def test_a_percent_encoded_reference_redirects_to_the_plain_reference(server: Server):
     base = server.pinned("rgb").removesuffix("/images")
-    answer = ask(server, "GET", f"{base.replace('@', '%40')}/images/42.png")
+    answer = send(server, "GET", f"{base.replace('@', '%40')}/images/42.png")
     assert (answer.status_code, answer.headers["location"]) == (308, f"{base}/images/42.png")
 
 
-def test_images_in_bulk_are_those_of_the_address(server: Server):
-    asked = {"model": "grey", "seeds": "5", "truncation": 0.7000000012, "format": "zip"}
-    archive = server.client.post("/v1/sample", json=asked).content
+def test_bulk_images_have_the_bytes_of_the_url(server: Server):
+    body = {"model": "grey", "seeds": "5", "truncation": 0.7000000012, "format": "zip"}
+    archive = server.client.post("/v1/sample", json=body).content
     assert server.client.get(f"{server.pinned('grey')}/5.png?truncation=0.7").content in archive
 
 
-def ask(server: Server, method: str, target: str, **headers: str) -> httpx.Response:
-    """As it is spelled: httpx would tidy up a path."""
-    place, _, query = target.partition("?")
-    url = httpx.URL(server.url).copy_with(raw_path=f"{place}?{query}".encode() if query else place.encode())
+def send(server: Server, method: str, target: str, **headers: str) -> httpx.Response:
+    """Send a request with the URL as it is: httpx would normalize the path."""
+    path, _, query = target.partition("?")
+    url = httpx.URL(server.url).copy_with(raw_path=f"{path}?{query}".encode() if query else path.encode())
     return server.client.request(method, url, headers=headers)

@@ -15,10 +15,11 @@ from seedmint.models.card import SampleOutput
 from seedmint.models.noise import labels_of, noise
 from seedmint.models.runtime.generator_file import GeneratorError
 from seedmint.service.api.etag import entity_tag
-from seedmint.service.api.urls import SampleAddress
+from seedmint.service.api.urls import canonical_url
 from seedmint.service.encoders.archives import archive_formats, archive_writer
 from seedmint.service.encoders.tabular import SAMPLE_FORMATS, csv_header, csv_rows, csv_text, encode_sample
 from seedmint.service.runtime.generator import Generator, open_generator
+from seedmint.service.specs.single import SampleSpec
 from tests.support import generators
 from tests.support.fixtures import POINT
 
@@ -121,13 +122,15 @@ def read(form: str, content: bytes, generator: Generator) -> dict[str, np.ndarra
 
 def test_every_part_of_an_address_is_in_its_tag(point: Generator, wave: Generator):
     asked = [
-        SampleAddress(1, 0, 1.0, "json"),
-        SampleAddress(2, 0, 1.0, "json"),
-        SampleAddress(1, 1, 1.0, "json"),
-        SampleAddress(1, 0, 0.5, "json"),
-        *(SampleAddress(1, 0, 1.0, form) for form in SAMPLE_FORMATS[1:]),
+        SampleSpec(1, 0, 1.0, "json"),
+        SampleSpec(2, 0, 1.0, "json"),
+        SampleSpec(1, 1, 1.0, "json"),
+        SampleSpec(1, 0, 0.5, "json"),
+        *(SampleSpec(1, 0, 1.0, form) for form in SAMPLE_FORMATS[1:]),
     ]
-    assert len({entity_tag(generator, one) for one in asked for generator in both(point, wave)}) == 2 * len(asked)
+    assert len(
+        {entity_tag(generator, one, canonical_url(generator, one)) for one in asked for generator in both(point, wave)}
+    ) == 2 * len(asked)
 
 
 def test_the_background_of_plots_is_the_first_seeds(point: Generator, wave: Generator, grey: Generator):

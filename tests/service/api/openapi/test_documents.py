@@ -8,10 +8,14 @@ from typing import Any
 import pytest
 
 from seedmint.service.api.openapi import documents
-from seedmint.service.api.openapi.documents import Document, Writer
+from seedmint.service.api.openapi.documents import Document, DocumentWriter
+from seedmint.service.api.openapi.operations import Operation
 from seedmint.service.api.openapi.specification import specification
+from seedmint.service.api.routes import operations
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.settings import Settings
+
+OPERATIONS = operations(Settings())
 
 
 def test_they_are_written_when_the_generators_change_and_only_then(
@@ -19,14 +23,16 @@ def test_they_are_written_when_the_generators_change_and_only_then(
 ):
     written = []
 
-    def counted(generators: Sequence[Generator], settings: Settings) -> dict[str, Any]:
-        written.append([one.name for one in generators])
-        return specification(generators, settings)
+    def counted(
+        generators: Sequence[Generator], settings: Settings, operations: Sequence[tuple[str, Operation]]
+    ) -> dict[str, Any]:
+        written.append([generator.name for generator in generators])
+        return specification(generators, settings, operations)
 
     monkeypatch.setattr(documents, "specification", counted)
 
     async def scene() -> list[Document]:
-        writer = Writer(Settings())
+        writer = DocumentWriter(Settings(), OPERATIONS)
         at_once = await asyncio.gather(*(writer.documents([grey]) for _ in range(8)))
         later = [await writer.documents(served) for served in ([grey], [grey, rgb], [grey])]
         return [each.specification for each in (*at_once, *later)]
@@ -34,13 +40,13 @@ def test_they_are_written_when_the_generators_change_and_only_then(
     found = asyncio.run(scene())
     assert written == [["grey"], ["grey", "rgb"], ["grey"]]
     assert len({document.tag for document in found}) == 2
-    assert json.loads(found[-1].content) == specification([grey], Settings())
+    assert json.loads(found[-1].content) == specification([grey], Settings(), OPERATIONS)
     assert found[0] == found[-1] != found[-2]
 
 
 def test_a_failure_is_not_kept(monkeypatch: pytest.MonkeyPatch, grey: Generator):
     async def scene() -> None:
-        writer = Writer(Settings())
+        writer = DocumentWriter(Settings(), OPERATIONS)
         with monkeypatch.context() as broken:
             broken.setattr(documents, "reference", lambda document: 1 // 0)
             with pytest.raises(ZeroDivisionError):

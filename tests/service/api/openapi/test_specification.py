@@ -10,7 +10,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from seedmint.models.card import ImageOutput
 from seedmint.service.api.openapi.reference import reference
-from seedmint.service.api.openapi.specification import address_template, specification
+from seedmint.service.api.openapi.specification import specification, url_template
+from seedmint.service.api.routes import operations as route_operations
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.settings import Settings
 from tests.http.test_in_process import run
@@ -20,7 +21,11 @@ from tests.support.servers import Server
 
 @pytest.fixture(scope="module")
 def document(grey: Generator, rgb: Generator, point: Generator) -> dict[str, Any]:
-    return specification([grey, rgb, point], Settings(jobs_url="made"))
+    return document_of([grey, rgb, point], Settings(jobs_url="made"))
+
+
+def document_of(generators: list[Generator], settings: Settings) -> dict[str, Any]:
+    return specification(generators, settings, route_operations(settings))
 
 
 def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]]:
@@ -30,14 +35,14 @@ def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]
 @pytest.mark.parametrize("settings", [Settings(), Settings(api_keys="alice:0", requests_per_second=5, jobs_url="made")])
 @pytest.mark.parametrize("empty", [False, True])
 def test_it_validates(grey: Generator, point: Generator, settings: Settings, empty: bool):
-    OpenAPIV31SpecValidator(specification([] if empty else [grey, point], settings)).validate()
+    OpenAPIV31SpecValidator(document_of([] if empty else [grey, point], settings)).validate()
 
 
 def test_the_service_sends_it(server: Server, grey: Generator, rgb: Generator):
     answer = server.client.get("/openapi.json")
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "no-cache"
-    assert answer.json() == specification([grey, rgb], Settings())
+    assert answer.json() == document_of([grey, rgb], Settings())
 
 
 @pytest.mark.parametrize("jobs", [False, True])
@@ -57,8 +62,8 @@ print(json.dumps(found))
 """
     environment = {"SEEDMINT_JOBS_URL": settings.jobs_url} if settings.jobs_url else {}
     found = run(code, tmp_path, **environment)
-    routes = {address_template(path): {name.lower() for name in methods} for path, methods in found}
-    assert {path: set(item) for path, item in specification([], settings)["paths"].items()} == routes
+    routes = {url_template(path): {name.lower() for name in methods} for path, methods in found}
+    assert {path: set(item) for path, item in document_of([], settings)["paths"].items()} == routes
     assert ("/v1/jobs" in routes) == jobs
     assert len(routes) >= 15
 
@@ -91,7 +96,7 @@ def test_bounds_and_examples_are_those_of_the_generators(document: dict[str, Any
     assert parameters["ImageLabel"]["schema"]["maximum"] == len(CLASSES) - 1
     assert parameters["Scale"]["schema"]["maximum"] == 512  # of 8x8 images
     assert isinstance(rgb.card.output, ImageOutput)
-    only = specification([rgb], Settings(max_seeds=77))["components"]
+    only = document_of([rgb], Settings(max_seeds=77))["components"]
     assert only["parameters"]["Scale"]["schema"]["maximum"] == 256
     assert "example" not in only["parameters"]["SampleName"]
     assert only["schemas"]["SampleRequest"]["properties"]["seeds"]["anyOf"][1]["maxItems"] == 77
@@ -108,7 +113,7 @@ def test_the_pattern_of_seeds_is_their_syntax(document: dict[str, Any], text: st
 def test_keys_and_limits_are_told_where_they_are_set(document: dict[str, Any]):
     assert "security" not in document
     assert "401" not in document["paths"]["/v1/models"]["get"]["responses"]
-    locked = specification([], Settings(api_keys="alice:0", requests_per_second=5))
+    locked = document_of([], Settings(api_keys="alice:0", requests_per_second=5))
     assert locked["security"] == [{"bearer": []}, {"key": []}]
     for path in ("/v1/models", "/metrics", "/docs"):
         assert {"401", "429"} <= set(locked["paths"][path]["get"]["responses"])
