@@ -13,10 +13,13 @@ from seedmint.service.api.urls import (
     SAMPLE_PARAMETERS,
     SHEET_PARAMETERS,
     STRIP_PARAMETERS,
+    image_template,
+    sample_template,
 )
 from seedmint.service.encoders.images import FORMATS
 from seedmint.service.encoders.tabular import SAMPLE_FORMATS
 from seedmint.service.runtime.generator import Generator
+from seedmint.service.specs.errors import SpecError
 from seedmint.service.specs.sheet import SHEET_FORMATS, SheetLimits, SheetSpec
 from seedmint.service.specs.single import ImageSpec, SampleSpec
 from seedmint.service.specs.values import require_format, require_images, require_samples
@@ -75,7 +78,7 @@ def parse_image(generator: Generator, file: str, query: str) -> ImageSpec:
     Raises:
         UserError: A part is invalid; `field` names the part.
     """
-    require_images(generator)
+    _require_images(generator)
     seed, form = _seed_and_format(file, FORMATS)
     parameters = parse_query(query, IMAGE_PARAMETERS)
     label, truncation, scale = integer(parameters, "label"), _truncation(parameters), _scale(parameters)
@@ -93,7 +96,7 @@ def parse_sample(generator: Generator, file: str, query: str) -> SampleSpec:
     Raises:
         UserError: A part is invalid; `field` names the part.
     """
-    require_samples(generator)
+    _require_samples(generator)
     seed, form = _seed_and_format(file, SAMPLE_FORMATS)
     parameters = parse_query(query, SAMPLE_PARAMETERS)
     return SampleSpec.create(generator, seed, form, integer(parameters, "label"), _truncation(parameters))
@@ -110,7 +113,7 @@ def parse_sheet(generator: Generator, extension: str, query: str) -> SheetSpec:
     Raises:
         UserError: A part is invalid; `field` names the part.
     """
-    require_images(generator)
+    _require_images(generator)
     require_format(extension, SHEET_FORMATS)
     parameters = parse_query(query, SHEET_PARAMETERS)
     seeds = _seeds(parameters)
@@ -130,7 +133,7 @@ def parse_walk(generator: Generator, extension: str, query: str) -> WalkSpec:
     Raises:
         UserError: A part is invalid; `field` names the part.
     """
-    require_images(generator)
+    _require_images(generator)
     form = require_format(extension, WALK_FORMATS)
     parameters = parse_query(query, STRIP_PARAMETERS if form == "png" else ANIMATION_PARAMETERS)
     for field in ("from", "to"):
@@ -192,6 +195,22 @@ def integer(parameters: Parameters, name: str) -> int | None:
     if not _INTEGER.fullmatch(text):
         raise QueryError(f"{quoted(text)} is not an integer without sign and leading zeros", field=name)
     return int(text)
+
+
+def _require_images(generator: Generator) -> None:
+    """Check that a generator produces images; otherwise name the URL of its samples."""
+    try:
+        require_images(generator)
+    except SpecError as error:
+        raise SpecError(f"{error}: use {sample_template(generator)}", field=error.field, reason=error.reason) from None
+
+
+def _require_samples(generator: Generator) -> None:
+    """Check that a generator produces samples; otherwise name the URL of its images."""
+    try:
+        require_samples(generator)
+    except SpecError as error:
+        raise SpecError(f"{error}: use {image_template(generator)}", field=error.field, reason=error.reason) from None
 
 
 def _seed_and_format(file: str, formats: tuple[Format, ...]) -> tuple[int, Format]:

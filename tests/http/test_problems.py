@@ -1,6 +1,7 @@
 """Everything that is asked wrongly: the status, the media type, the field, and no word too many."""
 
 import json
+import re
 import socket
 
 import httpx
@@ -46,7 +47,8 @@ IMAGES = [
 ]
 
 
-def check(answer: httpx.Response, status: int, field: str | None = None) -> dict[str, object]:
+def check(answer: httpx.Response, status: int, field: str | None = None, reason: str | None = None) -> dict[str, object]:
+    """Check a problem document, and return it."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["cache-control"] == "no-store"
@@ -54,6 +56,8 @@ def check(answer: httpx.Response, status: int, field: str | None = None) -> dict
     assert set(problem) == {"type", "title", "status", "detail", "reason"} | ({"field"} if field else set())
     assert problem["status"] == status
     assert problem.get("field") == field
+    assert reason is None or problem["reason"] == reason
+    assert re.fullmatch("[a-z_]+", str(problem["reason"]))
     assert problem["detail"]
     assert len(answer.content) < 1000
     assert "Traceback" not in answer.text

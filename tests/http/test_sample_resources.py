@@ -165,14 +165,13 @@ def test_a_wrong_address_names_the_field(sample_server: Server, file: str, statu
 
 
 @pytest.mark.parametrize("pinned", [True, False])
-def test_images_of_samples_and_samples_of_images_are_404_and_say_where_to_go(sample_server: Server, pinned: bool):
+def test_the_wrong_kind_of_output_is_404_and_names_the_right_url(sample_server: Server, pinned: bool):
     def base(name: str) -> str:
         return sample_server.pinned(name).removesuffix("/images") if pinned else f"/v1/models/{name}"
 
-    problem = check(sample_server.client.get(f"{base('point')}/images/5.png"), 404, "model")
-    assert "makes samples, not images" in str(problem["detail"])
+    problem = check(sample_server.client.get(f"{base('point')}/images/5.png"), 404, "model", "wrong_output")
     assert f"{path(sample_server, 'point')}/{{seed}}" in str(problem["detail"])
-    problem = check(sample_server.client.get(f"{base('grey')}/samples/5.json"), 404, "model")
+    problem = check(sample_server.client.get(f"{base('grey')}/samples/5.json"), 404, "model", "wrong_output")
     assert f"{sample_server.pinned('grey')}/{{seed}}" in str(problem["detail"])
 
 
