@@ -25,6 +25,11 @@ Axis = Annotated[int, Field(ge=1, le=MAX_VALUES)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
+def _is_none(value: object) -> bool:
+    """Leave optional fields out of the JSON text, so that cards without them keep their bytes."""
+    return value is None
+
+
 class CardError(UserError):
     """The card is missing, malformed, or of a schema this version does not read."""
 
@@ -52,7 +57,7 @@ class ImageOutput(_Part):
     kind: Literal["image"] = "image"
     height: int = Field(ge=1, le=MAX_SIDE)
     width: int = Field(ge=1, le=MAX_SIDE)
-    channels: Literal[1, 3]
+    channels: Literal[1, 3, 4]
     range: tuple[Literal[0], Literal[255]] = (0, 255)
 
     @property
@@ -112,6 +117,7 @@ class Provenance(_Part):
     training_seed: int | None = Field(default=None, ge=0)
     code_version: str | None = None
     libraries: dict[str, str] = Field(default_factory=dict)
+    reference_difference: float | None = Field(default=None, ge=0, exclude_if=_is_none)
 
 
 class Metric(_Part):
@@ -143,6 +149,8 @@ class Card(_Part):
     provenance: Provenance
     evaluation: tuple[Metric, ...] = ()
     licence: Licence = Licence()
+    truncation: Literal["input"] | None = Field(default=None, exclude_if=_is_none)
+    max_batch: int | None = Field(default=None, ge=1, exclude_if=_is_none)
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
 

@@ -64,6 +64,8 @@ def check_contract(model: "ModelProto") -> Card:
     wanted: dict[str, _Signature] = {"z": ("float32", ("batch", card.noise.z_dim))}
     if card.classes is not None:
         wanted["label"] = ("int64", ("batch",))
+    if card.truncation == "input":
+        wanted["truncation"] = ("float32", ("batch",))
     _compare("inputs", inputs, wanted)
     _compare("outputs", outputs, {card.output.kind: (card.output.dtype, ("batch", *card.output.shape))})
     return card

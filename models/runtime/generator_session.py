@@ -20,7 +20,8 @@ class GeneratorSession:
 
     Attributes:
         card: The card of the file.
-        max_batch: Most images or samples in one batch: `max_batch` of the constructor, or less for large outputs.
+        max_batch: Most images or samples in one batch: `max_batch` of the constructor, or less for large outputs or by the
+            limit in the card.
         batch_bytes: Size in bytes of the output of one full batch.
         batch_sizes: Batch sizes, ascending, that inputs are padded to; empty for no padding.
     """
@@ -40,6 +41,7 @@ class GeneratorSession:
         self.card = check_contract(model)
         self._dtype = np.dtype(self.card.output.dtype)
         item_bytes = math.prod(self.card.output.shape) * self._dtype.itemsize
+        max_batch = min(max_batch, self.card.max_batch or max_batch)
         self.max_batch = max(1, min(max_batch, _MAX_OUTPUT_BYTES // item_bytes))
         self.batch_bytes = self.max_batch * item_bytes
         self.batch_sizes: tuple[int, ...] = ()
@@ -52,12 +54,15 @@ class GeneratorSession:
         except Exception as error:  # the exceptions of ONNX Runtime have no common base class
             raise _cannot_run(error) from None
 
-    def run(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None) -> NDArray[Any]:
+    def run(
+        self, z: NDArray[np.float32], labels: NDArray[np.int64] | None, truncation: NDArray[np.float32] | None = None
+    ) -> NDArray[Any]:
         """Run one batch.
 
         Args:
             z: float32[n, z_dim].
             labels: int64[n]; None for an unconditional generator.
+            truncation: float32[n], for a generator whose card has `truncation: input`; None for the others.
 
         Returns:
             uint8[n, height, width, channels] or float32[n, ...].
@@ -72,6 +77,8 @@ class GeneratorSession:
         inputs: dict[str, NDArray[Any]] = {"z": z}
         if labels is not None:
             inputs["label"] = labels
+        if truncation is not None:
+            inputs["truncation"] = truncation
         if size > n:
             inputs = {name: np.concatenate([a, np.zeros((size - n, *a.shape[1:]), a.dtype)]) for name, a in inputs.items()}
         try:

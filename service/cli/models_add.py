@@ -1,106 +1,231 @@
-"""The command `models add`: take in a generator that others have made."""
+"""The command `models add`: imports a generator of another project."""
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from seedmint.models.card import NAME_PATTERN, field_errors
 from seedmint.models.errors import UserError, one_line
 from seedmint.models.files import write_whole
 
-_SHAPE = re.compile(r"([1-9]\d{0,3})x([1-9]\d{0,3})x([13])", re.ASCII)
+if TYPE_CHECKING:
+    from seedmint.models.runtime.provider import ProviderChoice
+    from seedmint.service.importer.importing import ImportedGenerator
+
+_MAX_REFERENCE_BYTES = 1 << 30
+_SHAPE = re.compile(r"[1-9]\d{0,5}(x[1-9]\d{0,5}){0,2}", re.ASCII)
+_CARD_OPTIONS = ("name", "title", "data", "data_licence", "weights_licence")
 
 
-def _option(flag: str, text: str, **more: Any) -> Callable[[Any], Any]:
-    return click.option(flag, help=text, **more)
+def _option(flag: str, text: str, *names: str, **more: Any) -> Callable[[Any], Any]:
+    return click.option(flag, *names, help=text, **more)
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
-@_option("--name", "Name of the generator. Default: the file's.")
-@_option("--title", "One line for people. Default: the name.")
+@click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True)
+@_option("--name", "Name of the generator. Default: the name of the file.")
+@_option("--title", "One line that describes the generator. Default: the name.")
 @_option("--prior", "Distribution of z.", type=click.Choice(["normal", "uniform"]), default="normal", show_default=True)
-@_option("--z-scale", "Factor on z: 0.57735 for a uniform prior on (-1, 1), ours being on ±√3.", type=float, default=1.0)
-@_option("--z-dim", "Length of z, where the file does not say.", type=click.IntRange(min=1))
+@_option("--z-scale", "Factor on z. 0.57735 gives a uniform prior on (-1, 1).", type=float, default=1.0, show_default=True)
+@_option("--z-dim", "Length of z. Where the input is larger, it receives copies of z.", type=click.IntRange(min=1))
 @_option(
     "--layout",
-    "Order of the output's axes, and of the numbers in a flat one. Default: found out; nhwc for flat ones.",
-    type=click.Choice(["nchw", "nhwc"]),
+    "Order of the axes of the output: images nchw or nhwc, series ncl or nlc. Default: from the graph.",
+    type=click.Choice(["nchw", "nhwc", "ncl", "nlc"]),
 )
 @_option(
     "--range",
-    "Its values for black and white. Default: found out.",
-    type=click.Choice(["-1..1", "0..1", "0..255"]),
-    default=None,
+    "Values of the output that mean black and white. Default: from the graph.",
+    type=click.Choice(["-1..1", "0..1", "0..255", "0..65535"]),
 )
-@_option("--shape", "HEIGHTxWIDTHxCHANNELS of an image, where the output is flat.")
-@_option("--classes", "How many labels it takes, or their names with commas between them.")
-@_option("--z-input", "Name of the input that takes z, where there are several.")
-@_option("--label-input", "Name of the input that takes labels, where there are several.")
-@_option("--output", "Name of the output, where there are several.")
-@_option("--data", "What it was trained on, for the card.")
-@_option("--data-licence", "Licence of those data, for the card.")
+@_option("--shape", "HEIGHTxWIDTHxCHANNELS of a flat image; COLUMNS or LENGTHxCHANNELS of a sample.")
+@_option("--sample", "The outputs are samples (points, rows, series), not images.", is_flag=True)
+@_option("--columns", "Names of the columns or channels of a sample, separated by commas.")
+@_option("--classes", "Number of classes, or their names separated by commas.")
+@_option("--label-input", "Name of the input that receives the label.")
+@_option("--z-input", "Name of an input that receives z. Repeat for several parts of z.", multiple=True)
+@_option("--set", "Bind a further input to a constant: NAME=VALUE, or NAME=VALUE,VALUE,...", "constants", multiple=True)
+@_option("--truncation-input", "Name of the input that receives the truncation of a request.")
+@_option("--noise", "Bind all other float inputs to one draw of noise, or to zeros.", type=click.Choice(["fixed", "zero"]))
+@_option("--output", "Name of the output, if there are several.")
+@_option(
+    "--reference",
+    "Outputs of the original for seeds 0, 1, ... (.npy), to compare with.",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+)
+@_option("--data", "Training data, for the card.")
+@_option("--data-licence", "Licence of the training data, for the card.")
 @_option("--weights-licence", "Licence of the weights, for the card.")
 @_option("--replace", "Replace a generator of the same name.", is_flag=True)
 @_option("--models", "Directory of generators [SEEDMINT_MODELS].")
-def add(file: Path, models: str | None, replace: bool, classes: str | None, shape: str | None, **given: Any) -> None:
-    """Take in a generator that others have made: wrap an ONNX file to the contract, run it, and put it in the models directory.
+def add(files: tuple[Path, ...], models: str | None, replace: bool, **given: Any) -> None:
+    """Import an ONNX file from another project: wrap it to the contract, run it, and write it to the models directory.
 
-    The output may be floats in [-1, 1], [0, 1] or [0, 255], or bytes, as NCHW, NHWC or flat; z N x D or N x D x 1 x 1; labels
-    numbers or one-hot; weights of 16, 32 or 64 bits. What is found out is said, so that you can check it.
+    FILES is one ONNX file, or the file of a mapping network and the file of its synthesis network. The command finds range,
+    layout, inputs and batch size in the graph and prints them for you to check. It asks for an option where the graph does not
+    show a value. docs/import.md describes all options. A Seedmint generator file keeps its card.
 
     \b
     seedmint models add dcgan.onnx --name faces --title "Faces of 64x64 pixels"
     seedmint models add cgan.onnx --classes 10 --prior uniform --z-scale 0.57735
     seedmint models add mlp.onnx --shape 28x28x1 --data MNIST --data-licence CC-BY-SA-3.0
+    seedmint models add mapping.onnx synthesis.onnx --name portraits
     """
-    from seedmint.models.runtime.generator_file import DIGEST12, digest_of, read_content
+    from seedmint.models.runtime.generator_file import DIGEST12, digest_of
     from seedmint.service.cli.options import settings_with
-    from seedmint.service.importer.onnx_import import Wanted, import_generator
 
-    name = given["name"] or file.stem.lower()
+    if len(files) > 2:
+        raise UserError("give one file, or a mapping and a synthesis file", field="files", reason="too_many_files")
+    settings = settings_with(models)
+    kept = _keep_card(files, given)
+    name = given["name"] or (kept.card.name if kept is not None else files[-1].stem.lower())
     if not re.fullmatch(NAME_PATTERN, name):
-        raise UserError(f"--name: {name!r} must be lower-case letters, digits, '.', '_' and '-', at most 64")
-    target = settings_with(models).models / f"{name}.onnx"
+        raise UserError(
+            f"{name!r} must be lower-case letters, digits, '.', '_' and '-', at most 64", field="name", reason="wrong_name"
+        )
+    target = settings.models / f"{name}.onnx"
     if target.exists() and not replace:
-        raise UserError(f"--name: {target} is there already: choose another name, or pass --replace")
-    if not 0 < abs(given["z_scale"]) < math.inf:
-        raise UserError(f"--z-scale {given['z_scale']:g}: must be a number, and not 0")
-    wanted = given | {"name": name, "title": given["title"] or name, "classes": _classes(classes), "shape": _shape(shape)}
+        raise UserError(f"{target} exists: choose another name, or pass --replace", field="name", reason="name_exists")
     try:
-        imported = import_generator(read_content(file), Wanted(**wanted))
+        imported = kept or _import(files, name, settings.provider, settings.threads, given)
     except ValidationError as error:
-        field, message = field_errors(error)[0]
-        raise UserError(f"{field} cannot stand on a generator's card: {message}") from None
-    except UserError as error:
-        raise UserError(f"{file}: {one_line(error)}") from None
+        raise _card_error(error) from None
     write_whole(target, imported.content)
-    for line in imported.found:
+    for line in imported.findings:
         click.echo(line)
     digest = digest_of(imported.content)[:DIGEST12]
-    click.echo(f"{name}@{digest} in {target}. Look at it: seedmint sample {name} --seeds 0-63 --out {name}.png")
+    click.echo(f"{name}@{digest} in {target}. Next: seedmint sample {name} --seeds 0-63 --out {name}.png")
+
+
+def _keep_card(files: Sequence[Path], given: dict[str, Any]) -> "ImportedGenerator | None":
+    """Return the generator file with its card, or None where the file has no card."""
+    from seedmint.models.runtime.generator_file import read_content
+    from seedmint.service.importer.existing_card import keep_card
+    from seedmint.service.importer.file_kinds import check_file_kind
+
+    if len(files) != 1:
+        return None
+    try:
+        check_file_kind(files[0])
+        kept = keep_card(read_content(files[0]), **{key: given[key] for key in _CARD_OPTIONS})
+    except ValidationError as error:
+        raise _card_error(error) from None
+    except UserError as error:
+        raise _with_file(error, files[0]) from None
+    if kept is not None:
+        _check_no_graph_options(given)
+    return kept
+
+
+def _card_error(error: ValidationError) -> UserError:
+    field, message = field_errors(error)[0]
+    return UserError(f"the card does not allow this {field}: {message}", field=field, reason="card_field")
+
+
+def _with_file(error: UserError, file: Path) -> UserError:
+    """Name the file in an error that no option corrects."""
+    if error.field is not None:
+        return error
+    return UserError(f"{file}: {one_line(error, 600)}", reason=error.reason)
+
+
+def _import(
+    files: Sequence[Path], name: str, provider: "ProviderChoice", threads: int, given: dict[str, Any]
+) -> "ImportedGenerator":
+    from seedmint.models.runtime.provider import choose_provider
+    from seedmint.service.importer.importing import import_files
+    from seedmint.service.importer.options import ImportOptions
+
+    options = ImportOptions(
+        **given
+        | {
+            "name": name,
+            "title": given["title"] or name,
+            "z_scale": _z_scale(given["z_scale"]),
+            "classes": _classes(given["classes"]),
+            "shape": _shape(given["shape"]),
+            "columns": _names(given["columns"], "columns"),
+            "constants": _constants(given["constants"]),
+            "reference": _reference(given["reference"]),
+        }
+    )
+    try:
+        return import_files(files, options, choose_provider(provider), threads)
+    except UserError as error:
+        raise _with_file(error, files[0]) from None
+
+
+def _check_no_graph_options(given: dict[str, Any]) -> None:
+    """Refuse options that describe a graph without a card."""
+    defaults = {"prior": "normal", "z_scale": 1.0, "reference": None}
+    for key, value in given.items():
+        if key not in _CARD_OPTIONS and (value != defaults[key] if key in defaults else value):
+            raise UserError(
+                "the file is a Seedmint generator file: its card has this value",
+                field="set" if key == "constants" else key,
+                reason="already_a_generator",
+            )
+
+
+def _z_scale(value: float) -> float:
+    if not 0 < abs(value) < math.inf:
+        raise UserError(f"{value:g} must be finite and not 0", field="z_scale", reason="out_of_range")
+    return value
 
 
 def _classes(text: str | None) -> tuple[str, ...] | None:
-    if text is None:
-        return None
-    names = map(str, range(int(text[:7]))) if text.isdecimal() else (name.strip() for name in text.split(","))
-    classes = tuple(names)
-    if not classes or len(set(classes)) < len(classes):
-        raise UserError(f"--classes {text}: at least one, all different")
-    return classes
+    if text is not None and text.isdecimal():
+        text = ",".join(map(str, range(int(text[:7]))))
+    return _names(text, "classes")
 
 
-def _shape(text: str | None) -> tuple[int, int, int] | None:
+def _names(text: str | None, field: str) -> tuple[str, ...] | None:
     if text is None:
         return None
-    found = _SHAPE.fullmatch(text)
-    if found is None:
-        raise UserError(f"--shape {text}: write HEIGHTxWIDTHxCHANNELS with 1 or 3 channels, for example 28x28x1")
-    height, width, channels = (int(part) for part in found.groups())
-    return height, width, channels
+    names = tuple(name.strip() for name in text.split(",")) if text else ()
+    if not names or len(set(names)) < len(names):
+        raise UserError("give at least one name, and no name twice", field=field, reason="names_not_distinct")
+    return names
+
+
+def _shape(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    if _SHAPE.fullmatch(text) is None:
+        raise UserError(f"{text!r} must be like 28x28x1", field="shape", reason="wrong_shape")
+    return tuple(int(part) for part in text.split("x"))
+
+
+def _constants(texts: Sequence[str]) -> dict[str, tuple[float, ...]]:
+    constants = {}
+    for text in texts:
+        name, _, values = text.rpartition("=")
+        try:
+            numbers = tuple(float(value) for value in values.split(","))
+        except ValueError:
+            numbers = ()
+        if not name or not numbers or not all(map(math.isfinite, numbers)):
+            raise UserError(f"{text!r} must be like truncation_psi=0.7", field="set", reason="wrong_constant")
+        constants[name] = numbers
+    return constants
+
+
+def _reference(path: Path | None) -> NDArray[Any] | None:
+    if path is None:
+        return None
+    try:
+        if path.stat().st_size > _MAX_REFERENCE_BYTES:
+            raise ValueError("too large")
+        array = np.load(path, allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            raise ValueError("not one array")
+    except (ValueError, EOFError, SyntaxError) as error:
+        raise UserError(f"{path} is not an .npy file: {one_line(error)}", field="reference", reason="not_npy") from None
+    return array

@@ -1,1 +1,1 @@
-"""Someone else's ONNX graph to a generator file."""
+"""Imports ONNX graphs from other projects as generator files."""

@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -125,12 +125,15 @@ class Generator:
             UserError: A run failed.
         """
         factor = np.asarray(truncation, dtype=np.float32)
-        if np.any(factor != 1.0):
+        factors: Latents | None = None
+        if self.card.truncation == "input":
+            factors = np.broadcast_to(factor, len(z))
+        elif np.any(factor != 1.0):
             z = z * factor.reshape(-1, 1)
         if len(z) <= self.max_batch:
-            return self._session.run(z, labels)
+            return self._session.run(z, labels, factors)
         batches = [slice(start, start + self.max_batch) for start in range(0, len(z), self.max_batch)]
-        return np.concatenate([self._session.run(z[rows], None if labels is None else labels[rows]) for rows in batches])
+        return np.concatenate([self._session.run(z[rows], _part(labels, rows), _part(factors, rows)) for rows in batches])
 
     def _test_determinism(self) -> Determinism:
         """Compare the bytes of the same seeds in batches of 1, 7, 64 and `max_batch`. This also warms up the session."""
@@ -144,6 +147,10 @@ class Generator:
             full = np.arange(self.max_batch, dtype=np.int64)
             same = same and self.generate(full)[:count].tobytes() == outputs.tobytes()
         return "exact" if same else "approximate"
+
+
+def _part(values: NDArray[Any] | None, rows: slice) -> NDArray[Any] | None:
+    return None if values is None else values[rows]
 
 
 def open_generator(path: Path, provider: ProviderChoice = "auto", threads: int = 1, max_batch: int = MAX_BATCH) -> Generator:

@@ -21,7 +21,9 @@ from seedmint.models.runtime.generator_file import GeneratorError, read_content
 from seedmint.models.runtime.memory import machine_memory
 from seedmint.models.runtime.provider import open_session, release_memory
 from seedmint.models.runtime.session import TooLargeError, TooSlowError
-from seedmint.service.importer.onnx_import import ImportingError, Wanted, import_generator
+from seedmint.service.importer.errors import GeneratorImportError
+from seedmint.service.importer.importing import import_generator
+from seedmint.service.importer.options import ImportOptions
 from seedmint.service.runtime.generator import Generator
 from tests.support import generators, hostile_models
 
@@ -87,7 +89,7 @@ def test_a_run_is_stopped_whenever_it_asks_for_too_much():
 def test_it_is_not_imported_either(kind: str):
     content = hostile_models.content(kind, "bad")
     with pytest.raises(UserError) as refused:
-        import_generator(content, Wanted(name="bad", title="Bad"))
+        import_generator(content, ImportOptions(name="bad", title="Bad"))
     assert "\n" not in str(refused.value)
 
 
@@ -96,8 +98,9 @@ def test_functions_that_call_in_a_circle_are_not_unfolded():
     inner = [helper.make_node("F", ["x"], ["y"])]
     model.functions.append(helper.make_function("", "F", ["x"], ["y"], inner, [helper.make_opsetid("", 18)]))
     model.graph.node[0].op_type = "F"
-    with pytest.raises(ImportingError, match="unfolds to inf nodes"):
-        import_generator(model.SerializeToString(), Wanted(name="bad", title="Bad"))
+    with pytest.raises(GeneratorImportError) as refused:
+        import_generator(model.SerializeToString(), ImportOptions(name="bad", title="Bad"))
+    assert refused.value.reason == "too_many_nodes"
 
 
 def test_what_lies_inside_functions_is_refused_with_them():

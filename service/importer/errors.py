@@ -1,0 +1,23 @@
+"""The error of an import."""
+
+from seedmint.models.errors import UserError
+
+
+class GeneratorImportError(UserError):
+    """A file cannot be imported as a generator, or an option is missing or wrong.
+
+    `field` is the option of `ImportOptions` that is missing or wrong; None where no option helps. `reason` is a stable code:
+    docs/import.md lists the codes.
+    """
+
+    reason = "import_failed"
+
+
+def first_line(error: Exception, max_length: int = 300) -> str:
+    """Return the first line of the text of an error from another library.
+
+    Args:
+        error: The error.
+        max_length: Characters to keep.
+    """
+    return (str(error) or repr(error)).strip().splitlines()[0][:max_length]

@@ -1,0 +1,77 @@
+"""Recognises files of other formats by their first bytes, and says how to export a generator from each."""
+
+import zipfile
+from pathlib import Path
+
+from seedmint.service.importer.errors import GeneratorImportError
+
+_HEAD_BYTES = 512
+_GUIDE = "see docs/import.md"
+
+# reason code -> the message
+_MESSAGES = {
+    "pytorch_checkpoint": "a PyTorch checkpoint, which may hold weights without a network: load it in Python and run "
+    f'torch.onnx.export(generator.eval(), (z,), "g.onnx"), then `seedmint models add g.onnx`; {_GUIDE}',
+    "pickle_file": "a Python pickle, such as the network.pkl of StyleGAN: load it with the code of its project and run "
+    f'torch.onnx.export(G_ema.eval(), (z,), "g.onnx"), then `seedmint models add g.onnx`; {_GUIDE}',
+    "safetensors_file": "a safetensors file, which holds weights without a network: load the weights into the network and run "
+    f'torch.onnx.export(generator.eval(), (z,), "g.onnx"), then `seedmint models add g.onnx`; {_GUIDE}',
+    "keras_file": 'a Keras file: run keras.models.load_model(FILE).export("g.onnx", format="onnx") in Python, '
+    f"then `seedmint models add g.onnx`; {_GUIDE}",
+    "torchscript_file": "a TorchScript file: load it with torch.jit.load and run "
+    f'torch.onnx.export(module, (z,), "g.onnx", dynamo=False), then `seedmint models add g.onnx`; {_GUIDE}',
+    "tflite_file": "a TensorFlow Lite file: convert it with `python -m tf2onnx.convert --tflite FILE --output g.onnx`, "
+    f"then run `seedmint models add g.onnx`; {_GUIDE}",
+    "git_lfs_pointer": "a Git LFS pointer, not the file itself: run `git lfs pull` in its repository and add it again",
+    "onnx_data_file": "the external data of an ONNX file: add the .onnx file that lies beside it",
+}
+
+
+def check_file_kind(path: Path) -> None:
+    """Refuse a file of a known format that is not ONNX.
+
+    Args:
+        path: The file.
+
+    Raises:
+        GeneratorImportError: The file has another format. `reason` names the format.
+        OSError: The file cannot be read.
+    """
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    kind = _kind(path, head)
+    if kind is not None:
+        raise GeneratorImportError(_MESSAGES[kind], reason=kind)
+
+
+def _kind(path: Path, head: bytes) -> str | None:
+    suffixes = path.name.lower()
+    if head.startswith(b"version https://git-lfs"):
+        return "git_lfs_pointer"
+    if head.startswith(b"PK\x03\x04"):
+        return _archive_kind(path)
+    if head.startswith(b"\x89HDF"):
+        return "keras_file"
+    if head[4:8] == b"TFL3":
+        return "tflite_file"
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 1 << 30:
+        return "safetensors_file"
+    if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        # torch.save wrote plain pickles before version 1.6, with a magic number near the beginning.
+        return "pytorch_checkpoint" if b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19" in head else "pickle_file"
+    if suffixes.endswith((".onnx.data", ".onnx_data", "weights.pb")):
+        return "onnx_data_file"
+    return None
+
+
+def _archive_kind(path: Path) -> str:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except (zipfile.BadZipFile, ValueError):
+        names = []
+    if "config.json" in names or path.suffix.lower() == ".keras":
+        return "keras_file"
+    if any("/code/" in name for name in names):
+        return "torchscript_file"
+    return "pytorch_checkpoint"

@@ -1,0 +1,215 @@
+"""Imports a generator: an ONNX file, or a mapping and a synthesis file, becomes a generator file."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto
+
+from seedmint.models.card import CARD_KEY, Card, Dataset, ImageOutput, Licence, Noise, Provenance
+from seedmint.models.runtime.generator_file import read_content
+from seedmint.models.runtime.provider import Provider
+from seedmint.service.importer.errors import GeneratorImportError
+from seedmint.service.importer.file_kinds import check_file_kind
+from seedmint.service.importer.join import join_models
+from seedmint.service.importer.label_size import embedding_rows
+from seedmint.service.importer.options import ImportOptions
+from seedmint.service.importer.output_layout import find_image_output, find_sample_output
+from seedmint.service.importer.output_range import find_range
+from seedmint.service.importer.signature import Signature, read_signature
+from seedmint.service.importer.source_model import read_model
+from seedmint.service.importer.trial import TRIAL_SEEDS, Trial, TrialResult
+from seedmint.service.importer.wrap import OutputSpec, wrap
+from seedmint.service.runtime.generator import Generator
+
+_MAX_SAMPLE_DIFFERENCE = 1e-4
+
+
+@dataclass(frozen=True)
+class ImportedGenerator:
+    """A generator file and the findings of its import.
+
+    Attributes:
+        content: The generator file.
+        card: Its card.
+        findings: One line for each decision, for the user to check.
+    """
+
+    content: bytes
+    card: Card
+    findings: tuple[str, ...]
+
+
+def import_files(
+    paths: Sequence[Path], options: ImportOptions, provider: Provider = "cpu", threads: int = 1
+) -> ImportedGenerator:
+    """Import one ONNX file, or a mapping and a synthesis file.
+
+    Args:
+        paths: One file, or the file of the mapping network and the file of the synthesis network.
+        options: Options of the import.
+        provider: Execution provider of the trial runs.
+        threads: Processor threads of one trial run.
+
+    Raises:
+        UserError: A file is not ONNX or not self-contained, an option is missing or wrong, or the graph does not run.
+        OSError: A file cannot be read.
+    """
+    models = []
+    for path in paths:
+        content = read_content(path)
+        check_file_kind(path)
+        models.append(read_model(content, path.parent))
+    return _import(models, options, provider, threads)
+
+
+def import_generator(content: bytes, options: ImportOptions, provider: Provider = "cpu", threads: int = 1) -> ImportedGenerator:
+    """Import the bytes of one ONNX file, which must hold all its weights.
+
+    Args:
+        content: The file.
+        options: Options of the import.
+        provider: Execution provider of the trial runs.
+        threads: Processor threads of one trial run.
+
+    Raises:
+        UserError: The file is not ONNX or not self-contained, an option is missing or wrong, or the graph does not run.
+    """
+    return _import([read_model(content)], options, provider, threads)
+
+
+def _import(models: list[ModelProto], options: ImportOptions, provider: Provider, threads: int) -> ImportedGenerator:
+    findings: list[str] = []
+    if len(models) == 1:
+        model = models[0]
+    elif len(models) == 2:
+        model, options, finding = join_models(models[0], models[1], options)
+        findings.extend(finding)
+    else:
+        raise GeneratorImportError(f"{len(models)} files: give one, or a mapping and a synthesis file", reason="too_many_files")
+    signature = read_signature(model, options)
+    _check_classes(model, signature, options, findings)
+    trial = Trial(model, signature, options, provider, threads).run()
+    output = _output_spec(model, signature, trial, options)
+    card = _card(signature, trial, options, output)
+    content = wrap(model, signature, options.z_scale, card, trial.execution, output)
+    generator = Generator(content, provider, threads, TRIAL_SEEDS)
+    if generator.determinism != "exact":
+        raise GeneratorImportError(
+            "the same seed gives different outputs in different batches, even row by row", reason="not_reproducible"
+        )
+    if options.reference is not None:
+        difference = _compare(generator, options.reference)
+        provenance = card.provenance.model_copy(update={"reference_difference": difference})
+        card = card.model_copy(update={"provenance": provenance})
+        content = wrap(model, signature, options.z_scale, card, trial.execution, output)
+        findings.append(f"greatest difference from the reference: {difference:g}")
+    return ImportedGenerator(content, card, (*_describe(signature, trial, options, output), *findings))
+
+
+def _check_classes(model: ModelProto, signature: Signature, options: ImportOptions, findings: list[str]) -> None:
+    label = signature.label
+    if label is None or options.classes is None or label.kind != "label":
+        return
+    rows = embedding_rows(model, label.input.name)
+    if rows is not None and rows < len(options.classes):
+        raise GeneratorImportError(
+            f"{len(options.classes)} classes, but the embedding of the label has {rows} rows",
+            field="classes",
+            reason="classes_mismatch",
+        )
+    if rows is not None and rows > len(options.classes):
+        findings.append(f"the embedding of the label has {rows} rows: rows from {len(options.classes)} on are not served")
+
+
+def _output_spec(model: ModelProto, signature: Signature, trial: TrialResult, options: ImportOptions) -> OutputSpec:
+    shape = trial.rows.shape[1:]
+    if options.sample:
+        layout, sample = find_sample_output(shape, options)
+        return OutputSpec(sample, layout, None)
+    if options.columns is not None:
+        raise GeneratorImportError("only samples have columns: add --sample", field="columns", reason="not_a_sample")
+    layout, image = find_image_output(shape, model, signature.output, options)
+    return OutputSpec(image, layout, find_range(model, signature.output, trial.rows, options))
+
+
+def _card(signature: Signature, trial: TrialResult, options: ImportOptions, output: OutputSpec) -> Card:
+    return Card(
+        name=options.name,
+        title=options.title,
+        noise=Noise(rule=f"philox-{options.prior}-v1", z_dim=signature.z_dim),
+        classes=options.classes,
+        output=output.card,
+        provenance=Provenance(dataset=Dataset(name=options.data) if options.data else None),
+        licence=Licence(data=options.data_licence, weights=options.weights_licence),
+        truncation="input" if signature.has_truncation else None,
+        max_batch=trial.max_batch,
+    )
+
+
+def _compare(generator: Generator, reference: NDArray[Any]) -> float:
+    """Return the greatest difference of the generator from its reference.
+
+    Raises:
+        GeneratorImportError: The reference has another shape or type, or the difference is too large.
+    """
+    shape, dtype = generator.card.output.shape, generator.card.output.dtype
+    if reference.dtype != dtype or reference.ndim != len(shape) + 1 or reference.shape[1:] != shape or not len(reference):
+        raise GeneratorImportError(
+            f"the reference is {reference.dtype}{list(reference.shape)}; {dtype}[n, {', '.join(map(str, shape))}] is needed",
+            field="reference",
+            reason="reference_shape",
+        )
+    outputs = generator.generate(np.arange(len(reference), dtype=np.int64))
+    difference = float(np.abs(outputs.astype(np.float64) - reference.astype(np.float64)).max())
+    limit = 1.0 if isinstance(generator.card.output, ImageOutput) else _MAX_SAMPLE_DIFFERENCE
+    if not difference <= limit:
+        raise GeneratorImportError(
+            f"the greatest difference from the reference is {difference:g}: at most {limit:g}; check --range, --layout, "
+            "--prior and --z-scale",
+            field="reference",
+            reason="reference_mismatch",
+        )
+    return difference
+
+
+def _describe(signature: Signature, trial: TrialResult, options: ImportOptions, output: OutputSpec) -> list[str]:
+    lines = []
+    scaled = f" times {options.z_scale:g}" if options.z_scale != 1 else ""
+    for binding in signature.bindings:
+        name = binding.input.name
+        if binding.kind == "z":
+            repeated = binding.stop - binding.start < int(np.prod(binding.shape))
+            part = f"numbers {binding.start} to {binding.stop - 1} of z" + (", repeated" if repeated else "")
+            lines.append(f"input {name}: {part} ({options.prior}{scaled})")
+        elif binding.kind == "constant":
+            lines.append(f"input {name}: constant")
+        elif binding.kind == "truncation":
+            lines.append(f"input {name}: truncation")
+        else:
+            kind = "one-hot label" if binding.kind == "one_hot" else "label"
+            lines.append(f"input {name}: {kind} of {len(options.classes or ())} classes")
+    shape = "x".join(map(str, output.card.shape))
+    if isinstance(output.card, ImageOutput):
+        lines.append(f"output {signature.output}: images of {shape}, {output.layout}, range {output.range}")
+    else:
+        lines.append(f"output {signature.output}: samples of {shape}, columns {', '.join(output.card.names[:8])}")
+    if trial.execution.by_row:
+        lines.append("runs row by row: the graph fixes its batch, or its outputs depend on the batch")
+    if trial.max_batch is not None:
+        lines.append(f"largest batch {trial.max_batch}: one output takes {trial.row_seconds:.2g} s")
+    if not trial.truncation_has_effect:
+        lines.append("truncation has no effect: the graph normalises z; bind an input with --truncation-input if it has one")
+    return lines
+
+
+def has_card(model: ModelProto) -> bool:
+    """Return whether a model is a generator file already.
+
+    Args:
+        model: A parsed ONNX file.
+    """
+    return any(entry.key == CARD_KEY for entry in model.metadata_props)

@@ -1,0 +1,64 @@
+"""Options of an import: facts about a generator that its graph does not contain."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from numpy.typing import NDArray
+
+Layout = Literal["nchw", "nhwc", "ncl", "nlc"]
+Range = Literal["-1..1", "0..1", "0..255", "0..65535"]
+NoiseMode = Literal["fixed", "zero"]
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """Options of one import. With None, the value is taken from the graph or from its outputs.
+
+    Attributes:
+        name: Name of the generator.
+        title: One line that describes the generator.
+        prior: Distribution of z: `normal`, or `uniform` on (-sqrt(3), sqrt(3)). Both have unit variance.
+        z_scale: Factor on z before the graph receives z. 0.57735 gives a uniform prior on (-1, 1).
+        z_dim: Length of z. Where an input has a larger shape, such as 18 x 512, the input receives copies of z.
+        z_input: Names of the inputs that receive z. Several inputs receive consecutive parts of z, in this order.
+        label_input: Name of the input that receives the label.
+        classes: Name of each class; None for a graph without labels.
+        constants: Values of further inputs, by input name.
+        truncation_input: Name of the input that receives the truncation of a request. Without this option the service
+            multiplies z by the truncation.
+        noise: Value of all other float inputs: `fixed` binds each to one draw from N(0, 1), `zero` to zeros.
+        output: Name of the output that holds the images or samples.
+        layout: Order of the axes of the output: `nchw` or `nhwc` of images, `ncl` or `nlc` of series.
+        range: Values of the output that mean black and white.
+        shape: (height, width, channels) of an image; (columns,) or (length, channels) of a sample.
+        sample: Whether the outputs are samples (points, rows, series) and not images.
+        columns: Name of each column or channel of a sample.
+        reference: Outputs of the original generator for seeds 0, 1, ...: uint8[n, height, width, channels] or
+            float32[n, *shape].
+        data: Training data, for the card.
+        data_licence: Licence of the training data, for the card.
+        weights_licence: Licence of the weights, for the card.
+    """
+
+    name: str
+    title: str
+    prior: Literal["normal", "uniform"] = "normal"
+    z_scale: float = 1.0
+    z_dim: int | None = None
+    z_input: tuple[str, ...] = ()
+    label_input: str | None = None
+    classes: tuple[str, ...] | None = None
+    constants: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    truncation_input: str | None = None
+    noise: NoiseMode | None = None
+    output: str | None = None
+    layout: Layout | None = None
+    range: Range | None = None
+    shape: tuple[int, ...] | None = None
+    sample: bool = False
+    columns: tuple[str, ...] | None = None
+    reference: NDArray[Any] | None = None
+    data: str | None = None
+    data_licence: str | None = None
+    weights_licence: str | None = None

@@ -1,0 +1,197 @@
+"""Layout and shape of the outputs, from the shape of one output and the last operators of the graph."""
+
+import math
+
+from onnx import ModelProto, NodeProto, helper
+
+from seedmint.models.card import MAX_SIDE, ImageOutput, SampleOutput
+from seedmint.service.importer.errors import GeneratorImportError
+from seedmint.service.importer.options import ImportOptions, Layout
+
+_CHANNELS = (1, 3, 4)
+_CHANNEL_FIRST = {
+    *("Conv", "ConvTranspose", "BatchNormalization", "InstanceNormalization", "GroupNormalization", "PRelu"),
+    *("DepthToSpace", "SpaceToDepth", "MaxPool", "AveragePool", "LRN"),
+}
+_ELEMENTWISE = {
+    *("Identity", "Cast", "Sigmoid", "Tanh", "Clip", "Relu", "LeakyRelu", "Round", "Floor", "Abs", "Neg", "HardSigmoid", "Erf"),
+    *("Add", "Sub", "Mul", "Div", "Min", "Max", "Pow", "Sqrt", "Exp"),
+}
+
+
+def find_image_output(
+    shape: tuple[int, ...], model: ModelProto, output: str, options: ImportOptions
+) -> tuple[Layout, ImageOutput]:
+    """Find layout, height, width and channels of images.
+
+    Args:
+        shape: Shape of one output, without the batch.
+        model: The model.
+        output: Name of the output.
+        options: Options of the import; `layout` and `shape` decide where the graph does not.
+
+    Raises:
+        GeneratorImportError: The shape is not that of an image, or may be read in two ways.
+    """
+    if options.layout in ("ncl", "nlc"):
+        raise GeneratorImportError("ncl and nlc are layouts of series: use nchw or nhwc", field="layout", reason="wrong_layout")
+    if options.shape is not None and (len(options.shape) != 3 or options.shape[2] not in _CHANNELS):
+        raise GeneratorImportError(
+            "an image is HEIGHTxWIDTHxCHANNELS with 1, 3 or 4 channels", field="shape", reason="wrong_shape"
+        )
+    if len(shape) == 3:
+        layout, (height, width, channels) = _layout_of_axes(shape, model, output, options)
+    else:
+        layout, (height, width, channels) = _layout_of_flat(shape, options)
+    if channels not in _CHANNELS:
+        raise GeneratorImportError(
+            f"one output is {_show(shape)}, {channels} channels in layout {layout}: images have 1, 3 or 4 channels; "
+            "use --layout if the layout is wrong, or --sample if the output is no image",
+            field="layout",
+            reason="channels_not_supported",
+        )
+    if max(height, width) > MAX_SIDE:
+        raise GeneratorImportError(f"an image of {width}x{height} pixels: at most {MAX_SIDE} each", reason="image_too_large")
+    return layout, ImageOutput(height=height, width=width, channels=channels)  # type: ignore[arg-type]
+
+
+def _layout_of_axes(
+    shape: tuple[int, ...], model: ModelProto, output: str, options: ImportOptions
+) -> tuple[Layout, tuple[int, int, int]]:
+    a, b, c = shape
+    sizes: dict[Layout, tuple[int, int, int]] = {"nchw": (b, c, a), "nhwc": (a, b, c)}
+    if options.layout is not None:
+        sizes = {options.layout: sizes[options.layout]}
+    elif options.shape is None:
+        plausible = {layout: size for layout, size in sizes.items() if size[2] in _CHANNELS}
+        if not plausible:
+            raise GeneratorImportError(
+                f"one output is {_show(shape)}: no axis has 1, 3 or 4 channels; use --sample if the output is no image",
+                field="output",
+                reason="not_an_image",
+            )
+        # A side of 4 pixels is rarer than 1 or 3 channels.
+        sizes = {layout: size for layout, size in plausible.items() if size[2] != 4} or plausible
+    if options.shape is not None:
+        sizes = {layout: size for layout, size in sizes.items() if size == options.shape}
+        if not sizes:
+            raise _misfit(shape, options)
+    if len(sizes) > 1 and (known := _channel_axis(model, output)) is not None:
+        sizes = {known: sizes[known]}
+    if len(sizes) != 1:
+        raise GeneratorImportError(
+            f"option missing: one output is {_show(shape)}, which may be nchw or nhwc", field="layout", reason="layout_missing"
+        )
+    ((layout, size),) = sizes.items()
+    return layout, size
+
+
+def _layout_of_flat(shape: tuple[int, ...], options: ImportOptions) -> tuple[Layout, tuple[int, int, int]]:
+    if len(shape) == 2 and options.shape is None and options.layout is None and min(shape) > 4:
+        return "nhwc", (*shape, 1)  # N x H x W, grey
+    if options.shape is None:
+        raise GeneratorImportError(
+            f"option missing: one output is {_show(shape)}; give --shape HEIGHTxWIDTHxCHANNELS, and --layout nchw or nhwc for "
+            "more than one channel; or --sample if the output is no image",
+            field="shape",
+            reason="shape_missing",
+        )
+    if math.prod(shape) != math.prod(options.shape):
+        raise _misfit(shape, options)
+    height, width, channels = options.shape
+    if channels > 1 and options.layout is None:
+        raise GeneratorImportError(
+            f"option missing: one output is {_show(shape)}; give --layout nchw if all values of a channel follow each other, "
+            "nhwc if all channels of a pixel do",
+            field="layout",
+            reason="layout_missing",
+        )
+    return options.layout or "nhwc", (height, width, channels)
+
+
+def _channel_axis(model: ModelProto, output: str) -> Layout | None:
+    """Follow the output back to an operator that has its channels on axis 1; None where there is no such operator."""
+    producers: dict[str, NodeProto] = {name: node for node in model.graph.node for name in node.output}
+    order = [0, 1, 2, 3]  # axis of the followed tensor that each axis of the output is
+    at = output
+    for _ in range(200):
+        node = producers.get(at)
+        if node is None:
+            return None
+        if node.op_type in _CHANNEL_FIRST or (node.op_type == "Resize"):
+            if node.op_type == "Resize":
+                at = node.input[0]
+                continue
+            return {1: "nchw", 3: "nhwc"}.get(order.index(1))  # type: ignore[return-value]
+        if node.op_type == "Transpose":
+            perm: list[int] = next((helper.get_attribute_value(a) for a in node.attribute if a.name == "perm"), [])
+            if len(perm) != 4:
+                return None
+            order = [perm[axis] for axis in order]
+        elif node.op_type not in _ELEMENTWISE:
+            return None
+        at = next((name for name in node.input if name in producers and producers[name].op_type != "Constant"), "")
+    return None
+
+
+def find_sample_output(shape: tuple[int, ...], options: ImportOptions) -> tuple[Layout, SampleOutput]:
+    """Find layout, shape and column names of samples.
+
+    Args:
+        shape: Shape of one output, without the batch.
+        options: Options of the import.
+
+    Raises:
+        GeneratorImportError: The shape is not that of a row or a series, or may be read in two ways.
+    """
+    if options.layout in ("nchw", "nhwc"):
+        raise GeneratorImportError("nchw and nhwc are layouts of images: use ncl or nlc", field="layout", reason="wrong_layout")
+    layout: Layout = options.layout or "nlc"
+    if options.shape is not None:
+        if len(options.shape) > 2 or math.prod(options.shape) != math.prod(shape):
+            raise _misfit(shape, options)
+        target = options.shape
+        if len(shape) == 2 and options.layout is None and target != shape and target == shape[::-1]:
+            layout = "ncl"
+    elif len(shape) == 1:
+        target = shape
+    elif len(shape) == 2:
+        layout = _series_layout(shape, options)
+        target = shape[::-1] if layout == "ncl" else shape
+    else:
+        raise GeneratorImportError(
+            f"option missing: one output is {_show(shape)}; give --shape COLUMNS or LENGTHxCHANNELS",
+            field="shape",
+            reason="shape_missing",
+        )
+    names = options.columns or _default_columns(target[-1])
+    if len(names) != target[-1]:
+        raise GeneratorImportError(f"{len(names)} names for {target[-1]} columns", field="columns", reason="columns_mismatch")
+    return layout, SampleOutput(kind="sample", shape=target, names=names)
+
+
+def _series_layout(shape: tuple[int, ...], options: ImportOptions) -> Layout:
+    if options.layout is not None:
+        return options.layout
+    first, last = shape
+    count = len(options.columns) if options.columns else 1
+    if (first == count) != (last == count):
+        return "ncl" if first == count else "nlc"
+    raise GeneratorImportError(
+        f"option missing: one output is {_show(shape)}; give --layout ncl if the channels come first, nlc if the steps do",
+        field="layout",
+        reason="layout_missing",
+    )
+
+
+def _default_columns(count: int) -> tuple[str, ...]:
+    return {1: ("value",), 2: ("x", "y"), 3: ("x", "y", "z")}.get(count) or tuple(f"x{i}" for i in range(count))
+
+
+def _misfit(shape: tuple[int, ...], options: ImportOptions) -> GeneratorImportError:
+    wanted = "x".join(map(str, options.shape or ()))
+    return GeneratorImportError(f"{wanted} does not fit an output of {_show(shape)}", field="shape", reason="shape_mismatch")
+
+
+def _show(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape)) or "a scalar"

@@ -1,0 +1,132 @@
+"""Reads an ONNX file: inlines functions and external data, and converts the opset and the IR version."""
+
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+import onnx
+from onnx import ModelProto, inliner, version_converter
+
+from seedmint.models.contract import MAX_NODES, MIN_OPSET, STANDARD_DOMAINS, check_self_contained
+from seedmint.models.runtime.generator_file import MAX_FILE_BYTES
+from seedmint.service.importer.errors import GeneratorImportError, first_line
+from seedmint.service.importer.external_data import inline_external_data
+
+OLDEST_OPSET = 7  # the oldest that the version converter reads
+NEWEST_OPSET = 26  # the newest that the runtime runs
+_IR_VERSION = 10  # the oldest that holds all types of the newest operators that generators use
+
+
+def read_model(content: bytes, folder: Path | None = None) -> ModelProto:
+    """Parse an ONNX file and make it self-contained.
+
+    Args:
+        content: The bytes of the file.
+        folder: The folder of the file, from which external data are read; None refuses external data.
+
+    Returns:
+        A model with standard operators, opset `MIN_OPSET` or later, without functions and without external data.
+
+    Raises:
+        UserError: The file is not ONNX, is not self-contained, or has an opset that cannot be converted.
+    """
+    try:
+        model = onnx.load_model_from_string(content)
+        if not model.graph.node:
+            raise ValueError("the graph has no nodes")
+    except Exception:
+        raise GeneratorImportError("not an ONNX file, or truncated", reason="not_onnx") from None
+    model.ir_version = _IR_VERSION
+    inline_external_data(model, folder)
+    if model.functions:
+        if (nodes := _num_inlined_nodes(model)) > MAX_NODES:
+            raise GeneratorImportError(
+                f"the graph has {nodes:.3g} nodes once its functions are inlined: at most {MAX_NODES}", reason="too_many_nodes"
+            )
+        model = inliner.inline_local_functions(model)
+    _drop_unused_domains(model)
+    check_self_contained(model)
+    model = _convert_opset(model)
+    model.ir_version = _IR_VERSION  # the converter may change it
+    if model.ByteSize() > MAX_FILE_BYTES:
+        raise GeneratorImportError("larger than 2 GiB, which an ONNX file cannot be", reason="too_large")
+    return model
+
+
+def opset_of(model: ModelProto) -> int:
+    """Return the opset version of the standard operators of a model; 0 if the model names none."""
+    return max((entry.version for entry in model.opset_import if entry.domain in STANDARD_DOMAINS), default=0)
+
+
+def convert_opset(model: ModelProto, opset: int) -> ModelProto:
+    """Convert a model to another opset with the converter of ONNX.
+
+    Args:
+        model: The model.
+        opset: The opset version of the result.
+
+    Raises:
+        GeneratorImportError: The converter has no adapter for an operator.
+    """
+    try:
+        return version_converter.convert_version(model, opset)
+    except Exception as error:
+        raise GeneratorImportError(
+            f"opset {opset_of(model)} cannot be converted to opset {opset}: {first_line(error)}; export it with opset {opset}",
+            reason="opset_not_supported",
+        ) from None
+
+
+def _convert_opset(model: ModelProto) -> ModelProto:
+    opset = opset_of(model)
+    if not opset >= OLDEST_OPSET:
+        raise GeneratorImportError(f"opset {opset} is too old: export it with opset {MIN_OPSET}", reason="opset_not_supported")
+    if opset > NEWEST_OPSET:
+        try:
+            return convert_opset(model, NEWEST_OPSET)
+        except GeneratorImportError:
+            raise GeneratorImportError(
+                f"opset {opset} needs a newer ONNX Runtime; the one installed runs opset {NEWEST_OPSET}: "
+                f"export it with opset {MIN_OPSET}",
+                reason="opset_not_supported",
+            ) from None
+    if opset < MIN_OPSET:
+        model = convert_opset(model, MIN_OPSET)
+    try:
+        onnx.checker.check_model(model)
+    except Exception as error:  # the checker raises several types
+        raise GeneratorImportError(f"the graph is not valid: {first_line(error)}", reason="invalid_graph") from None
+    return model
+
+
+def _drop_unused_domains(model: ModelProto) -> None:
+    """Remove operator domains that no node uses: exporters often list them."""
+    used = {"", *(node.domain for node in model.graph.node)}
+    for entry in [entry for entry in model.opset_import if entry.domain not in used]:
+        model.opset_import.remove(entry)
+
+
+def _num_inlined_nodes(model: ModelProto) -> float:
+    """Count the nodes of the graph after inlining; infinite for functions that call each other in a circle."""
+    bodies = {(function.domain, function.name): function.node for function in model.functions}
+    sizes: dict[tuple[str, str], float] = {}
+
+    def size(nodes: Iterable[onnx.NodeProto]) -> float:
+        total = 0.0
+        for node in nodes:
+            inner = [graph for attribute in node.attribute for graph in (attribute.g, *attribute.graphs)]
+            total += function_size((node.domain, node.op_type)) + sum(size(graph.node) for graph in inner)
+        return total
+
+    def function_size(name: tuple[str, str]) -> float:
+        if name not in bodies:
+            return 1
+        if name not in sizes:
+            sizes[name] = math.inf  # until it is counted, so that a recursive call is infinite
+            sizes[name] = size(bodies[name])
+        return sizes[name]
+
+    try:
+        return size(model.graph.node)
+    except RecursionError:  # thousands of functions that each call the next
+        return math.inf
