@@ -52,7 +52,7 @@ def encode(image: NDArray[np.uint8], form: Format, text: dict[str, str] | None =
     """One image as a file.
 
     Args:
-        image: uint8[height, width, channels], 1 or 3 channels.
+        image: uint8[height, width, channels], 1, 3 or 4 channels.
         form: png, webp or npy.
         text: PNG text chunks, in this order; other formats carry none.
     """
@@ -62,7 +62,9 @@ def encode(image: NDArray[np.uint8], form: Format, text: dict[str, str] | None =
     if form == "npy":
         npy.write_array(buffer, np.ascontiguousarray(image), version=(1, 0), allow_pickle=False)
     else:
-        picture(image).save(buffer, "WEBP", lossless=True)
+        # Without exact=True, WebP changes the colour of pixels whose alpha is 0.
+        options = {"exact": True} if image.shape[2] == 4 else {}
+        picture(image).save(buffer, "WEBP", lossless=True, **options)
     return buffer.getvalue()
 
 
@@ -91,5 +93,5 @@ def sheet_size(output: ImageOutput, columns: int, rows: int, scale: int) -> tupl
 
 
 def picture(image: NDArray[np.uint8]) -> Image.Image:
-    """uint8[height, width, channels], 1 or 3 channels, as Pillow has it."""
+    """uint8[height, width, channels], 1, 3 or 4 channels, as Pillow has it."""
     return Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)

@@ -15,7 +15,7 @@ from zlib_ng import zlib_ng
 ENCODER = f"png-1-zlib-ng-{zlib_ng.ZLIBNG_RUNTIME_VERSION}"
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_GREY, _TRUECOLOUR = 0, 2
+_COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # channels -> colour type of the format
 _SMALL = 1000  # bytes; up to this, filters and dynamic Huffman codes cost more time than they save bytes
 _BAND = 1 << 18  # bytes filtered at a time
 
@@ -26,11 +26,11 @@ def encode_png(image: NDArray[np.uint8], text: Mapping[str, str]) -> bytes:
     """One image as a PNG file.
 
     Args:
-        image: uint8[height, width, channels], 1 or 3 channels.
+        image: uint8[height, width, channels], 1, 3 or 4 channels.
         text: tEXt chunks, in this order; keys and values in Latin-1.
     """
     height, width, channels = image.shape
-    colour = _GREY if channels == 1 else _TRUECOLOUR
+    colour = _COLOUR_TYPES[channels]
     parts = [_SIGNATURE, _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0))]
     parts += [_text(key, value) for key, value in text.items()]
     parts += [_chunk(b"IDAT", _deflated(image.reshape(height, width * channels), channels)), _END]
