@@ -1,0 +1,132 @@
+"""No command connects to a foreign host, and none writes below $HOME."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support import generators
+from tests.support.servers import free_port, wait_until
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed"),
+]
+
+# System calls that reach another host. A name lookup is one too: it connects to a name server, or sends to it.
+_ADDRESS = re.compile(r'(?:connect|sendto|sendmsg|sendmmsg)\(.*?(?:inet_addr\("([^"]+)"\)|inet_pton\(AF_INET6, "([^"]+)")')
+_LOOPBACK = re.compile(r"127\.|::1$|::ffff:127\.|0\.0\.0\.0$|::$")
+_ALLOWED = (".cache/matplotlib/",)  # the font list of Matplotlib, which training and evaluation draw plots with
+_SERVE_SECONDS = 15.0  # ONNX Runtime's telemetry begins within seconds of the first session
+_LIMIT_SECONDS = 250
+
+
+def traced(home: Path, trace: Path, *arguments: str) -> tuple[list[str], dict[str, str]]:
+    """Return the command line and the environment of a command below strace."""
+    hidden = ("XDG_", "SEEDMINT_", "BENTOML_", "PROMETHEUS_", "ORT_", "MPL", "DO_NOT_TRACK")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(hidden)} | {"HOME": str(home)}
+    strace = ["strace", "-f", "-qq", "-e", "trace=connect,sendto,sendmsg,sendmmsg", "-s", "100", "-o", str(trace)]
+    return [*strace, sys.executable, "-m", "seedmint", *arguments], environment
+
+
+def foreign_hosts(trace: Path) -> set[str]:
+    found = {one or other for one, other in _ADDRESS.findall(trace.read_text(errors="replace"))}
+    return {host for host in found if not _LOOPBACK.match(host)}
+
+
+def written(home: Path) -> list[str]:
+    files = (str(path.relative_to(home)) for path in home.rglob("*") if path.is_file())
+    return [file for file in files if not file.startswith(_ALLOWED)]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    directory = tmp_path / "home"
+    directory.mkdir()
+    return directory
+
+
+def foreign_graph(directory: Path) -> str:
+    """An ONNX file of another exporter, for `models add`."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    z = helper.make_tensor_value_info("noise", TensorProto.FLOAT, ["n", 4])
+    image = helper.make_tensor_value_info("out", TensorProto.FLOAT, ["n", 1, 2, 2])
+    shape = helper.make_tensor("shape", TensorProto.INT64, [4], [-1, 1, 2, 2])
+    nodes = [helper.make_node("Tanh", ["noise"], ["t"]), helper.make_node("Reshape", ["t", "shape"], ["out"])]
+    graph = helper.make_graph(nodes, "g", [z], [image], [shape])
+    path = directory / "foreign.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+    return str(path)
+
+
+COMMANDS: dict[str, Callable[[Path], list[str]]] = {
+    "sample": lambda place: ["sample", "mnist", "--seeds", "0-3", "--out", str(place / "a.png")],
+    "batch": lambda place: ["batch", "run", "mnist", "--seeds", "0-99", "--shard-size", "50", "--out", str(place / "out")],
+    "models list": lambda _: ["models", "list"],
+    "models add": lambda place: ["models", "add", foreign_graph(place), "--name", "mine", "--models", str(place)],
+    "train": lambda place: ["train", "digits", "--set", "steps=20", "--out", str(place / "run")],
+    "evaluate": lambda _: ["evaluate", "ring-2d"],
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_is_silent(name: str, tmp_path: Path, home: Path):
+    command, environment = traced(home, tmp_path / "trace", *COMMANDS[name](tmp_path))
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=_LIMIT_SECONDS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert foreign_hosts(tmp_path / "trace") == set()
+    assert written(home) == []
+
+
+def test_the_server_is_silent(tmp_path: Path, home: Path):
+    models = tmp_path / "models"
+    models.mkdir()
+    generators.write(models, "grey", 1)
+    port = free_port()
+    arguments = ["serve", "--models", str(models), "--port", str(port), "--workers", "2"]
+    command, environment = traced(home, tmp_path / "trace", *arguments)
+    process = subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", follow_redirects=True) as client:
+
+            def answers() -> bool:
+                assert process.poll() is None
+                try:
+                    return client.get("/v1/models/grey/images/1.png").status_code == 200
+                except httpx.TransportError:
+                    return False
+
+            wait_until(answers, 120)
+            time.sleep(_SERVE_SECONDS)
+            assert answers()
+        subprocess.run(["pkill", "-TERM", "-P", str(process.pid)], check=True)  # the command below strace
+        assert process.wait(60) == 0
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+    assert foreign_hosts(tmp_path / "trace") == set()
+    assert written(home) == []
+
+
+def test_a_foreign_connection_would_be_found(tmp_path: Path):
+    """The pattern finds what strace writes of IPv4 and IPv6 connections, and of a name lookup."""
+    trace = tmp_path / "trace"
+    trace.write_text(
+        '7 connect(3, {sa_family=AF_INET, sin_port=htons(443), sin_addr=inet_addr("203.0.113.7")}, 16) = 0\n'
+        "7 connect(4, {sa_family=AF_INET6, sin6_port=htons(443), sin6_flowinfo=htonl(0), "
+        'inet_pton(AF_INET6, "2001:db8::1", &sin6_addr), sin6_scope_id=0}, 28) = 0\n'
+        '7 sendto(5, "..", 30, 0, {sa_family=AF_INET, sin_port=htons(53), sin_addr=inet_addr("192.0.2.53")}, 16) = 30\n'
+        '7 connect(6, {sa_family=AF_INET, sin_port=htons(3000), sin_addr=inet_addr("127.0.0.1")}, 16) = 0\n'
+    )
+    assert foreign_hosts(trace) == {"203.0.113.7", "2001:db8::1", "192.0.2.53"}
