@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from seedmint.service.batching.errors import ClientGone, Overloaded
+from seedmint.service.encoders.images import Format
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.specs.single import ImageSpec
 from seedmint.service.telemetry import metrics
@@ -17,7 +18,8 @@ from seedmint.service.telemetry import metrics
 IsDisconnected = Callable[[], bool] | None
 """Returns whether the client has disconnected; None where this is unknown."""
 
-_LARGE_PIXELS = 1 << 18
+# An image with more pixels is encoded outside the inference thread. npy is a copy.
+_LARGE_PIXELS: dict[Format, int] = {"png": 1 << 18, "webp": 1 << 18, "npy": 1 << 22}
 _MAX_IMAGE_BYTES = 256 << 20  # of the images, not enlarged, that are generated or wait for the thread
 
 # The largest contact sheet takes 2 seconds and 300 MB as webp: one at a time. Large images do not wait for contact sheets.
@@ -28,9 +30,14 @@ _image_bytes = 0
 
 
 def is_large(generator: Generator, spec: ImageSpec) -> bool:
-    """Return whether an image is encoded outside the inference thread."""
+    """Return whether an image is encoded outside the inference thread.
+
+    Args:
+        generator: The generator of the image.
+        spec: The image.
+    """
     height, width, _ = generator.card.output.shape
-    return bool(height * width * spec.scale**2 > _LARGE_PIXELS)
+    return bool(height * width * spec.scale**2 > _LARGE_PIXELS[spec.format])
 
 
 @contextmanager

@@ -1,0 +1,179 @@
+"""The fast path and the router give the same status, headers and bytes for every request."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp
+
+from seedmint.service.api.urls import IMAGES, SAMPLES
+from seedmint.service.batching.errors import BatchingError, ClientGone, DeadlineExceeded, Draining, GeneratorFailed, Overloaded
+from seedmint.service.encoders.images import FORMATS
+from seedmint.service.encoders.tabular import SAMPLE_FORMATS
+from seedmint.service.problems import Problem
+from seedmint.service.server.cors import CorsMiddleware
+from tests.support.in_process import Answer, Application, Headers, application
+
+ORIGIN = "https://page.example"
+HEADERS: list[Headers] = [
+    (),
+    [(b"accept-encoding", b"gzip, br")],
+    [(b"range", b"bytes=0-9")],
+    [(b"origin", ORIGIN.encode())],
+    [(b"origin", b"https://other.example")],
+    [(b"accept", b"text/html"), (b"if-modified-since", b"Sat, 28 Nov 2026 12:00:00 GMT")],
+    [(b"if-match", b'"other"')],
+]
+ETAGS = ["{}", "W/{}", '"other", {}', '{},"other"', " {} ", "*", " * ", '"other"', "other", "", '"*"']
+SEEDS = ["0", "42", str((1 << 63) - 1), str(1 << 63), "00", "042", "-1", "", "9" * 30, "1e3", "%34%32"]
+
+
+@pytest.fixture(scope="module")
+def images(models: Path) -> Iterator[Application]:
+    with application(models) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def samples(sample_models: Path) -> Iterator[Application]:
+    with application(sample_models) as running:
+        yield running
+
+
+def both(running: Application, method: str, path: str, query: str = "", headers: Headers = ()) -> Answer:
+    """Send a request through the fast path and through the router; check that the responses are equal."""
+
+    def with_cors(app: ASGIApp) -> ASGIApp:
+        return CorsMiddleware(app, origins=(ORIGIN,))
+
+    fast = running.send(with_cors(running.fast_path), method, path, query, headers)
+    routed = running.send(with_cors(running.routes), method, path, query, headers)
+    assert fast.status == routed.status
+    assert sorted(fast.headers) == sorted(routed.headers)
+    assert fast.body == routed.body
+    return fast
+
+
+@pytest.mark.parametrize("headers", HEADERS)
+@pytest.mark.parametrize("name", ["grey", "rgb"])
+@pytest.mark.parametrize("form", FORMATS)
+def test_images_are_equal(images: Application, name: str, form: str, headers: Headers):
+    before = images.passed_on
+    path = f"{images.pinned(name)}/images/42.{form}"
+    answer = both(images, "GET", path, headers=headers)
+    assert answer.status == 200
+    assert answer.header(b"content-length") == b"%d" % len(answer.body)
+    head = both(images, "HEAD", path, headers=headers)
+    assert (head.status, head.body, head.header(b"content-length")) == (200, b"", None)
+    assert images.passed_on == before
+
+
+@pytest.mark.parametrize("headers", HEADERS)
+@pytest.mark.parametrize("name", ["point", "wave"])
+@pytest.mark.parametrize("form", SAMPLE_FORMATS)
+def test_samples_are_equal(samples: Application, name: str, form: str, headers: Headers):
+    before = samples.passed_on
+    path = f"{samples.pinned(name)}/samples/42.{form}"
+    assert both(samples, "GET", path, headers=headers).status == 200
+    assert both(samples, "HEAD", path, headers=headers).status == 200
+    assert samples.passed_on == before
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("etags", [*((etag,) for etag in ETAGS), ('"other"', "{}"), ("*", "*"), ('"a"', '"b"')])
+def test_conditional_requests_are_equal(images: Application, method: str, etags: tuple[str, ...]):
+    path = f"{images.pinned('rgb')}/images/7.png"
+    tag = str(both(images, "HEAD", path).header(b"etag"), "ascii")
+    headers = [(b"if-none-match", etag.format(tag).encode()) for etag in etags]
+    is_current = any("{}" in etag for etag in etags) or [etag.strip() for etag in etags] == ["*"]
+    assert both(images, method, path, headers=headers).status == (304 if is_current else 200)
+
+
+@given(
+    st.sampled_from(["GET", "HEAD", "POST", "PUT", "OPTIONS"]),
+    st.sampled_from(["grey", "rgb", "Grey", "nobody", "gr%65y", ""]),
+    st.sampled_from(["{}", "{}", "0" * 12, "{}0", "ABCDEF012345", ""]),
+    st.sampled_from(["images", "samples", "image", "im%61ges"]),
+    st.sampled_from(SEEDS),
+    st.sampled_from([*FORMATS, "json", "gif", "PNG", "png.png", ""]),
+    st.sampled_from(["", "", "&", "scale=1", "scale=2", "label=0", "label=9", "truncation=0.5", "size=1", "label=1&label=1"]),
+    st.sampled_from(HEADERS),
+    st.sampled_from([None, *ETAGS]),
+)
+@settings(max_examples=300)
+def test_any_request_is_answered_equally(images, method, name, digest, collection, seed, form, query, headers, etag):  # type: ignore[no-untyped-def]
+    own = images.pinned(name if name in ("grey", "rgb") else "grey").rpartition("@")[2]
+    path = f"/v1/models/{name}@{digest.format(own)}/{collection}/{seed}.{form}"
+    if etag is not None:
+        headers = [*headers, (b"if-none-match", etag.format('"0123"').encode())]
+    answer = both(images, method, path, query, headers)
+    assert answer.status in (200, 304, 308, 400, 404, 405, 422)
+
+
+ERRORS = [
+    (Overloaded("64 images are waiting", retry_after=3), 429, "overloaded"),
+    (Overloaded("64 images are waiting"), 429, "overloaded"),
+    (Draining("the server is shutting down", retry_after=5), 503, "draining"),
+    (DeadlineExceeded("the image was not ready"), 504, "deadline"),
+    (GeneratorFailed("the generator failed"), 500, "generator_failed"),
+    (Problem(429, "quota exceeded", "seeds", {"Retry-After": "2"}, reason="image_limit"), 429, "image_limit"),
+]
+
+
+@pytest.mark.parametrize(("error", "status", "reason"), ERRORS)
+@pytest.mark.parametrize("headers", [(), [(b"origin", ORIGIN.encode())]])
+def test_errors_are_equal(
+    images: Application,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    status: int,
+    reason: str,
+    headers: Headers,
+):
+    _fail_with(images, monkeypatch, error)
+    answer = both(images, "GET", f"{images.pinned('grey')}/images/1.png", headers=headers)
+    assert answer.status == status
+    assert f'"reason": "{reason}"'.encode() in answer.body
+    if isinstance(error, BatchingError) and error.retry_after is not None:
+        assert answer.header(b"retry-after") == b"%d" % error.retry_after
+    assert (answer.header(b"access-control-allow-origin") is not None) == bool(headers)
+
+
+def test_no_response_is_sent_to_a_client_that_has_disconnected(images: Application, monkeypatch: pytest.MonkeyPatch):
+    _fail_with(images, monkeypatch, ClientGone())
+    for app in (images.fast_path, images.routes):
+        with pytest.raises(ClientDisconnect):
+            images.send(app, "GET", f"{images.pinned('grey')}/images/1.png")
+
+
+def test_the_fast_path_passes_on_all_requests_with_a_query_or_an_error(images: Application):
+    before = images.passed_on
+    path = f"{images.pinned('rgb')}/images/1"
+    for count, (target, query) in enumerate(
+        [(f"{path}.png", "scale=2"), (f"{path}.gif", ""), ("/v1/models/rgb/images/1.png", ""), (f"{path}%2Epng", "")], start=1
+    ):
+        both(images, "GET", target, query)
+        assert images.passed_on == before + count
+
+
+def test_the_metrics_have_the_route_template(images: Application, samples: Application):
+    resources = (
+        (images, f"{images.pinned('grey')}/images/1.png", IMAGES),
+        (samples, f"{samples.pinned('wave')}/samples/1.csv", SAMPLES),
+    )
+    for running, path, template in resources:
+        match = running.fast_path._resources.match("GET", path.encode(), b"", ())  # type: ignore[attr-defined]
+        assert match is not None
+        assert match.template == template
+
+
+def _fail_with(running: Application, monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Let every single image of the generator `grey` fail."""
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(running.repository.find("grey", None).batcher, "single", fail)
