@@ -1,1 +1,1 @@
-"""Metrics, logs and the per-request context."""
+"""Metrics, logging and the per-request context."""

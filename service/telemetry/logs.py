@@ -1,4 +1,4 @@
-"""The log: one line for each thing said, as text or as JSON, without tracebacks, paths of files, or what clients write."""
+"""Logging: each record is a single line, as text or as JSON. No line holds a traceback, a file path or client input."""
 
 import json
 import logging
@@ -10,67 +10,88 @@ from typing import Any, Literal
 
 from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, RequestContext
 
-_LONGEST_REASON = 300
-# What clients can make uvicorn say, as often as they like. Both are counted by the metrics.
-_CLIENTS_OWN = ("Invalid HTTP request received.", "ASGI callable returned without completing response.")
+_MAX_ERROR_LENGTH = 300  # characters
+# Clients can cause these uvicorn messages as often as they like. Metrics count both cases.
+_CLIENT_ERRORS = ("Invalid HTTP request received.", "ASGI callable returned without completing response.")
 _ACCESS = logging.getLogger("seedmint.access")
 
 
-def configure_logs(form: Literal["text", "json"]) -> None:
-    """Make every handler that is there now write single lines, and JSON if asked for."""
+def configure_logs(log_format: Literal["text", "json"]) -> None:
+    """Make every existing log handler write single lines.
+
+    Args:
+        log_format: "text" keeps the formatters of the handlers; "json" replaces them.
+    """
     root = logging.getLogger()
-    logging.getLogger("uvicorn.access").propagate = False  # its line for each request would be made up, and not be written
-    logging.getLogger("seedmint").disabled = False  # as BentoML's configuration of a supervisor leaves it
-    if form == "json" and not root.handlers:  # of the supervisor
+    logging.getLogger("uvicorn.access").propagate = False  # avoids the cost of access log lines that no handler writes
+    if log_format == "json" and not root.handlers:  # the supervisor process has no handler
         root.addHandler(logging.StreamHandler(sys.stdout))
-    logging.getLogger("uvicorn.error").addFilter(lambda record: record.msg not in _CLIENTS_OWN)
-    there = [root, *logging.Logger.manager.loggerDict.values()]
-    for handler in {handler for logger in there if isinstance(logger, logging.Logger) for handler in logger.handlers}:
-        if not any(isinstance(known, _OneLine) for known in handler.filters):
-            handler.addFilter(_OneLine())
-        if form == "json":
-            handler.setFormatter(_Json())
+    logging.getLogger("uvicorn.error").addFilter(lambda record: record.msg not in _CLIENT_ERRORS)
+    loggers = [logger for logger in logging.Logger.manager.loggerDict.values() if isinstance(logger, logging.Logger)]
+    for logger in loggers:
+        if logger.name.partition(".")[0] == "seedmint":
+            logger.disabled = False  # BentoML's logging configuration disables all existing loggers in the supervisor
+    for handler in {handler for logger in (root, *loggers) for handler in logger.handlers}:
+        if not any(isinstance(known, _SingleLineFilter) for known in handler.filters):
+            handler.addFilter(_SingleLineFilter())
+        if log_format == "json":
+            handler.setFormatter(_JsonFormatter())
 
 
-def log_request(visit: RequestContext, route: str, method: str, status: int, seconds: float) -> None:
-    """One line for one request. Its route is the template, so that no seed and nothing of a client's is in it."""
+def log_request(context: RequestContext, route: str, method: str, status: int, seconds: float) -> None:
+    """Write one line to the access log.
+
+    Args:
+        context: The context of the request.
+        route: The path template, so that the line holds no seed and no client input.
+        method: The HTTP method, as returned by `metrics.known_method`.
+        status: The HTTP status.
+        seconds: The duration of the request in seconds.
+    """
     fields = {
         "method": method,
         "route": route,
         "status": status,
         "seconds": round(seconds, 6),
-        "images": visit.images,
-        "key": visit.key,
-        "request_id": visit.request_id.decode("ascii"),
+        "images": context.images,
+        "key": context.key,
+        "request_id": context.request_id.decode("ascii"),
     }
     text = "%(method)s %(route)s %(status)d %(seconds).6f s, images %(images)d, key %(key)s, id %(request_id)s"
-    _ACCESS.info(text, {**fields, "key": visit.key or "-"}, extra={"fields": fields})
+    _ACCESS.info(text, {**fields, "key": context.key or "-"}, extra={"fields": fields})
 
 
-def told(error: BaseException) -> str:
-    """An error in one line: what it is, and the function and line it comes from."""
-    place = ""
+def format_error(error: BaseException) -> str:
+    """Format an exception as one line.
+
+    Args:
+        error: The exception. Its traceback gives the function, file name and line number.
+
+    Returns:
+        The type of the exception, where it was raised, and the first line of its message.
+    """
+    location = ""
     for frame, line in walk_tb(error.__traceback__):
-        place = f" in {frame.f_code.co_name} ({PurePath(frame.f_code.co_filename).name}:{line})"
+        location = f" in {frame.f_code.co_name} ({PurePath(frame.f_code.co_filename).name}:{line})"
     text = error.strerror if isinstance(error, OSError) else str(error)
-    reason = (text or "").partition("\n")[0][:_LONGEST_REASON]
-    return f"{type(error).__name__}{place}" + (f": {reason}" if reason else "")
+    message = (text or "").partition("\n")[0][:_MAX_ERROR_LENGTH]
+    return f"{type(error).__name__}{location}" + (f": {message}" if message else "")
 
 
-class _OneLine(logging.Filter):
-    """Puts the error of a record into its line, where Python would write the traceback below it."""
+class _SingleLineFilter(logging.Filter):
+    """Appends the exception of a record to its message. Python would write a traceback on the following lines."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.exc_info:
             message = record.getMessage().partition("\n")[0]
             error = record.exc_info[1]
-            record.msg, record.args = (message if error is None else f"{message}: {told(error)}"), ()
+            record.msg, record.args = (message if error is None else f"{message}: {format_error(error)}"), ()
         record.exc_info = record.exc_text = record.stack_info = None
         return True
 
 
-class _Json(logging.Formatter):
-    """A line: time (UTC), level, logger, process; then what was said, or the fields of a request."""
+class _JsonFormatter(logging.Formatter):
+    """Writes time (UTC), level, logger and process, followed by the message or by the fields of an access log record."""
 
     def format(self, record: logging.LogRecord) -> str:
         document: dict[str, Any] = {
@@ -84,7 +105,10 @@ class _Json(logging.Formatter):
             document |= fields
         else:
             document["message"] = record.getMessage()
-            visit = REQUEST_CONTEXT.get(None)
-            if visit is not None:
-                document["request_id"] = visit.request_id.decode("ascii")
+            context = REQUEST_CONTEXT.get(None)
+            if context is not None:
+                document["request_id"] = context.request_id.decode("ascii")
         return json.dumps(document, ensure_ascii=False)
+
+
+told = format_error

@@ -1,4 +1,4 @@
-"""Metrics for Prometheus, summed over all worker processes. Labels hold templates and names, never what a client writes."""
+"""Prometheus metrics, aggregated over all worker processes. Labels hold path templates and names, never client input."""
 
 import contextlib
 import os
@@ -18,99 +18,127 @@ from seedmint.service.telemetry.request_context import REQUEST_CONTEXT
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
-# A worker is never forked: without this, each count would ask the system anew which process it is in.
+# Workers never fork, so the process id is constant. By default, prometheus_client calls os.getpid for every increment.
 _PID = os.getpid()
 if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
     values.ValueClass = values.MultiProcessValue(lambda: _PID)  # type: ignore[no-untyped-call]
 
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-_IMAGES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+_DURATION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)  # seconds
+_BATCH_SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-_REASONS = {408: "slow_body", 413: "too_large", 429: "overloaded", 503: "not_ready", 504: "deadline"}
+_REJECTION_REASONS = {408: "slow_body", 413: "too_large", 429: "overloaded", 503: "not_ready", 504: "deadline"}
 
-# registry=None: in multiprocess mode the values live in files, which `exposition` collects.
-_REQUESTS = Counter("seedmint_http_requests", "Requests answered.", ["route", "method", "status"], registry=None)
-_LATENCY = Histogram(
+# registry=None: in multiprocess mode, `exposition` collects the values from files.
+_REQUESTS = Counter("seedmint_http_requests", "HTTP requests.", ["route", "method", "status"], registry=None)
+_REQUEST_DURATION = Histogram(
     "seedmint_http_request_duration_seconds",
-    "From a request's first byte to its answer's last.",
+    "Time from the first byte of a request to the last byte of its response.",
     ["route", "method"],
-    buckets=_SECONDS,
+    buckets=_DURATION_BUCKETS,
     registry=None,
 )
-_REJECTED = Counter("seedmint_http_requests_rejected", "Requests turned away, by reason.", ["reason"], registry=None)
-IMAGES = Counter("seedmint_images", "Images sent.", ["model", "format"], registry=None)
-SAMPLES = Counter("seedmint_samples", "Samples sent that are not images.", ["model", "format"], registry=None)
-_INFERENCE = Histogram(
-    "seedmint_inference_duration_seconds", "One run of a generator.", ["model"], buckets=_SECONDS, registry=None
+_REJECTED = Counter("seedmint_http_requests_rejected", "Rejected HTTP requests, by reason.", ["reason"], registry=None)
+_IMAGES = Counter("seedmint_images", "Images sent.", ["model", "format"], registry=None)
+_SAMPLES = Counter("seedmint_samples", "Samples sent that are not images.", ["model", "format"], registry=None)
+_INFERENCE_DURATION = Histogram(
+    "seedmint_inference_duration_seconds", "Duration of one batch.", ["model"], buckets=_DURATION_BUCKETS, registry=None
 )
-_BATCH = Histogram(
-    "seedmint_batch_size", "Images or samples in one run of a generator.", ["model"], buckets=_IMAGES, registry=None
+_BATCH_SIZE = Histogram(
+    "seedmint_batch_size", "Images or samples in one batch.", ["model"], buckets=_BATCH_SIZE_BUCKETS, registry=None
 )
-_QUEUED = Histogram(
+_QUEUE_DURATION = Histogram(
     "seedmint_queue_duration_seconds",
-    "For each run, how long the image that had waited longest had waited.",
+    "Longest queue time in one batch.",
     ["model"],
-    buckets=_SECONDS,
+    buckets=_DURATION_BUCKETS,
     registry=None,
 )
-_ENCODING = Histogram(
+_ENCODING_DURATION = Histogram(
     "seedmint_encoding_duration_seconds",
-    "Encoding the single images of one run, or one piece of a bulk answer.",
+    "Time to encode the single images of one batch, or one piece of a bulk response.",
     ["model"],
-    buckets=_SECONDS,
+    buckets=_DURATION_BUCKETS,
     registry=None,
 )
 _CANCELLED = Counter(
     "seedmint_cancelled_images",
-    "Images never made: their clients left, or the deadline came, while they waited.",
+    "Images removed from the queue because the client disconnected or the deadline passed.",
     ["model"],
     registry=None,
 )
-_WAITING = Gauge(
-    "seedmint_queue_size", "Single images waiting for a generator.", ["model"], registry=None, multiprocess_mode="livesum"
+_QUEUE_SIZE = Gauge("seedmint_queue_size", "Single images in the queue.", ["model"], registry=None, multiprocess_mode="livesum")
+_BULK_REQUESTS = Gauge(
+    "seedmint_bulk_requests_in_flight", "Bulk requests in flight.", ["model"], registry=None, multiprocess_mode="livesum"
 )
-_BULK = Gauge(
-    "seedmint_bulk_requests_in_flight", "Bulk requests under way.", ["model"], registry=None, multiprocess_mode="livesum"
-)
-
 _JOBS = Gauge("seedmint_jobs", "Jobs, by state.", ["state"], registry=None, multiprocess_mode="livesum")
-_JOB_IMAGES = Counter("seedmint_job_images", "Images or samples made by jobs, in finished shards.", ["model"], registry=None)
+_JOB_IMAGES = Counter("seedmint_job_images", "Images or samples in finished shards of jobs.", ["model"], registry=None)
 
 
-class OfGenerator:
-    """The metrics of one generator's work, looked up once."""
+class GeneratorMetrics:
+    """The metrics of one generator. Resolves the labels once.
+
+    Args:
+        model: The name of the generator.
+
+    Attributes:
+        inference: Duration of each batch in seconds.
+        batch: Size of each batch.
+        queued: Longest queue time in each batch, in seconds.
+        encoding: Encoding time of each batch in seconds.
+        cancelled: Number of cancelled images.
+    """
 
     def __init__(self, model: str) -> None:
-        self.inference = _INFERENCE.labels(model)
-        self.batch = _BATCH.labels(model)
-        self.queued = _QUEUED.labels(model)
-        self.encoding = _ENCODING.labels(model)
+        self.inference = _INFERENCE_DURATION.labels(model)
+        self.batch = _BATCH_SIZE.labels(model)
+        self.queued = _QUEUE_DURATION.labels(model)
+        self.encoding = _ENCODING_DURATION.labels(model)
         self.cancelled = _CANCELLED.labels(model)
 
 
-def encoding_time(model: str) -> AbstractContextManager[object]:
-    """Observes how long its block takes."""
-    return _ENCODING.labels(model).time()
+def time_encoding(model: str) -> AbstractContextManager[object]:
+    """Return a context manager that observes the duration of its block as encoding time.
+
+    Args:
+        model: The name of the generator.
+    """
+    return _ENCODING_DURATION.labels(model).time()
 
 
-def show_queue(model: str, images: int, bulk_requests: int) -> None:
-    """What is waiting in this process now."""
-    _WAITING.labels(model).set(images)
-    _BULK.labels(model).set(bulk_requests)
+def set_queue_size(model: str, images: int, bulk_requests: int) -> None:
+    """Set the queue gauges of this process.
+
+    Args:
+        model: The name of the generator.
+        images: The number of single images in its queue.
+        bulk_requests: The number of its bulk requests in flight.
+    """
+    _QUEUE_SIZE.labels(model).set(images)
+    _BULK_REQUESTS.labels(model).set(bulk_requests)
 
 
-def show_jobs(state: str, jobs: int) -> None:
-    """How many jobs are in a state now. Told by one worker for all."""
+def set_job_count(state: str, jobs: int) -> None:
+    """Set the number of jobs in a state. Only the worker that runs the jobs calls this.
+
+    Args:
+        state: The state of the jobs.
+        jobs: The number of jobs.
+    """
     _JOBS.labels(state).set(jobs)
 
 
 def count_job_images(model: str, images: int) -> None:
-    """Count what a job has made."""
+    """Count images or samples of a finished shard.
+
+    Args:
+        model: The name of the generator.
+        images: The number of images or samples.
+    """
     _JOB_IMAGES.labels(model).inc(images)
 
 
 def known_method(method: str) -> str:
-    """A method of HTTP, or "other"."""
+    """Return `method` if it is a standard HTTP method, otherwise "other"."""
     return method if method in _METHODS else "other"
 
 
@@ -118,94 +146,116 @@ def observe_request(route: str, method: str, status: int, seconds: float, reject
     """Count one request.
 
     Args:
-        route: a template of the service's own, or "unmatched".
-        method: as `known_method` gives it.
-        rejected: why it was turned away, where the status alone does not say.
+        route: A path template of the service, or "unmatched".
+        method: The HTTP method, as returned by `known_method`.
+        status: The HTTP status.
+        seconds: The duration of the request in seconds.
+        rejected: The reason for a rejection, if the status alone does not determine it.
     """
-    requests, latency = _of_route(route, method, status)
+    requests, duration = _route_metrics(route, method, status)
     requests.inc()
-    latency.observe(seconds)
-    if rejected is not None or status in _REASONS:
-        count_rejected(rejected or _REASONS[status])
+    duration.observe(seconds)
+    if rejected is not None or status in _REJECTION_REASONS:
+        count_rejected(rejected or _REJECTION_REASONS[status])
 
 
 def count_rejected(reason: str) -> None:
-    """Count one request that was turned away. `reason` is one of the service's own words."""
+    """Count one rejected request.
+
+    Args:
+        reason: A reason code of the service.
+    """
     _REJECTED.labels(reason).inc()
 
 
 @cache
-def _made(images: bool, model: str, form: str) -> Counter:
-    return (IMAGES if images else SAMPLES).labels(model, form)
+def _output_counter(is_image: bool, model: str, output_format: str) -> Counter:
+    return (_IMAGES if is_image else _SAMPLES).labels(model, output_format)
 
 
 @cache
-def _of_route(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
-    return _REQUESTS.labels(route, method, str(status)), _LATENCY.labels(route, method)
+def _route_metrics(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
+    return _REQUESTS.labels(route, method, str(status)), _REQUEST_DURATION.labels(route, method)
 
 
-def count_made(generator: Generator, form: str, count: int) -> None:
-    """Count images or samples sent, by the name of their format."""
-    _made(generator.reference is None, generator.name, form).inc(count)
-    visit = REQUEST_CONTEXT.get(None)
-    if visit is not None:
-        visit.images += count
+def count_outputs(generator: Generator, output_format: str, count: int) -> None:
+    """Count images or samples that are sent to a client.
+
+    Args:
+        generator: The generator of the images or samples.
+        output_format: The name of the format.
+        count: The number of images or samples.
+    """
+    _output_counter(generator.reference is None, generator.name, output_format).inc(count)
+    context = REQUEST_CONTEXT.get(None)
+    if context is not None:
+        context.images += count
 
 
-def exposition(now: "Now") -> bytes:
-    """All metrics as text: the counts of every worker, and what is so now."""
-    now.workers = _workers()
+def exposition(gauges: "ScrapeGauges") -> bytes:
+    """Render all metrics in the Prometheus text format.
+
+    Args:
+        gauges: The gauges of this scrape, added to the metrics of all workers.
+    """
+    gauges.workers = _live_workers()
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    registry.register(now)
+    registry.register(gauges)
     return generate_latest(registry)
 
 
-def _workers() -> list[psutil.Process]:
-    """The worker processes that live: of those that have written metrics, this one and its siblings.
+def _live_workers() -> list[psutil.Process]:
+    """Return the live worker processes: the processes with metric files that share the parent of this process.
 
-    What the others had waiting is forgotten; what they counted stays.
+    Removes the gauges of dead workers. Their counters remain.
     """
-    living = []
+    workers = []
     for pid in {int(path.stem.rpartition("_")[2]) for path in Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]).glob("*.db")}:
         try:
             worker = psutil.Process(pid)
             if worker.ppid() == os.getppid() and worker.status() != psutil.STATUS_ZOMBIE:
-                living.append(worker)
+                workers.append(worker)
                 continue
         except psutil.NoSuchProcess:
             pass
-        with contextlib.suppress(FileNotFoundError):  # another worker does the same
+        with contextlib.suppress(FileNotFoundError):  # another worker may remove the same files
             mark_process_dead(pid)  # type: ignore[no-untyped-call]
-    return living
+    return workers
 
 
-class Now:
-    """What is so at this moment, found anew each time, so that what is gone leaves nothing behind.
+class ScrapeGauges:
+    """Gauges rebuilt on every scrape, so that removed models disappear.
 
     Args:
-        generators: those that this worker serves.
-        refused: the stems of the files it refuses.
-        readable: whether it could read the models directory.
+        generators: The generators that this worker serves.
+        load_errors: The stems of the files that this worker cannot load.
+        readable: Whether the last scan could read the models directory.
+
+    Attributes:
+        workers: The live worker processes.
     """
 
-    def __init__(self, generators: Iterable[Generator], refused: Iterable[str], readable: bool) -> None:
+    def __init__(self, generators: Iterable[Generator], load_errors: Iterable[str], readable: bool) -> None:
         self._generators = generators
-        self._refused = refused
+        self._load_errors = load_errors
         self._readable = readable
         self.workers: Iterable[psutil.Process] = ()
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Yield the gauges. `CollectorRegistry` calls this method."""
         labels = ["model", "digest", "provider", "determinism"]
-        family = GaugeMetricFamily("seedmint_model_info", "1 for each generator served.", labels=labels)
+        family = GaugeMetricFamily("seedmint_model_info", "1 for each served generator.", labels=labels)
         for generator in self._generators:
             family.add_metric([generator.name, generator.digest, generator.provider, generator.determinism], 1)
         yield family
-        family = GaugeMetricFamily("seedmint_model_load_failed", "1 for each generator file that is refused.", labels=["model"])
-        for name in self._refused:
+        family = GaugeMetricFamily(
+            "seedmint_model_load_failed", "1 for each generator file that fails to load.", labels=["model"]
+        )
+        for name in self._load_errors:
             family.add_metric([name], 1)
         yield family
-        yield GaugeMetricFamily("seedmint_models_readable", "Whether the models directory can be read.", self._readable)
+        yield GaugeMetricFamily("seedmint_models_readable", "1 if the models directory is readable, else 0.", self._readable)
         sizes = []
         for worker in self.workers:
             with contextlib.suppress(psutil.NoSuchProcess):
@@ -213,9 +263,17 @@ class Now:
         yield GaugeMetricFamily("seedmint_workers", "Worker processes.", len(sizes))
         yield GaugeMetricFamily("seedmint_resident_memory_bytes", "Resident memory of all worker processes.", sum(sizes))
         if (memory := container_memory()) is not None:
-            yield GaugeMetricFamily("seedmint_memory_limit_bytes", "Memory that this container may use.", memory.limit)
+            yield GaugeMetricFamily("seedmint_memory_limit_bytes", "Memory limit of the container.", memory.limit)
             yield GaugeMetricFamily(
                 "seedmint_memory_working_set_bytes",
-                "Memory that this container uses, less the cache of files that the kernel can take back.",
+                "Memory use of the container, without reclaimable page cache.",
                 memory.working_set,
             )
+
+
+OfGenerator = GeneratorMetrics
+Now = ScrapeGauges
+count_made = count_outputs
+encoding_time = time_encoding
+show_queue = set_queue_size
+show_jobs = set_job_count

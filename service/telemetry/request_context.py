@@ -1,4 +1,4 @@
-"""The visit: what is known of the request under way, from the door to its line in the log."""
+"""Per-request context, held in a `ContextVar`."""
 
 import random
 import re
@@ -8,34 +8,44 @@ from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Protocol
 
-_VERSION_4 = 4 << 76 | 2 << 62  # version and variant of a random UUID; `uuid.uuid4` takes ten times as long
-_FREE = ~(15 << 76 | 3 << 62)
+# Version and variant bits of a random UUID. `uuid.uuid4` takes ten times as long.
+_UUID4_BITS = 4 << 76 | 2 << 62
+_RANDOM_BITS = ~(15 << 76 | 3 << 62)
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
 
 
-class Allowance(Protocol):
-    """What a client may still have."""
+class Quota(Protocol):
+    """The images that a client may still request."""
 
     def take(self, images: int, field: str) -> None:
-        """
+        """Charge images to the client before they are generated.
+
+        Args:
+            images: The number of images.
+            field: The request parameter that sets the number of images.
+
         Raises:
-            Problem: 429 or 413, it is not so many.
+            Problem: 429 if the quota is exhausted, 413 if the number of images always exceeds it.
         """
 
     def give_back(self, images: int) -> None:
-        """Images that were taken and not made."""
+        """Refund images that were charged and not generated.
+
+        Args:
+            images: The number of images.
+        """
 
 
 class RequestContext:
-    """One request.
+    """The state of one request.
 
     Attributes:
-        request_id: the client's own X-Request-Id if it is sane, else a new UUID of 32 hexadecimal digits.
-        key: name of the API key it came with.
-        images: images sent so far.
-        rejected: why it was turned away, where its status alone does not say.
-        allowance: what limits its images, if anything does.
-        gone: says whether its client has left; None where that cannot be known.
+        request_id: The client's X-Request-Id if it is valid, otherwise a new UUID of 32 hexadecimal digits.
+        key: The name of the API key, or None.
+        images: The number of images sent so far.
+        rejected: The reason for a rejection, if the status alone does not determine it.
+        allowance: The image quota of the client, or None without a limit.
+        gone: Returns whether the client has disconnected. None if the server cannot detect it.
     """
 
     __slots__ = ("_host", "allowance", "gone", "images", "key", "rejected", "request_id")
@@ -47,31 +57,46 @@ class RequestContext:
         self.key: str | None = None
         self.images = 0
         self.rejected: str | None = None
-        self.allowance: Allowance | None = None
+        self.allowance: Quota | None = None
 
     @property
     def client(self) -> str:
-        """Who asks, as one name: of the key, or else the address."""
+        """The identity of the client: the name of its API key, or otherwise its address."""
         return self.key or address_of(self._host)
 
 
-# Each request runs in a task of its own, so that this is the visit of whoever asks. Nothing in a generator's thread.
-REQUEST_CONTEXT: ContextVar[RequestContext] = ContextVar("visit")
+# Each request runs in its own asyncio task and has its own context. Inference threads have none.
+REQUEST_CONTEXT: ContextVar[RequestContext] = ContextVar("request_context")
 
 
 def request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
-    """The id to know a request by: X-Request-Id where it is at most 128 of letters, digits and `._~+/=:@-`, else a new one."""
+    """Choose the id of a request.
+
+    Args:
+        headers: The request headers, with names in lower case.
+
+    Returns:
+        X-Request-Id if it consists of 1 to 128 letters, digits and `._~+/=:@-`, otherwise a new id.
+    """
     for name, value in headers:
         if name == b"x-request-id":
             if REQUEST_ID.fullmatch(value):
                 return value
             break
-    return b"%032x" % (random.getrandbits(128) & _FREE | _VERSION_4)
+    return b"%032x" % (random.getrandbits(128) & _RANDOM_BITS | _UUID4_BITS)
 
 
 @lru_cache(4096)
 def address_of(host: str) -> str:
-    """One name for a client by its address. An IPv6 client may use any address of its /64 network."""
+    """Normalize the address of a client.
+
+    Args:
+        host: An IP address.
+
+    Returns:
+        The IPv4 address, or the /64 network of an IPv6 address, because a client may use all addresses of that network.
+        "unknown" if `host` is not an IP address.
+    """
     try:
         address = ip_address(host)
     except ValueError:
@@ -79,3 +104,6 @@ def address_of(host: str) -> str:
     if isinstance(address, IPv6Address):
         return str(address.ipv4_mapped or IPv6Address(int(address) >> 64 << 64))
     return str(address)
+
+
+Allowance = Quota
