@@ -1,0 +1,78 @@
+"""Installs Seedmint in fresh virtual environments, from a copy of the source tree."""
+
+import shutil
+import subprocess
+import sys
+import tarfile
+import venv
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+_SOURCES = ("seedmint", "models", "service", "training", "pyproject.toml", "README.md", "LICENSE")
+_PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
+_NO_NETWORK = ("--no-index", "--no-deps", "--no-build-isolation")
+
+
+def copy_source(directory: Path) -> Path:
+    """Copy what an installation needs, with its symbolic links. A build writes files next to the source.
+
+    Args:
+        directory: Directory of the copy; it does not exist yet.
+    """
+    directory.mkdir()
+    for name in _SOURCES:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, directory / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source, directory / name)
+    return directory
+
+
+def build_wheel(source: Path, directory: Path) -> Path:
+    """Build a wheel.
+
+    Args:
+        source: A source tree or a source distribution.
+        directory: Directory of the wheel.
+    """
+    subprocess.run([*_PIP, "wheel", *_NO_NETWORK, "--wheel-dir", str(directory), str(source)], check=True)
+    (wheel,) = directory.glob("*.whl")
+    return wheel
+
+
+def build_sdist(source: Path, directory: Path) -> Path:
+    """Build a source distribution and unpack it into a source tree without symbolic links.
+
+    Args:
+        source: A source tree.
+        directory: Directory of the source distribution; it does not exist yet.
+    """
+    program = "import sys; from setuptools.build_meta import build_sdist; build_sdist(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", program, str(directory)], cwd=source, check=True, capture_output=True)
+    (archive,) = directory.glob("*.tar.gz")
+    with tarfile.open(archive) as file:
+        assert not any(member.issym() or member.islnk() for member in file)
+        file.extractall(directory, filter="data")
+    return directory / archive.name.removesuffix(".tar.gz")
+
+
+def install(directory: Path, *requirement: str) -> Path:
+    """Create a virtual environment with Seedmint, which finds its dependencies among those of this Python.
+
+    Args:
+        directory: Directory of the virtual environment.
+        requirement: Arguments of `pip install`.
+
+    Returns:
+        The Python of the virtual environment.
+    """
+    venv.EnvBuilder(symlinks=True).create(directory)
+    python = directory / "bin" / "python"
+    (packages,) = directory.glob("lib/python*/site-packages")
+    # A line of a .pth file adds a directory, but does not read the .pth files of this directory. So the editable installation
+    # of this Python is not visible.
+    paths = [path for path in sys.path if path.endswith("site-packages")]
+    (packages / "dependencies.pth").write_text("\n".join(paths) + "\n")
+    subprocess.run([*_PIP, "--python", str(python), "install", *_NO_NETWORK, "--force-reinstall", *requirement], check=True)
+    return python
