@@ -119,12 +119,13 @@ def test_pytest_runs_tests_of_the_user(python: Path, user_folder: Path):
 
 
 @pytest.mark.slow
-def test_mypy_finds_the_types_of_seedmint(python: Path, user_folder: Path):
+def test_mypy_finds_the_types_of_seedmint(wheel_python: Path, user_folder: Path):
+    """Only in a wheel: mypy does not run the import hook of an editable installation."""
     (user_folder / "mine.py").write_text(
         "import models\nfrom seedmint.models.seeds import parse_seeds\n\n"
         "owner: str = models.OWNER\nreveal_type(parse_seeds('1'))\n"
     )
-    command = [sys.executable, "-m", "mypy", "--python-executable", str(python), "--follow-imports", "silent", "mine.py"]
+    command = [sys.executable, "-m", "mypy", "--python-executable", str(wheel_python), "--follow-imports", "silent", "mine.py"]
     assert '"seedmint.models.seeds.Seeds"' in run(command, user_folder)
 
 
