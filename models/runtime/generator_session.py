@@ -62,7 +62,7 @@ class GeneratorSession:
         Args:
             z: float32[n, z_dim].
             labels: int64[n]; None for an unconditional generator.
-            truncation: float32[n], for a generator whose card has `truncation: input`; None for the others.
+            truncation: float32[n], for a generator whose card has `truncation: input`; None for 1.
 
         Returns:
             uint8[n, height, width, channels] or float32[n, ...].
@@ -77,8 +77,8 @@ class GeneratorSession:
         inputs: dict[str, NDArray[Any]] = {"z": z}
         if labels is not None:
             inputs["label"] = labels
-        if truncation is not None:
-            inputs["truncation"] = truncation
+        if self.card.truncation == "input":
+            inputs["truncation"] = np.ones(n, np.float32) if truncation is None else truncation
         if size > n:
             inputs = {name: np.concatenate([a, np.zeros((size - n, *a.shape[1:]), a.dtype)]) for name, a in inputs.items()}
         try:

@@ -15,13 +15,13 @@ def encode_animation(images: Images, form: AnimationFormat, duration: int, loop:
     """Encode images as an animation.
 
     Args:
-        images: uint8[n, height, width, channels], 1 or 3 channels.
+        images: uint8[n, height, width, channels], 1, 3 or 4 channels.
         form: "webp" (lossless) or "gif" (colour images are reduced to 256 colours a frame).
         duration: Milliseconds a frame.
         loop: Number of repetitions, 0 for no end.
     """
     frames = [picture(image) for image in images]
-    if form == "gif" and images.shape[3] == 3:
+    if form == "gif" and images.shape[3] > 1:
         # Pillow's default, the median cut, takes hundreds of times as long on noise, for hardly less error.
         frames = [frame.quantize(256, method=Image.Quantize.FASTOCTREE) for frame in frames]
     first, *rest = frames

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
-from seedmint.models.card import CARD_KEY, Card, Dataset, ImageOutput, Licence, Noise, Provenance
+from seedmint.models.card import Card, Dataset, ImageOutput, Licence, Noise, Provenance
 from seedmint.models.runtime.generator_file import read_content
 from seedmint.models.runtime.provider import Provider
 from seedmint.service.importer.errors import GeneratorImportError
@@ -36,11 +36,13 @@ class ImportedGenerator:
         content: The generator file.
         card: Its card.
         findings: One line for each decision, for the user to check.
+        by_row: Whether the original graph runs once for each row.
     """
 
     content: bytes
     card: Card
     findings: tuple[str, ...]
+    by_row: bool = False
 
 
 def import_files(
@@ -107,7 +109,8 @@ def _import(models: list[ModelProto], options: ImportOptions, provider: Provider
         card = card.model_copy(update={"provenance": provenance})
         content = wrap(model, signature, options.z_scale, card, trial.execution, output)
         findings.append(f"greatest difference from the reference: {difference:g}")
-    return ImportedGenerator(content, card, (*_describe(signature, trial, options, output), *findings))
+    lines = (*_describe(signature, trial, options, output), *findings)
+    return ImportedGenerator(content, card, lines, trial.execution.by_row)
 
 
 def _check_classes(model: ModelProto, signature: Signature, options: ImportOptions, findings: list[str]) -> None:
@@ -204,12 +207,3 @@ def _describe(signature: Signature, trial: TrialResult, options: ImportOptions, 
     if not trial.truncation_has_effect:
         lines.append("truncation has no effect: the graph normalises z; bind an input with --truncation-input if it has one")
     return lines
-
-
-def has_card(model: ModelProto) -> bool:
-    """Return whether a model is a generator file already.
-
-    Args:
-        model: A parsed ONNX file.
-    """
-    return any(entry.key == CARD_KEY for entry in model.metadata_props)
