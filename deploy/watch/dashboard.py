@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_OF = 'job="seedmint",namespace=~"$namespace",service=~"$service"'
+_SELECTOR = 'job="seedmint",namespace=~"$namespace",service=~"$service"'
 _IMAGE = 'route="/v1/models/{name}@{digest}/images/{file}"'
 _NO_PROBES = 'route!~"/livez|/readyz|/metrics"'
-_RELEASE = "seedmint {{namespace}} {{service}}"
+_RELEASE_LEGEND = "seedmint {{namespace}} {{service}}"
 _SOURCE = {"type": "prometheus", "uid": "${source}"}
 
 
 def _rate(metric: str, by: str, *selectors: str) -> str:
-    return f"sum by ({by}) (rate({metric}{{{','.join((_OF, *selectors))}}}[$__rate_interval]))"
+    return f"sum by ({by}) (rate({metric}{{{','.join((_SELECTOR, *selectors))}}}[$__rate_interval]))"
 
 
 _IMAGE_DURATION = _rate("seedmint_http_request_duration_seconds_bucket", "le", _IMAGE)
@@ -21,56 +21,56 @@ _IMAGE_DURATION = _rate("seedmint_http_request_duration_seconds_bucket", "le", _
 
 @dataclass(frozen=True)
 class Panel:
-    """One panel.
+    """One panel of the dashboard.
 
     Attributes:
-        title: what it shows.
-        about: how to read it; Grafana shows it beside the title.
-        unit: of Grafana's list.
-        queries: legend -> query.
-        colours: of a single number: (from which value on, colour). Without any, the panel is a graph over time.
-        nothing: what a single number says where there is nothing to count.
+        title: The title.
+        description: The tooltip of the title.
+        unit: A Grafana unit.
+        queries: PromQL queries by legend.
+        thresholds: (lowest value, color) pairs of a stat panel. If empty, the panel is a time series.
+        no_value: The text of a stat panel without data.
     """
 
     title: str
-    about: str
+    description: str
     unit: str
     queries: dict[str, str]
-    colours: tuple[tuple[float | None, str], ...] = ()
-    nothing: str = ""
+    thresholds: tuple[tuple[float | None, str], ...] = ()
+    no_value: str = ""
 
 
 _ROWS: dict[str, list[Panel]] = {
     "Objectives": [
         Panel(
-            "Requests not answered 5xx, last hour",
-            "Probes apart. The objective is 99.9 %.",
+            "Success rate, last hour",
+            "Requests with a status other than 5xx, without probes. The objective is 99.9 %.",
             "percentunit",
-            {_RELEASE: f"1 - release:seedmint_http_errors:ratio_rate1h{{{_OF}}}"},
+            {_RELEASE_LEGEND: f"1 - release:seedmint_http_errors:ratio_rate1h{{{_SELECTOR}}}"},
             ((None, "red"), (0.999, "green")),
             "no requests",
         ),
         Panel(
-            "Single images within 0.25 s, last hour",
-            "The objective is 99 %.",
+            "Images within 0.25 s, last hour",
+            "Single images that take less than 0.25 s. The objective is 99 %.",
             "percentunit",
-            {_RELEASE: f"1 - release:seedmint_slow_images:ratio_rate1h{{{_OF}}}"},
+            {_RELEASE_LEGEND: f"1 - release:seedmint_slow_images:ratio_rate1h{{{_SELECTOR}}}"},
             ((None, "red"), (0.99, "green")),
             "no requests",
         ),
         Panel(
-            "Replicas that answer",
-            "Of those that Prometheus knows.",
+            "Replicas up",
+            "Replicas that answer the scrapes of Prometheus.",
             "short",
-            {_RELEASE: f"sum by (namespace, service) (up{{{_OF}}})"},
+            {_RELEASE_LEGEND: f"sum by (namespace, service) (up{{{_SELECTOR}}})"},
             ((None, "red"), (1, "green")),
             "none",
         ),
         Panel(
-            "Alerts that fire",
-            "What to do about each: docs/runbook.md.",
+            "Firing alerts",
+            "docs/runbook.md says what to do about each alert.",
             "short",
-            {"{{alertname}}": f'sum by (alertname) (ALERTS{{{_OF},alertstate="firing"}})'},
+            {"{{alertname}}": f'sum by (alertname) (ALERTS{{{_SELECTOR},alertstate="firing"}})'},
             ((None, "green"), (1, "red")),
             "none",
         ),
@@ -78,81 +78,81 @@ _ROWS: dict[str, list[Panel]] = {
     "Requests": [
         Panel(
             "Requests by status",
-            "Probes apart. 304: the client had the image; 429: turned away; 499: the client left.",
+            "Without probes. 304: the client has the image already. 429: rejected. 499: the client disconnected.",
             "reqps",
             {"{{status}}": _rate("seedmint_http_requests_total", "status", _NO_PROBES)},
         ),
         Panel(
-            "Time of a single image",
-            "From a request's first byte to its answer's last.",
+            "Duration of single image requests",
+            "Time from the first byte of the request to the last byte of the response.",
             "s",
             {f"p{percent}": f"histogram_quantile(0.{percent}, {_IMAGE_DURATION})" for percent in (50, 90, 99)},
         ),
         Panel(
-            "Turned away, by reason",
-            "docs/service.md explains the reasons.",
+            "Rejected requests by reason",
+            "docs/service.md lists the reasons.",
             "reqps",
             {"{{reason}}": _rate("seedmint_http_requests_rejected_total", "reason")},
         ),
         Panel(
-            "Single images that clients had already",
-            "Answered 304, and not made again.",
+            "Conditional requests answered 304",
+            "Share of single image requests for which the client has the image already.",
             "percentunit",
             {
-                _RELEASE: _rate("seedmint_http_requests_total", "namespace, service", _IMAGE, 'status="304"')
+                _RELEASE_LEGEND: _rate("seedmint_http_requests_total", "namespace, service", _IMAGE, 'status="304"')
                 + f" / {_rate('seedmint_http_requests_total', 'namespace, service', _IMAGE)}"
             },
         ),
         Panel(
-            "Errors' share of all requests, for each window of the alerts",
-            "They page above 1.44 % in an hour or 0.6 % in six, and if it still goes on.",
+            "Error ratio by alert window",
+            "A page fires above 1.44 % over 1 h and 5 min, or above 0.6 % over 6 h and 30 min.",
             "percentunit",
             {
-                f"{_RELEASE}, {window}": f"release:seedmint_http_errors:ratio_rate{window}{{{_OF}}}"
+                f"{_RELEASE_LEGEND}, {window}": f"release:seedmint_http_errors:ratio_rate{window}{{{_SELECTOR}}}"
                 for window in ("5m", "1h", "6h", "3d")
             },
         ),
     ],
     "Generators": [
         Panel(
-            "Made: images or samples",
-            "Sent to clients, in bulk too. Data sets asked for over HTTP are beside it.",
+            "Images and samples sent",
+            "Single and bulk responses, without jobs.",
             "cps",
-            {"{{model}}": f"sum by (model) (release_model:seedmint_outputs:rate5m{{{_OF}}})"},
+            {"{{model}}": f"sum by (model) (release_model:seedmint_outputs:rate5m{{{_SELECTOR}}})"},
         ),
         Panel(
-            "Wait in the queue, p99",
-            "Of each run, the image that had waited longest. More than a second: too few processors.",
+            "Queue time, p99",
+            "Longest queue time of each batch. More than one second means that the CPUs are saturated.",
             "s",
-            {"{{model}}": f"max by (model) (release_model:seedmint_queue_duration_seconds:p99_rate5m{{{_OF}}})"},
+            {"{{model}}": f"max by (model) (release_model:seedmint_queue_duration_seconds:p99_rate5m{{{_SELECTOR}}})"},
         ),
         Panel(
-            "Waiting",
-            "Single images in the queues, and bulk requests under way.",
+            "Queue size",
+            "Single images in the queue, and bulk requests in flight.",
             "short",
             {
-                "images of {{model}}": f"sum by (model) (seedmint_queue_size{{{_OF}}})",
-                "bulk requests of {{model}}": f"sum by (model) (seedmint_bulk_requests_in_flight{{{_OF}}})",
+                "images, {{model}}": f"sum by (model) (seedmint_queue_size{{{_SELECTOR}}})",
+                "bulk requests, {{model}}": f"sum by (model) (seedmint_bulk_requests_in_flight{{{_SELECTOR}}})",
             },
         ),
         Panel(
-            "Images in a run, mean",
-            "Near SEEDMINT_MAX_BATCH: there is no more to be had from larger batches.",
+            "Batch size, mean",
+            "A value near SEEDMINT_MAX_BATCH means that batches are full.",
             "short",
             {"{{model}}": f"{_rate('seedmint_batch_size_sum', 'model')} / {_rate('seedmint_batch_size_count', 'model')}"},
         ),
         Panel(
-            "Time at work",
-            "Seconds in each second that generators and encoders take; 100 % is one of each, busy all the time.",
+            "Utilization",
+            "Seconds of inference and of encoding per second. 100 % is one thread that is always busy.",
             "percentunit",
             {
-                f"{word} {{{{model}}}}": _rate(f"seedmint_{word}_duration_seconds_sum", "model")
-                for word in ("inference", "encoding")
+                f"{stage} {{{{model}}}}": _rate(f"seedmint_{stage}_duration_seconds_sum", "model")
+                for stage in ("inference", "encoding")
             },
         ),
         Panel(
-            "Never made",
-            "The client left, or the deadline came, while they waited.",
+            "Cancelled images",
+            "Images removed from the queue because the client disconnected or the deadline passed.",
             "cps",
             {"{{model}}": _rate("seedmint_cancelled_images_total", "model")},
         ),
@@ -160,31 +160,33 @@ _ROWS: dict[str, list[Panel]] = {
     "Replicas": [
         Panel(
             "Memory",
-            "What the container uses is measured against its limit. The workers' part is that of generators and requests.",
+            "The memory limit applies to the whole container. The workers hold the generators and the requests.",
             "bytes",
             {
-                "container {{instance}}": f"seedmint_memory_working_set_bytes{{{_OF}}}",
-                "workers {{instance}}": f"seedmint_resident_memory_bytes{{{_OF}}}",
-                "limit": f"min(seedmint_memory_limit_bytes{{{_OF}}})",
+                "container {{instance}}": f"seedmint_memory_working_set_bytes{{{_SELECTOR}}}",
+                "workers {{instance}}": f"seedmint_resident_memory_bytes{{{_SELECTOR}}}",
+                "limit": f"min(seedmint_memory_limit_bytes{{{_SELECTOR}}})",
             },
         ),
         Panel(
-            "Generators, and replicas that serve them",
-            "Two digests by one name: replicas differ. Refused: the file breaks the contract; the log says how.",
+            "Replicas of each generator",
+            "Two digests under one name: the replicas serve different files. Load failed: the log has the reason.",
             "short",
             {
                 "{{model}}@{{digest}} on {{provider}}, {{determinism}}": "count by (model, digest, provider, determinism) "
-                f"(seedmint_model_info{{{_OF}}})",
-                "{{model}} refused": f"count by (model) (seedmint_model_load_failed{{{_OF}}})",
+                f"(seedmint_model_info{{{_SELECTOR}}})",
+                "{{model}} load failed": f"count by (model) (seedmint_model_load_failed{{{_SELECTOR}}})",
             },
         ),
-        Panel("Workers", "Processes that serve, in each replica.", "short", {"{{instance}}": f"seedmint_workers{{{_OF}}}"}),
+        Panel("Workers", "Worker processes of each replica.", "short", {"{{instance}}": f"seedmint_workers{{{_SELECTOR}}}"}),
     ],
-    "Data sets asked for over HTTP": [
-        Panel("Jobs", "By state.", "short", {"{{state}}": f"sum by (state) (seedmint_jobs{{{_OF}}})"}),
+    "Jobs": [
         Panel(
-            "Made by jobs",
-            "Images or samples, in shards that are done.",
+            "Jobs by state", "Jobs of POST /v1/jobs.", "short", {"{{state}}": f"sum by (state) (seedmint_jobs{{{_SELECTOR}}})"}
+        ),
+        Panel(
+            "Images and samples of jobs",
+            "Images and samples in finished shards.",
             "cps",
             {"{{model}}": _rate("seedmint_job_images_total", "model")},
         ),
@@ -194,7 +196,7 @@ _COLUMNS, _WIDTH, _HEIGHT = 3, 24, 8
 
 
 def dashboard() -> dict[str, Any]:
-    """The dashboard as Grafana reads it."""
+    """Return the dashboard in Grafana's JSON model."""
     return {
         "uid": "seedmint",
         "title": "Seedmint",
@@ -225,7 +227,7 @@ def _variable(name: str, query: str) -> dict[str, Any]:
         "query": query,
         "refresh": 2,
         "includeAll": True,
-        # Also where targets have no such label.
+        # Matches targets without the label, too.
         "allValue": ".*",
         "multi": True,
         "current": {"text": "All", "value": "$__all"},
@@ -236,21 +238,21 @@ def _panels() -> list[dict[str, Any]]:
     panels: list[dict[str, Any]] = []
     top = 0
     for title, row in _ROWS.items():
-        place = {"x": 0, "y": top, "w": _WIDTH, "h": 1}
+        position = {"x": 0, "y": top, "w": _WIDTH, "h": 1}
         panels.append(
-            {"id": len(panels) + 1, "type": "row", "title": title, "gridPos": place, "collapsed": False, "panels": []}
+            {"id": len(panels) + 1, "type": "row", "title": title, "gridPos": position, "collapsed": False, "panels": []}
         )
         top += 1
-        columns, height = (len(row), _HEIGHT // 2) if row[0].colours else (_COLUMNS, _HEIGHT)
+        columns, height = (len(row), _HEIGHT // 2) if row[0].thresholds else (_COLUMNS, _HEIGHT)
         width = _WIDTH // columns
         for number, panel in enumerate(row):
-            place = {
+            position = {
                 "x": number % columns * width,
                 "y": top + number // columns * height,
                 "w": width,
                 "h": height,
             }
-            panels.append({"id": len(panels) + 1, "gridPos": place} | _panel(panel))
+            panels.append({"id": len(panels) + 1, "gridPos": position} | _panel(panel))
         top += -(-len(row) // columns) * height
     return panels
 
@@ -258,16 +260,16 @@ def _panels() -> list[dict[str, Any]]:
 def _panel(panel: Panel) -> dict[str, Any]:
     return {
         "title": panel.title,
-        "description": panel.about,
+        "description": panel.description,
         "datasource": _SOURCE,
         "targets": [
             {"refId": chr(ord("A") + number), "datasource": _SOURCE, "expr": query, "legendFormat": legend}
             for number, (legend, query) in enumerate(panel.queries.items())
         ],
-    } | (_number(panel) if panel.colours else _over_time(panel.unit))
+    } | (_stat(panel) if panel.thresholds else _time_series(panel.unit))
 
 
-def _over_time(unit: str) -> dict[str, Any]:
+def _time_series(unit: str) -> dict[str, Any]:
     return {
         "type": "timeseries",
         "fieldConfig": {"defaults": {"unit": unit, "min": 0, "custom": {"fillOpacity": 10}}, "overrides": []},
@@ -278,11 +280,11 @@ def _over_time(unit: str) -> dict[str, Any]:
     }
 
 
-def _number(panel: Panel) -> dict[str, Any]:
-    steps = [{"value": value, "color": colour} for value, colour in panel.colours]
+def _stat(panel: Panel) -> dict[str, Any]:
+    steps = [{"value": value, "color": color} for value, color in panel.thresholds]
     defaults: dict[str, Any] = {
         "unit": panel.unit,
-        "noValue": panel.nothing,
+        "noValue": panel.no_value,
         "thresholds": {"mode": "absolute", "steps": steps},
     }
     if panel.unit == "percentunit":

@@ -266,14 +266,14 @@ def test_two_releases_in_one_prometheus_alert_for_themselves_alone(tmp_path: Pat
     alert = {
         "exp_labels": {"severity": "page", "job": "seedmint", "namespace": "lab", "service": "images"},
         "exp_annotations": {
-            "summary": "seedmint lab/images: 100% of requests answered 5xx over 1h",
+            "summary": "seedmint lab/images: 100% of requests have a 5xx status over 1h",
             "runbook_url": "docs/runbook.md#seedminterrorbudgetburnfast",
         },
     }
     absent = {
         "exp_labels": {"severity": "page", "job": "seedmint", "namespace": "shop"},
         "exp_annotations": {
-            "summary": "Prometheus knows of no replica of seedmint in shop",
+            "summary": "Prometheus has no target of seedmint in shop",
             "runbook_url": "docs/runbook.md#seedmintabsent",
         },
     }

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Write dashboard.schema.json, against which dashboard.json is tested, from the types of the Grafana that compose.yaml starts.
-# Needs npm and the network; only for another Grafana.
+# Generate dashboard.schema.json from the TypeScript types of the Grafana version in compose.yaml. Tests validate dashboard.json
+# with it. Run this script only after a change of the Grafana version. It needs npm and network access.
 #   deploy/watch/grafana/schema.sh build/tools
 set -Eeuo pipefail
 here=$(realpath "$(dirname "$0")")
