@@ -36,7 +36,7 @@ _IMAGE_FORMATS: dict[str, Format] = {form: form for form in FORMATS}
 _SAMPLE_FORMATS: dict[str, SampleFormat] = {form: form for form in SAMPLE_FORMATS}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)  # not frozen: faster to create
 class PendingReply:
     """A reply whose body has to be generated.
 
@@ -78,7 +78,7 @@ class PendingReply:
         return Reply(200, [*self.headers, (b"content-length", b"%d" % len(body))], body)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Match:
     """A request for the canonical URL of one image or sample without parameters.
 

@@ -8,7 +8,7 @@ RawHeaders = list[tuple[bytes, bytes]]
 """Names in lower case."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: faster to create
 class Reply:
     """A finished HTTP response.
 

@@ -21,7 +21,7 @@ Body = TypeVar("Body", bound=BaseModel)
 
 
 def max_body_bytes(settings: Settings) -> int:
-    """Return the maximum size of a request body in bytes.
+    """Return the maximum size of a request body in bytes, for the parameter `max_body_size` of a route.
 
     Args:
         settings: The settings of the service.
@@ -30,24 +30,20 @@ def max_body_bytes(settings: Settings) -> int:
 
 
 async def read_body(request: Request, settings: Settings) -> bytes:
-    """Read the body of a request.
+    """Read the body of a request. The route limits the size of the body.
 
     Args:
         request: The request.
         settings: The settings of the service.
 
     Raises:
-        Problem: 408, 413, 415, or 429 if too many bodies are being read.
+        Problem: 408, 415, or 429 if too many bodies are being read.
+        HTTPException: 413.
         ClientDisconnect: The client has disconnected.
     """
     media_type = request.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise Problem(415, "send a body with Content-Type: application/json", "Content-Type")
-    limit = max_body_bytes(settings)
-    too_large = Problem(413, f"the body is larger than {limit} bytes", "body", {"Connection": "close"})
-    length = request.headers.get("content-length", "0")
-    if length.isdecimal() and int(length[:20]) > limit:
-        raise too_large
     global _bytes_in_flight
     body = bytearray()
     try:
@@ -58,8 +54,6 @@ async def read_body(request: Request, settings: Settings) -> bytes:
                     raise Problem(429, "too many bodies are being read", headers=headers)
                 _bytes_in_flight += len(part)
                 body += part
-                if len(body) > limit:
-                    raise too_large
     except TimeoutError:
         detail = f"the body did not arrive within {settings.timeout_seconds:g} seconds"
         raise Problem(408, detail, "body", {"Connection": "close"}) from None

@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 from seedmint.service.api.handlers import Handlers
 from seedmint.service.api.openapi.operations import HTML, JSON, Answer, Operation, media_types
 from seedmint.service.api.problem_mapping import CORE_ERRORS, answer_error
+from seedmint.service.api.request_body import max_body_bytes
 from seedmint.service.api.urls import IMAGES, SAMPLES
 from seedmint.service.batching.model_repository import ModelRepository
 from seedmint.service.encoders.archives import ARCHIVE_MEDIA_TYPES
@@ -298,16 +299,16 @@ def create_app(repository: ModelRepository, settings: Settings, job_routes: Sequ
         job_routes: The routes of jobs.
     """
     handlers = Handlers(repository, settings, operations(settings))
-    routes: list[BaseRoute] = [
-        Route(endpoint.path, _bind(handlers, endpoint.handler), methods=[endpoint.operation.method.upper()])
-        for endpoint in ENDPOINTS
-        if endpoint.handler is not None
-    ]
+    routes = [_route(handlers, endpoint, settings) for endpoint in ENDPOINTS if endpoint.handler is not None]
     return Starlette(routes=[*routes, *job_routes], exception_handlers=dict.fromkeys(CORE_ERRORS, answer_error))
 
 
-def _bind(handlers: Handlers, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
+def _route(handlers: Handlers, endpoint: Endpoint, settings: Settings) -> Route:
+    handler, method = endpoint.handler, endpoint.operation.method
+    assert handler is not None
+
+    async def handle(request: Request) -> Response:
         return await handler(handlers, request)
 
-    return endpoint
+    max_body_size = max_body_bytes(settings) if method == "post" else None
+    return Route(endpoint.path, handle, methods=[method.upper()], max_body_size=max_body_size)

@@ -166,6 +166,8 @@ def _rewritten(start: Message) -> Problem:
     headers = {name: value for name, value in given if name in _KEPT or name.startswith("access-control-")}
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers.setdefault("retry-after", "1")
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:  # of Starlette's `max_body_size`; the rest of the body is not read
+        return Problem(status, "the body is too large", "body", headers | {"Connection": "close"})
     detail = {
         HTTPStatus.NOT_FOUND: "there is nothing at this address",
         HTTPStatus.METHOD_NOT_ALLOWED: f"this address answers {headers.get('allow', 'another method')}",

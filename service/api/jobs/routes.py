@@ -21,7 +21,7 @@ from seedmint.service.api.jobs.requests import JobRequest, plan_of_request
 from seedmint.service.api.jobs.schemas import Jobs, job_path, line_of, page_of
 from seedmint.service.api.query import parse_reference
 from seedmint.service.api.quota import charge
-from seedmint.service.api.request_body import parse_body, read_body
+from seedmint.service.api.request_body import max_body_bytes, parse_body, read_body
 from seedmint.service.batch.estimate import bytes_of
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batching.model_repository import ModelRepository
@@ -62,7 +62,7 @@ class JobRoutes:
 
     def routes(self) -> list[Route]:
         return [
-            Route("/v1/jobs", self.jobs, methods=["GET", "POST"]),
+            Route("/v1/jobs", self.jobs, methods=["GET", "POST"], max_body_size=max_body_bytes(self._settings)),
             Route("/v1/jobs/{job}", self.job),
             Route("/v1/jobs/{job}/cancel", self.cancel, methods=["POST"]),
             Route("/v1/jobs/{job}/files/{name:path}", self.file),
