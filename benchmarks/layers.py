@@ -46,7 +46,7 @@ def layers_table(model: Path, path: str, rounds: int = ROUNDS) -> Iterator[str]:
             generator.generate(part, labels)
 
     async def batched(batcher: Batcher) -> None:
-        asked = (batcher.piece(*piece, 1.0) for piece in pieces(generator, seeds, None))
+        asked = (batcher.submit_piece(*piece, 1.0) for piece in pieces(generator, seeds, None))
         making = deque(islice(asked, 2))
         while making:
             await making.popleft()

@@ -34,13 +34,13 @@ def read_content(path: Path) -> bytes:
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     try:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise GeneratorError("not a regular file")
+            raise GeneratorError("not a regular file", reason="not_a_file")
         with os.fdopen(handle, "rb", closefd=False) as file:
             content = file.read(MAX_FILE_BYTES + 1)
     finally:
         os.close(handle)
     if len(content) > MAX_FILE_BYTES:
-        raise GeneratorError("larger than 2 GiB: not a generator file")
+        raise GeneratorError("larger than 2 GiB: not a generator file", reason="too_large_file")
     return content
 
 
@@ -66,7 +66,7 @@ def parse_model(content: bytes) -> onnx.ModelProto:
         # From bytes, ONNX never loads external data. The contract refuses external data before a session is created.
         return onnx.load_model_from_string(content)
     except Exception:
-        raise GeneratorError("not an ONNX file, or truncated") from None
+        raise GeneratorError("not an ONNX file, or truncated", reason="not_onnx") from None
 
 
 def checked_card(content: bytes) -> Card:

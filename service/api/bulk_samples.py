@@ -137,8 +137,8 @@ async def stream(
     """
     batcher, context = served.batcher, REQUEST_CONTEXT.get()
     is_copy = isinstance(writer, NpyWriter)  # the outputs are sent as they are
-    submitted = ((part, batcher.piece(*part, truncation, gone=context.gone)) for part in parts)
-    with batcher.bulk(context.client) as slot:
+    submitted = ((part, batcher.submit_piece(*part, truncation, is_disconnected=context.gone)) for part in parts)
+    with batcher.acquire_slot(context.client) as slot:
         in_flight: deque[tuple[Piece, asyncio.Future[Outputs]]] = deque()
         try:
             in_flight.extend(islice(submitted, _PIECES_IN_FLIGHT))

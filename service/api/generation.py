@@ -35,7 +35,7 @@ def submit_image(
     if isinstance(spec, ImageSpec) and is_large(served.generator, spec):
         return asyncio.ensure_future(_generate_large(served, spec, timeout, is_disconnected))
     encode = partial(spec.encode, served.generator)
-    future: asyncio.Future[bytes] = served.batcher.single(spec.seed, spec.label, spec.truncation, encode, is_disconnected)
+    future: asyncio.Future[bytes] = served.batcher.submit(spec.seed, spec.label, spec.truncation, encode, is_disconnected)
     return future
 
 
@@ -44,7 +44,7 @@ async def _generate_large(served: Served, spec: ImageSpec, timeout: float, is_di
     try:
         async with asyncio.timeout(timeout):
             with reserve_image(generator):
-                queued = served.batcher.single(spec.seed, spec.label, spec.truncation, _unencoded, is_disconnected)
+                queued = served.batcher.submit(spec.seed, spec.label, spec.truncation, _unencoded, is_disconnected)
                 images, labels = await queued
                 return await encode_image(generator, partial(spec.encode, generator, images, labels), is_disconnected)
     except TimeoutError:
@@ -71,12 +71,12 @@ async def generate_picture(
             server is shutting down.
     """
     generator, batcher = served.generator, served.batcher
-    with batcher.bulk(REQUEST_CONTEXT.get().client):
+    with batcher.acquire_slot(REQUEST_CONTEXT.get().client):
         try:
             async with asyncio.timeout(timeout):
                 pieces = await asyncio.to_thread(lambda: list(spec.pieces(generator)))
                 outputs = [
-                    await batcher.piece(seeds, labels, spec.truncation, z, is_disconnected) for seeds, labels, z in pieces
+                    await batcher.submit_piece(seeds, labels, spec.truncation, z, is_disconnected) for seeds, labels, z in pieces
                 ]
                 return await encode_picture(generator, lambda: spec.encode(generator, np.concatenate(outputs)), is_disconnected)
         except TimeoutError:

@@ -64,8 +64,8 @@ class Handlers:
         return _conditional(request, document, _NO_CACHE, "application/json")
 
     async def metrics(self, _: Request) -> Response:
-        self._repository.show_queues()
-        now = metrics.Now(self._generators(), self._repository.refused(), self._repository.readable)
+        self._repository.update_metrics()
+        now = metrics.Now(self._generators(), self._repository.load_errors(), self._repository.readable)
         text = await asyncio.to_thread(metrics.exposition, now)
         return Response(text, 200, _NO_STORE, metrics.CONTENT_TYPE)
 

@@ -132,7 +132,7 @@ class PinnedResources:
         if parts is None:
             return None
         name, digest, collection, seed, extension = parts.groups()
-        served = self._repository.exactly(name, digest)
+        served = self._repository.find_pinned(name, digest)
         if served is None or (spec := _plain_spec(served, collection, int(seed), extension)) is None:
             return None
         if_none_match = [value for name, value in headers if name == b"if-none-match"]

@@ -1,1 +1,1 @@
-"""Many requests to one run of a generator: queues, slots, execution, the repository of generators."""
+"""Queues, slots and batches of generators, and the repository of generators. Knows nothing of HTTP."""

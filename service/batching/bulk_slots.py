@@ -1,7 +1,7 @@
-"""The places of bulk requests at one generator: a bound on what is made at the same time, and on what waits to be taken.
+"""Slots of bulk requests at one generator: limits on requests that generate at the same time, and on responses in flight.
 
-A place is held while there is something to make. A request whose reader is slow to take what is made gives it back until the
-reader goes on, so that readers who are slow, or only pretend to read, keep nobody from being served.
+A request occupies its slot while it generates. While its client is slow to read, the request is stalled, and its slot is free
+for other requests until the client reads on. Therefore slow readers do not block other clients.
 """
 
 import math
@@ -9,107 +9,126 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from seedmint.service.batching.errors import Overloaded
+from seedmint.service.batching.errors import Limit, Overloaded
 
-_STALLED_SECONDS = 0.25  # a piece that is not taken for so long holds no place
-_ANSWERS_A_PLACE = 8  # most requests, those with slow readers too
-_MOST_BYTES = 256 << 20  # that they may hold
-_SHARE = 0.5  # of them for one client
-_SHARE_MAKING = 0.75  # of those for which something is made
-_SMOOTHING = 0.2  # weight of the newest in the estimate of seconds a request
-_LATER = 5
+_STALLED_SECONDS = 0.25  # a request is stalled if the client does not read a piece for so long
+_RESPONSES_PER_SLOT = 8  # most requests per slot, stalled ones included
+_MAX_RESPONSE_BYTES = 256 << 20  # most bytes that all requests hold together
+_CLIENT_RESPONSE_SHARE = 0.5  # of all requests, for one client
+_CLIENT_SLOT_SHARE = 0.75  # of the slots, for one client
+_SMOOTHING = 0.2  # weight of the latest request in the estimated duration of a request
+_RETRY_SECONDS = 5
 
 Clock = Callable[[], float]
 
 
-class Place:
-    """One bulk request, from its first piece to its last."""
+class Slot:
+    """The slot of one bulk request, from its first piece to its last."""
 
-    __slots__ = ("_began", "_clock", "_sending_since", "_sent", "client")
+    __slots__ = ("_clock", "_sending_seconds", "_sending_since", "_started", "client")
 
     def __init__(self, client: str, clock: Clock) -> None:
+        """
+        Args:
+            client: Address of the client, or name of its API key.
+            clock: Returns the time in seconds.
+        """
         self.client = client
         self._clock = clock
-        self._began = clock()
+        self._started = clock()
         self._sending_since = math.inf
-        self._sent = 0.0
+        self._sending_seconds = 0.0
 
     @contextmanager
     def sending(self) -> Iterator[None]:
-        """While its reader takes a piece."""
+        """Return a context that lasts while the client reads one piece."""
         self._sending_since = self._clock()
         try:
             yield
         finally:
-            self._sent += self._clock() - self._sending_since
+            self._sending_seconds += self._clock() - self._sending_since
             self._sending_since = math.inf
 
-    def stalled(self, now: float) -> bool:
-        """Whether its reader is slow to take a piece."""
+    def is_stalled(self, now: float) -> bool:
+        """Return whether the client is slow to read a piece.
+
+        Args:
+            now: The time in seconds.
+        """
         return now - self._sending_since > _STALLED_SECONDS
 
     def seconds(self, now: float) -> float:
-        """How long it has held its place: without the time in which its reader took what was made."""
-        return now - self._began - self._sent - max(0.0, now - self._sending_since)
+        """Return the duration of the request in seconds, without the time in which the client read.
+
+        Args:
+            now: The time in seconds.
+        """
+        return now - self._started - self._sending_seconds - max(0.0, now - self._sending_since)
 
 
 class BulkSlots:
-    """All of one generator in this process. Lives on the event loop."""
+    """All slots of one generator in this process. Lives on one event loop."""
 
-    def __init__(self, most: int, bytes_each: int, clock: Clock = time.perf_counter) -> None:
+    def __init__(self, max_slots: int, request_bytes: int, clock: Clock = time.perf_counter) -> None:
         """
         Args:
-            most: requests for which something is made at the same time.
-            bytes_each: the most that one request holds.
+            max_slots: Most requests that generate at the same time.
+            request_bytes: Most bytes that one request holds.
+            clock: Returns the time in seconds.
         """
         self._clock = clock
-        self._most = most
-        self._most_answers = max(most, min(most * _ANSWERS_A_PLACE, _MOST_BYTES // bytes_each))
-        self._places: set[Place] = set()
-        self._seconds = 1.0
+        self._max_slots = max_slots
+        self._max_responses = max(max_slots, min(max_slots * _RESPONSES_PER_SLOT, _MAX_RESPONSE_BYTES // request_bytes))
+        self._slots: set[Slot] = set()
+        self._average_seconds = 1.0
 
     def __len__(self) -> int:
-        """Requests under way, those with slow readers too."""
-        return len(self._places)
+        """Return the number of requests in flight, stalled ones included."""
+        return len(self._slots)
 
     @property
     def active(self) -> int:
-        """Those for which something is being made. More than the most while readers that were slow go on together."""
+        """Number of requests that are not stalled. It exceeds `max_slots` when several stalled clients read on together."""
         now = self._clock()
-        return sum(not place.stalled(now) for place in self._places)
+        return sum(not slot.is_stalled(now) for slot in self._slots)
 
     @contextmanager
-    def hold(self, client: str) -> Iterator[Place]:
-        """A place for a request of a client: an address, or the name of a key.
+    def acquire(self, client: str) -> Iterator[Slot]:
+        """Return a context that holds a slot.
+
+        Args:
+            client: Address of the client, or name of its API key.
 
         Raises:
-            Overloaded: too many requests are in flight.
+            Overloaded: Too many requests are in flight.
         """
         self._check(client)
-        place = Place(client, self._clock)
-        self._places.add(place)
+        slot = Slot(client, self._clock)
+        self._slots.add(slot)
         try:
-            yield place
+            yield slot
         finally:
-            self._places.remove(place)
-            self._seconds += _SMOOTHING * (place.seconds(self._clock()) - self._seconds)
+            self._slots.remove(slot)
+            self._average_seconds += _SMOOTHING * (slot.seconds(self._clock()) - self._average_seconds)
 
     def _check(self, client: str) -> None:
         now = self._clock()
-        making = [place for place in self._places if not place.stalled(now)]
-        if len(making) >= self._most:
-            raise self._busy(f"{len(making)} bulk requests are under way", making, now)
-        own = [place for place in making if place.client == client]
-        if len(own) >= math.ceil(self._most * _SHARE_MAKING):
-            raise self._busy(f"{len(own)} of your bulk requests are under way, and others need room, too", own, now)
-        if len(self._places) >= self._most_answers:
-            raise Overloaded(f"{len(self._places)} bulk answers wait for their readers", retry_after=_LATER)
-        its = sum(place.client == client for place in self._places)
-        if its >= max(1, int(self._most_answers * _SHARE)):
-            raise Overloaded(f"{its} of your bulk answers are under way: read them first", retry_after=_LATER)
+        active = [slot for slot in self._slots if not slot.is_stalled(now)]
+        if len(active) >= self._max_slots:
+            raise self._overloaded("slots", f"{len(active)} bulk requests are in flight", active, now)
+        own = [slot for slot in active if slot.client == client]
+        if len(own) >= math.ceil(self._max_slots * _CLIENT_SLOT_SHARE):
+            raise self._overloaded("slots_of_client", f"{len(own)} of your bulk requests are in flight", own, now)
+        if len(self._slots) >= self._max_responses:
+            detail = f"{len(self._slots)} bulk responses are in flight, and their clients read slowly"
+            raise Overloaded(detail, "responses", _RETRY_SECONDS)
+        own_responses = sum(slot.client == client for slot in self._slots)
+        if own_responses >= max(1, int(self._max_responses * _CLIENT_RESPONSE_SHARE)):
+            detail = f"{own_responses} of your bulk responses are in flight: read them first"
+            raise Overloaded(detail, "responses_of_client", _RETRY_SECONDS)
 
-    def _busy(self, detail: str, making: list[Place], now: float) -> Overloaded:
-        """A refusal until one of these is over."""
-        # At least as long as the oldest has taken: one that outlasts the estimate shows it to be wrong.
-        seconds = max(self._seconds, *(place.seconds(now) for place in making)) / len(making)
-        return Overloaded(detail, retry_after=max(1, math.ceil(seconds)))
+    def _overloaded(self, limit: Limit, detail: str, active: list[Slot], now: float) -> Overloaded:
+        """Return the exception for a client that must wait until one of the active requests ends."""
+        # At least the duration of the oldest request: a request that outlasts the estimate proves the estimate wrong.
+        seconds = max(self._average_seconds, *(slot.seconds(now) for slot in active)) / len(active)
+        return Overloaded(detail, limit, max(1, math.ceil(seconds)))

@@ -1,6 +1,10 @@
 """Exceptions of the batching layer. They know nothing of HTTP: `service/api` maps each of them to a problem document."""
 
-# ruff: noqa: N818  # named by what happened, as the exceptions of asyncio are
+# ruff: noqa: N818  # "Overloaded" and the like are clearer without the suffix "Error"
+
+from typing import Literal
+
+Limit = Literal["queue", "slots", "slots_of_client", "responses", "responses_of_client"]
 
 
 class BatchingError(Exception):
@@ -26,9 +30,23 @@ class BatchingError(Exception):
 
 
 class Overloaded(BatchingError):
-    """Too many images are waiting, or too many bulk requests are in flight."""
+    """Too many images are waiting, or too many bulk requests are in flight.
+
+    Attributes:
+        limit: The limit that is reached.
+    """
 
     reason = "overloaded"
+
+    def __init__(self, message: str, limit: Limit, retry_after: int) -> None:
+        """
+        Args:
+            message: One line for people.
+            limit: The limit that is reached.
+            retry_after: Whole seconds after which the same request can succeed.
+        """
+        super().__init__(message, retry_after=retry_after)
+        self.limit = limit
 
 
 class DeadlineExceeded(BatchingError):

@@ -1,4 +1,4 @@
-"""Making one batch: what is asked for together, one run of the generator, and a result or an error for each item."""
+"""Runs one batch: the entries of a batch share one run of the generator, and each entry gets its own result or error."""
 
 import logging
 import time
@@ -11,32 +11,31 @@ from numpy.typing import NDArray
 from seedmint.models.errors import one_line
 from seedmint.models.runtime.session import TooSlowError
 from seedmint.service.batching.errors import GeneratorFailed
-from seedmint.service.runtime.arrays import Labels, Outputs, SeedArray
+from seedmint.service.runtime.arrays import Labels, Latents, Outputs, SeedArray
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.telemetry.metrics import OfGenerator
 
-_LOG = logging.getLogger("seedmint")
+_LOG = logging.getLogger(__name__)
 
 Finish = Callable[[Outputs, Labels | None], Any] | None
-Gone = Callable[[], bool] | None
-Latents = NDArray[np.float32]
+IsDisconnected = Callable[[], bool] | None
 
 
-class Item:
-    """Images asked for together: they stay in one run, and succeed or fail together.
+class Entry:
+    """Images or samples that run in the same batch, and succeed or fail together.
 
     Attributes:
         seeds: int64[n].
-        labels: int64[n]; None for those that the seeds name, if the generator is conditional.
-        finish: turns the images, and their labels, into the result; None leaves them as they are.
-        gone: says whether the client has left.
-        z: float32[n, z_dim], what to make images of in place of the seeds' own noise, before truncation.
-        future: of the result.
-        queued: whether it counts among the single images that wait.
-        since: when it was asked for, in seconds of `time.perf_counter`.
+        labels: int64[n]; None for the default labels of the seeds, if the generator is conditional.
+        truncation: Factor on z, 0 < truncation <= 1.
+        finish: Converts the outputs and their labels to the result; None keeps the outputs as they are.
+        z: float32[n, z_dim], latent vectors before truncation that replace the noise of the seeds; None for that noise.
+        future: Receives the result.
+        is_counted: Whether the entry counts in the size of the queue of single images.
+        queued_at: Time of submission, in seconds of `time.perf_counter`.
     """
 
-    __slots__ = ("finish", "future", "gone", "labels", "queued", "seeds", "since", "truncation", "z")
+    __slots__ = ("_is_disconnected", "finish", "future", "is_counted", "labels", "queued_at", "seeds", "truncation", "z")
 
     def __init__(
         self,
@@ -44,96 +43,115 @@ class Item:
         labels: Labels | None,
         truncation: float,
         finish: Finish,
-        gone: Gone,
+        is_disconnected: IsDisconnected,
         z: Latents | None,
         future: Any,
     ) -> None:
+        """
+        Args:
+            seeds: int64[n].
+            labels: int64[n], or None.
+            truncation: Factor on z.
+            finish: Converts the outputs to the result, or None.
+            is_disconnected: Returns whether the client has disconnected; None if this cannot be known.
+            z: float32[n, z_dim], or None.
+            future: An `asyncio.Future`, which receives the result.
+        """
         self.seeds = seeds
         self.labels = labels
         self.truncation = truncation
         self.finish = finish
-        self.gone = gone
+        self._is_disconnected = is_disconnected
         self.z = z
         self.future = future
-        self.queued = False
-        self.since = time.perf_counter()
+        self.is_counted = False
+        self.queued_at = time.perf_counter()
 
     @property
-    def left(self) -> bool:
-        """Whether the client has left."""
-        return self.gone is not None and self.gone()
+    def is_disconnected(self) -> bool:
+        """Whether the client has disconnected."""
+        return self._is_disconnected is not None and self._is_disconnected()
 
     @property
-    def wanted(self) -> bool:
-        """Whether anybody still waits for it."""
-        return not (self.future.done() or self.left)
+    def is_pending(self) -> bool:
+        """Whether a client still waits for the result."""
+        return not (self.future.done() or self.is_disconnected)
 
 
-def make(
-    generator: Generator, batch: list[Item], metrics: OfGenerator, prepared: Callable[[], None] = lambda: None
+def run_batch(
+    generator: Generator, batch: list[Entry], metrics: OfGenerator, on_prepared: Callable[[], None] = lambda: None
 ) -> list[Any]:
-    """In the generator's thread: one run, then `finish` for each item. Gives a result or an exception for each.
+    """Run the generator once, then call `finish` for each entry. Runs in the thread of the generator.
+
+    If the run fails, each entry gets a run of its own, because one entry can be the cause. After `TooSlowError` it does not:
+    each run could take as long again.
 
     Args:
-        prepared: called when all that the run needs is there. Other threads are not in its way from then on.
+        generator: The generator.
+        batch: At least one entry, with at most `generator.max_batch` seeds together.
+        metrics: Metrics of the generator.
+        on_prepared: Called when all inputs of the run are ready, just before ONNX Runtime starts and releases the GIL.
+
+    Returns:
+        For each entry a result or an exception.
     """
     try:
-        images, labels = _generate(generator, batch, metrics, prepared)
+        outputs, labels = _generate(generator, batch, metrics, on_prepared)
     except Exception as error:
-        if len(batch) > 1 and not isinstance(error, TooSlowError):  # one of them may be to blame: let the others succeed
-            return [result for item in batch for result in _alone(generator, item, metrics)]
-        _LOG.error("generator %s failed on seeds from %d: %s", generator.name, batch[0].seeds[0], one_line(str(error)))
-        return [GeneratorFailed("the generator failed on this image")] * len(batch)
+        if len(batch) > 1 and not isinstance(error, TooSlowError):
+            return [result for entry in batch for result in _run_single(generator, entry, metrics)]
+        _LOG.error("generator %s failed, first seed %d: %s", generator.name, batch[0].seeds[0], one_line(str(error)))
+        return [GeneratorFailed("the generator failed on this input")] * len(batch)
     results: list[Any] = []
     start = 0
     started = time.perf_counter()
-    for item in batch:
-        part = slice(start, start := start + len(item.seeds))
-        made, named = images[part], None if labels is None else labels[part]
+    for entry in batch:
+        rows = slice(start, start := start + len(entry.seeds))
+        images, image_labels = outputs[rows], None if labels is None else labels[rows]
         try:
-            results.append(made if item.finish is None or item.future.done() else item.finish(made, named))
+            results.append(images if entry.finish is None or entry.future.done() else entry.finish(images, image_labels))
         except Exception as error:
             _LOG.exception("encoding failed")
             results.append(error)
-    if any(item.finish for item in batch):
+    if any(entry.finish for entry in batch):
         metrics.encoding.observe(time.perf_counter() - started)
     return results
 
 
-def _alone(generator: Generator, item: Item, metrics: OfGenerator) -> list[Any]:
-    """A run of its own, if anybody still waits for it."""
-    return [None] if item.future.done() else make(generator, [item], metrics)
+def _run_single(generator: Generator, entry: Entry, metrics: OfGenerator) -> list[Any]:
+    """Run a batch of one entry, unless its future is done."""
+    return [None] if entry.future.done() else run_batch(generator, [entry], metrics)
 
 
 def _generate(
-    generator: Generator, batch: list[Item], metrics: OfGenerator, prepared: Callable[[], None]
+    generator: Generator, batch: list[Entry], metrics: OfGenerator, on_prepared: Callable[[], None]
 ) -> tuple[Outputs, Labels | None]:
-    seeds = np.concatenate([item.seeds for item in batch])
+    seeds = np.concatenate([entry.seeds for entry in batch])
     labels = _labels(generator, batch, seeds)
     truncation: float | NDArray[np.float32] = 1.0
-    if any(item.truncation != 1.0 for item in batch):
-        each = np.array([item.truncation for item in batch], np.float32)
-        truncation = np.repeat(each, [len(item.seeds) for item in batch])
+    if any(entry.truncation != 1.0 for entry in batch):
+        factors = np.array([entry.truncation for entry in batch], np.float32)
+        truncation = np.repeat(factors, [len(entry.seeds) for entry in batch])
     started = time.perf_counter()
-    if all(item.z is None for item in batch):
+    if all(entry.z is None for entry in batch):
         z = generator.noise(seeds)
     else:
-        z = np.concatenate([generator.noise(item.seeds) if item.z is None else item.z for item in batch])
-    prepared()
-    images = generator.generate_from(z, labels, truncation)
+        z = np.concatenate([generator.noise(entry.seeds) if entry.z is None else entry.z for entry in batch])
+    on_prepared()
+    outputs = generator.generate_from(z, labels, truncation)
     metrics.inference.observe(time.perf_counter() - started)
     metrics.batch.observe(len(seeds))
-    return images, labels
+    return outputs, labels
 
 
-def _labels(generator: Generator, batch: list[Item], seeds: SeedArray) -> Labels | None:
-    """Those asked for, and else those that the seeds name."""
-    all_asked = all(item.labels is not None for item in batch)
-    labels = np.empty_like(seeds) if all_asked else generator.labels(seeds)
+def _labels(generator: Generator, batch: list[Entry], seeds: SeedArray) -> Labels | None:
+    """Return the labels of the entries, with the default labels of the seeds where an entry has none."""
+    all_given = all(entry.labels is not None for entry in batch)
+    labels = np.empty_like(seeds) if all_given else generator.labels(seeds)
     if labels is not None:
         start = 0
-        for item in batch:
-            part = slice(start, start := start + len(item.seeds))
-            if item.labels is not None:
-                labels[part] = item.labels
+        for entry in batch:
+            rows = slice(start, start := start + len(entry.seeds))
+            if entry.labels is not None:
+                labels[rows] = entry.labels
     return labels

@@ -1,4 +1,4 @@
-"""The library: every generator file of one directory, watched. What changes there takes effect without a restart."""
+"""The model repository: serves every generator file of one directory, and follows changes of the directory."""
 
 import asyncio
 import contextlib
@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from weakref import WeakSet
 
 from seedmint.models.errors import UserError, one_line
@@ -19,57 +20,90 @@ from seedmint.service.runtime.generator import Generator, open_generator
 from seedmint.service.settings import Settings
 from seedmint.service.telemetry import metrics
 
-_LOG = logging.getLogger("seedmint")
-_NAMES_IN_A_PROBLEM = 20
-_SHOW_SECONDS = 1.0
-_LINGER_SECONDS = 10.0  # who was redirected to a version a moment ago still finds it
+_LOG = logging.getLogger(__name__)
+_MAX_NAMES = 20  # names that the message of an unknown name lists
+_METRICS_SECONDS = 1.0
+_LINGER_SECONDS = 10.0  # for a client that was redirected to a version just before its file was replaced or removed
+_RETRY_SECONDS = 1
 
-# What tells one version of a file from the next: times of modification and change in ns, size in bytes, inode.
-_Version = tuple[int, int, int, int]
+# Identifies a version of a file: times of modification and change in ns, size in bytes, inode.
+_FileVersion = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A generator and its batcher. A request keeps both, also when the file is replaced meanwhile."""
+    """A generator and its batcher. A request keeps both, even if the file is replaced meanwhile."""
 
     generator: Generator
     batcher: Batcher
 
 
+@dataclass(slots=True)
+class ModelFile:
+    """State of one generator file.
+
+    Attributes:
+        version: The version at the latest scan.
+        loaded: The version that was opened or refused last; None if there is none, or if it could not be read.
+        error: Why `version` is refused; None if it is not.
+        served: The generator in service: of `version`, or of an earlier version if `version` is refused or not loaded yet.
+    """
+
+    version: _FileVersion | None = None
+    loaded: _FileVersion | None = None
+    error: str | None = None
+    served: Served | None = None
+
+    @property
+    def state(self) -> Literal["loading", "serving", "refused"]:
+        """State of the present version of the file."""
+        if self.error is not None:
+            return "refused"
+        return "serving" if self.version == self.loaded else "loading"
+
+
+@dataclass(frozen=True, slots=True)
+class _Retired:
+    """A generator whose file was replaced or removed. Its pinned URLs stay valid until `retired_until` (monotonic seconds)."""
+
+    served: Served
+    retired_until: float
+
+
 class ModelRepository:
-    """The generators of `settings.models` by name. Lives on one event loop; files are read and opened in a thread."""
+    """The generators of `settings.models` by name. Lives on one event loop. Reads and opens files in a thread."""
 
     def __init__(self, settings: Settings) -> None:
+        """
+        Args:
+            settings: The settings of the server.
+        """
         self._settings = settings
         self._directory = settings.models
-        self._served: dict[str, Served] = {}
-        self._former: dict[tuple[str, str], tuple[Served, float]] = {}  # by name and digest12: until when
-        # Of every generator that a request may still hold, also when its file was replaced or removed.
+        self._files: dict[str, ModelFile] = {}  # by stem
+        self._retired: dict[tuple[str, str], _Retired] = {}  # by name and digest12
+        # Batchers of all generators that a request may still hold, also of replaced and removed files.
         self._batchers: WeakSet[Batcher] = WeakSet()
-        self._seen: dict[str, _Version] = {}  # at the last look
-        self._taken: dict[str, _Version] = {}  # opened, or refused for good
-        self._told: dict[str, str] = {}  # why a file is refused
-        self._trouble = ""
-        self._turned = asyncio.Event()
+        self._batchers_at_scan = 0
+        self._scan_error: str | None = None
+        self._has_scanned = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._shown: set[str] = set()
-        # At the last look: how many generators there were in memory, and whether a file had been tried in vain.
-        self._held, self._refused = 0, False
+        self._names_in_metrics: set[str] = set()
         self.ready = False
 
     async def start(self, wait_seconds: float | None = None) -> None:
-        """Begin to load and then to watch. `ready` turns true after the first look that succeeds.
+        """Start to load the generators and to watch the directory. `ready` becomes True after the first successful scan.
 
         Args:
-            wait_seconds: return after the first look, or after this time if that comes first; None: after the look.
+            wait_seconds: Return after the first scan, or after this time if it ends first. None: after the first scan.
         """
-        self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._show())]
+        self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._refresh_metrics())]
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_seconds):
-                await self._turned.wait()
+                await self._has_scanned.wait()
 
     async def close(self) -> None:
-        """Stop watching and wait for runs under way."""
+        """Stop watching, and wait for batches in progress."""
         self.ready = False
         for task in self._tasks:
             task.cancel()
@@ -77,158 +111,190 @@ class ModelRepository:
         await asyncio.gather(*(batcher.close() for batcher in list(self._batchers)))
 
     def all(self) -> list[Served]:
-        """What is served now, by name; without the versions that are kept beside the present ones.
+        """Return the generators in service, sorted by name, without the files named NAME@DIGEST12.onnx.
 
         Raises:
-            ModelsLoading: the first scan has not finished.
+            ModelsLoading: The first scan has not finished.
         """
         if not self.ready:
-            raise ModelsLoading("the generators are being loaded", retry_after=1)
-        return [self._served[name] for name in sorted(self._served) if "@" not in name]
+            raise ModelsLoading("the generators are being loaded", retry_after=_RETRY_SECONDS)
+        served = ((stem, file.served) for stem, file in sorted(self._files.items()) if "@" not in stem)
+        return [generator for _, generator in served if generator is not None]
 
     def find(self, name: str, digest12: str | None) -> Served:
-        """One generator.
+        """Return one generator.
+
+        Args:
+            name: Name of the generator.
+            digest12: First twelve digits of the digest of the version; None for the present version.
 
         Raises:
-            UnknownModel: no generator of this name is served.
-            UnknownVersion: a generator of this name is served with another digest.
-            ModelsLoading: the first scan has not finished.
+            UnknownModel: No generator of this name is served.
+            UnknownVersion: A generator of this name is served, but not this version.
+            ModelsLoading: The first scan has not finished.
         """
-        served = self._served.get(name) if digest12 is None else self.exactly(name, digest12)
+        served = self._in_service(name) if digest12 is None else self.find_pinned(name, digest12)
         if served is not None:
             return served
-        former = None if digest12 is None else self._former.get((name, digest12))
-        if former is not None and former[1] > time.monotonic():
-            return former[0]
-        present = self._served.get(name)
+        retired = None if digest12 is None else self._retired.get((name, digest12))
+        if retired is not None and retired.retired_until > time.monotonic():
+            return retired.served
+        present = self._in_service(name)
         if present is None:
-            names = [one.generator.name for one in self.all()[:_NAMES_IN_A_PROBLEM]]
-            raise UnknownModel(f"no generator of that name here; there are: {', '.join(names) or 'none'}")
+            names = [served.generator.name for served in self.all()[:_MAX_NAMES]]
+            raise UnknownModel(f"no generator has this name; there are: {', '.join(names) or 'none'}")
         current = f"{name}@{present.generator.digest12}"
-        raise UnknownVersion(f"that version of the generator is not served here; the present one is {current}")
+        raise UnknownVersion(f"this version of the generator is not served; the present version is {current}")
 
-    def exactly(self, name: str, digest12: str) -> Served | None:
-        """The version of that name and digest: the present one, or one that is kept as NAME@DIGEST12.onnx; None if neither."""
-        served = self._served.get(name)
+    def find_pinned(self, name: str, digest12: str) -> Served | None:
+        """Return a version that is in service: the present one, or one of a file NAME@DIGEST12.onnx; None if neither.
+
+        Args:
+            name: Name of the generator.
+            digest12: First twelve digits of the digest of the version.
+        """
+        served = self._in_service(name)
         if served is not None and served.generator.digest12 == digest12:
             return served
-        return self._served.get(f"{name}@{digest12}")
+        return self._in_service(f"{name}@{digest12}")
 
-    def refused(self) -> list[str]:
-        """The stems of the files that are refused now."""
-        return sorted(self._told)
+    def load_errors(self) -> dict[str, str]:
+        """Return why files are refused, by stem, sorted."""
+        return {stem: file.error for stem, file in sorted(self._files.items()) if file.error is not None}
 
     @property
     def readable(self) -> bool:
-        """Whether the last look at the models directory succeeded."""
-        return not self._trouble
+        """Whether the latest scan of the models directory succeeded."""
+        return self._scan_error is None
 
-    def show_queues(self) -> None:
-        """Let the metrics show what waits now."""
-        waiting = Counter(dict.fromkeys(self._shown, 0))
+    def update_metrics(self) -> None:
+        """Set the gauges of queue sizes and bulk requests to the present values."""
+        waiting = Counter(dict.fromkeys(self._names_in_metrics, 0))
         bulk: Counter[str] = Counter()
         for batcher in self._batchers:
-            waiting[batcher.generator.name] += batcher.waiting
+            waiting[batcher.generator.name] += batcher.queue_size
             bulk[batcher.generator.name] += batcher.bulk_requests
         for name, images in waiting.items():
             metrics.show_queue(name, images, bulk[name])
-        self._shown = set(waiting)
+        self._names_in_metrics = set(waiting)
 
-    async def _show(self) -> None:
-        """For the workers that another worker's answer to /metrics speaks for. At each change, requests would pay for it."""
+    async def _refresh_metrics(self) -> None:
+        """Update the metrics once a second, because another worker may answer /metrics. Updates per request would be slower."""
         while True:
-            self.show_queues()
-            await asyncio.sleep(_SHOW_SECONDS)
+            self.update_metrics()
+            await asyncio.sleep(_METRICS_SECONDS)
 
     async def _watch(self) -> None:
         while True:
             try:
-                await self._turn()
-                self._trouble = ""
-            except Exception as error:  # whatever it is: what is served goes on, and the next turn may succeed
-                trouble = _reason(error)
-                if trouble != self._trouble:
-                    _LOG.error("the models directory cannot be read: %s", trouble)
-                self._trouble = trouble
-            self._turned.set()
+                await self.scan()
+                self._scan_error = None
+            except Exception as error:  # generators in service stay in service, and the next scan may succeed
+                reason, message = _reason_and_message(error)
+                if message != self._scan_error:
+                    _LOG.error("scan of the models directory failed (%s): %s", reason, message)
+                self._scan_error = message
+            self._has_scanned.set()
             await asyncio.sleep(self._settings.watch_seconds)
 
-    async def _turn(self) -> None:
+    async def scan(self) -> None:
+        """Compare the directory with the files in service: load new and changed files, and retire removed files.
+
+        Raises:
+            OSError: The directory cannot be read.
+        """
         now = time.monotonic()
-        self._former = {which: (served, until) for which, (served, until) in self._former.items() if until > now}
-        before, seen = self._seen, await asyncio.to_thread(self._look)
-        self._seen = seen
-        for name in {*self._served, *self._taken, *self._told} - set(seen):
-            self._taken.pop(name, None)
-            self._told.pop(name, None)
-            if (removed := self._served.pop(name, None)) is not None:
-                self._retire(removed)
-                _LOG.info("%s: removed", name)
-        for name, version in seen.items():
-            # A file is taken up once it stands still between two looks: one being copied is not yet there. At first all are.
-            if self._taken.get(name) != version and (not self.ready or before.get(name) == version):
-                await self._take(name, version)
-        if len(self._batchers) != self._held or self._refused:
+        self._retired = {key: retired for key, retired in self._retired.items() if retired.retired_until > now}
+        found = await asyncio.to_thread(self._list_files)
+        for stem in self._files.keys() - found.keys():
+            self._remove(stem)
+        changed: list[str] = []
+        for stem, version in found.items():
+            file = self._files.setdefault(stem, ModelFile())
+            # Load a file when it is the same in two scans: a file that is being copied is incomplete. The first scan loads all.
+            if version != file.loaded and (version == file.version or not self.ready):
+                changed.append(stem)
+            file.version = version
+        was_refused = False
+        for stem in changed:
+            was_refused |= not await self._load(stem, self._files[stem])
+        if len(self._batchers) != self._batchers_at_scan or was_refused:
             await asyncio.to_thread(release_memory)
-        self._held, self._refused = len(self._batchers), False
+        self._batchers_at_scan = len(self._batchers)
         if not self.ready:
-            # What is loaded now stays: keep it out of every later garbage collection.
+            # The objects that exist now stay: exclude them from all later garbage collections.
             gc.collect()
             gc.freeze()
             self.ready = True
 
-    def _look(self) -> dict[str, _Version]:
-        """In a thread: the files now, by stem."""
-        found: dict[str, _Version] = {}
+    def _in_service(self, stem: str) -> Served | None:
+        file = self._files.get(stem)
+        return None if file is None else file.served
+
+    def _list_files(self) -> dict[str, _FileVersion]:
+        """Return the present versions of the files, by stem. Runs in a thread."""
+        found: dict[str, _FileVersion] = {}
         for path in sorted(path for path in self._directory.iterdir() if path.suffix == ".onnx" and path.name[0] != "."):
-            with contextlib.suppress(OSError):  # gone since it was listed
+            with contextlib.suppress(OSError):  # removed since it was listed
                 status = path.stat()
                 found[path.stem] = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
         return found
 
-    async def _take(self, name: str, version: _Version) -> None:
-        """Serve one version of a file, or refuse it until it changes. What cannot be read is tried again at each look."""
+    async def _load(self, stem: str, file: ModelFile) -> bool:
+        """Put a version of a file into service, or refuse it until it changes. An unreadable file is retried at each scan.
+
+        Returns:
+            False if a version was refused that was not known to be refused.
+        """
+        version = file.version
         try:
-            generator = await asyncio.to_thread(self._open, self._directory / f"{name}.onnx")
+            generator = await asyncio.to_thread(self._open, self._directory / f"{stem}.onnx")
         except Exception as error:
-            reason = _reason(error)
+            reason, message = _reason_and_message(error)
             if not isinstance(error, OSError):
-                self._taken[name] = version
-            elif self._told.get(name) == reason:
-                return
-            self._refused = True
-            self._told[name] = reason
-            kept = "; the one served before goes on" if name in self._served else ""
-            _LOG.error("%s.onnx is refused: %s%s", one_line(name), reason, kept)
-            return
-        self._taken[name] = version
-        self._told.pop(name, None)
-        present = self._served.get(name)
-        if present is None or present.generator.digest != generator.digest:
-            if present is not None:
-                self._retire(present)
+                file.loaded = version
+            elif file.error == message:
+                return True
+            file.error = message
+            suffix = "" if file.served is None else "; the previous version stays in service"
+            _LOG.error("%s.onnx: load failed (%s): %s%s", one_line(stem), reason, message, suffix)
+            return False
+        file.loaded, file.error = version, None
+        if file.served is None or file.served.generator.digest != generator.digest:
+            if file.served is not None:
+                self._retire(file.served)
             settings = self._settings
             batcher = Batcher(generator, settings.max_queue, settings.max_wait_seconds, settings.timeout_seconds)
-            self._served[name] = Served(generator, batcher)
+            file.served = Served(generator, batcher)
             self._batchers.add(batcher)
-            _LOG.info("%s@%s: %s on %s", generator.name, generator.digest12, generator.determinism, generator.provider)
+            _LOG.info("%s@%s: loaded, %s on %s", generator.name, generator.digest12, generator.determinism, generator.provider)
+        return True
+
+    def _remove(self, stem: str) -> None:
+        served = self._files.pop(stem).served
+        if served is not None:
+            self._retire(served)
+            _LOG.info("%s: removed", one_line(stem))
 
     def _retire(self, served: Served) -> None:
-        """Let a version that is replaced or removed be found for a little longer, by its digest alone."""
-        self._former[served.generator.name, served.generator.digest12] = served, time.monotonic() + _LINGER_SECONDS
+        """Keep the pinned URLs of a replaced or removed version valid for `_LINGER_SECONDS`."""
+        key = served.generator.name, served.generator.digest12
+        self._retired[key] = _Retired(served, time.monotonic() + _LINGER_SECONDS)
 
     def _open(self, path: Path) -> Generator:
-        """In a thread: open and test one file."""
+        """Open and test one file. Runs in a thread."""
         if not path.resolve().is_relative_to(self._directory.resolve()):
-            raise GeneratorError("a symbolic link out of the models directory")
+            raise GeneratorError("a symbolic link to a file outside the models directory", reason="outside_directory")
         settings = self._settings
         generator = open_generator(path, settings.provider, settings.threads, settings.max_batch)
         check_name(generator.card, path, generator.digest)
         return generator
 
 
-def _reason(error: Exception) -> str:
-    """What went wrong, in one line."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return one_line(error if isinstance(error, UserError) else f"{type(error).__name__}: {error}")
+def _reason_and_message(error: Exception) -> tuple[str, str]:
+    """Return a stable code for an error, and its message in one line."""
+    if isinstance(error, UserError):
+        return error.reason, one_line(error)
+    if isinstance(error, OSError):
+        return "unreadable", one_line(error.strerror or error)
+    return "unexpected", one_line(f"{type(error).__name__}: {error}")

@@ -1,79 +1,100 @@
-"""What waits for a generator: single images in one lane, pieces of bulk requests in the other, and the lanes take turns.
+"""The two queues of a generator: one for single images, one for pieces of bulk requests. Batches take from them alternately.
 
-Filled on the event loop and emptied in the generator's thread, so that no run waits for the event loop to hand it over.
+The event loop adds entries, and the thread of the generator takes them, so that no batch waits for the event loop.
 """
 
 import threading
 from collections import deque
 from typing import Literal
 
-from seedmint.service.batching.execution import Item
+from seedmint.service.batching.execution import Entry
 
 QueueKind = Literal[0, 1]
 SINGLE: QueueKind = 0
 BULK: QueueKind = 1
+
+Queue = deque[Entry]
 
 
 class Queues:
     """Safe to use from several threads.
 
     Attributes:
-        singles: single images that wait, without those that were withdrawn.
-        busy: whether somebody takes, and will do so until nothing is left.
+        singles: Number of single images that wait, without withdrawn ones.
+        is_busy: Whether a thread takes entries, which it does until both queues are empty.
     """
 
     def __init__(self) -> None:
-        self._lanes: tuple[deque[Item], deque[Item]] = (deque(), deque())
-        self._turn: QueueKind = SINGLE
+        self._queues: tuple[Queue, Queue] = (deque(), deque())
+        self._next: QueueKind = SINGLE
         self._lock = threading.Lock()
         self.singles = 0
-        self.busy = False
+        self.is_busy = False
 
-    def put(self, lane: QueueKind, item: Item) -> bool:
-        """Let an item wait. Says whether somebody has to begin to take."""
-        with self._lock:
-            item.queued = lane == SINGLE
-            self.singles += item.queued
-            self._lanes[lane].append(item)
-            begins, self.busy = not self.busy, True
-        return begins
+    def put(self, kind: QueueKind, entry: Entry) -> bool:
+        """Add an entry.
 
-    def take(self, room: int) -> tuple[list[Item], list[Item]]:
-        """Items for a run of at most `room` images: from the lane whose turn it is, then from the other, as far as they fit.
+        Args:
+            kind: `SINGLE` or `BULK`.
+            entry: The entry.
 
         Returns:
-            The items, and those passed over because nobody waits for them any more. Neither, and nothing is left: `busy`
-            is over.
+            Whether the caller must start a thread that takes entries.
         """
-        batch: list[Item] = []
-        unwanted: list[Item] = []
         with self._lock:
-            first = self._turn
-            for lane in (first, BULK if first == SINGLE else SINGLE):
-                waiting = self._lanes[lane]
-                while waiting and (not waiting[0].wanted or len(waiting[0].seeds) <= room):
-                    item = waiting.popleft()
-                    self._settle(item)
-                    if item.wanted:
-                        # Whoever was not first in this run is so in the next.
-                        self._turn = self._turn if batch else BULK if lane == SINGLE else SINGLE
-                        batch.append(item)
-                        room -= len(item.seeds)
-                    else:
-                        unwanted.append(item)
-            self.busy = bool(batch or unwanted)
-        return batch, unwanted
+            entry.is_counted = kind == SINGLE
+            self.singles += entry.is_counted
+            self._queues[kind].append(entry)
+            must_start, self.is_busy = not self.is_busy, True
+        return must_start
 
-    def withdraw(self, item: Item) -> None:
-        """An item waits no longer. It stays where it is, and is passed over."""
+    def take(self, max_images: int) -> tuple[list[Entry], list[Entry]]:
+        """Take the entries of the next batch: first from the queue that is next, then from the other, as many as fit.
+
+        Args:
+            max_images: Most seeds of the batch.
+
+        Returns:
+            The entries of the batch, and the entries that were dropped because their clients no longer wait. If both are empty,
+            then both queues are empty, and `is_busy` is False.
+        """
+        batch: list[Entry] = []
+        dropped: list[Entry] = []
         with self._lock:
-            self._settle(item)
+            first = self._next
+            for kind in (first, _other(first)):
+                queue = self._queues[kind]
+                while queue and (not queue[0].is_pending or len(queue[0].seeds) <= max_images):
+                    entry = queue.popleft()
+                    self._discount(entry)
+                    if not entry.is_pending:
+                        dropped.append(entry)
+                        continue
+                    if not batch:  # the other queue is first in the next batch
+                        self._next = _other(kind)
+                    batch.append(entry)
+                    max_images -= len(entry.seeds)
+            self.is_busy = bool(batch or dropped)
+        return batch, dropped
 
-    def waiting(self) -> list[Item]:
-        """All items that are in the lanes now."""
+    def withdraw(self, entry: Entry) -> None:
+        """Stop counting an entry. It stays in its queue until `take` drops it.
+
+        Args:
+            entry: The entry. Its future is done.
+        """
         with self._lock:
-            return [*self._lanes[SINGLE], *self._lanes[BULK]]
+            self._discount(entry)
 
-    def _settle(self, item: Item) -> None:
-        self.singles -= item.queued
-        item.queued = False
+    def entries(self) -> list[Entry]:
+        """Return all entries that are in the queues now."""
+        with self._lock:
+            return [*self._queues[SINGLE], *self._queues[BULK]]
+
+    def _discount(self, entry: Entry) -> None:
+        self.singles -= entry.is_counted
+        entry.is_counted = False
+
+
+def _other(kind: QueueKind) -> QueueKind:
+    return BULK if kind == SINGLE else SINGLE

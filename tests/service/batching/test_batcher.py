@@ -1,7 +1,8 @@
-"""The batcher alone, with a generator that the test holds by the hand: what runs together, in which order, and what fails."""
+"""The batcher with a generator that the test controls: composition and order of batches, limits, failures and shutdown."""
 
 import asyncio
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,21 +14,21 @@ from seedmint.service.batching.errors import ClientGone, DeadlineExceeded, Drain
 from seedmint.service.runtime.generator import Generator
 
 
-class Held:
-    """Stands in for a generator: records each run, waits until let go, and fails on seeds that it is told to."""
+class ControlledGenerator:
+    """Records each batch, and runs it when the test releases it. A batch with the seed `failing_seed` fails."""
 
-    name = "held"
+    name = "controlled"
     batch_bytes = 8
 
-    def __init__(self, max_batch: int = 8, poison: int | None = None) -> None:
+    def __init__(self, max_batch: int = 8, failing_seed: int | None = None) -> None:
         self.max_batch = max_batch
-        self.runs: list[list[int]] = []
+        self.batches: list[list[int]] = []
         self.truncations: list[list[float]] = []
-        self.poison = poison
-        self._go = threading.Semaphore(0)
+        self.failing_seed = failing_seed
+        self._released = threading.Semaphore(0)
 
-    def let_go(self, runs: int = 1000) -> None:
-        self._go.release(runs)
+    def release(self, batches: int = 1000) -> None:
+        self._released.release(batches)
 
     def labels(self, seeds: np.ndarray) -> None:
         return None
@@ -36,271 +37,316 @@ class Held:
         return seeds
 
     def generate_from(self, seeds: np.ndarray, labels: Any, truncation: Any) -> np.ndarray:
-        self.runs.append(seeds.tolist())
+        self.batches.append(seeds.tolist())
         self.truncations.append(np.broadcast_to(truncation, len(seeds)).tolist())
-        assert self._go.acquire(timeout=20)
-        if self.poison in seeds:
-            raise RuntimeError("poisoned")
+        assert self._released.acquire(timeout=20)
+        if self.failing_seed in seeds:
+            raise RuntimeError("secret detail")
         return (seeds % 256).astype(np.uint8).reshape(-1, 1, 1, 1)
 
 
-def single(
-    batcher: Batcher, seed: int, finish=lambda images, labels: int(images[0, 0, 0, 0]), truncation: float = 1.0
+def new_batcher(generator: ControlledGenerator, max_queue: int = 100, **limits: float) -> Batcher:
+    return Batcher(generator, max_queue, **limits)  # type: ignore[arg-type]
+
+
+def first_value(images: Any, labels: Any) -> int:
+    return int(images[0, 0, 0, 0])
+
+
+def submit(
+    batcher: Batcher, seed: int, finish: Callable[[Any, Any], Any] = first_value, truncation: float = 1.0
 ) -> asyncio.Future[Any]:
-    return batcher.single(seed, None, truncation, finish)
+    return batcher.submit(seed, None, truncation, finish)
 
 
-async def started(generator: Held, runs: int) -> None:
-    while len(generator.runs) < runs:
-        await asyncio.sleep(0.001)
+async def wait_for_batches(generator: ControlledGenerator, batches: int) -> None:
+    async with asyncio.timeout(20):
+        while len(generator.batches) < batches:
+            await asyncio.sleep(0.001)
 
 
-def test_what_waits_runs_together_and_each_gets_its_own():
-    async def scene() -> None:
-        generator = Held()
-        batcher = Batcher(generator, 100)  # type: ignore[arg-type]
-        first = single(batcher, 1)
-        await started(generator, 1)
-        rest = [single(batcher, seed, truncation=seed / 100) for seed in range(2, 14)]
-        generator.let_go()
+def test_waiting_entries_share_a_batch_and_each_gets_its_own_result():
+    async def scenario() -> None:
+        generator = ControlledGenerator()
+        batcher = new_batcher(generator)
+        first = submit(batcher, 1)
+        await wait_for_batches(generator, 1)
+        others = [submit(batcher, seed, truncation=seed / 100) for seed in range(2, 14)]
+        generator.release()
         assert await first == 1
-        assert await asyncio.gather(*rest) == list(range(2, 14))
-        assert generator.runs == [[1], list(range(2, 10)), list(range(10, 14))]
+        assert await asyncio.gather(*others) == list(range(2, 14))
+        assert generator.batches == [[1], list(range(2, 10)), list(range(10, 14))]
+        np.testing.assert_allclose(generator.truncations[0], [1.0])
         np.testing.assert_allclose(generator.truncations[2], [0.10, 0.11, 0.12, 0.13])
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
-def test_it_is_bounded_in_images_and_says_when_to_come_again():
-    async def scene() -> None:
-        generator = Held(max_batch=2)
-        batcher = Batcher(generator, 5)  # type: ignore[arg-type]
-        running = single(batcher, 0)
-        await started(generator, 1)
-        waiting = [single(batcher, seed) for seed in range(1, 6)]
-        with pytest.raises(Overloaded) as refused:
-            single(batcher, 6)
-        assert (refused.value.retry_after or 0) >= 1
-        waiting[0].cancel()  # a client that leaves makes room
+def test_full_queue_refuses_and_a_cancelled_entry_makes_room():
+    async def scenario() -> None:
+        generator = ControlledGenerator(max_batch=2)
+        batcher = new_batcher(generator, 5)
+        running = submit(batcher, 0)
+        await wait_for_batches(generator, 1)
+        waiting = [submit(batcher, seed) for seed in range(1, 6)]
+        assert batcher.queue_size == 5
+        with pytest.raises(Overloaded) as raised:
+            submit(batcher, 6)
+        assert raised.value.limit == "queue"
+        assert (raised.value.retry_after or 0) >= 1
+        waiting[0].cancel()
         await asyncio.sleep(0)
-        again = single(batcher, 6)
-        generator.let_go()
-        assert await asyncio.gather(running, *waiting[1:], again) == [0, 2, 3, 4, 5, 6]
+        assert batcher.queue_size == 4
+        another = submit(batcher, 6)
+        generator.release()
+        assert await asyncio.gather(running, *waiting[1:], another) == [0, 2, 3, 4, 5, 6]
+        assert batcher.queue_size == 0
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
-def test_who_would_wait_too_long_is_told_so_but_a_run_is_always_filled():
-    async def scene() -> None:
-        generator = Held(max_batch=2)
-        batcher = Batcher(generator, 100, max_wait=0.01)  # type: ignore[arg-type]
-        slow = single(batcher, 0)
+def test_long_expected_wait_refuses_but_only_beyond_a_full_batch():
+    async def scenario() -> None:
+        generator = ControlledGenerator(max_batch=2)
+        batcher = new_batcher(generator, max_wait=0.01)
+        slow = submit(batcher, 0)
         await asyncio.sleep(0.2)
-        generator.let_go(1)
+        generator.release(1)
         assert await slow == 0
-        running = single(batcher, 0)
-        await started(generator, 2)
-        waiting = [single(batcher, seed) for seed in (1, 2)]
-        with pytest.raises(Overloaded):
-            single(batcher, 3)
-        generator.let_go()
+        running = submit(batcher, 0)
+        await wait_for_batches(generator, 2)
+        waiting = [submit(batcher, seed) for seed in (1, 2)]
+        with pytest.raises(Overloaded) as raised:
+            submit(batcher, 3)
+        assert raised.value.limit == "queue"
+        generator.release()
         assert await asyncio.gather(running, *waiting) == [0, 1, 2]
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
-def test_bulk_requests_are_bounded_apart_and_give_their_place_back():
-    async def scene() -> None:
-        generator = Held(max_batch=4)
-        batcher = Batcher(generator, 8)  # type: ignore[arg-type]
-        with batcher.bulk("one"), batcher.bulk("other"):
-            with pytest.raises(Overloaded) as refused, batcher.bulk("one"):
+def test_expected_wait_counts_batches_and_doubles_beside_bulk_requests():
+    async def scenario() -> None:
+        generator = ControlledGenerator(max_batch=2)
+        batcher = new_batcher(generator, 4)
+        batcher._batch_seconds = 3.0
+        running = submit(batcher, 0)
+        await wait_for_batches(generator, 1)
+        waiting = [submit(batcher, seed) for seed in range(1, 5)]
+
+        def retry_after() -> int | None:
+            with pytest.raises(Overloaded) as raised:
+                submit(batcher, 9)
+            return raised.value.retry_after
+
+        assert retry_after() == 9  # one batch runs, and two wait
+        with batcher.acquire_slot("client"):
+            assert retry_after() == 18
+        generator.release()
+        await asyncio.gather(running, *waiting)
+
+    asyncio.run(scenario())
+
+
+def test_bulk_requests_have_slots_of_their_own_and_release_them():
+    async def scenario() -> None:
+        generator = ControlledGenerator(max_batch=4)
+        batcher = new_batcher(generator, 8)
+        with batcher.acquire_slot("one"), batcher.acquire_slot("other"):
+            assert batcher.bulk_requests == 2
+            with pytest.raises(Overloaded) as raised, batcher.acquire_slot("one"):
                 pass
-            assert refused.value.retry_after == 1
-            generator.let_go()
-            assert await single(batcher, 3) == 3
-        with batcher.bulk("one"), batcher.bulk("one"):
+            assert (raised.value.limit, raised.value.retry_after) == ("slots", 1)
+            generator.release()
+            assert await submit(batcher, 3) == 3
+        assert batcher.bulk_requests == 0
+        with batcher.acquire_slot("one"), batcher.acquire_slot("one"):
             pass
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
-def test_what_is_withdrawn_is_never_made():
-    async def scene() -> None:
-        generator = Held()
-        batcher = Batcher(generator, 100)  # type: ignore[arg-type]
-        finished: list[int] = []
-        running = single(batcher, 0, finish=lambda images, labels: finished.append(0))
-        await started(generator, 1)
-        waiting = [single(batcher, seed) for seed in range(1, 5)]
+def test_cancelled_entry_is_neither_generated_nor_encoded():
+    async def scenario() -> None:
+        generator = ControlledGenerator()
+        batcher = new_batcher(generator)
+        encoded: list[int] = []
+        running = submit(batcher, 0, finish=lambda images, labels: encoded.append(0))
+        await wait_for_batches(generator, 1)
+        waiting = [submit(batcher, seed) for seed in range(1, 5)]
         for future in (running, *waiting[:3]):
             future.cancel()
-        generator.let_go()
+        generator.release()
         assert await waiting[3] == 4
-        assert generator.runs == [[0], [4]]
-        assert finished == []  # nor encoded, when the client leaves during the run
+        assert generator.batches == [[0], [4]]
+        assert encoded == []
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
-def test_single_images_and_bulk_take_turns():
-    async def scene() -> None:
-        generator = Held(max_batch=4)
-        batcher = Batcher(generator, 100)  # type: ignore[arg-type]
-        running = single(batcher, 0)
-        await started(generator, 1)
-        bulk = [batcher.piece(np.arange(100 + 4 * i, 104 + 4 * i), None, 1.0) for i in range(3)]
-        singles = [single(batcher, seed) for seed in range(1, 11)]
-        generator.let_go()
+def test_single_images_and_bulk_pieces_alternate():
+    async def scenario() -> None:
+        generator = ControlledGenerator(max_batch=4)
+        batcher = new_batcher(generator)
+        running = submit(batcher, 0)
+        await wait_for_batches(generator, 1)
+        bulk = [batcher.submit_piece(np.arange(100 + 4 * i, 104 + 4 * i), None, 1.0) for i in range(3)]
+        singles = [submit(batcher, seed) for seed in range(1, 11)]
+        assert batcher.queue_size == 10  # pieces do not count
+        generator.release()
         await asyncio.gather(running, *bulk, *singles)
-        lanes = ["bulk" if run[0] >= 100 else "single" for run in generator.runs]
-        assert lanes == ["single", "bulk", "single", "bulk", "single", "bulk", "single"]
+        kinds = ["bulk" if batch[0] >= 100 else "single" for batch in generator.batches]
+        assert kinds == ["single", "bulk", "single", "bulk", "single", "bulk", "single"]
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("before", [1, 2])
-def test_a_single_image_waits_for_no_more_than_the_run_under_way(before: int):
-    async def scene() -> None:
-        generator = Held(max_batch=4)
-        batcher = Batcher(generator, 100)  # type: ignore[arg-type]
-        bulk = [batcher.piece(np.arange(100 + 4 * i, 104 + 4 * i), None, 1.0) for i in range(5)]
+def test_single_image_waits_only_for_the_current_batch(before: int):
+    async def scenario() -> None:
+        generator = ControlledGenerator(max_batch=4)
+        batcher = new_batcher(generator)
+        bulk = [batcher.submit_piece(np.arange(100 + 4 * i, 104 + 4 * i), None, 1.0) for i in range(5)]
         for _ in range(before - 1):
-            generator.let_go(1)
-        await started(generator, before)
-        alone = single(batcher, 1)
-        generator.let_go()
-        await asyncio.gather(*bulk, alone)
-        assert [run[0] for run in generator.runs].index(1) == before
+            generator.release(1)
+        await wait_for_batches(generator, before)
+        single = submit(batcher, 1)
+        generator.release()
+        await asyncio.gather(*bulk, single)
+        assert [batch[0] for batch in generator.batches].index(1) == before
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
-def test_a_given_z_runs_beside_seeds(rgb: Generator):
-    async def scene() -> None:
+def test_latent_vectors_and_seeds_share_a_batch(rgb: Generator):
+    async def scenario() -> None:
         batcher = Batcher(rgb, 100)
         seeds, z = np.arange(5), rgb.noise(np.arange(70, 75))
-        given = batcher.piece(seeds, np.array([2, 1, 0, 1, 2]), 0.5, z)
-        alone = [batcher.single(seed, 1, 0.25, lambda images, labels: images[0]) for seed in range(8)]
-        np.testing.assert_array_equal(await given, rgb.generate(np.arange(70, 75), np.array([2, 1, 0, 1, 2]), 0.5))
-        np.testing.assert_array_equal(await asyncio.gather(*alone), rgb.generate(np.arange(8), np.full(8, 1), 0.25))
+        piece = batcher.submit_piece(seeds, np.array([2, 1, 0, 1, 2]), 0.5, z)
+        singles = [batcher.submit(seed, 1, 0.25, lambda images, labels: images[0]) for seed in range(8)]
+        np.testing.assert_array_equal(await piece, rgb.generate(np.arange(70, 75), np.array([2, 1, 0, 1, 2]), 0.5))
+        np.testing.assert_array_equal(await asyncio.gather(*singles), rgb.generate(np.arange(8), np.full(8, 1), 0.25))
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
-def test_one_that_fails_fails_alone():
-    async def scene() -> None:
-        generator = Held(poison=3)
-        batcher = Batcher(generator, 100)  # type: ignore[arg-type]
-        generator.let_go()
-        broken = single(batcher, 50, finish=lambda images, labels: 1 // 0)
-        results = await asyncio.gather(broken, *(single(batcher, seed) for seed in range(6)), return_exceptions=True)
+def test_failing_entry_does_not_fail_the_others_of_its_batch():
+    async def scenario() -> None:
+        generator = ControlledGenerator(failing_seed=3)
+        batcher = new_batcher(generator)
+        generator.release()
+        broken = submit(batcher, 50, finish=lambda images, labels: 1 // 0)
+        results = await asyncio.gather(broken, *(submit(batcher, seed) for seed in range(6)), return_exceptions=True)
         assert isinstance(results[0], ZeroDivisionError)
-        assert [r for r in results[1:] if isinstance(r, int)] == [0, 1, 2, 4, 5]
+        assert [result for result in results[1:] if isinstance(result, int)] == [0, 1, 2, 4, 5]
         assert isinstance(results[4], GeneratorFailed)
-        assert "poisoned" not in str(results[4])
+        assert "secret detail" not in str(results[4])
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("error", [TooSlowError("took too long"), RuntimeError("out of luck")])
-def test_a_run_that_took_too_long_is_not_tried_again(error: Exception):
-    """One image after the other, each would take as long, and nobody waits for so long. After any other error they are."""
-
-    class Failing(Held):
+@pytest.mark.parametrize("error", [TooSlowError("too slow"), RuntimeError("any other error")])
+def test_entries_run_again_one_by_one_unless_the_batch_was_too_slow(error: Exception):
+    class Failing(ControlledGenerator):
         def generate_from(self, seeds: np.ndarray, labels: Any, truncation: Any) -> np.ndarray:
             super().generate_from(seeds, labels, truncation)
             raise error
 
-    async def scene() -> None:
+    async def scenario() -> None:
         generator = Failing(max_batch=4)
-        batcher = Batcher(generator, 100)  # type: ignore[arg-type]
-        generator.let_go()
-        results = await asyncio.gather(*(single(batcher, seed) for seed in range(4)), return_exceptions=True)
+        batcher = new_batcher(generator)
+        generator.release()
+        results = await asyncio.gather(*(submit(batcher, seed) for seed in range(4)), return_exceptions=True)
         assert [type(result) for result in results] == [GeneratorFailed] * 4
         again = [] if isinstance(error, TooSlowError) else [[0], [1], [2], [3]]
-        assert generator.runs == [[0, 1, 2, 3], *again]
+        assert generator.batches == [[0, 1, 2, 3], *again]
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
-class Prepared(Held):
-    """Fails on some seeds before their run, and can be held there."""
+class SlowPreparation(ControlledGenerator):
+    """Waits while it prepares seed 1, and fails while it prepares seed 3."""
 
     def __init__(self) -> None:
         super().__init__(max_batch=1)
-        self.preparing = threading.Event()
-        self.prepare = threading.Event()
+        self.is_preparing = threading.Event()
+        self.may_prepare = threading.Event()
 
     def noise(self, seeds: np.ndarray) -> np.ndarray:
         if seeds[0] == 1:
-            self.preparing.set()
-            assert self.prepare.wait(20)
+            self.is_preparing.set()
+            assert self.may_prepare.wait(20)
         if seeds[0] == 3:
             raise ValueError("no noise")
         return super().noise(seeds)
 
 
-def test_what_was_made_is_handed_over_before_the_next_run_and_whatever_becomes_of_it():
-    async def scene() -> None:
-        generator = Prepared()
-        batcher = Batcher(generator, 100)  # type: ignore[arg-type]
-        asked = [single(batcher, seed) for seed in range(4)]
-        generator.let_go(1)
-        await asyncio.to_thread(generator.preparing.wait, 20)
+def test_results_are_delivered_when_the_next_batch_is_prepared_or_fails():
+    async def scenario() -> None:
+        generator = SlowPreparation()
+        batcher = new_batcher(generator)
+        futures = [submit(batcher, seed) for seed in range(4)]
+        generator.release(1)
+        await asyncio.to_thread(generator.is_preparing.wait, 20)
         await asyncio.sleep(0.05)
-        assert not asked[0].done()  # made, and told when the next is ready to run
-        generator.prepare.set()
-        assert await asyncio.wait_for(asked[0], 10) == 0
-        await started(generator, 2)
-        assert not asked[1].done()
-        generator.let_go(2)
-        assert await asyncio.wait_for(asyncio.gather(*asked[1:3]), 10) == [1, 2]
+        assert not futures[0].done()
+        generator.may_prepare.set()
+        assert await asyncio.wait_for(futures[0], 10) == 0
+        await wait_for_batches(generator, 2)
+        assert not futures[1].done()
+        generator.release(2)
+        assert await asyncio.wait_for(asyncio.gather(*futures[1:3]), 10) == [1, 2]
         with pytest.raises(GeneratorFailed):
-            await asyncio.wait_for(asked[3], 10)
+            await asyncio.wait_for(futures[3], 10)
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
-def test_closing_waits_for_the_run_and_refuses_the_rest():
-    async def scene() -> None:
-        generator = Held()
-        batcher = Batcher(generator, 100)  # type: ignore[arg-type]
-        running = single(batcher, 1)
-        await started(generator, 1)
-        waiting = single(batcher, 2)
+def test_close_waits_for_the_current_batch_and_refuses_all_others():
+    async def scenario() -> None:
+        generator = ControlledGenerator()
+        batcher = new_batcher(generator)
+        running = submit(batcher, 1)
+        await wait_for_batches(generator, 1)
+        waiting = submit(batcher, 2)
         closing = asyncio.create_task(batcher.close())
         await asyncio.sleep(0.01)
         assert not closing.done()
-        with pytest.raises(Draining):
-            single(batcher, 3)
-        generator.let_go()
+        for refused in (
+            lambda: submit(batcher, 3),
+            lambda: batcher.submit_piece(np.arange(2), None, 1.0),
+            lambda: batcher.acquire_slot("client"),
+        ):
+            with pytest.raises(Draining) as raised:
+                refused()
+            assert raised.value.retry_after == 5
+        generator.release()
         await closing
         assert await running == 1
         with pytest.raises(Draining):
             await waiting
-        assert generator.runs == [[1]]
+        assert generator.batches == [[1]]
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
-def test_a_slow_generator_holds_no_other_up():
-    async def scene() -> None:
-        slow = [Held() for _ in range(64)]  # more than the threads that asyncio keeps
-        stuck = [single(Batcher(generator, 100), 1) for generator in slow]  # type: ignore[arg-type]
-        quick = Held()
-        quick.let_go()
-        assert await asyncio.wait_for(single(Batcher(quick, 100), 2), 10) == 2  # type: ignore[arg-type]
+def test_slow_generator_delays_no_other_generator():
+    async def scenario() -> None:
+        slow = [ControlledGenerator() for _ in range(64)]  # more than the default threads of asyncio
+        stuck = [submit(new_batcher(generator), 1) for generator in slow]
+        quick = ControlledGenerator()
+        quick.release()
+        assert await asyncio.wait_for(submit(new_batcher(quick), 2), 10) == 2
         assert await asyncio.wait_for(asyncio.to_thread(lambda: 3), 10) == 3
         for generator in slow:
-            generator.let_go()
+            generator.release()
         assert await asyncio.gather(*stuck) == [1] * 64
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
-class Conditional(Held):
-    """Makes images of labels: the seed's last digit, if none is asked for."""
+class Conditional(ControlledGenerator):
+    """Each image is its label. The default label of a seed is its last digit."""
 
     def labels(self, seeds: np.ndarray) -> np.ndarray:  # type: ignore[override]
         return seeds % 10
@@ -310,97 +356,98 @@ class Conditional(Held):
         return labels.astype(np.uint8).reshape(-1, 1, 1, 1)
 
 
-def test_labels_asked_for_and_labels_of_seeds_go_in_one_run():
-    async def scene() -> None:
+def test_given_and_default_labels_share_a_batch():
+    async def scenario() -> None:
         generator = Conditional()
-        batcher = Batcher(generator, 100)  # type: ignore[arg-type]
-        generator.let_go()
-        both = lambda images, labels: (int(images[0, 0, 0, 0]), int(labels[0]))  # noqa: E731
-        asked = [(21, None), (22, 7), (23, None), (24, 0)]
-        got = await asyncio.gather(*(batcher.single(seed, label, 1.0, both) for seed, label in asked))
-        assert got == [(1, 1), (7, 7), (3, 3), (0, 0)]
-        assert generator.runs == [[21, 22, 23, 24]]
-        with batcher.bulk("one"):
-            piece = batcher.piece(np.array([5, 6]), np.array([8, 9]), 1.0)
+        batcher = new_batcher(generator)
+        generator.release()
+        value_and_label = lambda images, labels: (int(images[0, 0, 0, 0]), int(labels[0]))  # noqa: E731
+        entries = [(21, None), (22, 7), (23, None), (24, 0)]
+        results = await asyncio.gather(*(batcher.submit(seed, label, 1.0, value_and_label) for seed, label in entries))
+        assert results == [(1, 1), (7, 7), (3, 3), (0, 0)]
+        assert generator.batches == [[21, 22, 23, 24]]
+        with batcher.acquire_slot("one"):
+            piece = batcher.submit_piece(np.array([5, 6]), np.array([8, 9]), 1.0)
             assert (await piece).ravel().tolist() == [8, 9]
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
-def test_a_client_that_has_left_is_found_out_before_its_run():
-    async def scene() -> None:
-        generator = Held()
-        batcher = Batcher(generator, 100)  # type: ignore[arg-type]
-        running = single(batcher, 0)
-        await started(generator, 1)
-        left: set[int] = set()
+def test_entry_of_a_disconnected_client_is_not_generated():
+    async def scenario() -> None:
+        generator = ControlledGenerator()
+        batcher = new_batcher(generator)
+        running = submit(batcher, 0)
+        await wait_for_batches(generator, 1)
+        disconnected: set[int] = set()
         waiting = {
-            seed: batcher.single(seed, None, 1.0, lambda images, _: int(images[0, 0, 0, 0]), lambda seed=seed: seed in left)
-            for seed in range(1, 4)
+            seed: batcher.submit(seed, None, 1.0, first_value, lambda seed=seed: seed in disconnected) for seed in range(1, 4)
         }
-        left.add(2)
-        generator.let_go()
+        disconnected.add(2)
+        generator.release()
         assert await asyncio.gather(running, waiting[1], waiting[3]) == [0, 1, 3]
         with pytest.raises(ClientGone):
             await waiting[2]
-        assert generator.runs == [[0], [1, 3]]
+        assert generator.batches == [[0], [1, 3]]
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
-def test_a_piece_whose_client_has_left_is_not_made():
-    async def scene() -> None:
-        generator = Held(max_batch=4)
-        batcher = Batcher(generator, 100)  # type: ignore[arg-type]
-        left: set[str] = set()
-        running = single(batcher, 0)
-        await started(generator, 1)
-        ghosts, stays = (
-            [
-                batcher.piece(np.arange(first + 4 * i, first + 4 * i + 4), None, 1.0, gone=lambda who=who: who in left)
-                for i in range(2)
+def test_pieces_of_a_disconnected_client_are_not_generated():
+    async def scenario() -> None:
+        generator = ControlledGenerator(max_batch=4)
+        batcher = new_batcher(generator)
+        disconnected: set[str] = set()
+        running = submit(batcher, 0)
+        await wait_for_batches(generator, 1)
+
+        def pieces(client: str, first: int) -> list[asyncio.Future[Any]]:
+            starts = (first, first + 4)
+            return [
+                batcher.submit_piece(np.arange(start, start + 4), None, 1.0, None, lambda: client in disconnected)
+                for start in starts
             ]
-            for who, first in (("ghost", 100), ("other", 200))
-        )
-        left.add("ghost")
-        for ghost in ghosts:  # noticed while the run goes on
+
+        dropped, kept = pieces("one", 100), pieces("other", 200)
+        disconnected.add("one")
+        for future in dropped:  # they fail while the current batch still runs
             with pytest.raises(ClientGone):
-                await ghost
-        generator.let_go()
-        await asyncio.gather(running, *stays)
-        assert [run[0] for run in generator.runs] == [0, 200, 204]
+                await future
+        generator.release()
+        await asyncio.gather(running, *kept)
+        assert [batch[0] for batch in generator.batches] == [0, 200, 204]
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
-def test_clients_that_leave_make_room_while_a_run_goes_on():
-    async def scene() -> None:
-        generator = Held(max_batch=2)
-        batcher = Batcher(generator, 2)  # type: ignore[arg-type]
-        running = single(batcher, 0)
-        await started(generator, 1)
-        ghosts = [batcher.single(seed, None, 1.0, None, lambda: True) for seed in (1, 2)]
+def test_disconnected_clients_make_room_while_a_batch_runs():
+    async def scenario() -> None:
+        generator = ControlledGenerator(max_batch=2)
+        batcher = new_batcher(generator, 2)
+        running = submit(batcher, 0)
+        await wait_for_batches(generator, 1)
+        dropped = [batcher.submit(seed, None, 1.0, None, lambda: True) for seed in (1, 2)]
         with pytest.raises(Overloaded):
-            single(batcher, 3)
-        assert [type(one) for one in await asyncio.gather(*ghosts, return_exceptions=True)] == [ClientGone] * 2
-        late = single(batcher, 3)
-        generator.let_go()
+            submit(batcher, 3)
+        assert [type(result) for result in await asyncio.gather(*dropped, return_exceptions=True)] == [ClientGone] * 2
+        late = submit(batcher, 3)
+        generator.release()
         assert await asyncio.gather(running, late) == [0, 3]
-        assert generator.runs == [[0], [3]]
+        assert generator.batches == [[0], [3]]
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
-def test_after_the_deadline_it_fails_whether_it_waits_or_is_being_made():
-    async def scene() -> None:
-        generator = Held()
-        batcher = Batcher(generator, 100, deadline_seconds=0.3)  # type: ignore[arg-type]
-        running = single(batcher, 0)
-        await started(generator, 1)
-        results = await asyncio.gather(running, single(batcher, 1), return_exceptions=True)
+def test_deadline_fails_waiting_and_running_entries():
+    async def scenario() -> None:
+        generator = ControlledGenerator()
+        batcher = new_batcher(generator, deadline_seconds=0.3)
+        running = submit(batcher, 0)
+        await wait_for_batches(generator, 1)
+        results = await asyncio.gather(running, submit(batcher, 1), return_exceptions=True)
         assert [type(result) for result in results] == [DeadlineExceeded] * 2
-        generator.let_go()
-        assert await single(batcher, 2) == 2
-        assert generator.runs == [[0], [2]]
+        generator.release()
+        assert await submit(batcher, 2) == 2
+        assert generator.batches == [[0], [2]]
 
-    asyncio.run(scene())
+    asyncio.run(scenario())

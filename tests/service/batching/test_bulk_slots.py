@@ -1,4 +1,4 @@
-"""BulkSlots of bulk requests: how many are made at the same time, and what readers who are slow may hold."""
+"""Slots of bulk requests: how many requests generate at the same time, and what slow readers may hold."""
 
 from contextlib import ExitStack
 
@@ -11,7 +11,7 @@ MIB = 1 << 20
 
 
 class Clock:
-    """Stands until it is moved."""
+    """A clock that the test moves."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -20,78 +20,124 @@ class Clock:
         return self.now
 
 
-def refusal(places: BulkSlots, client: str = "new") -> str:
-    """Why a client gets no place."""
-    with pytest.raises(Overloaded) as refused, places.hold(client):
+def limit_for(slots: BulkSlots, client: str = "new") -> str:
+    """Return the limit that refuses a slot to a client."""
+    with pytest.raises(Overloaded) as raised, slots.acquire(client):
         pass
-    assert (refused.value.retry_after or 0) >= 1
-    return str(refused.value)
+    assert (raised.value.retry_after or 0) >= 1
+    return raised.value.limit
 
 
-def test_a_place_is_held_until_the_end():
-    clock = Clock()
-    places = BulkSlots(2, MIB, clock)
-    with places.hold("one"), places.hold("one"):
-        assert refusal(places) == "2 bulk requests are under way"
-    with places.hold("one"), places.hold("one"):
-        assert len(places) == places.active == 2
-    assert len(places) == 0
+def test_slot_is_held_until_the_request_ends():
+    slots = BulkSlots(2, MIB, Clock())
+    with slots.acquire("one"), slots.acquire("one"):
+        assert limit_for(slots) == "slots"
+    with slots.acquire("one"), slots.acquire("one"):
+        assert len(slots) == slots.active == 2
+    assert len(slots) == 0
 
 
-def test_one_client_leaves_a_quarter_to_others():
-    places = BulkSlots(16, MIB, Clock())
+def test_slot_is_released_after_an_error():
+    slots = BulkSlots(1, MIB, Clock())
+    with pytest.raises(RuntimeError), slots.acquire("one"):
+        raise RuntimeError
+    assert len(slots) == 0
+    with slots.acquire("one"):
+        assert len(slots) == 1
+
+
+def test_one_client_gets_three_quarters_of_the_slots():
+    slots = BulkSlots(16, MIB, Clock())
     with ExitStack() as held:
         for _ in range(12):
-            held.enter_context(places.hold("greedy"))
-        assert refusal(places, "greedy") == "12 of your bulk requests are under way, and others need room, too"
+            held.enter_context(slots.acquire("greedy"))
+        assert limit_for(slots, "greedy") == "slots_of_client"
         for name in "abcd":
-            held.enter_context(places.hold(name))
-        assert refusal(places) == "16 bulk requests are under way"
+            held.enter_context(slots.acquire(name))
+        assert limit_for(slots) == "slots"
 
 
-def test_who_waits_for_its_reader_gives_the_place_back_until_the_reader_goes_on():
+@pytest.mark.parametrize(("max_slots", "per_client"), [(1, 1), (2, 2), (3, 3), (4, 3), (5, 4)])
+def test_share_of_one_client_is_rounded_up(max_slots: int, per_client: int):
+    slots = BulkSlots(max_slots, MIB, Clock())
+    with ExitStack() as held:
+        for _ in range(per_client):
+            held.enter_context(slots.acquire("greedy"))
+        limit = limit_for(slots, "greedy")
+    assert limit == ("slots" if per_client == max_slots else "slots_of_client")
+
+
+def test_stalled_request_frees_its_slot_until_its_client_reads_on():
     clock = Clock()
-    places = BulkSlots(1, MIB, clock)
-    with places.hold("slow") as slow:
+    slots = BulkSlots(1, MIB, clock)
+    with slots.acquire("slow") as slow:
         with slow.sending():
-            assert refusal(places) == "1 bulk requests are under way"  # a reader may take a moment
-            clock.now += 0.3
-            with places.hold("new"):
-                assert (len(places), places.active) == (2, 1)
-                assert refusal(places) == "1 bulk requests are under way"
-        assert refusal(places) == "1 bulk requests are under way"
+            assert limit_for(slots) == "slots"
+            clock.now += 0.25
+            assert limit_for(slots) == "slots"  # not stalled yet
+            clock.now += 0.05
+            with slots.acquire("new"):
+                assert (len(slots), slots.active) == (2, 1)
+                assert limit_for(slots) == "slots"
+        assert limit_for(slots) == "slots"
 
 
-@pytest.mark.parametrize(("most", "bytes_each", "answers"), [(2, MIB, 16), (2, 32 * MIB, 8), (2, 1024 * MIB, 2)])
-def test_answers_that_wait_are_bounded_in_number_and_bytes_and_half_of_them_for_one_client(
-    most: int, bytes_each: int, answers: int
+@pytest.mark.parametrize(("max_slots", "request_bytes", "responses"), [(2, MIB, 16), (2, 32 * MIB, 8), (2, 1024 * MIB, 2)])
+def test_stalled_responses_are_limited_in_number_and_bytes_and_half_for_one_client(
+    max_slots: int, request_bytes: int, responses: int
 ):
     clock = Clock()
-    places = BulkSlots(most, bytes_each, clock)
+    slots = BulkSlots(max_slots, request_bytes, clock)
     with ExitStack() as held:
 
         def stall(client: str, count: int) -> None:
             for _ in range(count):
-                held.enter_context(held.enter_context(places.hold(client)).sending())
-                if places.active == most:
+                held.enter_context(held.enter_context(slots.acquire(client)).sending())
+                if slots.active == max_slots:
                     clock.now += 0.3
 
-        stall("greedy", answers // 2)
+        stall("greedy", responses // 2)
         clock.now += 0.3
-        assert refusal(places, "greedy") == f"{answers // 2} of your bulk answers are under way: read them first"
-        stall("other", answers - answers // 2)
+        assert limit_for(slots, "greedy") == "responses_of_client"
+        stall("other", responses - responses // 2)
         clock.now += 0.3
-        assert refusal(places) == f"{answers} bulk answers wait for their readers"
-        assert len(places) == answers
-    assert len(places) == 0
+        assert limit_for(slots) == "responses"
+        assert len(slots) == responses
+    assert len(slots) == 0
 
 
-def test_it_says_when_to_come_again_by_how_long_others_took_without_their_readers():
+def retry_after(slots: BulkSlots, client: str = "new") -> int | None:
+    with pytest.raises(Overloaded) as raised, slots.acquire(client):
+        pass
+    return raised.value.retry_after
+
+
+def test_retry_after_excludes_the_time_in_which_clients_read():
     clock = Clock()
-    places = BulkSlots(1, MIB, clock)
-    with places.hold("slow") as slow:
+    slots = BulkSlots(1, MIB, clock)
+    with slots.acquire("slow") as slow, slow.sending():
+        clock.now += 1.2
+        # The client is stalled now. A second request takes the slot.
+        with slots.acquire("new"):
+            assert retry_after(slots) == 1
+    with slots.acquire("slow") as slow:
         with slow.sending():
             clock.now += 1.2
-        with pytest.raises(Overloaded) as refused, places.hold("new"):
-            pass
-        assert refused.value.retry_after == 1
+        assert retry_after(slots) == 1
+
+
+def test_retry_after_is_at_least_the_age_of_the_oldest_request_divided_by_the_slots():
+    clock = Clock()
+    slots = BulkSlots(2, MIB, clock)
+    with slots.acquire("a"), slots.acquire("b"):
+        clock.now += 9.0
+        assert retry_after(slots) == 5  # 9 s / 2 slots, rounded up
+
+
+def test_retry_after_follows_the_average_duration():
+    clock = Clock()
+    slots = BulkSlots(1, MIB, clock)
+    with slots.acquire("a"):
+        clock.now += 16.0
+    with slots.acquire("b"):
+        assert retry_after(slots) == 4  # 1 s + 0.2 * (16 s - 1 s)

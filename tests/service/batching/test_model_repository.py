@@ -1,4 +1,4 @@
-"""The library alone, with a disk and a loader that fail when told to: what is refused, tried again, and said."""
+"""The model repository with a directory and a loader that fail on purpose: refused files, retries and log lines."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from seedmint.service.batching import model_repository
-from seedmint.service.batching.errors import UnknownModel
+from seedmint.service.batching.errors import ModelsLoading, UnknownModel, UnknownVersion
 from seedmint.service.batching.model_repository import ModelRepository
 from seedmint.service.runtime.generator import open_generator
 from seedmint.service.settings import read_settings
@@ -19,188 +19,228 @@ from tests.support import generators
 
 @asynccontextmanager
 async def watched(directory: Path, watch_seconds: float = 0.02) -> AsyncIterator[ModelRepository]:
-    library = ModelRepository(read_settings({"SEEDMINT_MODELS": str(directory), "SEEDMINT_WATCH_SECONDS": str(watch_seconds)}))
-    await library.start()
+    environment = {"SEEDMINT_MODELS": str(directory), "SEEDMINT_WATCH_SECONDS": str(watch_seconds)}
+    repository = ModelRepository(read_settings(environment))
+    await repository.start()
     try:
-        yield library
+        yield repository
     finally:
-        await library.close()
+        await repository.close()
 
 
-async def until(found: Callable[[], object], seconds: float = 20) -> None:
+async def wait_until(condition: Callable[[], object], seconds: float = 20) -> None:
     async with asyncio.timeout(seconds):
-        while not found():
+        while not condition():
             await asyncio.sleep(0.01)
 
 
-def names(library: ModelRepository) -> list[str]:
-    return [served.generator.name for served in library.all()]
+def names(repository: ModelRepository) -> list[str]:
+    return [served.generator.name for served in repository.all()]
 
 
-def test_whatever_a_file_raises_it_is_refused_and_the_watch_goes_on(
+def errors(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return the error lines of the log up to the reason code, without the messages."""
+    return [record.message.split("):")[0] for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_any_exception_refuses_the_file_and_the_watch_continues(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    def opened(path: Path, *arguments: object):
+    def open_or_fail(path: Path, *arguments: object):
         if path.stem == "bad":
-            raise MemoryError("as large as that")
+            raise MemoryError("too large")
         return open_generator(path)
 
-    monkeypatch.setattr(model_repository, "open_generator", opened)
+    monkeypatch.setattr(model_repository, "open_generator", open_or_fail)
 
-    async def scene() -> None:
+    async def scenario() -> None:
         generators.write(tmp_path, "bad")
         generators.write(tmp_path, "good")
-        async with watched(tmp_path) as library:
-            assert names(library) == ["good"]
+        async with watched(tmp_path) as repository:
+            assert names(repository) == ["good"]
+            assert list(repository.load_errors()) == ["bad"]
             generators.write(tmp_path, "later")
-            await until(lambda: "later" in names(library))
+            await wait_until(lambda: "later" in names(repository))
+            (tmp_path / "bad.onnx").unlink()
+            await wait_until(lambda: not repository.load_errors())
 
-    asyncio.run(scene())
-    assert [record.message for record in caplog.records if "bad" in record.message] == [
-        "bad.onnx is refused: MemoryError: as large as that"
-    ]
+    asyncio.run(scenario())
+    assert errors(caplog) == ["bad.onnx: load failed (unexpected"]
 
 
-def test_what_cannot_be_read_is_tried_again_and_told_once(
+def test_unreadable_file_is_retried_and_logged_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    tries = 0
+    attempts = 0
 
-    def opened(path: Path, *arguments: object):
-        nonlocal tries
-        tries += 1
-        if tries < 10:
+    def open_or_fail(path: Path, *arguments: object):
+        nonlocal attempts
+        attempts += 1
+        if attempts < 10:
             raise OSError(5, "Input/output error")
         return open_generator(path)
 
-    monkeypatch.setattr(model_repository, "open_generator", opened)
+    monkeypatch.setattr(model_repository, "open_generator", open_or_fail)
 
-    async def scene() -> None:
+    async def scenario() -> None:
         generators.write(tmp_path, "one")
-        async with watched(tmp_path) as library:
-            await until(lambda: names(library) == ["one"])
+        async with watched(tmp_path) as repository:
+            await wait_until(lambda: names(repository) == ["one"])
+            assert repository.load_errors() == {}
 
-    asyncio.run(scene())
-    assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == [
-        "one.onnx is refused: Input/output error"
-    ]
+    asyncio.run(scenario())
+    assert errors(caplog) == ["one.onnx: load failed (unreadable"]
 
 
-def test_a_directory_that_cannot_be_looked_at_keeps_what_is_served_and_is_told_once(
+def test_refused_version_leaves_the_previous_version_in_service(tmp_path: Path):
+    async def scenario() -> None:
+        path = generators.write(tmp_path, "one", 1)
+        async with watched(tmp_path) as repository:
+            served = repository.find("one", None)
+            file = repository._files["one"]
+            assert file.state == "serving"
+            generators.put(path, b"not a generator")
+            await wait_until(repository.load_errors)
+            assert file.state == "refused"
+            assert repository.find("one", None) is served
+            assert repository.find("one", served.generator.digest12) is served
+            assert not repository._retired
+            generators.write(tmp_path, "one", 1)  # the same bytes as before: the same generator and batcher stay
+            await wait_until(lambda: not repository.load_errors())
+            assert repository.find("one", None) is served
+
+    asyncio.run(scenario())
+
+
+def test_unreadable_directory_leaves_generators_in_service_and_is_logged_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    looks = 0
-    look = ModelRepository._look
+    scans = 0
+    list_files = ModelRepository._list_files
 
-    def failing(library: ModelRepository):
-        nonlocal looks
-        looks += 1
-        if looks == 2:
-            raise RuntimeError("of some kind")
-        if 3 <= looks < 10:
+    def list_or_fail(repository: ModelRepository):
+        nonlocal scans
+        scans += 1
+        if scans == 2:
+            raise RuntimeError("some error")
+        if 3 <= scans < 10:
             raise PermissionError(13, "Permission denied")
-        return look(library)
+        return list_files(repository)
 
-    monkeypatch.setattr(ModelRepository, "_look", failing)
+    monkeypatch.setattr(ModelRepository, "_list_files", list_or_fail)
 
-    async def scene() -> None:
+    async def scenario() -> None:
         generators.write(tmp_path, "one")
-        async with watched(tmp_path) as library:
-            await until(lambda: looks >= 9)
-            assert names(library) == ["one"]
+        async with watched(tmp_path) as repository:
+            assert repository.readable
+            await wait_until(lambda: not repository.readable)
+            await wait_until(lambda: scans >= 9)
+            assert names(repository) == ["one"]
             generators.write(tmp_path, "two")
-            await until(lambda: names(library) == ["one", "two"])
+            await wait_until(lambda: names(repository) == ["one", "two"])
+            assert repository.readable
 
-    asyncio.run(scene())
-    assert [record.message for record in caplog.records if record.levelno >= logging.ERROR] == [
-        "the models directory cannot be read: RuntimeError: of some kind",
-        "the models directory cannot be read: Permission denied",
+    asyncio.run(scenario())
+    assert errors(caplog) == [
+        "scan of the models directory failed (unexpected",
+        "scan of the models directory failed (unreadable",
     ]
 
 
-def test_a_pipe_is_refused_without_waiting_for_a_writer(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+def test_nothing_is_found_before_the_first_scan(tmp_path: Path):
+    async def scenario() -> None:
+        repository = ModelRepository(read_settings({"SEEDMINT_MODELS": str(tmp_path)}))
+        with pytest.raises(ModelsLoading) as raised:
+            repository.all()
+        assert raised.value.retry_after == 1
+        with pytest.raises(ModelsLoading):
+            repository.find("one", None)
+
+    asyncio.run(scenario())
+
+
+def test_named_pipe_is_refused_at_once(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     os.mkfifo(tmp_path / "pipe.onnx")
 
-    async def scene() -> None:
-        async with asyncio.timeout(20), watched(tmp_path) as library:
-            assert names(library) == []
+    async def scenario() -> None:
+        async with asyncio.timeout(20), watched(tmp_path) as repository:
+            assert names(repository) == []
 
-    asyncio.run(scene())
-    assert "pipe.onnx is refused: not a regular file" in caplog.messages
+    asyncio.run(scenario())
+    assert errors(caplog) == ["pipe.onnx: load failed (not_a_file"]
 
 
-def test_a_file_being_copied_is_left_alone_until_it_is_whole(tmp_path: Path, caplog: pytest.LogCaptureFixture):
-    """The copier writes at each look, whatever time that takes."""
+def test_file_is_loaded_only_after_it_stops_changing(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    """A copy writes a part at each scan, so that no machine is too slow for the test."""
     content = generators.content("slowly")
     path = tmp_path / "slowly.onnx"
 
-    async def scene() -> None:
-        async with watched(tmp_path) as library:
-            look = library._look
+    async def scenario() -> None:
+        async with watched(tmp_path) as repository:
+            list_files = repository._list_files
 
-            def written_at_each_look():
+            def write_and_list():
                 done = path.stat().st_size if path.exists() else 0
                 with path.open("ab") as file:
                     file.write(content[done : done + len(content) // 10 + 1])
-                return look()
+                return list_files()
 
-            library._look = written_at_each_look  # type: ignore[method-assign]
-            await until(lambda: names(library) == ["slowly"])
+            repository._list_files = write_and_list  # type: ignore[method-assign]
+            await wait_until(lambda: names(repository) == ["slowly"])
 
-    asyncio.run(scene())
-    assert not [message for message in caplog.messages if "refused" in message]
+    asyncio.run(scenario())
+    assert errors(caplog) == []
 
 
-def test_a_version_that_is_replaced_or_removed_is_found_a_little_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """By whoever was redirected to it; then it goes, and its memory with it."""
+def test_replaced_and_removed_versions_stay_available_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A client that was redirected to a version still gets it. Afterwards the version and its memory are released."""
     monkeypatch.setattr(model_repository, "_LINGER_SECONDS", 3.0)
 
-    async def scene() -> None:
+    async def scenario() -> None:
         path = generators.write(tmp_path, "one", 1)
-        async with watched(tmp_path) as library:
-            old = library.find("one", None).generator.digest12
+        async with watched(tmp_path) as repository:
+            old = repository.find("one", None).generator.digest12
             generators.write(tmp_path, "one", 2)
-            await until(lambda: library.find("one", None).generator.digest12 != old)
-            new = library.find("one", None).generator.digest12
-            assert library.find("one", old).generator.digest12 == old
+            await wait_until(lambda: repository.find("one", None).generator.digest12 != old)
+            new = repository.find("one", None).generator.digest12
+            assert repository.find("one", old).generator.digest12 == old
+            with pytest.raises(UnknownVersion):
+                repository.find("one", "0" * 12)
             path.unlink()
-            await until(lambda: names(library) == [])
-            assert library.find("one", new).generator.digest12 == new
+            await wait_until(lambda: names(repository) == [])
+            assert repository.find("one", new).generator.digest12 == new
             with pytest.raises(UnknownModel):
-                library.find("one", None)
-            await until(lambda: not library._former)
+                repository.find("one", None)
+            await wait_until(lambda: not repository._retired)
             for digest in (old, new):
                 with pytest.raises(UnknownModel):
-                    library.find("one", digest)
-            await until(lambda: len(library._batchers) == 0)
+                    repository.find("one", digest)
+            await wait_until(lambda: len(repository._batchers) == 0)
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
 
 
-def test_a_name_that_is_more_than_a_line_stays_one_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture):
-    (tmp_path / "x\nall is well.onnx").write_bytes(b"")
+def test_line_break_in_a_file_name_is_escaped_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    (tmp_path / "x\nforged line.onnx").write_bytes(b"")
 
-    async def scene() -> None:
+    async def scenario() -> None:
         async with watched(tmp_path):
             pass
 
-    asyncio.run(scene())
-    assert (
-        "x\\nall is well.onnx is refused: the file has no metadata entries 'seedmint': not a Seedmint generator file"
-        in caplog.messages
-    )
+    asyncio.run(scenario())
+    assert [line.split(".onnx")[0] for line in errors(caplog)] == ["x\\nforged line"]
 
 
-def test_closing_waits_for_generators_that_were_removed(tmp_path: Path):
-    async def scene() -> None:
+def test_close_waits_for_batches_of_removed_generators(tmp_path: Path):
+    async def scenario() -> None:
         path = generators.write(tmp_path, "one", idle_trips=400_000)
-        async with watched(tmp_path) as library:
-            batcher = library.find("one", None).batcher
-            making = batcher.single(1, None, 1.0, len)
+        async with watched(tmp_path) as repository:
+            batcher = repository.find("one", None).batcher
+            future = batcher.submit(1, None, 1.0, None)
             path.unlink()
-            await until(lambda: names(library) == [])
-            assert not making.done() or making.result() == 1
-        assert making.done()
-        assert batcher._closed
+            await wait_until(lambda: names(repository) == [])
+            assert not future.done() or len(future.result()) == 1
+        assert future.done()
+        assert batcher._is_closed
 
-    asyncio.run(scene())
+    asyncio.run(scenario())
