@@ -1,4 +1,4 @@
-"""The hall: what a generator file is. The card, the noise rule, seed syntax, and the shipped generators.
+"""The core that service and training share: generator files, cards, noise rules, seed syntax, and the shipped generators.
 
-Imports neither wing, and needs only numpy and pydantic.
+It imports neither service nor training. All but `seedmint.models.runtime` needs only NumPy and Pydantic.
 """

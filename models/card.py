@@ -1,10 +1,10 @@
-"""The card: what a generator file says about itself, one JSON document in the ONNX metadata under the key `seedmint`."""
+"""The card of a generator file: a JSON document in the ONNX metadata, under the key `seedmint`, about the generator."""
 
 import json
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from seedmint.models.errors import UserError
 from seedmint.models.noise import MAX_Z_DIM, NOISE_RULES
@@ -14,12 +14,12 @@ SCHEMA_VERSION = 1
 NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"
 MAX_SIDE = 4096
 MAX_CLASSES = 100_000
-MAX_VALUES = 65_536  # of one sample
-MAX_CARD = 4 << 20  # characters: who asks for a generator's page gets the whole card
+MAX_VALUES = 65_536  # in one sample
+MAX_CARD = 4 << 20  # characters; the page of a generator has the whole card
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
-"""One line of text that a terminal and a page can show."""
+"""One line of text without control characters, safe in terminals and pages."""
 
 Axis = Annotated[int, Field(ge=1, le=MAX_VALUES)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -31,7 +31,23 @@ def _is_none(value: object) -> bool:
 
 
 class CardError(UserError):
-    """The card is missing, malformed, or of a schema this version does not read."""
+    """The card is missing, malformed, or of an unknown schema version.
+
+    Attributes:
+        card_fields: Dotted names of the wrong fields of the card.
+    """
+
+    reason = "malformed_card"
+
+    def __init__(self, message: str, *, reason: str | None = None, card_fields: tuple[str, ...] = ()) -> None:
+        """
+        Args:
+            message: One line.
+            reason: Replaces the code of the class.
+            card_fields: Dotted names of the wrong fields of the card.
+        """
+        super().__init__(message, reason=reason)
+        self.card_fields = card_fields
 
 
 class _Part(BaseModel):
@@ -39,7 +55,12 @@ class _Part(BaseModel):
 
 
 class Noise(_Part):
-    """The noise prior: which rule turns a seed into z, and how long z is."""
+    """The noise prior.
+
+    Attributes:
+        rule: One of `NOISE_RULES`: how a seed becomes z.
+        z_dim: Length of z.
+    """
 
     rule: str
     z_dim: int = Field(ge=1, le=MAX_Z_DIM)
@@ -47,12 +68,20 @@ class Noise(_Part):
     @model_validator(mode="after")
     def _rule_is_known(self) -> "Noise":
         if self.rule not in NOISE_RULES:
-            raise ValueError(f"noise rule {self.rule!r} is not known (known: {', '.join(NOISE_RULES)})")
+            raise ValueError(f"noise rule {self.rule!r} is unknown (known: {', '.join(NOISE_RULES)})")
         return self
 
 
 class ImageOutput(_Part):
-    """The output `image: uint8[batch, height, width, channels]`, black 0 to white 255."""
+    """The output `image: uint8[batch, height, width, channels]`, from 0 (black) to 255 (white).
+
+    Attributes:
+        kind: "image".
+        height: Pixels.
+        width: Pixels.
+        channels: 1 for grey images, 3 for RGB images.
+        range: The values of black and white.
+    """
 
     kind: Literal["image"] = "image"
     height: int = Field(ge=1, le=MAX_SIDE)
@@ -70,12 +99,13 @@ class ImageOutput(_Part):
 
 
 class SampleOutput(_Part):
-    """The output `sample: float32[batch, *shape]`, in the units of the data: a row of columns, or a series.
+    """The output `sample: float32[batch, *shape]`, in the units of the data: a row of a table, or a series.
 
     Attributes:
-        shape: [columns], or [length, channels].
-        names: of the columns or channels, the last axis.
-        resolution: of each column or channel, of which its values are whole multiples; null where they are not rounded.
+        kind: "sample".
+        shape: [columns] of a row, or [length, channels] of a series.
+        names: Names of the columns or channels, which are the last axis.
+        resolution: For each column or channel, the step whose multiples the values are; null if values are not rounded.
     """
 
     kind: Literal["sample"]
@@ -84,13 +114,13 @@ class SampleOutput(_Part):
     resolution: tuple[Annotated[float, Field(gt=0)], ...] | None = None
 
     @model_validator(mode="after")
-    def _parts_fit_each_other(self) -> "SampleOutput":
+    def _fields_are_consistent(self) -> "SampleOutput":
         if math.prod(self.shape) > MAX_VALUES:
-            raise ValueError(f"shape {list(self.shape)} is more than {MAX_VALUES} values")
+            raise ValueError(f"shape {list(self.shape)} has more than {MAX_VALUES} values")
         if len(set(self.names)) < len(self.names) or len(self.names) != self.shape[-1]:
-            raise ValueError(f"names must be {self.shape[-1]} different ones, one for each place of the last axis")
+            raise ValueError(f"names must be {self.shape[-1]} different names, one for each entry of the last axis")
         if self.resolution is not None and len(self.resolution) != self.shape[-1]:
-            raise ValueError(f"resolution must be null or {self.shape[-1]} numbers, one for each place of the last axis")
+            raise ValueError(f"resolution must be null or {self.shape[-1]} numbers, one for each entry of the last axis")
         return self
 
     @property
@@ -99,7 +129,13 @@ class SampleOutput(_Part):
 
 
 class Dataset(_Part):
-    """The training data: a name, the SHA-256 of the arrays trained on, and how many examples."""
+    """The training data.
+
+    Attributes:
+        name: Name of the data set.
+        digest: SHA-256 of the training arrays, in hexadecimal.
+        examples: Number of training examples.
+    """
 
     name: str
     digest: Sha256 | None = None
@@ -107,7 +143,18 @@ class Dataset(_Part):
 
 
 class Provenance(_Part):
-    """Where the weights come from. What an imported file does not tell is null."""
+    """Origin of the weights. Fields that an imported file does not state are null.
+
+    Attributes:
+        recipe: The training recipe.
+        recipe_digest: SHA-256 of the recipe as sorted JSON, in hexadecimal.
+        dataset: The training data.
+        steps: Training steps of the weights.
+        weights: "last" for the final weights, "ema" for their exponential moving average.
+        training_seed: Seed of the training run.
+        code_version: Git commit of the training code.
+        libraries: Name -> version of the libraries that trained the generator.
+    """
 
     recipe: dict[str, Any] | None = None
     recipe_digest: Sha256 | None = None
@@ -121,7 +168,15 @@ class Provenance(_Part):
 
 
 class Metric(_Part):
-    """One figure of the evaluation. Figures compare only where `metric` and `protocol` are the same."""
+    """One result of the evaluation. Compare results only if `metric` and `protocol` are the same.
+
+    Attributes:
+        metric: Name of the metric.
+        protocol: How the metric was computed.
+        value: The result.
+        standard_error: Standard error of `value`.
+        samples: Number of generated samples.
+    """
 
     metric: str
     protocol: str
@@ -131,14 +186,33 @@ class Metric(_Part):
 
 
 class Licence(_Part):
-    """Licences of the training data and of the weights (SPDX identifiers where there is one)."""
+    """Licences, as SPDX identifiers where one exists.
+
+    Attributes:
+        data: Licence of the training data.
+        weights: Licence of the weights.
+    """
 
     data: str | None = None
     weights: str | None = None
 
 
 class Card(_Part):
-    """The card of one generator. JSON field `schema` is its version, `SCHEMA_VERSION`."""
+    """The card of one generator.
+
+    Attributes:
+        schema_version: Version of the schema; the JSON field `schema`.
+        name: Name of the generator in URLs and commands.
+        title: One line for people.
+        noise: The noise prior.
+        classes: Names of the labels; null for an unconditional generator.
+        output: What the generator outputs.
+        provenance: Origin of the weights.
+        evaluation: Results of the evaluation.
+        licence: Licences of data and weights.
+        truncation: "input" if the graph has an input `truncation: float32[batch]`; null if the factor multiplies z.
+        max_batch: Most images or samples in one run; null for no limit.
+    """
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
     name: Name
@@ -154,50 +228,64 @@ class Card(_Part):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
 
-    @model_validator(mode="after")
-    def _classes_are_distinct(self) -> "Card":
-        if self.classes is not None and (not self.classes or len(set(self.classes)) < len(self.classes)):
-            raise ValueError("classes must be null, or at least one name, all different")
-        return self
+    @field_validator("classes")
+    @classmethod
+    def _classes_are_distinct(cls, classes: tuple[Line, ...] | None) -> tuple[Line, ...] | None:
+        if classes is not None and (not classes or len(set(classes)) < len(classes)):
+            raise ValueError("classes must be null or a list of different names, at least one")
+        return classes
 
     def to_json(self) -> str:
-        """The card as it stands in the file: sorted keys, so that one card has one spelling."""
+        """Return the card as JSON with sorted keys, as stored in the file. Equal cards have equal JSON."""
         return json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
 def read_card(text: str) -> Card:
-    """The card of a generator file, from its JSON text.
+    """Parse a card.
+
+    Args:
+        text: The JSON text.
 
     Raises:
-        CardError: naming the field that is wrong, or the schema version that is not known.
+        CardError: The text is not a card of `SCHEMA_VERSION`. The message and `card_fields` name the wrong fields.
     """
     if len(text) > MAX_CARD:
-        raise CardError(f"the card has {len(text)} characters: at most {MAX_CARD}")
+        raise CardError(f"the card has {len(text)} characters, more than {MAX_CARD}")
     try:
-        document = json.loads(text, parse_constant=_refuse)
+        document = json.loads(text, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise CardError(f"the card is not JSON: {error}") from None
     if not isinstance(document, dict):
         raise CardError("the card is not a JSON object")
     version = document.get("schema")
     if type(version) is not int or version != SCHEMA_VERSION:
-        raise CardError(f"card schema {version!r} is not known to this version, which reads schema {SCHEMA_VERSION}")
+        message = f"the card has schema {version!r}, but this version of Seedmint reads schema {SCHEMA_VERSION}"
+        raise CardError(message, reason="unknown_schema", card_fields=("schema",))
     try:
         card = Card.model_validate(document)
         card.to_json().encode()
     except ValidationError as error:
-        raise CardError("; ".join(f"card field {field}: {message}" for field, message in field_errors(error))) from None
-    except (ValueError, RecursionError) as error:  # half a surrogate pair, or nested without end
-        raise CardError(f"the card cannot be shown again as JSON: {error}") from None
+        errors = field_errors(error)
+        message = "; ".join(f"card field {field}: {text}" for field, text in errors)
+        raise CardError(message, card_fields=tuple(field for field, _ in errors)) from None
+    except (ValueError, RecursionError) as error:  # half a surrogate pair, or too deep nesting
+        raise CardError(f"the card cannot be written as JSON again: {error}") from None
     return card
 
 
-def _refuse(constant: str) -> None:
+def _refuse_constant(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
 
 
 def field_errors(error: ValidationError) -> list[tuple[str, str]]:
-    """Each error of a validation as (dotted field, message)."""
+    """Return the errors of a validation.
+
+    Args:
+        error: The exception of Pydantic.
+
+    Returns:
+        For each error, the dotted name of the field and a message.
+    """
     found = []
     for item in error.errors(include_url=False, include_context=False, include_input=False):
         field = ".".join(str(part) for part in item["loc"]) or "(whole)"

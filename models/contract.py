@@ -1,6 +1,6 @@
-"""The generator file: what an ONNX graph must be for a card's promise to hold.
+"""The contract of generator files: what an ONNX graph must look like, so that the graph does what its card says.
 
-Works on a parsed `onnx.ModelProto` that the caller gives, so that the hall itself needs no onnx.
+The functions take a parsed `onnx.ModelProto`, so that this module does not need onnx.
 """
 
 from typing import TYPE_CHECKING
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 MIN_OPSET = 18
 STANDARD_DOMAINS = ("", "ai.onnx")
-MAX_NODES = 20_000  # of the graph and all graphs inside it
+MAX_NODES = 20_000  # in the graph and all its subgraphs
 
-# onnx.TensorProto element types; fixed by the ONNX specification.
+# onnx.TensorProto.DataType; the numbers are part of the ONNX specification.
 _ELEMENT_NAMES = {1: "float32", 2: "uint8", 7: "int64", 10: "float16", 11: "float64"}
 _EXTERNAL = 1
 _BOOL = 9
@@ -28,82 +28,107 @@ _Signature = tuple[str, tuple[str | int, ...]]  # element type, axes
 
 
 class ContractError(UserError):
-    """The file is not a generator file as the contract has it."""
+    """The file violates the contract."""
+
+    reason = "contract"
 
 
 def card_of(model: "ModelProto") -> Card:
-    """The card in a parsed generator file.
+    """Return the card of a parsed generator file.
+
+    Args:
+        model: The parsed file.
 
     Raises:
-        CardError: there is none, or it cannot be read.
+        CardError: The file has no card, or a malformed one.
     """
     found = [entry.value for entry in model.metadata_props if entry.key == CARD_KEY]
     if len(found) != 1:
-        raise CardError(f"the file has {len(found) or 'no'} metadata entries {CARD_KEY!r}: not a Seedmint generator file")
+        count = len(found) or "no"
+        raise CardError(f"the file has {count} metadata entries {CARD_KEY!r}: not a Seedmint generator file", reason="no_card")
     return read_card(found[0])
 
 
 def check_contract(model: "ModelProto") -> Card:
-    """Hold a parsed file against the contract and its own card.
+    """Check a parsed file against the contract and its own card.
+
+    Args:
+        model: The parsed file.
 
     Returns:
-        the card.
+        The card.
 
     Raises:
-        CardError: the card is missing or wrong.
-        ContractError: the graph is not what the contract or the card says.
+        CardError: The card is missing or malformed.
+        ContractError: The graph violates the contract, or differs from the card.
     """
     card = card_of(model)
     check_self_contained(model)
     opset = max((entry.version for entry in model.opset_import), default=0)
     if opset < MIN_OPSET:
-        raise ContractError(f"opset {opset} is too old: at least {MIN_OPSET}")
+        raise ContractError(f"opset {opset} is too old: export with opset {MIN_OPSET} or newer", reason="old_opset")
     stored = {tensor.name for tensor in model.graph.initializer}
     inputs = {value.name: _signature(value) for value in model.graph.input if value.name not in stored}
     outputs = {value.name: _signature(value) for value in model.graph.output}
-    wanted: dict[str, _Signature] = {"z": ("float32", ("batch", card.noise.z_dim))}
+    expected: dict[str, _Signature] = {"z": ("float32", ("batch", card.noise.z_dim))}
     if card.classes is not None:
-        wanted["label"] = ("int64", ("batch",))
+        expected["label"] = ("int64", ("batch",))
     if card.truncation == "input":
-        wanted["truncation"] = ("float32", ("batch",))
-    _compare("inputs", inputs, wanted)
+        expected["truncation"] = ("float32", ("batch",))
+    _compare("inputs", inputs, expected)
     _compare("outputs", outputs, {card.output.kind: (card.output.dtype, ("batch", *card.output.shape))})
     return card
 
 
 def count_nodes(model: "ModelProto") -> int:
-    """Nodes of the graph and of all graphs inside it."""
+    """Return the number of nodes in the graph and all its subgraphs.
+
+    Args:
+        model: The parsed file.
+    """
     return sum(len(graph.node) for graph in _graphs(model.graph))
 
 
 def check_self_contained(model: "ModelProto") -> None:
-    """Standard operators alone, as many as a generator may need, none of chance; every weight inside the file as it is used.
+    """Check that the graph is deterministic and complete in itself.
+
+    A graph passes if it has only standard operators, at most `MAX_NODES` nodes, no random operator, no operator in training
+    mode, and all weights inside the file as dense tensors.
+
+    Args:
+        model: The parsed file.
 
     Raises:
-        ContractError: naming the domain, the function, the operator or the tensor.
+        ContractError: The graph does not pass. The message names the domain, function, operator or tensor.
     """
     graphs = list(_graphs(model.graph))
     domains = {entry.domain for entry in (*model.opset_import, *model.functions)}
     domains |= {node.domain for graph in graphs for node in graph.node}
-    if foreign := sorted(domains - set(STANDARD_DOMAINS)):
-        raise ContractError(f"the graph uses the custom operator domain {foreign[0]!r}")
-    if model.functions:  # a few that call each other twice unfold to billions of nodes
-        raise ContractError(f"the graph uses the function {model.functions[0].name!r} of its own: export it inlined")
+    if custom := sorted(domains - set(STANDARD_DOMAINS)):
+        raise ContractError(f"the graph uses the custom operator domain {custom[0]!r}", reason="custom_domain")
+    if model.functions:  # a few functions that call each other twice expand to billions of nodes
+        name = model.functions[0].name
+        raise ContractError(
+            f"the graph defines the function {name!r}: export the graph with inlined functions", reason="function"
+        )
     if (nodes := count_nodes(model)) > MAX_NODES:
-        raise ContractError(f"the graph has {nodes} nodes: at most {MAX_NODES}")
-    off = _switched_off(graphs)
+        raise ContractError(f"the graph has {nodes} nodes, more than {MAX_NODES}", reason="too_many_nodes")
+    false_flags = _false_flags(graphs)
     for node in (node for graph in graphs for node in graph.node):
-        if node.op_type in _RANDOM or (node.op_type == "Dropout" and not off.issuperset(node.input[2:])):
-            raise ContractError(f"the graph draws at random ({node.op_type}): export it with fixed noise, or none")
+        if node.op_type in _RANDOM or (node.op_type == "Dropout" and not false_flags.issuperset(node.input[2:])):
+            message = f"the graph is random ({node.op_type}): export it with fixed noise or without noise"
+            raise ContractError(message, reason="random_operator")
         if any(attribute.name == "training_mode" and attribute.i for attribute in node.attribute):
-            raise ContractError(f"{node.op_type} is in training mode, and mixes its batch: export it for inference")
+            message = f"{node.op_type} is in training mode, in which batches mix: export the graph for inference"
+            raise ContractError(message, reason="training_mode")
     for tensor in (tensor for graph in graphs for tensor in _tensors(graph)):
         if tensor.data_location == _EXTERNAL or tensor.external_data:
-            raise ContractError(f"tensor {tensor.name!r} lies outside the file: weights must be inside it")
+            message = f"the tensor {tensor.name!r} is stored outside the file: export it with all weights inside"
+            raise ContractError(message, reason="external_data")
 
 
-def _switched_off(graphs: "list[GraphProto]") -> set[str]:
-    """Names of tensors that are stored as false; the empty name, of an input left out, is one."""
+def _false_flags(graphs: "list[GraphProto]") -> set[str]:
+    """Return the names of stored tensors that are false. The empty name, of an omitted input, is one of them."""
     stored = [(tensor.name, tensor) for graph in graphs for tensor in graph.initializer]
     for node in (node for graph in graphs for node in graph.node if node.op_type == "Constant"):
         stored += [(name, attribute.t) for name in node.output for attribute in node.attribute if attribute.name == "value"]
@@ -118,17 +143,18 @@ def _signature(value: "ValueInfoProto") -> _Signature:
     return element, tuple(axes)
 
 
-def _compare(side: str, found: dict[str, _Signature], wanted: dict[str, _Signature]) -> None:
-    if found != wanted:
-        raise ContractError(f"{side} are {_show(found)}; the card asks for {_show(wanted)}")
+def _compare(side: str, found: dict[str, _Signature], expected: dict[str, _Signature]) -> None:
+    if found != expected:
+        message = f"the {side} are {_format(found)}, but the card requires {_format(expected)}"
+        raise ContractError(message, reason="wrong_signature")
 
 
-def _show(signatures: dict[str, _Signature]) -> str:
+def _format(signatures: dict[str, _Signature]) -> str:
     return ", ".join(f"{n}: {e}[{', '.join(map(str, axes))}]" for n, (e, axes) in signatures.items()) or "nothing"
 
 
 def _graphs(graph: "GraphProto") -> "Iterator[GraphProto]":
-    """The graph and all graphs inside its nodes."""
+    """Yield the graph and all its subgraphs."""
     yield graph
     for node in graph.node:
         for attribute in node.attribute:
@@ -137,10 +163,10 @@ def _graphs(graph: "GraphProto") -> "Iterator[GraphProto]":
 
 
 def _tensors(graph: "GraphProto") -> "Iterator[TensorProto]":
-    """Every tensor stored in one graph: its own, and its nodes' attributes.
+    """Yield every tensor stored in one graph: initializers, and attributes of nodes.
 
     Raises:
-        ContractError: one is sparse: a few bytes for a tensor of any size.
+        ContractError: A tensor is sparse. A few bytes can store a sparse tensor of any size.
     """
     sparse = len(graph.sparse_initializer) > 0
     yield from graph.initializer
@@ -151,4 +177,4 @@ def _tensors(graph: "GraphProto") -> "Iterator[TensorProto]":
                 yield attribute.t
             sparse = sparse or attribute.HasField("sparse_tensor") or len(attribute.sparse_tensors) > 0
     if sparse:
-        raise ContractError("the graph stores a sparse tensor: export it dense")
+        raise ContractError("the graph stores a sparse tensor: export it with dense tensors", reason="sparse_tensor")

@@ -1,4 +1,4 @@
-"""Where generator files lie."""
+"""Finds generator files by name or path."""
 
 import os
 from pathlib import Path
@@ -9,15 +9,19 @@ SHIPPED = Path(__file__).parent
 
 
 def models_directory() -> Path:
-    """`$SEEDMINT_MODELS`, or the directory of this package, where the shipped generators are."""
+    """Return the models directory: `$SEEDMINT_MODELS`, or the directory of the shipped generators."""
     return Path(os.environ.get("SEEDMINT_MODELS") or SHIPPED)
 
 
 def find_generator(name_or_path: str, directory: Path) -> Path:
-    """The file that a generator's name or a path means: anything with a slash or ending in .onnx is a path.
+    """Return the file of a generator.
+
+    Args:
+        name_or_path: A name, or a path: text with a slash or with the suffix .onnx.
+        directory: The models directory, where names are looked up.
 
     Raises:
-        UserError: there is none, naming those that there are.
+        UserError: There is no such file. The message lists the names in `directory`.
     """
     if "/" in name_or_path or name_or_path.endswith(".onnx"):
         path = Path(name_or_path)
@@ -26,6 +30,6 @@ def find_generator(name_or_path: str, directory: Path) -> Path:
         return path
     path = directory / f"{name_or_path}.onnx"
     if not path.is_file():
-        there = ", ".join(sorted(file.stem for file in directory.glob("*.onnx"))) or "none"
-        raise UserError(f"no generator {name_or_path!r} in {directory} (there: {there})", field="model", reason="not_found")
+        names = ", ".join(sorted(file.stem for file in directory.glob("*.onnx"))) or "none"
+        raise UserError(f"no generator {name_or_path!r} in {directory} (available: {names})", field="model", reason="not_found")
     return path

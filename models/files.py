@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Writes files atomically: a file is either complete or absent."""
 
 import ctypes
 import os
@@ -12,28 +12,40 @@ from uuid import uuid4
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
-    """A file to write `path` with. It gets its name when all is written and on the disk; an error leaves nothing behind.
+    """Return a context with a binary file, which becomes `path` at the end of the context, when its content is on the disk.
+
+    An error inside the context leaves no file. Missing parent directories are created.
+
+    Args:
+        path: The file to write. It is replaced if it exists.
 
     Raises:
-        OSError: the directory cannot be written to, or the disk is full.
+        OSError: The directory is not writable, or the disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    half = path.with_name(f".{path.name}.{uuid4().hex}")
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
-        with half.open("xb") as file:
+        with temporary.open("xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        half.replace(path)
+        temporary.replace(path)
         sync_directory(path.parent)
     except BaseException:
-        half.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
 def sync_directory(directory: Path) -> None:
-    """So that the new name, too, outlives a loss of power."""
-    if os.name == "nt":  # Windows opens no directories, and needs not
+    """Write the entries of a directory to the disk, so that new names survive a loss of power.
+
+    Args:
+        directory: The directory.
+
+    Raises:
+        OSError: The directory cannot be synchronised.
+    """
+    if os.name == "nt":  # Windows cannot open directories, and writes names to the disk by itself
         return
     descriptor = os.open(directory, os.O_RDONLY)
     try:
@@ -44,15 +56,18 @@ def sync_directory(directory: Path) -> None:
 
 @contextmanager
 def synced_file_system(directory: Path) -> Iterator[None]:
-    """All that the block writes to the file system of a directory is on the disk when it ends without error.
+    """Return a context that ends when everything written inside it to the file system of a directory is on the disk.
 
-    Of many small files that is cheaper than one by one. By syncfs(2) of Linux, which tells what went wrong (from 5.8 on);
-    elsewhere by sync(2), which syncs all other file systems, too.
+    For many small files this is faster than one fsync(2) for each file. It uses syncfs(2) of Linux, which reports write errors
+    since Linux 5.8. Other systems use sync(2), which synchronises all file systems.
+
+    Args:
+        directory: A directory of the file system.
 
     Raises:
-        OSError: something that was written there may be lost.
+        OSError: Data may be lost.
     """
-    descriptor = os.open(directory, os.O_RDONLY)  # before the block: errors are told of what came after
+    descriptor = os.open(directory, os.O_RDONLY)  # opened before writing: syncfs reports errors that happen after the open
     try:
         yield
         syncfs = _syncfs()
@@ -71,6 +86,14 @@ def _syncfs() -> Any:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write all of a file at once, by `whole_file`."""
+    """Write a file atomically, as `whole_file` does.
+
+    Args:
+        path: The file to write. It is replaced if it exists.
+        content: The bytes of the file.
+
+    Raises:
+        OSError: The directory is not writable, or the disk is full.
+    """
     with whole_file(path) as file:
         file.write(content)

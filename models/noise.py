@@ -1,9 +1,9 @@
-"""The noise rule: seed -> z, and seed -> label. Frozen for ever; the README states it for other languages.
+"""Noise rules: seed -> z, and seed -> label. They never change. The README specifies them for other languages.
 
-A seed owns `blocks = ceil(z_dim / 16)` blocks of the Philox4x64-10 stream with key 0, from block `seed * blocks` on. Each block
-is four 64-bit words, each word four 16-bit numbers, lowest first; z_i = table[number_i], the table holding the prior's 65,536
-quantiles at (i + 1/2) / 65536 as float32. So z depends on nothing but the rule, z_dim and the seed: not on the batch a seed
-arrives in, the machine, or its mathematics library.
+A seed owns `blocks = ceil(z_dim / 16)` blocks of the Philox4x64-10 stream with key 0, starting at block `seed * blocks`. Each
+block has four 64-bit words, and each word has four 16-bit numbers, lowest first. z_i = table[number_i]: the table has the
+65,536 quantiles of the prior at (i + 1/2) / 65536 as float32. Therefore z depends only on the rule, z_dim and the seed, and not
+on the batch, the machine or its mathematics library.
 """
 
 import hashlib
@@ -21,14 +21,15 @@ from seedmint.models.seeds import SEED_LIMIT
 MAX_Z_DIM = 4096
 
 _LEVELS = 65536
-_PER_BLOCK = 16
+_NUMBERS_PER_BLOCK = 16
 
 
 def _uniform(probability: float) -> float:
+    """Return the quantile of the uniform distribution with mean 0 and variance 1."""
     return math.sqrt(3.0) * (2.0 * probability - 1.0)
 
 
-# Each prior's quantile function and the SHA-256 of its table, little-endian.
+# rule -> quantile function of the prior, SHA-256 of the table as little-endian float32
 _QUANTILES: dict[str, tuple[Callable[[float], float], str]] = {
     "philox-normal-v1": (NormalDist().inv_cdf, "1cfbba1e07e34386a57626f82aeb43e6ed54ba70a3ea6b7d964dc66a841074a8"),
     "philox-uniform-v1": (_uniform, "986c951f8055ab024d2952f0f843da1cc8c23ce9683fb5d237fd31944ed3e86c"),
@@ -38,40 +39,46 @@ NOISE_RULES = tuple(_QUANTILES)
 
 @cache
 def table(rule: str) -> NDArray[np.float32]:
-    """The prior's quantiles at (i + 1/2) / 65536, as float32[65536].
+    """Return the quantiles of the prior at (i + 1/2) / 65536.
+
+    Args:
+        rule: One of `NOISE_RULES`.
+
+    Returns:
+        float32[65536], read-only.
 
     Raises:
-        ValueError: the rule is not known.
-        RuntimeError: this machine's quantiles differ from the published ones, so its images would too.
+        ValueError: The rule is unknown.
+        RuntimeError: The quantiles of this machine differ from the published ones, so its images would differ too.
     """
     if rule not in _QUANTILES:
-        raise ValueError(f"noise rule {rule!r} is not known (known: {', '.join(NOISE_RULES)})")
+        raise ValueError(f"noise rule {rule!r} is unknown (known: {', '.join(NOISE_RULES)})")
     quantile, published = _QUANTILES[rule]
     values = np.array([quantile((i + 0.5) / _LEVELS) for i in range(_LEVELS)], dtype=np.float32)
     if hashlib.sha256(values.astype("<f4").tobytes()).hexdigest() != published:
-        raise RuntimeError(f"the table of {rule} computed on this machine differs from the published one")
+        raise RuntimeError(f"the table of {rule} on this machine differs from the published table")
     values.flags.writeable = False
     return values
 
 
 def noise(rule: str, z_dim: int, seeds: NDArray[np.int64]) -> NDArray[np.float32]:
-    """The z of each seed.
+    """Return z of each seed.
 
     Args:
-        rule: one of `NOISE_RULES`.
-        z_dim: length of z, 1 to `MAX_Z_DIM`.
-        seeds: int64[n], each 0 <= seed < 2**63, in any order. Contiguous seeds are fastest.
+        rule: One of `NOISE_RULES`.
+        z_dim: Length of z, 1 to `MAX_Z_DIM`.
+        seeds: int64[n], each 0 <= seed < 2**63, in any order. Consecutive seeds are fastest.
 
     Returns:
-        float32[n, z_dim], unit variance.
+        float32[n, z_dim] with mean 0 and variance 1.
 
     Raises:
-        ValueError: an unknown rule, or a z_dim or seed out of range.
+        ValueError: The rule is unknown, or z_dim or a seed is out of range.
     """
     if not 1 <= z_dim <= MAX_Z_DIM:
         raise ValueError(f"z_dim must be 1 to {MAX_Z_DIM}, not {z_dim}")
     quantiles = table(rule)
-    blocks = -(-z_dim // _PER_BLOCK)
+    blocks = -(-z_dim // _NUMBERS_PER_BLOCK)
     words = _words(0, seeds, blocks)
     numbers = words.astype("<u8", copy=False).view("<u2")[:, :z_dim]
     z: NDArray[np.float32] = quantiles[numbers]
@@ -79,22 +86,22 @@ def noise(rule: str, z_dim: int, seeds: NDArray[np.int64]) -> NDArray[np.float32
 
 
 def labels_of(seeds: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
-    """The label each seed names when none is asked for: word `seed` of the stream with key 1, modulo the number of classes.
+    """Return the default label of each seed: word `seed` of the stream with key 1, modulo the number of classes.
 
     Args:
         seeds: int64[n], each 0 <= seed < 2**63.
-        classes: number of classes, at least 1.
+        classes: Number of classes, at least 1.
 
     Returns:
         int64[n], 0 <= label < classes.
 
     Raises:
-        ValueError: a seed out of range, or no class.
+        ValueError: A seed is out of range, or there are no classes.
     """
     if classes < 1:
         raise ValueError(f"classes must be at least 1, not {classes}")
     seeds = _checked(seeds)
-    if _contiguous(seeds):
+    if _consecutive(seeds):
         first, skipped = divmod(int(seeds[0]), 4)
         blocks = -(-(skipped + len(seeds)) // 4)
         words = philox.run(1, first, blocks)[skipped : skipped + len(seeds)]
@@ -105,23 +112,23 @@ def labels_of(seeds: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
 
 
 def _words(key: int, seeds: NDArray[np.int64], blocks: int) -> NDArray[np.uint64]:
-    """uint64[n, 4 * blocks]: the blocks that each seed owns."""
+    """Return the words of the blocks that each seed owns: uint64[n, 4 * blocks]."""
     seeds = _checked(seeds)
     if len(seeds) == 0:
         return np.empty((0, 4 * blocks), dtype=np.uint64)
-    if _contiguous(seeds):
+    if _consecutive(seeds):
         return philox.run(key, int(seeds[0]) * blocks, len(seeds) * blocks).reshape(len(seeds), 4 * blocks)
     return philox.scattered(key, seeds.astype(np.uint64), blocks, blocks)
 
 
-def _contiguous(seeds: NDArray[np.int64]) -> bool:
-    """Whether there are seeds, each the next of the one before."""
+def _consecutive(seeds: NDArray[np.int64]) -> bool:
+    """Return whether there are seeds and they are consecutive."""
     return len(seeds) > 0 and bool((np.diff(seeds) == 1).all())
 
 
 def _checked(seeds: NDArray[np.int64]) -> NDArray[np.int64]:
     if seeds.ndim != 1 or seeds.dtype != np.int64:
-        raise ValueError(f"seeds must be int64[n], not {seeds.dtype}{list(seeds.shape)}")
+        raise ValueError(f"seeds must be int64[n], but are {seeds.dtype}{list(seeds.shape)}")
     if len(seeds) and int(seeds.min()) < 0:
         raise ValueError(f"seed {seeds.min()} is out of range: 0 <= seed < {SEED_LIMIT}")
     return seeds

@@ -1,10 +1,10 @@
 """Words of the Philox4x64-10 stream (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011).
 
-The stream is NumPy's: `numpy.random.Philox(key=key).random_raw()`, whose raw output NumPy promises never to change. NumPy
-increments the 256-bit counter before each block, so block b (words 4b to 4b + 3) is Philox4x64-10 of the counter b + 1.
+The stream is that of NumPy: `numpy.random.Philox(key=key).random_raw()`, whose raw output NumPy promises never to change. NumPy
+increments the 256-bit counter before each block, so that block b (words 4b to 4b + 3) is Philox4x64-10 of the counter b + 1.
 
-Blocks next to each other are one NumPy call. Blocks scattered over the stream are computed here with array arithmetic, since
-moving NumPy's generator costs microseconds each time; the tests hold the two against each other.
+One call of NumPy computes consecutive blocks. For scattered blocks, setting the state of NumPy's generator would cost
+microseconds each time, so this module computes them with array arithmetic. Tests compare the two.
 """
 
 import threading
@@ -19,17 +19,17 @@ _HALF = np.uint64(32)
 _MULTIPLIERS = (0xD2E7470EE14C6C93, 0xCA5A826395121157)
 _WEYL = (0x9E3779B97F4A7C15, 0xBB67AE8584CAA73B)
 _WORD = (1 << 64) - 1
-_CHUNK = 4096  # blocks at a time: enough to hide NumPy's cost a call, few enough to stay in the processor's cache
-_VECTORISE_FROM = 96  # fewer separate runs than this are cheaper by moving NumPy's generator
+_CHUNK = 4096  # blocks at a time: enough to hide the cost of NumPy calls, few enough for the CPU cache
+_VECTORISE_FROM = 96  # for fewer separate runs, setting the state of NumPy's generator is faster
 
 
-class _Movable:
-    """NumPy's generator for one key, set to a block by rewriting the counter in its state."""
+class _SeekableGenerator:
+    """NumPy's generator for one key. It jumps to a block by setting the counter in its state."""
 
     def __init__(self, key: int) -> None:
         self._lock = threading.Lock()
         self._generator = np.random.Philox(key=key)
-        self._state = self._generator.state  # buffer empty: the next word begins a block
+        self._state = self._generator.state  # the buffer is empty: the next word starts a block
         self._counter = self._state["state"]["counter"]
 
     def run(self, first: int, count: int) -> NDArray[np.uint64]:
@@ -40,35 +40,35 @@ class _Movable:
 
 
 @cache
-def _movable(key: int) -> _Movable:
-    return _Movable(key)
+def _generator(key: int) -> _SeekableGenerator:
+    return _SeekableGenerator(key)
 
 
 def run(key: int, first: int, count: int) -> NDArray[np.uint64]:
-    """Words of `count` blocks next to each other.
+    """Return the words of consecutive blocks.
 
     Args:
-        key: low 64 bits of the Philox key.
-        first: number of the first block, 0 <= first < 2**128.
-        count: number of blocks.
+        key: Low 64 bits of the Philox key.
+        first: Number of the first block, 0 <= first < 2**128.
+        count: Number of blocks.
 
     Returns:
-        uint64[4 * count]
+        uint64[4 * count].
     """
-    return _movable(key).run(first, count)
+    return _generator(key).run(first, count)
 
 
 def scattered(key: int, firsts: NDArray[np.uint64], width: int, count: int) -> NDArray[np.uint64]:
-    """Words of runs of `count` blocks, run i beginning at block firsts[i] * width.
+    """Return the words of several runs of consecutive blocks. Run i starts at block firsts[i] * width.
 
     Args:
-        key: low 64 bits of the Philox key.
+        key: Low 64 bits of the Philox key.
         firsts: uint64[n].
-        width: factor from `firsts` to block numbers, 1 <= width < 2**32.
-        count: blocks in each run.
+        width: Factor from `firsts` to block numbers, 1 <= width < 2**32.
+        count: Blocks in each run.
 
     Returns:
-        uint64[n, 4 * count]
+        uint64[n, 4 * count].
     """
     if len(firsts) < _VECTORISE_FROM:
         runs = [run(key, int(first) * width, count) for first in firsts]
@@ -83,13 +83,13 @@ def scattered(key: int, firsts: NDArray[np.uint64], width: int, count: int) -> N
         carries = high[:, None] + (counters < offset)
         words = _philox(counters.ravel(), carries.ravel(), key)
         block = out[start : start + step]
-        for lane, word in enumerate(words):
-            block[:, :, lane] = word.reshape(counters.shape)
+        for position, word in enumerate(words):
+            block[:, :, position] = word.reshape(counters.shape)
     return out.reshape(len(firsts), 4 * count)
 
 
 def _philox(counter0: NDArray[np.uint64], counter1: NDArray[np.uint64], key: int) -> Sequence[NDArray[np.uint64]]:
-    """Ten Philox rounds on counters whose two high words are zero; four arrays of words."""
+    """Compute ten Philox rounds on counters whose two high words are zero. Return the four words of each block."""
     zero = np.zeros_like(counter0)
     x0, x1, x2, x3 = counter0, counter1, zero, zero
     for r in range(10):
@@ -106,7 +106,7 @@ def _philox(counter0: NDArray[np.uint64], counter1: NDArray[np.uint64], key: int
 
 
 def _multiply(a: NDArray[np.uint64], b: int) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """High and low 64 bits of the 128-bit products a * b, by 32-bit halves."""
+    """Return the high and low 64 bits of the 128-bit products a * b, computed from 32-bit halves."""
     b_high, b_low = np.uint64(b >> 32), np.uint64(b & 0xFFFFFFFF)
     a_high, a_low = a >> _HALF, a & _MASK
     carry = a_low * b_low

@@ -53,7 +53,7 @@ def reserve_image(generator: Generator) -> Iterator[None]:
     global _image_bytes
     size = generator.batch_bytes // generator.max_batch
     if _image_bytes and _image_bytes + size > _MAX_IMAGE_BYTES:
-        raise Overloaded("too many large images are in flight", retry_after=1)
+        raise Overloaded("too many large images are in flight", "large_images", retry_after=1)
     _image_bytes += size
     try:
         yield

@@ -76,7 +76,8 @@ async def generate_picture(
             async with asyncio.timeout(timeout):
                 pieces = await asyncio.to_thread(lambda: list(spec.pieces(generator)))
                 outputs = [
-                    await batcher.submit_piece(seeds, labels, spec.truncation, z, is_disconnected) for seeds, labels, z in pieces
+                    await batcher.submit_piece(seeds, labels, spec.truncation, z, is_disconnected)
+                    for seeds, labels, z in pieces
                 ]
                 return await encode_picture(generator, lambda: spec.encode(generator, np.concatenate(outputs)), is_disconnected)
         except TimeoutError:

@@ -93,7 +93,7 @@ class Batcher:
         if waiting >= self.generator.max_batch:
             wait = self._expected_wait()
             if waiting >= self._max_queue or wait > self._max_wait:
-                raise Overloaded(f"{waiting} images are waiting already", "queue", max(1, math.ceil(wait)))
+                raise Overloaded(f"{waiting} images are waiting already", "queue", retry_after=max(1, math.ceil(wait)))
         labels = None if label is None else np.array([label], np.int64)
         return self._put(SINGLE, np.array([seed], np.int64), labels, truncation, finish, is_disconnected)
 

@@ -121,14 +121,14 @@ class BulkSlots:
             raise self._overloaded("slots_of_client", f"{len(own)} of your bulk requests are in flight", own, now)
         if len(self._slots) >= self._max_responses:
             detail = f"{len(self._slots)} bulk responses are in flight, and their clients read slowly"
-            raise Overloaded(detail, "responses", _RETRY_SECONDS)
+            raise Overloaded(detail, "responses", retry_after=_RETRY_SECONDS)
         own_responses = sum(slot.client == client for slot in self._slots)
         if own_responses >= max(1, int(self._max_responses * _CLIENT_RESPONSE_SHARE)):
             detail = f"{own_responses} of your bulk responses are in flight: read them first"
-            raise Overloaded(detail, "responses_of_client", _RETRY_SECONDS)
+            raise Overloaded(detail, "responses_of_client", retry_after=_RETRY_SECONDS)
 
     def _overloaded(self, limit: Limit, detail: str, active: list[Slot], now: float) -> Overloaded:
         """Return the exception for a client that must wait until one of the active requests ends."""
         # At least the duration of the oldest request: a request that outlasts the estimate proves the estimate wrong.
         seconds = max(self._average_seconds, *(slot.seconds(now) for slot in active)) / len(active)
-        return Overloaded(detail, limit, max(1, math.ceil(seconds)))
+        return Overloaded(detail, limit, retry_after=max(1, math.ceil(seconds)))

@@ -4,7 +4,7 @@
 
 from typing import Literal
 
-Limit = Literal["queue", "slots", "slots_of_client", "responses", "responses_of_client"]
+Limit = Literal["queue", "slots", "slots_of_client", "responses", "responses_of_client", "large_images"]
 
 
 class BatchingError(Exception):
@@ -38,7 +38,7 @@ class Overloaded(BatchingError):
 
     reason = "overloaded"
 
-    def __init__(self, message: str, limit: Limit, retry_after: int) -> None:
+    def __init__(self, message: str = "", limit: Limit = "queue", *, retry_after: int | None = None) -> None:
         """
         Args:
             message: One line for people.

@@ -1,3 +1,5 @@
+"""Cards: reading, writing, and errors that name the wrong field."""
+
 import json
 
 import pytest
@@ -20,29 +22,31 @@ def changed(**fields):
     return json.dumps({**json.loads(CARD.to_json()), **fields})
 
 
-def test_what_is_written_is_read():
+def test_card_survives_writing_and_reading():
     assert read_card(CARD.to_json()) == CARD
     assert json.loads(CARD.to_json())["schema"] == 1
 
 
-def test_a_card_of_samples_is_read_as_it_is_written():
+def test_card_of_samples_survives_reading_and_writing():
     card = read_card(changed(output=SAMPLE))
     assert json.loads(card.to_json())["output"] == SAMPLE
     assert (card.output.shape, card.output.names, card.output.resolution) == ((2,), ("x", "y"), (0.5, 0.25))
 
 
-def test_one_card_has_one_spelling():
+def test_equal_cards_have_equal_json():
     assert read_card(json.dumps(json.loads(CARD.to_json()), indent=4)).to_json() == CARD.to_json()
 
 
 @pytest.mark.parametrize("version", [0, 2, "1", 1.0, True, None])
-def test_an_unknown_schema_version_is_named(version):
-    with pytest.raises(CardError, match=r"card schema .* is not known"):
+def test_unknown_schema_version_is_refused(version):
+    with pytest.raises(CardError) as raised:
         read_card(changed(schema=version))
+    assert raised.value.reason == "unknown_schema"
+    assert raised.value.card_fields == ("schema",)
 
 
 @pytest.mark.parametrize(
-    ("fields", "named"),
+    ("fields", "wrong"),
     [
         ({"noise": {"rule": "philox-normal-v9", "z_dim": 100}}, "noise"),
         ({"noise": {"rule": "philox-normal-v1", "z_dim": 0}}, "noise.z_dim"),
@@ -52,11 +56,11 @@ def test_an_unknown_schema_version_is_named(version):
         ({"output": SAMPLE | {"shape": [2, 2, 2]}}, "output.sample.shape"),
         ({"output": SAMPLE | {"shape": []}}, "output.sample.shape"),
         ({"output": SAMPLE | {"shape": [0]}}, "output.sample.shape"),
-        ({"output": SAMPLE | {"shape": [65536, 2]}}, "more than 65536 values"),
-        ({"output": SAMPLE | {"names": ["x"]}}, "names must be 2 different ones"),
-        ({"output": SAMPLE | {"names": ["x", "x"]}}, "names must be 2 different ones"),
+        ({"output": SAMPLE | {"shape": [65536, 2]}}, "output.sample"),
+        ({"output": SAMPLE | {"names": ["x"]}}, "output.sample"),
+        ({"output": SAMPLE | {"names": ["x", "x"]}}, "output.sample"),
         ({"output": SAMPLE | {"names": ["x", "a\nb"]}}, "output.sample.names"),
-        ({"output": SAMPLE | {"resolution": [1.0]}}, "resolution must be null or 2 numbers"),
+        ({"output": SAMPLE | {"resolution": [1.0]}}, "output.sample"),
         ({"output": SAMPLE | {"resolution": [1.0, 0.0]}}, "output.sample.resolution"),
         ({"name": "Not A Name"}, "name"),
         ({"name": "../up"}, "name"),
@@ -67,22 +71,25 @@ def test_an_unknown_schema_version_is_named(version):
         ({"title": "two\nlines"}, "title"),
         ({"title": "\x1b[2J"}, "title"),
         ({"classes": ["a", "b\x07"]}, "classes"),
-        ({"provenance": {"recipe": {"x": "\ud800"}}}, "cannot be shown again|provenance"),
-        ({"provenance": {"recipe": {"x": float("nan")}}}, "NaN is not JSON"),
+        ({"provenance": {"recipe": {"x": "\ud800"}}}, None),
+        ({"provenance": {"recipe": {"x": float("nan")}}}, None),
     ],
 )
-def test_a_wrong_field_is_named(fields, named):
-    with pytest.raises(CardError, match=named):
+def test_error_names_the_wrong_field(fields, wrong):
+    with pytest.raises(CardError) as raised:
         read_card(changed(**fields))
+    assert raised.value.reason == "malformed_card"
+    if wrong is not None:
+        assert [field for field in raised.value.card_fields if field.startswith(wrong)]
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "{", "[" * 100_000])
-def test_what_is_no_card_is_refused(text):
+def test_other_text_is_refused(text):
     with pytest.raises(CardError):
         read_card(text)
 
 
-def test_a_card_nested_without_end_is_refused():
+def test_deeply_nested_card_is_refused():
     nested = '{"x":' * 600 + "1" + "}" * 600
     with pytest.raises(CardError):
         read_card(CARD.to_json().replace('"recipe": null', f'"recipe": {nested}'))

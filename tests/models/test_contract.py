@@ -1,4 +1,4 @@
-"""What a file must be to count as a generator file."""
+"""The contract of generator files, and the shipped generators."""
 
 import hashlib
 import json
@@ -24,20 +24,26 @@ from tests.support import generators
 
 @pytest.mark.parametrize("classes", [None, ("a", "b")])
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_good_file_gives_its_card(channels, classes):
+def test_valid_image_generator_gives_its_card(channels, classes):
     card = generators.card("good", classes=classes, output=ImageOutput(height=5, width=9, channels=channels))
     assert check_contract(generators.model(card)) == card
 
 
 @pytest.mark.parametrize("shape", [(1,), (2,), (64, 3)])
-def test_a_good_file_of_samples_gives_its_card(shape):
+def test_valid_sample_generator_gives_its_card(shape):
     output = SampleOutput(kind="sample", shape=shape, names=tuple("abc"[: shape[-1]]))
     card = generators.card("good", output=output)
     model = generators.model(card)
     assert check_contract(model) == card
     model.graph.output[0].name = "image"
-    with pytest.raises(ContractError, match=r"outputs are image: float32.*the card asks for sample: float32\[batch, "):
+    assert violation(model) == "wrong_signature"
+
+
+def violation(model):
+    """Return the reason why a file violates the contract."""
+    with pytest.raises(ContractError) as raised:
         check_contract(model)
+    return raised.value.reason
 
 
 def change_opset(model):
@@ -52,7 +58,7 @@ def use_domain_without_import(model):
     model.graph.node[0].domain = "com.example"
 
 
-def use_domain_inside_a_subgraph(model):
+def use_domain_in_subgraph(model):
     inner = helper.make_graph([helper.make_node("Evil", [], ["x"], domain="com.example")], "inner", [], [])
     model.graph.node[0].attribute.append(helper.make_attribute("body", inner))
 
@@ -67,25 +73,25 @@ def move_weights_outside(model):
     tensor.external_data.add(key="location", value="../../etc/passwd")
 
 
-def move_a_constant_outside(model):
+def move_constant_outside(model):
     tensor = TensorProto(name="c", data_type=TensorProto.FLOAT, dims=[1], data_location=TensorProto.EXTERNAL)
     model.graph.node.append(helper.make_node("Constant", [], ["c"], value=tensor))
 
 
-def draw_at_random(model):
+def add_random_operator(model):
     model.graph.node.append(helper.make_node("RandomNormalLike", ["z"], ["noise"], seed=1.0))
 
 
-def stay_in_training(model):
+def use_training_mode(model):
     model.graph.node.append(helper.make_node("BatchNormalization", ["z", "a", "b", "c", "d"], ["x", "e", "f"], training_mode=1))
 
 
-def drop_out(model):
+def add_dropout(model):
     model.graph.initializer.append(numpy_helper.from_array(np.array(True), "training"))
     model.graph.node.append(helper.make_node("Dropout", ["z", "", "training"], ["thinned"]))
 
 
-def drop_out_by_a_constant(model):
+def add_dropout_by_constant(model):
     model.graph.node.append(
         helper.make_node("Constant", [], ["training"], value=helper.make_tensor("t", TensorProto.BOOL, [], [1]))
     )
@@ -104,19 +110,19 @@ def change_z_dim(model):
     model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = 21
 
 
-def give_floats(model):
+def output_floats(model):
     model.graph.output[0].type.tensor_type.elem_type = TensorProto.FLOAT
 
 
-def give_two_outputs(model):
+def add_output(model):
     model.graph.output.append(helper.make_tensor_value_info("more", TensorProto.UINT8, ["batch"]))
 
 
-def give_another_size(model):
+def change_output_size(model):
     model.graph.output[0].type.tensor_type.shape.dim[2].dim_value = 9
 
 
-def test_a_dropout_that_is_switched_off_is_no_chance():
+def test_disabled_dropout_is_accepted():
     model = generators.model(generators.card("good"))
     model.graph.initializer.append(numpy_helper.from_array(np.array(False), "training"))
     model.graph.node.append(helper.make_node("Dropout", ["z", "", "training"], ["same"]))
@@ -125,54 +131,53 @@ def test_a_dropout_that_is_switched_off_is_no_chance():
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "reason"),
     [
-        (change_opset, "opset 17"),
-        (add_domain, "com.example"),
-        (use_domain_without_import, "com.example"),
-        (use_domain_inside_a_subgraph, "com.example"),
-        (add_function, "com.example"),
-        (move_weights_outside, "outside the file"),
-        (move_a_constant_outside, "outside the file"),
-        (draw_at_random, "draws at random .RandomNormalLike"),
-        (drop_out, "draws at random .Dropout"),
-        (drop_out_by_a_constant, "draws at random .Dropout"),
-        (stay_in_training, "BatchNormalization is in training mode"),
-        (rename_input, "inputs are noise"),
-        (fix_batch, "inputs are"),
-        (change_z_dim, "inputs are"),
-        (give_floats, "float32"),
-        (give_two_outputs, "more"),
-        (give_another_size, "outputs are"),
+        (change_opset, "old_opset"),
+        (add_domain, "custom_domain"),
+        (use_domain_without_import, "custom_domain"),
+        (use_domain_in_subgraph, "custom_domain"),
+        (add_function, "custom_domain"),
+        (move_weights_outside, "external_data"),
+        (move_constant_outside, "external_data"),
+        (add_random_operator, "random_operator"),
+        (add_dropout, "random_operator"),
+        (add_dropout_by_constant, "random_operator"),
+        (use_training_mode, "training_mode"),
+        (rename_input, "wrong_signature"),
+        (fix_batch, "wrong_signature"),
+        (change_z_dim, "wrong_signature"),
+        (output_floats, "wrong_signature"),
+        (add_output, "wrong_signature"),
+        (change_output_size, "wrong_signature"),
     ],
 )
-def test_what_breaks_the_contract_is_named(change, message):
+def test_violation_has_its_reason(change, reason):
     model = generators.model(generators.card("bad"))
     change(model)
-    with pytest.raises(ContractError, match=message):
-        check_contract(model)
+    assert violation(model) == reason
 
 
-def test_a_label_input_must_be_what_the_card_says():
+def test_label_input_must_match_the_card():
     model = generators.model(generators.card("bad", classes=("a", "b")))
     helper.set_model_props(model, {CARD_KEY: generators.card("bad").to_json()})
-    with pytest.raises(ContractError, match="label"):
-        check_contract(model)
+    assert violation(model) == "wrong_signature"
 
 
 @pytest.mark.parametrize("props", [{}, {"other": "x"}, {CARD_KEY: "{"}])
-def test_a_file_without_a_card_is_refused(props):
+def test_file_without_card_is_refused(props):
     model = generators.model(generators.card("bad"))
     helper.set_model_props(model, props)
     with pytest.raises(CardError):
         check_contract(model)
 
 
-def test_two_cards_are_one_too_many():
+def test_file_with_two_cards_is_refused():
     model = generators.model(generators.card("bad"))
     model.metadata_props.add(key=CARD_KEY, value=generators.card("other").to_json())
-    with pytest.raises(CardError, match="2 metadata entries"):
+    with pytest.raises(CardError) as raised:
         check_contract(model)
+    assert raised.value.reason == "no_card"
 
 
 def test_generators_are_found_by_name_or_path(tmp_path, monkeypatch):
@@ -180,10 +185,10 @@ def test_generators_are_found_by_name_or_path(tmp_path, monkeypatch):
     file.write_bytes(b"x")
     assert find_generator("one", tmp_path) == file
     assert find_generator(str(file), tmp_path / "elsewhere") == file
-    with pytest.raises(UserError, match=r"no generator 'two'.*there: one"):
-        find_generator("two", tmp_path)
-    with pytest.raises(UserError, match=r"no generator file .*two\.onnx"):
-        find_generator("two.onnx", tmp_path)
+    for missing in ("two", "two.onnx", "./two"):
+        with pytest.raises(UserError) as raised:
+            find_generator(missing, tmp_path)
+        assert (raised.value.field, raised.value.reason) == ("model", "not_found")
     monkeypatch.setenv("SEEDMINT_MODELS", str(tmp_path))
     assert models_directory() == tmp_path
     monkeypatch.delenv("SEEDMINT_MODELS")
@@ -191,7 +196,7 @@ def test_generators_are_found_by_name_or_path(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("name", "least"),
+    ("name", "minimums"),
     [
         ("digits", {"label-accuracy": 0.97, "coverage": 0.95}),
         ("mnist", {"label-accuracy": 0.98, "coverage": 0.8}),
@@ -199,7 +204,7 @@ def test_generators_are_found_by_name_or_path(tmp_path, monkeypatch):
         ("mnist-paper", {"parzen": 205, "coverage": 0.8}),
     ],
 )
-def test_the_shipped_generators_of_images_keep_the_contract_and_their_promises(name, least):
+def test_shipped_image_generators_reach_their_published_metrics(name, minimums):
     path = SHIPPED / f"{name}.onnx"
     card = check_contract(onnx.load(path))
     assert card.name == name
@@ -207,13 +212,13 @@ def test_the_shipped_generators_of_images_keep_the_contract_and_their_promises(n
     assert {"parzen", "frechet", "kid", "precision", "recall", "density", "coverage", "class", "copying"} <= {
         metric.metric.split("-")[0] for metric in card.evaluation
     }
-    for start, value in least.items():
+    for start, value in minimums.items():
         (metric,) = [metric for metric in card.evaluation if metric.metric.startswith(start)]
         assert metric.value >= value
         assert metric.samples == 10_000
-    trained_by = card.provenance.recipe  # of the version that trained it: fields that came later have their defaults
-    assert validated(trained_by, name).published() == load_recipe(name).published()
-    assert card.provenance.recipe_digest == hashlib.sha256(json.dumps(trained_by, sort_keys=True).encode()).hexdigest()
+    recipe = card.provenance.recipe  # fields that were added after the training have their defaults
+    assert validated(recipe, name).published() == load_recipe(name).published()
+    assert card.provenance.recipe_digest == hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
     assert not card.provenance.code_version.endswith("-dirty")
     (coverage,) = [metric for metric in card.evaluation if metric.metric.startswith("coverage")]
     table = (SHIPPED / "README.md").read_text(encoding="utf-8")
@@ -222,7 +227,7 @@ def test_the_shipped_generators_of_images_keep_the_contract_and_their_promises(n
     assert f"| {coverage.value:.2f}" in row
 
 
-def test_the_papers_recipe_has_the_papers_constants():
+def test_recipe_of_the_paper_has_the_constants_of_the_paper():
     recipe = load_recipe("mnist-paper")
     g, d = recipe.generator, recipe.discriminator
     assert (recipe.data.first, recipe.prior, recipe.z_dim, recipe.m, recipe.k) == (50_000, "uniform", 100, 100, 1)
@@ -242,14 +247,14 @@ def test_the_papers_recipe_has_the_papers_constants():
         ("sines", {"wasserstein-1 of x": 0.03, "correlation-difference": 0.03}),
     ],
 )
-def test_the_shipped_generators_of_samples_keep_the_contract_and_their_promises(name, limits):
+def test_shipped_sample_generators_reach_their_published_metrics(name, limits):
     path = SHIPPED / f"{name}.onnx"
     card = check_contract(onnx.load(path))
     assert (card.name, card.output.kind) == (name, "sample")
     assert path.stat().st_size <= 1_000_000
-    trained_by = card.provenance.recipe
-    assert validated(trained_by, name).published() == load_recipe(name).published()
-    assert card.provenance.recipe_digest == hashlib.sha256(json.dumps(trained_by, sort_keys=True).encode()).hexdigest()
+    recipe = card.provenance.recipe
+    assert validated(recipe, name).published() == load_recipe(name).published()
+    assert card.provenance.recipe_digest == hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
     data = load_recipe(name).data
     train, held_out = load_splits(data)
     assert card.provenance.dataset.digest == train.digest
@@ -267,15 +272,15 @@ def test_the_shipped_generators_of_samples_keep_the_contract_and_their_promises(
     assert digest in line
 
 
-def test_the_shipped_ring_has_all_modes():
-    """8 of 8, and nine samples in ten within three standard deviations: seeds that the card's figures did not see."""
+def test_shipped_ring_generator_has_all_modes():
+    """8 of 8 modes, and 95% of the samples near a mode. The seeds differ from those of the card's evaluation."""
     samples = read_generator(SHIPPED / "ring-2d.onnx").samples(np.arange(10**9, 10**9 + 5000))
     found = modes(samples, RING_MODES, RING_STD)
     assert (found.hit, found.quality >= 0.95) == (8, True)
 
 
-def test_the_shipped_mnist_is_close_to_the_real_one(mnist):
-    """Mean and spread of 2,000 images, a gross check that needs no classifier."""
+def test_shipped_mnist_generator_has_mean_and_spread_of_the_data(mnist):
+    """A coarse check with 2,000 images, which needs no classifier."""
     generator, real = read_generator(SHIPPED / "mnist.onnx"), load_dataset(Data(source="mnist")).images / 255
     images = generator.images(np.arange(2000, dtype=np.int64)) / 255
     assert images.mean() == pytest.approx(real.mean(), abs=0.02)

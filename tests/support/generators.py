@@ -1,4 +1,4 @@
-"""Small generator files for tests, built node by node from fixed random weights: no torch, a few kilobytes, a millisecond."""
+"""Small generator files for tests, built node by node from fixed random weights, without torch."""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ HIDDEN = 32
 
 
 def card(name: str, **changes: Any) -> Card:
-    """A valid card: an unconditional generator of 8x8 grey images unless `changes` say otherwise."""
+    """Return a valid card: of an unconditional generator of 8x8 grey images, apart from `changes`."""
     fields: dict[str, Any] = {
         "name": name,
         "title": f"Test generator {name}",
@@ -25,9 +25,9 @@ def card(name: str, **changes: Any) -> Card:
 
 
 def model(described: Card, weights_seed: int = 0, opset: int = 18, idle_trips: int = 0) -> ModelProto:
-    """z -> (+ row of the label) -> tanh layer -> sigmoid layer -> bytes, or linear layer -> multiples of 1/1024.
+    """Build z -> (+ row of the label) -> tanh layer -> sigmoid layer -> bytes, or linear layer -> multiples of 1/1024.
 
-    `idle_trips` makes it slow: a loop of so many trips that changes nothing, very roughly a microsecond each.
+    `idle_trips` makes the generator slow: iterations of a loop that changes nothing, about a microsecond each.
     """
     random = np.random.RandomState(weights_seed)
     z_dim, shape = described.noise.z_dim, described.output.shape
@@ -88,17 +88,17 @@ def _idle() -> GraphProto:
 
 
 def content(name: str, weights_seed: int = 0, idle_trips: int = 0, **changes: Any) -> bytes:
-    """The bytes of a small valid generator file."""
+    """Return the bytes of a small valid generator file."""
     return bytes(model(card(name, **changes), weights_seed, idle_trips=idle_trips).SerializeToString())
 
 
 def write(directory: Path, name: str, weights_seed: int = 0, **changes: Any) -> Path:
-    """Write `directory/NAME.onnx` at once, as a careful user would, and give its path."""
+    """Write `directory/NAME.onnx` atomically, and return its path."""
     return put(directory / f"{name}.onnx", content(name, weights_seed, **changes))
 
 
 def put(path: Path, data: bytes) -> Path:
-    """Give a file its bytes at once."""
-    half = path.with_name(f".{path.name}.half")
-    half.write_bytes(data)
-    return half.replace(path)
+    """Write a file atomically, and return its path."""
+    temporary = path.with_name(f".{path.name}.temporary")
+    temporary.write_bytes(data)
+    return temporary.replace(path)

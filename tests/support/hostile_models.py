@@ -1,4 +1,4 @@
-"""Generator files that keep the contract to the letter and would bring a machine down: a few kilobytes each."""
+"""Hostile generator files of a few kilobytes: each would exhaust memory or time, and most satisfy the contract."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,16 +12,16 @@ _LARGE = np.array([1 << 12, 1 << 12, 1 << 12], np.int64)  # 256 GiB of float32
 
 
 def spiked(name: str, nodes: Sequence[NodeProto], **stored: Any) -> ModelProto:
-    """A generator that adds up the tensor `spike` of these nodes, and adds the sum to its first layer."""
+    """Build a generator that adds the sum of the tensor `spike`, an output of `nodes`, to its first layer."""
     model = generators.model(generators.card(name))
     tanh = next(node for node in model.graph.node if node.op_type == "Tanh")
     layer = tanh.input[0]
     tanh.input[0] = "spiked"
     sums = [helper.make_node("ReduceSum", ["spike"], ["sum"], keepdims=0), helper.make_node("Add", [layer, "sum"], ["spiked"])]
-    there = list(model.graph.node)
-    at = there.index(tanh)
+    original = list(model.graph.node)
+    index = original.index(tanh)
     del model.graph.node[:]
-    model.graph.node.extend([*there[:at], *nodes, *sums, *there[at:]])
+    model.graph.node.extend([*original[:index], *nodes, *sums, *original[index:]])
     model.graph.initializer.extend(numpy_helper.from_array(np.asarray(value), key) for key, value in stored.items())
     return model
 
@@ -40,8 +40,8 @@ def tile(name: str) -> ModelProto:
     )
 
 
-def as_large_as_the_batch(name: str) -> ModelProto:
-    """2 GiB times the square of the batch: shape inference cannot tell, and one seed alone may pass."""
+def quadratic_in_batch(name: str) -> ModelProto:
+    """Memory of 2 GiB times the square of the batch size. Shape inference cannot compute it, and one seed alone may pass."""
     nodes = [
         helper.make_node("Shape", ["z"], ["batch_size"], end=1),
         helper.make_node("Concat", ["batch_size", "batch_size", "many"], ["size"], axis=0),
@@ -51,7 +51,7 @@ def as_large_as_the_batch(name: str) -> ModelProto:
 
 
 def many_constants(name: str) -> ModelProto:
-    """Hundreds of tensors of 64 MiB that could be computed ahead, and kept."""
+    """Hundreds of tensors of 64 MiB that constant folding could compute and keep."""
     count = 300
     nodes = [helper.make_node("ReduceSum", ["z"], ["a0"], keepdims=0)]
     for i in range(count):
@@ -65,12 +65,12 @@ def endless_loop(name: str) -> ModelProto:
 
 
 def growing_loop(name: str) -> ModelProto:
-    """Doubles at each trip."""
+    """The tensor doubles in each iteration."""
     return _looping(name, "Concat", ["before", "before"], axis=0)
 
 
 def sparse(name: str) -> ModelProto:
-    """A tensor of which nearly everything is left out: dense it is 4 TiB."""
+    """A sparse tensor that has 4 TiB when dense."""
     model = spiked(name, [helper.make_node("Identity", ["thin"], ["spike"])])
     values = numpy_helper.from_array(np.ones(1, np.float32), "thin")
     indices = numpy_helper.from_array(np.zeros(1, np.int64), "indices")
@@ -79,7 +79,7 @@ def sparse(name: str) -> ModelProto:
 
 
 def unfolding(name: str) -> ModelProto:
-    """Functions that each call the next one twice: 2^40 nodes."""
+    """Each function calls the next one twice: 2^40 nodes when inlined."""
     model = generators.model(generators.card(name))
     opset = [helper.make_opsetid("", 18)]
     for i in range(40):
@@ -92,15 +92,17 @@ def unfolding(name: str) -> ModelProto:
 
 
 def nested(name: str) -> bytes:
-    """Graphs in graphs, deeper than protocol buffers are read; written byte by byte, since they are not written either."""
+    """Subgraphs nested deeper than Protocol Buffers can read. Written byte by byte, because they cannot write this either."""
     graph = b""
     for _ in range(1000):
-        graph = _part(1, _part(4, b"If") + _part(5, _part(1, b"body") + _part(6, graph)))
-    return bytes(generators.model(generators.card(name)).SerializeToString()) + _part(7, graph)
+        graph = _encode_field(
+            1, _encode_field(4, b"If") + _encode_field(5, _encode_field(1, b"body") + _encode_field(6, graph))
+        )
+    return bytes(generators.model(generators.card(name)).SerializeToString()) + _encode_field(7, graph)
 
 
-def _part(field: int, content: bytes) -> bytes:
-    """One field of a protocol buffer that holds text or a message."""
+def _encode_field(field: int, content: bytes) -> bytes:
+    """Encode one length-delimited field of a Protocol Buffers message."""
     size, length = bytearray(), len(content)
     while length > 127:
         size.append(length & 127 | 128)
@@ -109,13 +111,13 @@ def _part(field: int, content: bytes) -> bytes:
 
 
 def crowded(name: str) -> ModelProto:
-    """More nodes than any generator has."""
+    """More nodes than the contract allows."""
     nodes = [helper.make_node("Identity", ["v" if i == 0 else f"n{i - 1}"], [f"n{i}"]) for i in range(25_000)]
     return spiked(name, [*nodes, helper.make_node("Identity", ["n24999"], ["spike"])], v=np.float32(0))
 
 
 def false_sizes(name: str) -> ModelProto:
-    """Weights said to be terabytes, of which the file holds a few numbers."""
+    """A weight with a declared size of terabytes, of which the file has a few numbers."""
     model = generators.model(generators.card(name))
     model.graph.initializer[0].dims[0] = 1 << 40
     return model
@@ -132,23 +134,23 @@ def _looping(name: str, operator: str, inputs: list[str], **attributes: Any) -> 
 
 
 def content(kind: str, name: str) -> bytes:
-    """The bytes of one of `KINDS`."""
+    """Return the bytes of one of `KINDS`."""
     built = KINDS[kind][0](name)
     return built if isinstance(built, bytes) else bytes(built.SerializeToString())
 
 
-# What builds each, and what is said of it.
+# kind -> function that builds the model, reason codes of the error ("a|b" for either)
 KINDS: dict[str, tuple[Callable[[str], ModelProto | bytes], str]] = {
-    "expand": (expand, "needs more memory"),
-    "constant-of-shape": (constant_of_shape, "needs more memory"),
-    "tile": (tile, "more memory|supported maxi"),
-    "batch-squared": (as_large_as_the_batch, "needs more memory"),
-    "growing-loop": (growing_loop, "needs more memory|took longer than"),
-    "endless-loop": (endless_loop, "took longer than"),
-    "many-constants": (many_constants, "took longer than"),
-    "sparse": (sparse, "sparse tensor"),
-    "unfolding": (unfolding, "function 'F0' of its own"),
-    "nested": (nested, "not an ONNX file"),
-    "crowded": (crowded, "nodes: at most 20000"),
-    "false-sizes": (false_sizes, "ONNX Runtime cannot run the file"),
+    "expand": (expand, "too_large"),
+    "constant-of-shape": (constant_of_shape, "too_large"),
+    "tile": (tile, "too_large|cannot_run"),
+    "batch-squared": (quadratic_in_batch, "too_large"),
+    "growing-loop": (growing_loop, "too_large|too_slow"),
+    "endless-loop": (endless_loop, "too_slow"),
+    "many-constants": (many_constants, "too_slow"),
+    "sparse": (sparse, "sparse_tensor"),
+    "unfolding": (unfolding, "function"),
+    "nested": (nested, "not_onnx"),
+    "crowded": (crowded, "too_many_nodes"),
+    "false-sizes": (false_sizes, "cannot_run"),
 }

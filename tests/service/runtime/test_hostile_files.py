@@ -1,4 +1,4 @@
-"""Files made to bring the machine down are refused in one line; so is what a run of an opened one asks for too much of."""
+"""Hostile generator files are refused in one line, and runs that need too much memory or time are stopped."""
 
 import contextlib
 import json
@@ -13,6 +13,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 from onnx import helper
 
+from seedmint.models.card import CardError, ImageOutput
 from seedmint.models.contract import MAX_NODES, ContractError, check_contract
 from seedmint.models.errors import UserError, one_line
 from seedmint.models.noise import noise
@@ -30,7 +31,7 @@ from tests.support import generators, hostile_models
 
 @pytest.fixture(autouse=True)
 def _bounded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Runs of a second; and a test that fails must not take the machine with it."""
+    """Limit runs to one second, and the address space, so that a failing test does not exhaust the machine."""
     monkeypatch.setattr(session, "RUN_SECONDS", 1.0)
     before = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (psutil.Process().memory_info().vms + machine_memory(), before[1]))
@@ -39,36 +40,36 @@ def _bounded(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in hostile_models.KINDS if kind != "many-constants"])
-def test_it_is_refused_in_one_line(kind: str, capfd: pytest.CaptureFixture[str]):
-    content, reason = hostile_models.content(kind, "bad"), hostile_models.KINDS[kind][1]
+def test_hostile_file_is_refused_in_one_line(kind: str, capfd: pytest.CaptureFixture[str]):
+    content, reasons = hostile_models.content(kind, "bad"), hostile_models.KINDS[kind][1]
     assert len(content) < 2_000_000
     before = psutil.Process().memory_info().rss
-    with pytest.raises(UserError) as refused:
+    with pytest.raises(UserError) as raised:
         Generator(content, "cpu", 1, 64)
-    assert any(part in str(refused.value) for part in reason.split("|")), refused.value
-    assert "\n" not in str(refused.value)
+    assert raised.value.reason in reasons.split("|"), raised.value
+    assert "\n" not in str(raised.value)
     assert capfd.readouterr() == ("", "")
     release_memory()
     assert psutil.Process().memory_info().rss - before < 64 << 20
 
 
-def test_constants_are_not_computed_ahead_beyond_the_bound():
-    """Kept, they would be 19 GiB."""
+def test_constant_folding_keeps_within_its_memory_limit():
+    """The constants of this graph have 19 GiB."""
     before = psutil.Process().memory_info().rss
     session = open_session(hostile_models.content("many-constants", "many"), "cpu", 1, MAX_NODES)
     assert psutil.Process().memory_info().rss - before < 1 << 30
-    with pytest.raises(TooSlowError):  # as slow as that
+    with pytest.raises(TooSlowError):
         session.run(None, {"z": np.zeros((1, 20), np.float32)})
 
 
-def test_a_run_is_stopped_whenever_it_asks_for_too_much():
-    """A generator that opens, and takes terabytes for seeds that were not tried: others are made before and after."""
+def test_run_that_needs_too_much_memory_fails_alone():
+    """This generator opens, and needs terabytes for a seed that the test at opening does not use."""
     first = noise("philox-normal-v1", 20, np.arange(5000))[:, 0]
     ceiling = first[:64].max()
     worst = int(first.argmax())
     assert first[worst] > ceiling
     nodes = [
-        helper.make_node("Gather", ["z", "place"], ["column"], axis=1),
+        helper.make_node("Gather", ["z", "column_index"], ["column"], axis=1),
         helper.make_node("ReduceMax", ["column"], ["top"], keepdims=0),
         helper.make_node("Sub", ["top", "ceiling"], ["above"]),
         helper.make_node("Relu", ["above"], ["rest"]),
@@ -77,7 +78,7 @@ def test_a_run_is_stopped_whenever_it_asks_for_too_much():
         helper.make_node("Reshape", ["whole", "one_axis"], ["size"]),
         helper.make_node("ConstantOfShape", ["size"], ["spike"]),
     ]
-    stored = {"place": np.array([0]), "ceiling": ceiling, "factor": np.float32(1e14), "one_axis": np.array([1])}
+    stored = {"column_index": np.array([0]), "ceiling": ceiling, "factor": np.float32(1e14), "one_axis": np.array([1])}
     generator = Generator(hostile_models.spiked("moody", nodes, **stored).SerializeToString(), "cpu", 1, 64)
     good = generator.generate(np.arange(3))
     with pytest.raises(TooLargeError):
@@ -86,87 +87,98 @@ def test_a_run_is_stopped_whenever_it_asks_for_too_much():
 
 
 @pytest.mark.parametrize("kind", ["sparse", "expand", "endless-loop", "nested", "crowded", "unfolding"])
-def test_it_is_not_imported_either(kind: str):
+def test_hostile_file_is_not_imported(kind: str):
     content = hostile_models.content(kind, "bad")
-    with pytest.raises(UserError) as refused:
+    with pytest.raises(UserError) as raised:
         import_generator(content, ImportOptions(name="bad", title="Bad"))
-    assert "\n" not in str(refused.value)
+    assert "\n" not in str(raised.value)
 
 
-def test_functions_that_call_in_a_circle_are_not_unfolded():
+def test_recursive_functions_are_not_imported():
     model = generators.model(generators.card("bad"))
     inner = [helper.make_node("F", ["x"], ["y"])]
     model.functions.append(helper.make_function("", "F", ["x"], ["y"], inner, [helper.make_opsetid("", 18)]))
     model.graph.node[0].op_type = "F"
-    with pytest.raises(GeneratorImportError) as refused:
+    with pytest.raises(GeneratorImportError) as raised:
         import_generator(model.SerializeToString(), ImportOptions(name="bad", title="Bad"))
-    assert refused.value.reason == "too_many_nodes"
+    assert raised.value.reason == "too_many_nodes"
 
 
-def test_what_lies_inside_functions_is_refused_with_them():
-    """Nothing looks into their bodies: a custom operator, or a weight outside the file, could be there."""
+def test_functions_are_refused_with_their_content():
+    """The contract does not check bodies of functions, which could have custom operators or weights outside the file."""
     model = generators.model(generators.card("bad"))
     inner = [helper.make_node("Evil", ["x"], ["y"], domain="com.example")]
     model.functions.append(helper.make_function("", "F", ["x"], ["y"], inner, [helper.make_opsetid("", 18)]))
-    with pytest.raises(ContractError, match="function 'F' of its own"):
+    with pytest.raises(ContractError) as raised:
         check_contract(model)
+    assert raised.value.reason == "function"
 
 
-def test_whatever_is_changed_or_cut_off_is_opened_or_refused():
-    """A thousand files with a few bytes changed, left out or put in, mostly where the graph and the card are, and cuts."""
+def test_corrupted_file_opens_or_raises_user_error():
+    """A thousand files with a few changed, missing or inserted bytes, mostly in the graph and the card, or truncated."""
     random = np.random.RandomState(0)
-    whole = generators.content("some", classes=("a", "b"))
+    valid = generators.content("some", classes=("a", "b"))
     for n in range(1000):
-        content = bytearray(whole)
+        content = bytearray(valid)
         for _ in range(random.randint(1, 6)):
-            place = random.choice([random.randint(400), len(whole) - 1 - random.randint(900)]) % len(content)
-            content[place : place + random.randint(3)] = random.bytes(random.randint(4))
+            start = random.choice([random.randint(400), len(valid) - 1 - random.randint(900)]) % len(content)
+            content[start : start + random.randint(3)] = random.bytes(random.randint(4))
         if n % 10 == 0:
             del content[random.randint(len(content)) :]
         with contextlib.suppress(UserError):
             Generator(bytes(content), "cpu", 1, 8)
 
 
-FORGED: dict[str, tuple[dict[str, Any], str]] = {
-    "a path for a name": ({"name": "../../etc/passwd"}, "card field name"),
-    "a longer z than there is": ({"noise": {"rule": "philox-normal-v1", "z_dim": 10**9}}, "card field noise.z_dim"),
-    "a rule of its own": ({"noise": {"rule": "os.system", "z_dim": 20}}, "is not known"),
-    "a million classes": ({"classes": [str(n) for n in range(1_000_000)]}, "at most 4194304"),
-    "more classes than may be": ({"classes": [str(n) for n in range(100_001)]}, "card field classes"),
-    "a class that rings": ({"classes": ["a", "b\x07"]}, "card field classes.1"),
-    "an image as large as a city": ({"output": {"kind": "image", "height": 10**9, "width": 8, "channels": 1}}, "height"),
-    "another shape": ({"output": {"kind": "image", "height": 8, "width": 16, "channels": 1}}, "the card asks for"),
-    "no shape at all": ({"output": {"kind": "sample", "shape": [], "names": []}}, "card field output"),
-    "fields of its own": ({"run": "rm -rf /"}, "card field run"),
-    "a recipe of 5 MB": ({"provenance": {"recipe": {"x": "y" * 5_000_000}}}, "at most 4194304"),
-    "a recipe without a bottom": ({"provenance": {"recipe": {"x": 1e999}}}, "not JSON"),
+# kind -> changes of the card, the wrong field of the card if one is named
+FORGED: dict[str, tuple[dict[str, Any], str | None]] = {
+    "path as name": ({"name": "../../etc/passwd"}, "name"),
+    "huge z": ({"noise": {"rule": "philox-normal-v1", "z_dim": 10**9}}, "noise.z_dim"),
+    "unknown noise rule": ({"noise": {"rule": "os.system", "z_dim": 20}}, "noise"),
+    "card above the size limit by classes": ({"classes": [str(n) for n in range(1_000_000)]}, None),
+    "too many classes": ({"classes": [str(n) for n in range(100_001)]}, "classes"),
+    "control character in a class": ({"classes": ["a", "b\x07"]}, "classes.1"),
+    "huge image": ({"output": {"kind": "image", "height": 10**9, "width": 8, "channels": 1}}, "output.image.height"),
+    "empty shape": ({"output": {"kind": "sample", "shape": [], "names": []}}, "output.sample.shape"),
+    "unknown field": ({"run": "rm -rf /"}, "run"),
+    "card above the size limit by recipe": ({"provenance": {"recipe": {"x": "y" * 5_000_000}}}, None),
+    "infinite number": ({"provenance": {"recipe": {"x": 1e999}}}, None),
 }
 
 
 @pytest.mark.parametrize("kind", FORGED)
-def test_a_forged_card_is_refused_with_its_field(kind: str):
-    changes, reason = FORGED[kind]
+def test_forged_card_is_refused_with_its_field(kind: str):
+    changes, wrong = FORGED[kind]
     model = generators.model(generators.card("some"))
     card = json.loads(model.metadata_props[0].value) | changes
     model.metadata_props[0].value = json.dumps(card)
-    with pytest.raises(UserError) as refused:
+    with pytest.raises(CardError) as raised:
         Generator(model.SerializeToString(), "cpu", 1, 8)
-    assert reason in str(refused.value)
+    assert raised.value.reason == "malformed_card"
+    assert raised.value.card_fields[:1] == (() if wrong is None else (wrong,))
 
 
-def test_what_a_file_says_cannot_forge_the_log():
+def test_card_with_another_shape_than_the_graph_is_refused():
     model = generators.model(generators.card("some"))
-    model.graph.input[0].name = "z\n2026-01-01 [INFO] all is well\x1b[2J" + "z" * 100_000
-    with pytest.raises(ContractError) as refused:
+    other = generators.card("some", output=ImageOutput(height=8, width=16, channels=1))
+    model.metadata_props[0].value = other.to_json()
+    with pytest.raises(ContractError) as raised:
         Generator(model.SerializeToString(), "cpu", 1, 8)
-    line = one_line(refused.value)
+    assert raised.value.reason == "wrong_signature"
+
+
+def test_text_of_a_file_cannot_forge_log_lines():
+    model = generators.model(generators.card("some"))
+    model.graph.input[0].name = "z\n2026-01-01 [INFO] forged\x1b[2J" + "z" * 100_000
+    with pytest.raises(ContractError) as raised:
+        Generator(model.SerializeToString(), "cpu", 1, 8)
+    line = one_line(raised.value)
     assert line.isprintable()
-    assert line.startswith("inputs are z\\n2026-01-01 [INFO] all is well\\x1b[2Jzz")
+    assert "z\\n2026-01-01 [INFO] forged\\x1b[2Jzz" in line
     assert len(line) < 600
 
 
-def test_a_device_is_not_read(tmp_path: Path):
-    """It would never end."""
+def test_device_is_not_read(tmp_path: Path):
+    """Reading /dev/zero would never end."""
     (tmp_path / "zero.onnx").symlink_to("/dev/zero")
     with pytest.raises(GeneratorError):
         read_content(tmp_path / "zero.onnx")
