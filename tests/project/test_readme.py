@@ -1,6 +1,7 @@
 """The tables and links of the README and of the guides are correct. `.ci/readme.py` runs their commands."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -45,3 +46,20 @@ def test_the_recipe_on_the_page_is_valid(tmp_path):
     (block,) = re.findall(r"^```yaml\n(.*?)^```$", text("docs/training.md"), re.MULTILINE | re.DOTALL)
     (tmp_path / "mine.yaml").write_text(block)
     assert load_recipe(str(tmp_path / "mine.yaml"), ["conditional=true"]).data.columns == ["age", "income"]
+
+
+def test_the_drawing_of_the_layers_is_that_of_the_contracts():
+    page = text("docs/architecture.md")
+    contracts = tomllib.loads(text("pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    layers = {contract["containers"][0]: contract["layers"] for contract in contracts if contract["type"] == "layers"}
+    assert len(layers) == 3
+    for container, expected in layers.items():
+        (group,) = re.findall(
+            rf"^  subgraph {container.removeprefix('seedmint.')}\n(.*?)^  end$", page, re.MULTILINE | re.DOTALL
+        )
+        assert re.findall(r"\w\[\"?([^\]\"]+)", group) == expected
+
+
+def test_the_paths_of_the_architecture_page_exist():
+    for path in re.findall(r"`((?:models|service|training|seedmint)/[\w/.]*)`", text("docs/architecture.md")):
+        assert (ROOT / path).exists(), path
