@@ -25,8 +25,9 @@ from seedmint.training.datasets import Dataset, load_dataset
 from seedmint.training.networks import build_networks
 from seedmint.training.networks.linear import Linear
 from seedmint.training.recipes.files import load_recipe
-from seedmint.training.recipes.schema import Momentum, Recipe
-from seedmint.training.runs.state import build
+from seedmint.training.recipes.optimizers import Momentum
+from seedmint.training.recipes.schema import Recipe
+from seedmint.training.runs.state import build_algorithm
 
 TURNS, BLOCK, WARM_UP = 11, 5, 3  # turns, iterations a turn, and iterations before the first turn
 PLAIN = "plain loop"
@@ -109,7 +110,7 @@ def contender(turns: Connection, name: str, overrides: list[str], kind: str, dev
     recipe = load_recipe(name, overrides)
     torch.set_num_threads(recipe.threads)
     dataset = load_dataset(recipe.data)
-    loop = PlainLoop(recipe, dataset, device) if kind == PLAIN else build(recipe, dataset, device)
+    loop = PlainLoop(recipe, dataset, device) if kind == PLAIN else build_algorithm(recipe, dataset, device)
     begin = 0
     for count in (WARM_UP, *[BLOCK] * TURNS):
         turns.recv()

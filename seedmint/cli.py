@@ -17,11 +17,11 @@ _COMMANDS = {
     "resume": ("seedmint.training.cli.train", "train", "Go on with a run exactly where it stopped."),
     "evaluate": ("seedmint.training.cli.evaluate", "train", "Measure a generator file by all metrics that apply to it."),
     "report": (
-        "seedmint.training.cli.evaluate",
+        "seedmint.training.cli.report",
         "train",
         "Write a page about a run or a generator.",
     ),
-    "export": ("seedmint.training.cli.train", "train", "Turn a run's checkpoint into a generator file."),
+    "export": ("seedmint.training.cli.export", "train", "Turn a run's checkpoint into a generator file."),
     "theory": ("seedmint.training.cli.theory", "train", "Check the paper's theory in numbers, and draw it."),
     "serve": ("seedmint.service.cli.serve", "serve", "Serve every generator of the models directory over HTTP."),
     "sample": ("seedmint.service.cli.sample", "serve", "Write the images or samples of seeds to files, without a server."),

@@ -15,10 +15,11 @@ from seedmint.models.errors import UserError
 from seedmint.training.datasets import load_dataset, load_splits
 from seedmint.training.datasets.generated import RING_MODES, RING_STD
 from seedmint.training.evaluation.generator_file import read_generator
-from seedmint.training.evaluation.metrics.ring import modes
+from seedmint.training.evaluation.metrics.ring import count_modes
 from seedmint.training.evaluation.sample_metrics import measure_samples
+from seedmint.training.recipes.data import Data
 from seedmint.training.recipes.files import load_recipe
-from seedmint.training.recipes.schema import Data, validated
+from seedmint.training.recipes.schema import validate_recipe
 from tests.support import generators
 
 
@@ -217,7 +218,7 @@ def test_shipped_image_generators_reach_their_published_metrics(name, minimums):
         assert metric.value >= value
         assert metric.samples == 10_000
     recipe = card.provenance.recipe  # fields that were added after the training have their defaults
-    assert validated(recipe, name).published() == load_recipe(name).published()
+    assert validate_recipe(recipe, name).published() == load_recipe(name).published()
     assert card.provenance.recipe_digest == hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
     assert not card.provenance.code_version.endswith("-dirty")
     (coverage,) = [metric for metric in card.evaluation if metric.metric.startswith("coverage")]
@@ -253,7 +254,7 @@ def test_shipped_sample_generators_reach_their_published_metrics(name, limits):
     assert (card.name, card.output.kind) == (name, "sample")
     assert path.stat().st_size <= 1_000_000
     recipe = card.provenance.recipe
-    assert validated(recipe, name).published() == load_recipe(name).published()
+    assert validate_recipe(recipe, name).published() == load_recipe(name).published()
     assert card.provenance.recipe_digest == hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
     data = load_recipe(name).data
     train, held_out = load_splits(data)
@@ -275,7 +276,7 @@ def test_shipped_sample_generators_reach_their_published_metrics(name, limits):
 def test_shipped_ring_generator_has_all_modes():
     """8 of 8 modes, and 95% of the samples near a mode. The seeds differ from those of the card's evaluation."""
     samples = read_generator(SHIPPED / "ring-2d.onnx").samples(np.arange(10**9, 10**9 + 5000))
-    found = modes(samples, RING_MODES, RING_STD)
+    found = count_modes(samples, RING_MODES, RING_STD)
     assert (found.hit, found.quality >= 0.95) == (8, True)
 
 

@@ -1,6 +1,6 @@
-"""Algorithm 1 in plain numpy, float64, with gradients written out by hand: the reference for `seedmint.training.algorithm1`.
+"""Algorithm 1 in plain NumPy, float64, with explicit gradients: the reference for `seedmint.training.algorithm1`.
 
-The networks are the paper's without dropout: G is z -> ReLU -> sigmoid, D is x -> maxout -> logit.
+The networks are those of the paper, without dropout: G is z -> ReLU -> sigmoid, D is x -> maxout -> logit.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ def sigmoid(x):
 
 
 class Generator:
-    """w1, b1: ReLU layer; w2, b2: sigmoid layer. Weights are [out, in], as torch has them."""
+    """G with a ReLU layer (w1, b1) and a sigmoid layer (w2, b2). Weights are [out, in], as in torch."""
 
     def __init__(self, parameters):
         self.parameters = [p.copy() for p in parameters]
@@ -32,7 +32,7 @@ class Generator:
 
 
 class Discriminator:
-    """w1, b1: one maxout layer of `pieces`; w2, b2: the logit."""
+    """D with one maxout layer (w1, b1) of `pieces` pieces, and the logit (w2, b2)."""
 
     def __init__(self, parameters, pieces):
         self.parameters, self.pieces = [p.copy() for p in parameters], pieces
@@ -46,7 +46,7 @@ class Discriminator:
         return (self.h @ w2.T + b2)[:, 0]
 
     def backward(self, dlogit):
-        """Gradients of the parameters, and of x."""
+        """Return the gradients of the parameters and of x."""
         w1, _, w2, _ = self.parameters
         dh = dlogit[:, None] * w2
         da = np.zeros((len(dh), self.pieces, dh.shape[1]))
@@ -55,8 +55,8 @@ class Discriminator:
         return [da.T @ self.x, da.sum(0), dlogit[None] @ self.h, dlogit.sum(keepdims=True)], da @ w1
 
 
-class MomentumRule:
-    """The learning rate is divided by `decay` at each update; momentum goes from `first` to `last` over `ramp` updates."""
+class MomentumOptimizer:
+    """The learning rate is divided by `decay` at each update; momentum goes from `first` to `last` in `ramp` updates."""
 
     def __init__(self, learning_rate, first, last, ramp, decay):
         self.settings, self.t, self.velocity = (learning_rate, first, last, ramp, decay), 0, None
@@ -72,7 +72,7 @@ class MomentumRule:
         self.t += 1
 
 
-class AdamRule:
+class AdamOptimizer:
     def __init__(self, learning_rate, beta1, beta2, epsilon):
         self.settings, self.t, self.m, self.v = (learning_rate, beta1, beta2, epsilon), 0, None, None
 
@@ -87,7 +87,7 @@ class AdamRule:
             p -= learning_rate * (m / (1 - beta1**self.t)) / (np.sqrt(v / (1 - beta2**self.t)) + epsilon)
 
 
-class RMSPropRule:
+class RMSPropOptimizer:
     def __init__(self, learning_rate, alpha, epsilon):
         self.settings, self.v = (learning_rate, alpha, epsilon), None
 
@@ -100,49 +100,51 @@ class RMSPropRule:
             p -= learning_rate * g / (np.sqrt(v) + epsilon)
 
 
-def joined(x, label, classes):
-    """x with the label as a one-hot vector behind it; x itself without labels."""
+def append_one_hot(x, label, classes):
+    """Append the label to x as a one-hot vector; return x itself without labels."""
     return x if label is None else np.concatenate([x, np.eye(classes)[label]], axis=1)
 
 
-def iterate(generator, discriminator, generator_rule, discriminator_rule, objective, k, draws, classes):
-    """One iteration of the box. `draws` gives each fresh minibatch: data() an (x, label), noise() a z, labels() a label.
+def iterate(generator, discriminator, generator_optimizer, discriminator_optimizer, objective, k, minibatches, classes):
+    """Run one iteration of Algorithm 1. `minibatches` draws anew: data() returns (x, label), noise() z, labels() a label.
 
     Returns:
         V, mean D(x) and mean D(G(z)) of the last D-step.
     """
     for _ in range(k):
-        (x, label), z = draws.data(), draws.noise()
+        (x, label), z = minibatches.data(), minibatches.noise()
         m = len(x)
-        real_logits = discriminator.forward(joined(x, label, classes))
+        real_logits = discriminator.forward(append_one_hot(x, label, classes))
         real, _ = discriminator.backward((1 - sigmoid(real_logits)) / m)  # d/dl log sigmoid(l) = 1 - sigmoid(l)
-        fake_images = generator.forward(joined(z, label, classes))
-        fake_logits = discriminator.forward(joined(fake_images, label, classes))
+        fake_images = generator.forward(append_one_hot(z, label, classes))
+        fake_logits = discriminator.forward(append_one_hot(fake_images, label, classes))
         fake, _ = discriminator.backward(-sigmoid(fake_logits) / m)  # d/dl log(1 - sigmoid(l)) = -sigmoid(l)
-        discriminator_rule.step(discriminator.parameters, [-(a + b) for a, b in zip(real, fake, strict=True)])
-    z, label = draws.noise(), draws.labels()
-    images = generator.forward(joined(z, label, classes))
-    logits = discriminator.forward(joined(images, label, classes))
+        discriminator_optimizer.step(discriminator.parameters, [-(a + b) for a, b in zip(real, fake, strict=True)])
+    z, label = minibatches.noise(), minibatches.labels()
+    images = generator.forward(append_one_hot(z, label, classes))
+    logits = discriminator.forward(append_one_hot(images, label, classes))
     slope = -sigmoid(logits) / m if objective == "minimax" else -(1 - sigmoid(logits)) / m
     _, dx = discriminator.backward(slope)
-    generator_rule.step(generator.parameters, generator.backward(dx[:, : images.shape[1]]))
+    generator_optimizer.step(generator.parameters, generator.backward(dx[:, : images.shape[1]]))
     return _statistics(real_logits, fake_logits)
 
 
-def iterate_simultaneously(generator, discriminator, generator_rule, discriminator_rule, objective, draws, classes):
-    """One iteration of the paper's code: both gradients at the same parameters, from one batch of generated images."""
-    (x, label), z = draws.data(), draws.noise()
+def iterate_simultaneously(
+    generator, discriminator, generator_optimizer, discriminator_optimizer, objective, minibatches, classes
+):
+    """Run one iteration of the paper's code: both gradients at the same parameters, from one batch of generated images."""
+    (x, label), z = minibatches.data(), minibatches.noise()
     m = len(x)
-    real_logits = discriminator.forward(joined(x, label, classes))
+    real_logits = discriminator.forward(append_one_hot(x, label, classes))
     real, _ = discriminator.backward((1 - sigmoid(real_logits)) / m)
-    images = generator.forward(joined(z, label, classes))
-    fake_logits = discriminator.forward(joined(images, label, classes))
+    images = generator.forward(append_one_hot(z, label, classes))
+    fake_logits = discriminator.forward(append_one_hot(images, label, classes))
     fake, _ = discriminator.backward(-sigmoid(fake_logits) / m)
     slope = -sigmoid(fake_logits) / m if objective == "minimax" else -(1 - sigmoid(fake_logits)) / m
     _, dx = discriminator.backward(slope)
     descent = generator.backward(dx[:, : images.shape[1]])
-    discriminator_rule.step(discriminator.parameters, [-(a + b) for a, b in zip(real, fake, strict=True)])
-    generator_rule.step(generator.parameters, descent)
+    discriminator_optimizer.step(discriminator.parameters, [-(a + b) for a, b in zip(real, fake, strict=True)])
+    generator_optimizer.step(generator.parameters, descent)
     return _statistics(real_logits, fake_logits)
 
 

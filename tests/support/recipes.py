@@ -4,7 +4,7 @@ ADAM = {"kind": "adam", "learning_rate": 1e-3}
 
 
 def recipe_document(**fields):
-    """A recipe on digits that trains in seconds, with `fields` changed."""
+    """Return a recipe on digits that trains in seconds, with the given fields replaced."""
     document = {
         "name": "small",
         "title": "Small",

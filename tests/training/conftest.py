@@ -1,4 +1,4 @@
-"""The same weights at each run of the tests, and one thread for torch: more would spin where tests run side by side."""
+"""Seeds torch before each test, and uses one thread: more threads would compete with parallel tests."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Algorithm 1, step by step against plain numpy, and its parts against closed forms."""
+"""Algorithm 1, compared step by step with plain NumPy; its parts, compared with closed forms."""
 
 import math
 
@@ -9,32 +9,33 @@ import torch
 from seedmint.training.algorithm1 import Algorithm1
 from seedmint.training.datasets import load_dataset
 from seedmint.training.networks import build_networks
-from seedmint.training.objectives import LIMIT, minimax_loss, non_saturating_loss, value
+from seedmint.training.objectives import EQUILIBRIUM_VALUE, minimax_loss, non_saturating_loss, value
 from seedmint.training.optimization.minibatches import Minibatches
-from seedmint.training.optimization.optimizers import build_rule, schedule
-from seedmint.training.recipes.schema import Momentum, validated
-from seedmint.training.runs.state import build
+from seedmint.training.optimization.optimizers import apply_schedule, build_optimizer
+from seedmint.training.recipes.optimizers import Momentum
+from seedmint.training.recipes.schema import validate_recipe
+from seedmint.training.runs.state import build_algorithm
 from tests.support import numpy_algorithm1 as reference
 from tests.support.recipes import recipe_document
 
 M, Z, SIDE, CLASSES = 7, 5, 8, 3
 
 MOMENTUM = {"learning_rate": 0.1, "decay": 1.1, "momentum": 0.4, "final_momentum": 0.7, "ramp": 6}
-RULES = {
-    "momentum": (MOMENTUM, lambda: reference.MomentumRule(0.1, 0.4, 0.7, 6, 1.1)),
+OPTIMIZERS = {
+    "momentum": (MOMENTUM, lambda: reference.MomentumOptimizer(0.1, 0.4, 0.7, 6, 1.1)),
     "adam": (
         {"learning_rate": 0.01, "beta1": 0.5, "beta2": 0.99, "epsilon": 1e-6},
-        lambda: reference.AdamRule(0.01, 0.5, 0.99, 1e-6),
+        lambda: reference.AdamOptimizer(0.01, 0.5, 0.99, 1e-6),
     ),
     "rmsprop": (
         {"learning_rate": 0.001, "alpha": 0.9, "epsilon": 1e-4},
-        lambda: reference.RMSPropRule(0.001, 0.9, 1e-4),
+        lambda: reference.RMSPropOptimizer(0.001, 0.9, 1e-4),
     ),
 }
 
 
 class Stream:
-    """Draws in a fixed order: the reference's from this class, ours through `Drawn`, each from the same seed."""
+    """Draws random numbers in a fixed order. Both implementations draw the same numbers from the same seed."""
 
     def __init__(self, classes):
         self.random, self.classes = np.random.default_rng(0), classes
@@ -49,20 +50,20 @@ class Stream:
         return self.random.integers(0, self.classes, M) if self.classes else None
 
 
-class Drawn(Minibatches):
-    """Minibatches in float64 from a `Stream`, remembering what was drawn."""
+class RecordedMinibatches(Minibatches):
+    """Minibatches in float64 from a `Stream`; records the draws."""
 
     def __init__(self, classes):
-        self.stream, self.drawn = Stream(classes), []
+        self.stream, self.draws = Stream(classes), []
 
     def data(self, number):
         x, label = self.stream.data()
-        self.drawn.append((f"data {number}", x))
+        self.draws.append((f"data {number}", x))
         return torch.from_numpy(x).view(M, 1, SIDE, SIDE), None if label is None else torch.from_numpy(label)
 
     def noise(self):
         z = self.stream.noise()
-        self.drawn.append(("noise", z))
+        self.draws.append(("noise", z))
         return torch.from_numpy(z)
 
     def labels(self):
@@ -70,8 +71,8 @@ class Drawn(Minibatches):
         return None if label is None else torch.from_numpy(label)
 
 
-def algorithm(objective, k, rule, settings, classes=0, order="alternating"):
-    recipe = validated(
+def build_test_algorithm(objective, k, optimizer, settings, classes=0, order="alternating"):
+    recipe = validate_recipe(
         recipe_document(
             objective=objective,
             order=order,
@@ -83,7 +84,7 @@ def algorithm(objective, k, rule, settings, classes=0, order="alternating"):
                 **{"kind": "paper", "width": 6, "pieces": 3, "layers": 1, "init": 0.5},
                 **{"keep_input": 1.0, "keep_hidden": 1.0},
             },
-            rule={"generator": {"kind": rule, **settings}, "discriminator": {"kind": rule, **settings}},
+            rule={"generator": {"kind": optimizer, **settings}, "discriminator": {"kind": optimizer, **settings}},
         ),
         "test",
     )
@@ -94,9 +95,9 @@ def algorithm(objective, k, rule, settings, classes=0, order="alternating"):
         generator,
         discriminator,
         None,
-        build_rule(recipe.rule.generator, generator.parameters()),
-        build_rule(recipe.rule.discriminator, discriminator.parameters()),
-        Drawn(classes),
+        build_optimizer(recipe.rule.generator, generator.parameters()),
+        build_optimizer(recipe.rule.discriminator, discriminator.parameters()),
+        RecordedMinibatches(classes),
     )
 
 
@@ -105,50 +106,50 @@ def arrays(network):
 
 
 @pytest.mark.parametrize("classes", [0, CLASSES])
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("k", [1, 3])
 @pytest.mark.parametrize("objective", ["minimax", "non-saturating"])
-def test_every_step_is_that_of_plain_numpy(objective, k, rule, classes):
-    settings, reference_rule = RULES[rule]
-    ours = algorithm(objective, k, rule, settings, classes)
+def test_iterations_match_numpy(objective, k, optimizer, classes):
+    settings, reference_optimizer = OPTIMIZERS[optimizer]
+    ours = build_test_algorithm(objective, k, optimizer, settings, classes)
     generator = reference.Generator(arrays(ours.generator))
     discriminator = reference.Discriminator(arrays(ours.discriminator), pieces=3)
-    rules, stream = (reference_rule(), reference_rule()), Stream(classes)
+    optimizers, stream = (reference_optimizer(), reference_optimizer()), Stream(classes)
     for iteration in range(5):
         statistics = ours.iterate(iteration)
-        expected = reference.iterate(generator, discriminator, *rules, objective, k, stream, classes)
+        expected = reference.iterate(generator, discriminator, *optimizers, objective, k, stream, classes)
         assert statistics.tolist() == pytest.approx(expected, rel=1e-9)
-        for ours_now, theirs in ((ours.generator, generator), (ours.discriminator, discriminator)):
-            for found, wanted in zip(arrays(ours_now), theirs.parameters, strict=True):
-                np.testing.assert_allclose(found, wanted, rtol=1e-8, atol=1e-11)
+        for network, theirs in ((ours.generator, generator), (ours.discriminator, discriminator)):
+            for actual, target in zip(arrays(network), theirs.parameters, strict=True):
+                np.testing.assert_allclose(actual, target, rtol=1e-8, atol=1e-11)
 
 
 @pytest.mark.parametrize("classes", [0, CLASSES])
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("objective", ["minimax", "non-saturating"])
-def test_every_simultaneous_step_is_that_of_plain_numpy(objective, rule, classes):
-    settings, reference_rule = RULES[rule]
-    ours = algorithm(objective, 1, rule, settings, classes, "simultaneous")
+def test_simultaneous_iterations_match_numpy(objective, optimizer, classes):
+    settings, reference_optimizer = OPTIMIZERS[optimizer]
+    ours = build_test_algorithm(objective, 1, optimizer, settings, classes, "simultaneous")
     generator = reference.Generator(arrays(ours.generator))
     discriminator = reference.Discriminator(arrays(ours.discriminator), pieces=3)
-    rules, stream = (reference_rule(), reference_rule()), Stream(classes)
+    optimizers, stream = (reference_optimizer(), reference_optimizer()), Stream(classes)
     for iteration in range(5):
         statistics = ours.iterate(iteration)
-        expected = reference.iterate_simultaneously(generator, discriminator, *rules, objective, stream, classes)
+        expected = reference.iterate_simultaneously(generator, discriminator, *optimizers, objective, stream, classes)
         assert statistics.tolist() == pytest.approx(expected, rel=1e-9)
-        for ours_now, theirs in ((ours.generator, generator), (ours.discriminator, discriminator)):
-            for found, wanted in zip(arrays(ours_now), theirs.parameters, strict=True):
-                np.testing.assert_allclose(found, wanted, rtol=1e-8, atol=1e-11)
-    assert [kind for kind, _ in ours.minibatches.drawn[:2]] == ["data 0", "noise"]
-    assert len(ours.minibatches.drawn) == 10  # one batch of noise an iteration
+        for network, theirs in ((ours.generator, generator), (ours.discriminator, discriminator)):
+            for actual, target in zip(arrays(network), theirs.parameters, strict=True):
+                np.testing.assert_allclose(actual, target, rtol=1e-8, atol=1e-11)
+    assert [kind for kind, _ in ours.minibatches.draws[:2]] == ["data 0", "noise"]
+    assert len(ours.minibatches.draws) == 10  # one batch of noise per iteration
 
 
 @pytest.mark.parametrize("order", ["alternating", "simultaneous"])
-def test_bfloat16_rounds_products_alone(order):
-    """One step with rate 1 is the gradient: right to about the 8 bits of bfloat16, but not itself rounded to them."""
+def test_bfloat16_is_used_only_for_products(order):
+    """One step with learning rate 1 equals the gradient, which has the precision of bfloat16 but is not rounded to it."""
     moved = {}
     for precision in ("float32", "bfloat16"):
-        recipe = validated(
+        recipe = validate_recipe(
             recipe_document(
                 order=order,
                 precision=precision,
@@ -158,7 +159,7 @@ def test_bfloat16_rounds_products_alone(order):
             ),
             "test",
         )
-        algorithm = build(recipe, load_dataset(recipe.data), torch.device("cpu"))
+        algorithm = build_algorithm(recipe, load_dataset(recipe.data), torch.device("cpu"))
         before = torch.cat([p.detach().flatten().clone() for p in algorithm.discriminator.parameters()])
         statistics = algorithm.iterate(0)
         after = torch.cat([p.detach().flatten() for p in algorithm.discriminator.parameters()])
@@ -169,40 +170,41 @@ def test_bfloat16_rounds_products_alone(order):
     assert not torch.equal(after, after.bfloat16().float())
 
 
-def test_each_step_draws_afresh_and_in_the_order_of_the_box():
-    ours = algorithm("non-saturating", 2, "momentum", {"learning_rate": 0.1})
+def test_each_update_draws_new_minibatches_in_the_order_of_algorithm_1():
+    ours = build_test_algorithm("non-saturating", 2, "momentum", {"learning_rate": 0.1})
     ours.iterate(0)
     ours.iterate(1)
-    kinds = [kind for kind, _ in ours.minibatches.drawn]
+    kinds = [kind for kind, _ in ours.minibatches.draws]
     assert kinds == [*("data 0", "noise", "data 1", "noise", "noise"), *("data 2", "noise", "data 3", "noise", "noise")]
-    drawn = [array.tobytes() for _, array in ours.minibatches.drawn]
-    assert len(set(drawn)) == len(drawn)
+    draws = [array.tobytes() for _, array in ours.minibatches.draws]
+    assert len(set(draws)) == len(draws)
 
 
-def test_the_generator_does_not_move_in_a_d_step_nor_the_discriminator_in_a_g_step():
-    ours = algorithm("minimax", 1, "momentum", {"learning_rate": 0.1})
+def test_each_update_changes_only_its_own_network():
+    ours = build_test_algorithm("minimax", 1, "momentum", {"learning_rate": 0.1})
     before = arrays(ours.generator), arrays(ours.discriminator)
-    ours._discriminator_step(0)
+    x, label = ours.minibatches.data(0)
+    ours.update_discriminator(x, ours.minibatches.noise(), label, 0)
     assert all((a == b).all() for a, b in zip(before[0], arrays(ours.generator), strict=True))
     between = arrays(ours.discriminator)
     assert any((a != b).any() for a, b in zip(before[1], between, strict=True))
-    ours._generator_step(0)
+    ours.update_generator(ours.minibatches.noise(), ours.minibatches.labels(), 0)
     assert all((a == b).all() for a, b in zip(between, arrays(ours.discriminator), strict=True))
     assert any((a != b).any() for a, b in zip(before[0], arrays(ours.generator), strict=True))
 
 
-def test_value_and_losses_are_the_papers():
+def test_value_and_losses_match_the_paper():
     real, fake = torch.tensor([0.3, -1.2, 4.0]), torch.tensor([-0.5, 2.0, 0.1])
     d_real, d_fake = real.sigmoid().double(), fake.sigmoid().double()
     assert float(value(real, fake)) == pytest.approx(float(d_real.log().mean() + (1 - d_fake).log().mean()), rel=1e-6)
     assert float(minimax_loss(fake)) == pytest.approx(float((1 - d_fake).log().mean()), rel=1e-6)
     assert float(non_saturating_loss(fake)) == pytest.approx(float(-d_fake.log().mean()), rel=1e-6)
     even = torch.zeros(4)
-    assert float(value(even, even)) == pytest.approx(-math.log(4)) == pytest.approx(LIMIT)
+    assert float(value(even, even)) == pytest.approx(-math.log(4)) == pytest.approx(EQUILIBRIUM_VALUE)
 
 
 @pytest.mark.parametrize("logit", [-200.0, -40.0, 40.0, 200.0])
-def test_extreme_logits_neither_overflow_nor_vanish(logit):
+def test_losses_of_extreme_logits_are_finite(logit):
     fake = torch.tensor([logit], requires_grad=True)
     for loss in (minimax_loss, non_saturating_loss, lambda f: value(f, f)):
         fake.grad = None
@@ -214,21 +216,21 @@ def test_extreme_logits_neither_overflow_nor_vanish(logit):
     assert float(minimax_loss(torch.tensor([200.0]))) == pytest.approx(-200.0)
 
 
-def test_the_learning_rate_and_momentum_follow_the_papers_schedule():
-    rule = Momentum(kind="momentum", learning_rate=0.1, decay=1.5, floor=0.02, momentum=0.5, final_momentum=0.7, ramp=4)
-    optimizer = build_rule(rule, [torch.nn.Parameter(torch.zeros(1))])
-    seen = []
+def test_schedules_of_learning_rate_and_momentum():
+    config = Momentum(kind="momentum", learning_rate=0.1, decay=1.5, floor=0.02, momentum=0.5, final_momentum=0.7, ramp=4)
+    optimizer = build_optimizer(config, [torch.nn.Parameter(torch.zeros(1))])
+    schedule = []
     for update in range(6):
-        schedule(rule, optimizer, update)
-        seen.append((optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["momentum"]))
-    assert [rate for rate, _ in seen] == pytest.approx([0.1, 0.1 / 1.5, 0.1 / 2.25, 0.1 / 3.375, 0.02, 0.02])
-    assert [momentum for _, momentum in seen] == pytest.approx([0.5, 0.55, 0.6, 0.65, 0.7, 0.7])
+        apply_schedule(config, optimizer, update)
+        schedule.append((optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["momentum"]))
+    assert [rate for rate, _ in schedule] == pytest.approx([0.1, 0.1 / 1.5, 0.1 / 2.25, 0.1 / 3.375, 0.02, 0.02])
+    assert [momentum for _, momentum in schedule] == pytest.approx([0.5, 0.55, 0.6, 0.65, 0.7, 0.7])
 
 
 @pytest.mark.parametrize("floor", [0.0, 1e-6])
-def test_a_rate_that_has_decayed_to_nothing_ends_at_the_floor(floor):
-    rule = Momentum(kind="momentum", learning_rate=0.1, decay=2.0, floor=floor)
-    optimizer = build_rule(rule, [torch.nn.Parameter(torch.zeros(1))])
+def test_learning_rate_stops_at_the_floor(floor):
+    config = Momentum(kind="momentum", learning_rate=0.1, decay=2.0, floor=floor)
+    optimizer = build_optimizer(config, [torch.nn.Parameter(torch.zeros(1))])
     for update in (1100, 10**6):
-        schedule(rule, optimizer, update)
+        apply_schedule(config, optimizer, update)
         assert optimizer.param_groups[0]["lr"] == floor

@@ -1,1 +1,1 @@
-"""The commands of training: the only place with click, rich and option names."""
+"""The commands of training. Only this package uses click, rich and option names. Torch is imported when a command runs."""

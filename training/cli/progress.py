@@ -1,4 +1,4 @@
-"""The live line of a training run: a bar on a terminal, plain lines elsewhere."""
+"""Shows the progress of a run: a bar on a terminal, plain lines elsewhere."""
 
 import time
 from datetime import timedelta
@@ -7,24 +7,24 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from seedmint.models.card import Metric
-from seedmint.training.objectives import LIMIT
-from seedmint.training.runs.run import Report
+from seedmint.training.objectives import EQUILIBRIUM_VALUE
+from seedmint.training.runs.progress import ProgressEvent
 
-_PLAIN_EVERY = 10.0  # seconds between lines where there is no terminal
+_LINE_INTERVAL = 10.0  # seconds between lines without a terminal
 
 
-class TrainingProgress:
-    """Shows step, V(G, D) against its limit -log 4, the JSD estimate, D(x), D(G(z)), images/s and the time left.
+class ProgressDisplay:
+    """Shows step, V(D, G), the JSD estimate, D(x), D(G(z)), images/s and the remaining time.
 
     Args:
-        done: steps already done.
-        total: steps of the recipe.
-        console: where to.
+        step: Number of finished steps.
+        total: Number of steps of the recipe.
+        console: The console to print on.
     """
 
-    def __init__(self, done: int, total: int, console: Console) -> None:
+    def __init__(self, step: int, total: int, console: Console) -> None:
         self._total, self._console = total, console
-        self._began, self._first, self._shown = time.monotonic(), done, -_PLAIN_EVERY
+        self._start_time, self._start_step, self._last_line = time.monotonic(), step, -_LINE_INTERVAL
         self._bar = Progress(
             TextColumn("step"),
             MofNCompleteColumn(),
@@ -34,46 +34,58 @@ class TrainingProgress:
             disable=not console.is_terminal,
             expand=True,
         )
-        self._task: TaskID = self._bar.add_task("", total=total, completed=done)
+        self._task: TaskID = self._bar.add_task("", total=total, completed=step)
 
-    def __enter__(self) -> "TrainingProgress":
+    def __enter__(self) -> "ProgressDisplay":
         self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def report(self, report: Report) -> None:
-        """Show where the run stands."""
-        for note in report.notes:
-            text = f"Warning: {note.text}" if note.warning else note.text
-            self._console.print(f"step {report.step:,}/{self._total:,}  {text}", soft_wrap=True, highlight=False)
-        if report.metrics:
-            text = "  ".join(show(metric) for metric in report.metrics)
-            self._console.print(
-                f"step {report.step:,}/{self._total:,}  {report.weights}: {text}", soft_wrap=True, highlight=False
-            )
-        if not report.statistics:
+    def show(self, event: ProgressEvent) -> None:
+        """Show one event.
+
+        Args:
+            event: The event.
+        """
+        for diagnostic in event.diagnostics:
+            self._print_line(event.step, f"Warning: {diagnostic.message}" if diagnostic.is_warning else diagnostic.message)
+        if event.metrics:
+            text = "  ".join(format_metric(metric) for metric in event.metrics)
+            self._print_line(event.step, f"{event.weights}: {text}")
+        if not event.statistics:
             return
-        left = (time.monotonic() - self._began) / (report.step - self._first) * (self._total - report.step)
-        text = f"{describe(report)}  {timedelta(seconds=round(left))} left"
-        self._bar.update(self._task, completed=report.step, description=text)
         now = time.monotonic()
-        if not self._console.is_terminal and (now - self._shown >= _PLAIN_EVERY or report.step == self._total):
-            self._console.print(f"step {report.step:,}/{self._total:,}  {text}", soft_wrap=True, highlight=False)
-            self._shown = now
+        seconds_left = (now - self._start_time) / (event.step - self._start_step) * (self._total - event.step)
+        text = f"{format_statistics(event.statistics)}  {timedelta(seconds=round(seconds_left))} left"
+        self._bar.update(self._task, completed=event.step, description=text)
+        if not self._console.is_terminal and (now - self._last_line >= _LINE_INTERVAL or event.step == self._total):
+            self._print_line(event.step, text)
+            self._last_line = now
+
+    def _print_line(self, step: int, text: str) -> None:
+        self._console.print(f"step {step:,}/{self._total:,}  {text}", soft_wrap=True, highlight=False)
 
 
-def describe(report: Report) -> str:
-    """The statistics of a report in one line; V and JSD in nats."""
-    s = report.statistics
+def format_statistics(statistics: dict[str, float]) -> str:
+    """Format the statistics in one line; V and JSD are in nats.
+
+    Args:
+        statistics: See `ProgressEvent.statistics`.
+    """
+    s = statistics
     return (
-        f"V {s['V']:.3f} (-log 4 = {LIMIT:.3f})  JSD {max(0.0, s['JSD']):.3f}  "
+        f"V {s['V']:.3f} (-log 4 = {EQUILIBRIUM_VALUE:.3f})  JSD {max(0.0, s['JSD']):.3f}  "
         f"D(x) {s['D(x)']:.2f}  D(G(z)) {s['D(G(z))']:.2f}  {s['images/s']:,.0f} images/s"
     )
 
 
-def show(metric: Metric) -> str:
-    """A metric and its value, with the standard error where there is one."""
+def format_metric(metric: Metric) -> str:
+    """Format a metric's name, value and standard error.
+
+    Args:
+        metric: The metric.
+    """
     error = "" if metric.standard_error is None else f" ± {metric.standard_error:.2g}"
     return f"{metric.metric} {metric.value:.4g}{error}"

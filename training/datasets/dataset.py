@@ -1,4 +1,4 @@
-"""What every data set is, whatever it was read from."""
+"""The data set class, common to all sources."""
 
 import hashlib
 from dataclasses import dataclass
@@ -10,9 +10,13 @@ from numpy.typing import NDArray
 from seedmint.models.errors import UserError
 from seedmint.training.datasets.scaling import Scaling, scaling_of
 
+_HOLDOUT_KEY = 5  # of Philox, whose raw words never change between NumPy versions
+
 
 class DataError(UserError):
-    """Data that are not to be found, or not what they should be."""
+    """Data that do not exist, or have the wrong form."""
+
+    reason = "invalid_data"
 
 
 @dataclass(frozen=True)
@@ -20,13 +24,13 @@ class Dataset:
     """Images or samples, and their labels.
 
     Attributes:
-        name: for the card.
-        values: images: uint8[n, channels, height, width], 1 or 3 channels; or samples in their own units:
+        name: Name for the card.
+        values: Images, uint8[n, channels, height, width] with 1 or 3 channels; or samples in their own units,
             float32[n, columns] or float32[n, length, channels].
         labels: int64[n], or None.
-        classes: name of each label, or None.
-        licence: of the data, or None where it is not known.
-        names: of a sample's columns or channels; None for images.
+        classes: Name of each label, or None.
+        licence: Licence of the data; None if unknown.
+        names: Names of a sample's columns or channels; None for images.
     """
 
     name: str
@@ -44,63 +48,68 @@ class Dataset:
         if self.labels is None:
             return
         if self.labels.shape != (len(self),) or self.labels.dtype != np.int64 or self.classes is None:
-            raise DataError(f"{self.name}: there must be one label for each of {len(self)} {self.noun}s")
+            raise DataError(f"{self.name} needs one label for each of its {len(self)} {self.noun}s", reason="wrong_labels")
         if len(set(self.classes)) < len(self.classes):
-            raise DataError(f"{self.name}: two classes have the same name")
+            raise DataError(f"two classes of {self.name} have the same name", reason="duplicate_class")
         if int(self.labels.min()) < 0 or int(self.labels.max()) >= len(self.classes):
-            raise DataError(f"{self.name}: labels must be 0 to {len(self.classes) - 1}")
+            raise DataError(f"the labels of {self.name} must be 0 to {len(self.classes) - 1}", reason="wrong_labels")
 
     def __len__(self) -> int:
         return len(self.values)
 
     @property
     def noun(self) -> str:
-        """What one of them is called: image or sample."""
+        """The word for one example: image or sample."""
         return "image" if self.names is None else "sample"
 
     @property
     def images(self) -> NDArray[np.uint8]:
-        """uint8[n, channels, height, width].
+        """The images, uint8[n, channels, height, width].
 
         Raises:
-            DataError: they are no images.
+            DataError: The data are samples.
         """
         if self.values.dtype != np.uint8:
-            raise DataError(f"{self.name} holds samples, and this needs images")
+            raise DataError(f"images are required, but {self.name} consists of samples", reason="not_images")
         return self.values  # type: ignore[return-value]
 
     @property
     def samples(self) -> NDArray[np.float32]:
-        """float32[n, columns] or float32[n, length, channels].
+        """The samples, float32[n, columns] or float32[n, length, channels].
 
         Raises:
-            DataError: they are images.
+            DataError: The data are images.
         """
         if self.values.dtype != np.float32:
-            raise DataError(f"{self.name} holds images, and this needs samples")
+            raise DataError(f"samples are required, but {self.name} consists of images", reason="not_samples")
         return self.values  # type: ignore[return-value]
 
     @cached_property
     def scaling(self) -> Scaling | None:
-        """How samples are standardised for training; None for images.
+        """The standardization of samples for training; None for images.
 
         Raises:
-            DataError: a column or channel never changes.
+            DataError: A column or channel is constant.
         """
         if self.names is None:
             return None
         scaling = scaling_of(self.samples)
         if 0.0 in scaling.std:
-            raise DataError(f"{self.name}: {self.names[scaling.std.index(0.0)]!r} holds one value alone: leave it out")
+            column = self.names[scaling.std.index(0.0)]
+            raise DataError(f"column {column!r} of {self.name} is constant; leave it out", reason="constant_column")
         return scaling
 
     def marginals(self) -> NDArray[np.float64]:
-        """The mean of all, as networks see them: of images float64[channels, height, width] in [0, 1], of samples zeros."""
+        """Return the mean example as the networks receive it.
+
+        Returns:
+            float64[channels, height, width] in [0, 1] for images; zeros of one sample's shape for samples.
+        """
         return self.images.mean(axis=0) / 255 if self.scaling is None else np.zeros(self.samples.shape[1:])
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the shape and bytes of values and labels."""
+        """SHA-256 of the shape and the bytes of values and labels, in hexadecimal."""
         digest = hashlib.sha256(repr((self.values.shape, self.labels is not None)).encode())
         digest.update(self.values.astype(self.values.dtype.newbyteorder("<")).tobytes())
         if self.labels is not None:
@@ -108,51 +117,74 @@ class Dataset:
         return digest.hexdigest()
 
     def first(self, n: int | None) -> "Dataset":
-        """The first n, or all where n is None.
+        """Return the first n examples.
+
+        Args:
+            n: Number of examples; None returns the whole data set.
 
         Raises:
-            DataError: there are not so many.
+            DataError: The data set has fewer than n examples.
         """
         if n is None:
             return self
         if n > len(self):
-            raise DataError(f"data.first: {n} is more than the {len(self)} {self.noun}s of {self.name}")
-        return self._those(np.arange(len(self)) < n, self.name if n == len(self) else f"{self.name}, first {n}")
+            raise DataError(
+                f"{n} exceeds the {len(self)} {self.noun}s of {self.name}", field="data.first", reason="too_few_examples"
+            )
+        return self._select(np.arange(len(self)) < n, self.name if n == len(self) else f"{self.name}, first {n}")
 
-    def parted(self, n: int) -> tuple["Dataset", "Dataset"]:
-        """All but 0, n, 2n and so on; and those."""
-        second = np.arange(len(self)) % n == 0
-        return self._those(~second, f"{self.name}, all but every {n}th {self.noun}"), self._those(
-            second, f"{self.name}, every {n}th {self.noun}"
-        )
+    def holdout_every_n(self, n: int) -> tuple["Dataset", "Dataset"]:
+        """Split off every n-th example.
 
-    def drawn(self, n: int) -> tuple["Dataset", "Dataset"]:
-        """All but about one in n, and those: drawn for each row by a fixed rule, so that no order of the rows can favour some.
+        Args:
+            n: Interval of the held-out examples.
 
-        Row i is of the second part where word i of the Philox stream with key 5 is a multiple of n.
+        Returns:
+            The training data, and the held-out examples 0, n, 2n, ...
         """
-        second = np.random.Philox(key=5).random_raw(len(self)) % np.uint64(n) == 0
-        return self._those(~second, f"{self.name}, but one {self.noun} in {n}"), self._those(
-            second, f"{self.name}, one {self.noun} in {n}"
+        held_out = np.arange(len(self)) % n == 0
+        return self._select(~held_out, f"{self.name}, all but every {n}th {self.noun}"), self._select(
+            held_out, f"{self.name}, every {n}th {self.noun}"
         )
 
-    def _those(self, rows: NDArray[np.bool_], name: str) -> "Dataset":
+    def holdout_random(self, n: int) -> tuple["Dataset", "Dataset"]:
+        """Split off about one example in n by a fixed pseudorandom rule, which is independent of the order of the rows.
+
+        Example i is held out if word i of the Philox stream with key 5 is a multiple of n.
+
+        Args:
+            n: Mean interval of the held-out examples.
+
+        Returns:
+            The training data and the held-out data.
+        """
+        held_out = np.random.Philox(key=_HOLDOUT_KEY).random_raw(len(self)) % np.uint64(n) == 0
+        return self._select(~held_out, f"{self.name}, but one {self.noun} in {n}"), self._select(
+            held_out, f"{self.name}, one {self.noun} in {n}"
+        )
+
+    def _select(self, rows: NDArray[np.bool_], name: str) -> "Dataset":
         labels = None if self.labels is None else self.labels[rows]
         return Dataset(name, self.values[rows], labels, self.classes, self.licence, self.names)
 
     def _check_images(self, images: NDArray[np.generic]) -> None:
         if images.ndim != 4 or images.dtype != np.uint8 or images.shape[1] not in (1, 3) or not images.size:
-            raise DataError(f"{self.name}: images must be uint8[n, 1 or 3, height, width], not {self._describe(images)}")
+            raise DataError(
+                f"the images of {self.name} must be uint8[n, 1 or 3, height, width], not {_describe(images)}",
+                reason="wrong_array",
+            )
 
     def _check_samples(self, samples: NDArray[np.generic], names: tuple[str, ...]) -> None:
         if samples.ndim not in (2, 3) or samples.dtype != np.float32 or not samples.size or samples.shape[-1] != len(names):
             raise DataError(
-                f"{self.name}: samples must be float32[n, {len(names)}] or float32[n, length, {len(names)}], "
-                f"not {self._describe(samples)}"
+                f"the samples of {self.name} must be float32[n, {len(names)}] or float32[n, length, {len(names)}], "
+                f"not {_describe(samples)}",
+                reason="wrong_array",
             )
         if not np.isfinite(samples).all():
-            raise DataError(f"{self.name}: {np.argwhere(~np.isfinite(samples))[0].tolist()} is not a finite number")
+            index = np.argwhere(~np.isfinite(samples))[0].tolist()
+            raise DataError(f"the value at {index} of {self.name} is not finite", reason="not_finite")
 
-    @staticmethod
-    def _describe(array: NDArray[np.generic]) -> str:
-        return f"{array.dtype}{list(array.shape)}"
+
+def _describe(array: NDArray[np.generic]) -> str:
+    return f"{array.dtype}{list(array.shape)}"

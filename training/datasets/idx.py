@@ -1,6 +1,6 @@
-"""MNIST and Fashion-MNIST in their original IDX files, gzipped or not: found on this machine, or else downloaded.
+"""Reads MNIST and Fashion-MNIST from their original IDX files, gzipped or not. Downloads them if they are missing.
 
-Looked for in `path`, or in `$SEEDMINT_DATA/NAME`, or in the cache that an earlier download filled.
+The files are searched in `path`; without a path, in `$SEEDMINT_DATA/NAME` and in the cache of earlier downloads.
 """
 
 import gzip
@@ -57,16 +57,21 @@ _UNSIGNED_BYTE = 8
 
 
 def load_idx(name: str, path: str | None, split: str) -> Dataset:
-    """One split of MNIST or Fashion-MNIST.
+    """Return one split of MNIST or Fashion-MNIST.
+
+    Args:
+        name: `mnist` or `fashion-mnist`.
+        path: Directory of the IDX files; None searches the default places.
+        split: `train` or `test`.
 
     Raises:
-        DataError: the files are neither here nor to be downloaded, damaged, or do not fit each other.
+        DataError: The files are missing and cannot be downloaded, are damaged, or do not match each other.
     """
     images_file, labels_file = (_locate(name, path, file) for file in _FILES[split])
     images, labels = read_idx(images_file), read_idx(labels_file)
     if images.ndim != 3 or labels.ndim != 1:
         raise DataError(
-            f"{images_file} and {labels_file} should hold images and labels, and hold {images.ndim} and {labels.ndim} axes"
+            f"{images_file} and {labels_file} must have 3 and 1 axes, not {images.ndim} and {labels.ndim}", reason="wrong_array"
         )
     return Dataset(
         name if split == "train" else f"{name} {split} set",
@@ -78,37 +83,42 @@ def load_idx(name: str, path: str | None, split: str) -> Dataset:
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
-    """An IDX file of unsigned bytes: two zeros, the element type, the number of axes, each axis as 32 bits, then the bytes.
+    """Read an IDX file of unsigned bytes.
+
+    The format: two zero bytes, the element type, the number of axes, each axis as a 32-bit integer, then the elements.
+
+    Args:
+        path: The file; `.gz` files are decompressed.
 
     Raises:
-        DataError: the file is damaged or holds another element type.
+        DataError: The file is damaged, or has another element type.
     """
     try:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path}: damaged gzip file: {error}") from None
+        raise DataError(f"{path} is a damaged gzip file: {error}", reason="damaged") from None
     if len(raw) < 4 or raw[:2] != b"\0\0" or raw[2] != _UNSIGNED_BYTE or len(raw) < 4 + 4 * raw[3]:
-        raise DataError(f"{path}: not an IDX file of unsigned bytes")
+        raise DataError(f"{path} is not an IDX file of unsigned bytes", reason="not_idx")
     shape = struct.unpack_from(f">{raw[3]}I", raw, 4)
     body = np.frombuffer(raw, dtype=np.uint8, offset=4 + 4 * raw[3])
     if body.size != np.prod(shape, dtype=np.int64):
-        raise DataError(f"{path}: {body.size} bytes where its header says {' x '.join(map(str, shape))}")
-    return body.reshape(shape).copy()  # of its own, so that it may be written to
+        raise DataError(f"{path} has {body.size} bytes, but its header says {' x '.join(map(str, shape))}", reason="damaged")
+    return body.reshape(shape).copy()  # a writable copy
 
 
 def _locate(name: str, path: str | None, file: str) -> Path:
     if path is not None:
-        places = [Path(path)]
+        directories = [Path(path)]
     else:
         root = os.environ.get("SEEDMINT_DATA")
-        places = [*([Path(root) / name] if root else []), user_cache_path("seedmint") / name]
-    for place in places:
-        for candidate in (place / f"{file}.gz", place / file):
+        directories = [*([Path(root) / name] if root else []), user_cache_path("seedmint") / name]
+    for directory in directories:
+        for candidate in (directory / f"{file}.gz", directory / file):
             if candidate.is_file():
                 return candidate
     if path is not None:
-        raise DataError(f"data.path: {path} has no {file}.gz")
-    return _download(name, file, places[-1] / f"{file}.gz")
+        raise DataError(f"{path} has no {file}.gz", field="data.path", reason="not_found")
+    return _download(name, file, directories[-1] / f"{file}.gz")
 
 
 def _download(name: str, file: str, target: Path) -> Path:
@@ -126,6 +136,6 @@ def _download(name: str, file: str, target: Path) -> Path:
             return target
         failures.append(f"{mirror}: wrong SHA-256")
     raise DataError(
-        f"{file}.gz of {name} is not on this machine and cannot be downloaded ({'; '.join(failures)}); "
-        f"set SEEDMINT_DATA to a directory that holds {name}/{file}.gz"
+        f"set SEEDMINT_DATA to a directory with {name}/{file}.gz, which cannot be downloaded: {'; '.join(failures)}",
+        reason="download_failed",
     )

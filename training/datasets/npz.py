@@ -1,6 +1,7 @@
-"""An .npz file: `images` uint8[n, height, width(, channels)], and if there are labels, `labels` of n whole numbers.
+"""Reads images from an .npz file.
 
-`classes`, an array of text, names them; otherwise they are named by their numbers.
+The file holds `images`, uint8[n, height, width] or uint8[n, height, width, channels]; optionally `labels`, n integers; and
+optionally `classes`, an array of text with the name of each label. Without `classes`, the names are the numbers.
 """
 
 from pathlib import Path
@@ -14,19 +15,24 @@ from seedmint.training.datasets.dataset import DataError, Dataset
 
 
 def load_npz(path: str, licence: str | None) -> Dataset:
-    """The data in an .npz file. Nothing in it is unpickled.
+    """Return the data in an .npz file. No pickle is loaded.
+
+    Args:
+        path: The file.
+        licence: Licence of the data, for the card.
 
     Raises:
-        DataError: no such file, or arrays that are missing or of the wrong kind.
+        DataError: The file does not exist, or an array is missing or has the wrong type.
     """
     arrays = read_arrays(path, ("images", "labels", "classes"))
     if "images" not in arrays:
-        raise DataError(f"{path} has no array named images")
+        raise DataError(f"{path} has no array named images", reason="no_array")
     images = arrays["images"]
     if images.dtype != np.uint8 or images.ndim not in (3, 4):
         raise DataError(
-            f"{path}: images must be uint8[n, height, width] or [n, height, width, channels], "
-            f"not {images.dtype}{list(images.shape)}"
+            f"the images of {path} must be uint8[n, height, width] or uint8[n, height, width, channels], "
+            f"not {images.dtype}{list(images.shape)}",
+            reason="wrong_array",
         )
     images = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
     labels, classes = labels_and_classes(arrays, path)
@@ -34,35 +40,52 @@ def load_npz(path: str, licence: str | None) -> Dataset:
 
 
 def read_arrays(path: str, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
-    """Those arrays of an .npz file that are there. Nothing in it is unpickled.
+    """Return the named arrays of an .npz file, without the missing ones. No pickle is loaded.
+
+    Args:
+        path: The file.
+        names: Names of the arrays.
 
     Raises:
-        DataError: no such file, or it is damaged.
+        DataError: The file does not exist, or is damaged.
     """
     try:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in names if name in file}
-    except Exception as error:  # numpy, zipfile and zlib each raise their own on damaged files
-        raise DataError(f"data.path: {path} cannot be read as an .npz file: {error}") from None
+    except Exception as error:  # numpy, zipfile and zlib raise different types for damaged files
+        raise DataError(f"{path} is not a readable .npz file: {error}", field="data.path", reason="unreadable") from None
 
 
 def labels_and_classes(
     arrays: dict[str, NDArray[Any]], path: str
 ) -> tuple[NDArray[np.int64], tuple[str, ...]] | tuple[None, None]:
-    """Labels and their names, from the arrays `labels` and `classes`; (None, None) where there are no labels.
+    """Return the labels and their names.
+
+    Args:
+        arrays: The arrays of a file, `labels` and `classes` among them.
+        path: The file, for error messages.
+
+    Returns:
+        int64[n] labels and the name of each class; (None, None) without labels.
 
     Raises:
-        DataError: arrays of the wrong kind.
+        DataError: An array has the wrong type or shape.
     """
     if "labels" not in arrays:
         return None, None
     labels = arrays["labels"]
     if labels.dtype.kind not in "iu" or labels.ndim != 1 or not labels.size:
-        raise DataError(f"{path}: labels must be whole numbers[n], not {labels.dtype}{list(labels.shape)}")
+        raise DataError(
+            f"the labels of {path} must be n integers, not {labels.dtype}{list(labels.shape)}", reason="wrong_labels"
+        )
     labels = labels.astype(np.int64)
     if not 0 <= int(labels.min()) <= int(labels.max()) < MAX_CLASSES:
-        raise DataError(f"{path}: labels must be 0 to {MAX_CLASSES - 1}, not {labels.min()} to {labels.max()}")
+        raise DataError(
+            f"the labels of {path} must be 0 to {MAX_CLASSES - 1}, not {labels.min()} to {labels.max()}", reason="wrong_labels"
+        )
     names = arrays.get("classes", np.arange(labels.max() + 1))
     if names.ndim != 1:
-        raise DataError(f"{path}: classes must be one name for each label, not an array of {names.ndim} axes")
+        raise DataError(
+            f"the classes of {path} must be one name for each label, not an array of {names.ndim} axes", reason="wrong_labels"
+        )
     return labels, tuple(str(name) for name in names)

@@ -1,7 +1,7 @@
-"""Series of one length: an .npz file, or a CSV file with a series in each line and no line of names.
+"""Reads series of equal length from an .npz file, or from a CSV file without a header that has one series per line.
 
-In the .npz: `series` float[n, length] or [n, length, channels], and if they are wanted `names` of the channels, `labels` of n
-whole numbers and `classes`, text that names them.
+An .npz file holds `series`, float[n, length] or float[n, length, channels]; optionally `names` of the channels; optionally
+`labels`, n integers; and optionally `classes`, an array of text with the name of each label.
 """
 
 from pathlib import Path
@@ -12,30 +12,36 @@ from pyarrow import csv
 
 from seedmint.training.datasets.dataset import DataError, Dataset
 from seedmint.training.datasets.npz import labels_and_classes, read_arrays
-from seedmint.training.datasets.table import numbers_of
+from seedmint.training.datasets.table import numeric_column
 
 
 def load_series(path: str, licence: str | None) -> Dataset:
-    """All series of a file, as float32[n, length, channels].
+    """Return all series of a file as float32[n, length, channels].
+
+    Args:
+        path: A file ending in .npz or .csv.
+        licence: Licence of the data, for the card.
 
     Raises:
-        DataError: no such file, or arrays or values of the wrong kind, naming them.
+        DataError: The file does not exist, or an array or a value has the wrong type.
     """
     suffix = Path(path).suffix.lower()
     if suffix == ".csv":
         return _from_csv(path, licence)
     if suffix != ".npz":
-        raise DataError(f"data.path: {path} must end in .npz or .csv")
+        raise DataError(f"{path} must end in .npz or .csv", field="data.path", reason="unknown_suffix")
     arrays = read_arrays(path, ("series", "names", "labels", "classes"))
     if "series" not in arrays:
-        raise DataError(f"{path} has no array named series")
+        raise DataError(f"{path} has no array named series", reason="no_array")
     series = arrays["series"]
     if series.dtype.kind not in "fiu" or series.ndim not in (2, 3):
         raise DataError(
-            f"{path}: series must be numbers[n, length] or [n, length, channels], not {series.dtype}{list(series.shape)}"
+            f"the series of {path} must be numbers[n, length] or numbers[n, length, channels], "
+            f"not {series.dtype}{list(series.shape)}",
+            reason="wrong_array",
         )
     series = series.astype(np.float32).reshape(*series.shape[:2], -1) if series.size else series.astype(np.float32)
-    names = arrays.get("names", _names(series.shape[-1]))
+    names = arrays.get("names", _default_names(series.shape[-1]))
     labels, classes = labels_and_classes(arrays, path)
     return Dataset(Path(path).stem, series, labels, classes, licence, tuple(str(name) for name in np.atleast_1d(names)))
 
@@ -44,10 +50,12 @@ def _from_csv(path: str, licence: str | None) -> Dataset:
     try:
         table = csv.read_csv(path, read_options=csv.ReadOptions(autogenerate_column_names=True))
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"data.path: {path} cannot be read: {str(error).splitlines()[0]}") from None
-    columns = [numbers_of(table[i], path, str(i + 1)) for i in range(table.num_columns)]
+        raise DataError(
+            f"{path} is not readable: {str(error).splitlines()[0]}", field="data.path", reason="unreadable"
+        ) from None
+    columns = [numeric_column(table[i], path, str(i + 1)) for i in range(table.num_columns)]
     return Dataset(Path(path).stem, np.stack(columns, axis=1)[:, :, None], None, None, licence, ("x",))
 
 
-def _names(channels: int) -> tuple[str, ...]:
+def _default_names(channels: int) -> tuple[str, ...]:
     return ("x",) if channels == 1 else tuple(f"x{i}" for i in range(channels))

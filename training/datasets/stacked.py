@@ -1,6 +1,6 @@
-"""Stacked MNIST: three random MNIST digits as the three channels of one image, so that there are 1,000 modes to count.
+"""Stacked MNIST: three random MNIST digits as the three channels of one image, which gives 1,000 modes.
 
-The set of Metz et al. (2017) and Srivastava et al. (2017); 128,000 images as in PacGAN (Lin et al., 2018).
+The data set of Metz et al. (2017) and Srivastava et al. (2017), with 128,000 images as in PacGAN (Lin et al., 2018).
 """
 
 import numpy as np
@@ -9,18 +9,18 @@ from numpy.typing import NDArray
 from seedmint.training.datasets.dataset import Dataset
 
 _COUNTS = {"train": 128_000, "test": 26_000}
-_KEYS = {"train": 1, "test": 2}  # of Philox, whose raw words NumPy never changes
+_KEYS = {"train": 1, "test": 2}  # of Philox, whose raw words never change between NumPy versions
 
 
-def stack(digits: Dataset, split: str) -> Dataset:
-    """Images of three digits each, drawn with replacement, red first; the label is the number that they spell.
+def stack_digits(digits: Dataset, split: str) -> Dataset:
+    """Draw three digits for each image, with replacement. The label is the number of the three digits, red first.
 
     Args:
-        digits: grey images with labels 0 to 9.
-        split: `train` or `test`, which decides how many, and the draws.
+        digits: Grayscale images with labels 0 to 9.
+        split: `train` or `test`; gives the number of images and the random numbers.
 
     Returns:
-        uint8[n, 3, height, width] images with labels 0 to 999.
+        Images, uint8[n, 3, height, width], with labels 0 to 999.
     """
     assert digits.labels is not None
     count = _COUNTS[split]

@@ -1,1 +1,1 @@
-"""A generator's figures."""
+"""Evaluation: metrics of a generator against real data."""

@@ -1,11 +1,12 @@
-"""cnn-v2: a small classifier of a data set's own images, which sees what is in an image. It never learns from a generated one.
+"""cnn-v2: a small classifier that extracts features and labels from images. It is trained only on real images.
 
-Fixed recipe: two convolutions of 3x3 and two linear layers, batch normalisation, dropout, Adam with a learning rate that
-falls along a half cosine, images shifted by up to 2 pixels (1 below 16). Trained on the training split, measured on the test
-split, stored as float16. (In cnn-v1 the last hidden layer was not normalised: two thirds of its features were always 0.)
+The recipe is fixed: two 3x3 convolutions and two linear layers, batch normalization, dropout, Adam with a half-cosine learning
+rate, images shifted by up to 2 pixels (1 pixel for sides below 16). The classifier is trained on the training split, its
+accuracy is measured on the test split, and its weights are stored as float16. (cnn-v1 did not normalize the last hidden layer,
+and two thirds of its features were always 0.)
 
-For digits, MNIST and Fashion-MNIST the weights come with Seedmint, so that everybody's scores compare; make_weights.py makes
-them. For other data they are trained once and kept in the cache.
+The weights for digits, MNIST and Fashion-MNIST come with Seedmint, so that scores are comparable; make_weights.py trains them.
+For other data, the classifier is trained once and stored in the cache.
 """
 
 import hashlib
@@ -13,7 +14,6 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -28,15 +28,15 @@ from torch.nn import functional
 
 from seedmint.models.files import write_whole
 from seedmint.training.datasets import DataError, Dataset
-from seedmint.training.evaluation.metrics.modes import spelled
+from seedmint.training.evaluation.features import NUM_FEATURES, Features
 
 NAME = "cnn-v2"
-FEATURES = 128
-SIDES = (4, 128)  # fewest and most pixels of an image's side
-WEIGHTS = Path(__file__).parent / "weights"
+MIN_SIDE, MAX_SIDE = 4, 128
+"""Smallest and largest side of an image, pixels."""
+WEIGHTS_DIRECTORY = Path(__file__).parent / "weights"
 
-# Digest of the training split -> the name of the shipped weights, and the SHA-256 of their file.
-_SHIPPED = {
+# Digest of the training split -> name of the shipped weights, and SHA-256 of their file.
+_SHIPPED_WEIGHTS = {
     "2075d2ce35196563cfb485018982320ca731fa7d07066662d6150c01bb5d8398": (
         "cnn-v2-digits",
         "b5ff763985d876749d7bf632080eba80839ea016fefa31ca42df43a6e10e6b00",
@@ -51,44 +51,23 @@ _SHIPPED = {
     ),
 }
 
-_SAMPLES = 400_000  # images shown in training, 6.7 epochs of MNIST; of small sets, at most
-_EPOCHS = 100
+_MAX_EXAMPLES = 400_000  # of the training, 6.7 epochs of MNIST
+_MAX_EPOCHS = 100
 _BATCH = 128
-_HIGHEST_RATE = 2e-3
-_SEEN_AT_ONCE = 500
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What a classifier sees in n images.
-
-    Attributes:
-        features: float32[n, d], of its last hidden layer, after the ReLU.
-        labels: int64[n], the likeliest.
-    """
-
-    features: NDArray[np.float32]
-    labels: NDArray[np.int64]
-
-
-class FeatureExtractor(Protocol):
-    """Whatever sees in images. `name` and `digest` say which: figures of different judges do not compare."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def digest(self) -> str: ...
-
-    @property
-    def accuracy(self) -> float: ...
-
-    def see(self, images: NDArray[np.uint8]) -> Seen: ...
+_LEARNING_RATE = 2e-3
+_EXTRACTION_BATCH = 500
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A trained network: `digest` is the SHA-256 of its weights' file, `accuracy` on the test split is 0 to 1."""
+    """A trained classifier; implements `seedmint.training.evaluation.features.FeatureExtractor`.
+
+    Attributes:
+        name: Name for the metrics.
+        digest: SHA-256 of the file of the weights.
+        accuracy: Share of correct labels on the test split, 0 to 1.
+        network: The network, in evaluation mode; the last layer gives the logits of the classes.
+    """
 
     name: str
     digest: str
@@ -96,78 +75,59 @@ class Classifier:
     network: nn.Sequential
 
     @torch.no_grad()
-    def see(self, images: NDArray[np.uint8]) -> Seen:
-        """What it sees in uint8[n, channels, height, width]; `FEATURES` features."""
-        features, labels = [], []
-        for part in torch.split(torch.from_numpy(images), _SEEN_AT_ONCE):
-            hidden = self.network[:-1](_scaled(part))
-            features.append(hidden)
+    def extract(self, images: NDArray[np.uint8]) -> Features:
+        """Return the features and labels of images.
+
+        Args:
+            images: uint8[n, channels, height, width].
+        """
+        vectors, labels = [], []
+        for part in torch.split(torch.from_numpy(images), _EXTRACTION_BATCH):
+            hidden = self.network[:-1](_to_unit_range(part))
+            vectors.append(hidden)
             labels.append(self.network[-1](hidden).argmax(dim=1))
-        return Seen(torch.cat(features).numpy(), torch.cat(labels).numpy())
+        return Features(torch.cat(vectors).numpy(), torch.cat(labels).numpy())
 
 
-@dataclass(frozen=True)
-class ByChannel:
-    """A classifier of digits that looks at each of the three channels of Stacked MNIST by itself.
-
-    Its features are the three channels' one after the other; its label is the number that the three digits spell.
-    """
-
-    digits: FeatureExtractor
-
-    @property
-    def name(self) -> str:
-        return f"{self.digits.name}-by-channel"
-
-    @property
-    def digest(self) -> str:
-        return self.digits.digest
-
-    @property
-    def accuracy(self) -> float:
-        return self.digits.accuracy
-
-    def see(self, images: NDArray[np.uint8]) -> Seen:
-        """What it sees in uint8[n, 3, height, width]."""
-        n, channels, height, width = images.shape
-        seen = self.digits.see(images.reshape(n * channels, 1, height, width))
-        return Seen(seen.features.reshape(n, -1), spelled(seen.labels.reshape(n, channels)))
-
-
-def classifier_of(train: Dataset, test: Dataset, data_name: str) -> Classifier:
-    """The classifier of a data set: shipped, from the cache, or trained now (a few minutes for images like MNIST's).
+def load_classifier(train: Dataset, test: Dataset, data_name: str) -> Classifier:
+    """Return the classifier of a data set: shipped, cached, or newly trained (a few minutes for images like MNIST's).
 
     Args:
-        train, test: the splits that it learns from and is measured on.
-        data_name: what the data are called, which is part of the classifier's name.
+        train: The training split.
+        test: The split that measures the accuracy.
+        data_name: Name of the data, a part of the classifier's name.
 
     Raises:
-        DataError: the data have no labels.
-        RuntimeError: the shipped weights are not those that were published.
+        DataError: The data have no labels.
+        RuntimeError: The shipped weights differ from the published ones.
     """
-    if train.digest in _SHIPPED:
-        name, published = _SHIPPED[train.digest]
-        content = (WEIGHTS / f"{name}.safetensors").read_bytes()
-        if hashlib.sha256(content).hexdigest() != published:
-            raise RuntimeError(f"the weights of {name} on this machine are not the published ones")
-        return _loaded(WEIGHTS / f"{name}.safetensors", name, train)
+    if train.digest in _SHIPPED_WEIGHTS:
+        name, published_digest = _SHIPPED_WEIGHTS[train.digest]
+        path = WEIGHTS_DIRECTORY / f"{name}.safetensors"
+        if hashlib.sha256(path.read_bytes()).hexdigest() != published_digest:
+            raise RuntimeError(f"the weights of {name} on this machine differ from the published weights")
+        return _read_weights(path, name, train)
     if train.labels is None or train.classes is None:
-        raise DataError(f"{train.name} has no labels to learn")
+        raise DataError(f"a classifier needs labels, but {train.name} has none", reason="no_labels")
     name = f"{NAME}-{re.sub('[^a-z0-9]+', '-', data_name.lower()).strip('-')}"
     path = user_cache_path("seedmint") / "classifiers" / f"{NAME}-{train.digest[:16]}-{test.digest[:16]}.safetensors"
     try:
-        return _loaded(path, name, train)
-    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError):  # not there, or damaged
+        return _read_weights(path, name, train)
+    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError):  # missing or damaged
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, train_classifier(train, test))
-    return _loaded(path, name, train)
+    return _read_weights(path, name, train)
 
 
 def train_classifier(train: Dataset, test: Dataset) -> bytes:
-    """A classifier trained by the fixed recipe, as a safetensors file of float16 with its accuracy in the metadata.
+    """Train a classifier with the fixed recipe.
 
     Args:
-        train, test: with labels.
+        train: The training split, with labels.
+        test: The split that measures the accuracy, with labels.
+
+    Returns:
+        A safetensors file of float16 weights, with the accuracy in its metadata.
     """
     assert train.labels is not None
     assert train.classes is not None
@@ -176,12 +136,12 @@ def train_classifier(train: Dataset, test: Dataset) -> bytes:
         network = _network(train.images.shape[1:], len(train.classes))
         _fit(network, train.images, train.labels)
     stored = {key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in network.state_dict().items()}
-    network.load_state_dict(stored)  # as it will be used
-    right = Classifier(NAME, "", 0.0, network.eval()).see(test.images).labels == test.labels
-    return save(stored, {"accuracy": repr(float(right.mean()))})
+    network.load_state_dict(stored)  # the accuracy must be that of the float16 weights
+    is_correct = Classifier(NAME, "", 0.0, network.eval()).extract(test.images).labels == test.labels
+    return save(stored, {"accuracy": repr(float(is_correct.mean()))})
 
 
-def _loaded(path: Path, name: str, train: Dataset) -> Classifier:
+def _read_weights(path: Path, name: str, train: Dataset) -> Classifier:
     assert train.classes is not None
     with torch.random.fork_rng(devices=[]):
         network = _network(train.images.shape[1:], len(train.classes))
@@ -196,30 +156,30 @@ def _network(shape: tuple[int, ...], classes: int) -> nn.Sequential:
     return nn.Sequential(
         *(nn.Conv2d(channels, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2)),
         *(nn.Conv2d(32, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(2)),
-        *(nn.Flatten(), nn.Dropout(0.25), nn.Linear(64 * (height // 4) * (width // 4), FEATURES)),
-        *(nn.BatchNorm1d(FEATURES), nn.ReLU(), nn.Dropout(0.5), nn.Linear(FEATURES, classes)),
+        *(nn.Flatten(), nn.Dropout(0.25), nn.Linear(64 * (height // 4) * (width // 4), NUM_FEATURES)),
+        *(nn.BatchNorm1d(NUM_FEATURES), nn.ReLU(), nn.Dropout(0.5), nn.Linear(NUM_FEATURES, classes)),
     )
 
 
 def _fit(network: nn.Module, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
     x, y = torch.from_numpy(images), torch.from_numpy(labels)
-    steps = min(_SAMPLES, _EPOCHS * len(x)) // _BATCH
-    optimizer = torch.optim.Adam(network.parameters(), lr=_HIGHEST_RATE)
+    steps = min(_MAX_EXAMPLES, _MAX_EPOCHS * len(x)) // _BATCH
+    optimizer = torch.optim.Adam(network.parameters(), lr=_LEARNING_RATE)
     network.train()
-    for step in track(range(steps), f"training {NAME}, once for these data", console=Console(stderr=True), transient=True):
-        optimizer.param_groups[0]["lr"] = _HIGHEST_RATE * (1 + math.cos(math.pi * step / steps)) / 2
+    for step in track(range(steps), f"training {NAME} once for these data", console=Console(stderr=True), transient=True):
+        optimizer.param_groups[0]["lr"] = _LEARNING_RATE * (1 + math.cos(math.pi * step / steps)) / 2
         rows = torch.randint(len(x), (_BATCH,))
-        loss = functional.cross_entropy(network(_shifted(_scaled(x[rows]))), y[rows])
+        loss = functional.cross_entropy(network(_shift_randomly(_to_unit_range(x[rows]))), y[rows])
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
 
-def _scaled(images: Tensor) -> Tensor:
+def _to_unit_range(images: Tensor) -> Tensor:
     return images.float() / 255
 
 
-def _shifted(images: Tensor) -> Tensor:
-    reach = 2 if images.shape[-1] >= 16 else 1
-    down, right = (int(n) for n in torch.randint(-reach, reach + 1, (2,)))
+def _shift_randomly(images: Tensor) -> Tensor:
+    max_shift = 2 if images.shape[-1] >= 16 else 1
+    down, right = (int(n) for n in torch.randint(-max_shift, max_shift + 1, (2,)))
     return images.roll((down, right), dims=(2, 3))

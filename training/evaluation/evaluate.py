@@ -1,4 +1,4 @@
-"""Evaluation of a generator: all metrics that apply to it and to its data, next to what real images score."""
+"""Evaluates a generator: all metrics that apply, with the scores of real images as a baseline."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,20 +8,29 @@ from numpy.typing import NDArray
 
 from seedmint.models.card import Card, Metric
 from seedmint.models.errors import UserError
-from seedmint.training.evaluation.metric_families import FAMILIES, Sample, measure, sample_of, samples_of, why_not
+from seedmint.training.evaluation.image_sample import ImageSample, sample_seeds
+from seedmint.training.evaluation.metric_families import FAMILIES, inapplicable_reason, measure, num_samples
 from seedmint.training.evaluation.metrics.labels import histogram
 from seedmint.training.evaluation.reference_data import RealData
 from seedmint.training.recipes.schema import MetricName
 
-TRUSTED_ACCURACY = 0.9  # of a classifier on real images, for its figures to stand on a card
+MIN_CLASSIFIER_ACCURACY = 0.9
+"""Smallest accuracy of a classifier on real images with which its scores can be written to a card."""
 
-_OF_UNSEEN_IMAGES: tuple[MetricName, ...] = ("nearest",)  # training images are no stand-in for generated ones
+_WITHOUT_BASELINE: tuple[MetricName, ...] = ("nearest",)  # training images are their own nearest neighbors
 
 
 @dataclass(frozen=True)
 class ClassCount:
-    """One class of the data: its share of the training images, of the generated ones as the judge sees them, and how many of
-    those that were asked for are seen as it (None of a generator without labels, or where none was asked for)."""
+    """Frequencies of one class.
+
+    Attributes:
+        name: Name of the class.
+        data: Share of the training images.
+        generated: Share of the generated images that the classifier assigns to the class.
+        recognised: Share of the images requested with this label that the classifier assigns to the class; None if the
+            generator has no labels, or no image was requested with this label.
+    """
 
     name: str
     data: float
@@ -31,44 +40,48 @@ class ClassCount:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was measured.
+    """Results of an evaluation.
 
     Attributes:
-        families: the families measured, with their metrics.
-        real_scores: by metric, what real images score in the generated ones' place; empty where the data have no test set.
-        skipped: why a family does not apply.
-        sample: the images that were measured.
-        judge_accuracy: of the classifier that some metrics depend on; None where none does.
+        families: The measured families with their metrics.
+        real_scores: Scores of real images by metric; empty if the data have no test set.
+        skipped: Why a family does not apply, by family.
+        sample: The measured images.
+        classifier_accuracy: Accuracy of the classifier on real images; None if no metric uses the classifier.
     """
 
     families: dict[MetricName, tuple[Metric, ...]]
     real_scores: dict[str, float]
     skipped: dict[MetricName, str]
-    sample: Sample
-    judge_accuracy: float | None
+    sample: ImageSample
+    classifier_accuracy: float | None
 
     @property
     def metrics(self) -> tuple[Metric, ...]:
+        """All metrics, in the order of the families."""
         return tuple(metric for metrics in self.families.values() for metric in metrics)
 
     @property
-    def judge_is_trusted(self) -> bool:
-        return self.judge_accuracy is None or self.judge_accuracy >= TRUSTED_ACCURACY
+    def is_classifier_reliable(self) -> bool:
+        """Whether the classifier is accurate enough for a card, or not used."""
+        return self.classifier_accuracy is None or self.classifier_accuracy >= MIN_CLASSIFIER_ACCURACY
 
     def classes(self) -> tuple[ClassCount, ...]:
-        """Each class; none where the labels were not measured."""
+        """Return the frequencies of each class; an empty tuple if the labels were not measured."""
         if "labels" not in self.families:
             return ()
-        train, asked, seen = self.sample.real.train, self.sample.asked, self.sample.seen.labels
+        train, requested, recognized = self.sample.real.train, self.sample.labels, self.sample.features.labels
         assert train.classes is not None
         assert train.labels is not None
-        data, generated = (histogram(labels, len(train.classes)) for labels in (train.labels, seen))
+        data, generated = (histogram(labels, len(train.classes)) for labels in (train.labels, recognized))
         return tuple(
             ClassCount(
                 name,
                 float(data[label] / data.sum()),
                 float(generated[label] / generated.sum()),
-                None if asked is None or not (asked == label).any() else float((seen[asked == label] == label).mean()),
+                None
+                if requested is None or not (requested == label).any()
+                else float((recognized[requested == label] == label).mean()),
             )
             for label, name in enumerate(train.classes)
         )
@@ -82,53 +95,58 @@ def evaluate_generator(
     samples: int | None,
     on_task: Callable[[str], None],
 ) -> Evaluation:
-    """Measure a generator.
+    """Measure a generator of images.
 
     Args:
-        card: the generator's.
-        images: uint8[n, height, width, channels] of int64[n] seeds.
-        real: what its images are held against.
-        names: the families to measure; None: all that apply.
-        samples: how many images; None: each family's own number.
-        on_task: told what is done next.
+        card: The generator's card.
+        images: Maps int64[n] seeds to uint8[n, height, width, channels].
+        real: The real data to compare with.
+        names: The families to measure; None measures all that apply.
+        samples: Number of images; None uses the default of each family.
+        on_task: Called with the name of each task before the task starts.
 
     Raises:
-        UserError: the generator's images are not of the data's shape, or a family that was asked for does not apply.
+        UserError: The generator's images and the data differ in shape, or a family in `names` does not apply.
     """
     channels, height, width = real.shape
     if card.output.shape != (height, width, channels):
-        raise UserError(
-            f"{card.name} makes images of shape {card.output.shape}, and {real.name} has {(height, width, channels)}"
-        )
-    reasons = {name: why_not(name, real, card.classes) for name in names or FAMILIES}
+        message = f"the images of {card.name} have shape {card.output.shape}, those of {real.name} {(height, width, channels)}"
+        raise UserError(message, field="data", reason="shape_mismatch")
+    reasons = {name: inapplicable_reason(name, real, card.classes) for name in names or FAMILIES}
     skipped = {name: reason for name, reason in reasons.items() if reason is not None}
     if names is not None and skipped:
-        raise UserError("; ".join(f"--metrics: {name} does not apply: {reason}" for name, reason in skipped.items()))
-    chosen = [name for name in reasons if name not in skipped]
-    judged = any(FAMILIES[name].judged for name in chosen)
-    accuracy = real.judge.accuracy if judged else None
-    counts = {name: samples_of(name, samples) for name in chosen}
+        message = "; ".join(f"{name} does not apply: {reason}" for name, reason in skipped.items())
+        raise UserError(message, field="metrics", reason="metric_does_not_apply")
+    measured = [name for name in reasons if name not in skipped]
+    uses_classifier = any(FAMILIES[name].uses_classifier for name in measured)
+    accuracy = real.feature_extractor.accuracy if uses_classifier else None
+    counts = {name: num_samples(name, samples) for name in measured}
     on_task("generate")
-    sample = sample_of(images, len(card.classes or ()), max(counts.values(), default=0), real)
+    sample = sample_seeds(images, len(card.classes or ()), max(counts.values(), default=0), real)
     families: dict[MetricName, tuple[Metric, ...]] = {}
-    for name in chosen:
+    for name in measured:
         on_task(name)
         families[name] = measure(name, sample, counts[name])
-    compared = [name for name in chosen if name not in _OF_UNSEEN_IMAGES] if real.test is not None else []
-    stand_in = Sample(*real.stand_in(max((counts[name] for name in compared), default=0)), real)
+    compared = [name for name in measured if name not in _WITHOUT_BASELINE] if real.test is not None else []
+    baseline = ImageSample(*real.real_baseline(max((counts[name] for name in compared), default=0)), real)
     scores: dict[str, float] = {}
     for name in compared:
         on_task(f"{name} of real images")
-        scores |= {metric.metric: metric.value for metric in measure(name, stand_in, counts[name])}
+        scores |= {metric.metric: metric.value for metric in measure(name, baseline, counts[name])}
     return Evaluation(families, scores, skipped, sample, accuracy)
 
 
-def card_with(card: Card, evaluation: Evaluation) -> Card:
-    """The card with the evaluation's metrics, in the place of what it had of the same families."""
-    replaced = tuple(entry for name in evaluation.families for entry in FAMILIES[name].entries)
+def card_with_metrics(card: Card, evaluation: Evaluation) -> Card:
+    """Return the card with the evaluation's metrics, which replace earlier metrics of the same families.
+
+    Args:
+        card: The generator's card.
+        evaluation: The generator's evaluation.
+    """
+    replaced = tuple(prefix for name in evaluation.families for prefix in FAMILIES[name].prefixes)
     kept = [
         metric
         for metric in card.evaluation
-        if not any(metric.metric == entry or metric.metric.startswith(f"{entry}-") for entry in replaced)
+        if not any(metric.metric == prefix or metric.metric.startswith(f"{prefix}-") for prefix in replaced)
     ]
     return card.model_copy(update={"evaluation": (*kept, *evaluation.metrics)})

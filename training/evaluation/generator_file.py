@@ -1,4 +1,4 @@
-"""A generator file opened for measuring, whoever made it."""
+"""A generator file opened for evaluation. The file may come from another program."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -13,17 +13,23 @@ from seedmint.models.noise import labels_of, noise
 from seedmint.models.runtime.generator_file import read_content
 from seedmint.models.runtime.generator_session import GeneratorSession
 
-_WORKERS = os.cpu_count() or 1
+_THREADS = os.cpu_count() or 1
+_PICTURE_ROWS = 10
+_MAX_PICTURE_COLUMNS = 10
 
 
 class GeneratorFile:
-    """A generator file opened for measuring, on the CPU.
+    """A generator file that runs on the CPU.
 
     Args:
-        content: the file's bytes.
+        content: The bytes of the file.
+
+    Attributes:
+        content: The bytes of the file.
+        card: The card of the generator.
 
     Raises:
-        UserError: it is not a generator file.
+        UserError: The bytes are not a generator file.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -32,15 +38,33 @@ class GeneratorFile:
         self.card = self._session.card
 
     def images(self, seeds: NDArray[np.int64], labels: NDArray[np.int64] | None = None) -> NDArray[np.uint8]:
-        """uint8[n, height, width, channels]; `labels` default to the seeds' own.
+        """Return the images of seeds.
+
+        Args:
+            seeds: int64[n].
+            labels: int64[n]; None uses the label of each seed.
+
+        Returns:
+            uint8[n, height, width, channels].
 
         Raises:
-            UserError: it cannot be run.
+            UserError: The graph fails.
         """
         return self._outputs(seeds, labels)
 
     def samples(self, seeds: NDArray[np.int64], labels: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
-        """float32[n, ...] of a generator of samples; otherwise as `images`."""
+        """Return the samples of seeds.
+
+        Args:
+            seeds: int64[n].
+            labels: int64[n]; None uses the label of each seed.
+
+        Returns:
+            float32[n, ...] in the units of the data.
+
+        Raises:
+            UserError: The graph fails.
+        """
         return self._outputs(seeds, labels)
 
     def _outputs(self, seeds: NDArray[np.int64], labels: NDArray[np.int64] | None) -> NDArray[Any]:
@@ -55,28 +79,39 @@ class GeneratorFile:
             z = noise(self.card.noise.rule, self.card.noise.z_dim, seeds[rows])
             return self._session.run(z, None if labels is None else labels[rows])
 
-        # One thread for each batch, as in service, so that the bytes are the same; several batches at a time.
-        with ThreadPoolExecutor(_WORKERS, "generation") as pool:
+        # Each batch runs in one thread, as in the service, so that the bytes are the same. Several batches run in parallel.
+        with ThreadPoolExecutor(_THREADS, "generation") as pool:
             return np.concatenate(list(pool.map(run, range(0, len(seeds), self._session.max_batch))))
 
 
-def picture(generator: GeneratorFile) -> tuple[NDArray[np.uint8], int]:
-    """Images to look at, and how many make a row: ten of each label in a column, or seeds 0 to 99 without labels."""
+def picture_images(generator: GeneratorFile) -> tuple[NDArray[np.uint8], int]:
+    """Return the images of a generator's picture.
+
+    Args:
+        generator: The generator.
+
+    Returns:
+        The images in rows, and the number of columns. With labels, each column holds ten images of one label; without labels,
+        the picture holds seeds 0 to 99.
+    """
     if generator.card.classes is None:
-        return generator.images(np.arange(100, dtype=np.int64)), 10
-    columns = min(10, len(generator.card.classes))
-    seeds = np.arange(10 * columns, dtype=np.int64)
+        return generator.images(np.arange(_PICTURE_ROWS * _MAX_PICTURE_COLUMNS, dtype=np.int64)), _MAX_PICTURE_COLUMNS
+    columns = min(_MAX_PICTURE_COLUMNS, len(generator.card.classes))
+    seeds = np.arange(_PICTURE_ROWS * columns, dtype=np.int64)
     return generator.images(seeds, seeds % columns), columns
 
 
 def read_generator(path: Path) -> GeneratorFile:
-    """The generator in a file.
+    """Open a generator file.
+
+    Args:
+        path: The file.
 
     Raises:
-        UserError: it is not a generator file, naming it.
-        OSError: it cannot be read.
+        UserError: The file is not a generator file.
+        OSError: The file cannot be read.
     """
     try:
         return GeneratorFile(read_content(path))
     except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+        raise UserError(f"{path}: {error}", reason=error.reason) from None

@@ -1,10 +1,9 @@
-"""Makes the weights of cnn-v2 that come with Seedmint, on one CPU thread.
+"""Trains the cnn-v2 weights that come with Seedmint, on one CPU thread.
 
     python -m seedmint.training.evaluation.make_weights mnist
 
-
-Writes training/evaluation/weights/cnn-v2-NAME.safetensors and prints what `classifier.py` holds of it. On another kind of
-processor the sums, and so the SHA-256, may come out differently; the published file is then the one that counts.
+Writes training/evaluation/weights/cnn-v2-NAME.safetensors, and prints the entry of `_SHIPPED_WEIGHTS` in classifier.py. Another
+kind of processor can give other sums and another SHA-256; the published file remains the reference.
 """
 
 import hashlib
@@ -15,19 +14,23 @@ import torch
 from seedmint.models.errors import UserError
 from seedmint.models.files import write_whole
 from seedmint.training.datasets import load_splits
-from seedmint.training.evaluation.classifier import NAME, WEIGHTS, train_classifier
-from seedmint.training.recipes.schema import Data
+from seedmint.training.evaluation.classifier import NAME, WEIGHTS_DIRECTORY, train_classifier
+from seedmint.training.recipes.data import Data
 
 
 def main(sources: list[str]) -> None:
-    """Train the classifier of each data set named."""
+    """Train the classifier of each data source.
+
+    Args:
+        sources: Names of data sources.
+    """
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     for source in sources:
         train, test = load_splits(Data.model_validate({"source": source}))
         content = train_classifier(train, test)
         name = f"{NAME}-{source}"
-        write_whole(WEIGHTS / f"{name}.safetensors", content)
+        write_whole(WEIGHTS_DIRECTORY / f"{name}.safetensors", content)
         print(f'"{train.digest}": ("{name}", "{hashlib.sha256(content).hexdigest()}"),', flush=True)
 
 

@@ -1,125 +1,92 @@
-"""Measuring a set of generated images: which metrics there are, when each applies, and the protocol of each.
+"""The metric families of images: when each applies, its protocol, and its metrics.
 
-`measure` serves both `seedmint evaluate` and runs that measure as they go; the mathematics is in `metrics/`.
+`seedmint evaluate` and the metrics of a run both use `measure`. The mathematics is in `metrics/`.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
-
-import numpy as np
-from numpy.typing import NDArray
 
 from seedmint.models.card import Metric
-from seedmint.models.noise import labels_of
-from seedmint.training.evaluation.classifier import SIDES, Seen
-from seedmint.training.evaluation.metrics import modes as stacked
-from seedmint.training.evaluation.metrics import prdc as neighbours
+from seedmint.training.evaluation.classifier import MAX_SIDE, MIN_SIDE
+from seedmint.training.evaluation.image_sample import ImageSample
+from seedmint.training.evaluation.metrics import modes as stacked_modes
+from seedmint.training.evaluation.metrics import prdc as neighbors
 from seedmint.training.evaluation.metrics.frechet import frechet
 from seedmint.training.evaluation.metrics.kid import kid
 from seedmint.training.evaluation.metrics.labels import histogram, kl_divergence, label_accuracy
-from seedmint.training.evaluation.metrics.nearest import Nearest, copying, nearest
+from seedmint.training.evaluation.metrics.nearest import copying
 from seedmint.training.evaluation.metrics.parzen import SIGMAS, parzen
-from seedmint.training.evaluation.reference_data import CONTROLS, RealData
+from seedmint.training.evaluation.reference_data import NUM_CONTROLS, RealData
 from seedmint.training.recipes.schema import MetricName
 
-SAMPLES = 10_000
+DEFAULT_SAMPLES = 10_000
+"""Number of generated images of most families."""
 
-_FEWEST = 10  # images, generated or real
-
-
-class Sample:
-    """Images to be measured. What takes long is found out when first asked for, and kept.
-
-    Args:
-        images: uint8[n, channels, height, width].
-        asked: int64[n], the label that each was asked for; None of generators without labels.
-        real: what they are held against.
-    """
-
-    def __init__(self, images: NDArray[np.uint8], asked: NDArray[np.int64] | None, real: RealData) -> None:
-        self.images, self.asked, self.real = images, asked, real
-
-    @cached_property
-    def seen(self) -> Seen:
-        """What the judge sees in them."""
-        return self.real.judge.see(self.images)
-
-    def nearest(self, n: int) -> Nearest:
-        """The training image nearest to each of the first n."""
-        if self._nearest is None or len(self._nearest.rows) != n:
-            self._nearest = nearest(self.images[:n], self.real.train.images)
-        return self._nearest
-
-    _nearest: Nearest | None = None
-
-
-def sample_of(images: Callable[[NDArray[np.int64]], NDArray[np.uint8]], classes: int, n: int, real: RealData) -> Sample:
-    """The images of seeds 0 to n - 1, each with its own label, as the service returns them.
-
-    Args:
-        images: uint8[n, height, width, channels] of int64[n] seeds.
-        classes: number of the generator's classes, 0 without labels.
-        n: how many.
-        real: what they will be held against.
-    """
-    seeds = np.arange(n, dtype=np.int64)
-    asked = labels_of(seeds, classes) if classes else None
-    return Sample(np.ascontiguousarray(images(seeds).transpose(0, 3, 1, 2)), asked, real)
+_MIN_IMAGES = 10
 
 
 @dataclass(frozen=True)
 class Family:
-    """A metric, or some that are measured together.
+    """One metric, or several metrics that are measured together.
 
     Attributes:
-        samples: how many generated images, unless told otherwise.
-        reading: how to read the figures, in a line.
-        judged: whether they depend on the judge.
-        measure: the metrics of the first n images.
-        entries: what the metrics' names begin with.
+        samples: Default number of generated images.
+        interpretation: How to read the values, in one line.
+        uses_classifier: Whether the metrics depend on the classifier.
+        measure: Returns the metrics of the first n images.
+        prefixes: Prefixes of the metrics' names.
     """
 
     samples: int
-    reading: str
-    judged: bool
-    measure: Callable[[Sample, int], tuple[Metric, ...]]
-    entries: tuple[str, ...]
+    interpretation: str
+    uses_classifier: bool
+    measure: Callable[[ImageSample, int], tuple[Metric, ...]]
+    prefixes: tuple[str, ...]
 
 
-def measure(name: MetricName, sample: Sample, n: int) -> tuple[Metric, ...]:
-    """The metrics of one family, of the first n images of a sample; see `why_not` for when it applies.
+def measure(name: MetricName, sample: ImageSample, n: int) -> tuple[Metric, ...]:
+    """Return the metrics of one family.
+
+    Args:
+        name: The family; it must apply, see `inapplicable_reason`.
+        sample: Generated images.
+        n: Number of images to measure, from the first.
 
     Raises:
-        DataError: the data have no labels to judge by.
+        DataError: The classifier needs labels, and the data have none.
     """
     return FAMILIES[name].measure(sample, n)
 
 
-def samples_of(name: MetricName, samples: int | None) -> int:
-    """How many generated images a family measures, when `samples` are asked for, or None."""
+def num_samples(name: MetricName, samples: int | None) -> int:
+    """Return the number of generated images that a family measures.
+
+    Args:
+        name: The family.
+        samples: The user's number; None for the default.
+    """
     return FAMILIES[name].samples if samples is None else samples
 
 
-def why_not(name: MetricName, real: RealData, classes: tuple[str, ...] | None) -> str | None:
-    """Why a family does not apply, or None where it does.
+def inapplicable_reason(name: MetricName, real: RealData, classes: tuple[str, ...] | None) -> str | None:
+    """Return why a family does not apply, or None if it applies.
 
     Args:
-        name: the family.
-        real: the data to measure against.
-        classes: the generator's, None without labels.
+        name: The family.
+        real: The data to compare with.
+        classes: The generator's classes; None without labels.
     """
-    if len(real.train.images) < _FEWEST:
-        return f"{real.name} has fewer than {_FEWEST} images"
-    if name == "modes" and not real.stacked:
-        return "it counts the modes of stacked-mnist alone"
-    if FAMILIES[name].judged:
+    if len(real.train.images) < _MIN_IMAGES:
+        return f"{real.name} has fewer than {_MIN_IMAGES} images"
+    if name == "modes" and not real.is_stacked:
+        return "it counts modes only of stacked-mnist"
+    if FAMILIES[name].uses_classifier:
         if real.train.labels is None or real.train.classes is None:
-            return f"it needs a classifier, and {real.name} has no labels to learn one from"
-        if not SIDES[0] <= min(real.shape[1:]) <= max(real.shape[1:]) <= SIDES[1]:
-            return f"its classifier is for images of {SIDES[0]} to {SIDES[1]} pixels a side"
+            return f"it needs a classifier, and {real.name} has no labels to train one"
+        if not MIN_SIDE <= min(real.shape[1:]) <= max(real.shape[1:]) <= MAX_SIDE:
+            return f"its classifier needs images with sides of {MIN_SIDE} to {MAX_SIDE} pixels"
         if name == "labels" and classes is not None and classes != real.train.classes:
-            return f"the generator's classes are not those of {real.name}"
+            return f"the generator's classes differ from those of {real.name}"
         if name == "labels" and not histogram(real.train.labels, len(real.train.classes)).all():
             return f"{real.name} has a class without images"
     return None
@@ -129,73 +96,76 @@ def _seeds(n: int) -> str:
     return f"seeds 0-{n - 1}"
 
 
-def _features(sample: Sample) -> str:
-    judge, d = sample.real.judge, sample.real.seen.features.shape[1]
-    return f"{d} features of {judge.name} (weights {judge.digest[:8]})"
+# The protocols below are on published cards. A new wording would make equal protocols look different.
+def _features_protocol(sample: ImageSample) -> str:
+    extractor, d = sample.real.feature_extractor, sample.real.features.vectors.shape[1]
+    return f"{d} features of {extractor.name} (weights {extractor.digest[:8]})"
 
 
-def _parzen(sample: Sample, n: int) -> tuple[Metric, ...]:
-    valid, test, told = sample.real.parzen_parts
-    found = parzen(*(images.reshape(len(images), -1) / 255 for images in (sample.images[:n], valid, test)))
+def _parzen(sample: ImageSample, n: int) -> tuple[Metric, ...]:
+    valid, test, splits = sample.real.parzen_splits
+    result = parzen(*(images.reshape(len(images), -1) / 255 for images in (sample.images[:n], valid, test)))
+    sigma = f"sigma {result.sigma:.4f} of logspace(-1, 0, {len(SIGMAS)}) {splits}"
+    protocol = f"nats; windows around {_seeds(n)}, pixels in [0, 1]; {sigma}"
+    return (_metric("parzen-log-likelihood", protocol, result.mean, n, result.standard_error),)
+
+
+def _frechet(sample: ImageSample, n: int) -> tuple[Metric, ...]:
+    value = frechet(sample.features.vectors[:n], sample.real.features.vectors)
+    protocol = f"{_seeds(n)} against {sample.real.reference_text}; {_features_protocol(sample)}"
+    return (_metric(f"frechet-{sample.real.feature_extractor.name}", protocol, value, n),)
+
+
+def _kid(sample: ImageSample, n: int) -> tuple[Metric, ...]:
+    result = kid(sample.features.vectors[:n], sample.real.features.vectors)
     protocol = (
-        f"nats; windows around {_seeds(n)}, pixels in [0, 1]; sigma {found.sigma:.4f} of logspace(-1, 0, {len(SIGMAS)}) {told}"
+        f"{_seeds(n)} against {sample.real.reference_text}; kernel (x.y / d + 1)^3, all pairs; {_features_protocol(sample)}"
     )
-    return (_metric("parzen-log-likelihood", protocol, found.mean, n, found.standard_error),)
+    return (_metric(f"kid-{sample.real.feature_extractor.name}", protocol, result.value, n, result.standard_error),)
 
 
-def _frechet(sample: Sample, n: int) -> tuple[Metric, ...]:
-    value = frechet(sample.seen.features[:n], sample.real.seen.features)
-    protocol = f"{_seeds(n)} against {sample.real.reference_text}; {_features(sample)}"
-    return (_metric(f"frechet-{sample.real.judge.name}", protocol, value, n),)
+def _prdc(sample: ImageSample, n: int) -> tuple[Metric, ...]:
+    result = neighbors.prdc(sample.real.features.vectors, sample.features.vectors[:n])
+    protocol = f"{_seeds(n)} against {sample.real.reference_text}; k = {neighbors.NUM_NEIGHBORS}; {_features_protocol(sample)}"
+    figures = {"precision": result.precision, "recall": result.recall, "density": result.density, "coverage": result.coverage}
+    return tuple(_metric(f"{key}-{sample.real.feature_extractor.name}", protocol, value, n) for key, value in figures.items())
 
 
-def _kid(sample: Sample, n: int) -> tuple[Metric, ...]:
-    found = kid(sample.seen.features[:n], sample.real.seen.features)
-    protocol = f"{_seeds(n)} against {sample.real.reference_text}; kernel (x.y / d + 1)^3, all pairs; {_features(sample)}"
-    return (_metric(f"kid-{sample.real.judge.name}", protocol, found.value, n, found.standard_error),)
-
-
-def _prdc(sample: Sample, n: int) -> tuple[Metric, ...]:
-    found = neighbours.prdc(sample.real.seen.features, sample.seen.features[:n])
-    protocol = f"{_seeds(n)} against {sample.real.reference_text}; k = {neighbours.K}; {_features(sample)}"
-    figures = {"precision": found.precision, "recall": found.recall, "density": found.density, "coverage": found.coverage}
-    return tuple(_metric(f"{key}-{sample.real.judge.name}", protocol, value, n) for key, value in figures.items())
-
-
-def _labels(sample: Sample, n: int) -> tuple[Metric, ...]:
-    real, judge, seen = sample.real, sample.real.judge, sample.seen.labels[:n]
+def _labels(sample: ImageSample, n: int) -> tuple[Metric, ...]:
+    real, extractor, labels = sample.real, sample.real.feature_extractor, sample.features.labels[:n]
     assert real.train.labels is not None
     assert real.train.classes is not None
     classes = len(real.train.classes)
-    seer = f"seen by {judge.name} (weights {judge.digest[:8]}), which is right on {judge.accuracy:.2%} of real images"
-    kl = kl_divergence(histogram(seen, classes), histogram(real.train.labels, classes))
-    metrics = (
-        _metric(f"class-kl-{judge.name}", f"nats; labels of {_seeds(n)} {seer}, from the labels of {real.train.name}", kl, n),
+    protocol = (
+        f"seen by {extractor.name} (weights {extractor.digest[:8]}), which is right on {extractor.accuracy:.2%} of real images"
     )
-    if sample.asked is None:
+    kl = kl_divergence(histogram(labels, classes), histogram(real.train.labels, classes))
+    kl_protocol = f"nats; labels of {_seeds(n)} {protocol}, from the labels of {real.train.name}"
+    metrics = (_metric(f"class-kl-{extractor.name}", kl_protocol, kl, n),)
+    if sample.labels is None:
         return metrics
-    share, error = label_accuracy(seen, sample.asked[:n])
-    protocol = f"{_seeds(n)}, each with its own label, {seer}"
-    return _metric(f"label-accuracy-{judge.name}", protocol, share, n, error), *metrics
+    accuracy, error = label_accuracy(labels, sample.labels[:n])
+    accuracy_protocol = f"{_seeds(n)}, each with its own label, {protocol}"
+    return _metric(f"label-accuracy-{extractor.name}", accuracy_protocol, accuracy, n, error), *metrics
 
 
-def _modes(sample: Sample, n: int) -> tuple[Metric, ...]:
-    real, judge = sample.real, sample.real.judge
+def _modes(sample: ImageSample, n: int) -> tuple[Metric, ...]:
+    real, extractor = sample.real, sample.real.feature_extractor
     assert real.train.labels is not None
-    found = stacked.modes(sample.seen.labels[:n], real.train.labels)
-    seer = f"{_seeds(n)}, the three digits seen by {judge.name} (weights {judge.digest[:8]})"
+    result = stacked_modes.modes(sample.features.labels[:n], real.train.labels)
+    protocol = f"{_seeds(n)}, the three digits seen by {extractor.name} (weights {extractor.digest[:8]})"
     return (
-        _metric(f"modes-{judge.name}", f"of {stacked.MODES}; {seer}", found.hit, n),
-        _metric(f"mode-kl-{judge.name}", f"nats; {seer}, from the labels of {real.train.name}", found.kl, n),
+        _metric(f"modes-{extractor.name}", f"of {stacked_modes.NUM_MODES}; {protocol}", result.hit, n),
+        _metric(f"mode-kl-{extractor.name}", f"nats; {protocol}, from the labels of {real.train.name}", result.kl, n),
     )
 
 
-def _nearest(sample: Sample, n: int) -> tuple[Metric, ...]:
-    distances, told = sample.real.control
+def _nearest(sample: ImageSample, n: int) -> tuple[Metric, ...]:
+    distances, control_text = sample.real.control_distances
     value, error = copying(sample.nearest(n).distances, distances)
     protocol = (
         f"chance that one of {_seeds(n)} is nearer to its nearest training image ({sample.real.train.name}, "
-        f"{len(sample.real.train.images):,} images) than a real image is ({told}); L2 of pixels"
+        f"{len(sample.real.train.images):,} images) than a real image is ({control_text}); L2 of pixels"
     )
     return (_metric("copying", protocol, value, n, error),)
 
@@ -206,30 +176,52 @@ def _metric(name: str, protocol: str, value: float, samples: int, standard_error
 
 FAMILIES: dict[MetricName, Family] = {
     "parzen": Family(
-        SAMPLES,
-        "the paper's measure; higher is better, but a poor guide to quality (Theis et al., 2016)",
+        DEFAULT_SAMPLES,
+        "the paper's metric, in nats; higher is better, but it says little about image quality (Theis et al., 2016)",
         False,
         _parzen,
         ("parzen-log-likelihood",),
     ),
-    "frechet": Family(SAMPLES, "distance of the features as Gaussians; lower is better", True, _frechet, ("frechet",)),
-    "kid": Family(SAMPLES, "distance of the features' distributions, unbiased; lower is better, 0 best", True, _kid, ("kid",)),
+    "frechet": Family(
+        DEFAULT_SAMPLES,
+        "distance between the features' means and covariances; lower is better, 0 is best",
+        True,
+        _frechet,
+        ("frechet",),
+    ),
+    "kid": Family(
+        DEFAULT_SAMPLES,
+        "unbiased distance between the features' distributions; lower is better, 0 is best",
+        True,
+        _kid,
+        ("kid",),
+    ),
     "prdc": Family(
-        SAMPLES,
-        "precision and density: do they look real; recall and coverage: are all kinds there; higher is better",
+        DEFAULT_SAMPLES,
+        "precision and density measure realism; recall and coverage measure variety; higher is better",
         True,
         _prdc,
         ("precision", "recall", "density", "coverage"),
     ),
     "labels": Family(
-        SAMPLES,
-        "are they what was asked for, and the classes as frequent as in the data: KL 0",
+        DEFAULT_SAMPLES,
+        "label accuracy: share of images with the requested label; class KL: 0 if the classes are as frequent as in the data",
         True,
         _labels,
         ("label-accuracy", "class-kl"),
     ),
-    "modes": Family(stacked.SAMPLES, "how many of 1,000 occur, and how evenly: KL 0", True, _modes, ("modes", "mode-kl")),
+    "modes": Family(
+        stacked_modes.SAMPLES,
+        "number of the 1,000 modes that occur; mode KL: 0 if they are as frequent as in the data",
+        True,
+        _modes,
+        ("modes", "mode-kl"),
+    ),
     "nearest": Family(
-        CONTROLS, "0.5: no nearer to the training images than real ones; 1: copies", False, _nearest, ("copying",)
+        NUM_CONTROLS,
+        "0.5: as near to the training images as other real images are; 1: copies of training images",
+        False,
+        _nearest,
+        ("copying",),
     ),
 }

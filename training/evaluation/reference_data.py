@@ -1,4 +1,4 @@
-"""The real images that generated ones are held against, and what is known of them."""
+"""The real images that generated images are compared with, and their features and distances."""
 
 from functools import cached_property
 
@@ -6,37 +6,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seedmint.training.datasets import Dataset, load_all, load_splits, load_test
-from seedmint.training.evaluation.classifier import ByChannel, FeatureExtractor, Seen, classifier_of
-from seedmint.training.evaluation.metrics.nearest import nearest
-from seedmint.training.recipes.schema import Data
+from seedmint.training.evaluation.classifier import load_classifier
+from seedmint.training.evaluation.features import ByChannelExtractor, FeatureExtractor, Features
+from seedmint.training.evaluation.metrics.nearest import nearest_neighbors
+from seedmint.training.recipes.data import Data
 
-CONTROLS = 5_000  # real images whose distance to the training images tells what is usual
+NUM_CONTROLS = 5_000
+"""Number of real images whose distances to the training images are the control of `nearest`."""
 
-_PAPER_VALID = slice(50_000, 51_000)  # training images that choose Parzen's sigma, as the paper's code has it
-_VALID = 1_000  # of smaller sets
+_PAPER_VALIDATION = slice(50_000, 51_000)  # training images that select sigma in the paper's code
+_VALIDATION = 1_000  # images that select sigma in smaller data sets
+_HOLDOUT_INTERVAL = 5
 
 
 class RealData:
-    """A data set, as measuring needs it. What takes long is found out when first asked for, and kept.
+    """A data set for evaluation. Expensive results are computed once, when a metric first needs them.
 
     Args:
-        data: names it.
-        whole: what `load_all` gave; None loads it.
+        data: The section `data` of a recipe.
+        whole: The result of `load_all`; None loads the data.
 
     Attributes:
-        name: what the data are called.
-        train: what a generator learns from.
-        test: the data's own test set, or None.
-        stacked: whether they are Stacked MNIST.
-        reference: what generated images are compared with: the test set, or without one all images there are.
+        name: Name of the data set.
+        train: The training data of a generator.
+        test: The test set of the source, or None.
+        is_stacked: Whether the source is Stacked MNIST.
+        reference: The images that generated images are compared with: the test set, or all images without a test set.
 
     Raises:
-        DataError: the data are not to be found.
+        DataError: The data do not exist, or have the wrong form.
     """
 
     def __init__(self, data: Data, whole: Dataset | None = None) -> None:
         self._data = data
-        self.stacked = data.source == "stacked-mnist"
+        self.is_stacked = data.source == "stacked-mnist"
         self._whole = load_all(data) if whole is None else whole
         self.name = self._whole.name
         self.train = self._whole.first(data.first)
@@ -45,64 +48,71 @@ class RealData:
 
     @cached_property
     def _splits(self) -> tuple[Dataset, Dataset]:
-        """As `load_splits` has them."""
-        return self._whole.parted(5) if self.test is None else (self._whole, self.test)
+        """The same as `load_splits`, without loading the data again."""
+        return self._whole.holdout_every_n(_HOLDOUT_INTERVAL) if self.test is None else (self._whole, self.test)
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Channels, height, width."""
+        """Channels, height and width of an image."""
         channels, height, width = self.train.images.shape[1:]
         return channels, height, width
 
     @property
     def reference_text(self) -> str:
-        """For protocols: which images, how many, and whether a generator may have learned from them."""
+        """Name and number of the reference images for protocols, with a note if generators may have trained on them."""
         count = f"{len(self.reference.images):,} images"
         return f"{self.reference.name} ({count}{'' if self.test is not None else '; there is no test set'})"
 
     @cached_property
-    def judge(self) -> FeatureExtractor:
-        """The classifier that looks at images of these data.
+    def feature_extractor(self) -> FeatureExtractor:
+        """The classifier of these data.
 
         Raises:
-            DataError: the data have no labels to learn.
+            DataError: The data have no labels.
         """
-        if self.stacked:
+        if self.is_stacked:
             digits = Data(source="mnist", path=self._data.path)
-            return ByChannel(classifier_of(*load_splits(digits), "mnist"))
-        return classifier_of(*self._splits, self.name)
+            return ByChannelExtractor(load_classifier(*load_splits(digits), "mnist"))
+        return load_classifier(*self._splits, self.name)
 
     @cached_property
-    def seen(self) -> Seen:
-        """What the judge sees in the reference."""
-        return self.judge.see(self.reference.images)
+    def features(self) -> Features:
+        """The features of the reference images."""
+        return self.feature_extractor.extract(self.reference.images)
 
     @cached_property
-    def parzen_parts(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8], str]:
-        """The images that choose sigma, those whose likelihood is told, and both in words."""
-        if self.test is not None and len(self._whole.images) >= _PAPER_VALID.stop:
-            valid, test = self._whole.images[_PAPER_VALID], self.test
-            told = f"training images {_PAPER_VALID.start}-{_PAPER_VALID.stop - 1}"
+    def parzen_splits(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8], str]:
+        """The validation images that select sigma, the test images, and both as text for protocols."""
+        if self.test is not None and len(self._whole.images) >= _PAPER_VALIDATION.stop:
+            valid, test = self._whole.images[_PAPER_VALIDATION], self.test
+            valid_text = f"training images {_PAPER_VALIDATION.start}-{_PAPER_VALIDATION.stop - 1}"
         else:
             first, test = self._splits
-            valid = first.images[:_VALID]
-            told = f"the first {len(valid):,} of {first.name}"
-        return valid, test.images, f"by {told}; mean over {test.name} ({len(test.images):,} images)"
+            valid = first.images[:_VALIDATION]
+            valid_text = f"the first {len(valid):,} of {first.name}"
+        return valid, test.images, f"by {valid_text}; mean over {test.name} ({len(test.images):,} images)"
 
     @cached_property
-    def control(self) -> tuple[NDArray[np.float64], str]:
-        """Distances of real images to their nearest training image, and which images those are, in words."""
+    def control_distances(self) -> tuple[NDArray[np.float64], str]:
+        """Distances of real images to their nearest training image, float64[n], and the images as text for protocols."""
         if self.test is not None:
-            images = self.test.images[:CONTROLS]
-            return nearest(images, self.train.images).distances, f"the first {len(images):,} of {self.test.name}"
-        images = self.train.images[:CONTROLS]
+            images = self.test.images[:NUM_CONTROLS]
+            return nearest_neighbors(images, self.train.images).distances, f"the first {len(images):,} of {self.test.name}"
+        images = self.train.images[:NUM_CONTROLS]
         return (
-            nearest(images, self.train.images, own=True).distances,
+            nearest_neighbors(images, self.train.images, exclude_self=True).distances,
             f"the first {len(images):,} training images, each among the others",
         )
 
-    def stand_in(self, n: int) -> tuple[NDArray[np.uint8], NDArray[np.int64] | None]:
-        """At most n of the training images, evenly spaced, and their labels: to be measured in the generated ones' place."""
+    def real_baseline(self, n: int) -> tuple[NDArray[np.uint8], NDArray[np.int64] | None]:
+        """Return training images to measure in place of generated images.
+
+        Args:
+            n: Largest number of images.
+
+        Returns:
+            Evenly spaced training images, uint8[at most n, channels, height, width], and their labels or None.
+        """
         rows = np.unique(np.linspace(0, len(self.train.images) - 1, n).astype(np.int64))
         labels = self.train.labels
         return self.train.images[rows], None if labels is None else labels[rows]

@@ -1,1 +1,1 @@
-"""From torch to a generator file."""
+"""Export: from a torch generator to a verified ONNX file with its card."""

@@ -10,45 +10,50 @@ from seedmint.training.recipes.schema import Recipe
 
 
 def card_of_run(
-    recipe: Recipe, facts: dict[str, Any], step: int, name: str, title: str | None, weights: Literal["ema", "last"]
+    recipe: Recipe, metadata: dict[str, Any], step: int, name: str, title: str | None, weights: Literal["ema", "last"]
 ) -> Card:
-    """What the generator after `step` iterations shall say of itself.
+    """Return the card of a run's generator.
 
     Args:
-        recipe: the run's.
-        facts: the checkpoint's, see `seedmint.training.runs.run.facts_of`.
-        name, title: the generator's; a title of None is the recipe's.
+        recipe: The run's recipe.
+        metadata: The checkpoint's metadata, see `seedmint.training.runs.checkpoint_metadata`.
+        step: Number of finished iterations.
+        name: Name of the generator.
+        title: One line for people; None uses the recipe's title.
+        weights: The exported weights.
 
     Raises:
-        UserError: naming what cannot stand on a card.
+        UserError: A value is not allowed on a card; `field` names the card's field.
     """
-    data = facts["dataset"]
+    dataset = metadata["dataset"]
     try:
         return Card(
             name=name,
             title=title or recipe.title,
             noise=Noise(rule=recipe.noise_rule, z_dim=recipe.z_dim),
-            classes=tuple(data["classes"]) if recipe.conditional else None,
-            output=_output(data),
+            classes=tuple(dataset["classes"]) if recipe.conditional else None,
+            output=_output(dataset),
             provenance=Provenance(
                 recipe=recipe.published(),
                 recipe_digest=recipe.digest(),
-                dataset=Dataset(name=data["name"], digest=data["digest"], examples=data["examples"]),
+                dataset=Dataset(name=dataset["name"], digest=dataset["digest"], examples=dataset["examples"]),
                 steps=step,
                 weights=weights,
                 training_seed=recipe.seed,
-                code_version=facts["code_version"],
-                libraries=facts["libraries"],
+                code_version=metadata["code_version"],
+                libraries=metadata["libraries"],
             ),
-            licence=Licence(data=data["licence"], weights="Apache-2.0"),
+            licence=Licence(data=dataset["licence"], weights="Apache-2.0"),
         )
     except ValidationError as error:
         field, message = field_errors(error)[0]
-        raise UserError(f"{field} cannot stand on a generator's card: {message}") from None
+        raise UserError(f"not allowed on a generator's card: {message}", field=field, reason="invalid_card") from None
 
 
-def _output(data: dict[str, Any]) -> ImageOutput | SampleOutput:
-    if "names" not in data:
-        height, width, channels = data["shape"]
+def _output(dataset: dict[str, Any]) -> ImageOutput | SampleOutput:
+    if "names" not in dataset:
+        height, width, channels = dataset["shape"]
         return ImageOutput(height=height, width=width, channels=channels)
-    return SampleOutput(kind="sample", shape=data["shape"], names=data["names"], resolution=data["scaling"]["resolution"])
+    return SampleOutput(
+        kind="sample", shape=dataset["shape"], names=dataset["names"], resolution=dataset["scaling"]["resolution"]
+    )

@@ -1,4 +1,4 @@
-"""Export: a checkpoint's generator -> one ONNX file with its card, verified before it is written."""
+"""Exports a torch generator to an ONNX file with its card, and verifies the file against torch."""
 
 import io
 import logging
@@ -22,93 +22,118 @@ from seedmint.training.export.served_generator import ServedGenerator
 
 OPSET = 18
 VERIFIED_SEEDS = 1000
-TOLERANCE = 1  # grey levels, or steps of the resolution, between torch and ONNX Runtime, whose sums run in another order
+"""Number of seeds, from 0, over which an export is compared with torch."""
+TOLERANCE = 1
+"""Largest difference between torch and ONNX Runtime, in gray levels or steps of the resolution. Their sums differ in order."""
 
 
 class ExportError(UserError):
-    """A generator that cannot be exported, or that does not come out the same."""
+    """A generator that cannot be exported, or whose file differs from torch."""
+
+    reason = "export"
 
 
 def export_generator(generator: nn.Module, card: Card, scaling: Scaling | None = None) -> bytes:
-    """A torch generator as a generator file, held against torch over `VERIFIED_SEEDS` seeds.
+    """Return a torch generator as a generator file, after a comparison with torch over `VERIFIED_SEEDS` seeds.
 
     Args:
-        generator: in evaluation mode, on the CPU; see `seedmint.training.networks`.
-        card: what the file shall say of itself.
-        scaling: of samples; None for images.
+        generator: In evaluation mode, on the CPU; see `seedmint.training.networks`.
+        card: The card of the file.
+        scaling: Scaling of samples; None for images.
 
     Returns:
-        the file's bytes.
+        The bytes of the file.
 
     Raises:
-        ExportError: what ONNX Runtime computes differs from torch by more than `TOLERANCE`.
-        ContractError: the graph is not what the card says.
+        ExportError: ONNX Runtime and torch differ by more than `TOLERANCE`.
+        ContractError: The graph does not match the card.
     """
     served = ServedGenerator(generator, scaling).eval()
     classes = len(card.classes or ())
     content = _to_onnx(served, card.noise.z_dim, classes, card)
-    verify(content, served)
+    verify_export(content, served)
     return content
 
 
-def verify(content: bytes, served: nn.Module) -> int:
-    """Hold a generator file against the torch module it came from.
+def verify_export(content: bytes, served: nn.Module) -> int:
+    """Compare a generator file with the torch module that it was exported from.
+
+    Args:
+        content: The bytes of the file.
+        served: The module, in evaluation mode.
 
     Returns:
-        the largest difference found, in grey levels or steps of the resolution.
+        The largest difference, in gray levels or steps of the resolution.
 
     Raises:
-        ExportError: it is more than `TOLERANCE`, or the file does not run.
-        ContractError, CardError: the file is not a generator file.
+        ExportError: The difference exceeds `TOLERANCE`, or the file does not run.
+        ContractError: The graph does not match the card.
+        CardError: The file has no valid card.
     """
     model = onnx.load_from_string(content)
     try:
         onnx.checker.check_model(model, full_check=True)
-    except Exception as error:  # shape inference raises its own
-        raise ExportError(f"onnx's checker refuses it: {error}") from None
+    except Exception as error:  # shape inference raises its own types
+        raise ExportError(f"onnx's checker rejects the file: {error}", reason="invalid_onnx") from None
     session = GeneratorSession(content)
     card = session.card
     seeds = np.arange(VERIFIED_SEEDS, dtype=np.int64)
     z = noise(card.noise.rule, card.noise.z_dim, seeds)
     labels = None if card.classes is None else labels_of(seeds, len(card.classes))
     batches = [slice(start, start + session.max_batch) for start in range(0, len(seeds), session.max_batch)]
-    found = np.concatenate([session.run(z[rows], None if labels is None else labels[rows]) for rows in batches])
+    outputs = np.concatenate([session.run(z[rows], None if labels is None else labels[rows]) for rows in batches])
     with torch.no_grad():
-        wanted = served(*(torch.from_numpy(array) for array in (z, labels) if array is not None)).numpy()
-    if found.shape != wanted.shape:
-        raise ExportError(f"ONNX Runtime makes arrays of shape {list(found.shape)}, torch {list(wanted.shape)}")
-    unit, step = (1.0, "grey levels") if isinstance(card.output, ImageOutput) else (_resolution(card.output), "steps")
-    difference = np.abs(found.astype(np.float64) - wanted.astype(np.float64)) / unit
-    worst = int(difference.max())
-    if worst > TOLERANCE:
-        seed = int(difference.reshape(len(seeds), -1).max(axis=1).argmax())
-        raise ExportError(f"ONNX Runtime and torch differ by {worst} {step} (seed {seed}); at most {TOLERANCE} is allowed")
-    return worst
+        expected = served(*(torch.from_numpy(array) for array in (z, labels) if array is not None)).numpy()
+    if outputs.shape != expected.shape:
+        message = f"the output of ONNX Runtime has shape {list(outputs.shape)}, torch's {list(expected.shape)}"
+        raise ExportError(message, reason="wrong_shape")
+    unit, unit_name = (1.0, "gray levels") if isinstance(card.output, ImageOutput) else (_resolution(card.output), "steps")
+    differences = np.abs(outputs.astype(np.float64) - expected.astype(np.float64)) / unit
+    largest = int(differences.max())
+    if largest > TOLERANCE:
+        seed = int(differences.reshape(len(seeds), -1).max(axis=1).argmax())
+        message = f"ONNX Runtime and torch differ by {largest} {unit_name} for seed {seed}; at most {TOLERANCE} is allowed"
+        raise ExportError(message, reason="differs_from_torch")
+    return largest
 
 
-def install(content: bytes, directory: Path, name: str, replace: bool) -> Path:
+def install_generator(content: bytes, directory: Path, name: str, replace: bool) -> Path:
     """Write a generator file to `directory/NAME.onnx`, atomically.
 
+    Args:
+        content: The bytes of the file.
+        directory: The models directory; created if it does not exist.
+        name: Name of the generator.
+        replace: Whether to replace another generator of this name.
+
+    Returns:
+        Path of the file.
+
     Raises:
-        ExportError: another generator of that name is there, and `replace` is not set.
+        ExportError: Another generator has this name, and `replace` is false.
     """
     path = directory / f"{name}.onnx"
     if path.exists() and not replace and path.read_bytes() != content:
-        raise ExportError(f"--name: {path} is there already: choose another name, or pass --replace")
+        raise ExportError(f"{path} exists: choose another name, or pass --replace", field="name", reason="name_taken")
     directory.mkdir(parents=True, exist_ok=True)
     write_whole(path, content)
     return path
 
 
 def with_card(content: bytes, card: Card) -> bytes:
-    """The same generator with another card; the file's digest, and so its addresses, change with it."""
+    """Return the same generator with another card. The file's digest and the generator's URLs change with the card.
+
+    Args:
+        content: The bytes of the file.
+        card: The new card.
+    """
     model = onnx.load_from_string(content)
     return _with_card(model, card)
 
 
 def _resolution(output: SampleOutput) -> NDArray[np.float64]:
     if output.resolution is None:
-        raise ExportError("output.resolution: what is exported here must be rounded")
+        raise ExportError("the card of exported samples needs a resolution", field="output.resolution", reason="invalid_card")
     return np.array(output.resolution)
 
 
@@ -132,11 +157,11 @@ def _to_onnx(served: nn.Module, z_dim: int, classes: int, card: Card) -> bytes:
             verbose=False,
         )
     assert program is not None
-    return _with_card(_cleaned(program.model_proto), card)
+    return _with_card(_remove_exporter_data(program.model_proto), card)
 
 
-def _cleaned(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Without the exporter's notes: they hold paths of this machine, and would make the digest depend on it."""
+def _remove_exporter_data(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Remove the exporter's metadata. They contain paths of this machine, so the digest would depend on the machine."""
     del model.metadata_props[:]
     model.doc_string = model.graph.doc_string = ""
     model.producer_name, model.producer_version = "seedmint", ""
@@ -153,7 +178,7 @@ def _cleaned(model: onnx.ModelProto) -> onnx.ModelProto:
 def _with_card(model: onnx.ModelProto, card: Card) -> bytes:
     text = card.to_json()
     if read_card(text) != card:
-        raise CardError("the card does not read back as it was written")
+        raise CardError("the card changes when it is written and read", reason="invalid_card")
     del model.metadata_props[:]
     model.metadata_props.add(key=CARD_KEY, value=text)
     content: bytes = model.SerializeToString(deterministic=True)

@@ -1,5 +1,6 @@
-"""The generator as it is served: z (and label) in, finished images or samples out. Previews and exports both go through it."""
+"""The generator as the service runs it: z (and label) in, finished images or samples out. Previews and exports share it."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -8,35 +9,48 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from seedmint.models.noise import labels_of, noise
-from seedmint.training.datasets.scaling import MOST_STEPS, Scaling
+from seedmint.training.datasets import Dataset
+from seedmint.training.datasets.scaling import MAX_STEPS, Scaling
+from seedmint.training.recipes.schema import Recipe
 
-_BATCH = 500
+_MAX_BATCH = 500
 
 
 class ServedGenerator(nn.Module):
-    """Wraps a generator so that nothing is left for a server to do.
+    """Adds the conversion of the output to a generator, so that the exported graph is complete.
 
-    `forward` maps z: float32[n, z_dim] (and label: int64[n]) to uint8[n, height, width, channels], rounded grey levels; or,
-    with a scaling, to float32[n, ...] in the data's units, whole multiples of the resolution.
+    Args:
+        generator: See `seedmint.training.networks`.
+        scaling: Scaling of samples; None for images.
     """
 
     def __init__(self, generator: nn.Module, scaling: Scaling | None = None) -> None:
         super().__init__()
         self.generator = generator
-        self.finish = _Levels() if scaling is None else _Steps(scaling)
+        self.finish = _ToGrayLevels() if scaling is None else _ToDataUnits(scaling)
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        """Generate images or samples.
+
+        Args:
+            z: float32[n, z_dim].
+            label: int64[n]; None without labels.
+
+        Returns:
+            uint8[n, height, width, channels] gray levels; or, with a scaling, float32[n, ...] in the units of the data,
+            multiples of the resolution.
+        """
         finished: Tensor = self.finish(self.generator(z) if label is None else self.generator(z, label))
         return finished
 
 
-class _Levels(nn.Module):
+class _ToGrayLevels(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         levels = (images * 255).round().clamp(0, 255)
         return levels.permute(0, 2, 3, 1).to(torch.uint8)
 
 
-class _Steps(nn.Module):
+class _ToDataUnits(nn.Module):
     gain: Tensor
     offset: Tensor
     resolution: Tensor
@@ -48,45 +62,63 @@ class _Steps(nn.Module):
             self.register_buffer(name, torch.from_numpy(values).float())
 
     def forward(self, samples: Tensor) -> Tensor:
-        steps = (samples * self.gain + self.offset).round().clamp(-MOST_STEPS, MOST_STEPS)
-        return steps.to(torch.int32).to(torch.float32) * self.resolution  # by way of whole numbers: no -0.0
+        steps = (samples * self.gain + self.offset).round().clamp(-MAX_STEPS, MAX_STEPS)
+        return steps.to(torch.int32).to(torch.float32) * self.resolution  # the integers remove -0.0
 
 
-@torch.no_grad()
-def outputs_of_seeds(
-    generator: nn.Module,
-    scaling: Scaling | None,
-    rule: str,
-    z_dim: int,
-    classes: int,
-    seeds: NDArray[np.int64],
-    labels: NDArray[np.int64] | None,
-    device: torch.device,
-) -> NDArray[Any]:
-    """The images or samples that the service will return for these seeds once this generator is exported.
+@dataclass(frozen=True)
+class SeedSampler:
+    """Computes the outputs of seeds with a torch generator, as the service returns them after the export.
 
-    Args:
-        generator: its mode is put to evaluation, and back.
-        scaling: of samples; None for images.
-        rule, z_dim: the noise rule.
-        classes: number of classes, 0 without labels.
-        seeds: int64[n].
-        labels: int64[n], or None: each seed takes its own.
-        device: where the generator is.
-
-    Returns:
-        uint8[n, height, width, channels], or float32[n, ...]
+    Attributes:
+        scaling: Scaling of samples; None for images.
+        noise_rule: Name of the rule that maps seeds to z.
+        z_dim: Length of z.
+        classes: Number of classes; 0 without labels.
+        device: Device of the generator.
     """
-    z = torch.from_numpy(noise(rule, z_dim, seeds)).to(device)
-    chosen = labels_of(seeds, classes) if classes and labels is None else labels
-    label = None if chosen is None else torch.from_numpy(chosen).to(device)
-    training = generator.training
-    generator.eval()
-    try:
-        served = ServedGenerator(generator, scaling).to(device)
-        its = [None] * len(z) if label is None else torch.split(label, _BATCH)
-        parts = [served(some, label).cpu().numpy() for some, label in zip(torch.split(z, _BATCH), its, strict=False)]
-        made: NDArray[Any] = np.concatenate(parts)
-    finally:
-        generator.train(training)
-    return made
+
+    scaling: Scaling | None
+    noise_rule: str
+    z_dim: int
+    classes: int
+    device: torch.device
+
+    @classmethod
+    def of_recipe(cls, recipe: Recipe, dataset: Dataset, device: torch.device) -> "SeedSampler":
+        """Return the sampler of a run.
+
+        Args:
+            recipe: The run's recipe.
+            dataset: The training data.
+            device: Device of the training.
+        """
+        classes = len(dataset.classes or ()) if recipe.conditional else 0
+        return cls(dataset.scaling, recipe.noise_rule, recipe.z_dim, classes, device)
+
+    @torch.no_grad()
+    def sample(self, generator: nn.Module, seeds: NDArray[np.int64], labels: NDArray[np.int64] | None = None) -> NDArray[Any]:
+        """Return the outputs of seeds.
+
+        Args:
+            generator: Put in evaluation mode during the call.
+            seeds: int64[n].
+            labels: int64[n]; None uses the label of each seed.
+
+        Returns:
+            uint8[n, height, width, channels] images, or float32[n, ...] samples.
+        """
+        z = torch.from_numpy(noise(self.noise_rule, self.z_dim, seeds)).to(self.device)
+        if self.classes and labels is None:
+            labels = labels_of(seeds, self.classes)
+        label = None if labels is None else torch.from_numpy(labels).to(self.device)
+        was_training = generator.training
+        generator.eval()
+        try:
+            served = ServedGenerator(generator, self.scaling).to(self.device)
+            label_batches = [None] * len(z) if label is None else torch.split(label, _MAX_BATCH)
+            batches = zip(torch.split(z, _MAX_BATCH), label_batches, strict=False)
+            outputs: NDArray[Any] = np.concatenate([served(*batch).cpu().numpy() for batch in batches])
+        finally:
+            generator.train(was_training)
+        return outputs

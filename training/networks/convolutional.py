@@ -1,7 +1,7 @@
-"""A convolutional pair for square images of 8 to 64 pixels, after DCGAN (Radford et al., 2016).
+"""A convolutional generator and discriminator for square images of 8 to 64 pixels, after DCGAN (Radford et al., 2016).
 
-D halves the side, rounding up, until it is at most 7, doubling the channels each time; G runs the other way. Where a side is no
-multiple of the smallest map's, G makes a little more and crops, and D pads.
+D halves the side, rounding up, until the side is at most 7, and doubles the channels each time. G runs in the other direction.
+If the side is not a multiple of the smallest feature map's side, D pads its input and G crops its output.
 """
 
 import itertools
@@ -9,23 +9,27 @@ import itertools
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils.parametrizations import spectral_norm
 
-from seedmint.training.networks.halvings import halvings
-from seedmint.training.networks.norm import BatchNorm2d
-from seedmint.training.recipes.schema import ConvolutionalDiscriminator, ConvolutionalGenerator
+from seedmint.training.networks.batch_norm import BatchNorm2d
+from seedmint.training.networks.downsampling import num_downsamples
+from seedmint.training.networks.projection import ProjectionDiscriminator
+from seedmint.training.recipes.networks import ConvolutionalDiscriminator, ConvolutionalGenerator
 
-SMALLEST, LARGEST = 8, 64  # pixels a side
+MIN_SIDE, MAX_SIDE = 8, 64
+"""Smallest and largest side of an image, pixels."""
 
-_START = 7  # the first map's side is at most this: 4 for 8, 32 and 64 pixels, 7 for 28
-_SLOPE = 0.2
+_MAX_START_SIDE = 7  # largest side of the smallest feature map: 4 for images of 8, 32 and 64 pixels, 7 for 28
 
 
-class ConditionalNorm(nn.Module):
-    """Batch normalisation whose gain and bias depend on the label (de Vries et al., 2017); without labels, the plain kind.
+class ConditionalBatchNorm(nn.Module):
+    """Batch normalization whose gain and bias depend on the label (de Vries et al., 2017); plain without labels.
 
-    The label only shifts and scales what z has made, so that G cannot settle on one image a class by ignoring z, which it did
-    within 1,000 steps on MNIST when the label joined z at the input.
+    The label only scales and shifts features that come from z, so that G cannot ignore z and generate one image for each class.
+    On MNIST G did so within 1,000 steps when the label was an input next to z.
+
+    Args:
+        width: Number of channels.
+        classes: Number of classes; 0 without labels.
     """
 
     def __init__(self, width: int, classes: int) -> None:
@@ -38,6 +42,7 @@ class ConditionalNorm(nn.Module):
             nn.init.zeros_(self.bias.weight)
 
     def forward(self, h: Tensor, label: Tensor | None) -> Tensor:
+        """Normalize float32[m, width, height, width] features of int64[m] labels."""
         h = self.norm(h)
         if self.gain is not None and self.bias is not None:
             h = h * self.gain(label)[:, :, None, None] + self.bias(label)[:, :, None, None]
@@ -45,23 +50,23 @@ class ConditionalNorm(nn.Module):
 
 
 class ConvolutionalG(nn.Module):
-    """z -> small map of many channels -> transposed convolutions -> sigmoid; the label enters by `ConditionalNorm`.
+    """z -> small feature map -> transposed convolutions -> sigmoid. The label enters through `ConditionalBatchNorm`.
 
     Args:
-        config: `width`, the channels at half the image's side.
-        z_dim: length of z.
+        config: `width`, the number of channels at half the image's side.
+        z_dim: Length of z.
         shape: (channels, side, side) of the images.
-        classes: number of classes; 0 without labels.
+        classes: Number of classes; 0 without labels.
     """
 
     def __init__(self, config: ConvolutionalGenerator, z_dim: int, shape: tuple[int, int, int], classes: int) -> None:
         super().__init__()
         channels, self.side, _ = shape
-        count = halvings(self.side, _START)
+        count = num_downsamples(self.side, _MAX_START_SIDE)
         widths = [config.width * 2**i for i in reversed(range(count))]
         self.start = (widths[0], -(-self.side // 2**count), -(-self.side // 2**count))
         self.input = nn.Linear(z_dim, self.start[0] * self.start[1] * self.start[2], bias=False)
-        self.norms = nn.ModuleList(ConditionalNorm(width, classes) for width in widths)
+        self.norms = nn.ModuleList(ConditionalBatchNorm(width, classes) for width in widths)
         self.steps = nn.ModuleList(
             nn.ConvTranspose2d(a, b, 4, stride=2, padding=1, bias=False) for a, b in itertools.pairwise(widths)
         )
@@ -70,6 +75,7 @@ class ConvolutionalG(nn.Module):
             nn.init.normal_(layer.weight, 0.0, 0.02)
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
+        """Map float32[m, z_dim] and int64[m] labels to float32[m, channels, side, side] in [0, 1]."""
         h = self.input(z).view(-1, *self.start)
         for norm, step in zip(self.norms, self.steps, strict=False):
             h = step(functional.relu(norm(h, label)))
@@ -77,38 +83,25 @@ class ConvolutionalG(nn.Module):
         return torch.sigmoid(h[:, :, : self.side, : self.side])
 
 
-class ConvolutionalD(nn.Module):
-    """Strided convolutions -> features -> logit, plus the projection of the features on the label's vector.
+class ConvolutionalD(ProjectionDiscriminator):
+    """Two-dimensional strided convolutions -> logit.
 
-    Arguments as for `ConvolutionalG`. Spectral normalisation: Miyato et al., 2018.
+    Args:
+        config: `width`, the number of channels at half the image's side, and `spectral_norm`.
+        shape: (channels, side, side) of the images.
+        classes: Number of classes; 0 without labels.
     """
 
     def __init__(self, config: ConvolutionalDiscriminator, shape: tuple[int, int, int], classes: int) -> None:
-        super().__init__()
         channels, side, _ = shape
-        count = halvings(side, _START)
+        count = num_downsamples(side, _MAX_START_SIDE)
         widths = [channels, *(config.width * 2**i for i in range(count))]
         last = -(-side // 2**count)
-        features = widths[-1] * last * last
-        self.steps = nn.ModuleList(nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in itertools.pairwise(widths))
+        convolutions = [nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in itertools.pairwise(widths)]
+        super().__init__(convolutions, widths[-1] * last * last, classes, config.spectral_norm)
         self.pad = 2**count * last - side
-        self.output = nn.Linear(features, 1)
-        self.embedding = nn.Embedding(classes, features) if classes else None
-        for step in self.steps:
-            assert isinstance(step, nn.Conv2d)
-            nn.init.orthogonal_(step.weight)
-        if self.embedding is not None:
-            nn.init.normal_(self.embedding.weight, 0.0, features**-0.5)
-        if config.spectral_norm:
-            for layer in (*self.steps, self.output, *([self.embedding] if self.embedding is not None else [])):
-                spectral_norm(layer)
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
+        """Map float32[m, channels, side, side] in [0, 1] and int64[m] labels to logits, float32[m]."""
         h = functional.pad(2 * x - 1, (0, self.pad, 0, self.pad), value=-1.0) if self.pad else 2 * x - 1
-        for step in self.steps:
-            h = functional.leaky_relu(step(h), _SLOPE)
-        h = h.flatten(1)
-        logit: Tensor = self.output(h)[:, 0]
-        if self.embedding is not None:
-            logit = logit + (h * self.embedding(label)).sum(dim=1)
-        return logit
+        return self.logits(h, label)

@@ -1,7 +1,6 @@
-"""A pair of plain multilayer perceptrons for samples: rows of numbers, or series taken as such.
+"""A multilayer perceptron (MLP) generator and discriminator for samples: rows of a table, or flattened series.
 
-Samples are standardised, so that the output is linear. Labels, where there are any, join z and x as one-hot vectors (Mirza &
-Osindero, 2014).
+The samples are standardized, so the output is linear. Labels are one-hot inputs next to z and x (Mirza & Osindero, 2014).
 """
 
 import itertools
@@ -10,20 +9,20 @@ import math
 from torch import Tensor, nn
 from torch.nn import functional
 
-from seedmint.training.networks.paper import with_label
-from seedmint.training.recipes.schema import MlpDiscriminator, MlpGenerator
+from seedmint.training.networks.labels import append_one_hot
+from seedmint.training.recipes.networks import MlpDiscriminator, MlpGenerator
 
-_SLOPE = 0.2
+_NEGATIVE_SLOPE = 0.2
 
 
 class MlpG(nn.Module):
-    """z -> ReLU layers -> linear.
+    """z -> ReLU layers -> linear output.
 
     Args:
         config: `width` and number of the hidden layers.
-        z_dim: length of z.
-        shape: of a sample.
-        classes: number of classes; 0 without labels.
+        z_dim: Length of z.
+        shape: Shape of one sample.
+        classes: Number of classes; 0 without labels.
     """
 
     def __init__(self, config: MlpGenerator, z_dim: int, shape: tuple[int, ...], classes: int) -> None:
@@ -32,7 +31,8 @@ class MlpG(nn.Module):
         self.layers = _layers(z_dim + classes, config.width, config.layers, math.prod(shape), gain=2**0.5)
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        h = with_label(z, label, self.classes)
+        """Map float32[m, z_dim] and int64[m] labels to standardized samples, float32[m, ...]."""
+        h = append_one_hot(z, label, self.classes)
         for layer in self.layers[:-1]:
             h = functional.relu(layer(h))
         sample: Tensor = self.layers[-1](h)
@@ -40,24 +40,31 @@ class MlpG(nn.Module):
 
 
 class MlpD(nn.Module):
-    """x -> leaky ReLU layers -> logit. Arguments as for `MlpG`."""
+    """x -> leaky ReLU layers -> logit.
+
+    Args:
+        config: `width` and number of the hidden layers.
+        shape: Shape of one sample.
+        classes: Number of classes; 0 without labels.
+    """
 
     def __init__(self, config: MlpDiscriminator, shape: tuple[int, ...], classes: int) -> None:
         super().__init__()
         self.classes = classes
-        gain = (2 / (1 + _SLOPE**2)) ** 0.5
+        gain = (2 / (1 + _NEGATIVE_SLOPE**2)) ** 0.5
         self.layers = _layers(math.prod(shape) + classes, config.width, config.layers, 1, gain)
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
-        h = with_label(x.flatten(1), label, self.classes)
+        """Map standardized samples, float32[m, ...], and int64[m] labels to logits, float32[m]."""
+        h = append_one_hot(x.flatten(1), label, self.classes)
         for layer in self.layers[:-1]:
-            h = functional.leaky_relu(layer(h), _SLOPE)
-        logit: Tensor = self.layers[-1](h)
-        return logit[:, 0]
+            h = functional.leaky_relu(layer(h), _NEGATIVE_SLOPE)
+        logits: Tensor = self.layers[-1](h)
+        return logits[:, 0]
 
 
 def _layers(inputs: int, width: int, hidden: int, outputs: int, gain: float) -> nn.ModuleList:
-    """Orthogonal initial weights (Saxe et al., 2014), which keep the size of what goes through them."""
+    """Return linear layers with orthogonal initial weights (Saxe et al., 2014), which preserve the norm of the features."""
     sizes = [inputs, *[width] * hidden, outputs]
     layers = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
     for i, layer in enumerate(layers):

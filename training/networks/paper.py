@@ -1,6 +1,6 @@
 """The networks of the paper's MNIST experiment (Goodfellow et al., 2014, section 5; goodfeli/adversarial, mnist.yaml).
 
-Labels, where there are any, join z and x as one-hot vectors (Mirza & Osindero, 2014).
+Labels are one-hot inputs next to z and x (Mirza & Osindero, 2014).
 """
 
 import itertools
@@ -9,20 +9,21 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from seedmint.training.networks.labels import append_one_hot
 from seedmint.training.networks.linear import Linear
 from seedmint.training.optimization import distributed
-from seedmint.training.recipes.schema import PaperDiscriminator, PaperGenerator
+from seedmint.training.recipes.networks import PaperDiscriminator, PaperGenerator
 
 
 class PaperG(nn.Module):
     """z -> ReLU layers -> sigmoid.
 
     Args:
-        config: widths and initial weights.
-        z_dim: length of z.
+        config: Width, number and initial weights of the layers.
+        z_dim: Length of z.
         shape: (channels, height, width) of the images.
-        classes: number of classes; 0 without labels.
-        marginals: float32[channels, height, width], the data's mean image in [0, 1], from which the output bias starts.
+        classes: Number of classes; 0 without labels.
+        marginals: float32[channels, height, width], the mean image of the data in [0, 1], which sets the initial output bias.
     """
 
     def __init__(
@@ -32,21 +33,28 @@ class PaperG(nn.Module):
         self.shape, self.classes = shape, classes
         sizes = [z_dim + classes, *[config.width] * config.layers, marginals.numel()]
         self.layers = nn.ModuleList(Linear(a, b) for a, b in itertools.pairwise(sizes))
-        _uniform(self.layers, config.init)
+        _initialize_uniform(self.layers, config.init)
         output = self.layers[-1]
         assert isinstance(output, nn.Linear)
         with torch.no_grad():
             output.bias.copy_(torch.logit(marginals.flatten(), eps=1e-4))
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        h = with_label(z, label, self.classes)
+        """Map float32[m, z_dim] and int64[m] labels to float32[m, channels, height, width] in [0, 1]."""
+        h = append_one_hot(z, label, self.classes)
         for layer in self.layers[:-1]:
             h = functional.relu(layer(h))
         return torch.sigmoid(self.layers[-1](h)).view(-1, *self.shape)
 
 
 class PaperD(nn.Module):
-    """Maxout layers (Goodfellow et al., 2013) with dropout, then one logit. Arguments as for `PaperG`."""
+    """Maxout layers (Goodfellow et al., 2013) with dropout -> logit.
+
+    Args:
+        config: Width, number, pieces, dropout and initial weights of the layers.
+        shape: (channels, height, width) of the images.
+        classes: Number of classes; 0 without labels.
+    """
 
     def __init__(self, config: PaperDiscriminator, shape: tuple[int, int, int], classes: int) -> None:
         super().__init__()
@@ -55,27 +63,21 @@ class PaperD(nn.Module):
         sizes = [pixels + classes, *[config.width] * config.layers]
         self.layers = nn.ModuleList(Linear(a, b * config.pieces) for a, b in itertools.pairwise(sizes))
         self.output = nn.Linear(config.width, 1)
-        _uniform([*self.layers, self.output], config.init)
+        _initialize_uniform([*self.layers, self.output], config.init)
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
-        h = with_label(x.flatten(1), label, self.classes)
+        """Map float32[m, channels, height, width] in [0, 1] and int64[m] labels to logits, float32[m]."""
+        h = append_one_hot(x.flatten(1), label, self.classes)
         keep = self.config.keep_input
         for layer in self.layers:
             h = layer(distributed.dropout(h, 1 - keep, self.training))
             h = h.view(len(h), self.config.pieces, self.config.width).amax(dim=1)
             keep = self.config.keep_hidden
-        logit: Tensor = self.output(distributed.dropout(h, 1 - keep, self.training))
-        return logit[:, 0]
+        logits: Tensor = self.output(distributed.dropout(h, 1 - keep, self.training))
+        return logits[:, 0]
 
 
-def with_label(x: Tensor, label: Tensor | None, classes: int) -> Tensor:
-    """x with the label as a one-hot vector behind it; x itself without labels. float32[m, d] -> float32[m, d + classes]."""
-    if label is None:
-        return x
-    return torch.cat([x, functional.one_hot(label, classes).to(x.dtype)], dim=1)
-
-
-def _uniform(layers: "nn.ModuleList | list[nn.Module]", bound: float) -> None:
+def _initialize_uniform(layers: "nn.ModuleList | list[nn.Module]", bound: float) -> None:
     for layer in layers:
         assert isinstance(layer, nn.Linear)
         nn.init.uniform_(layer.weight, -bound, bound)

@@ -1,1 +1,1 @@
-"""Minibatches, optimizers, moving averages, processes."""
+"""Minibatches, optimizers, the moving average of the weights, and distributed training."""

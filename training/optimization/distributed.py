@@ -1,7 +1,8 @@
-"""Several processes, one run: started by `torchrun`, each computes on its part of every minibatch.
+"""Data-parallel training: `torchrun` starts several processes, and each computes on its rows of every minibatch.
 
-All that is random is drawn whole by every process, from the same seeds, and then cut; gradients and the statistics of batch
-normalisation are taken over all processes. So what a run computes does not depend on their number, but for the order of sums.
+Every process draws all random numbers from the same seeds and then takes its own rows. Gradients and the statistics of batch
+normalization are reduced over all processes. The result of a run therefore does not depend on the number of processes, except
+for the order of floating-point sums.
 """
 
 import os
@@ -16,16 +17,18 @@ from torch.nn import functional
 from seedmint.models.errors import UserError
 
 
-class ParallelError(UserError):
-    """Processes that cannot work together, or that have lost one another."""
+class DistributedError(UserError):
+    """The processes of a run cannot share it, or one of them has ended."""
+
+    reason = "distributed"
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[None]:
-    """With the other processes that `torchrun` has started; alone where it has not.
+def process_group(device: torch.device) -> Iterator[None]:
+    """Join the process group of `torchrun`. Does nothing in a process that `torchrun` did not start.
 
     Args:
-        device: where this process computes; its transfers go by gloo on the CPU and by NCCL between GPUs.
+        device: Device of this process. Transfers use gloo on the CPU and NCCL between GPUs.
     """
     if not distributed.is_torchelastic_launched():
         yield
@@ -37,50 +40,68 @@ def joined(device: torch.device) -> Iterator[None]:
         distributed.destroy_process_group()
 
 
-def size() -> int:
-    """How many processes share the run."""
+def world_size() -> int:
+    """Return the number of processes that share the run."""
     return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
-def is_first() -> bool:
-    """Whether this process is the one that writes and speaks."""
+def is_main_process() -> bool:
+    """Return whether this process writes files and prints progress."""
     return not distributed.is_initialized() or distributed.get_rank() == 0
 
 
-def part_of(m: int) -> slice:
-    """This process's rows of a minibatch.
+def local_device(device: torch.device) -> torch.device:
+    """Return this process's own GPU of the machine. Returns a CPU device unchanged."""
+    if device.type == "cpu" or not distributed.is_torchelastic_launched():
+        return device
+    return torch.device(device.type, int(os.environ["LOCAL_RANK"]))
+
+
+def local_rows(m: int) -> slice:
+    """Return this process's rows of a minibatch.
+
+    Args:
+        m: Size of the whole minibatch.
 
     Raises:
-        ParallelError: m cannot be shared evenly.
+        DistributedError: m is not a multiple of the number of processes.
     """
-    if m % size():
-        raise ParallelError(f"m: a minibatch of {m} cannot be shared evenly by {size()} processes")
-    each = m // size()
-    first = each * (distributed.get_rank() if distributed.is_initialized() else 0)
-    return slice(first, first + each)
+    if m % world_size():
+        raise DistributedError(
+            f"{world_size()} processes cannot share a minibatch of {m} evenly; choose a multiple",
+            field="m",
+            reason="not_divisible",
+        )
+    rows = m // world_size()
+    first = rows * (distributed.get_rank() if distributed.is_initialized() else 0)
+    return slice(first, first + rows)
 
 
-def average(tensors: Iterable[Tensor]) -> None:
-    """Replace each tensor by its mean over all processes, in one transfer; afterwards all have the same bits."""
-    if size() == 1:
+def all_reduce_mean(tensors: Iterable[Tensor]) -> None:
+    """Replace each tensor by its mean over all processes, in one transfer. All processes then hold the same bits.
+
+    Args:
+        tensors: Tensors of one dtype on one device; changed in place.
+    """
+    if world_size() == 1:
         return
-    found = list(tensors)
-    flat = torch.cat([tensor.flatten() for tensor in found])
+    tensors = list(tensors)
+    flat = torch.cat([tensor.flatten() for tensor in tensors])
     _all_reduce(flat)
-    flat /= size()
-    means = torch.split(flat, [tensor.numel() for tensor in found])
-    for tensor, mean in zip(found, means, strict=True):
+    flat /= world_size()
+    means = torch.split(flat, [tensor.numel() for tensor in tensors])
+    for tensor, mean in zip(tensors, means, strict=True):
         tensor.copy_(mean.view_as(tensor))
 
 
-def total(tensor: Tensor) -> Tensor:
-    """The sum over all processes, through which gradients flow."""
-    result: Tensor = _Total.apply(tensor)  # type: ignore[no-untyped-call]
+def all_reduce_sum(tensor: Tensor) -> Tensor:
+    """Return the sum of a tensor over all processes. Gradients flow through the sum."""
+    result: Tensor = _AllReduceSum.apply(tensor)  # type: ignore[no-untyped-call]
     return result
 
 
-class _Total(torch.autograd.Function):
-    """Every process's result depends on every process's tensor, so the gradient is a sum over all processes too."""
+class _AllReduceSum(torch.autograd.Function):
+    """Each process's result depends on the tensors of all processes, so the gradient is also a sum over all processes."""
 
     @staticmethod
     def forward(_: Any, tensor: Tensor) -> Tensor:
@@ -90,51 +111,50 @@ class _Total(torch.autograd.Function):
 
     @staticmethod
     def backward(_: Any, gradient: Tensor) -> Tensor:
-        return total(gradient)
+        return all_reduce_sum(gradient)
 
 
-def _all_reduce(tensor: Tensor, operation: Any = distributed.ReduceOp.SUM) -> None:
-    try:
-        distributed.all_reduce(tensor, operation)
-    except RuntimeError as error:
-        raise ParallelError(f"another process of this run has ended or cannot be reached: {error}") from None
-
-
-def dropout(h: Tensor, p: float, training: bool) -> Tensor:
-    """torch's dropout of float[rows, width], by this process's rows of the mask that one process would have drawn."""
-    if not training or size() == 1:
-        return functional.dropout(h, p, training)
-    rows = len(h) * size()
-    mask = torch.empty(rows, *h.shape[1:], dtype=h.dtype, device=h.device).bernoulli_(1 - p)[part_of(rows)]
-    return h * mask / (1 - p)
-
-
-def largest(number: int) -> int:
-    """The largest of all processes' numbers. On the CPU, so that no GPU is waited for."""
-    if size() == 1:
+def all_reduce_max(number: int) -> int:
+    """Return the largest of all processes' numbers. The transfer uses the CPU and does not wait for a GPU."""
+    if world_size() == 1:
         return number
     shared = torch.tensor(number)
     _all_reduce(shared, distributed.ReduceOp.MAX)
     return int(shared)
 
 
+def _all_reduce(tensor: Tensor, operation: Any = distributed.ReduceOp.SUM) -> None:
+    try:
+        distributed.all_reduce(tensor, operation)
+    except RuntimeError as error:
+        raise DistributedError(f"another process of this run has ended or cannot be reached: {error}") from None
+
+
+def dropout(h: Tensor, p: float, training: bool) -> Tensor:
+    """Apply dropout with this process's rows of the mask that a single process would draw.
+
+    Args:
+        h: float[rows, width].
+        p: Probability of setting an element to zero.
+        training: Whether the network is in training mode; otherwise `h` is returned unchanged.
+    """
+    if not training or world_size() == 1:
+        return functional.dropout(h, p, training)
+    rows = len(h) * world_size()
+    mask = torch.empty(rows, *h.shape[1:], dtype=h.dtype, device=h.device).bernoulli_(1 - p)[local_rows(rows)]
+    return h * mask / (1 - p)
+
+
 @contextmanager
-def first_before_others() -> Iterator[None]:
-    """What is in it is done by the first process, and when that is through, by the others."""
-    if not is_first():
-        wait()
+def main_process_first() -> Iterator[None]:
+    """Run the body in the main process first, then in the other processes."""
+    if not is_main_process():
+        barrier()
     yield
-    if is_first():
-        wait()
+    if is_main_process():
+        barrier()
 
 
-def wait() -> None:
-    """Until all processes are here."""
-    largest(0)
-
-
-def own(device: torch.device) -> torch.device:
-    """The GPU that is this process's among those of its machine; the CPU as it is."""
-    if device.type == "cpu" or not distributed.is_torchelastic_launched():
-        return device
-    return torch.device(device.type, int(os.environ["LOCAL_RANK"]))
+def barrier() -> None:
+    """Wait until all processes have called this function."""
+    all_reduce_max(0)

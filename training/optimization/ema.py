@@ -1,22 +1,28 @@
-"""The exponential moving average of the generator (Yazici et al., 2019): what is exported, when a recipe keeps it."""
+"""Exponential moving average (EMA) of the generator's weights (Yazici et al., 2019)."""
 
 import torch
 from torch import nn
 
 
 @torch.no_grad()
-def update_ema(average: nn.Module, generator: nn.Module, decay: float, update: int) -> None:
-    """average <- d * average + (1 - d) * generator, for weights and running statistics alike.
+def update_ema(ema: nn.Module, generator: nn.Module, decay: float, update: int) -> None:
+    """Update the average in place: ema <- d * ema + (1 - d) * generator, for weights and running statistics.
 
-    Early on d is smaller, min(decay, (1 + update) / (10 + update)), so that the first weights are soon forgotten. Before the
-    average begins, at a negative `update`, it is the generator itself.
+    The decay d = min(decay, (1 + update) / (10 + update)) is smaller at first, so that the average soon forgets the initial
+    weights. At a negative `update` the average equals the generator.
+
+    Args:
+        ema: The averaged generator.
+        generator: The generator after its newest update.
+        decay: The final decay, 0 to 1.
+        update: Number of earlier updates of the average; negative before the average starts.
     """
     weight = 1 - min(decay, (1 + update) / (10 + update)) if update >= 0 else 1.0
-    averages, currents = [], []
-    for old, new in zip(average.state_dict().values(), generator.state_dict().values(), strict=True):
+    averaged, current = [], []
+    for old, new in zip(ema.state_dict().values(), generator.state_dict().values(), strict=True):
         if old.is_floating_point():
-            averages.append(old)
-            currents.append(new)
+            averaged.append(old)
+            current.append(new)
         else:
             old.copy_(new)
-    torch._foreach_lerp_(averages, currents, weight)
+    torch._foreach_lerp_(averaged, current, weight)

@@ -1,28 +1,41 @@
-"""The gradient-based learning rules, and their schedules."""
+"""Optimizers and their schedules."""
 
 from collections.abc import Iterable
 
 from torch import nn, optim
 
-from seedmint.training.recipes.schema import Adam, Momentum, RMSProp
+from seedmint.training.recipes.optimizers import Adam, Momentum, OptimizerConfig
 
 
-def build_rule(rule: Momentum | Adam | RMSProp, parameters: Iterable[nn.Parameter]) -> optim.Optimizer:
-    """torch's optimiser for a rule of the recipe."""
-    if isinstance(rule, Momentum):
-        return optim.SGD(parameters, lr=rule.learning_rate, momentum=rule.momentum, fused=True)
-    if isinstance(rule, Adam):
-        return optim.Adam(parameters, lr=rule.learning_rate, betas=(rule.beta1, rule.beta2), eps=rule.epsilon, fused=True)
-    return optim.RMSprop(parameters, lr=rule.learning_rate, alpha=rule.alpha, eps=rule.epsilon, foreach=True)
+def build_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter]) -> optim.Optimizer:
+    """Return the torch optimizer that a recipe describes.
+
+    Args:
+        config: The optimizer's fields in the recipe.
+        parameters: The parameters to optimize.
+    """
+    if isinstance(config, Momentum):
+        return optim.SGD(parameters, lr=config.learning_rate, momentum=config.momentum, fused=True)
+    if isinstance(config, Adam):
+        return optim.Adam(
+            parameters, lr=config.learning_rate, betas=(config.beta1, config.beta2), eps=config.epsilon, fused=True
+        )
+    return optim.RMSprop(parameters, lr=config.learning_rate, alpha=config.alpha, eps=config.epsilon, foreach=True)
 
 
-def schedule(rule: Momentum | Adam | RMSProp, optimizer: optim.Optimizer, update: int) -> None:
-    """Set the learning rate (and momentum) for an update, counted from 0. A function of the count: nothing to save."""
+def apply_schedule(config: OptimizerConfig, optimizer: optim.Optimizer, update: int) -> None:
+    """Set the learning rate and the momentum for one update. Both are functions of the update's number: nothing is saved.
+
+    Args:
+        config: The optimizer's fields in the recipe.
+        optimizer: Changed in place.
+        update: Number of the update, from 0.
+    """
     group = optimizer.param_groups[0]
     try:
-        group["lr"] = max(rule.floor, rule.learning_rate / rule.decay**update)
-    except OverflowError:  # the power is past float64: what is left of the rate is nothing
-        group["lr"] = rule.floor
-    if isinstance(rule, Momentum) and rule.final_momentum is not None:
-        done = min(1.0, update / rule.ramp)
-        group["momentum"] = rule.momentum + done * (rule.final_momentum - rule.momentum)
+        group["lr"] = max(config.floor, config.learning_rate / config.decay**update)
+    except OverflowError:  # decay**update exceeds float64, so the quotient is below any floor
+        group["lr"] = config.floor
+    if isinstance(config, Momentum) and config.final_momentum is not None:
+        progress = min(1.0, update / config.ramp)
+        group["momentum"] = config.momentum + progress * (config.final_momentum - config.momentum)

@@ -1,1 +1,1 @@
-"""Pictures of samples."""
+"""Pictures of generated images and samples."""

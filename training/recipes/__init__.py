@@ -1,1 +1,1 @@
-"""What decides a run, validated; the shipped recipes."""
+"""Recipes: the schema, the YAML files that come with Seedmint, and overrides."""

@@ -1,4 +1,4 @@
-"""Recipes in YAML files: those that come with Seedmint and the user's own, with overrides from the command line."""
+"""Reads recipes from YAML files, shipped or the user's own, and applies `field=value` overrides."""
 
 import re
 from collections.abc import Sequence
@@ -7,69 +7,83 @@ from typing import Any
 
 import yaml
 
-from seedmint.training.recipes.schema import Recipe, RecipeError, validated
+from seedmint.training.recipes.schema import Recipe, RecipeError, validate_recipe
 
-SHIPPED = Path(__file__).parent
+RECIPES_DIRECTORY = Path(__file__).parent
 
 
 def shipped_recipes() -> list[str]:
-    """Names of the recipes that come with Seedmint."""
-    return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
+    """Return the names of the recipes that come with Seedmint, sorted."""
+    return sorted(path.stem for path in RECIPES_DIRECTORY.glob("*.yaml"))
 
 
 def load_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
-    """A recipe by the name of a shipped one or by path, with `a.b=c` overrides applied (values are YAML).
+    """Load a recipe by name or by path.
+
+    Args:
+        source: Name of a shipped recipe, or path of a YAML file.
+        overrides: Changes of fields, each `a.b=value` with the value in YAML.
 
     Raises:
-        RecipeError: no such recipe, not YAML, or a field unknown or wrong.
+        RecipeError: There is no such recipe, the file is not YAML, or a field is unknown or wrong.
     """
-    path = SHIPPED / f"{source}.yaml"
+    path = RECIPES_DIRECTORY / f"{source}.yaml"
     if source not in shipped_recipes():
         path = Path(source)
         if not path.is_file():
-            raise RecipeError(f"no recipe {source!r}: neither a file nor one of {', '.join(shipped_recipes())}")
+            raise RecipeError(
+                f"{source!r} is neither a file nor one of {', '.join(shipped_recipes())}", field="recipe", reason="not_found"
+            )
     return read_recipe(path, overrides)
 
 
 def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """The recipe in a file, with `a.b=c` overrides applied.
+    """Read a recipe from a file.
+
+    Args:
+        path: A YAML file.
+        overrides: Changes of fields, each `a.b=value` with the value in YAML.
 
     Raises:
-        RecipeError: the file cannot be read as YAML, or a field is unknown or wrong.
+        RecipeError: The file is not YAML, or a field is unknown or wrong.
     """
     try:
-        document = _parse(path.read_text(encoding="utf-8"), str(path))
+        document = _parse_yaml(path.read_text(encoding="utf-8"), str(path))
     except UnicodeDecodeError:
-        raise RecipeError(f"{path}: not a text file") from None
+        raise RecipeError(f"{path} is not a text file", reason="not_yaml") from None
     if not isinstance(document, dict):
-        raise RecipeError(f"{path}: a recipe is a mapping of fields to values")
+        raise RecipeError(f"{path} must be a mapping of fields to values", reason="not_a_mapping")
     for override in overrides:
-        _apply(document, override)
-    return validated(document, str(path))
+        _apply_override(document, override)
+    return validate_recipe(document, str(path))
 
 
-def _apply(document: dict[str, Any], override: str) -> None:
+def _apply_override(document: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     if not equals or not key:
-        raise RecipeError(f"--set {override}: write field=value, for example steps=500 or rule.generator.learning_rate=1e-4")
+        raise RecipeError(
+            f"{override!r} must be field=value, for example steps=500 or rule.generator.learning_rate=1e-4",
+            field="set",
+            reason="not_an_override",
+        )
     *parents, last = key.split(".")
-    place = document
+    target = document
     for parent in parents:
-        inner = place.setdefault(parent, {})
-        if not isinstance(inner, dict):
-            raise RecipeError(f"--set {key}: {parent} holds a value, not fields")
-        place = inner
-    place[last] = _parse(text, f"--set {key}")
+        child = target.setdefault(parent, {})
+        if not isinstance(child, dict):
+            raise RecipeError(f"{parent} is a value and has no fields", field=key, reason="not_a_mapping")
+        target = child
+    target[last] = _parse_yaml(text, f"the value {text!r}", field=key)
 
 
 class _Loader(yaml.SafeLoader):
-    """Reads 1e-4 as the number it is in YAML 1.2, and takes no field twice."""
+    """Reads 1e-4 as a number, as YAML 1.2 does, and refuses duplicate keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice is not None:
-            raise yaml.constructor.ConstructorError(None, None, f"{twice} is there twice", node.start_mark)
+        duplicate = next((key for key in keys if keys.count(key) > 1), None)
+        if duplicate is not None:
+            raise yaml.constructor.ConstructorError(None, None, f"duplicate key {duplicate}", node.start_mark)
         return super().construct_mapping(node, deep)
 
 
@@ -80,10 +94,11 @@ _Loader.add_implicit_resolver(
 )
 
 
-def _parse(text: str, place: str) -> Any:
+def _parse_yaml(text: str, source: str, field: str | None = None) -> Any:
     try:
         return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        line = f" line {mark.line + 1}" if mark else ""
-        raise RecipeError(f"{place}{line}: not YAML: {getattr(error, 'problem', None) or error}") from None
+        line = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or error
+        raise RecipeError(f"{source}{line} is not valid YAML: {problem}", field=field, reason="not_yaml") from None

@@ -1,1 +1,1 @@
-"""A run on disk: checkpoints, log, resume, signals."""
+"""Training runs: the trainer and its hooks, checkpoints, the log, and exact resume."""

@@ -1,4 +1,4 @@
-"""Checkpoints: safetensors files, written atomically, each with a checksum of all it holds. Nothing is ever unpickled."""
+"""Checkpoints: safetensors files, written atomically, each with a checksum of its whole content. No pickle is involved."""
 
 import hashlib
 import json
@@ -11,76 +11,84 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from seedmint.models.errors import UserError
 from seedmint.models.files import write_whole
+from seedmint.training.runs.errors import CheckpointError
 
-KEEP = 3  # checkpoints of a run
+MAX_CHECKPOINTS = 3
+"""Number of checkpoints that a run keeps."""
 
-_FORMAT = "seedmint-checkpoint-1"
-_FILE = re.compile(r"step-(\d{9})\.safetensors")
-
-
-class CheckpointError(UserError):
-    """A checkpoint that is missing, damaged, or of another format."""
+_FORMAT = "seedmint-checkpoint-2"
+_FILE_NAME = re.compile(r"step-(\d{9})\.safetensors")
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """State after `step` iterations.
+    """State of a run after `step` iterations.
 
     Attributes:
-        step: iterations done.
-        recipe: the recipe's document, as the run began with it.
-        facts: other JSON values: the data set's digest, versions, sums not yet logged.
-        tensors: by name, on the CPU.
+        step: Number of finished iterations.
+        recipe: The recipe's document.
+        metadata: Other JSON values: the data set, versions, and sums that are not logged yet.
+        tensors: Tensors by name, on the CPU.
     """
 
     step: int
     recipe: dict[str, Any]
-    facts: dict[str, Any]
+    metadata: dict[str, Any]
     tensors: dict[str, Tensor]
 
 
 def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> Path:
-    """Write `step-NNNNNNNNN.safetensors`, then remove all but the newest `KEEP`.
+    """Write `step-NNNNNNNNN.safetensors`, then delete all but the newest `MAX_CHECKPOINTS`.
+
+    Args:
+        directory: Directory of the run's checkpoints.
+        checkpoint: The state to write.
+
+    Returns:
+        Path of the new file.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: The file cannot be written.
     """
-    head = json.dumps({"step": checkpoint.step, "recipe": checkpoint.recipe, "facts": checkpoint.facts}, sort_keys=True)
-    metadata = {"format": _FORMAT, "head": head, "sha256": _checksum(head, checkpoint.tensors)}
+    content = {"step": checkpoint.step, "recipe": checkpoint.recipe, "metadata": checkpoint.metadata}
+    head = json.dumps(content, sort_keys=True)
+    header = {"format": _FORMAT, "head": head, "sha256": _checksum(head, checkpoint.tensors)}
     path = directory / f"step-{checkpoint.step:09d}.safetensors"
-    write_whole(path, save(checkpoint.tensors, metadata))
-    for _, old in list_checkpoints(directory)[:-KEEP]:
+    write_whole(path, save(checkpoint.tensors, header))
+    for _, old in list_checkpoints(directory)[:-MAX_CHECKPOINTS]:
         old.unlink()
     return path
 
 
 def list_checkpoints(directory: Path) -> list[tuple[int, Path]]:
-    """Steps and files in a directory of checkpoints, oldest first. Empty where there is no such directory."""
+    """Return the steps and files of a directory of checkpoints, oldest first; empty if the directory does not exist."""
     if not directory.is_dir():
         return []
-    return sorted((int(match[1]), path) for path in directory.iterdir() if (match := _FILE.fullmatch(path.name)))
+    return sorted((int(match[1]), path) for path in directory.iterdir() if (match := _FILE_NAME.fullmatch(path.name)))
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
-    """Read one checkpoint and hold it against its checksum.
+    """Read a checkpoint and verify its checksum.
+
+    Args:
+        path: The file.
 
     Raises:
-        CheckpointError: damaged, or not a checkpoint of this format.
+        CheckpointError: The file is damaged, or not a checkpoint of this format.
     """
     try:
         with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
+            header = file.metadata() or {}
             tensors = {key: file.get_tensor(key).clone() for key in file.keys()}  # noqa: SIM118 -- not a mapping
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path} is damaged: {error}") from None
-    if metadata.get("format") != _FORMAT:
-        raise CheckpointError(f"{path} is not a checkpoint of format {_FORMAT}")
-    if _checksum(metadata.get("head", ""), tensors) != metadata.get("sha256"):
-        raise CheckpointError(f"{path} is damaged: its contents do not match its checksum")
-    head = json.loads(metadata["head"])
-    return Checkpoint(head["step"], head["recipe"], head["facts"], tensors)
+        raise CheckpointError(f"{path} is damaged: {error}", reason="damaged") from None
+    if header.get("format") != _FORMAT:
+        raise CheckpointError(f"{path} is not a checkpoint of format {_FORMAT}", reason="unknown_format")
+    if _checksum(header.get("head", ""), tensors) != header.get("sha256"):
+        raise CheckpointError(f"{path} is damaged: its content does not match its checksum", reason="damaged")
+    head = json.loads(header["head"])
+    return Checkpoint(head["step"], head["recipe"], head["metadata"], tensors)
 
 
 def _checksum(head: str, tensors: dict[str, Tensor]) -> str:

@@ -1,4 +1,4 @@
-"""What the theory says goes wrong, noticed in what a run reports anyway."""
+"""Detects known failures of GAN training in the statistics and previews of a run."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,24 +9,31 @@ from numpy.typing import NDArray
 
 from seedmint.training.recipes.schema import Watch
 
-EXAMPLES = 1000  # of the data, at most, whose pairwise distance generated examples are held against
+MAX_EXAMPLES = 1000
+"""Number of data examples whose pairwise distances are the reference for diversity."""
 
 
 @dataclass(frozen=True)
-class Note:
-    """Something noticed: a word for programs, a line for people, and whether it is a warning."""
+class Diagnostic:
+    """A condition found in a run.
+
+    Attributes:
+        kind: `saturated`, `equilibrium` or `collapsed`.
+        message: One line for people.
+        is_warning: Whether the condition is a failure.
+    """
 
     kind: str
-    text: str
-    warning: bool = True
+    message: str
+    is_warning: bool = True
 
 
 class Diagnostics:
-    """Counts how many reports in a row show the same trouble, and tells it once when they are enough.
+    """Counts consecutive observations of each condition, and reports a condition once when its count reaches the threshold.
 
     Args:
-        watch: what counts as trouble, and how many are enough.
-        counts: where to go on counting, as `counts` was; None begins.
+        watch: The thresholds.
+        counts: Counts to continue from; None starts at zero.
     """
 
     def __init__(self, watch: Watch, counts: dict[str, int] | None = None) -> None:
@@ -35,69 +42,92 @@ class Diagnostics:
 
     @property
     def at_equilibrium(self) -> bool:
-        """Whether D has not told data from generated examples for `watch.reports` reports, and does not now."""
+        """Whether D(x) and D(G(z)) have been near 1/2 in the last `watch.reports` log entries."""
         return self.counts.get("equilibrium", 0) >= self._watch.reports
 
-    def statistics(self, real: float, fake: float) -> tuple[Note, ...]:
-        """What a report's mean D(x) and D(G(z)) show.
+    def check_statistics(self, d_real: float, d_fake: float) -> tuple[Diagnostic, ...]:
+        """Check one log entry for saturation and equilibrium.
 
-        Saturation: where D is sure, log(1 - D(G(z))) is flat and G learns next to nothing (Goodfellow et al., 2014, section 3).
-        Equilibrium: D = 1/2 everywhere, as it is at p_g = p_data (theorem 1), and also where D is too weak to tell.
+        Saturation: if D is certain, log(1 - D(G(z))) is flat and G hardly learns (Goodfellow et al., 2014, section 3).
+        Equilibrium: D = 1/2 everywhere, which holds at p_g = p_data (theorem 1) and also if D is too weak.
+
+        Args:
+            d_real: Mean of D(x).
+            d_fake: Mean of D(G(z)).
+
+        Returns:
+            The conditions whose count reaches the threshold with this entry.
         """
         watch, found = self._watch, []
-        lasted = f"in {watch.reports} reports in a row, now D(x) {real:.3f}, D(G(z)) {fake:.3f}"
-        if self._enough("saturated", real > 1 - watch.saturation and fake < watch.saturation, watch.reports):
-            found.append(
-                Note("saturated", f"D is saturated {lasted}: G hardly learns; try a lower rule.discriminator.learning_rate")
-            )
-        if self._enough("equilibrium", max(abs(real - 0.5), abs(fake - 0.5)) <= watch.epsilon, watch.reports):
-            found.append(Note("equilibrium", f"equilibrium {lasted}: D does not tell data from generated", warning=False))
+        evidence = f"in {watch.reports} consecutive reports, now D(x) {d_real:.3f}, D(G(z)) {d_fake:.3f}"
+        if self._reaches("saturated", d_real > 1 - watch.saturation and d_fake < watch.saturation, watch.reports):
+            message = f"D is saturated {evidence}; G hardly learns: try a lower rule.discriminator.learning_rate"
+            found.append(Diagnostic("saturated", message))
+        if self._reaches("equilibrium", max(abs(d_real - 0.5), abs(d_fake - 0.5)) <= watch.epsilon, watch.reports):
+            message = f"equilibrium {evidence}: D does not separate data from generated examples"
+            found.append(Diagnostic("equilibrium", message, is_warning=False))
         return tuple(found)
 
-    def preview(self, diversity: float) -> tuple[Note, ...]:
-        """What a preview's diversity, a fraction of the data's, shows: collapse is G making few images for all z."""
-        if not self._enough("collapsed", diversity < self._watch.collapse, self._watch.previews):
-            return ()
-        text = (
-            f"G is collapsing: in {self._watch.previews} previews in a row, generated examples differ among each other less "
-            f"than {self._watch.collapse} times as much as the data do, now {diversity:.3f} times"
-        )
-        return (Note("collapsed", text),)
+    def check_diversity(self, diversity: float) -> tuple[Diagnostic, ...]:
+        """Check one preview for mode collapse: G generates few different examples.
 
-    def _enough(self, kind: str, so: bool, reports: int) -> bool:
-        """Whether this report is the one that makes the row long enough."""
-        self.counts[kind] = self.counts.get(kind, 0) + 1 if so else 0
-        return self.counts[kind] == reports
+        Args:
+            diversity: Diversity of the preview; 1 is the diversity of the data.
+
+        Returns:
+            The condition, if its count reaches the threshold with this preview.
+        """
+        if not self._reaches("collapsed", diversity < self._watch.collapse, self._watch.previews):
+            return ()
+        message = (
+            f"mode collapse in {self._watch.previews} consecutive previews: the mean distance between generated examples is "
+            f"{diversity:.3f} times the distance between data, below {self._watch.collapse}"
+        )
+        return (Diagnostic("collapsed", message),)
+
+    def _reaches(self, kind: str, observed: bool, threshold: int) -> bool:
+        """Count one observation. Return whether the count reaches the threshold now."""
+        self.counts[kind] = self.counts.get(kind, 0) + 1 if observed else 0
+        return self.counts[kind] == threshold
 
 
 class Diversity:
-    """How different generated examples are from each other, the data being 1.
+    """Diversity of generated examples, relative to the data.
 
     Args:
-        data: [n, …], of which some, evenly spaced, are looked at.
-        labels: int64[n], or None.
+        data: [n, ...]; up to `MAX_EXAMPLES` of them, evenly spaced, are used.
+        labels: int64[n]; None without labels.
     """
 
     def __init__(self, data: NDArray[Any], labels: NDArray[np.int64] | None) -> None:
-        rows = np.linspace(0, len(data) - 1, min(len(data), EXAMPLES)).astype(np.int64)
-        self._data = spread(data[rows], None if labels is None else labels[rows])
+        rows = np.linspace(0, len(data) - 1, min(len(data), MAX_EXAMPLES)).astype(np.int64)
+        self._data_distance = mean_distance(data[rows], None if labels is None else labels[rows])
 
-    def of(self, generated: NDArray[Any], labels: NDArray[np.int64] | None) -> float | None:
-        """The `spread` of [n, …] generated examples over that of the data; None where one of them has none."""
-        found = spread(generated, labels)
-        return found / self._data if found is not None and self._data else None
+    def measure(self, generated: NDArray[Any], labels: NDArray[np.int64] | None) -> float | None:
+        """Return the `mean_distance` of generated examples divided by that of the data.
+
+        Args:
+            generated: [n, ...], in the units of the data.
+            labels: int64[n]; None without labels.
+
+        Returns:
+            The ratio; None if one of the two distances is undefined or the data's distance is 0.
+        """
+        distance = mean_distance(generated, labels)
+        return distance / self._data_distance if distance is not None and self._data_distance else None
 
 
-def spread(examples: NDArray[Any], labels: NDArray[np.int64] | None) -> float | None:
-    """The mean Euclidean distance of two examples; with labels, of two with the same label, so that a generator that makes one
-    image a class does not look diverse.
+def mean_distance(examples: NDArray[Any], labels: NDArray[np.int64] | None) -> float | None:
+    """Return the mean Euclidean distance between two examples.
+
+    With labels, only pairs with the same label count. Otherwise a generator with one image per class would seem diverse.
 
     Args:
-        examples: [n, …] of any type.
-        labels: int64[n], or None.
+        examples: [n, ...] of any dtype.
+        labels: int64[n]; None without labels.
 
     Returns:
-        the distance, in the examples' unit; None where there is no such pair.
+        The distance in the unit of the examples; None if there is no pair.
     """
     pairs = np.triu(np.ones((len(examples), len(examples)), dtype=bool), 1)
     if labels is not None:

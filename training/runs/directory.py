@@ -1,4 +1,4 @@
-"""The directory of a run: making one, and opening it again where it stands."""
+"""The directory of a run: starts a new run, or continues one from its newest checkpoint."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,114 +10,135 @@ import torch
 from seedmint.models.files import write_whole
 from seedmint.training.optimization import distributed
 from seedmint.training.recipes.files import read_recipe
-from seedmint.training.recipes.schema import Recipe, RecipeError, validated
-from seedmint.training.runs.checkpoints import Checkpoint, CheckpointError, list_checkpoints, load_checkpoint
-from seedmint.training.runs.run import Run, TrainingError, locked
+from seedmint.training.recipes.schema import CHANGEABLE_FIELDS, Recipe, RecipeError, validate_recipe
+from seedmint.training.runs.build import build_trainer
+from seedmint.training.runs.checkpoints import Checkpoint, list_checkpoints, load_checkpoint
+from seedmint.training.runs.errors import CheckpointError, TrainingError
+from seedmint.training.runs.lock import run_lock
+from seedmint.training.runs.trainer import Trainer
 
-MAY_CHANGE = ("data.path", "every", "metrics", "name", "steps", "title", "watch")
-"""Fields of a recipe on which the iterations done so far do not depend."""
-
-_RECIPE = "recipe.yaml"
-
-
-def create(directory: Path, recipe: Recipe, device: torch.device) -> Run:
-    """A new run in a directory that is empty or not yet there.
-
-    Raises:
-        UserError: the directory holds something, or the recipe cannot be run.
-    """
-    if directory.exists() and not directory.is_dir():
-        raise TrainingError(f"--out: {directory} is a file: choose another place")
-    if directory.exists() and any(directory.iterdir()):
-        hint = f"`seedmint resume {directory}` goes on with it" if (directory / _RECIPE).exists() else "it is not empty"
-        raise TrainingError(f"--out: {directory} is there already: {hint}; or choose another place")
-    if recipe.data.path is not None:  # so that the run can be resumed from anywhere
-        data = recipe.data.model_copy(update={"path": str(Path(recipe.data.path).absolute())})
-        recipe = recipe.model_copy(update={"data": data})
-    run = Run(directory, recipe, device)
-    distributed.wait()  # until no process looks any more whether the directory is there
-    if distributed.is_first():
-        (directory / "checkpoints").mkdir(parents=True)
-        write_whole(directory / _RECIPE, recipe.to_yaml().encode())
-    return run
+_RECIPE_FILE = "recipe.yaml"
 
 
-def reopen(directory: Path, device: torch.device, warn: Callable[[str], None], overrides: Sequence[str] = ()) -> Run:
-    """A run that was begun before, at its newest checkpoint that is whole.
+def create_run(directory: Path, recipe: Recipe, device: torch.device) -> Trainer:
+    """Start a new run.
 
     Args:
-        directory: the run's.
-        device: where to go on.
-        warn: told of each damaged checkpoint, which is set aside.
-        overrides: `field=value` changes of the recipe, of fields in `MAY_CHANGE` alone.
+        directory: Must be empty, or not exist.
+        recipe: The settings.
+        device: Device of the training.
 
     Raises:
-        UserError: no run there, another process trains it, its recipe is not the one it began with, or all its checkpoints
-            are damaged.
+        UserError: The directory is not empty, or the recipe cannot be run.
     """
-    recipe = recipe_of(directory, overrides)
-    with locked(directory):
-        with distributed.first_before_others():
-            for place in ("checkpoints", "previews"):
-                for half_written in (directory / place).glob(".*"):
-                    half_written.unlink()
-            checkpoint = _newest_whole(directory, warn)
+    if directory.exists() and not directory.is_dir():
+        raise TrainingError(f"{directory} is a file; choose another directory", field="out", reason="not_a_directory")
+    if directory.exists() and any(directory.iterdir()):
+        if (directory / _RECIPE_FILE).exists():
+            message = f"{directory} holds a run; continue it with `seedmint resume {directory}`, or choose another directory"
+            raise TrainingError(message, field="out", reason="run_exists")
+        raise TrainingError(f"{directory} is not empty; choose another directory", field="out", reason="not_empty")
+    if recipe.data.path is not None:  # an absolute path, so that `resume` works from any directory
+        data = recipe.data.model_copy(update={"path": str(Path(recipe.data.path).absolute())})
+        recipe = recipe.model_copy(update={"data": data})
+    trainer = build_trainer(directory, recipe, device)
+    distributed.barrier()  # until every process has checked the directory
+    if distributed.is_main_process():
+        (directory / "checkpoints").mkdir(parents=True)
+        write_whole(directory / _RECIPE_FILE, recipe.to_yaml().encode())
+    return trainer
+
+
+def resume_run(
+    directory: Path, device: torch.device, on_warning: Callable[[str], None], overrides: Sequence[str] = ()
+) -> Trainer:
+    """Continue a run from its newest intact checkpoint.
+
+    Args:
+        directory: The run's directory.
+        device: Device of the training.
+        on_warning: Called with a message for each damaged checkpoint. The checkpoint is renamed to `.damaged`.
+        overrides: `field=value` changes of the recipe; only `CHANGEABLE_FIELDS` can change.
+
+    Raises:
+        UserError: The directory holds no run, another process trains it, its recipe has changed, or all its checkpoints are
+            damaged.
+    """
+    recipe = read_run_recipe(directory, overrides)
+    with run_lock(directory):
+        with distributed.main_process_first():
+            for name in ("checkpoints", "previews"):
+                for partial_file in (directory / name).glob(".*"):
+                    partial_file.unlink()
+            checkpoint = _newest_intact_checkpoint(directory, on_warning)
         if checkpoint is None:
-            return Run(directory, recipe, device)
-        began = validated(checkpoint.recipe, str(directory))
-        if checkpoint.step <= min(_average_begins(began), _average_begins(recipe)):  # an average that is still to begin
-            began = began.model_copy(update={"ema": recipe.ema, "ema_start": recipe.ema_start})
-        if differences := _differences(began.document(), recipe.document()):
-            raise RecipeError(
-                f"{directory / _RECIPE} has changed since the run began: {'; '.join(differences)}; "
-                f"only {', '.join(MAY_CHANGE)} may"
-            )
-        if recipe.steps < checkpoint.step:
-            raise RecipeError(f"steps: the run has done {checkpoint.step} already, which is more than {recipe.steps}")
-        run = Run(directory, recipe, device, checkpoint)
-        if overrides and distributed.is_first():
-            write_whole(directory / _RECIPE, recipe.to_yaml().encode())
-        return run
+            return build_trainer(directory, recipe, device)
+        _check_changes(directory, checkpoint, recipe)
+        trainer = build_trainer(directory, recipe, device, checkpoint)
+        if overrides and distributed.is_main_process():
+            write_whole(directory / _RECIPE_FILE, recipe.to_yaml().encode())
+        return trainer
 
 
-def recipe_of(directory: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """The recipe of a run.
+def read_run_recipe(directory: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read the recipe of a run.
+
+    Args:
+        directory: The run's directory.
+        overrides: `field=value` changes of the recipe.
 
     Raises:
-        UserError: no run there, or a recipe that cannot be read.
+        UserError: The directory holds no run, or the recipe cannot be read.
     """
-    path = directory / _RECIPE
+    path = directory / _RECIPE_FILE
     if not path.is_file():
-        raise TrainingError(f"{directory} holds no run: {path} is missing")
+        raise TrainingError(f"{directory} holds no run: {path} does not exist", reason="no_run")
     return read_recipe(path, overrides)
 
 
-def _newest_whole(directory: Path, warn: Callable[[str], None]) -> Checkpoint | None:
-    saved = list_checkpoints(directory / "checkpoints")
-    for _, path in reversed(saved):
+def _newest_intact_checkpoint(directory: Path, on_warning: Callable[[str], None]) -> Checkpoint | None:
+    checkpoints = list_checkpoints(directory / "checkpoints")
+    for _, path in reversed(checkpoints):
         try:
             return load_checkpoint(path)
         except CheckpointError as error:
-            path.replace(path.with_suffix(".damaged"))
-            warn(f"{error}; set aside")
-    if saved:
-        raise CheckpointError(f"all checkpoints of {directory} are damaged: begin anew with `seedmint train --out` elsewhere")
+            damaged = path.with_suffix(".damaged")
+            path.replace(damaged)
+            on_warning(f"{error}; renamed to {damaged.name}")
+    if checkpoints:
+        message = f"all checkpoints of {directory} are damaged; start a new run with `seedmint train --out`"
+        raise CheckpointError(message, reason="all_damaged")
     return None
 
 
-def _average_begins(recipe: Recipe) -> float:
+def _check_changes(directory: Path, checkpoint: Checkpoint, recipe: Recipe) -> None:
+    """Raise RecipeError if the recipe differs from the checkpoint's in a field on which finished iterations depend."""
+    saved = validate_recipe(checkpoint.recipe, str(directory))
+    if checkpoint.step <= min(_ema_start(saved), _ema_start(recipe)):  # the average has not started in either recipe
+        saved = saved.model_copy(update={"ema": recipe.ema, "ema_start": recipe.ema_start})
+    if changes := _changes(saved.document(), recipe.document()):
+        field, old, new = changes[0]
+        others = "".join(f"; {name} changed from {before} to {after}" for name, before, after in changes[1:])
+        message = f"changed from {old} to {new} since the run started{others}; only {', '.join(CHANGEABLE_FIELDS)} can change"
+        raise RecipeError(message, field=field, reason="recipe_changed")
+    if recipe.steps < checkpoint.step:
+        message = f"the run has finished {checkpoint.step} steps, more than {recipe.steps}"
+        raise RecipeError(message, field="steps", reason="steps_already_done")
+
+
+def _ema_start(recipe: Recipe) -> float:
     return recipe.ema_start if recipe.ema else math.inf
 
 
-def _differences(began: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
-    """Fields that differ, and that what was computed so far depends on."""
-    found = []
-    for key in sorted({*began, *now}):
-        old, new, field = began.get(key), now.get(key), f"{prefix}{key}"
-        if field in MAY_CHANGE:
+def _changes(saved: dict[str, Any], current: dict[str, Any], prefix: str = "") -> list[tuple[str, Any, Any]]:
+    """Return (field, old value, new value) of each difference outside `CHANGEABLE_FIELDS`."""
+    changes = []
+    for key in sorted({*saved, *current}):
+        old, new, field = saved.get(key), current.get(key), f"{prefix}{key}"
+        if field in CHANGEABLE_FIELDS:
             continue
         if isinstance(old, dict) and isinstance(new, dict):
-            found += _differences(old, new, f"{field}.")
+            changes += _changes(old, new, f"{field}.")
         elif old != new:
-            found.append(f"{field} was {old} and is {new}")
-    return found
+            changes.append((field, old, new))
+    return changes

@@ -1,4 +1,4 @@
-"""What a run leaves behind for people to look at: log.jsonl, TensorBoard events, previews."""
+"""Writes the outputs of a run for people: log.jsonl, TensorBoard events and previews."""
 
 import io
 import json
@@ -15,80 +15,116 @@ from seedmint.models.card import Metric
 from seedmint.models.files import write_whole
 from seedmint.training.plotting.image_grid import grid
 from seedmint.training.plotting.sample_plots import plot
-from seedmint.training.runs.diagnostics import Note
+from seedmint.training.runs.diagnostics import Diagnostic
 
-PREVIEW_SEEDS = np.arange(64, dtype=np.int64)
-PLOTTED_SEEDS = np.arange(1000, dtype=np.int64)
+_PREVIEW_COLUMNS = 8
 
 
-class Record:
-    """Writes the log of one run, from `step` on: what an interrupted process logged beyond it is taken back.
+class EventLog:
+    """Writes the log of one run from a step on. Removes log entries of later steps, which an interrupted process left.
 
     Args:
-        directory: the run's.
-        step: iterations already done.
+        directory: The run's directory.
+        step: Number of finished iterations.
     """
 
     def __init__(self, directory: Path, step: int) -> None:
-        self._log = directory / "log.jsonl"
+        self._path = directory / "log.jsonl"
         self._previews = directory / "previews"
         self._previews.mkdir(exist_ok=True)
-        kept = [line for line in _lines(self._log) if json.loads(line)["step"] <= step]
-        write_whole(self._log, "".join(kept).encode())
+        kept = [line for line in _valid_lines(self._path) if json.loads(line)["step"] <= step]
+        write_whole(self._path, "".join(kept).encode())
         self._board = SummaryWriter(str(directory / "tensorboard"), purge_step=step + 1 if step else None)
 
-    def statistics(self, step: int, values: dict[str, float]) -> None:
-        """One line of the log, and a point in each of TensorBoard's curves."""
-        self._append({"step": step, **{key: round(value, 6) for key, value in values.items()}})
-        for key, number in values.items():
-            self._board.add_scalar(key, number, step)
+    def write_statistics(self, step: int, values: dict[str, float]) -> None:
+        """Write one log line, and one point of each TensorBoard curve.
 
-    def metrics(self, step: int, weights: str, metrics: tuple[Metric, ...]) -> None:
-        """A line of the log, and a point in each metric's curve in TensorBoard, for the generator with these weights."""
-        kept = {"metric", "value", "standard_error"}
-        values = [metric.model_dump(include=kept, exclude_none=True) for metric in metrics]
+        Args:
+            step: Number of finished iterations.
+            values: Statistics by name.
+        """
+        self._append({"step": step, **{key: round(value, 6) for key, value in values.items()}})
+        for key, value in values.items():
+            self._board.add_scalar(key, value, step)
+
+    def write_metrics(self, step: int, weights: str, metrics: tuple[Metric, ...]) -> None:
+        """Write one log line, and one point of each metric's TensorBoard curve.
+
+        Args:
+            step: Number of finished iterations.
+            weights: The measured weights, `last` or `ema`.
+            metrics: Their metrics.
+        """
+        fields = {"metric", "value", "standard_error"}
+        values = [metric.model_dump(include=fields, exclude_none=True) for metric in metrics]
         self._append({"step": step, "weights": weights, "metrics": values})
         for metric in metrics:
             self._board.add_scalar(f"metrics-{weights}/{metric.metric}", metric.value, step)
 
-    def diversity(self, step: int, value: float) -> None:
-        """A line of the log, and a point in its curve in TensorBoard."""
+    def write_diversity(self, step: int, value: float) -> None:
+        """Write one log line, and one point of the TensorBoard curve.
+
+        Args:
+            step: Number of finished iterations.
+            value: Diversity of the preview; 1 is the diversity of the data.
+        """
         self._append({"step": step, "diversity": round(value, 6)})
         self._board.add_scalar("diversity", value, step)
 
-    def notes(self, step: int, notes: Sequence[Note]) -> None:
-        """For each, a line of the log and a text in TensorBoard."""
-        for note in notes:
-            self._append({"step": step, "note": note.kind, "text": note.text})
-            self._board.add_text(note.kind, note.text, step)
+    def write_diagnostics(self, step: int, diagnostics: Sequence[Diagnostic]) -> None:
+        """Write one log line and one TensorBoard text for each diagnostic.
 
-    def preview(self, step: int, images: NDArray[np.uint8]) -> None:
-        """A grid of uint8[n, height, width, channels], as previews/step-N.png, and in TensorBoard."""
-        content = grid(images, columns=8)
+        Args:
+            step: Number of finished iterations.
+            diagnostics: The conditions found at this step.
+        """
+        for diagnostic in diagnostics:
+            self._append({"step": step, "diagnostic": diagnostic.kind, "message": diagnostic.message})
+            self._board.add_text(diagnostic.kind, diagnostic.message, step)
+
+    def write_image_preview(self, step: int, images: NDArray[np.uint8]) -> None:
+        """Write a grid of images to previews/step-N.png and to TensorBoard.
+
+        Args:
+            step: Number of finished iterations.
+            images: uint8[n, height, width, channels].
+        """
+        content = grid(images, _PREVIEW_COLUMNS)
         write_whole(self._previews / f"step-{step:09d}.png", content)
         self._board.add_images("preview", images, step, dataformats="NHWC")
 
-    def plot(self, step: int, samples: NDArray[np.float32], names: tuple[str, ...]) -> None:
-        """A plot of float32[n, columns] or float32[n, length, channels], as previews/step-N.png, and in TensorBoard."""
+    def write_sample_preview(self, step: int, samples: NDArray[np.float32], names: tuple[str, ...]) -> None:
+        """Write a plot of samples to previews/step-N.png and to TensorBoard.
+
+        Args:
+            step: Number of finished iterations.
+            samples: float32[n, columns] or float32[n, length, channels].
+            names: Names of the columns or channels.
+        """
         content = plot(samples, names)
         write_whole(self._previews / f"step-{step:09d}.png", content)
         self._board.add_image("preview", np.asarray(Image.open(io.BytesIO(content))), step, dataformats="HWC")
 
     def _append(self, entry: dict[str, Any]) -> None:
-        with self._log.open("a", encoding="utf-8") as file:
+        with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
 
     def close(self) -> None:
+        """Write the pending TensorBoard events and close the file."""
         self._board.close()
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """The entries of a log that can be read, in their order; none where there is no log."""
-    return [json.loads(line) for line in _lines(path)]
+    """Return the valid entries of a log, in their order; an empty list if the file does not exist.
+
+    Args:
+        path: A log.jsonl file.
+    """
+    return [json.loads(line) for line in _valid_lines(path)]
 
 
-def _lines(path: Path) -> list[str]:
-    """The lines of a log that can be read; a process killed, or a machine switched off, may leave others."""
+def _valid_lines(path: Path) -> list[str]:
+    """Return the valid lines of a log. A killed process or a power failure can leave incomplete lines."""
     if not path.exists():
         return []
     return [line for line in path.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True) if _is_entry(line)]

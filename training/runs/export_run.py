@@ -1,4 +1,4 @@
-"""From a run to a generator file."""
+"""Exports a checkpoint of a run as a generator file."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -10,61 +10,60 @@ from seedmint.training.datasets.scaling import Scaling
 from seedmint.training.export.cards import card_of_run
 from seedmint.training.export.onnx_export import ExportError, export_generator
 from seedmint.training.networks import build_networks
-from seedmint.training.recipes.schema import Recipe, validated
-from seedmint.training.runs.checkpoints import Checkpoint, CheckpointError, list_checkpoints, load_checkpoint
-from seedmint.training.runs.directory import recipe_of
+from seedmint.training.recipes.schema import Recipe, validate_recipe
+from seedmint.training.runs.checkpoints import Checkpoint, list_checkpoints, load_checkpoint
+from seedmint.training.runs.directory import read_run_recipe
+from seedmint.training.runs.errors import CheckpointError
 
 
 def export_run(
     directory: Path, name: str, title: str | None, step: int | None, weights: Literal["ema", "last"] | None
 ) -> bytes:
-    """The generator file of a run's checkpoint.
+    """Return the generator file of a run's checkpoint.
 
     Args:
-        directory: the run's.
-        name: the generator's.
-        title: for people; None takes the recipe's.
-        step: which checkpoint; None takes the newest.
-        weights: `ema` or `last`; None takes `ema` where the recipe keeps it.
+        directory: The run's directory.
+        name: Name of the generator.
+        title: One line for people; None uses the recipe's title.
+        step: Step of the checkpoint; None uses the newest.
+        weights: `ema` or `last`; None uses `ema` if the checkpoint has an average.
 
     Returns:
-        the file's bytes; the same for the same checkpoint and arguments.
+        The bytes of the file; the same for the same checkpoint and arguments.
 
     Raises:
-        UserError: no such run or checkpoint, or the verification failed.
+        UserError: The run or the checkpoint does not exist, or the verification failed.
     """
-    recipe_of(directory)
-    checkpoint = _checkpoint(directory, step)
-    recipe = validated(checkpoint.recipe, str(directory))
-    averaged = recipe.ema > 0 and checkpoint.step > recipe.ema_start
-    chosen: Literal["ema", "last"] = weights or ("ema" if averaged else "last")
-    if chosen == "ema" and not averaged:
-        raise ExportError(
-            f"--weights ema: no average is kept at step {checkpoint.step} (ema: {recipe.ema:g}, ema_start: {recipe.ema_start})"
-        )
-    facts = checkpoint.facts["dataset"]
-    generator = _generator(recipe, facts, checkpoint.tensors, "ema" if chosen == "ema" else "generator")
-    card = card_of_run(recipe, checkpoint.facts, checkpoint.step, name, title, chosen)
-    return export_generator(generator, card, _scaling(facts))
+    read_run_recipe(directory)
+    checkpoint = _load_checkpoint(directory, step)
+    recipe = validate_recipe(checkpoint.recipe, str(directory))
+    has_ema = recipe.ema > 0 and checkpoint.step > recipe.ema_start
+    chosen: Literal["ema", "last"] = weights or ("ema" if has_ema else "last")
+    if chosen == "ema" and not has_ema:
+        message = f"step {checkpoint.step} has no average (ema: {recipe.ema:g}, ema_start: {recipe.ema_start})"
+        raise ExportError(message, field="weights", reason="no_average")
+    dataset = checkpoint.metadata["dataset"]
+    generator = _load_generator(recipe, dataset, checkpoint.tensors, "ema" if chosen == "ema" else "generator")
+    card = card_of_run(recipe, checkpoint.metadata, checkpoint.step, name, title, chosen)
+    return export_generator(generator, card, _scaling(dataset))
 
 
-def _checkpoint(directory: Path, step: int | None) -> Checkpoint:
-    saved = list_checkpoints(directory / "checkpoints")
-    if not saved:
-        raise CheckpointError(f"{directory} has no checkpoint yet")
+def _load_checkpoint(directory: Path, step: int | None) -> Checkpoint:
+    checkpoints = dict(list_checkpoints(directory / "checkpoints"))
+    if not checkpoints:
+        raise CheckpointError(f"{directory} has no checkpoint yet", reason="no_checkpoint")
     if step is None:
-        return load_checkpoint(saved[-1][1])
-    if step not in dict(saved):
-        raise CheckpointError(
-            f"--step: {directory} has no checkpoint of step {step}, only {', '.join(str(n) for n, _ in saved)}"
-        )
-    return load_checkpoint(dict(saved)[step])
+        return load_checkpoint(checkpoints[max(checkpoints)])
+    if step not in checkpoints:
+        message = f"{directory} has no checkpoint of step {step}, only of {', '.join(map(str, checkpoints))}"
+        raise CheckpointError(message, field="step", reason="no_checkpoint")
+    return load_checkpoint(checkpoints[step])
 
 
-def _generator(recipe: Recipe, facts: dict[str, Any], tensors: dict[str, Tensor], part: str) -> nn.Module:
-    shape = facts["shape"]
-    marginals = torch.zeros(shape) if "scaling" in facts else torch.full((shape[2], shape[0], shape[1]), 0.5)
-    classes = len(facts["classes"]) if recipe.conditional else 0
+def _load_generator(recipe: Recipe, dataset: dict[str, Any], tensors: dict[str, Tensor], part: str) -> nn.Module:
+    shape = dataset["shape"]
+    marginals = torch.zeros(shape) if "scaling" in dataset else torch.full((shape[2], shape[0], shape[1]), 0.5)
+    classes = len(dataset["classes"]) if recipe.conditional else 0
     generator, _ = build_networks(recipe, marginals, classes)
     generator.load_state_dict(
         {key.removeprefix(f"{part}/"): value for key, value in tensors.items() if key.startswith(f"{part}/")}
@@ -72,7 +71,7 @@ def _generator(recipe: Recipe, facts: dict[str, Any], tensors: dict[str, Tensor]
     return generator.eval()
 
 
-def _scaling(facts: dict[str, Any]) -> Scaling | None:
-    if "scaling" not in facts:
+def _scaling(dataset: dict[str, Any]) -> Scaling | None:
+    if "scaling" not in dataset:
         return None
-    return Scaling(**{field: tuple(values) for field, values in facts["scaling"].items()})
+    return Scaling(**{field: tuple(values) for field, values in dataset["scaling"].items()})

@@ -1,30 +1,37 @@
-"""All that a run's future depends on: built from a recipe, taken out as tensors, put back."""
+"""The state of a training run: everything that determines the following iterations."""
 
 import copy
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn, optim
 
-from seedmint.training.algorithm1 import Algorithm1
+from seedmint.training.algorithm1 import STATISTICS, Algorithm1
 from seedmint.training.datasets import Dataset
 from seedmint.training.networks import build_networks
-from seedmint.training.optimization.minibatches import Minibatches, step_seed
-from seedmint.training.optimization.optimizers import build_rule
+from seedmint.training.optimization.minibatches import Minibatches, stream_seed
+from seedmint.training.optimization.optimizers import build_optimizer
 from seedmint.training.recipes.schema import Recipe
 
-_INITIAL = (1 << 63) - 1  # the stream of random numbers that initial weights are drawn from
+_INITIAL_WEIGHTS_STREAM = (1 << 63) - 1
 
 
-def build(recipe: Recipe, dataset: Dataset, device: torch.device) -> Algorithm1:
-    """Algorithm 1 before its first iteration, by the recipe.
+def build_algorithm(recipe: Recipe, dataset: Dataset, device: torch.device) -> Algorithm1:
+    """Return Algorithm 1 before its first iteration.
+
+    Args:
+        recipe: The settings.
+        dataset: The training data.
+        device: Device of the networks and the minibatches.
 
     Raises:
-        UserError: recipe and data do not fit each other.
+        UserError: The recipe does not suit the data.
     """
     classes = len(dataset.classes) if recipe.conditional and dataset.classes is not None else 0
     minibatches = Minibatches(dataset, recipe.conditional, recipe.m, recipe.prior, recipe.z_dim, recipe.seed, device)
     marginals = torch.from_numpy(dataset.marginals()).float()
-    torch.manual_seed(step_seed(recipe.seed, _INITIAL))
+    torch.manual_seed(stream_seed(recipe.seed, _INITIAL_WEIGHTS_STREAM))
     generator, discriminator = (network.to(device).train() for network in build_networks(recipe, marginals, classes))
     ema = copy.deepcopy(generator).eval().requires_grad_(False) if recipe.ema else None
     return Algorithm1(
@@ -32,54 +39,119 @@ def build(recipe: Recipe, dataset: Dataset, device: torch.device) -> Algorithm1:
         generator=generator,
         discriminator=discriminator,
         ema=ema,
-        generator_rule=build_rule(recipe.rule.generator, generator.parameters()),
-        discriminator_rule=build_rule(recipe.rule.discriminator, discriminator.parameters()),
+        generator_optimizer=build_optimizer(recipe.rule.generator, generator.parameters()),
+        discriminator_optimizer=build_optimizer(recipe.rule.discriminator, discriminator.parameters()),
         minibatches=minibatches,
     )
 
 
+@dataclass
+class TrainerState:
+    """State that a checkpoint saves and restores.
+
+    Attributes:
+        algorithm: The networks, the averaged generator and the optimizers.
+        step: Number of finished iterations.
+        sums: float32[3], sums of the `STATISTICS` over the iterations after `logged_step`.
+        logged_step: Step of the newest log entry with statistics.
+        diagnostic_counts: Counts of `seedmint.training.runs.diagnostics.Diagnostics`.
+    """
+
+    algorithm: Algorithm1
+    step: int
+    sums: Tensor
+    logged_step: int = 0
+    diagnostic_counts: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def initial(cls, algorithm: Algorithm1, device: torch.device) -> "TrainerState":
+        """Return the state before the first iteration.
+
+        Args:
+            algorithm: As `build_algorithm` returns it.
+            device: Device of the algorithm.
+        """
+        return cls(algorithm, 0, torch.zeros(len(STATISTICS), device=device))
+
+    def metadata(self) -> dict[str, Any]:
+        """Return the state without tensors, as JSON values."""
+        return {
+            "sums": self.sums.tolist(),
+            "logged_step": self.logged_step,
+            "diagnostic_counts": dict(self.diagnostic_counts),
+        }
+
+    def restore(self, step: int, metadata: dict[str, Any], tensors: dict[str, Tensor]) -> None:
+        """Restore a saved state in place.
+
+        Args:
+            step: Number of finished iterations.
+            metadata: See `metadata`.
+            tensors: See `tensors_of`.
+
+        Raises:
+            RuntimeError: The tensors belong to other networks.
+        """
+        load_tensors(self.algorithm, tensors)
+        self.step = step
+        self.sums += torch.tensor(metadata["sums"], device=self.sums.device)
+        self.logged_step = metadata["logged_step"]
+        self.diagnostic_counts.update(metadata["diagnostic_counts"])
+
+
 def tensors_of(algorithm: Algorithm1) -> dict[str, Tensor]:
-    """Every tensor of the networks and the learning rules, by name; contiguous, on the CPU."""
-    found = {}
+    """Return every tensor of the networks and the optimizers by name: contiguous, on the CPU.
+
+    Args:
+        algorithm: Not changed.
+    """
+    tensors = {}
     for part, network in _networks(algorithm).items():
         for key, tensor in network.state_dict().items():
-            found[f"{part}/{key}"] = tensor
-    for part, rule in _rules(algorithm).items():
-        for index, entries in rule.state_dict()["state"].items():
+            tensors[f"{part}/{key}"] = tensor
+    for part, optimizer in _optimizers(algorithm).items():
+        for index, entries in optimizer.state_dict()["state"].items():
             for key, tensor in entries.items():
                 if tensor is not None:
-                    found[f"{part}/{index}/{key}"] = tensor
-    return {key: tensor.detach().cpu().contiguous() for key, tensor in found.items()}
+                    tensors[f"{part}/{index}/{key}"] = tensor
+    return {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
 
 
-def restore(algorithm: Algorithm1, tensors: dict[str, Tensor]) -> None:
-    """Put back what `tensors_of` took out.
+def load_tensors(algorithm: Algorithm1, tensors: dict[str, Tensor]) -> None:
+    """Load the tensors that `tensors_of` returned.
+
+    Args:
+        algorithm: Changed in place.
+        tensors: By name.
 
     Raises:
-        RuntimeError: the tensors are those of other networks.
+        RuntimeError: The tensors belong to other networks.
     """
     for part, network in _networks(algorithm).items():
-        found = _under(tensors, part)
-        if part == "ema" and not found:  # an average that is still to begin
-            found = _under(tensors, "generator")
-        network.load_state_dict(found)
-    for part, rule in _rules(algorithm).items():
+        part_tensors = _select(tensors, part)
+        if part == "ema" and not part_tensors:  # the average has not started
+            part_tensors = _select(tensors, "generator")
+        network.load_state_dict(part_tensors)
+    for part, optimizer in _optimizers(algorithm).items():
         state: dict[int, dict[str, Tensor]] = {}
-        for key, tensor in _under(tensors, part).items():
+        for key, tensor in _select(tensors, part).items():
             index, _, entry = key.partition("/")
             state.setdefault(int(index), {})[entry] = tensor
-        rule.load_state_dict({"state": state, "param_groups": rule.state_dict()["param_groups"]})
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def nonfinite(algorithm: Algorithm1) -> str | None:
-    """The name of a tensor that holds a NaN or an infinity, or None. D comes first, since it is updated first."""
+def find_nonfinite_tensor(algorithm: Algorithm1) -> str | None:
+    """Return the name of a tensor with a NaN or an infinity, or None. D comes first, because D is updated first.
+
+    Args:
+        algorithm: Not changed.
+    """
     for part in ("discriminator", "generator"):
-        network, rule = _networks(algorithm)[part], _rules(algorithm)[f"{part}_rule"]
+        network, optimizer = _networks(algorithm)[part], _optimizers(algorithm)[f"{part}_optimizer"]
         named = [(f"{part}.{name}", tensor) for name, tensor in network.state_dict().items()]
         for name, parameter in network.named_parameters(part):
-            named += [
-                (f"{key} of {name}", tensor) for key, tensor in rule.state.get(parameter, {}).items() if tensor is not None
-            ]
+            entries = optimizer.state.get(parameter, {})
+            named += [(f"{key} of {name}", tensor) for key, tensor in entries.items() if tensor is not None]
         for name, tensor in named:
             if not bool(tensor.isfinite().all()):
                 return name
@@ -87,13 +159,16 @@ def nonfinite(algorithm: Algorithm1) -> str | None:
 
 
 def _networks(algorithm: Algorithm1) -> dict[str, nn.Module]:
-    parts = {"generator": algorithm.generator, "discriminator": algorithm.discriminator}
-    return parts if algorithm.ema is None else {**parts, "ema": algorithm.ema}
+    networks = {"generator": algorithm.generator, "discriminator": algorithm.discriminator}
+    return networks if algorithm.ema is None else {**networks, "ema": algorithm.ema}
 
 
-def _rules(algorithm: Algorithm1) -> dict[str, optim.Optimizer]:
-    return {"generator_rule": algorithm.generator_rule, "discriminator_rule": algorithm.discriminator_rule}
+def _optimizers(algorithm: Algorithm1) -> dict[str, optim.Optimizer]:
+    return {
+        "generator_optimizer": algorithm.generator_optimizer,
+        "discriminator_optimizer": algorithm.discriminator_optimizer,
+    }
 
 
-def _under(tensors: dict[str, Tensor], part: str) -> dict[str, Tensor]:
+def _select(tensors: dict[str, Tensor], part: str) -> dict[str, Tensor]:
     return {key.removeprefix(f"{part}/"): tensor for key, tensor in tensors.items() if key.startswith(f"{part}/")}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from seedmint.training.objectives import GENERATOR_LOSSES
-from seedmint.training.optimization.minibatches import step_seed
+from seedmint.training.optimization.minibatches import stream_seed
 from seedmint.training.theory.densities import Grid, uniform
 from seedmint.training.theory.divergences import jsd, value_by_quadrature, wasserstein
 from seedmint.training.theory.small_networks import ascend, new_discriminator
@@ -72,7 +72,7 @@ def run(seed: int = 0, thetas: tuple[float, ...] = (0.25, 0.5, 1.5, 2.5, 4.0), s
 
 
 def _trained(seed: int, stream: int, theta: float, steps: int, m: int) -> Trained:
-    torch.manual_seed(step_seed(seed, stream))
+    torch.manual_seed(stream_seed(seed, stream))
     p_data, p_g = uniform(0.0, 1.0), uniform(theta, theta + 1)
     discriminator = new_discriminator()
     counts = sorted({0, steps, *(round(10 ** (i / 8)) for i in range(1 + int(8 * math.log10(steps))))})

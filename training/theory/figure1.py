@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from seedmint.training.algorithm1 import Algorithm1
-from seedmint.training.optimization.minibatches import Minibatches, step_seed
-from seedmint.training.optimization.optimizers import build_rule
-from seedmint.training.recipes.schema import Adam, Recipe, Rules
+from seedmint.training.optimization.minibatches import Minibatches, stream_seed
+from seedmint.training.optimization.optimizers import build_optimizer
+from seedmint.training.recipes.optimizers import Adam, Optimizers
+from seedmint.training.recipes.schema import Recipe
 from seedmint.training.theory.densities import Grid, density_of_map, mixture, normal_quantiles
 from seedmint.training.theory.divergences import jsd, optimal_logits, value_by_quadrature
 from seedmint.training.theory.small_networks import new_discriminator, new_generator
@@ -89,21 +90,21 @@ def run(seed: int = 0, shown: tuple[int, ...] = (3, 15, 40, 1000), others: int =
         others: about how many more snapshots to take, spread evenly over the logarithm of the iteration.
     """
     p_data = mixture([0.65, 0.35], [1.5, 0.3], [0.4, 0.6])
-    rules = Rules(
+    optimizers = Optimizers(
         generator=Adam(kind="adam", learning_rate=3e-4, decay=1.002),
         discriminator=Adam(kind="adam", learning_rate=1e-2, decay=1.0004),
     )
     # Networks and data are not a recipe's here: it holds what Algorithm 1 itself reads.
-    recipe = Recipe.model_construct(seed=seed, k=5, m=256, objective="minimax", rule=rules)
-    torch.manual_seed(step_seed(seed, 1 << 40))  # a stream that no iteration has
+    recipe = Recipe.model_construct(seed=seed, k=5, m=256, objective="minimax", rule=optimizers)
+    torch.manual_seed(stream_seed(seed, 1 << 40))  # a stream that no iteration has
     generator, discriminator = new_generator(-1.5), new_discriminator()
     algorithm = Algorithm1(
         recipe,
         generator,
         discriminator,
         None,
-        build_rule(rules.generator, generator.parameters()),
-        build_rule(rules.discriminator, discriminator.parameters()),
+        build_optimizer(optimizers.generator, generator.parameters()),
+        build_optimizer(optimizers.discriminator, discriminator.parameters()),
         Draws(p_data, recipe.m),
     )
     looked_at = {*shown, *(round(shown[-1] ** (i / others)) for i in range(others))}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from seedmint.training.objectives import GENERATOR_LOSSES, LIMIT
+from seedmint.training.objectives import EQUILIBRIUM_VALUE, GENERATOR_LOSSES
 from seedmint.training.theory.affine import density, gradient
 from seedmint.training.theory.densities import Grid, gaussian, mixture
 from seedmint.training.theory.divergences import jsd, kl
@@ -98,7 +98,7 @@ def run(points: int = 41) -> Result:
         torch.stack([gradient(_P_DATA, theta, "minimax") for theta in thetas]),
         torch.stack([_differences(_value, theta) for theta in thetas]),
         torch.stack([_flip(theta) for theta in thetas]),
-        torch.stack([(_value(theta) - LIMIT) / 2 for theta in thetas]),
+        torch.stack([(_value(theta) - EQUILIBRIUM_VALUE) / 2 for theta in thetas]),
     )
 
 
@@ -115,7 +115,7 @@ def _flip(theta: Tensor) -> Tensor:
 
 def _value(theta: Tensor) -> Tensor:
     """V(G, D*) = -log 4 + 2 JSD."""
-    return LIMIT + 2 * jsd(GRID, _P_DATA.log_prob(GRID.x), density(theta).log_prob(GRID.x))
+    return EQUILIBRIUM_VALUE + 2 * jsd(GRID, _P_DATA.log_prob(GRID.x), density(theta).log_prob(GRID.x))
 
 
 def _differences(function: Callable[[Tensor], Tensor], theta: Tensor) -> Tensor:

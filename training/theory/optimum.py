@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from seedmint.training.objectives import value
-from seedmint.training.optimization.minibatches import step_seed
+from seedmint.training.optimization.minibatches import stream_seed
 from seedmint.training.theory.densities import Grid, gaussian
 from seedmint.training.theory.divergences import jsd, optimal_logits, value_by_quadrature
 from seedmint.training.theory.small_networks import ascend, new_discriminator
@@ -80,7 +80,7 @@ def run(
 
 
 def _trained(seed: int, stream: int, shift: float, steps: int, m: int) -> Trained:
-    torch.manual_seed(step_seed(seed, stream))
+    torch.manual_seed(stream_seed(seed, stream))
     p_g = gaussian(shift, 1.0)
     discriminator = new_discriminator()
     for _ in ascend(discriminator, P_DATA, p_g, steps, m):

@@ -1,4 +1,4 @@
-"""Data that are not images: drawn from known laws, and read from files."""
+"""Sources of samples: known distributions, tables and series."""
 
 import numpy as np
 import pyarrow as pa
@@ -9,9 +9,10 @@ from scipy import stats
 from seedmint.training.datasets import DataError, Dataset, load_dataset, load_splits
 from seedmint.training.datasets.generated import RING_MODES, RING_STD
 from seedmint.training.datasets.scaling import scaling_of
-from seedmint.training.recipes.schema import Data
+from seedmint.training.recipes.data import Data
+from tests.support.errors import raises
 
-# SHA-256 of shape and values: a data set is the same on every machine and in every version.
+# SHA-256 of shape and values; the same on every machine and in every version.
 DIGESTS = {
     "gaussian-1d": "fb830737a7183239b0121e1b627b5145da93edc9e0161de150a1d7bf3fa2189f",
     "ring-2d": "3a441ef4b9eea2416910ed69d67da0f982e162be128c35232d9be51f67d84805",
@@ -20,7 +21,7 @@ DIGESTS = {
 
 
 @pytest.mark.parametrize("source", DIGESTS)
-def test_generated_sets_are_the_same_everywhere(source):
+def test_digests_of_generated_sources(source):
     train, test = load_splits(Data(source=source))
     assert (len(train), len(test)) == (50_000, 10_000)
     assert train.digest == DIGESTS[source]
@@ -28,13 +29,13 @@ def test_generated_sets_are_the_same_everywhere(source):
     assert load_dataset(Data(source=source)).digest == train.digest
 
 
-def test_the_gaussian_is_one():
+def test_distribution_of_gaussian_1d():
     for part in load_splits(Data(source="gaussian-1d")):
         assert part.samples.shape[1:] == (1,)
         assert stats.kstest(part.samples[:, 0], stats.norm(4, 1.25).cdf).pvalue > 1e-3
 
 
-def test_the_ring_has_eight_gaussians_as_likely_each():
+def test_distribution_of_ring_2d():
     ring = load_dataset(Data(source="ring-2d"))
     angles = np.arange(8) * np.pi / 4
     np.testing.assert_allclose(RING_MODES, 2 * np.stack([np.cos(angles), np.sin(angles)], axis=1), atol=1e-15)
@@ -46,8 +47,8 @@ def test_the_ring_has_eight_gaussians_as_likely_each():
     assert ring.classes == tuple("01234567")
 
 
-def test_the_sines_are_damped_and_solve_their_equation():
-    """x[t+1] = 2 r cos(w) x[t] - r^2 x[t-1] for damped sines: two coefficients explain each series, up to the rounding."""
+def test_sines_satisfy_their_difference_equation():
+    """For damped sines, x[t+1] = 2 r cos(w) x[t] - r^2 x[t-1]: two coefficients describe each series, except for rounding."""
     series = load_dataset(Data(source="sines")).samples[:500, :, 0].astype(np.float64)
     for x in series:
         a = np.stack([x[1:-1], x[:-2]], axis=1)
@@ -59,19 +60,19 @@ def test_the_sines_are_damped_and_solve_their_equation():
         assert -0.1 < damping < 3.1
 
 
-def held_out_of(n):
-    """The rows of n that are not learnt: one in five, by the raw words of Philox."""
+def held_out_rows(n):
+    """Return the held-out rows of n: one in five, by the raw words of Philox."""
     return np.flatnonzero(np.random.Philox(key=5).random_raw(n) % 5 == 0).tolist()
 
 
-def learnt_of(n):
-    return sorted(set(range(n)) - set(held_out_of(n)))
+def training_rows(n):
+    return sorted(set(range(n)) - set(held_out_rows(n)))
 
 
-def test_one_row_in_five_is_held_out_whatever_the_order_of_the_rows():
-    rows = np.array(held_out_of(100_000))
+def test_holdout_random_is_independent_of_the_order_of_the_rows():
+    rows = np.array(held_out_rows(100_000))
     assert stats.binomtest(len(rows), 100_000, 0.2).pvalue > 1e-3
-    assert held_out_of(1000) == [row for row in rows if row < 1000]  # rows that are added change nothing
+    assert held_out_rows(1000) == [row for row in rows if row < 1000]  # additional rows change nothing
     for period in (5, 7, 10, 12):
         assert stats.chisquare(np.bincount(rows % period)).pvalue > 1e-3
 
@@ -81,19 +82,19 @@ def write_csv(path, text):
     return Data(source="table", path=str(path), licence="CC0-1.0")
 
 
-def test_a_csv_table_is_read(tmp_path):
+def test_csv_table(tmp_path):
     rows = "".join(f"{i},{i / 2},{'ab'[i % 2]}\n" for i in range(20))
     data = write_csv(tmp_path / "mine.csv", "n,half,kind\n" + rows).model_copy(update={"label": "kind"})
     train, held_out = load_splits(data)
     assert (train.names, train.classes, train.licence) == (("n", "half"), ("a", "b"), "CC0-1.0")
-    for part, rows in ((train, learnt_of), (held_out, held_out_of)):
+    for part, rows in ((train, training_rows), (held_out, held_out_rows)):
         assert part.samples.tolist() == [[i, i / 2] for i in rows(20)]
         assert part.labels.tolist() == [i % 2 for i in rows(20)]
-    assert load_dataset(data).digest == train.digest  # the held-out rows are not learnt
+    assert load_dataset(data).digest == train.digest  # training excludes the held-out rows
     assert load_dataset(data.model_copy(update={"columns": ["half"]})).names == ("half",)
 
 
-def test_a_parquet_table_is_read_whatever_its_numbers_are(tmp_path):
+def test_parquet_table_with_numbers_of_all_types(tmp_path):
     table = pa.table(
         {
             "i": pa.array(range(10), pa.int16()),
@@ -104,126 +105,125 @@ def test_a_parquet_table_is_read_whatever_its_numbers_are(tmp_path):
     )
     parquet.write_table(table, tmp_path / "t.parquet")
     found = load_dataset(Data(source="table", path=str(tmp_path / "t.parquet"), columns=["f", "d", "i"], label="year"))
-    expected = [[i / 4, i + 0.25, i] for i in learnt_of(10)]
+    expected = [[i / 4, i + 0.25, i] for i in training_rows(10)]
     assert found.samples.tolist() == expected
     assert found.classes == ("1999", "2000", "2001")
     assert found.names == ("f", "d", "i")
 
 
 @pytest.mark.parametrize(
-    ("text", "fields", "message"),
+    ("text", "fields", "reason"),
     [
-        ("x,y\n1,2\n3,four\n", {}, r"t\.csv: column 'y', row 2: 'four' is no number"),
-        ("x,y\n1,2\n,4\n", {}, r"column 'x', row 2: the value is missing"),
-        ("x,y\n1,2\nnan,4\n", {}, r"column 'x', row 2: nan is not finite|the value is missing"),
-        ("x,y\n1,2\n1e60,4\n", {}, r"column 'x', row 2: 1e\+60 is not finite in float32"),
-        ("x,y\n1,true\n2,false\n", {}, r"column 'y' is of type bool"),
-        ("x,y\n1,2001-01-01\n2,2001-01-02\n", {}, r"column 'y' is of type date"),
-        ("x,y\n1,2\n", {"columns": ["z"]}, r"column 'z' is there not; the columns are x, y"),
-        ("x,x\n1,2\n", {}, r"column 'x' is there twice"),
-        ("x,y\n1,2\n3,4\n", {"label": "k"}, r"column 'k' is there not"),
-        ("x,k\n1,0.5\n3,4\n", {"label": "k"}, r"label column 'k' is of type double"),
-        ("x,k\n1,1\n3,\n", {"label": "k"}, r"label column 'k', row 2: the label is missing"),
-        ("x,y\n", {}, "0 rows of 2 columns"),
-        ("k\na\n", {"label": "k"}, "1 rows of 0 columns"),
-        ("", {}, "cannot be read"),
-        ("x,y\n1,2\n3\n", {}, "cannot be read"),
+        ("x,y\n1,2\n3,four\n", {}, "not_numeric"),
+        ("x,y\n1,2\n,4\n", {}, "missing_value"),
+        ("x,y\n1,2\nnan,4\n", {}, "not_finite"),
+        ("x,y\n1,2\n1e60,4\n", {}, "not_finite"),
+        ("x,y\n1,true\n2,false\n", {}, "not_numeric"),
+        ("x,y\n1,2001-01-01\n2,2001-01-02\n", {}, "not_numeric"),
+        ("x,y\n1,2\n", {"columns": ["z"]}, "no_such_column"),
+        ("x,x\n1,2\n", {}, "no_such_column"),
+        ("x,y\n1,2\n3,4\n", {"label": "k"}, "no_such_column"),
+        ("x,k\n1,0.5\n3,4\n", {"label": "k"}, "wrong_labels"),
+        ("x,k\n1,1\n3,\n", {"label": "k"}, "missing_value"),
+        ("x,y\n", {}, "empty_table"),
+        ("k\na\n", {"label": "k"}, "empty_table"),
+        ("", {}, "unreadable"),
+        ("x,y\n1,2\n3\n", {}, "unreadable"),
     ],
 )
-def test_a_wrong_table_is_named_by_file_column_and_row(tmp_path, text, fields, message):
+def test_wrong_tables_are_refused(tmp_path, text, fields, reason):
     data = write_csv(tmp_path / "t.csv", text).model_copy(update=fields)
-    with pytest.raises(DataError, match=message) as error:
+    with raises(DataError, reason):
         load_dataset(data)
-    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("name", ["nowhere.csv", "nowhere.parquet", "table.xlsx", "garbage.parquet"])
 @pytest.mark.parametrize("source", ["table", "series"])
-def test_files_that_cannot_be_read_are_named(tmp_path, source, name):
+def test_unreadable_files_are_refused(tmp_path, source, name):
     (tmp_path / "garbage.parquet").write_bytes(b"garbage")
-    with pytest.raises(DataError, match=name):
+    with raises(DataError, field="data.path"):
         load_dataset(Data(source=source, path=str(tmp_path / name)))
 
 
-def test_a_column_that_never_changes_is_named(tmp_path):
+def test_constant_column_is_refused(tmp_path):
     data = write_csv(tmp_path / "t.csv", "x,y\n" + "".join(f"{i},7\n" for i in range(9)))
-    with pytest.raises(DataError, match=r"'y' holds one value alone"):
+    with raises(DataError, "constant_column"):
         load_dataset(data).scaling  # noqa: B018
 
 
 @pytest.mark.parametrize("channels", [None, 1, 3])
-def test_series_are_read_from_npz(tmp_path, channels):
+def test_npz_series(tmp_path, channels):
     series = np.random.default_rng(0).normal(size=(10, 12) if channels is None else (10, 12, channels))
     names = {} if channels is None else {"names": [f"n{i}" for i in range(channels)]}
     np.savez(tmp_path / "s.npz", series=series, labels=np.arange(10) % 2, classes=["up", "down"], **names)
     found = load_dataset(Data(source="series", path=str(tmp_path / "s.npz")))
-    rows = learnt_of(10)
+    rows = training_rows(10)
     np.testing.assert_array_equal(found.samples, series.reshape(10, 12, -1)[rows].astype(np.float32))
     assert found.names == (tuple(names["names"]) if names else ("x",))
     assert (found.classes, found.labels.tolist()) == (("up", "down"), [i % 2 for i in rows])
 
 
-def test_series_are_read_from_csv(tmp_path):
+def test_csv_series(tmp_path):
     series = np.random.default_rng(0).normal(size=(10, 12)).astype(np.float32)
     table = pa.table({str(i): series[:, i] for i in range(12)})
     csv.write_csv(table, tmp_path / "s.csv", csv.WriteOptions(include_header=False))
     found = load_splits(Data(source="series", path=str(tmp_path / "s.csv")))[1]
-    np.testing.assert_array_equal(found.samples, series[held_out_of(10), :, None])
+    np.testing.assert_array_equal(found.samples, series[held_out_rows(10), :, None])
 
 
 @pytest.mark.parametrize(
-    ("arrays", "message"),
+    ("arrays", "reason"),
     [
-        ({"waves": np.zeros((2, 8))}, "no array named series"),
-        ({"series": np.zeros(8)}, "series must be numbers"),
-        ({"series": np.array([["a", "b"]])}, "series must be numbers"),
-        ({"series": np.zeros((2, 8)), "names": ["a", "b"]}, "samples must be float32"),
-        ({"series": np.zeros((0, 8))}, "samples must be float32"),
-        ({"series": np.array([[0, np.nan], [1, 2]])}, r"\[0, 1, 0\] is not a finite number"),
-        ({"series": np.zeros((2, 8)), "labels": np.zeros(3, int)}, "one label for each of 2 samples"),
+        ({"waves": np.zeros((2, 8))}, "no_array"),
+        ({"series": np.zeros(8)}, "wrong_array"),
+        ({"series": np.array([["a", "b"]])}, "wrong_array"),
+        ({"series": np.zeros((2, 8)), "names": ["a", "b"]}, "wrong_array"),
+        ({"series": np.zeros((0, 8))}, "wrong_array"),
+        ({"series": np.array([[0, np.nan], [1, 2]])}, "not_finite"),
+        ({"series": np.zeros((2, 8)), "labels": np.zeros(3, int)}, "wrong_labels"),
     ],
 )
-def test_wrong_series_are_named(tmp_path, arrays, message):
+def test_wrong_series_are_refused(tmp_path, arrays, reason):
     np.savez(tmp_path / "s.npz", **arrays)
-    with pytest.raises(DataError, match=message):
+    with raises(DataError, reason):
         load_splits(Data(source="series", path=str(tmp_path / "s.npz")))
 
 
-def test_a_csv_of_series_has_no_line_of_names(tmp_path):
+def test_csv_series_with_a_header_are_refused(tmp_path):
     (tmp_path / "s.csv").write_text("t0,t1\n1,2\n3,4\n")
-    with pytest.raises(DataError, match=r"column '1', row 1: 't0' is no number"):
+    with raises(DataError, "not_numeric"):
         load_dataset(Data(source="series", path=str(tmp_path / "s.csv")))
 
 
-def test_images_are_no_samples_and_samples_no_images():
+def test_images_and_samples_are_distinct():
     images = Dataset("i", np.zeros((2, 1, 8, 8), np.uint8), None, None, None)
     samples = Dataset("s", np.zeros((2, 3), np.float32), None, None, None, ("a", "b", "c"))
     assert (images.scaling, images.noun, samples.noun) == (None, "image", "sample")
-    with pytest.raises(DataError, match="s holds samples, and this needs images"):
+    with raises(DataError, "not_images"):
         samples.images  # noqa: B018
-    with pytest.raises(DataError, match="i holds images, and this needs samples"):
+    with raises(DataError, "not_samples"):
         images.samples  # noqa: B018
 
 
-def test_standardised_samples_have_mean_0_and_deviation_1():
+def test_standardized_samples_have_mean_0_and_deviation_1():
     samples = np.random.default_rng(0).normal([3, -1e4], [0.1, 50], (5000, 2)).astype(np.float32)
-    scaled = scaling_of(samples).standardised(samples)
+    scaled = scaling_of(samples).standardize(samples)
     assert scaled.dtype == np.float32
     np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-3)
     np.testing.assert_allclose(scaled.std(axis=0), 1, atol=1e-3)
     series = samples.reshape(100, 50, 2)
-    assert scaling_of(series) == scaling_of(samples)  # over steps and series alike
+    assert scaling_of(series) == scaling_of(samples)  # over the steps of all series
 
 
 @pytest.mark.parametrize(
     ("values", "resolution"),
     [
-        ([0.5, 4.0, -3.5], 2.0**-11),  # deviation 3.06, of which a 4096th is 2^-10.4
-        ([1e6 + 0.25, 1e6 + 0.5, 1e6], 2.0**-3),  # float32 has no more: 2^24 steps reach 2^21
-        ([1.0, 2.0, 4.0], 1.0),  # whole numbers
-        ([0.0, 1e6, 3e6], 2.0**8),  # whole numbers, but a 4096th of their deviation is more
+        ([0.5, 4.0, -3.5], 2.0**-11),  # std / 4096 with std 3.06 is 2^-10.4
+        ([1e6 + 0.25, 1e6 + 0.5, 1e6], 2.0**-3),  # the limit of float32: 2^24 steps reach 2^21
+        ([1.0, 2.0, 4.0], 1.0),  # integers
+        ([0.0, 1e6, 3e6], 2.0**8),  # integers, but std / 4096 is larger
         ([1e-42, 3e-42, 2e-42], 2.0**-126),
     ],
 )
-def test_the_resolution_suits_the_column(values, resolution):
+def test_resolution_of_a_column(values, resolution):
     assert scaling_of(np.array(values, np.float32)[:, None]).resolution == (resolution,)

@@ -1,4 +1,4 @@
-"""Metrics of samples, against SciPy, NumPy and laws with known answers."""
+"""Metrics of samples, compared with SciPy, NumPy and known distributions."""
 
 import numpy as np
 import pytest
@@ -8,13 +8,13 @@ from seedmint.training.datasets import load_splits
 from seedmint.training.datasets.generated import RING_MODES, RING_STD
 from seedmint.training.evaluation.metrics.correlations import correlation_difference
 from seedmint.training.evaluation.metrics.marginals import kolmogorov_smirnov, wasserstein
-from seedmint.training.evaluation.metrics.ring import modes
-from seedmint.training.evaluation.sample_metrics import SAMPLES, measure_samples
-from seedmint.training.recipes.schema import Data
+from seedmint.training.evaluation.metrics.ring import count_modes
+from seedmint.training.evaluation.sample_metrics import NUM_SAMPLES, measure_samples
+from seedmint.training.recipes.data import Data
 
 
-def two(seed=0, n=300, m=200):
-    """Two sets of three columns: continuous, whole numbers with many ties, and one that never changes in the second."""
+def two_samples(seed=0, n=300, m=200):
+    """Return two samples of three columns: continuous, integers with many ties, and constant in the second sample."""
     random = np.random.default_rng(seed)
     a = np.stack([random.normal(size=n), random.integers(0, 5, n), random.uniform(size=n)], axis=1)
     b = np.stack([random.normal(0.5, 2, m), random.integers(2, 9, m), np.full(m, 0.3)], axis=1)
@@ -22,8 +22,8 @@ def two(seed=0, n=300, m=200):
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_distances_of_distributions_are_scipys(seed):
-    a, b = two(seed)
+def test_distances_match_scipy(seed):
+    a, b = two_samples(seed)
     a64, b64 = a.astype(np.float64), b.astype(np.float64)
     expected = [stats.wasserstein_distance(x, y) for x, y in zip(a64.T, b64.T, strict=True)]
     np.testing.assert_allclose(wasserstein(a, b), expected, rtol=1e-12)
@@ -33,13 +33,13 @@ def test_distances_of_distributions_are_scipys(seed):
     assert (kolmogorov_smirnov(b, b) == 0).all()
 
 
-def test_a_shift_is_its_own_wasserstein_distance():
+def test_wasserstein_distance_of_a_shift():
     a = np.random.default_rng(0).normal(size=(5000, 1))
     np.testing.assert_allclose(wasserstein(a, a + 0.7), 0.7, rtol=1e-12)
 
 
-def test_correlations_are_numpys():
-    a, b = (values[:, :2] for values in two())
+def test_correlations_match_numpy():
+    a, b = (values[:, :2] for values in two_samples())
     expected = abs(np.corrcoef(a.astype(np.float64).T)[0, 1] - np.corrcoef(b.astype(np.float64).T)[0, 1])
     assert correlation_difference(a, b) == pytest.approx(expected, rel=1e-10)
     x = np.random.default_rng(0).normal(size=(1000, 4))
@@ -49,67 +49,69 @@ def test_correlations_are_numpys():
     assert correlation_difference(x, y) == pytest.approx(expected, rel=1e-10)
 
 
-def test_a_column_that_never_changes_is_correlated_with_nothing():
+def test_constant_column_has_correlation_0():
     x = np.random.default_rng(0).normal(size=(1000, 1))
     constant = np.concatenate([x, np.full_like(x, 0.1)], axis=1)
     assert correlation_difference(np.concatenate([x, x], axis=1), constant) == pytest.approx(1, abs=1e-9)
 
 
-def test_modes_are_counted_by_their_definition():
+def test_mode_counts():
     on, near, far = RING_MODES[0], RING_MODES[3] + [0, 2.9 * RING_STD], RING_MODES[5] + [3.1 * RING_STD, 0]
-    found = modes(np.array([on, on, near, far], np.float32), RING_MODES, RING_STD)
+    found = count_modes(np.array([on, on, near, far], np.float32), RING_MODES, RING_STD)
     assert (found.hit, found.quality) == (2, 0.75)
-    nowhere = modes(np.zeros((5, 2), np.float32), RING_MODES, RING_STD)
+    nowhere = count_modes(np.zeros((5, 2), np.float32), RING_MODES, RING_STD)
     assert (nowhere.hit, nowhere.quality) == (0, 0.0)
 
 
-def test_the_real_ring_has_all_modes_and_the_share_that_a_gaussian_has():
-    """P(|x| <= 3 sigma) in two dimensions is 1 - exp(-9/2) = 0.98889; 50,000 draws, four standard errors."""
-    found = modes(load_splits(Data(source="ring-2d"))[0].samples, RING_MODES, RING_STD)
+def test_mode_counts_of_the_real_ring():
+    """P(|x| <= 3 sigma) in two dimensions is 1 - exp(-9/2) = 0.98889; tolerance: four standard errors of 50,000 draws."""
+    found = count_modes(load_splits(Data(source="ring-2d"))[0].samples, RING_MODES, RING_STD)
     assert found.hit == 8
     assert found.quality == pytest.approx(1 - np.exp(-4.5), abs=4 * 0.105 / 50_000**0.5)
 
 
-def named(metrics):
+def values_by_name(metrics):
     return {metric.metric: metric.value for metric in metrics}
 
 
-def test_a_perfect_generator_is_near_the_floor():
-    """Training data against held-out data: what two draws of 10,000 differ by, well below a hundredth."""
+def test_scores_of_training_data():
+    """Training and held-out data of one distribution differ by about 0.01 for 10,000 draws."""
     for source in ("ring-2d", "gaussian-1d", "sines"):
         data = Data(source=source)
         train, held_out = load_splits(data)
-        found = named(measure_samples(data, held_out, False, lambda seeds, labels, made=train.samples: made[seeds]))
+        found = values_by_name(
+            measure_samples(data, held_out, False, lambda seeds, labels, samples=train.samples: samples[seeds])
+        )
         assert {value < 0.03 for name, value in found.items() if "of" in name or "difference" in name} == {True}
     assert {"wasserstein-1 of x", "kolmogorov-smirnov of x", "correlation-difference"} == set(found)
 
 
-def test_a_collapsed_generator_is_told():
+def test_scores_of_a_collapsed_generator():
     data = Data(source="ring-2d")
     collapsed = RING_MODES[:1].astype(np.float32)
     found = measure_samples(data, load_splits(data)[1], False, lambda seeds, labels: np.tile(collapsed, (len(seeds), 1)))
-    values = named(found)
+    values = values_by_name(found)
     assert (values["modes"], values["high-quality-share"]) == (1.0, 1.0)
     assert values["wasserstein-1 of x"] > 0.5
     assert values["kolmogorov-smirnov of y"] > 0.4
-    assert {metric.samples for metric in found} == {SAMPLES}
+    assert {metric.samples for metric in found} == {NUM_SAMPLES}
     assert all("seeds 0-9999" in metric.protocol for metric in found)
 
 
-def test_labels_are_asked_for_in_the_datas_proportions(tmp_path):
-    """Nine in ten rows of the table are of one class, which the seeds' own labels would not be."""
+def test_labels_are_requested_in_the_proportions_of_the_data(tmp_path):
+    """Nine in ten rows of the table have one class; the labels of the seeds would be uniform."""
     random = np.random.default_rng(0)
     rows = "".join(f"{random.normal(10 * (i % 10 == 3))},{i % 10 == 3:d}\n" for i in range(3000))
     (tmp_path / "t.csv").write_text("x,k\n" + rows)
     data = Data(source="table", path=str(tmp_path / "t.csv"), label="k")
-    asked = []
+    requested = []
 
     def outputs(seeds, labels):
-        asked.append(labels)
+        requested.append(labels)
         return np.random.default_rng(1).normal(10 * labels)[:, None].astype(np.float32)
 
     held_out = load_splits(data)[1]
-    found = named(measure_samples(data, held_out, True, outputs))
-    assert asked[0].mean() == pytest.approx(held_out.labels.mean(), abs=0.01)
+    found = values_by_name(measure_samples(data, held_out, True, outputs))
+    assert requested[0].mean() == pytest.approx(held_out.labels.mean(), abs=0.01)
     assert found["wasserstein-1 of x"] < 0.05
     assert "correlation-difference" not in found  # of one column

@@ -1,4 +1,4 @@
-"""Two processes started by torchrun compute what one does, but for the order of sums."""
+"""Two processes of torchrun give the result of one process, except for the order of sums."""
 
 import json
 import os
@@ -13,16 +13,17 @@ import torch
 import yaml
 
 from seedmint.training.optimization import distributed
-from seedmint.training.recipes.schema import validated
+from seedmint.training.recipes.schema import validate_recipe
 from seedmint.training.runs.checkpoints import list_checkpoints, load_checkpoint
-from seedmint.training.runs.directory import create, reopen
+from seedmint.training.runs.directory import create_run, resume_run
+from tests.support.errors import raises
 from tests.support.recipes import recipe_document
 
 ROOT = Path(__file__).parents[3]
 SLOW, FAST = ({"kind": "momentum", "learning_rate": rate} for rate in (0.02, 0.1))
-TOLERANCE = 2e-6  # of weights of order 0.1 to 1 after 20 iterations; float32, and the largest difference seen is 2e-7
+TOLERANCE = 2e-6  # for weights of 0.1 to 1 after 20 iterations in float32; the largest observed difference is 2e-7
 RECIPES = {
-    "batch normalisation, spectral normalisation, labels, average": {
+    "batch normalization, spectral normalization, labels, ema": {
         "conditional": True,
         "k": 2,
         "rule": {"generator": SLOW, "discriminator": SLOW},
@@ -59,10 +60,10 @@ def log(directory):
 
 
 @pytest.mark.parametrize("kind", RECIPES)
-def test_two_processes_end_where_one_does(tmp_path, kind):
+def test_two_processes_match_one_process(tmp_path, kind):
     process = torchrun("train", recipe_file(tmp_path, **RECIPES[kind]), "--out", tmp_path / "two")
-    recipe, cpu = validated(recipe_document(**RECIPES[kind]), "test"), torch.device("cpu")
-    create(tmp_path / "one", recipe, cpu).train(lambda report: None)
+    recipe, cpu = validate_recipe(recipe_document(**RECIPES[kind]), "test"), torch.device("cpu")
+    create_run(tmp_path / "one", recipe, cpu).fit()
     output, errors = process.communicate(timeout=200)
     assert process.returncode == 0, errors
     assert output.count("all 20 steps are done") == 1
@@ -70,28 +71,28 @@ def test_two_processes_end_where_one_does(tmp_path, kind):
     assert one.tensors.keys() == two.tensors.keys()
     for name, tensor in one.tensors.items():
         torch.testing.assert_close(two.tensors[name], tensor, rtol=0, atol=TOLERANCE)
-    begun = create(tmp_path / "begun", recipe, cpu).algorithm.generator.state_dict()
-    moved = max(float((tensor - one.tensors[f"generator/{name}"]).abs().max()) for name, tensor in begun.items())
-    assert moved > 1000 * TOLERANCE, "so little is learnt that agreement says nothing"
-    for ours, theirs in zip(log(tmp_path / "two"), log(tmp_path / "one"), strict=True):
-        assert {**ours, "images/s": 0} == pytest.approx({**theirs, "images/s": 0}, abs=1e-4)
+    initial = create_run(tmp_path / "initial", recipe, cpu).algorithm.generator.state_dict()
+    largest_change = max(float((tensor - one.tensors[f"generator/{name}"]).abs().max()) for name, tensor in initial.items())
+    assert largest_change > 1000 * TOLERANCE, "the weights changed too little to test the agreement"
+    for entry, expected in zip(log(tmp_path / "two"), log(tmp_path / "one"), strict=True):
+        assert {**entry, "images/s": 0} == pytest.approx({**expected, "images/s": 0}, abs=1e-4)
 
 
-def test_all_processes_stop_together_and_one_goes_on_where_two_stopped(tmp_path):
+def test_processes_stop_together_and_one_process_resumes_the_run(tmp_path):
     process = torchrun("train", recipe_file(tmp_path, steps=100_000), "--out", tmp_path / "r")
     while process.poll() is None and not list_checkpoints(tmp_path / "r" / "checkpoints"):
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=100)
-    assert errors.count("Stopped and saved at step") == 1
+    assert errors.count("Stopped at step") == 1
     stopped = final(tmp_path / "r").step
-    alone = reopen(tmp_path / "r", torch.device("cpu"), pytest.fail, [f"steps={stopped + 5}"])
-    assert alone.step == stopped
-    alone.train(lambda report: None)
+    resumed = resume_run(tmp_path / "r", torch.device("cpu"), pytest.fail, [f"steps={stopped + 5}"])
+    assert resumed.step == stopped
+    resumed.fit()
     assert final(tmp_path / "r").step == stopped + 5
 
 
-def test_a_minibatch_that_cannot_be_shared_is_named(monkeypatch):
-    monkeypatch.setattr(distributed, "size", lambda: 3)
-    with pytest.raises(distributed.ParallelError, match="m: a minibatch of 16 cannot be shared evenly by 3"):
-        distributed.part_of(16)
+def test_indivisible_minibatch_is_refused(monkeypatch):
+    monkeypatch.setattr(distributed, "world_size", lambda: 3)
+    with raises(distributed.DistributedError, "not_divisible", "m"):
+        distributed.local_rows(16)

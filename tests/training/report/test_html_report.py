@@ -1,4 +1,4 @@
-"""The report page: complete, the same each time, in need of no other file, and at peace in a real browser."""
+"""The HTML report: content, determinism, no external references, and display in a real browser."""
 
 import json
 import re
@@ -14,10 +14,10 @@ import yaml
 from playwright.sync_api import sync_playwright
 
 from seedmint.cli import main
-from seedmint.training.evaluation.metric_families import samples_of
-from seedmint.training.recipes.schema import validated
+from seedmint.training.evaluation.metric_families import num_samples
+from seedmint.training.recipes.schema import validate_recipe
 from seedmint.training.report.svg_charts import Level, Line, bars, chart
-from seedmint.training.runs.directory import create
+from seedmint.training.runs.directory import create_run
 from tests.support.recipes import recipe_document
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -26,13 +26,13 @@ ARGUMENTS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run that measured itself twice, with an average."""
+    """A run with an average and two measurements."""
     directory = tmp_path_factory.mktemp("report") / "run"
     recipe = recipe_document(conditional=True, metrics=["kid"], title="Digits <b>&</b> more", steps=10)
     recipe["every"] = {"log": 2, "preview": 5, "checkpoint": 5, "evaluate": 5}
-    with pytest.MonkeyPatch.context() as few:
-        few.setattr("seedmint.training.runs.run.samples_of", lambda name, _: samples_of(name, 200))
-        create(directory, validated(recipe, "test"), torch.device("cpu")).train(lambda report: None)
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr("seedmint.training.runs.metrics_hook.num_samples", lambda name, _: num_samples(name, 200))
+        create_run(directory, validate_recipe(recipe, "test"), torch.device("cpu")).fit()
     return directory
 
 
@@ -50,7 +50,7 @@ def page(run):
 
 
 class Outline(HTMLParser):
-    """Counts the elements, and keeps what they refer to."""
+    """Counts the elements and collects their references and titles."""
 
     def __init__(self, text):
         super().__init__()
@@ -63,14 +63,14 @@ class Outline(HTMLParser):
         self.titles += [value for key, value in attrs if key == "aria-label"]
 
 
-def test_it_has_curves_previews_metrics_classes_pairs_and_the_recipe(page, run):
+def test_sections_of_the_report(page, run):
     outline = Outline(page)
     titles = ["V(G, D), nats", "JSD estimate (V + log 4) / 2, nats", "D(x) and D(G(z))", "kid-cnn-v2-digits"]
     assert outline.titles[:4] == titles
     assert "Share of each class" in outline.titles[4]
     assert outline.counts["svg"] == 5
     assert outline.counts["img"] == 1 + 2 + 2  # a picture, previews, pairs
-    for text in ("averaged weights", "step 5", "step 10", "density-cnn-v2-digits", "chance that one of seeds 0-99", "-log 4"):
+    for text in ("averaged weights", "step 5", "step 10", "density-cnn-v2-digits", "seeds 0-99", "-log 4"):
         assert text in page
     recipe = re.search(r"<pre>(.*?)</pre>", page, re.DOTALL).group(1)
     assert yaml.safe_load(recipe.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&").replace("&#39;", "'")) == {
@@ -78,22 +78,22 @@ def test_it_has_curves_previews_metrics_classes_pairs_and_the_recipe(page, run):
     }
 
 
-def test_text_is_not_taken_for_markup(page):
+def test_text_is_escaped(page):
     assert "<h1>Digits &lt;b&gt;&amp;&lt;/b&gt; more</h1>" in page
     assert "<b>&" not in page
 
 
-def test_it_refers_to_nothing_outside_itself(page):
+def test_no_external_references(page):
     for reference in Outline(page).references:
         assert reference.startswith(("data:", "#")), reference
     assert not re.search(r"@import|url\((?!#)|<script|<link rel=\"stylesheet", page)
 
 
-def test_the_same_run_gives_the_same_page(page, run):
+def test_report_is_deterministic(page, run):
     assert report(run, "--out", run.parent / "two.html", "--samples", 100) == page
 
 
-def test_the_curves_can_be_had_as_files_of_their_own(page, run, tmp_path):
+def test_charts_as_svg_files(page, run, tmp_path):
     report(run, "--out", tmp_path / "r.html", "--charts", tmp_path / "charts", "--samples", 100)
     names = {path.name for path in (tmp_path / "charts").iterdir()}
     assert names == {"value.svg", "jsd.svg", "d.svg", "kid-cnn-v2-digits.svg"}
@@ -104,7 +104,7 @@ def test_the_curves_can_be_had_as_files_of_their_own(page, run, tmp_path):
         assert used <= defined
 
 
-def test_a_generator_alone_has_no_curves(tmp_path):
+def test_generator_without_a_run_has_no_charts(tmp_path):
     text = report("digits", "--out", tmp_path / "pages" / "x.html", "--samples", 60, "--metrics", "prdc,nearest")
     outline = Outline(text)
     assert "svg" not in outline.counts
@@ -116,14 +116,14 @@ def test_a_generator_alone_has_no_curves(tmp_path):
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian's package chromium)")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1200])
-def test_a_browser_shows_it_without_complaint(page, run, scheme, width):
+def test_browser_shows_the_report_without_errors(page, run, scheme, width):
     path = run.parent / "one.html"
-    complaints, requests = [], []
+    messages, requests = [], []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS.split())
         shown = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900}).new_page()
-        shown.on("console", lambda message: complaints.append(message.text))
-        shown.on("pageerror", lambda error: complaints.append(str(error)))
+        shown.on("console", lambda message: messages.append(message.text))
+        shown.on("pageerror", lambda error: messages.append(str(error)))
         shown.on("request", lambda request: requests.append(request.url))
         shown.goto(path.as_uri())
         shown.locator("summary").click()
@@ -134,23 +134,25 @@ def test_a_browser_shows_it_without_complaint(page, run, scheme, width):
                 getComputedStyle(element)[['color', 'backgroundColor', 'fill'][i]])"""
         )
         browser.close()
-    assert complaints == []
+    assert messages == []
     assert [url for url in requests if not url.startswith("data:")] == [path.as_uri()]
     assert loaded
     assert overflow <= 0
-    assert drawn == ink  # charts take the page's colours
+    assert drawn == ink  # charts use the colors of the page
     assert (brightness(ink) < brightness(paper)) == (scheme == "light")
     assert abs(brightness(ink) - brightness(paper)) > 150
 
 
-def brightness(colour: str) -> float:
-    return sum(map(int, re.findall(r"\d+", colour)[:3])) / 3
+def brightness(color: str) -> float:
+    return sum(map(int, re.findall(r"\d+", color)[:3])) / 3
 
 
-def test_the_papers_table_1_stands_beside_a_parzen_curve_of_mnist(mnist, tmp_path):
+def test_parzen_chart_of_mnist_shows_table_1(mnist, tmp_path):
     data = {"source": "mnist", "first": 200}
-    recipe = validated(recipe_document(data=data, steps=2, ema=0, every={"log": 1, "preview": 1, "checkpoint": 1}), "test")
-    create(tmp_path / "run", recipe, torch.device("cpu")).train(lambda report: None)
+    recipe = validate_recipe(
+        recipe_document(data=data, steps=2, ema=0, every={"log": 1, "preview": 1, "checkpoint": 1}), "test"
+    )
+    create_run(tmp_path / "run", recipe, torch.device("cpu")).fit()
     with (tmp_path / "run" / "log.jsonl").open("a") as log:
         for step, value in ((1, -100.0), (2, 200.0)):
             entry = {"metric": "parzen-log-likelihood", "value": value, "standard_error": 2.0}
@@ -160,23 +162,21 @@ def test_the_papers_table_1_stands_beside_a_parzen_curve_of_mnist(mnist, tmp_pat
         assert level in text
 
 
-def points(svg: str, colour: str) -> list[list[float]]:
-    """The corners of the path drawn in a colour, in the SVG's units."""
-    path = re.findall(rf'<path d="([^"]*)"[^>]*style="fill: none; stroke: var\(--{colour}\)', svg)[
-        0
-    ]  # the next is the legend's
+def points(svg: str, color: str) -> list[list[float]]:
+    """Return the corners of the path in a color, in units of the SVG."""
+    path = re.findall(rf'<path d="([^"]*)"[^>]*style="fill: none; stroke: var\(--{color}\)', svg)[0]  # the next is the legend's
     return [[float(number) for number in re.findall(r"-?[\d.]+", corner)] for corner in re.findall(r"[ML][^ML]*", path)]
 
 
-def test_a_curve_goes_through_its_points():
+def test_lines_go_through_their_points():
     svg = chart("T", "x", [Line("a", [0, 1, 3], [5.0, 7.0, 6.0]), Line("b", [0, 3], [5.0, 5.0])])
     (x0, y0), (x1, y1), (x2, y2) = points(svg, "first")
     assert (x1 - x0) / (x2 - x0) == pytest.approx(1 / 3, abs=1e-4)
-    assert (y0 - y2) / (y0 - y1) == pytest.approx(1 / 2, abs=1e-4)  # up is less in SVG
+    assert (y0 - y2) / (y0 - y1) == pytest.approx(1 / 2, abs=1e-4)  # y grows downward in SVG
     assert points(svg, "second")[0] == pytest.approx([x0, y0], abs=1e-4)
 
 
-def test_labels_of_levels_do_not_lie_on_one_another():
+def test_labels_of_levels_do_not_overlap():
     levels = [Level(f"level {value}", value) for value in (225, 214, 138, 121, 214.5)]
     svg = chart("T", "x", [Line("a", [0, 1], [-150.0, 200.0])], levels, wide=True)
     heights = sorted(float(y) for y in re.findall(r' y="([\d.]+)"[^>]*>level', svg))
@@ -184,12 +184,12 @@ def test_labels_of_levels_do_not_lie_on_one_another():
     assert min(high - low for low, high in pairwise(heights)) > 8  # points; the text is 8 high
 
 
-def test_bars_are_as_high_as_their_values_are():
+def test_heights_of_bars():
     svg = bars("T", ["a", "b"], [("one", [0.25, 0.5]), ("two", [0.75, 0.125])])
     heights = {}
-    for colour in ("first", "second"):
-        for path in re.findall(rf'<path d="([^"]*)"[^>]*style="fill: var\(--{colour}\)', svg)[:2]:
+    for color in ("first", "second"):
+        for path in re.findall(rf'<path d="([^"]*)"[^>]*style="fill: var\(--{color}\)', svg)[:2]:
             ys = [float(y) for _, y in re.findall(r"[ML] ([\d.]+) ([\d.]+)", path)]
-            heights.setdefault(colour, []).append(max(ys) - min(ys))
+            heights.setdefault(color, []).append(max(ys) - min(ys))
     (a1, b1), (a2, b2) = heights["first"], heights["second"]
     assert [b1 / a1, a2 / a1, b2 / a1] == pytest.approx([2, 3, 0.5], rel=1e-3)

@@ -1,4 +1,4 @@
-"""A run killed at any moment and resumed ends as if nothing had happened: weights, log and previews, bit for bit."""
+"""A run that is killed at any moment and resumed gives the same weights, log and previews, bit for bit."""
 
 import json
 import multiprocessing
@@ -10,12 +10,12 @@ import time
 import pytest
 import torch
 
-from seedmint.training.recipes.schema import validated
+from seedmint.training.recipes.schema import validate_recipe
 from seedmint.training.runs.checkpoints import list_checkpoints, load_checkpoint
-from seedmint.training.runs.directory import create, reopen
+from seedmint.training.runs.directory import create_run, resume_run
 from tests.support.recipes import ADAM, recipe_document
 
-KILLS = 20
+NUM_KILLS = 20
 CPU = torch.device("cpu")
 PAPER = {"generator": {"kind": "paper", "width": 32}, "discriminator": {"kind": "paper", "width": 8}}
 RECIPES = {
@@ -30,8 +30,10 @@ RECIPES = {
 
 
 def train(directory, document):
-    run = reopen(directory, CPU, pytest.fail) if directory.exists() else create(directory, validated(document, "test"), CPU)
-    run.train(lambda report: None)
+    if directory.exists():
+        resume_run(directory, CPU, pytest.fail).fit()
+    else:
+        create_run(directory, validate_recipe(document, "test"), CPU).fit()
 
 
 def train_on_a_slow_disk(directory, document):
@@ -42,7 +44,7 @@ def train_on_a_slow_disk(directory, document):
 
 @pytest.fixture(scope="module")
 def processes():
-    """Starts processes that have torch loaded, which takes seconds, and nothing of this one."""
+    """Starts processes that have imported torch, which takes seconds, and share no state with this process."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["seedmint.training.runs.directory", "torch._dynamo", "torch._inductor", "sklearn.datasets"])
     return context
@@ -55,24 +57,24 @@ def steps_saved(directory):
 @pytest.mark.parametrize(
     "kind", [pytest.param(kind, marks=[pytest.mark.slow] if "convolutional" in kind else []) for kind in RECIPES]
 )
-def test_kill_9_at_twenty_random_moments_changes_nothing(tmp_path, processes, kind):
+def test_sigkill_at_twenty_random_moments_changes_nothing(tmp_path, processes, kind):
     document = recipe_document(steps=330, every={"log": 7, "preview": 30, "checkpoint": 1}, **RECIPES[kind])
     train(tmp_path / "whole", document)
-    killed, moments, reached, half_written = tmp_path / "killed", random.Random(0), [], 0
-    while len(reached) < KILLS:
+    killed, random_moments, steps_reached, partial_files = tmp_path / "killed", random.Random(0), [], 0
+    while len(steps_reached) < NUM_KILLS:
         victim = processes.Process(target=train_on_a_slow_disk, args=(killed, document))
         victim.start()
-        due = steps_saved(killed) + moments.randrange(0 if reached else 1, 12)
+        due = steps_saved(killed) + random_moments.randrange(0 if steps_reached else 1, 12)
         while victim.is_alive() and steps_saved(killed) < due:
             time.sleep(0.001)
-        time.sleep(moments.random() * 0.1)
+        time.sleep(random_moments.random() * 0.1)
         victim.kill()
         victim.join()
-        assert victim.exitcode == -signal.SIGKILL, "the run ended before it could be killed: give it more steps"
-        reached.append(steps_saved(killed))
-        half_written += len(list((killed / "checkpoints").glob(".*")))
-    assert 0 < reached[0] < reached[-1] < 330
-    assert half_written > 0, "no kill came in the middle of a checkpoint: give it more kills"
+        assert victim.exitcode == -signal.SIGKILL, "the run ended before the kill: increase the number of steps"
+        steps_reached.append(steps_saved(killed))
+        partial_files += len(list((killed / "checkpoints").glob(".*")))
+    assert 0 < steps_reached[0] < steps_reached[-1] < 330
+    assert partial_files > 0, "no kill interrupted a checkpoint: increase the number of kills"
     last = processes.Process(target=train, args=(killed, document))
     last.start()
     last.join()
@@ -80,19 +82,19 @@ def test_kill_9_at_twenty_random_moments_changes_nothing(tmp_path, processes, ki
     assert_same(tmp_path / "whole", killed)
 
 
-def assert_same(one, other):
-    weights = [load_checkpoint(list_checkpoints(directory / "checkpoints")[-1][1]) for directory in (one, other)]
+def assert_same(first, second):
+    weights = [load_checkpoint(list_checkpoints(directory / "checkpoints")[-1][1]) for directory in (first, second)]
     assert weights[0].step == weights[1].step
-    assert weights[0].facts == weights[1].facts
+    assert weights[0].metadata == weights[1].metadata
     assert weights[0].tensors.keys() == weights[1].tensors.keys()
     for name, tensor in weights[0].tensors.items():
         assert tensor.numpy().tobytes() == weights[1].tensors[name].numpy().tobytes(), name
-    logs = [[timeless(line) for line in (directory / "log.jsonl").open()] for directory in (one, other)]
+    logs = [[without_rate(line) for line in (directory / "log.jsonl").open()] for directory in (first, second)]
     assert logs[0] == logs[1]
-    assert any("note" in entry for entry in logs[0]), "nothing was noticed, so that going on counting was not tried"
-    previews = [{path.name: path.read_bytes() for path in (directory / "previews").iterdir()} for directory in (one, other)]
+    assert any("diagnostic" in entry for entry in logs[0]), "the counts of the diagnostics are not tested"
+    previews = [{path.name: path.read_bytes() for path in (directory / "previews").iterdir()} for directory in (first, second)]
     assert previews[0] == previews[1]
 
 
-def timeless(line):
+def without_rate(line):
     return {key: value for key, value in json.loads(line).items() if key != "images/s"}

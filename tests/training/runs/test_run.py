@@ -1,4 +1,4 @@
-"""Runs: what they leave behind, and that stopping at any moment changes nothing."""
+"""Training runs: their files, and exact resume."""
 
 import json
 import os
@@ -17,29 +17,31 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from seedmint.models.errors import UserError
-from seedmint.training.recipes.schema import RecipeError, validated
+from seedmint.training.recipes.schema import RecipeError, validate_recipe
 from seedmint.training.runs.checkpoints import (
-    KEEP,
+    MAX_CHECKPOINTS,
     Checkpoint,
-    CheckpointError,
     list_checkpoints,
     load_checkpoint,
     save_checkpoint,
 )
-from seedmint.training.runs.directory import create, reopen
-from seedmint.training.runs.run import Run, TrainingError
+from seedmint.training.runs.directory import create_run, resume_run
+from seedmint.training.runs.errors import CheckpointError, TrainingError
+from seedmint.training.runs.hooks import Hook
+from seedmint.training.runs.trainer import Trainer
+from tests.support.errors import raises
 from tests.support.recipes import recipe_document
 
 ROOT = Path(__file__).parents[3]
 CPU = torch.device("cpu")
 
 
-def begin(directory, **fields):
-    return create(directory, validated(recipe_document(**fields), "test"), CPU)
+def start(directory, **fields):
+    return create_run(directory, validate_recipe(recipe_document(**fields), "test"), CPU)
 
 
-def finish(run: Run):
-    run.train(lambda report: None)
+def finish(run: Trainer):
+    run.fit()
     return final(run.directory)
 
 
@@ -47,22 +49,22 @@ def final(directory):
     return load_checkpoint(list_checkpoints(directory / "checkpoints")[-1][1])
 
 
-def assert_same(one: Checkpoint, other: Checkpoint):
-    assert one.step == other.step
-    assert one.tensors.keys() == other.tensors.keys()
-    for name in one.tensors:
-        assert one.tensors[name].numpy().tobytes() == other.tensors[name].numpy().tobytes(), name
+def assert_same(first: Checkpoint, second: Checkpoint):
+    assert first.step == second.step
+    assert first.tensors.keys() == second.tensors.keys()
+    for name in first.tensors:
+        assert first.tensors[name].numpy().tobytes() == second.tensors[name].numpy().tobytes(), name
 
 
-def test_a_run_leaves_its_recipe_log_previews_and_checkpoints(tmp_path):
-    run = begin(tmp_path / "r", conditional=True)
-    reports = []
-    run.train(reports.append)
+def test_files_of_a_run(tmp_path):
+    run = start(tmp_path / "r", conditional=True)
+    events = []
+    run.fit(events.append)
     directory = tmp_path / "r"
-    assert validated(yaml.safe_load((directory / "recipe.yaml").read_text()), "r") == run.recipe
+    assert validate_recipe(yaml.safe_load((directory / "recipe.yaml").read_text()), "r") == run.recipe
     lines = [json.loads(line) for line in (directory / "log.jsonl").read_text().splitlines()]
     log = [entry for entry in lines if "V" in entry]
-    assert [entry["step"] for entry in log] == [5, 10, 15, 20] == [report.step for report in reports]
+    assert [entry["step"] for entry in log] == [5, 10, 15, 20] == [event.step for event in events if event.statistics]
     assert set(log[0]) == {"step", "V", "D(x)", "D(G(z))", "JSD", "images/s"}
     assert [entry["step"] for entry in lines if "diversity" in entry] == [10, 20]
     assert log[0]["JSD"] == pytest.approx((log[0]["V"] + np.log(4)) / 2, abs=1e-5)
@@ -101,10 +103,10 @@ RECIPES = {
 
 
 @pytest.mark.parametrize("kind", RECIPES)
-def test_two_runs_of_one_recipe_are_identical_and_another_seed_is_not(tmp_path, kind):
-    one, two = (finish(begin(tmp_path / name, **RECIPES[kind])) for name in "ab")
+def test_runs_are_reproducible_and_depend_on_the_seed(tmp_path, kind):
+    one, two = (finish(start(tmp_path / name, **RECIPES[kind])) for name in "ab")
     assert_same(one, two)
-    other = finish(begin(tmp_path / "c", **RECIPES[kind], seed=1))
+    other = finish(start(tmp_path / "c", **RECIPES[kind], seed=1))
     assert any(not torch.equal(one.tensors[name], other.tensors[name]) for name in one.tensors)
 
 
@@ -113,17 +115,19 @@ class StoppedError(Exception):
 
 
 @pytest.mark.parametrize("kind", RECIPES)
-def test_going_on_from_a_checkpoint_ends_as_if_never_stopped(tmp_path, kind):
-    whole = finish(begin(tmp_path / "whole", **RECIPES[kind]))
-    run = begin(tmp_path / "parts", **RECIPES[kind])
+def test_resumed_run_equals_uninterrupted_run(tmp_path, kind):
+    whole = finish(start(tmp_path / "whole", **RECIPES[kind]))
+    run = start(tmp_path / "parts", **RECIPES[kind])
 
-    def stop_after_first(path):
-        raise StoppedError
+    class StopAtCheckpoint(Hook):
+        def on_checkpoint(self, trainer, path):
+            raise StoppedError
 
     for _ in range(2):
+        run.hooks.append(StopAtCheckpoint())
         with pytest.raises(StoppedError):
-            run.train(lambda report: None, stop_after_first)
-        run = reopen(tmp_path / "parts", CPU, pytest.fail)
+            run.fit()
+        run = resume_run(tmp_path / "parts", CPU, pytest.fail)
     assert run.step > 0
     assert_same(finish(run), whole)
     logs = [
@@ -134,21 +138,21 @@ def test_going_on_from_a_checkpoint_ends_as_if_never_stopped(tmp_path, kind):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_after_the_iteration_under_way(tmp_path, number):
-    run = begin(tmp_path / "r")
+def test_signal_stops_the_run_after_the_current_iteration(tmp_path, number):
+    run = start(tmp_path / "r")
     iterate = run.algorithm.iterate
 
-    def interrupted(step):
+    def interrupted_iterate(step):
         if step == 7:
             os.kill(os.getpid(), number)
         return iterate(step)
 
-    run.algorithm.iterate = interrupted
-    run.train(lambda report: None)
-    assert (run.step, run.interrupted) == (8, number)
-    again = reopen(tmp_path / "r", CPU, pytest.fail)
+    run.algorithm.iterate = interrupted_iterate
+    run.fit()
+    assert (run.step, run.interrupted_by) == (8, number)
+    again = resume_run(tmp_path / "r", CPU, pytest.fail)
     assert again.step == 8
-    assert_same(finish(again), finish(begin(tmp_path / "whole")))
+    assert_same(finish(again), finish(start(tmp_path / "whole")))
 
 
 def seedmint(*arguments, **options):
@@ -157,18 +161,18 @@ def seedmint(*arguments, **options):
     )
 
 
-def test_ctrl_c_at_random_moments_then_resume_ends_bit_identical(tmp_path):
+def test_resume_after_ctrl_c_gives_identical_weights(tmp_path):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(yaml.safe_dump(recipe_document(steps=600, every={"log": 7, "preview": 400, "checkpoint": 1000})))
     whole = seedmint("train", recipe, "--out", tmp_path / "whole")
-    command, moments = ("train", recipe, "--out", tmp_path / "stopped"), random.Random(1)
+    command, random_moments = ("train", recipe, "--out", tmp_path / "stopped"), random.Random(1)
     for _ in range(2):
         process = seedmint(*command)
-        board = tmp_path / "stopped" / "log.jsonl"
-        size = board.stat().st_size if board.exists() else 0
-        while process.poll() is None and (not board.exists() or board.stat().st_size <= size):
+        log = tmp_path / "stopped" / "log.jsonl"
+        size = log.stat().st_size if log.exists() else 0
+        while process.poll() is None and (not log.exists() or log.stat().st_size <= size):
             time.sleep(0.002)
-        time.sleep(moments.random() * 0.3)
+        time.sleep(random_moments.random() * 0.3)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 130, errors.decode()
@@ -181,8 +185,8 @@ def test_ctrl_c_at_random_moments_then_resume_ends_bit_identical(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["cut", "empty", "flip"])
-def test_a_damaged_checkpoint_is_named_and_the_one_before_used(tmp_path, damage):
-    whole = finish(begin(tmp_path / "r"))
+def test_damaged_checkpoint_is_skipped(tmp_path, damage):
+    whole = finish(start(tmp_path / "r"))
     path = list_checkpoints(tmp_path / "r" / "checkpoints")[-1][1]
     content = bytearray(path.read_bytes())
     if damage == "cut":
@@ -193,80 +197,80 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(tmp_path, damage)
         content[-100] ^= 1
     path.write_bytes(content)
     warnings = []
-    run = reopen(tmp_path / "r", CPU, warnings.append)
+    run = resume_run(tmp_path / "r", CPU, warnings.append)
     assert run.step == 15
     assert path.name in warnings[0]
     assert path.with_suffix(".damaged").exists()
     assert_same(finish(run), whole)
 
 
-def test_a_run_whose_checkpoints_are_all_damaged_does_not_begin_anew(tmp_path):
-    finish(begin(tmp_path / "r"))
+def test_run_with_only_damaged_checkpoints_is_not_restarted(tmp_path):
+    finish(start(tmp_path / "r"))
     log = (tmp_path / "r" / "log.jsonl").read_bytes()
     for _, path in list_checkpoints(tmp_path / "r" / "checkpoints"):
         path.write_bytes(b"")
-    with pytest.raises(CheckpointError, match="all checkpoints"):
-        reopen(tmp_path / "r", CPU, lambda message: None)
+    with raises(CheckpointError, "all_damaged"):
+        resume_run(tmp_path / "r", CPU, lambda message: None)
     assert (tmp_path / "r" / "log.jsonl").read_bytes() == log
 
 
-def test_a_run_can_be_lengthened_but_not_changed(tmp_path):
-    finish(begin(tmp_path / "r"))
-    run = reopen(tmp_path / "r", CPU, pytest.fail, ["steps=30", "every.log=7"])
-    assert_same(finish(run), finish(begin(tmp_path / "whole", steps=30, every={"log": 5, "preview": 10, "checkpoint": 5})))
-    assert reopen(tmp_path / "r", CPU, pytest.fail).recipe.steps == 30
-    for override, message in (("k=2", "k was 1 and is 2"), ("steps=3", "has done 30")):
-        with pytest.raises(RecipeError, match=message):
-            reopen(tmp_path / "r", CPU, pytest.fail, [override])
+def test_run_can_be_extended_but_not_changed(tmp_path):
+    finish(start(tmp_path / "r"))
+    run = resume_run(tmp_path / "r", CPU, pytest.fail, ["steps=30", "every.log=7"])
+    assert_same(finish(run), finish(start(tmp_path / "whole", steps=30, every={"log": 5, "preview": 10, "checkpoint": 5})))
+    assert resume_run(tmp_path / "r", CPU, pytest.fail).recipe.steps == 30
+    for override, reason in (("k=2", "recipe_changed"), ("steps=3", "steps_already_done")):
+        with raises(RecipeError, reason, override.partition("=")[0]):
+            resume_run(tmp_path / "r", CPU, pytest.fail, [override])
 
 
-def test_a_run_is_trained_by_one_process_at_a_time(tmp_path):
-    run = begin(tmp_path / "r")
+def test_run_is_locked_during_training(tmp_path):
+    run = start(tmp_path / "r")
 
-    def another(report):
-        with pytest.raises(TrainingError, match="another process"):
-            reopen(tmp_path / "r", CPU, pytest.fail)
+    def resume_again(event):
+        with raises(TrainingError, "locked"):
+            resume_run(tmp_path / "r", CPU, pytest.fail)
 
-    run.train(another)
+    run.fit(resume_again)
 
 
-def test_a_log_with_an_unreadable_line_does_not_stop_a_run(tmp_path):
-    finish(begin(tmp_path / "r"))
+def test_unreadable_log_lines_are_ignored(tmp_path):
+    finish(start(tmp_path / "r"))
     log = tmp_path / "r" / "log.jsonl"
     log.write_bytes(log.read_bytes() + b"\0" * 40 + b"\n" + b'{"step": 2')
-    run = reopen(tmp_path / "r", CPU, pytest.fail, ["steps=25"])
+    run = resume_run(tmp_path / "r", CPU, pytest.fail, ["steps=25"])
     finish(run)
     entries = [json.loads(line) for line in log.open()]
     assert [entry["step"] for entry in entries if "V" in entry] == [5, 10, 15, 20, 25]
 
 
 def test_only_the_newest_checkpoints_are_kept(tmp_path):
-    for step in range(1, KEEP + 4):
+    for step in range(1, MAX_CHECKPOINTS + 4):
         save_checkpoint(tmp_path, Checkpoint(step, {}, {}, {"x": torch.full((2,), step)}))
-    assert [step for step, _ in list_checkpoints(tmp_path)] == list(range(4, KEEP + 4))
+    assert [step for step, _ in list_checkpoints(tmp_path)] == list(range(4, MAX_CHECKPOINTS + 4))
 
 
-def test_a_file_that_is_no_checkpoint_is_named(tmp_path):
+def test_invalid_checkpoint_file_is_refused(tmp_path):
     path = tmp_path / "step-000000001.safetensors"
     path.write_bytes(b"not at all")
-    with pytest.raises(CheckpointError, match="step-000000001"):
+    with raises(CheckpointError, "damaged"):
         load_checkpoint(path)
 
 
-def test_a_changed_recipe_is_refused_naming_the_field(tmp_path):
-    finish(begin(tmp_path / "r"))
+def test_changed_recipe_is_refused(tmp_path):
+    finish(start(tmp_path / "r"))
     path = tmp_path / "r" / "recipe.yaml"
     path.write_text(path.read_text().replace("m: 16", "m: 32"))
-    with pytest.raises(RecipeError, match="m was 16 and is 32"):
-        reopen(tmp_path / "r", CPU, pytest.fail)
+    with raises(RecipeError, "recipe_changed", "m"):
+        resume_run(tmp_path / "r", CPU, pytest.fail)
 
 
 def test_changed_data_are_refused(tmp_path):
     np.savez(tmp_path / "x.npz", images=np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8))
-    finish(begin(tmp_path / "r", data={"source": "npz", "path": str(tmp_path / "x.npz")}))
+    finish(start(tmp_path / "r", data={"source": "npz", "path": str(tmp_path / "x.npz")}))
     np.savez(tmp_path / "x.npz", images=np.random.default_rng(1).integers(0, 256, (40, 8, 8), dtype=np.uint8))
-    with pytest.raises(TrainingError, match="x has changed"):
-        reopen(tmp_path / "r", CPU, pytest.fail)
+    with raises(TrainingError, "data_changed", "data"):
+        resume_run(tmp_path / "r", CPU, pytest.fail)
 
 
 def test_changed_class_names_are_refused(tmp_path):
@@ -274,52 +278,52 @@ def test_changed_class_names_are_refused(tmp_path):
     for classes in (["a", "b"], ["b", "a"]):
         np.savez(tmp_path / "x.npz", images=images, labels=np.arange(40) % 2, classes=classes)
         if classes[0] == "a":
-            finish(begin(tmp_path / "r", conditional=True, data={"source": "npz", "path": str(tmp_path / "x.npz")}))
-    with pytest.raises(TrainingError, match="x has changed"):
-        reopen(tmp_path / "r", CPU, pytest.fail)
+            finish(start(tmp_path / "r", conditional=True, data={"source": "npz", "path": str(tmp_path / "x.npz")}))
+    with raises(TrainingError, "data_changed", "data"):
+        resume_run(tmp_path / "r", CPU, pytest.fail)
 
 
-def test_a_run_with_relative_data_can_be_resumed_from_anywhere(tmp_path, monkeypatch):
+def test_run_with_a_relative_data_path_resumes_from_another_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     np.savez("x.npz", images=np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8))
-    finish(begin(tmp_path / "r", data={"source": "npz", "path": "x.npz"}))
+    finish(start(tmp_path / "r", data={"source": "npz", "path": "x.npz"}))
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert reopen(tmp_path / "r", CPU, pytest.fail).step == 20
+    assert resume_run(tmp_path / "r", CPU, pytest.fail).step == 20
 
 
-def test_what_cannot_be_exported_is_not_trained_first(tmp_path):
+def test_run_that_cannot_be_exported_does_not_start(tmp_path):
     images = np.zeros((40, 8, 8), np.uint8)
     np.savez(tmp_path / "x.npz", images=images, labels=np.arange(40) % 2, classes=["a", "b\n"])
-    with pytest.raises(UserError, match="classes"):
-        begin(tmp_path / "r", conditional=True, data={"source": "npz", "path": str(tmp_path / "x.npz")})
+    with raises(UserError, "invalid_card"):
+        start(tmp_path / "r", conditional=True, data={"source": "npz", "path": str(tmp_path / "x.npz")})
 
 
-def test_a_directory_in_use_is_not_touched(tmp_path):
-    begin(tmp_path / "r")
-    with pytest.raises(TrainingError, match="seedmint resume"):
-        begin(tmp_path / "r")
+def test_nonempty_directory_is_refused(tmp_path):
+    start(tmp_path / "r")
+    with raises(TrainingError, "run_exists", "out"):
+        start(tmp_path / "r")
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").write_text("years of work")
-    with pytest.raises(TrainingError, match="not empty"):
-        begin(tmp_path / "other")
+    with raises(TrainingError, "not_empty", "out"):
+        start(tmp_path / "other")
 
 
-def test_nothing_is_left_behind_by_a_recipe_that_cannot_run(tmp_path):
-    with pytest.raises(UserError, match="minibatch of 5000"):
-        begin(tmp_path / "r", m=5000)
+def test_failed_start_creates_no_directory(tmp_path):
+    with raises(UserError, "too_few_examples", "m"):
+        start(tmp_path / "r", m=5000)
     assert not (tmp_path / "r").exists()
 
 
-def test_training_begins_in_training_mode(tmp_path):
-    algorithm = begin(tmp_path / "r").algorithm
+def test_networks_start_in_training_mode(tmp_path):
+    algorithm = start(tmp_path / "r").algorithm
     assert algorithm.generator.training
     assert algorithm.discriminator.training
     assert not algorithm.ema.training
 
 
-def test_the_average_follows_the_generator(tmp_path):
-    algorithm = begin(tmp_path / "r", ema=0.9, conditional=True).algorithm
+def test_ema_formula(tmp_path):
+    algorithm = start(tmp_path / "r", ema=0.9, conditional=True).algorithm
     expected = {name: tensor.double() for name, tensor in algorithm.generator.state_dict().items()}
     for step in range(20):
         algorithm.iterate(step)
@@ -332,26 +336,26 @@ def test_the_average_follows_the_generator(tmp_path):
     assert not torch.equal(algorithm.ema.output.weight, algorithm.generator.output.weight)
 
 
-def test_an_average_that_begins_later_is_the_generator_until_then(tmp_path):
-    algorithm = begin(tmp_path / "r", ema=0.9, ema_start=3).algorithm
+def test_ema_equals_the_generator_before_its_start(tmp_path):
+    algorithm = start(tmp_path / "r", ema=0.9, ema_start=3).algorithm
     for step in range(6):
         algorithm.iterate(step)
         same = all(map(torch.equal, algorithm.ema.parameters(), algorithm.generator.parameters()))
         assert same == (step < 3)
 
 
-def test_an_average_may_be_added_while_it_is_still_to_begin(tmp_path):
-    whole = finish(begin(tmp_path / "whole", ema=0.9, ema_start=10))
-    finish(begin(tmp_path / "part", ema=0.0, steps=10))
+def test_an_average_may_be_added_while_it_is_still_to_start(tmp_path):
+    whole = finish(start(tmp_path / "whole", ema=0.9, ema_start=10))
+    finish(start(tmp_path / "part", ema=0.0, steps=10))
     overrides = ["steps=20", "ema=0.9", "ema_start=10"]
-    assert_same(whole, finish(reopen(tmp_path / "part", CPU, pytest.fail, overrides)))
-    with pytest.raises(RecipeError, match=r"ema_start was 10 and is 12"):
-        reopen(tmp_path / "part", CPU, pytest.fail, ["ema_start=12"])
+    assert_same(whole, finish(resume_run(tmp_path / "part", CPU, pytest.fail, overrides)))
+    with raises(RecipeError, "recipe_changed", "ema_start"):
+        resume_run(tmp_path / "part", CPU, pytest.fail, ["ema_start=12"])
 
 
-def test_measuring_may_begin_when_a_run_goes_on(tmp_path):
-    finish(begin(tmp_path / "r"))
-    later = reopen(tmp_path / "r", CPU, pytest.fail, ["steps=25", "metrics=[parzen]", "every.evaluate=25"])
+def test_metrics_can_be_added_on_resume(tmp_path):
+    finish(start(tmp_path / "r"))
+    later = resume_run(tmp_path / "r", CPU, pytest.fail, ["steps=25", "metrics=[parzen]", "every.evaluate=25"])
     finish(later)
     lines = [json.loads(line) for line in (tmp_path / "r" / "log.jsonl").read_text().splitlines()]
     assert [(line["step"], line["weights"]) for line in lines if "metrics" in line] == [(25, "last"), (25, "ema")]

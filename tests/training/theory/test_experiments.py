@@ -1,4 +1,4 @@
-"""The theory's claims, in smaller runs of the same experiments."""
+"""The predictions of the theory, in small versions of the experiments."""
 
 import hashlib
 import itertools
@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from seedmint.cli import main
-from seedmint.training.cli.theory import NAMES
+from seedmint.training.cli.theory import EXPERIMENT_NAMES
 from seedmint.training.theory import convergence, disjoint, figure1, fits, losses, optimum, small_steps
-from seedmint.training.theory.course import EXPERIMENTS, Number, section
+from seedmint.training.theory.experiments import EXPERIMENTS, Number, markdown_section
 from seedmint.training.theory.figure_style import png, styled
 
 LOG_2 = math.log(2)
 
 
-def test_while_both_train_d_follows_its_optimum_and_the_divergence_falls():
+def test_figure1():
     result = figure1.run(shown=(5, 150), others=10)
     first, last = result.all[0], result.last
     assert first.jsd > 0.4
@@ -25,11 +25,11 @@ def test_while_both_train_d_follows_its_optimum_and_the_divergence_falls():
     assert last.distance < 0.05
     assert result.centre == pytest.approx(0.5, abs=0.1)
     for snapshot in result.all:
-        assert snapshot.estimate <= snapshot.jsd + 1e-9  # no D has more than V(G, D*)
+        assert snapshot.estimate <= snapshot.jsd + 1e-9  # V(D, G) is at most V(D*, G)
         assert float(figure1.GRID.integral(snapshot.p_g)) == pytest.approx(1.0, abs=1e-9)
 
 
-def test_d_trained_to_its_optimum_is_d_star_and_measures_the_divergence():
+def test_optimum():
     result = optimum.run(shifts=(0.0, 1.0, 3.0), steps=500, m=256)
     assert result.largest < 0.1
     for trained in result.trained:
@@ -38,7 +38,7 @@ def test_d_trained_to_its_optimum_is_d_star_and_measures_the_divergence():
         assert trained.sampled == pytest.approx(trained.estimate, abs=5 * trained.error + 1e-12)
 
 
-def test_with_d_at_its_optimum_the_divergence_falls_to_zero():
+def test_convergence():
     result = convergence.run(steps=12, parametric_steps=40, segments=50)
     for path in (result.whole, result.small, result.parametric):
         above_rounding = [value for value in path if value > 1e-12]
@@ -52,7 +52,7 @@ def test_with_d_at_its_optimum_the_divergence_falls_to_zero():
     assert bool((result.mixed <= chord + 1e-12).all())
 
 
-def test_an_old_d_measures_only_small_steps():
+def test_small_steps():
     result = small_steps.run()
     truth, estimate = result.slopes
     assert estimate == pytest.approx(truth, rel=1e-3)
@@ -65,7 +65,7 @@ def test_an_old_d_measures_only_small_steps():
     assert fast[-1] > 0.1
 
 
-def test_the_losses_have_the_gradients_that_theory_gives_them():
+def test_losses():
     result = losses.run(points=9)
     assert result.ratio_error < 1e-12
     np.testing.assert_allclose(result.slopes["minimax"], -result.d, rtol=1e-12)  # d/dl log(1 - sigmoid l) = -sigmoid l
@@ -76,7 +76,7 @@ def test_the_losses_have_the_gradients_that_theory_gives_them():
     assert abs(result.pull("non-saturating", 8.0)) > abs(result.pull("non-saturating", 2.0))
 
 
-def test_disjoint_supports_are_log_2_apart_and_leave_g_no_gradient():
+def test_disjoint():
     result = disjoint.run(thetas=(0.5, 1.5, 4.0), steps=400, m=128)
     near, *apart = result.trained
     assert near.jsd == pytest.approx(LOG_2 / 2, abs=1e-12)
@@ -90,27 +90,27 @@ def test_disjoint_supports_are_log_2_apart_and_leave_g_no_gradient():
         assert abs(trained.pulls["minimax"][-1]) < 0.02 < 1 < abs(trained.pulls["non-saturating"][-1])
 
 
-def test_one_divergence_covers_the_modes_and_the_other_drops_one():
+def test_fits_cover_or_drop_modes():
     separation = 6.0
     covering, dropping = fits.fit("KL(p_data || p_g)", separation), fits.fit("KL(p_g || p_data)", separation)
     mean = sum(w * sign * separation / 2 for w, sign in zip(fits.WEIGHTS, (-1, 1), strict=True))
     variance = fits.STDS[0] ** 2 + (separation / 2) ** 2 - mean**2
-    assert (covering.mean, covering.std) == pytest.approx((mean, math.sqrt(variance)), abs=1e-5)  # moments are matched
+    assert (covering.mean, covering.std) == pytest.approx((mean, math.sqrt(variance)), abs=1e-5)  # the moments match
     assert (dropping.mean, dropping.std) == pytest.approx((-separation / 2, fits.STDS[0]), abs=0.02)
     assert dropping.least == pytest.approx(-math.log(fits.WEIGHTS[0]), abs=0.01)
-    weight = fits.WEIGHTS[0]  # far apart, the fit is one mode whole, and the JSD that of (w, 1 - w) to (1, 0)
+    weight = fits.WEIGHTS[0]  # the fit equals one distant mode; the JSD is that of (w, 1 - w) and (1, 0)
     half = (1 + weight) / 2
     apart = (weight * math.log(weight / half) + (1 - weight) * math.log(2) - math.log(half)) / 2
     assert fits.fit("JSD", separation).least == pytest.approx(apart, abs=1e-3)
 
 
-def test_the_flip_drops_a_mode_first_then_reverse_kl_then_the_jsd_and_likelihood_never():
+def test_order_in_which_the_divergences_drop_a_mode():
     result = fits.run(separations=(2.0, 2.75, 3.25, 3.75, 4.5, 5.0), shown=())
     order = ["KL(p_g || p_data) - 2 JSD", "KL(p_g || p_data)", "JSD", "KL(p_data || p_g)"]
     assert [result.leaves_at(name) for name in order] == [3.25, 3.75, 5.0, math.inf]
 
 
-def test_the_command_writes_pictures_and_numbers_the_same_on_every_run(tmp_path, capsys):
+def test_command_is_deterministic(tmp_path, capsys):
     digests = []
     for directory in (tmp_path / "one", tmp_path / "two"):
         with pytest.raises(SystemExit) as ended:
@@ -119,11 +119,11 @@ def test_the_command_writes_pictures_and_numbers_the_same_on_every_run(tmp_path,
         assert {path.name for path in directory.iterdir()} == {"small-steps.png", "numbers.md"}
         digests.append([hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(directory.iterdir())])
     assert digests[0] == digests[1]
-    assert "| slope of the true JSD where G stands | -0.2248 |" in capsys.readouterr().out
+    assert "| -0.2248 |" in capsys.readouterr().out
 
 
-def test_every_experiment_is_drawn_with_numbers():
-    assert tuple(EXPERIMENTS) == NAMES
+def test_every_experiment_has_a_figure_and_numbers():
+    assert tuple(EXPERIMENTS) == EXPERIMENT_NAMES
     small = {
         "figure1": lambda: figure1.run(shown=(1, 2, 3, 4), others=2),
         "optimum": lambda: optimum.run(shifts=(0.0, 1.0), steps=3, m=8),
@@ -140,16 +140,16 @@ def test_every_experiment_is_drawn_with_numbers():
         assert not any(math.isnan(number.found) for number in numbers)
 
 
-def test_the_course_shows_every_experiment():
+def test_docs_contain_every_experiment():
     docs = Path(__file__).parents[3] / "docs"
     course, numbers = ((docs / name).read_text(encoding="utf-8") for name in ("theory.md", "theory/numbers.md"))
-    assert {path.stem for path in (docs / "theory").glob("*.png")} == set(NAMES)
+    assert {path.stem for path in (docs / "theory").glob("*.png")} == set(EXPERIMENT_NAMES)
     for name, experiment in EXPERIMENTS.items():
         assert f"](theory/{name}.png)" in course
-        assert section(name, experiment.title, []).strip() in numbers
+        assert markdown_section(name, experiment.title, []).strip() in numbers
 
 
-def test_signs_of_markdown_in_a_number_break_no_table():
-    text = section("optimum", "D and D*", [Number("largest |D - D*|", 0.25, "0")])
+def test_markdown_is_escaped():
+    text = markdown_section("optimum", "D and D*", [Number("largest |D - D*|", 0.25, "0")])
     assert text.splitlines()[-1] == r"| largest \|D - D\*\| | 0.25 | 0 |"
     assert "![D and D\\*](optimum.png)" in text

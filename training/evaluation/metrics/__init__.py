@@ -1,1 +1,1 @@
-"""The metrics, one a file: each a function of arrays alone, and held against an independent reference in the tests."""
+"""The metrics, one per file: functions of arrays, which the tests compare with independent implementations."""

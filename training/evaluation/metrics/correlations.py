@@ -1,4 +1,4 @@
-"""How far columns depend on each other as the data's do, as far as correlation tells."""
+"""Compares the correlations between columns of two samples."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,19 +7,23 @@ Floats = NDArray[np.float32] | NDArray[np.float64]
 
 
 def correlation_difference(a: Floats, b: Floats) -> float:
-    """The mean of |r_a - r_b| over all pairs of columns, 0 to 2; r is Pearson's, and 0 where a column never changes.
+    """Return the mean of |r_a - r_b| over all pairs of columns.
 
     Args:
-        a, b: float[n, d] and float[m, d], d at least 2.
+        a: float[n, d], d at least 2.
+        b: float[m, d].
+
+    Returns:
+        0 to 2. r is Pearson's correlation, and 0 if a column is constant.
     """
     pairs = np.triu_indices(a.shape[1], 1)
     return float(np.abs(_correlations(a) - _correlations(b))[pairs].mean())
 
 
 def _correlations(x: Floats) -> NDArray[np.float64]:
-    centred = x.astype(np.float64)
-    centred -= centred.mean(axis=0)
-    norms = np.sqrt((centred**2).sum(axis=0))
-    centred /= np.where(norms > 0, norms, 1.0)
-    found: NDArray[np.float64] = centred.T @ centred
-    return found
+    centered = x.astype(np.float64)
+    centered -= centered.mean(axis=0)
+    norms = np.sqrt((centered**2).sum(axis=0))
+    centered /= np.where(norms > 0, norms, 1.0)
+    correlations: NDArray[np.float64] = centered.T @ centered
+    return correlations

@@ -1,7 +1,7 @@
-"""The kernel inception distance (Bińkowski et al., 2018): the squared maximum mean discrepancy, kernel (x.y / d + 1)^3.
+"""The kernel inception distance (Bińkowski et al., 2018): the squared maximum mean discrepancy with kernel (x.y / d + 1)^3.
 
-The unbiased estimate (Gretton et al., 2012, lemma 6) of all pairs: 0 in the mean for two sets of one distribution, whatever
-their size, so that it may come out below. The usual mean of 100 subsets of 1,000 costs as much, with more noise.
+The estimate uses all pairs and is unbiased (Gretton et al., 2012, lemma 6): its expectation is 0 for two sets of the same
+distribution, so that it can be negative. The usual mean over 100 subsets of 1,000 has the same cost and more noise.
 """
 
 import math
@@ -12,14 +12,20 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-GROUPS = 20
+NUM_GROUPS = 20
+"""Number of groups of the jackknife."""
 
 
 @dataclass(frozen=True)
 class Kid:
-    """The distance, and its standard error by leaving out each of `GROUPS` groups of both sets (jackknife).
+    """The distance and its standard error.
 
-    Of sets of one distribution the error told is about 1.4 times the true one, as ever where lemma 6 degenerates.
+    The error is a jackknife over `NUM_GROUPS` groups of both sets. For two sets of the same distribution it is about 1.4 times
+    the true error, because the estimate of lemma 6 is degenerate there.
+
+    Attributes:
+        value: The distance, in float64.
+        standard_error: Its standard error.
     """
 
     value: float
@@ -27,17 +33,18 @@ class Kid:
 
 
 def kid(a: NDArray[np.floating], b: NDArray[np.floating]) -> Kid:
-    """The distance, in float64.
+    """Return the distance, computed in float64.
 
     Args:
-        a, b: [n, d] and [m, d], in no order that matters, at least 3 each.
+        a: float[n, d] features, n at least 3. The order of the rows must be random.
+        b: float[m, d] features, m at least 3, in random order.
     """
-    groups = min(GROUPS, len(a), len(b))
+    groups = min(NUM_GROUPS, len(a), len(b))
     x, y = (torch.tensor_split(torch.from_numpy(features).double(), groups) for features in (a, b))
-    pairs = _within(x), _within(y), np.array([[float(_kernel(one, other).sum()) for other in y] for one in x])
+    pairs = _within(x), _within(y), np.array([[float(_kernel(p, q).sum()) for q in y] for p in x])
     sizes = np.array([len(part) for part in x]), np.array([len(part) for part in y])
-    left_out = np.array([_estimate(pairs, sizes, np.arange(groups) != group) for group in range(groups)])
-    variance = (groups - 1) / groups * np.sum((left_out - left_out.mean()) ** 2)
+    leave_one_out = np.array([_estimate(pairs, sizes, np.arange(groups) != group) for group in range(groups)])
+    variance = (groups - 1) / groups * np.sum((leave_one_out - leave_one_out.mean()) ** 2)
     return Kid(_estimate(pairs, sizes, np.ones(groups, dtype=bool)), math.sqrt(variance))
 
 
@@ -49,19 +56,19 @@ def _kernel(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _within(parts: tuple[Tensor, ...]) -> _Sums:
-    """float64[groups, groups]: the kernel summed over the pairs of two groups, but for an example's pair with itself."""
+    """Return float64[groups, groups], sums of the kernel over the pairs of two groups, without pairs of equal examples."""
     sums = np.zeros((len(parts), len(parts)))
-    for i, one in enumerate(parts):
-        for j, other in enumerate(parts[: i + 1]):
-            kernel = _kernel(one, other)
+    for i, first in enumerate(parts):
+        for j, second in enumerate(parts[: i + 1]):
+            kernel = _kernel(first, second)
             sums[i, j] = sums[j, i] = float(kernel.sum() - (kernel.trace() if i == j else 0))
     return sums
 
 
 def _estimate(
-    pairs: tuple[_Sums, _Sums, _Sums], sizes: tuple[NDArray[np.int64], NDArray[np.int64]], kept: NDArray[np.bool_]
+    pairs: tuple[_Sums, _Sums, _Sums], sizes: tuple[NDArray[np.int64], NDArray[np.int64]], selected: NDArray[np.bool_]
 ) -> float:
-    """Lemma 6 from the groups that are kept."""
-    xx, yy, xy = (float(sums[np.ix_(kept, kept)].sum()) for sums in pairs)
-    n, m = (int(size[kept].sum()) for size in sizes)
+    """Return the estimate of lemma 6 from the selected groups."""
+    xx, yy, xy = (float(sums[np.ix_(selected, selected)].sum()) for sums in pairs)
+    n, m = (int(size[selected].sum()) for size in sizes)
     return xx / (n * (n - 1)) + yy / (m * (m - 1)) - 2 * xy / (n * m)

@@ -1,7 +1,7 @@
-"""The Parzen window log-likelihood, as the paper's Table 1 has it (Goodfellow et al., 2014; goodfeli/adversarial).
+"""The Parzen window log-likelihood of the paper's Table 1 (Goodfellow et al., 2014; goodfeli/adversarial).
 
-The density is an even mixture of spherical Gaussians of width sigma around generated images; sigma is the one of
-`SIGMAS` that makes validation images likeliest. Known to be a poor guide to the quality of images (Theis et al., 2016).
+The density is a uniform mixture of spherical Gaussians of width sigma around generated images. Sigma is the member of `SIGMAS`
+that maximizes the likelihood of validation images. The metric says little about the quality of images (Theis et al., 2016).
 """
 
 import math
@@ -13,13 +13,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 SIGMAS = np.logspace(-1, 0, 10)
+"""Candidate widths of the Gaussians."""
 
-_ROWS = 500  # points at a time: 10,000 samples are 40 MB of distances
+_BATCH = 500  # points; with 10,000 samples, a batch has 40 MB of distances
 
 
 @dataclass(frozen=True)
 class Parzen:
-    """Mean log-likelihood of the test points in nats, its standard error std / sqrt(n), and the sigma chosen."""
+    """Result of `parzen`.
+
+    Attributes:
+        mean: Mean log-likelihood of the test points, in nats.
+        standard_error: std / sqrt(n) of the test points.
+        sigma: The selected width.
+    """
 
     mean: float
     standard_error: float
@@ -29,26 +36,28 @@ class Parzen:
 def parzen(
     samples: NDArray[np.float64], valid: NDArray[np.float64], test: NDArray[np.float64], sigmas: NDArray[np.float64] = SIGMAS
 ) -> Parzen:
-    """The log-likelihood of `test` under windows around `samples`, with the sigma that suits `valid` best.
+    """Return the log-likelihood of test points under Gaussians around samples.
 
     Args:
-        samples, valid, test: float64[n, d], pixels in [0, 1].
-        sigmas: widths to choose from.
+        samples: float64[n, d], generated images, pixels in [0, 1].
+        valid: float64[m, d], the images that select sigma.
+        test: float64[k, d], the images that are scored.
+        sigmas: Candidate widths.
     """
-    centres = torch.from_numpy(samples)
-    means = _log_likelihoods(centres, torch.from_numpy(valid), sigmas).mean(dim=1)
+    centers = torch.from_numpy(samples)
+    means = _log_likelihoods(centers, torch.from_numpy(valid), sigmas).mean(dim=1)
     sigma = float(sigmas[int(means.argmax())])
-    found = _log_likelihoods(centres, torch.from_numpy(test), np.array([sigma]))[0]
-    return Parzen(float(found.mean()), float(found.std(correction=0)) / math.sqrt(len(test)), sigma)
+    scores = _log_likelihoods(centers, torch.from_numpy(test), np.array([sigma]))[0]
+    return Parzen(float(scores.mean()), float(scores.std(correction=0)) / math.sqrt(len(test)), sigma)
 
 
-def _log_likelihoods(centres: Tensor, points: Tensor, sigmas: NDArray[np.float64]) -> Tensor:
-    """float64[sigmas, points]: log mean_j N(x; centre_j, sigma^2 I) of each point, in nats."""
-    n, d = centres.shape
-    norms = (centres**2).sum(dim=1)
+def _log_likelihoods(centers: Tensor, points: Tensor, sigmas: NDArray[np.float64]) -> Tensor:
+    """Return float64[sigmas, points]: log mean_j N(x; center_j, sigma^2 I) of each point, in nats."""
+    n, d = centers.shape
+    norms = (centers**2).sum(dim=1)
     parts = []
-    for x in torch.split(points, _ROWS):
-        distances = ((x**2).sum(dim=1, keepdim=True) + norms - 2 * x @ centres.T).clamp_(min=0)
+    for x in torch.split(points, _BATCH):
+        distances = ((x**2).sum(dim=1, keepdim=True) + norms - 2 * x @ centers.T).clamp_(min=0)
         parts.append(torch.stack([torch.logsumexp(distances / (-2 * sigma**2), dim=1) for sigma in sigmas]))
     offset = torch.tensor([math.log(n) + d * math.log(sigma * math.sqrt(2 * math.pi)) for sigma in sigmas], dtype=torch.float64)
     return torch.cat(parts, dim=1) - offset[:, None]

@@ -1,8 +1,11 @@
-"""Precision and recall (Kynkäänniemi et al., 2019), density and coverage (Naeem et al., 2020), by k nearest neighbours.
+"""Precision and recall (Kynkäänniemi et al., 2019), density and coverage (Naeem et al., 2020), by k nearest neighbors.
 
-Around each point lies a ball that reaches to its k-th nearest neighbour in its own set. Precision: the share of generated
-points in some real point's ball. Recall: the share of real points in some generated point's ball. Density: how many real balls
-a generated point lies in, in the mean, divided by k. Coverage: the share of real balls with a generated point in them.
+Each point has a ball whose radius is the distance to the point's k-th nearest neighbor in its own set.
+
+Precision: share of generated points inside at least one real ball.
+Recall: share of real points inside at least one generated ball.
+Density: mean number of real balls that contain a generated point, divided by k.
+Coverage: share of real balls that contain a generated point.
 """
 
 from collections.abc import Iterator
@@ -13,14 +16,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-K = 5
+NUM_NEIGHBORS = 5
+"""k of the balls."""
 
-_DISTANCES_AT_ONCE = 5_000_000  # 40 MB
+_BLOCK_SIZE = 5_000_000  # distances, 40 MB
 
 
 @dataclass(frozen=True)
 class Prdc:
-    """All four from 0 to 1, but density, which may be more. Two sets of one distribution have density 1."""
+    """Result of `prdc`.
+
+    Attributes:
+        precision: 0 to 1.
+        recall: 0 to 1.
+        density: At least 0; 1 for two sets of the same distribution.
+        coverage: 0 to 1.
+    """
 
     precision: float
     recall: float
@@ -28,39 +39,41 @@ class Prdc:
     coverage: float
 
 
-def prdc(real: NDArray[np.floating], generated: NDArray[np.floating], k: int = K) -> Prdc:
-    """The four figures. Distances are Euclidean, in float64, a block of rows at a time.
+def prdc(real: NDArray[np.floating], generated: NDArray[np.floating], k: int = NUM_NEIGHBORS) -> Prdc:
+    """Return the four metrics. Distances are Euclidean, in float64.
 
     Args:
-        real, generated: [n, d] and [m, d], more than k each.
+        real: float[n, d] features, n above k.
+        generated: float[m, d] features, m above k.
+        k: Number of neighbors inside a ball.
     """
     x, y = torch.from_numpy(real).double(), torch.from_numpy(generated).double()
-    reach_x, reach_y = _reach(x, k), _reach(y, k)
-    precise = torch.zeros(len(y), dtype=torch.bool)
-    recalled = covered = inside = 0
+    radius_x, radius_y = _squared_radii(x, k), _squared_radii(y, k)
+    is_precise = torch.zeros(len(y), dtype=torch.bool)
+    recalled = covered = contained = 0
     for rows, distances in _blocks(x, y):
-        in_real = distances < reach_x[rows, None]
-        precise |= in_real.any(dim=0)
-        inside += int(in_real.sum())
+        in_real = distances < radius_x[rows, None]
+        is_precise |= in_real.any(dim=0)
+        contained += int(in_real.sum())
         covered += int(in_real.any(dim=1).sum())
-        recalled += int((distances < reach_y).any(dim=1).sum())
+        recalled += int((distances < radius_y).any(dim=1).sum())
     return Prdc(
-        precision=float(precise.double().mean()),
+        precision=float(is_precise.double().mean()),
         recall=recalled / len(x),
-        density=inside / (k * len(y)),
+        density=contained / (k * len(y)),
         coverage=covered / len(x),
     )
 
 
-def _reach(points: Tensor, k: int) -> Tensor:
-    """float64[n]: squared distance of each point's k-th nearest neighbour; the nearest of all is the point itself."""
+def _squared_radii(points: Tensor, k: int) -> Tensor:
+    """Return float64[n], squared distances to the k-th nearest neighbor. The nearest of all is the point itself."""
     return torch.cat([distances.topk(k + 1, largest=False).values[:, -1] for _, distances in _blocks(points, points)])
 
 
 def _blocks(x: Tensor, y: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Squared distances of some rows of x to all of y, until all rows are done."""
+    """Yield blocks of rows of x with their squared distances to all rows of y."""
     norms = (y**2).sum(dim=1)
-    step = max(1, _DISTANCES_AT_ONCE // len(y))
+    step = max(1, _BLOCK_SIZE // len(y))
     for start in range(0, len(x), step):
         rows = slice(start, start + step)
         yield rows, ((x[rows] ** 2).sum(dim=1, keepdim=True) + norms - 2 * x[rows] @ y.T).clamp_(min=0)

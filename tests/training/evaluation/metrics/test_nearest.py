@@ -1,4 +1,4 @@
-"""Nearest training images, against scikit-learn's neighbours; the copying figure against SciPy's Mann-Whitney test."""
+"""Nearest training images, compared with scikit-learn; the copying statistic, compared with SciPy's Mann-Whitney test."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ from scipy.stats import mannwhitneyu
 from sklearn.neighbors import NearestNeighbors
 
 from seedmint.training.evaluation.metrics import nearest as module
-from seedmint.training.evaluation.metrics.nearest import copying, nearest
+from seedmint.training.evaluation.metrics.nearest import copying, nearest_neighbors
 
 
 @pytest.fixture
@@ -19,39 +19,39 @@ def flat(images):
     return images.reshape(len(images), -1) / 255
 
 
-@pytest.mark.parametrize("at_once", [1, 2000, 10**9])
-def test_it_finds_the_neighbours_that_scikit_learn_finds(monkeypatch, images, at_once):
-    monkeypatch.setattr(module, "_DISTANCES_AT_ONCE", at_once)
+@pytest.mark.parametrize("block_size", [1, 2000, 10**9])
+def test_neighbors_match_scikit_learn(monkeypatch, images, block_size):
+    monkeypatch.setattr(module, "_BLOCK_SIZE", block_size)
     generated, train = images
     distances, rows = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(flat(train)).kneighbors(flat(generated))
-    found = nearest(generated, train)
-    assert (found.rows == rows[:, 0]).all()
-    assert found.distances == pytest.approx(distances[:, 0], rel=1e-12)
+    result = nearest_neighbors(generated, train)
+    assert (result.rows == rows[:, 0]).all()
+    assert result.distances == pytest.approx(distances[:, 0], rel=1e-12)
 
 
-@pytest.mark.parametrize("at_once", [1, 2000, 10**9])
-def test_images_of_the_set_are_not_their_own_neighbours(monkeypatch, images, at_once):
-    monkeypatch.setattr(module, "_DISTANCES_AT_ONCE", at_once)
+@pytest.mark.parametrize("block_size", [1, 2000, 10**9])
+def test_exclude_self(monkeypatch, images, block_size):
+    monkeypatch.setattr(module, "_BLOCK_SIZE", block_size)
     train = images[1]
     _, rows = NearestNeighbors(n_neighbors=2, algorithm="brute").fit(flat(train)).kneighbors(flat(train[:50]))
-    assert (nearest(train[:50], train, own=True).rows == rows[:, 1]).all()
+    assert (nearest_neighbors(train[:50], train, exclude_self=True).rows == rows[:, 1]).all()
 
 
-def test_a_copy_is_at_no_distance_at_all(images):
+def test_copy_has_distance_zero(images):
     train = images[1]
-    found = nearest(train[[9, 3]], train)
-    assert found.rows.tolist() == [9, 3]
-    assert found.distances.tolist() == [0, 0]
+    result = nearest_neighbors(train[[9, 3]], train)
+    assert result.rows.tolist() == [9, 3]
+    assert result.distances.tolist() == [0, 0]
 
 
-def test_the_copying_figure_is_the_mann_whitney_statistic():
+def test_copying_is_the_mann_whitney_statistic():
     random = np.random.default_rng(1)
     generated, held_out = random.integers(0, 40, 300) / 4, random.integers(5, 60, 200) / 4  # with ties
     expected = mannwhitneyu(held_out, generated).statistic / (300 * 200)
     assert copying(generated, held_out)[0] == pytest.approx(expected, rel=1e-12)
 
 
-def test_copies_score_1_and_images_like_unseen_ones_a_half():
+def test_copies_score_1_and_held_out_images_one_half():
     random = np.random.default_rng(2)
     held_out = random.random(2000) + 1
     assert copying(np.zeros(100), held_out)[0] == 1
@@ -59,8 +59,8 @@ def test_copies_score_1_and_images_like_unseen_ones_a_half():
     assert abs(value - 0.5) < 3 * error
 
 
-def test_the_standard_error_is_the_spread_of_many():
-    """Told within a tenth."""
+def test_standard_error_matches_repetitions():
+    """The mean error is within 10% of the standard deviation of 500 repetitions."""
     random = np.random.default_rng(3)
-    found = np.array([copying(random.normal(0.3, 1, 80), random.normal(0, 1, 120)) for _ in range(500)])
-    assert found[:, 1].mean() == pytest.approx(found[:, 0].std(), rel=0.1)
+    result = np.array([copying(random.normal(0.3, 1, 80), random.normal(0, 1, 120)) for _ in range(500)])
+    assert result[:, 1].mean() == pytest.approx(result[:, 0].std(), rel=0.1)

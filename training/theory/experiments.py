@@ -130,7 +130,7 @@ EXPERIMENTS = {
 }
 
 
-def section(name: str, title: str, numbers: list[Number]) -> str:
+def markdown_section(name: str, title: str, numbers: list[Number]) -> str:
     """The picture and the numbers of one experiment in Markdown."""
     rows = [f"| {_escaped(number.what)} | {number.found:.4g} | {_escaped(number.says)} |" for number in numbers]
     heading = [f"## {_escaped(title)}", "", f"![{_escaped(title)}]({name}.png)", ""]

@@ -1,25 +1,25 @@
-"""Which code and which libraries compute."""
+"""Versions of Seedmint and of the libraries that determine a run's numbers."""
 
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-_TOP = ("rev-parse", "--show-toplevel")
-_COMMIT = ("describe", "--always", "--dirty", "--exclude=*")
+_TOP_LEVEL = ("rev-parse", "--show-toplevel")
+_DESCRIBE = ("describe", "--always", "--dirty", "--exclude=*")
 
 
 def code_version() -> str:
-    """Seedmint's version, with the commit where it runs from a git checkout, and `-dirty` where that has changes."""
+    """Return Seedmint's version. A git checkout adds the commit, and `-dirty` if it has changes."""
     try:
         release = version("seedmint")
     except PackageNotFoundError:
         release = "unknown"
-    root = Path(__file__).parents[3]
+    root = Path(__file__).resolve().parents[2]
     try:
-        top, commit = (_git(root, *arguments) for arguments in (_TOP, _COMMIT))
+        top_level, commit = (_git(root, *arguments) for arguments in (_TOP_LEVEL, _DESCRIBE))
     except (OSError, subprocess.SubprocessError):
         return release
-    return f"{release}+{commit}" if Path(top) == root else release
+    return f"{release}+{commit}" if Path(top_level) == root else release
 
 
 def _git(root: Path, *arguments: str) -> str:
@@ -28,5 +28,5 @@ def _git(root: Path, *arguments: str) -> str:
 
 
 def library_versions() -> dict[str, str]:
-    """Versions of the libraries that a run's numbers depend on."""
+    """Return the versions of NumPy and PyTorch."""
     return {name: version(name) for name in ("numpy", "torch")}

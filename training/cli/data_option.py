@@ -1,0 +1,37 @@
+"""Finds the data to compare a generator with: the option `--data`, or the recipe on the card."""
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from seedmint.models.card import field_errors
+from seedmint.models.errors import UserError
+from seedmint.training.recipes.data import Data
+from seedmint.training.recipes.schema import validate_recipe
+
+
+def select_data(recipe: dict[str, Any] | None, option: str | None) -> Data:
+    """Return the section `data` for an evaluation.
+
+    Args:
+        recipe: The recipe on the generator's card, or None.
+        option: The value of `--data`, SOURCE or SOURCE:PATH; None uses the recipe.
+
+    Raises:
+        UserError: The option is wrong, or it is missing and the card has no usable recipe.
+    """
+    if option is not None:
+        source, _, path = option.partition(":")
+        trained_on = (recipe or {}).get("data")
+        same_source = trained_on if isinstance(trained_on, dict) and trained_on.get("source") == source else {}
+        try:
+            return Data.model_validate({**same_source, "source": source, "path": path or None})
+        except ValidationError as error:
+            raise UserError(f"{option}: {field_errors(error)[0][1]}", field="data", reason="invalid_data_source") from None
+    if recipe is None:
+        raise UserError("required, because the card has no recipe", field="data", reason="data_required")
+    try:
+        return validate_recipe(recipe, "the card's recipe").data
+    except UserError as error:
+        message = f"required, because the card's recipe is not usable: {error.field or 'recipe'}: {error}"
+        raise UserError(message, field="data", reason="data_required") from None

@@ -1,0 +1,39 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import get_args
+
+import click
+
+from seedmint.training.recipes.schema import MetricName
+
+MODELS = click.option(
+    "--models",
+    type=click.Path(file_okay=False, path_type=Path),
+    envvar="SEEDMINT_MODELS",
+    show_envvar=True,
+    help="Directory of generator files. Default: the shipped generators.",
+)
+DEVICE = click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    help="Device of the training. auto uses a GPU if torch finds one. Only the CPU guarantees identical results.",
+)
+DATA = click.option(
+    "--data",
+    metavar="SOURCE[:PATH]",
+    help="Data to compare with: digits, mnist, ..., or folder:PATH, npz:PATH, table:PATH, series:PATH. "
+    "Default: the source on the card.",
+)
+METRICS = click.option(
+    "--metrics",
+    metavar="NAME,NAME",
+    help=f"Metrics to measure: {', '.join(get_args(MetricName))}. Default: all that apply.",
+)
+SAMPLES = click.option(
+    "--samples",
+    type=click.IntRange(10, 100_000),
+    help="Number of generated images for each metric. Default: 10,000; modes 26,000; nearest 5,000.",
+)

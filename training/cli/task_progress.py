@@ -1,0 +1,38 @@
+"""Shows the tasks of an evaluation on standard error."""
+
+import time
+
+from rich.console import Console
+
+
+class TaskProgress:
+    """Shows a spinner for the current task on a terminal, and prints the duration of each finished task."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._status = self._console.status("")
+        self._task, self._start_time = "", 0.0
+
+    def __enter__(self) -> "TaskProgress":
+        return self
+
+    def __exit__(self, error_type: type[BaseException] | None, *_: object) -> None:
+        if error_type is None:
+            self._finish_task()
+        self._status.stop()
+
+    def start_task(self, task: str) -> None:
+        """Finish the current task and start the next one.
+
+        Args:
+            task: Name of the next task.
+        """
+        self._finish_task()
+        self._task, self._start_time = task, time.monotonic()
+        self._status.update(task)
+        if self._console.is_terminal:
+            self._status.start()
+
+    def _finish_task(self) -> None:
+        if self._task:
+            self._console.print(f"{self._task}: {time.monotonic() - self._start_time:.1f} s", highlight=False)

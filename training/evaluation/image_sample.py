@@ -1,0 +1,55 @@
+"""A set of images to measure, with the intermediate results that several metrics share."""
+
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seedmint.models.noise import labels_of
+from seedmint.training.evaluation.features import Features
+from seedmint.training.evaluation.metrics.nearest import Nearest, nearest_neighbors
+from seedmint.training.evaluation.reference_data import RealData
+
+
+class ImageSample:
+    """Images to measure. Expensive intermediate results are computed once, when a metric first needs them.
+
+    Args:
+        images: uint8[n, channels, height, width].
+        labels: int64[n], the requested label of each image; None for a generator without labels.
+        real: The real data to compare with.
+    """
+
+    def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.int64] | None, real: RealData) -> None:
+        self.images, self.labels, self.real = images, labels, real
+        self._nearest: Nearest | None = None
+
+    @cached_property
+    def features(self) -> Features:
+        """The features and the recognized labels of the images."""
+        return self.real.feature_extractor.extract(self.images)
+
+    def nearest(self, n: int) -> Nearest:
+        """Return the nearest training image of each of the first n images.
+
+        Args:
+            n: Number of images.
+        """
+        if self._nearest is None or len(self._nearest.rows) != n:
+            self._nearest = nearest_neighbors(self.images[:n], self.real.train.images)
+        return self._nearest
+
+
+def sample_seeds(images: Callable[[NDArray[np.int64]], NDArray[np.uint8]], classes: int, n: int, real: RealData) -> ImageSample:
+    """Return the images of seeds 0 to n - 1, each with its own label, as the service returns them.
+
+    Args:
+        images: Maps int64[n] seeds to uint8[n, height, width, channels].
+        classes: Number of the generator's classes; 0 without labels.
+        n: Number of images.
+        real: The real data to compare with.
+    """
+    seeds = np.arange(n, dtype=np.int64)
+    labels = labels_of(seeds, classes) if classes else None
+    return ImageSample(np.ascontiguousarray(images(seeds).transpose(0, 3, 1, 2)), labels, real)

@@ -1,0 +1,90 @@
+"""The generator and the discriminator of a recipe.
+
+A generator maps z: float32[m, z_dim] (and label: int64[m]) to images, float32[m, channels, height, width] in [0, 1], or to
+standardized samples, float32[m, columns] or float32[m, length, channels].
+A discriminator maps images or samples (and labels) to logits: float32[m]; D(x) is the sigmoid of the logit.
+"""
+
+from torch import Tensor, nn
+
+from seedmint.training.networks.convolutional import MAX_SIDE, MIN_SIDE, ConvolutionalD, ConvolutionalG
+from seedmint.training.networks.mlp import MlpD, MlpG
+from seedmint.training.networks.paper import PaperD, PaperG
+from seedmint.training.networks.sequence import MIN_LENGTH, SequenceD, SequenceG
+from seedmint.training.recipes.networks import (
+    ConvolutionalDiscriminator,
+    ConvolutionalGenerator,
+    MlpDiscriminator,
+    MlpGenerator,
+    PaperDiscriminator,
+    PaperGenerator,
+)
+from seedmint.training.recipes.schema import Recipe, RecipeError
+
+
+def build_networks(recipe: Recipe, marginals: Tensor, classes: int) -> tuple[nn.Module, nn.Module]:
+    """Return the recipe's generator and discriminator. Torch's global random generator draws the initial weights.
+
+    Args:
+        recipe: Gives the kinds and sizes of the networks.
+        marginals: The mean of the data as D receives them: float32[channels, height, width] in [0, 1] of images; zeros,
+            float32[columns] or float32[length, channels], of standardized samples.
+        classes: Number of classes; 0 without labels.
+
+    Raises:
+        RecipeError: A network of the recipe does not support data of this shape.
+    """
+    for field, kind in (("generator", recipe.generator.kind), ("discriminator", recipe.discriminator.kind)):
+        _check_shape(f"{field}.kind", kind, tuple(marginals.shape))
+    return _generator(recipe, marginals, classes), _discriminator(recipe, tuple(marginals.shape), classes)
+
+
+def _generator(recipe: Recipe, marginals: Tensor, classes: int) -> nn.Module:
+    config, z_dim, shape = recipe.generator, recipe.z_dim, tuple(marginals.shape)
+    if isinstance(config, PaperGenerator):
+        return PaperG(config, z_dim, _image_shape(shape), classes, marginals)
+    if isinstance(config, ConvolutionalGenerator):
+        return ConvolutionalG(config, z_dim, _image_shape(shape), classes)
+    if isinstance(config, MlpGenerator):
+        return MlpG(config, z_dim, shape, classes)
+    return SequenceG(config, z_dim, _series_shape(shape), classes)
+
+
+def _discriminator(recipe: Recipe, shape: tuple[int, ...], classes: int) -> nn.Module:
+    config = recipe.discriminator
+    if isinstance(config, PaperDiscriminator):
+        return PaperD(config, _image_shape(shape), classes)
+    if isinstance(config, ConvolutionalDiscriminator):
+        return ConvolutionalD(config, _image_shape(shape), classes)
+    if isinstance(config, MlpDiscriminator):
+        return MlpD(config, shape, classes)
+    return SequenceD(config, _series_shape(shape), classes)
+
+
+def _check_shape(field: str, kind: str, shape: tuple[int, ...]) -> None:
+    message = None
+    if len(shape) == 3 and kind in ("mlp", "sequence"):
+        message = f"{kind} networks need samples, but the data are images; use kind paper or convolutional"
+    elif len(shape) < 3 and kind in ("paper", "convolutional"):
+        alternatives = "mlp" if len(shape) == 1 else "mlp or sequence"
+        message = f"{kind} networks need images, but the data are samples; use kind {alternatives}"
+    elif kind == "convolutional" and not (shape[1] == shape[2] and MIN_SIDE <= shape[1] <= MAX_SIDE):
+        message = (
+            f"convolutional networks need square images of {MIN_SIDE} to {MAX_SIDE} pixels, but the data are "
+            f"{shape[2]}x{shape[1]}; use kind paper, or set data.side to resize a folder"
+        )
+    elif kind == "sequence" and (len(shape) == 1 or shape[0] < MIN_LENGTH):
+        data = "rows of a table" if len(shape) == 1 else f"series of {shape[0]} steps"
+        message = f"sequence networks need series of at least {MIN_LENGTH} steps, but the data are {data}; use kind mlp"
+    if message is not None:
+        raise RecipeError(message, field=field, reason="unsupported_shape")
+
+
+def _image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:
+    channels, height, width = shape
+    return channels, height, width
+
+
+def _series_shape(shape: tuple[int, ...]) -> tuple[int, int]:
+    length, channels = shape
+    return length, channels

@@ -1,0 +1,57 @@
+"""Constructs a trainer from a recipe and, to continue a run, a checkpoint."""
+
+from pathlib import Path
+
+import torch
+
+from seedmint.training.datasets import load_all, load_splits
+from seedmint.training.export.cards import card_of_run
+from seedmint.training.export.served_generator import SeedSampler
+from seedmint.training.optimization import distributed
+from seedmint.training.recipes.schema import Recipe
+from seedmint.training.runs.checkpoint_metadata import checkpoint_metadata, is_same_data
+from seedmint.training.runs.checkpoints import Checkpoint
+from seedmint.training.runs.diagnostics import Diagnostics
+from seedmint.training.runs.errors import TrainingError
+from seedmint.training.runs.hooks import CheckpointHook, DiagnosticsHook, Hook, LogHook, PreviewHook
+from seedmint.training.runs.metrics_hook import MetricsHook, prepare_real_data
+from seedmint.training.runs.state import TrainerState, build_algorithm
+from seedmint.training.runs.torch_settings import torch_settings
+from seedmint.training.runs.trainer import Trainer
+
+
+def build_trainer(directory: Path, recipe: Recipe, device: torch.device, checkpoint: Checkpoint | None = None) -> Trainer:
+    """Load the data, build the networks, and return a trainer that is ready to `fit`.
+
+    Args:
+        directory: The run's directory.
+        recipe: The settings.
+        device: Device of the training.
+        checkpoint: The state to continue from; None starts at step 0.
+
+    Raises:
+        UserError: The data cannot be read, differ from those of the checkpoint, or do not suit the recipe.
+    """
+    with torch_settings(recipe.threads, device):
+        all_data, held_out = load_splits(recipe.data) if recipe.uses_samples else (load_all(recipe.data), None)
+        dataset = all_data.first(recipe.data.first)
+        state = TrainerState.initial(build_algorithm(recipe, dataset, device), device)
+        metadata = checkpoint_metadata(dataset)
+        card_of_run(recipe, metadata, 0, recipe.name, None, "last")  # fail now, not at the export after the training
+        if checkpoint is not None:
+            if not is_same_data(checkpoint.metadata, metadata):
+                message = f"{dataset.name} has changed since {directory} started; a run must continue with the same data"
+                raise TrainingError(message, field="data", reason="data_changed")
+            state.restore(checkpoint.step, checkpoint.metadata, checkpoint.tensors)
+        diagnostics = Diagnostics(recipe.watch, state.diagnostic_counts)
+        sampler = SeedSampler.of_recipe(recipe, dataset, device)
+        hooks: list[Hook] = [
+            LogHook(),
+            DiagnosticsHook(diagnostics, dataset, recipe.conditional),
+            PreviewHook(sampler, dataset.names),
+        ]
+        if recipe.every.evaluate is not None and distributed.is_main_process():
+            reference = prepare_real_data(recipe, all_data) if held_out is None else held_out
+            hooks.append(MetricsHook(recipe, sampler, reference))
+        hooks.append(CheckpointHook(metadata))
+        return Trainer(directory, recipe, dataset, device, state, diagnostics, hooks)

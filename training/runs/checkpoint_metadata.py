@@ -1,0 +1,42 @@
+"""The part of a checkpoint that describes the data and the software."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from seedmint.training.datasets import Dataset
+from seedmint.training.runs.versions import code_version, library_versions
+
+
+def checkpoint_metadata(dataset: Dataset) -> dict[str, Any]:
+    """Return JSON values: the data set, the version of Seedmint, and the versions of the libraries.
+
+    Args:
+        dataset: The training data.
+    """
+    if dataset.scaling is None:
+        output: dict[str, Any] = {"shape": [*dataset.images.shape[2:], dataset.images.shape[1]]}
+    else:
+        output = {"shape": dataset.samples.shape[1:], "names": dataset.names, "scaling": asdict(dataset.scaling)}
+    return {
+        "dataset": {
+            "name": dataset.name,
+            "digest": dataset.digest,
+            "examples": len(dataset),
+            "licence": dataset.licence,
+            "classes": None if dataset.classes is None else list(dataset.classes),
+            **json.loads(json.dumps(output)),
+        },
+        "code_version": code_version(),
+        "libraries": library_versions(),
+    }
+
+
+def is_same_data(metadata: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Return whether two checkpoints' metadata describe the same data, classes and column names.
+
+    Args:
+        metadata: See `checkpoint_metadata`.
+        other: The same, of another checkpoint.
+    """
+    return all(metadata["dataset"].get(key) == other["dataset"].get(key) for key in ("digest", "classes", "names"))

@@ -1,0 +1,73 @@
+"""Measures the generator during a run, as `seedmint evaluate` measures a generator file."""
+
+from functools import partial
+from typing import Literal
+
+from torch import nn
+
+from seedmint.models.card import Metric
+from seedmint.training.datasets import Dataset
+from seedmint.training.evaluation.image_sample import sample_seeds
+from seedmint.training.evaluation.metric_families import FAMILIES, inapplicable_reason, measure, num_samples
+from seedmint.training.evaluation.reference_data import RealData
+from seedmint.training.evaluation.sample_metrics import measure_samples
+from seedmint.training.export.served_generator import SeedSampler
+from seedmint.training.recipes.schema import SAMPLE_METRICS, Recipe, RecipeError
+from seedmint.training.runs.hooks import Hook
+from seedmint.training.runs.progress import ProgressEvent
+from seedmint.training.runs.trainer import Trainer
+
+
+class MetricsHook(Hook):
+    """Measures `metrics` every `every.evaluate` steps. Used only in the main process.
+
+    Args:
+        recipe: The run's recipe, with `every.evaluate`.
+        sampler: Computes the outputs of seeds.
+        reference: Real images, or the samples held out from training.
+    """
+
+    def __init__(self, recipe: Recipe, sampler: SeedSampler, reference: RealData | Dataset) -> None:
+        assert recipe.every.evaluate is not None
+        self._recipe, self._sampler, self._reference, self._every = recipe, sampler, reference, recipe.every.evaluate
+
+    def on_step_end(self, trainer: Trainer) -> None:
+        """Measure the generator if it is due."""
+        if trainer.log is None or not trainer.is_due(self._every):
+            return
+        algorithm, step = trainer.state.algorithm, trainer.state.step
+        generators: dict[Literal["last", "ema"], nn.Module] = {"last": algorithm.generator}
+        if algorithm.ema is not None and step > self._recipe.ema_start:
+            generators["ema"] = algorithm.ema
+        for weights, generator in generators.items():
+            metrics = self._measure(generator)
+            trainer.log.write_metrics(step, weights, metrics)
+            trainer.emit(ProgressEvent(step, metrics=metrics, weights=weights))
+
+    def _measure(self, generator: nn.Module) -> tuple[Metric, ...]:
+        outputs = partial(self._sampler.sample, generator)
+        if isinstance(self._reference, Dataset):
+            names = tuple(metric for metric in SAMPLE_METRICS if metric in self._recipe.metrics)
+            return measure_samples(self._recipe.data, self._reference, self._recipe.conditional, outputs, names)
+        counts = {name: num_samples(name, None) for name in self._recipe.image_metrics}
+        sample = sample_seeds(outputs, self._sampler.classes, max(counts.values()), self._reference)
+        return tuple(metric for name, n in counts.items() for metric in measure(name, sample, n))
+
+
+def prepare_real_data(recipe: Recipe, dataset: Dataset) -> RealData:
+    """Return the real images for the metrics of a recipe. Trains the classifier that the metrics need, if it is missing.
+
+    Args:
+        recipe: The run's recipe.
+        dataset: All data of the recipe's source.
+
+    Raises:
+        RecipeError: A metric of the recipe does not apply to the data.
+    """
+    real = RealData(recipe.data, dataset)
+    for name in recipe.image_metrics:
+        if (reason := inapplicable_reason(name, real, dataset.classes if recipe.conditional else None)) is not None:
+            raise RecipeError(f"{name} does not apply: {reason}", field="metrics", reason="metric_does_not_apply")
+    if any(FAMILIES[name].uses_classifier for name in recipe.image_metrics):
+        _ = real.feature_extractor
+    return real

@@ -1,0 +1,27 @@
+"""Progress of a run, as data."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from seedmint.models.card import Metric
+from seedmint.training.runs.diagnostics import Diagnostic
+
+
+@dataclass(frozen=True)
+class ProgressEvent:
+    """One report of a run. Each event carries statistics, metrics or diagnostics; the other fields are empty.
+
+    Attributes:
+        step: Number of finished iterations.
+        statistics: Means since the last event with statistics, by name: `V` and `JSD` in nats, `D(x)`, `D(G(z))`, and
+            `images/s`, the number of training examples per second.
+        metrics: Metrics measured at this step.
+        weights: The generator's weights that `metrics` describe.
+        diagnostics: Conditions found at this step.
+    """
+
+    step: int
+    statistics: dict[str, float] = field(default_factory=dict)
+    metrics: tuple[Metric, ...] = ()
+    weights: Literal["last", "ema"] = "last"
+    diagnostics: tuple[Diagnostic, ...] = ()

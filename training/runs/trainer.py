@@ -1,0 +1,160 @@
+"""The trainer: iterates Algorithm 1, and calls hooks that write the outputs of the run.
+
+A run's directory holds:
+
+    recipe.yaml                      the recipe, with every field
+    checkpoints/step-N.safetensors   the newest checkpoints
+    previews/step-N.png              outputs of the first seeds, as the service would return them
+    log.jsonl, tensorboard/          statistics, metrics and diagnostics
+"""
+
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from seedmint.training.algorithm1 import Algorithm1
+from seedmint.training.datasets import Dataset
+from seedmint.training.optimization import distributed
+from seedmint.training.recipes.schema import Recipe
+from seedmint.training.runs.diagnostics import Diagnostics
+from seedmint.training.runs.errors import DivergenceError
+from seedmint.training.runs.event_log import EventLog
+from seedmint.training.runs.hooks import Hook
+from seedmint.training.runs.interruption import Interruption
+from seedmint.training.runs.lock import run_lock
+from seedmint.training.runs.nonfinite import find_divergence
+from seedmint.training.runs.progress import ProgressEvent
+from seedmint.training.runs.state import TrainerState
+from seedmint.training.runs.torch_settings import torch_settings
+
+
+class Trainer:
+    """One training run. `seedmint.training.runs.build.build_trainer` constructs it from a recipe.
+
+    Args:
+        directory: The run's directory.
+        recipe: The run's recipe.
+        dataset: The training data.
+        device: Device of the training.
+        state: The state to start from.
+        diagnostics: Decides whether the run is at the equilibrium.
+        hooks: Called in this order after every step.
+
+    Attributes:
+        interrupted_by: The signal that ended `fit`, or None.
+        log: The log of the run, in the main process during `fit`; None otherwise.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        recipe: Recipe,
+        dataset: Dataset,
+        device: torch.device,
+        state: TrainerState,
+        diagnostics: Diagnostics,
+        hooks: Sequence[Hook],
+    ) -> None:
+        self.directory, self.recipe, self.dataset, self.device = directory, recipe, dataset, device
+        self.state, self.hooks = state, list(hooks)
+        self.interrupted_by: signal.Signals | None = None
+        self.log: EventLog | None = None
+        self._diagnostics = diagnostics
+        self._on_progress: Callable[[ProgressEvent], None] | None = None
+
+    @property
+    def algorithm(self) -> Algorithm1:
+        """The networks and their optimizers."""
+        return self.state.algorithm
+
+    @property
+    def step(self) -> int:
+        """Number of finished iterations."""
+        return self.state.step
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are done, or the run is at the equilibrium and the recipe says to stop there."""
+        stopped = self.recipe.watch.stop_at_equilibrium and self._diagnostics.at_equilibrium
+        return self.step >= self.recipe.steps or stopped
+
+    def fit(self, on_progress: Callable[[ProgressEvent], None] | None = None) -> None:
+        """Iterate until the run is `finished`.
+
+        SIGINT or SIGTERM ends the training after the current iteration, with a checkpoint and `interrupted_by` set. In
+        distributed training all processes stop after the same iteration, and only the main process writes and reports.
+
+        Args:
+            on_progress: Called in the main process with each event.
+
+        Raises:
+            DivergenceError: V, a weight or an optimizer's average is not finite.
+            TrainingError: Another process trains this run.
+        """
+        self._on_progress = on_progress
+        with (
+            run_lock(self.directory),
+            torch_settings(self.recipe.threads, self.device),
+            Interruption() as interruption,
+            self._open_log(),
+        ):
+            self.call_hooks("on_fit_start")
+            signal_number = 0
+            while not self.finished and not (signal_number := distributed.all_reduce_max(interruption.received or 0)):
+                self.state.sums += self.algorithm.iterate(self.step)
+                self.state.step += 1
+                self.call_hooks("on_step_end")
+            if not self.finished:
+                self.call_hooks("on_interrupt")
+                self.interrupted_by = signal.Signals(signal_number)
+
+    def is_due(self, every: int) -> bool:
+        """Return whether an output with this interval is due after the current step. The last step makes all outputs due.
+
+        Args:
+            every: Interval in steps.
+        """
+        return self.step % every == 0 or self.finished
+
+    def call_hooks(self, event: str, *arguments: Any) -> None:
+        """Call one method of every hook.
+
+        Args:
+            event: Name of a method of `Hook`.
+            arguments: Arguments of the method after the trainer.
+        """
+        for hook in self.hooks:
+            getattr(hook, event)(self, *arguments)
+
+    def emit(self, event: ProgressEvent) -> None:
+        """Pass an event to `on_progress`, in the main process.
+
+        Args:
+            event: The event.
+        """
+        if self._on_progress is not None and distributed.is_main_process():
+            self._on_progress(event)
+
+    def divergence(self, symptom: str) -> DivergenceError:
+        """Return the error that names the step and the tensor where the run diverged.
+
+        Args:
+            symptom: The observation that showed the divergence.
+        """
+        return find_divergence(self.directory, self.recipe, self.dataset, self.device, self.step, symptom)
+
+    @contextmanager
+    def _open_log(self) -> Iterator[None]:
+        if not distributed.is_main_process():
+            yield
+            return
+        self.log = EventLog(self.directory, self.step)
+        try:
+            yield
+        finally:
+            self.log.close()
+            self.log = None
