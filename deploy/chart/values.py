@@ -1,4 +1,4 @@
-"""Write what follows from values.yaml: the table in README.md, and values.schema.json: python deploy/chart/values.py"""
+"""Generate the table in README.md and values.schema.json from values.yaml: python deploy/chart/values.py"""
 
 import json
 import re
@@ -15,9 +15,9 @@ _JSON_TYPES = {bool: "boolean", int: "integer", str: "string", list: "array", di
 _CHOICES = {
     "models.source": ["shipped", "claim", "image"],
     "service.type": ["ClusterIP", "NodePort", "LoadBalancer"],
-    **{f"{place}pullPolicy": ["Always", "IfNotPresent", "Never"] for place in ("image.", "models.image.")},
+    **{f"{parent}.pullPolicy": ["Always", "IfNotPresent", "Never"] for parent in ("image", "models.image")},
 }
-_AT_LEAST = {
+_MINIMUM = {
     "serve.replicas": 0,
     "autoscaling.min": 1,
     "autoscaling.max": 1,
@@ -27,8 +27,8 @@ _AT_LEAST = {
 }
 
 
-def described() -> Iterator[tuple[str, Any, str]]:
-    """Each documented value: its name, its default, and its comment."""
+def documented_values() -> Iterator[tuple[str, Any, str]]:
+    """Yield the dotted name, the default and the description of each documented value."""
     text = (_HERE / "values.yaml").read_text(encoding="utf-8")
     values = yaml.safe_load(text)
     path: list[str] = []
@@ -39,35 +39,35 @@ def described() -> Iterator[tuple[str, Any, str]]:
         elif match := _KEY.match(line):
             path[len(match["indent"]) // 2 :] = [match["key"]]
             if comment:
-                yield ".".join(path), _at(values, path), comment
+                yield ".".join(path), _lookup(values, path), comment
             comment = ""
 
 
-def _at(values: Any, path: list[str]) -> Any:
+def _lookup(values: Any, path: list[str]) -> Any:
     for key in path:
         values = values[key]
     return values
 
 
 def table() -> str:
-    """The values as Markdown."""
-    rows = (f"| `{name}` | `{json.dumps(default)}` | {comment} |\n" for name, default, comment in described())
+    """Return the values as a Markdown table."""
+    rows = (f"| `{name}` | `{json.dumps(default)}` | {comment} |\n" for name, default, comment in documented_values())
     return "| value | default | |\n|---|---|---|\n" + "".join(rows)
 
 
 def schema() -> dict[str, Any]:
-    """The values as JSON Schema: no other keys, and of these types."""
+    """Return the values as a JSON Schema that allows no other keys and no other types."""
     root: dict[str, Any] = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | _object()
-    for name, default, comment in described():
+    for name, default, comment in documented_values():
         *parents, key = name.split(".")
         node = root
         for parent in parents:
             node = node["properties"].setdefault(parent, _object())
         leaf: dict[str, Any] = {"type": _JSON_TYPES[type(default)], "description": comment}
         leaf |= {"enum": _CHOICES[name]} if name in _CHOICES else {}
-        leaf |= {"minimum": _AT_LEAST.get(name, 0)} if type(default) is int else {}
+        leaf |= {"minimum": _MINIMUM.get(name, 0)} if type(default) is int else {}
         node["properties"][key] = leaf
-    # Helm hands down values of its own.
+    # Helm passes global values to subcharts.
     root["properties"]["global"] = {"type": "object"}
     return root
 
@@ -77,7 +77,11 @@ def _object() -> dict[str, Any]:
 
 
 def readme(text: str) -> str:
-    """README.md with the table of now."""
+    """Return the text of README.md with the current table.
+
+    Args:
+        text: The text of README.md.
+    """
     before, _, rest = text.partition(_BEGIN)
     return f"{before}{_BEGIN}{table()}{_END}{rest.partition(_END)[2]}"
 

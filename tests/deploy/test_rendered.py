@@ -66,7 +66,7 @@ def test_replicas_are_replaced_as_what_they_hold_allows(values: tuple[str, ...],
 
 
 def test_the_autoscaler_follows_what_it_is_told():
-    hpa = rendered("autoscaling.enabled=true", "autoscaling.cpu=0", "autoscaling.queueImages=64")
+    hpa = rendered("autoscaling.enabled=true", "autoscaling.cpu=0", "autoscaling.queueSize=64")
     (metric,) = hpa["HorizontalPodAutoscaler", "images"]["spec"]["metrics"]
     assert metric["pods"]["target"]["averageValue"] == "64"
     assert "replicas" not in deployment("autoscaling.enabled=true")
@@ -75,12 +75,12 @@ def test_the_autoscaler_follows_what_it_is_told():
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        (("autoscaling.enabled=true", "autoscaling.cpu=0"), "set autoscaling.cpu or autoscaling.queueImages"),
-        (("autoscaling.enabled=true", "autoscaling.max=1"), "autoscaling.min is more than autoscaling.max"),
+        (("autoscaling.enabled=true", "autoscaling.cpu=0"), "set autoscaling.cpu or autoscaling.queueSize"),
+        (("autoscaling.enabled=true", "autoscaling.max=1"), "autoscaling.min is greater than autoscaling.max"),
         (("serve.replica=3",), "'replica' not allowed"),
         (("serve.replicas=two",), "/serve/replicas"),
-        (("models.source=image",), "models.image.reference names the image"),
-        (("batch.enabled=true",), "batch.arguments says what to make"),
+        (("models.source=image",), "models.image.reference is required"),
+        (("batch.enabled=true",), "batch.arguments is required"),
     ],
 )
 def test_values_that_cannot_work_are_refused_with_a_line(values: tuple[str, ...], said: str):
@@ -193,7 +193,7 @@ def test_jobs_have_one_pod_with_a_volume_that_calls_nobody():
 
 
 def test_jobs_in_an_object_store_may_call_it_and_nobody_else_may():
-    values = ("jobs.enabled=true", "jobs.place=s3://made/jobs", "jobs.environmentSecret=s3", "jobs.egress[0].ports[0].port=443")
+    values = ("jobs.enabled=true", "jobs.url=s3://made/jobs", "jobs.environmentSecret=s3", "jobs.egress[0].ports[0].port=443")
     objects = rendered(*values)
     spec = objects["Deployment", "images-jobs"]["spec"]
     assert variables(spec)["SEEDMINT_JOBS_URL"] == "s3://made/jobs"

@@ -1,9 +1,9 @@
-{{/* Short enough for what is put behind it: names have 63 letters, and the pods of a job a number. */}}
+{{/* The name is short enough for suffixes: Kubernetes limits names to 63 characters, and pods of a job have a numeric suffix. */}}
 {{- define "seedmint.name" -}}
 {{ .Values.fullnameOverride | default .Release.Name | trunc 40 | trimSuffix "-" }}
 {{- end }}
 
-{{/* Of a Deployment and its Service: (dict "root" $ "component" "serve"). */}}
+{{/* Metadata of a Deployment and its Service: (dict "root" $ "component" "serve"). */}}
 {{- define "seedmint.componentName" -}}
 {{ include "seedmint.name" .root }}{{ if ne .component "serve" }}-{{ .component }}{{ end }}
 {{- end }}
@@ -28,7 +28,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{ .Values.models.claim.existing | default (printf "%s-models" (include "seedmint.name" .)) }}
 {{- end }}
 
-{{/* What every pod may do: nothing but its work. */}}
+{{/* Security settings of every pod. */}}
 {{- define "seedmint.podSecurity" -}}
 automountServiceAccountToken: false
 serviceAccountName: {{ include "seedmint.name" . }}
@@ -58,7 +58,7 @@ securityContext:
       - ALL
 {{- end }}
 
-{{/* Where pods go. */}}
+{{/* Scheduling of the pods. */}}
 {{- define "seedmint.placement" -}}
 {{- with .Values.nodeSelector }}
 nodeSelector:
@@ -81,7 +81,7 @@ runtimeClassName: {{ .Values.gpu.runtimeClass }}
 {{- end }}
 {{- end }}
 
-{{/* Resources, with the GPUs. Call with (dict "root" $ "resources" …). */}}
+{{/* Resources, including GPUs: (dict "root" $ "resources" …). */}}
 {{- define "seedmint.resources" -}}
 {{- $resources := deepCopy (.resources | default dict) }}
 {{- if .root.Values.gpu.enabled }}
@@ -97,11 +97,11 @@ runtimeClassName: {{ .Values.gpu.runtimeClass }}
     claimName: {{ include "seedmint.claim" . }}
 {{- else if eq .Values.models.source "image" }}
 {{- if semverCompare "<1.33.0-0" .Capabilities.KubeVersion.Version }}
-{{- fail "models.source=image needs Kubernetes 1.35, or 1.33 with the feature gate ImageVolume" }}
+{{- fail "models.source=image requires Kubernetes 1.35, or 1.33 with the feature gate ImageVolume" }}
 {{- end }}
 - name: models
   image:
-    reference: {{ required "models.image.reference names the image with the generators" .Values.models.image.reference }}
+    reference: {{ required "models.image.reference is required with the generators" .Values.models.image.reference }}
     pullPolicy: {{ .Values.models.image.pullPolicy }}
 {{- end }}
 {{- end }}
@@ -116,17 +116,17 @@ runtimeClassName: {{ .Values.gpu.runtimeClass }}
 {{- end }}
 {{- end }}
 
-{{/* How replicas are replaced: (dict "root" $ "component" "serve"). */}}
+{{/* Update strategy: (dict "root" $ "component" "serve"). */}}
 {{- define "seedmint.strategy" -}}
 {{- $claim := .root.Values.models.claim.accessModes }}
 {{- $shared := or (ne .root.Values.models.source "claim") (has "ReadWriteMany" $claim) (has "ReadOnlyMany" $claim) }}
 {{- if and (eq .component "serve") .root.Values.serve.strategy }}
 {{- toYaml .root.Values.serve.strategy }}
 {{- else if or (ne .component "serve") (not $shared) -}}
-# What only one may hold, the old pod must let go.
+# The old pod must release a volume that only one pod can mount.
 type: Recreate
 {{- else if .root.Values.gpu.enabled -}}
-# No GPU need be spare.
+# The update needs no spare GPU.
 type: RollingUpdate
 rollingUpdate:
   maxUnavailable: 1
@@ -139,7 +139,7 @@ rollingUpdate:
 {{- end }}
 {{- end }}
 
-{{/* The settings of the service, as JSON: (dict "root" $ "component" "serve"). What an operator sets comes last. */}}
+{{/* The settings of the service as JSON: (dict "root" $ "component" "serve"). Settings of the user override defaults. */}}
 {{- define "seedmint.settings" -}}
 {{- $settings := dict "log_format" "json" }}
 {{- if .root.Values.apiKeys.secret }}
@@ -151,7 +151,7 @@ rollingUpdate:
 {{- $given := list .root.Values.serve.settings }}
 {{- if eq .component "jobs" }}
 {{- $given = append $given .root.Values.jobs.settings }}
-{{- $_ := set $settings "jobs_url" .root.Values.jobs.place }}
+{{- $_ := set $settings "jobs_url" .root.Values.jobs.url }}
 {{- end }}
 {{- range $given }}
 {{- range $name, $value := . }}
@@ -161,21 +161,21 @@ rollingUpdate:
 {{- toJson $settings }}
 {{- end }}
 
-{{/* Whether data sets are kept in an object store. */}}
+{{/* "yes" if the jobs are stored in an object store, otherwise empty. */}}
 {{- define "seedmint.jobsAway" -}}
-{{ if contains "://" .Values.jobs.place }}yes{{ end }}
+{{ if contains "://" .Values.jobs.url }}yes{{ end }}
 {{- end }}
 
 {{- define "seedmint.jobsClaim" -}}
 {{ .Values.jobs.claim.existing | default (printf "%s-jobs" (include "seedmint.name" .)) }}
 {{- end }}
 
-{{/* A value as quoted text. Helm reads numbers as floats, and `quote` would write a million as 1e+06. */}}
+{{/* A value as a quoted string. Helm parses numbers as floats, and `quote` writes 1000000 as 1e+06. */}}
 {{- define "seedmint.text" -}}
 {{- if kindIs "string" . }}{{ . | quote }}{{ else if kindIs "slice" . }}{{ join "," . | quote }}{{ else }}{{ toJson . | quote }}{{ end -}}
 {{- end }}
 
-{{/* A volume that has no generator yet gets the shipped ones: (dict "root" $ "resources" ...). */}}
+{{/* Init container that copies the shipped generators to a volume without generators: (dict "root" $ "resources" ...). */}}
 {{- define "seedmint.fill" -}}
 {{- if and (eq .root.Values.models.source "claim") .root.Values.models.claim.fill -}}
 initContainers:
