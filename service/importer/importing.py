@@ -64,7 +64,7 @@ def import_files(
     for path in paths:
         content = read_content(path)
         check_file_kind(path)
-        models.append(read_model(content, path.parent))
+        models.append(read_model(content, path.parent, options.noise))
     return _import(models, options, provider, threads)
 
 
@@ -80,7 +80,7 @@ def import_generator(content: bytes, options: ImportOptions, provider: Provider 
     Raises:
         UserError: The file is not ONNX or not self-contained, an option is missing or wrong, or the graph does not run.
     """
-    return _import([read_model(content)], options, provider, threads)
+    return _import([read_model(content, noise=options.noise)], options, provider, threads)
 
 
 def _import(models: list[ModelProto], options: ImportOptions, provider: Provider, threads: int) -> ImportedGenerator:

@@ -107,7 +107,10 @@ class Signature:
     @property
     def needs_rows(self) -> bool:
         """Whether an input holds one number for the whole batch, though rows may need different ones."""
-        return any(b.input.is_scalar and b.kind in ("label", "truncation") for b in self.bindings)
+        return any(
+            (b.input.is_scalar and b.kind in ("label", "truncation")) or (b.kind == "z" and len(b.input.dims) == 1)
+            for b in self.bindings
+        )
 
 
 def graph_inputs(model: ModelProto) -> dict[str, Input]:
@@ -153,7 +156,7 @@ def read_signature(model: ModelProto, options: ImportOptions) -> Signature:
     bindings += [_noise_constant(value, options) for name, value in free.items() if name not in {x.name for x in latent}]
     z_bindings = _z_bindings(latent, options)
     bindings += z_bindings
-    batch = next((x.dims[0] for x in latent if x.dims[0] is not None), None)
+    batch = next((1 if len(x.dims) == 1 else x.dims[0] for x in latent if x.dims[0] is not None), None)
     return Signature(tuple(bindings), z_bindings[-1].stop, _output(model, options), batch)
 
 
@@ -285,9 +288,9 @@ def _latent_inputs(free: dict[str, Input], options: ImportOptions) -> list[Input
     for value in latent:
         if value.elem_type not in FLOAT_TYPES:
             raise GeneratorImportError(f"input {value.name!r} is not float", field="z_input", reason="wrong_type")
-        if len(value.dims) < 2:
+        if value.dims in ((), (None,)):
             raise GeneratorImportError(
-                f"input {value.name!r} is {value}: z must have a batch axis", field="z_input", reason="wrong_shape"
+                f"input {value.name!r} is {value}, which has no axis for z", field="z_input", reason="wrong_shape"
             )
     return latent
 
@@ -342,7 +345,7 @@ def _z_bindings(latent: list[Input], options: ImportOptions) -> list[Binding]:
 
 def _z_shape(value: Input, z_dim: int | None) -> tuple[tuple[int, ...], int]:
     """Return the shape of one row of an input, and the length of its part of z."""
-    row = value.row_dims
+    row = value.row_dims if len(value.dims) > 1 else value.dims  # D alone: one image without a batch axis
     if len(row) == 3 and row[0] is not None:  # N x D x ? x ?, of convolutional generators with dynamic height and width
         row = (row[0], *(size or 1 for size in row[1:]))
     known = math.prod(size for size in row if size is not None)

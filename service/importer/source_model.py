@@ -11,18 +11,21 @@ from seedmint.models.contract import MAX_NODES, MIN_OPSET, STANDARD_DOMAINS, che
 from seedmint.models.runtime.generator_file import MAX_FILE_BYTES
 from seedmint.service.importer.errors import GeneratorImportError, first_line
 from seedmint.service.importer.external_data import inline_external_data
+from seedmint.service.importer.options import NoiseMode
+from seedmint.service.importer.random_operators import replace_random_operators
 
 OLDEST_OPSET = 7  # the oldest that the version converter reads
 NEWEST_OPSET = 26  # the newest that the runtime runs
 _IR_VERSION = 10  # the oldest that holds all types of the newest operators that generators use
 
 
-def read_model(content: bytes, folder: Path | None = None) -> ModelProto:
+def read_model(content: bytes, folder: Path | None = None, noise: NoiseMode | None = None) -> ModelProto:
     """Parse an ONNX file and make it self-contained.
 
     Args:
         content: The bytes of the file.
         folder: The folder of the file, from which external data are read; None refuses external data.
+        noise: What replaces random operators.
 
     Returns:
         A model with standard operators, opset `MIN_OPSET` or later, without functions and without external data.
@@ -45,6 +48,8 @@ def read_model(content: bytes, folder: Path | None = None) -> ModelProto:
             )
         model = inliner.inline_local_functions(model)
     _drop_unused_domains(model)
+    _complete_shapes(model)
+    replace_random_operators(model, noise)
     check_self_contained(model)
     model = _convert_opset(model)
     model.ir_version = _IR_VERSION  # the converter may change it
@@ -104,6 +109,16 @@ def _drop_unused_domains(model: ModelProto) -> None:
     used = {"", *(node.domain for node in model.graph.node)}
     for entry in [entry for entry in model.opset_import if entry.domain not in used]:
         model.opset_import.remove(entry)
+
+
+def _complete_shapes(model: ModelProto) -> None:
+    """Give inputs and outputs without a shape one that the checker of ONNX accepts: N x ? for inputs, unused for outputs."""
+    for values, rank in ((model.graph.input, 2), (model.graph.output, 0)):
+        for value in values:
+            if value.type.HasField("tensor_type") and not value.type.tensor_type.HasField("shape"):
+                value.type.tensor_type.shape.SetInParent()
+                for _ in range(rank):
+                    value.type.tensor_type.shape.dim.add()
 
 
 def _num_inlined_nodes(model: ModelProto) -> float:

@@ -97,7 +97,7 @@ class Trial:
         except UserError:
             raise
         except Exception as error:
-            raise GeneratorImportError(f"ONNX Runtime cannot load it: {first_line(error)}", reason="does_not_run") from None
+            raise self._not_running(error) from None
 
     def _find_row_execution(self) -> Execution:
         """Find the batch size with which the graph gives one row, and whether its output has a batch axis."""
@@ -112,6 +112,8 @@ class Trial:
             except Exception as error:  # ONNX Runtime raises several types
                 failure = failure or error
                 continue
+            if raw.dtype.kind not in "fiu":
+                raise GeneratorImportError(f"the output has type {raw.dtype}", field="output", reason="wrong_type")
             if raw.shape and raw.shape[0] == size:
                 return Execution(by_row=True, batch=size)
             if size == 1 and self._signature.batch == 1 and raw.ndim in (2, 3):
@@ -123,7 +125,7 @@ class Trial:
         given = {"z_dim": self._options.z_dim, "classes": self._options.classes, "set": self._options.constants or None}
         field = next((name for name, value in given.items() if value is not None), None)
         reason = first_line(failure) if failure is not None else "no output"
-        return GeneratorImportError(f"the graph does not run with one seed: {reason}", field=field, reason="does_not_run")
+        return GeneratorImportError(f"ONNX Runtime cannot run the graph: {reason}", field=field, reason="does_not_run")
 
     def _find_independent(self, by_row: Execution) -> tuple[Session, Execution, NDArray[Any]]:
         """Return a session whose rows do not depend on their batch: the whole batch at once if possible, else row by row."""
@@ -189,8 +191,6 @@ class Trial:
         return np.asarray(outputs)
 
     def _check_values(self, rows: NDArray[Any]) -> None:
-        if rows.dtype.kind not in "fiu":
-            raise GeneratorImportError(f"the output has type {rows.dtype}", field="output", reason="wrong_type")
         if rows.dtype.kind == "f" and not np.isfinite(rows).all():
             raise GeneratorImportError(
                 "the output is not finite: check --prior and --z-scale", field="prior", reason="output_not_finite"

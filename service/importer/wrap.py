@@ -205,6 +205,8 @@ class _Wrapper:
             ]
             at = self._add("Slice", [at, *bounds], None)
         length, shape = binding.stop - binding.start, binding.shape
+        if len(binding.input.dims) == 1:
+            return self._reshape(at, [length])
         if length == int(np.prod(shape)):
             return at if len(shape) == 1 else self._reshape(at, [-1, *shape])
         at = self._reshape(at, [-1, *[1] * (len(shape) - 1), length])

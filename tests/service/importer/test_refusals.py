@@ -88,7 +88,7 @@ def half_of_a_tanh(model):
         (infinite, "prior", "output_not_finite"),
         (no_length, "z_dim", "z_dim_missing"),
         (old_opset, None, "opset_not_supported"),
-        (random_operator, None, None),
+        (random_operator, "noise", "random_operator"),
         (unbounded, "range", "range_missing"),
         (half_of_a_tanh, "range", "range_missing"),
     ],
