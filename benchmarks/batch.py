@@ -38,11 +38,11 @@ from seedmint.models.card import Card
 from seedmint.models.directory import SHIPPED, find_generator
 from seedmint.models.runtime.generator_file import checked_card, digest_of
 from seedmint.models.seeds import parse_seeds
-from seedmint.service.batch.engines.base import Step
 from seedmint.service.batch.engines.process_pool import run, spare_threads
-from seedmint.service.batch.formats import Form, forms
+from seedmint.service.batch.formats import Format, formats_for
 from seedmint.service.batch.job import begin
-from seedmint.service.batch.plan import make_plan
+from seedmint.service.batch.planning import make_plan
+from seedmint.service.batch.progress import ProgressEvent
 from seedmint.service.batch.storage.resolve import open_output
 
 _IMAGES = 60_000  # of fewer, what workers do alone at the end decides the rate
@@ -52,7 +52,7 @@ _ROUNDS = 3
 _LOOK_SECONDS = 0.5  # between two looks at memory, which take processor time from the workers
 
 
-def plain_loop(path: Path, card: Card, form: Form, out: Path, count: int = _IMAGES) -> float:
+def plain_loop(path: Path, card: Card, form: Format, out: Path, count: int = _IMAGES) -> float:
     """Images a second of one process, one thread, from the first image to the closed file."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -87,7 +87,7 @@ def plain_loop(path: Path, card: Card, form: Form, out: Path, count: int = _IMAG
     return count / (time.perf_counter() - began)
 
 
-def two_loops(path: Path, card: Card, form: Form, out: Path) -> float:
+def two_loops(path: Path, card: Card, form: Format, out: Path) -> float:
     """Images a second of two such processes that begin together, each with half of the images."""
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as processes:
         for number in range(2):
@@ -111,7 +111,7 @@ class Cost:
     size: float
 
 
-def job(path: Path, card: Card, form: Form, workers: int, out: Path) -> Cost:
+def job(path: Path, card: Card, form: Format, workers: int, out: Path) -> Cost:
     plan = make_plan(digest_of(path.read_bytes()), card, "cpu", parse_seeds(f"0-{_IMAGES - 1}"), None, 1.0, form, _SHARD)
     output = open_output(str(out / "job"))
     begin(output, plan)
@@ -120,11 +120,11 @@ def job(path: Path, card: Card, form: Form, workers: int, out: Path) -> Cost:
     largest = 0
     over = threading.Event()
 
-    def news(step: Step) -> None:
+    def news(step: ProgressEvent) -> None:
         nonlocal made, shards
         made += step.images
         shards += step.shards
-        if shards == plan.shards or (not looks and made >= _IMAGES / 10):
+        if shards == plan.num_shards or (not looks and made >= _IMAGES / 10):
             looks.append((time.perf_counter(), made, _processor()))
 
     def watch() -> None:
@@ -136,7 +136,7 @@ def job(path: Path, card: Card, form: Form, workers: int, out: Path) -> Cost:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    run(path, output.url, plan, range(plan.shards), workers, news, spare_threads(workers))
+    run(path, output.url, plan, range(plan.num_shards), workers, news, spare_threads(workers))
     over.set()
     watcher.join()
     (began, told, before), (ended, images, after) = looks
@@ -162,7 +162,7 @@ def main() -> None:
     print(f"{platform.machine()}, {os.cpu_count()} cores, ONNX Runtime {onnxruntime.__version__}, Pillow {PIL.__version__}\n")
     print(f"{'format':<12} {'plain loop':>10}  {'2 loops':>16}  {'1 worker':>16}  {'2 workers':>16}", end="")
     print("  MiB a worker  processor us  bytes an image")
-    for form in forms(card):
+    for form in formats_for(card):
         rates: dict[str, list[float]] = {"loop": [], "loops": [], "1": [], "2": []}
         costs: list[Cost] = []
         with tempfile.TemporaryDirectory(prefix="seedmint-bench-") as directory:

@@ -18,8 +18,9 @@ import httpx
 from seedmint.models.directory import SHIPPED, find_generator
 from seedmint.models.runtime.generator_file import checked_card, digest_of
 from seedmint.models.seeds import parse_seeds
-from seedmint.service.batch.job import begin, finish, missing, open_planned
-from seedmint.service.batch.plan import make_plan
+from seedmint.service.batch.completeness import missing_shards
+from seedmint.service.batch.job import begin, finish, open_plan_generator
+from seedmint.service.batch.planning import make_plan
 from seedmint.service.batch.shard import make_shard
 from seedmint.service.batch.storage.resolve import open_output
 from tests.support.servers import free_port, wait_until
@@ -47,13 +48,13 @@ def measure(url: str) -> None:
     content = path.read_bytes()
     seeds = parse_seeds(f"0-{_SHARDS * _IMAGES - 1}")
     plan = make_plan(digest_of(content), checked_card(content), "cpu", seeds, None, 1.0, "webdataset", _IMAGES)
-    generator = open_planned(path, plan)
+    generator = open_plan_generator(path, plan)
     output = open_output("s3://bucket/job")
     before = requests(url)
     begin(output, plan)
     print(f"to begin                    {since(url, before)}")
     before = requests(url)
-    left = missing(output, plan).tolist()
+    left = missing_shards(output, plan).tolist()
     print(f"to list {_SHARDS} records          {since(url, before)}")
     before = requests(url)
     for index in left:

@@ -22,9 +22,11 @@ from typing import IO
 from seedmint.models.directory import SHIPPED, find_generator
 from seedmint.models.runtime.generator_file import checked_card, digest_of
 from seedmint.models.seeds import parse_seeds
-from seedmint.service.batch.job import begin, finish, missing
+from seedmint.service.batch.completeness import missing_shards
+from seedmint.service.batch.job import begin, finish
 from seedmint.service.batch.manifest import MANIFEST
-from seedmint.service.batch.plan import Plan, make_plan
+from seedmint.service.batch.plan import Plan
+from seedmint.service.batch.planning import make_plan
 from seedmint.service.batch.records import Record, write_record
 
 _SHARD_SIZE = 10_000
@@ -50,7 +52,7 @@ class Memory:
     def open(self, name: str) -> AbstractContextManager[IO[bytes]]:
         return BytesIO(self.read(name))
 
-    def pieces(self, name: str, size: int) -> Iterator[bytes]:
+    def stream(self, name: str, size: int) -> Iterator[bytes]:
         yield self.read(name)
 
     def versions(self, folder: str) -> dict[str, str]:
@@ -80,7 +82,7 @@ class Memory:
     def names(self, folder: str) -> Iterator[str]:
         return iter(self._folders[folder])
 
-    def find(self, folder: str) -> Iterator[str]:
+    def walk(self, folder: str) -> Iterator[str]:
         """No folder of such a job has others in it."""
         return self.names(folder)
 
@@ -142,7 +144,7 @@ def simulate(shards: int, parts: int, loss: float = _LOSS, seed: int = 0) -> Out
 
 def _missing(outcome: Outcome, part: int, parts: int) -> list[int]:
     began = time.perf_counter()
-    left: list[int] = missing(outcome.output, outcome.plan, part, parts).tolist()
+    left: list[int] = missing_shards(outcome.output, outcome.plan, part, parts).tolist()
     outcome.listing_seconds += time.perf_counter() - began
     outcome.listings += 1
     return left
@@ -201,7 +203,7 @@ def main() -> None:
     wrong = faults(outcome)
     again = sum(times - 1 for times in outcome.made.values())
     losses = ", ".join(f"{times:,} {when}" for when, times in sorted(outcome.losses.items()))
-    print(f"shards             {outcome.plan.shards:,}, of {outcome.plan.count:,} seeds")
+    print(f"shards             {outcome.plan.num_shards:,}, of {outcome.plan.count:,} seeds")
     print(f"workers            {parts:,}; lost {outcome.losses.total():,} times: {losses}")
     print(f"shards made again  {again:,}, whose workers were lost before the record")
     each = outcome.listing_seconds / outcome.listings * 1e3

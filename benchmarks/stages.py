@@ -28,11 +28,11 @@ import onnxruntime
 from benchmarks.batch import plain_loop
 from seedmint.models.directory import SHIPPED, find_generator
 from seedmint.models.seeds import parse_seeds
-from seedmint.service.batch.formats import Form, forms, parquet, webdataset
+from seedmint.service.batch.formats import Format, formats_for, parquet, webdataset
 from seedmint.service.batch.formats.pngs import pngs
 from seedmint.service.batch.job import begin
-from seedmint.service.batch.plan import make_plan
-from seedmint.service.batch.png_folder import Listing, file_name
+from seedmint.service.batch.planning import make_plan
+from seedmint.service.batch.png_folder import FileListing, file_name
 from seedmint.service.batch.records import write_record
 from seedmint.service.batch.shard import make_shard, shard_writer
 from seedmint.service.batch.storage.resolve import open_output
@@ -46,7 +46,7 @@ Answer = TypeVar("Answer")
 Spent = defaultdict[str, list[float]]
 
 
-def measure(path: Path, generator: Generator, form: Form, out: Path, spent: Spent) -> None:
+def measure(path: Path, generator: Generator, form: Format, out: Path, spent: Spent) -> None:
     """Add one round, in microseconds an image, to each stage's."""
     plan = make_plan(generator.digest, generator.card, "cpu", parse_seeds(f"0-{_IMAGES - 1}"), None, 1.0, form, _IMAGES)
     # Files of an output of its own each time: to replace files is to delete some.
@@ -60,14 +60,14 @@ def measure(path: Path, generator: Generator, form: Form, out: Path, spent: Spen
         answer = action()
         return answer, (time.perf_counter() - began) / _IMAGES * 1e6
 
-    pieces, labelled = timed(lambda: list(plan.pieces(shard, plan.batch)))
+    pieces, labelled = timed(lambda: list(plan.batches(shard, plan.batch)))
     noise, drawn = timed(lambda: [generator.noise(seeds) for seeds, _ in pieces])
     spent["noise"].append(labelled + drawn)
     ran = [(z, labels) for z, (_, labels) in zip(noise, pieces, strict=True)]
     made, seconds = timed(lambda: [generator.generate_from(z, labels) for z, labels in ran])
     spent["run"].append(seconds)
     done = [(seeds, labels, images) for (seeds, labels), images in zip(pieces, made, strict=True)]
-    encoded, encoding = timed(lambda: [pngs(generator, *piece, plan.truncation) for piece in done if "png" in plan.libraries])
+    encoded, encoding = timed(lambda: [pngs(generator, *piece, plan.truncation) for piece in done if "png" in plan.toolchain])
     spent["png"].append(encoding)
 
     if form == "png":
@@ -89,7 +89,7 @@ def measure(path: Path, generator: Generator, form: Form, out: Path, spent: Spen
             write_record(for_disk, record)
 
         names: list[str] = []
-        listing = Listing()
+        listing = FileListing()
     else:
 
         def lay_out() -> None:
@@ -131,8 +131,8 @@ def main() -> None:
     generator = open_generator(path, "cpu")
     print(f"{generator.name}, a shard of {_IMAGES:,}, microseconds an image; medians of {_ROUNDS} alternating rounds")
     print(f"{platform.machine()}, {os.cpu_count()} cores, ONNX Runtime {onnxruntime.__version__}\n")
-    every = forms(generator.card)
-    spent: dict[Form, Spent] = {form: defaultdict(list) for form in every}
+    every = formats_for(generator.card)
+    spent: dict[Format, Spent] = {form: defaultdict(list) for form in every}
     with tempfile.TemporaryDirectory(prefix="seedmint-bench-") as directory:  # removed at the end, as in benchmarks.batch
         for _ in range(_ROUNDS):
             for form in every:

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp
 from seedmint.models.runtime.memory import bound_memory
 from seedmint.service.api import bulk_samples
 from seedmint.service.api.fast_path import FastPath
-from seedmint.service.api.jobs.feature import jobs_of
+from seedmint.service.api.jobs.feature import create_jobs
 from seedmint.service.api.routes import create_app
 from seedmint.service.batching.model_repository import ModelRepository
 from seedmint.service.server.api_keys import read_keyring
@@ -34,7 +34,7 @@ logging.getLogger("seedmint").setLevel(logging.INFO)
 _SETTINGS = read_settings()
 _KEYRING = read_keyring(_SETTINGS)
 _REPOSITORY = ModelRepository(_SETTINGS)
-_JOBS = jobs_of(_REPOSITORY, _SETTINGS)
+_JOBS = create_jobs(_REPOSITORY, _SETTINGS)
 _ROUTES = create_app(_REPOSITORY, _SETTINGS, _JOBS.routes())
 _STOPPING = GracefulShutdown()
 configure_logs(_SETTINGS.log_format)

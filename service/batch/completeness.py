@@ -1,4 +1,4 @@
-"""What is there of a job, by listing it: a shard is done when its record is there, and its data."""
+"""Finds the complete shards of a job by listing its files. A shard is complete when its record and its data exist."""
 
 import re
 from collections.abc import Iterator
@@ -10,72 +10,104 @@ from seedmint.models.seeds import SEED_LIMIT
 from seedmint.service.batch.formats import EXTENSIONS
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.png_folder import file_name
-from seedmint.service.batch.records import FOLDER, NAME, recorded
+from seedmint.service.batch.records import RECORD_NAME, RECORDS_FOLDER, recorded_shards
 from seedmint.service.batch.storage.base import Output
 
-_DATA = "data"
-_SHARD = re.compile(r"shard-([0-9]{6})\.([a-z]+)", re.ASCII)
-_PNG = re.compile(r"(?:[0-9]+/)?(0|[1-9][0-9]{0,18})\.png", re.ASCII)
+_DATA_FOLDER = "data"
+_SHARD_NAME = re.compile(r"shard-([0-9]{6})\.([a-z]+)", re.ASCII)
+_PNG_NAME = re.compile(r"(?:[0-9]+/)?(0|[1-9][0-9]{0,18})\.png", re.ASCII)
 
 
-def done(output: Output, plan: Plan) -> NDArray[np.bool_]:
-    """Which shards are there, with record and data: bool[plan.shards]."""
-    marked = recorded(output, plan)  # listed first: whoever makes a shard now writes its data first
-    if not marked.any():
-        return marked
-    owners = _owners(plan, _data(output, plan))
-    files = np.bincount(owners[owners >= 0], minlength=plan.shards)
-    whole: NDArray[np.bool_] = files == _files(plan)
-    return marked & whole
+def complete_shards(output: Output, plan: Plan) -> NDArray[np.bool_]:
+    """Return which shards have both a record and all their data.
+
+    Args:
+        output: The output of the job.
+        plan: Its plan.
+
+    Returns:
+        bool[num_shards].
+    """
+    recorded = recorded_shards(output, plan)  # list records first: a running job writes data before the record
+    if not recorded.any():
+        return recorded
+    owners = _owners(plan, _data_names(output, plan))
+    num_files = np.bincount(owners[owners >= 0], minlength=plan.num_shards)
+    has_all_data: NDArray[np.bool_] = num_files == _expected_files(plan)
+    return recorded & has_all_data
 
 
-def strays(output: Output, plan: Plan) -> Iterator[str]:
-    """The files among the data and the records that belong to no shard."""
-    names = _data(output, plan)
-    yield from (f"{_DATA}/{name}" for name, owner in zip(names, _owners(plan, names).tolist(), strict=True) if owner < 0)
-    for name in output.names(FOLDER):
-        match = NAME.fullmatch(name)
-        if match is None or int(match[1]) >= plan.shards:
-            yield f"{FOLDER}/{name}"
+def missing_shards(output: Output, plan: Plan, part: int = 0, parts: int = 1) -> NDArray[np.int64]:
+    """Return the indices of the shards that are not complete, in ascending order.
+
+    Args:
+        output: The output of the job.
+        plan: Its plan.
+        part: Only shards whose index modulo `parts` is `part`.
+        parts: Number of parts.
+
+    Returns:
+        int64[n].
+    """
+    indices = np.flatnonzero(~complete_shards(output, plan))
+    selected: NDArray[np.int64] = indices[indices % parts == part]
+    return selected
 
 
-def _data(output: Output, plan: Plan) -> list[str]:
-    """The names of the data: only of the format png are there folders among them."""
-    return list(output.find(_DATA) if plan.format == "png" else output.names(_DATA))
+def orphans(output: Output, plan: Plan) -> Iterator[str]:
+    """Yield the data and record files that belong to no shard.
+
+    Args:
+        output: The output of the job.
+        plan: Its plan.
+    """
+    names = _data_names(output, plan)
+    for name, owner in zip(names, _owners(plan, names).tolist(), strict=True):
+        if owner < 0:
+            yield f"{_DATA_FOLDER}/{name}"
+    for name in output.names(RECORDS_FOLDER):
+        match = RECORD_NAME.fullmatch(name)
+        if match is None or int(match[1]) >= plan.num_shards:
+            yield f"{RECORDS_FOLDER}/{name}"
 
 
-def _files(plan: Plan) -> NDArray[np.int64]:
-    """How many files the data of each shard are: int64[plan.shards]."""
-    files = np.ones(plan.shards, np.int64)
+def _data_names(output: Output, plan: Plan) -> list[str]:
+    """The names of the data files. Only the format png has subfolders."""
+    return list(output.walk(_DATA_FOLDER) if plan.format == "png" else output.names(_DATA_FOLDER))
+
+
+def _expected_files(plan: Plan) -> NDArray[np.int64]:
+    """The number of data files of each shard, as int64[num_shards]."""
+    num_files = np.ones(plan.num_shards, np.int64)
     if plan.format == "png":
-        files[:] = plan.shard_size
-        files[-1] = plan.size(plan.shards - 1)
-    return files
+        num_files[:] = plan.shard_size
+        num_files[-1] = plan.size(plan.num_shards - 1)
+    return num_files
 
 
 def _owners(plan: Plan, names: list[str]) -> NDArray[np.int64]:
-    """The shard that each file of the data belongs to, or -1: int64[n]."""
+    """The index of the shard of each data file, or -1, as int64[n]."""
     if plan.format == "png":
-        return _owners_of_pngs(plan, names)
+        return _png_owners(plan, names)
     owners = np.full(len(names), -1, np.int64)
     for i, name in enumerate(names):
-        match = _SHARD.fullmatch(name)
-        if match and match[2] == EXTENSIONS[plan.format] and int(match[1]) < plan.shards:
+        match = _SHARD_NAME.fullmatch(name)
+        if match and match[2] == EXTENSIONS[plan.format] and int(match[1]) < plan.num_shards:
             owners[i] = int(match[1])
     return owners
 
 
-def _owners_of_pngs(plan: Plan, names: list[str]) -> NDArray[np.int64]:
+def _png_owners(plan: Plan, names: list[str]) -> NDArray[np.int64]:
     seeds = np.full(len(names), -1, np.int64)
     for i, name in enumerate(names):
-        if (match := _PNG.fullmatch(name)) and (seed := int(match[1])) < SEED_LIMIT:
+        if (match := _PNG_NAME.fullmatch(name)) and (seed := int(match[1])) < SEED_LIMIT:
             seeds[i] = seed
     positions = plan.positions(seeds)
-    known = np.flatnonzero(positions >= 0)
-    labels = plan.labels_of(positions[known], seeds[known])
-    named = [None] * len(known) if labels is None else labels.tolist()
+    in_plan = np.flatnonzero(positions >= 0)
+    labels = plan.labels_of(positions[in_plan], seeds[in_plan])
+    file_labels = [None] * len(in_plan) if labels is None else labels.tolist()
     owners = np.full(len(names), -1, np.int64)
-    for i, label in zip(known.tolist(), named, strict=True):
-        if file_name(plan, int(seeds[i]), label) == f"{_DATA}/{names[i]}":
+    for i, label in zip(in_plan.tolist(), file_labels, strict=True):
+        if file_name(plan, int(seeds[i]), label) == f"{_DATA_FOLDER}/{names[i]}":
             owners[i] = positions[i] // plan.shard_size
     return owners

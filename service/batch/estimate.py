@@ -1,4 +1,4 @@
-"""How large a job will be, by writing a few of its images."""
+"""Estimates the size of a job from its first images or samples."""
 
 from itertools import islice
 
@@ -9,38 +9,53 @@ from seedmint.service.batch.shard import CountingSink, shard_writer
 from seedmint.service.batch.storage.base import Output
 from seedmint.service.runtime.generator import Generator
 
-TRIED = 256  # images
-_BLOCK_BYTES = 4096  # what a file system takes for a file, at least
+SAMPLE_SIZE = 256  # images or samples
+_BLOCK_BYTES = 4096  # typical allocation unit of a file system
 
 
-def bytes_of(generator: Generator, plan: Plan, images: int) -> int:
-    """About the bytes that so many images of a plan take, by the size of its first few."""
-    pieces = list(islice(plan.pieces(plan.shard(0), generator.max_batch), -(-TRIED // generator.max_batch)))
-    tried = sum(len(seeds) for seeds, _ in pieces)
+def estimate_bytes(generator: Generator, plan: Plan, count: int) -> int:
+    """Estimate the size of some outputs of a plan.
+
+    Args:
+        generator: The generator of the plan.
+        plan: The plan.
+        count: Number of images or samples.
+
+    Returns:
+        Size in bytes. Format png: size of the file system blocks.
+    """
+    batches = list(islice(plan.batches(plan.shard(0), generator.max_batch), -(-SAMPLE_SIZE // generator.max_batch)))
+    sampled = sum(len(seeds) for seeds, _ in batches)
     if plan.format == "png":
         size = 0
-        for seeds, labels in pieces:
-            made = generator.generate(seeds, labels, plan.truncation)
-            size += sum(
-                -(-len(png) // _BLOCK_BYTES) * _BLOCK_BYTES for png in pngs(generator, seeds, labels, made, plan.truncation)
-            )
-        return size * images // tried
+        for seeds, labels in batches:
+            images = generator.generate(seeds, labels, plan.truncation)
+            for png in pngs(generator, seeds, labels, images, plan.truncation):
+                size += -(-len(png) // _BLOCK_BYTES) * _BLOCK_BYTES
+        return size * count // sampled
     sink = CountingSink(None)
-    writer = shard_writer(sink, generator, plan, tried)
-    for seeds, labels in pieces:
+    writer = shard_writer(sink, generator, plan, sampled)
+    for seeds, labels in batches:
         writer.add(seeds, labels, generator.generate(seeds, labels, plan.truncation))
     writer.finish()
-    return sink.bytes * images // tried
+    return sink.bytes * count // sampled
 
 
-def check_room(output: Output, needed: int) -> None:
-    """
+def check_free_space(output: Output, needed: int) -> None:
+    """Check that a job fits in its output.
+
+    Args:
+        output: The output of the job.
+        needed: Size in bytes of the files to write.
+
     Raises:
-        UserError: the disk has less room than the job will take.
+        UserError: The disk has less free space.
     """
     free = output.free()
     if free is not None and needed > free:
         raise UserError(
-            f"--out {output.url} would take about {needed / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free there: "
-            f"take fewer seeds, or another disk"
+            f"{output.url} needs about {needed / 1e6:,.0f} MB, but only {free / 1e6:,.0f} MB are free: "
+            f"use fewer seeds, or another disk",
+            field="out",
+            reason="no_space",
         )

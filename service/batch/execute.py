@@ -1,4 +1,4 @@
-"""One run of a job, whoever asked for it: begun, leftovers cleared, what is missing made by an engine, finished."""
+"""Runs a job on this machine: begin or resume it, make the missing shards with an engine, finish it."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -9,80 +9,102 @@ from typing import Protocol
 
 import numpy as np
 
-from seedmint.service.batch.completeness import done
-from seedmint.service.batch.engines.base import Step
-from seedmint.service.batch.estimate import bytes_of, check_room
-from seedmint.service.batch.job import begin, finish, open_planned, plan_of
+from seedmint.service.batch.completeness import complete_shards
+from seedmint.service.batch.estimate import check_free_space, estimate_bytes
+from seedmint.service.batch.job import begin, finish, load_plan, open_plan_generator
 from seedmint.service.batch.manifest import Totals
 from seedmint.service.batch.plan import Plan
-from seedmint.service.batch.records import images_of
+from seedmint.service.batch.progress import OnProgress
+from seedmint.service.batch.records import count_in_shards
 from seedmint.service.batch.storage.base import BusyError, Output
 
-News = Callable[[Step], None]
+Engine = Callable[[Sequence[int], OnProgress], None]  # makes the shards of these indices
 
 
-class Shown(Protocol):
-    """Shows what there is to make, and how much of it there was before, while the engine tells its news."""
+class ProgressDisplay(Protocol):
+    """Shows the progress of a job while an engine runs."""
 
-    def __call__(self, images: int, shards: int, images_done: int, shards_done: int) -> AbstractContextManager[News]: ...
+    def __call__(self, images: int, shards: int, images_done: int, shards_done: int) -> AbstractContextManager[OnProgress]:
+        """Open the display.
+
+        Args:
+            images: Images or samples of the job, or of this part of it.
+            shards: Shards of the same.
+            images_done: Images that were complete before.
+            shards_done: Shards that were complete before.
+
+        Returns:
+            A context manager for the time the engine runs; it gives the function that receives the events.
+        """
+        ...
 
 
 @dataclass(frozen=True)
-class Work:
-    """What a run came to.
+class JobResult:
+    """The result of one run of a job.
 
     Attributes:
-        made: images, or samples.
-        totals: of the whole job, if it is done.
+        count: Images or samples that this run made.
+        seconds: Time that the engine took.
+        totals: Totals of the whole job, or None if it is not finished.
     """
 
-    made: int
+    count: int
     seconds: float
     totals: Totals | None
 
 
-def work(
+def execute(
     output: Output,
     plan: Plan,
     path: Path,
-    engine: Callable[[Sequence[int], News], None],
-    shown: Shown,
+    engine: Engine,
+    display: ProgressDisplay,
     part: int = 0,
     parts: int = 1,
-) -> Work:
-    """Make what is missing of a job, or of a part of it, and finish it if all is there.
+) -> JobResult:
+    """Make the missing shards of a job, or of one part of it. Finish the job if every shard is complete.
 
     Args:
-        path: the generator file.
-        engine: makes the shards that it is given.
-        part, parts: only shards whose number modulo `parts` is `part`.
+        output: The output of the job.
+        plan: Its plan.
+        path: The generator file.
+        engine: Makes the shards.
+        display: Shows the progress.
+        part: Make only shards whose index modulo `parts` is `part`.
+        parts: Number of parts.
+
+    Returns:
+        What this run made.
 
     Raises:
-        UserError, OSError: the first error that was met. What is done stays, and the same call goes on with it.
+        UserError: The first error of the job. Finished shards stay; the same call resumes the job.
+        OSError: The same.
     """
-    mine = np.arange(plan.shards) % parts == part
-    new = plan_of(output) is None
-    if new:  # a job for which there is no room is not begun
-        check_room(output, bytes_of(open_planned(path, plan), plan, images_of(plan, mine)))
+    mine = np.arange(plan.num_shards) % parts == part
+    is_new = load_plan(output) is None
+    if is_new:  # before `begin`, so that a job that does not fit leaves no files
+        check_free_space(output, estimate_bytes(open_plan_generator(path, plan), plan, count_in_shards(plan, mine)))
     begin(output, plan)
     with output.lock(shared=parts > 1):
         if parts == 1:
             output.clean()
-        there = done(output, plan)
-        left = np.flatnonzero(mine & ~there).tolist()
-        made = sum(map(plan.size, left))
-        if left and not new:  # what others have left behind takes no room any more
-            check_room(output, bytes_of(open_planned(path, plan), plan, made))
-        began = time.monotonic()
-        if left:
-            before = mine & there
-            with shown(images_of(plan, mine), int(mine.sum()), images_of(plan, before), int(before.sum())) as news:
-                engine(left, news)
-        seconds = time.monotonic() - began
+        complete = complete_shards(output, plan)
+        missing = np.flatnonzero(mine & ~complete).tolist()
+        count = sum(map(plan.size, missing))
+        if missing and not is_new:  # after `clean`, which frees the space of leftovers
+            check_free_space(output, estimate_bytes(open_plan_generator(path, plan), plan, count))
+        start = time.monotonic()
+        if missing:
+            done = mine & complete
+            totals_of = (count_in_shards(plan, mine), int(mine.sum()), count_in_shards(plan, done), int(done.sum()))
+            with display(*totals_of) as on_progress:
+                engine(missing, on_progress)
+        seconds = time.monotonic() - start
         totals = finish(output, plan)
         if parts == 1:
-            output.clean()  # of workers that were killed
+            output.clean()  # files of workers that were killed
     if totals and parts > 1:
-        with suppress(BusyError), output.lock(shared=False):  # others may still work there: the last of them does this
+        with suppress(BusyError), output.lock(shared=False):  # other parts may still work; the last one cleans
             output.clean()
-    return Work(made, seconds, totals)
+    return JobResult(count, seconds, totals)

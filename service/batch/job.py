@@ -1,101 +1,125 @@
-"""A job in its output: begun or gone on with, its generator opened, what is left to do, finished when all of it is there."""
+"""A job in its output: begin or resume it, open its generator, finish it."""
 
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from seedmint.models.runtime.generator_file import digest_of, read_content
 from seedmint.models.runtime.provider import choose_provider
-from seedmint.service.batch.completeness import done
-from seedmint.service.batch.manifest import Totals, write_data_card, write_manifest
-from seedmint.service.batch.plan import Plan, PlanError, check_same, read_plan
+from seedmint.service.batch.completeness import missing_shards
+from seedmint.service.batch.data_card import write_data_card
+from seedmint.service.batch.manifest import Totals, write_manifest
+from seedmint.service.batch.plan import Plan, PlanError, read_plan
+from seedmint.service.batch.planning import check_same
 from seedmint.service.batch.records import read_records
-from seedmint.service.batch.storage.base import MARK, Output, OutputError, PlaceError
+from seedmint.service.batch.storage.base import PLAN_FILE, InvalidOutputError, Output, OutputError
 from seedmint.service.runtime.generator import Generator
 
-_THREADS = 1  # of a run of the generator: workers share the processors
+_THREADS = 1  # for each run of the generator: the workers share the processors
 
 
-def plan_of(output: Output) -> Plan | None:
-    """The plan of the job in an output, or None where there is none.
+def load_plan(output: Output) -> Plan | None:
+    """Read the plan of the job in an output.
+
+    Args:
+        output: The output.
+
+    Returns:
+        The plan, or None if the output holds no job.
 
     Raises:
-        PlanError: it cannot be read.
+        PlanError: The plan is not readable.
     """
     try:
-        content = output.read(MARK)
+        content = output.read(PLAN_FILE)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return read_plan(content, f"{output.url}/{MARK}")
+    return read_plan(content, f"{output.url}/{PLAN_FILE}")
 
 
 def begin(output: Output, plan: Plan) -> None:
-    """Write the plan, or find the same one there. Several processes may do so at once.
+    """Write the plan, or check that the output already holds the same plan. Several processes may call this at once.
+
+    Args:
+        output: The output of the job.
+        plan: The plan.
 
     Raises:
-        PlanError: the output holds another job.
-        PlaceError: it holds something else.
-        OSError: it cannot be written.
+        PlanError: The output holds another job.
+        InvalidOutputError: The output holds files that are not a job.
+        OSError: The output is not writable.
     """
-    there = plan_of(output)
-    if there is None:
+    existing = load_plan(output)
+    if existing is None:
         output.prepare()
-        found = set(output.names(""))
-        if found and MARK not in found:  # with it, another process has begun the job meanwhile
-            raise PlaceError(f"--out {output.url} is not empty, and holds no job: give a new folder")
-        with suppress(FileExistsError):  # by another process, just now
-            output.create(MARK, plan.to_json())
-        there = plan_of(output)
-        if there is None:
-            raise OutputError(f"--out {output.url}: {MARK} has vanished")
-    check_same(there, plan, f"--out {output.url}")
+        names = set(output.names(""))
+        if names and PLAN_FILE not in names:  # with PLAN_FILE, another process has begun the job in the meantime
+            raise InvalidOutputError(
+                f"{output.url} is not empty and holds no job: use a new folder", field="out", reason="not_a_job"
+            )
+        with suppress(FileExistsError):  # another process has just written it
+            output.create(PLAN_FILE, plan.to_json())
+        existing = load_plan(output)
+        if existing is None:
+            raise OutputError(f"{output.url}: {PLAN_FILE} was removed", field="out", reason="output_removed")
+    check_same(existing, plan, output.url)
 
 
-def open_planned(path: Path, plan: Plan) -> Generator:
-    """The generator of a plan.
+def open_plan_generator(path: Path, plan: Plan) -> Generator:
+    """Open the generator of a plan.
+
+    Args:
+        path: The generator file.
+        plan: The plan.
 
     Raises:
-        PlanError: the file is not that of the plan any more.
-        UserError, OSError: as `open_generator`.
+        PlanError: The file is not the generator file of the plan.
+        UserError: The file is not a generator.
+        OSError: The file is not readable.
     """
-    return open_content(read_planned(path, plan), plan)
+    return open_generator_content(read_plan_generator(path, plan), plan)
 
 
-def read_planned(path: Path, plan: Plan) -> bytes:
-    """The generator file of a plan. Raises as `open_planned`."""
+def read_plan_generator(path: Path, plan: Plan) -> bytes:
+    """Read the generator file of a plan. Arguments and errors are those of `open_plan_generator`."""
     content = read_content(path)
-    if digest_of(content) != plan.model:
+    digest = digest_of(content)
+    if digest != plan.model:
         raise PlanError(
-            f"{path} has changed: its digest is {digest_of(content)[:12]}, and the job is of "
-            f"{plan.card.name}@{plan.model[:12]}. Put that file back, or give another --out"
+            f"{path} has changed: its digest is {digest[:12]}, and the job uses {plan.card.name}@{plan.model[:12]}: "
+            f"restore that file, or use another output",
+            field="model",
+            reason="other_generator",
         )
     return content
 
 
-def open_content(content: bytes, plan: Plan) -> Generator:
-    """The generator in a plan's file, as the plan has it run."""
+def open_generator_content(content: bytes, plan: Plan) -> Generator:
+    """Open the generator of a plan from the content of its file.
+
+    Args:
+        content: The content.
+        plan: The plan.
+
+    Raises:
+        UserError: The content is not a generator, or the provider of the plan does not work here.
+    """
     return Generator(content, choose_provider(plan.provider), _THREADS, plan.batch)
 
 
-def missing(output: Output, plan: Plan, part: int = 0, parts: int = 1) -> NDArray[np.int64]:
-    """The shards that lack their record or data, ascending: int64[n]; of those only, whose number modulo `parts` is `part`."""
-    numbers = np.flatnonzero(~done(output, plan))
-    mine: NDArray[np.int64] = numbers[numbers % parts == part]
-    return mine
-
-
 def finish(output: Output, plan: Plan) -> Totals | None:
-    """Write the manifest and the data card, if every shard is there. Whoever does so writes the same bytes.
+    """Write the manifest and the data card if every shard is complete. Every process writes the same bytes.
+
+    Args:
+        output: The output of the job.
+        plan: Its plan.
 
     Returns:
-        the sums over all shards, or None if the job is not done.
+        The totals of all shards, or None if a shard is missing.
 
     Raises:
-        RecordError: a record is damaged, or of another job.
+        RecordError: A record is damaged, or belongs to another job.
     """
-    if len(missing(output, plan)):
+    if len(missing_shards(output, plan)):
         return None
     totals = write_manifest(output, plan, read_records(output, plan))
     write_data_card(output, plan, totals)

@@ -1,12 +1,12 @@
-"""The plan of a job: all that decides its bytes. Which seeds lie in which shard follows from it, without a list of shards."""
+"""The plan of a job: everything that determines its bytes. The seeds of each shard follow from the plan."""
 
 import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, pairwise
-from typing import Annotated, Any, Literal
+from itertools import accumulate
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,19 +17,18 @@ from seedmint.models.errors import UserError
 from seedmint.models.noise import labels_of
 from seedmint.models.runtime.provider import Provider
 from seedmint.models.seeds import Seeds, parse_seeds
-from seedmint.service.batch.formats import EXTENSIONS, Form, check_form, libraries
+from seedmint.service.batch.formats import EXTENSIONS, Format
 from seedmint.service.runtime.arrays import Piece
-from seedmint.service.runtime.generator import check_truncation
 
-MAX_SHARDS = 1_000_000  # names have six digits
-BATCH = 64  # images in one run of the generator; larger ones are no faster on a processor
+BATCH = 64  # seeds in one run of the generator; larger batches are no faster on a CPU
 
 Labels = Annotated[int, Field(ge=0)] | Literal["balanced", "per-seed"]
 
 
 class PlanError(UserError):
-    """The options make no job, or the output holds the plan of another."""
+    """The options do not define a job, or the output holds another job. The same command always fails."""
 
+    reason = "invalid_plan"
     status = 2
 
 
@@ -38,9 +37,9 @@ class Shard:
     """One shard of a plan.
 
     Attributes:
-        index: its number, from 0.
-        start: the position of its first seed in the whole sequence.
-        seeds: its seeds, in order.
+        index: Index of the shard, from 0.
+        start: Position of its first seed among all seeds of the plan.
+        seeds: Its seeds, in order.
     """
 
     index: int
@@ -49,24 +48,26 @@ class Shard:
 
     @property
     def count(self) -> int:
+        """Number of seeds."""
         return self.seeds.count
 
 
 class Plan(BaseModel):
-    """A job. Two runs of one plan give the same bytes.
+    """A job. Two runs of the same plan write the same bytes.
 
     Attributes:
+        schema_version: Version of this schema.
         model: SHA-256 of the generator file.
-        card: the generator's card.
-        provider: what runs it; another gives other bytes.
-        seeds: as `parse_seeds` reads them; none twice.
-        labels: one for all; "balanced": the image at position i of the sequence has label i modulo the number of classes, so
-            that no class has over one image more than another; "per-seed": that which each seed names. None without classes.
-        truncation: the factor on z.
-        format: of the shards.
-        shard_size: seeds in each shard; the last has the rest.
-        batch: images in one run of the generator.
-        libraries: the kind of machine and the versions that decide bytes.
+        card: The card of the generator.
+        provider: ONNX Runtime execution provider. Another provider gives other bytes.
+        seeds: The seeds, in the syntax of `parse_seeds`. No seed occurs twice.
+        labels: One label for all; "balanced": the output at position i has label i modulo the number of classes, so class sizes
+            differ by at most one; "per-seed": the label of each seed. None for an unconditional generator.
+        truncation: Factor on z.
+        format: Format of the shards.
+        shard_size: Seeds in each shard. The last shard may have fewer.
+        batch: Seeds in one run of the generator.
+        toolchain: The kind of machine and the library versions that affect the bytes. The JSON key is "libraries".
     """
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
@@ -76,10 +77,10 @@ class Plan(BaseModel):
     seeds: str
     labels: Labels | None
     truncation: float
-    format: Form
+    format: Format
     shard_size: int = Field(ge=1)
     batch: int = Field(default=BATCH, ge=1)
-    libraries: dict[str, str]
+    toolchain: dict[str, str] = Field(validation_alias="libraries", serialization_alias="libraries")
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
 
@@ -90,181 +91,150 @@ class Plan(BaseModel):
 
     @cached_property
     def _starts(self) -> list[int]:
-        """The position of each range's first seed."""
+        """Position of the first seed of each range, then the number of seeds."""
         return [0, *accumulate(r.stop - r.start for r in self.sequence.ranges)]
 
     @property
     def count(self) -> int:
-        """Number of images, or samples, in all."""
+        """Number of seeds, and so of images or samples."""
         return self._starts[-1]
 
     @property
-    def shards(self) -> int:
+    def num_shards(self) -> int:
         """Number of shards."""
         return -(-self.count // self.shard_size)
 
     @property
-    def classes(self) -> int | None:
+    def num_classes(self) -> int | None:
+        """Number of classes; None for an unconditional generator."""
         return None if self.card.classes is None else len(self.card.classes)
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the plan as it is written."""
+        """SHA-256 of `to_json()`."""
         return hashlib.sha256(self.to_json()).hexdigest()
 
     def shard(self, index: int) -> Shard:
-        """The shard of a number below `shards`: a contiguous piece of the sequence."""
-        if not 0 <= index < self.shards:
-            raise IndexError(f"shard {index} of {self.shards}")
+        """Return one shard: a contiguous part of the seeds.
+
+        Args:
+            index: Index of the shard, below `num_shards`.
+
+        Raises:
+            IndexError: There is no such shard.
+        """
+        if not 0 <= index < self.num_shards:
+            raise IndexError(f"shard {index} of {self.num_shards}")
         start = index * self.shard_size
         stop = min(self.count, start + self.shard_size)
         ranges = []
         for i in range(bisect_right(self._starts, start) - 1, len(self.sequence.ranges)):
             if self._starts[i] >= stop:
                 break
-            whole = self.sequence.ranges[i]
-            ranges.append(whole[max(0, start - self._starts[i]) : stop - self._starts[i]])
+            seeds = self.sequence.ranges[i]
+            ranges.append(seeds[max(0, start - self._starts[i]) : stop - self._starts[i]])
         return Shard(index, start, Seeds(tuple(ranges)))
 
     def size(self, index: int) -> int:
-        """Number of seeds in a shard."""
+        """Return the number of seeds in a shard.
+
+        Args:
+            index: Index of the shard.
+        """
         return min(self.shard_size, self.count - index * self.shard_size)
 
-    def pieces(self, shard: Shard, batch: int) -> Iterator[Piece]:
-        """The seeds and labels of a shard: int64[n] each, n = `batch` but for the last. Labels are None without classes."""
+    def batches(self, shard: Shard, size: int) -> Iterator[Piece]:
+        """Yield the seeds and labels of a shard in batches.
+
+        Args:
+            shard: The shard.
+            size: Seeds in a batch. The last batch may have fewer.
+
+        Yields:
+            Seeds int64[n], and labels int64[n] or None for an unconditional generator.
+        """
         position = shard.start
-        for seeds in shard.seeds.chunks(batch):
+        for seeds in shard.seeds.chunks(size):
             yield seeds, self.labels_at(position, seeds)
             position += len(seeds)
 
     def positions(self, seeds: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Where seeds stand in the sequence, and -1 for those that are not in it: int64[n]."""
+        """Return the position of each seed among all seeds of the plan.
+
+        Args:
+            seeds: int64[n].
+
+        Returns:
+            int64[n]; -1 for seeds that are not in the plan.
+        """
         order = sorted(range(len(self.sequence.ranges)), key=lambda i: self.sequence.ranges[i].start)
         ranges = [self.sequence.ranges[i] for i in order]
         firsts, lasts = np.array([r.start for r in ranges]), np.array([r.stop - 1 for r in ranges])
-        begins = np.array([self._starts[i] for i in order])
-        of = np.maximum(0, np.searchsorted(firsts, seeds, side="right") - 1)
-        inside = (firsts[of] <= seeds) & (seeds <= lasts[of])
-        return np.where(inside, begins[of] + seeds - firsts[of], -1)
+        starts = np.array([self._starts[i] for i in order])
+        range_index = np.maximum(0, np.searchsorted(firsts, seeds, side="right") - 1)
+        inside = (firsts[range_index] <= seeds) & (seeds <= lasts[range_index])
+        return np.where(inside, starts[range_index] + seeds - firsts[range_index], -1)
 
     def labels_at(self, position: int, seeds: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        """The labels of consecutive seeds of the sequence, the first of which stands at `position`: int64[n]."""
+        """Return the labels of consecutive seeds.
+
+        Args:
+            position: Position of the first seed.
+            seeds: int64[n].
+
+        Returns:
+            int64[n], or None for an unconditional generator.
+        """
         return self.labels_of(position + np.arange(len(seeds), dtype=np.int64), seeds)
 
     def labels_of(self, positions: NDArray[np.int64], seeds: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        """The labels of seeds that stand at such positions of the sequence: int64[n]."""
-        if self.classes is None:
+        """Return the labels of seeds at any positions.
+
+        Args:
+            positions: int64[n].
+            seeds: int64[n].
+
+        Returns:
+            int64[n], or None for an unconditional generator.
+        """
+        if self.num_classes is None:
             return None
         match self.labels:
             case "balanced":
-                return positions % self.classes
+                return positions % self.num_classes
             case int(label):
                 return np.full(len(seeds), label, np.int64)
             case _:
-                return labels_of(seeds, self.classes)
+                return labels_of(seeds, self.num_classes)
 
     def file_name(self, index: int) -> str:
-        """The file of a shard in the output; of the format png, which writes a file for each image, the folder of all."""
+        """Return the name of a shard's file in the output. The format png has a file for each image, in the folder "data".
+
+        Args:
+            index: Index of the shard.
+        """
         extension = EXTENSIONS[self.format]
         return "data" if extension is None else f"data/shard-{index:06}.{extension}"
 
     def to_json(self) -> bytes:
-        """The plan as it stands in the output: one plan has one spelling."""
+        """Return the content of plan.json. Equal plans give equal bytes."""
         return (self.model_dump_json(by_alias=True, indent=2) + "\n").encode()
 
 
-def make_plan(
-    model: str,
-    card: Card,
-    provider: Provider,
-    seeds: Seeds,
-    labels: int | Literal["balanced", "per-seed"] | None,
-    truncation: float,
-    form: Form,
-    shard_size: int,
-) -> Plan:
-    """A plan whose parts fit each other.
+def read_plan(content: bytes, url: str) -> Plan:
+    """Parse the content of plan.json.
 
     Args:
-        labels: None is "per-seed" of a conditional generator.
+        content: The content.
+        url: Where the file is, for the error message.
 
     Raises:
-        UserError: naming the option that does not fit.
-    """
-    check_form(form, card)
-    try:
-        check_truncation(truncation)
-    except UserError as error:
-        raise PlanError(f"--{error}") from None
-    if card.classes is None and labels is not None:
-        raise PlanError(f"--labels: generator {card.name!r} is not conditional")
-    if card.classes is not None and labels is None:
-        labels = "per-seed"
-    ordered = sorted(seeds.ranges, key=lambda r: r.start)
-    for before, after in pairwise(ordered):
-        if after.start < before.stop:
-            raise PlanError(f"--seeds: {after.start} comes twice, and would be the same {card.output.kind} twice")
-    if shard_size < 1:
-        raise PlanError("--shard-size must be at least 1")
-    if -(-seeds.count // shard_size) > MAX_SHARDS:
-        least = -(-seeds.count // MAX_SHARDS)
-        raise PlanError(f"--shard-size {shard_size} makes more than {MAX_SHARDS:,} shards: take at least {least:,}")
-    return Plan(
-        model=model,
-        card=card,
-        provider=provider,
-        seeds=str(seeds),
-        labels=labels,
-        truncation=truncation,
-        format=form,
-        shard_size=shard_size,
-        libraries=libraries(form, card),
-    )
-
-
-def read_plan(content: bytes, where: str) -> Plan:
-    """A plan as it was written.
-
-    Raises:
-        PlanError: it is none, or of a schema this version does not read.
+        PlanError: The content is not a plan, or has another schema version.
     """
     try:
         return Plan.model_validate_json(content)
     except ValidationError as error:
         field, message = field_errors(error)[0]
-        raise PlanError(f"{where} is not a plan that this version reads: {field}: {message}") from None
-
-
-_OPTIONS = {"seeds": "--seeds", "labels": "--labels", "truncation": "--truncation", "format": "--format"}
-_OPTIONS |= {"shard_size": "--shard-size"}
-
-
-def check_same(there: Plan, wanted: Plan, where: str) -> None:
-    """
-    Raises:
-        PlanError: the output at `where` holds another plan. The message names the first difference.
-    """
-    if there.model != wanted.model:
         raise PlanError(
-            f"{where} holds a job of {there.card.name}@{there.model[:12]}, and this generator is "
-            f"{wanted.card.name}@{wanted.model[:12]}: give that file, or another --out"
-        )
-    for field, value in there:
-        other: Any = getattr(wanted, field)
-        if value == other:
-            continue
-        if field == "libraries":
-            raise PlanError(
-                f"{where} was begun with {difference(value, other)}, which may write other bytes: "
-                f"go on with the former, or give another --out"
-            )
-        name = _OPTIONS.get(field, field)
-        raise PlanError(
-            f"{where} holds another job: {name} is {value} there, and {other} here. Give the same, or another --out"
-        )
-
-
-def difference(there: dict[str, str], here: dict[str, str]) -> str:
-    """What differs of two plans' libraries, in words."""
-    names = sorted(name for name in there.keys() | here.keys() if there.get(name) != here.get(name))
-    return ", ".join(f"{name} {there.get(name, 'unknown')} (here: {here.get(name, 'none')})" for name in names)
+            f"{url} is not a plan that this version can read: {field}: {message}", reason="unreadable_plan"
+        ) from None

@@ -1,6 +1,6 @@
-"""A folder of PNGs: data/LABEL/SEED.png, as ImageFolder reads them; data/SEED.png of an unconditional generator.
+"""The format png: files data/LABEL/SEED.png, as ImageFolder reads them, or data/SEED.png for an unconditional generator.
 
-Labels have leading zeros where there are more than ten, so that folders in the order of their names are labels in theirs.
+With more than ten classes, labels have leading zeros, so that the folders sort in the order of the labels.
 """
 
 import hashlib
@@ -17,38 +17,70 @@ from seedmint.service.runtime.arrays import Images
 
 
 def file_name(plan: Plan, seed: int, label: int | None) -> str:
-    """Where an image lies in the output."""
-    if label is None or plan.classes is None:
+    """Return the name of an image in the output.
+
+    Args:
+        plan: The plan of the job.
+        seed: The seed of the image.
+        label: Its label; None for an unconditional generator.
+    """
+    if label is None or plan.num_classes is None:
         return f"data/{seed}.png"
-    return f"data/{label:0{len(str(plan.classes - 1))}}/{seed}.png"
+    return f"data/{label:0{len(str(plan.num_classes - 1))}}/{seed}.png"
 
 
 def file_names(plan: Plan, shard: Shard) -> Iterator[str]:
-    """The files of a shard, in the order of its seeds."""
-    for seeds, labels in plan.pieces(shard, plan.batch):
+    """Yield the names of the files of a shard, in the order of its seeds.
+
+    Args:
+        plan: The plan of the job.
+        shard: The shard.
+    """
+    for seeds, labels in plan.batches(shard, plan.batch):
         for i, seed in enumerate(seeds.tolist()):
             yield file_name(plan, seed, None if labels is None else int(labels[i]))
 
 
-class Listing:
-    """The size and SHA-256 of a shard of many files: that of the lines sha256sum would write."""
+class FileListing:
+    """Size and SHA-256 of a shard with many files. The SHA-256 is that of the lines that sha256sum would print.
+
+    Attributes:
+        bytes: Size of all files.
+    """
 
     def __init__(self) -> None:
         self.bytes = 0
         self._digest = hashlib.sha256()
 
     def add(self, name: str, content: bytes) -> None:
+        """Add one file.
+
+        Args:
+            name: Its name in the output.
+            content: Its content.
+        """
         self.bytes += len(content)
         self._digest.update(f"{hashlib.sha256(content).hexdigest()}  {name}\n".encode())
 
     @property
     def sha256(self) -> str:
+        """SHA-256 of the lines of all files added."""
         return self._digest.hexdigest()
 
 
 def read(output: Output, plan: Plan, seeds: NDArray[np.int64], labels: NDArray[np.int64] | None) -> Images:
-    """The images of seeds, from their files."""
-    named = [None] * len(seeds) if labels is None else labels.tolist()
-    names = [file_name(plan, seed, label) for seed, label in zip(seeds.tolist(), named, strict=True)]
+    """Read images from their files.
+
+    Args:
+        output: The output of the job.
+        plan: Its plan.
+        seeds: int64[n].
+        labels: int64[n], or None for an unconditional generator.
+
+    Returns:
+        uint8[n, height, width, channels].
+    """
+    image_labels = [None] * len(seeds) if labels is None else labels.tolist()
+    names = [file_name(plan, seed, label) for seed, label in zip(seeds.tolist(), image_labels, strict=True)]
     images = [np.asarray(Image.open(io.BytesIO(output.read(name)))) for name in names]
     return np.stack(images).reshape(len(names), *plan.card.output.shape)

@@ -1,45 +1,58 @@
-"""What a shard holds, read back from the output."""
+"""Reads shards back from the output, to hash them."""
 
 import hashlib
 from typing import IO
 
 from seedmint.service.batch.plan import Plan
-from seedmint.service.batch.png_folder import Listing, file_names
+from seedmint.service.batch.png_folder import FileListing, file_names
 from seedmint.service.batch.records import Record, write_record
 from seedmint.service.batch.storage.base import Output
 
-_BLOCK = 1 << 20
+_BLOCK_BYTES = 1 << 20
 
 
 def sha256_of(file: IO[bytes]) -> str:
-    """Of all that is still to be read."""
+    """Return the SHA-256 of the rest of a file.
+
+    Args:
+        file: The file; it is read to its end.
+    """
     digest = hashlib.sha256()
-    while block := file.read(_BLOCK):
+    while block := file.read(_BLOCK_BYTES):
         digest.update(block)
     return digest.hexdigest()
 
 
-def confirmed(output: Output, plan: Plan, record: Record) -> Record:
-    """The record of a shard by a generator that is only approximate, which is there already: of the bytes that are there.
+def reconcile(output: Output, plan: Plan, record: Record) -> Record:
+    """Rewrite the record of a shard until it agrees with the shard in the output.
 
-    Another run may have made the shard at the same time, with other bytes, and put its own in place between data and record
-    of this one. So each reads back what it finds after it has written, until record and data fit: then they do after the last.
+    Only generators that are not deterministic need this. Another run may make the same shard at the same time, with other
+    bytes, and replace the shard after this run has written its record. Every run therefore reads the shard back after it has
+    written the record; after the last run, record and shard agree.
+
+    Args:
+        output: The output of the job.
+        plan: Its plan.
+        record: The record that was just written.
+
+    Returns:
+        The record that agrees with the shard.
 
     Raises:
-        OSError, UserError: it cannot be read or written.
+        OSError: The output cannot be read or written.
+        UserError: The same, for an object store.
     """
     while True:
-        size, sha256 = _content(output, plan, record)
+        size, sha256 = _size_and_sha256(output, plan, record)
         if (size, sha256) == (record.bytes, record.sha256):
             return record
         record = record.model_copy(update={"bytes": size, "sha256": sha256})
         write_record(output, record)
 
 
-def _content(output: Output, plan: Plan, record: Record) -> tuple[int, str]:
-    """Bytes and SHA-256, as a record has them."""
+def _size_and_sha256(output: Output, plan: Plan, record: Record) -> tuple[int, str]:
     if plan.format == "png":
-        listing = Listing()
+        listing = FileListing()
         for name in file_names(plan, plan.shard(record.shard)):
             listing.add(name, output.read(name))
         return listing.bytes, listing.sha256

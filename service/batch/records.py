@@ -1,4 +1,4 @@
-"""Records: a file for each shard, written when its data are there. Nothing else is remembered of a job."""
+"""Records: one file for each finished shard, written after its data. Records are the only state of a job."""
 
 import re
 from collections.abc import Iterator
@@ -14,32 +14,33 @@ from seedmint.models.errors import UserError
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.storage.base import Output
 
-FOLDER = "records"
-NAME = re.compile(r"([0-9]{6})\.json", re.ASCII)
-_READERS = 16  # requests to an object store at once
-_AHEAD = 1024  # records read before they are asked for, at most
+RECORDS_FOLDER = "records"
+RECORD_NAME = re.compile(r"([0-9]{6})\.json", re.ASCII)
+_READERS = 16  # concurrent requests to an object store
+_READ_AHEAD = 1024  # records
 
 
 class RecordError(UserError):
-    """A record is damaged, or is not of this job."""
+    """A record is damaged, or belongs to another job."""
 
+    reason = "damaged_record"
     status = 2
 
 
 class Record(BaseModel):
-    """What is known of a shard that is done.
+    """The record of a finished shard.
 
     Attributes:
-        shard: its number.
-        file: its file's name in the output.
-        seeds: its seeds, in order.
-        count: number of seeds.
-        bytes: size of the file; of the format png, of all its files.
-        sha256: of the file; of the format png, of the lines "{SHA-256}  {name}\\n" of its files, in the order of the seeds, as
-            sha256sum writes them.
+        shard: Index of the shard.
+        file: Name of its file in the output.
+        seeds: Its seeds, in order.
+        count: Number of seeds.
+        bytes: Size of the file. Format png: size of all its files.
+        sha256: SHA-256 of the file. Format png: SHA-256 of the lines "{SHA-256}  {name}\\n" of its files, in the order of the
+            seeds, as sha256sum prints them.
         model: SHA-256 of the generator file.
         plan: SHA-256 of the plan.
-        determinism: what the generator's test found in the process that made it.
+        determinism: Result of the generator's determinism test in the process that made the shard.
     """
 
     shard: int = Field(ge=0)
@@ -56,57 +57,91 @@ class Record(BaseModel):
 
 
 def write_record(output: Output, record: Record) -> None:
-    """Say that a shard is done. The shard must be there already."""
+    """Write the record of a shard whose data is complete.
+
+    Args:
+        output: The output of the job.
+        record: The record.
+    """
     with output.write(record_name(record.shard)) as file:
         file.write((record.model_dump_json(indent=2) + "\n").encode())
 
 
-def recorded(output: Output, plan: Plan) -> NDArray[np.bool_]:
-    """Which shards have a record: bool[plan.shards]. Whether their data are still there, `listing.done` tells."""
-    found = np.zeros(plan.shards, np.bool_)
-    for name in output.names(FOLDER):
-        if (match := NAME.fullmatch(name)) and int(match[1]) < plan.shards:
-            found[int(match[1])] = True
-    return found
+def recorded_shards(output: Output, plan: Plan) -> NDArray[np.bool_]:
+    """Return which shards have a record. `completeness.complete_shards` also checks their data.
+
+    Args:
+        output: The output of the job.
+        plan: Its plan.
+
+    Returns:
+        bool[num_shards].
+    """
+    mask = np.zeros(plan.num_shards, np.bool_)
+    for name in output.names(RECORDS_FOLDER):
+        if (match := RECORD_NAME.fullmatch(name)) and int(match[1]) < plan.num_shards:
+            mask[int(match[1])] = True
+    return mask
 
 
-def images_of(plan: Plan, shards: NDArray[np.bool_]) -> int:
-    """Number of images in the shards that are marked."""
-    whole = int(shards.sum()) * plan.shard_size
-    return whole - (plan.shards * plan.shard_size - plan.count if shards[-1] else 0)
+def count_in_shards(plan: Plan, mask: NDArray[np.bool_]) -> int:
+    """Return the number of images or samples in some shards.
+
+    Args:
+        plan: The plan of the job.
+        mask: bool[num_shards], the shards to count.
+    """
+    full = int(mask.sum()) * plan.shard_size
+    return full - (plan.num_shards * plan.shard_size - plan.count if mask[-1] else 0)
 
 
 def read_record(output: Output, plan: Plan, index: int) -> Record:
-    """The record of a shard.
+    """Read the record of a shard.
+
+    Args:
+        output: The output of the job.
+        plan: Its plan.
+        index: Index of the shard.
 
     Raises:
-        RecordError: it is damaged, or of another job.
-        FileNotFoundError: there is none.
+        RecordError: The record is damaged, or belongs to another job.
+        FileNotFoundError: The shard has no record.
     """
     name = record_name(index)
     try:
         record = Record.model_validate_json(output.read(name))
     except ValidationError:
-        raise RecordError(f"{output.url}: {name} is damaged: remove it, and run the job again") from None
+        raise RecordError(f"{output.url}: {name} is damaged: remove it and run the job again") from None
     shard = plan.shard(index)
-    wanted = (index, plan.file_name(index), str(shard.seeds), shard.count, plan.model, plan.digest)
-    if wanted != (record.shard, record.file, record.seeds, record.count, record.model, record.plan):
-        raise RecordError(f"{output.url}: {name} is of another job: remove it, and run the job again")
+    expected = (index, plan.file_name(index), str(shard.seeds), shard.count, plan.model, plan.digest)
+    if expected != (record.shard, record.file, record.seeds, record.count, record.model, record.plan):
+        raise RecordError(
+            f"{output.url}: {name} belongs to another job: remove it and run the job again", reason="record_of_other_job"
+        )
     return record
 
 
 def read_records(output: Output, plan: Plan) -> Iterator[Record]:
-    """The records of all shards, in order.
+    """Yield the records of all shards, in order.
+
+    Args:
+        output: The output of the job.
+        plan: Its plan.
 
     Raises:
-        RecordError, FileNotFoundError: as `read_record`.
+        RecordError: A record is damaged, or belongs to another job.
+        FileNotFoundError: A shard has no record.
     """
     with ThreadPoolExecutor(_READERS) as readers:
-        for first in range(0, plan.shards, _AHEAD):
-            part = range(first, min(plan.shards, first + _AHEAD))
-            yield from readers.map(lambda index: read_record(output, plan, index), part)
+        for first in range(0, plan.num_shards, _READ_AHEAD):
+            indices = range(first, min(plan.num_shards, first + _READ_AHEAD))
+            yield from readers.map(lambda index: read_record(output, plan, index), indices)
 
 
 def record_name(index: int) -> str:
-    """The file of a shard's record in the output."""
-    return f"{FOLDER}/{index:06}.json"
+    """Return the name of a record in the output.
+
+    Args:
+        index: Index of the shard.
+    """
+    return f"{RECORDS_FOLDER}/{index:06}.json"

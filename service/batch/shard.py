@@ -1,4 +1,4 @@
-"""One shard: from a generator and a plan to its files, then its record. Every engine runs this and nothing else."""
+"""Makes one shard: its data files, then its record. Every engine uses this module."""
 
 import hashlib
 from collections import deque
@@ -15,61 +15,72 @@ from seedmint.service.batch.formats import ShardWriter, Sink
 from seedmint.service.batch.formats.arrays import ArrayWriter
 from seedmint.service.batch.formats.pngs import pngs
 from seedmint.service.batch.plan import Plan, Shard
-from seedmint.service.batch.png_folder import Listing, file_name
-from seedmint.service.batch.readback import confirmed
+from seedmint.service.batch.png_folder import FileListing, file_name
+from seedmint.service.batch.progress import OnProgress, ProgressEvent, ignore_progress
+from seedmint.service.batch.readback import reconcile
 from seedmint.service.batch.records import Record, write_record
 from seedmint.service.batch.storage.base import Output
 from seedmint.service.runtime.arrays import Outputs, SeedArray
 from seedmint.service.runtime.generator import Generator
 
-Progress = Callable[[int], None]
-Made = tuple[SeedArray, NDArray[np.int64] | None, Outputs]
-_AHEAD = 2  # pieces made before they are written, at most: with those in hand, they are all the memory that a shard takes
+Batch = tuple[SeedArray, NDArray[np.int64] | None, Outputs]  # seeds, labels, outputs
+_GENERATE_AHEAD = 2  # batches beyond one for each thread; these bound the memory of a shard
 
 
-def make_shard(generator: Generator, plan: Plan, index: int, output: Output, progress: Progress = lambda made: None) -> Record:
-    """Make a shard, write it, then write its record: `write_shard`, and what it leaves to do."""
-    return write_shard(generator, plan, index, output, progress)()
+def make_shard(
+    generator: Generator, plan: Plan, index: int, output: Output, on_progress: OnProgress = ignore_progress
+) -> Record:
+    """Make a shard and write its record. Arguments and errors are those of `write_shard`."""
+    return write_shard(generator, plan, index, output, on_progress)()
 
 
 def write_shard(
-    generator: Generator, plan: Plan, index: int, output: Output, progress: Progress = lambda made: None, threads: int = 0
+    generator: Generator,
+    plan: Plan,
+    index: int,
+    output: Output,
+    on_progress: OnProgress = ignore_progress,
+    threads: int = 0,
 ) -> Callable[[], Record]:
-    """Make and write a shard that is not there yet.
+    """Generate and write a shard. The returned function makes it visible and writes its record.
 
     Args:
-        generator: that of `plan.model`.
-        progress: told the number of images written, after each piece.
-        threads: that generate while this one writes; with 0 it does both, which costs less where there is but one processor.
+        generator: The generator of the plan.
+        plan: The plan of the job.
+        index: Index of the shard.
+        output: The output of the job.
+        on_progress: Receives an event after each batch.
+        threads: Threads that generate while the calling thread writes. With 0 the calling thread does both, which is faster on
+            one processor.
 
     Returns:
-        a function, for any thread, that puts the shard in its place, synced or sent, and then writes its record.
+        A function for any thread. It syncs or uploads the shard, then writes and returns its record.
 
     Raises:
-        OSError, UserError: the output cannot be written; of both functions. Then there is no record.
+        OSError: The output is not writable. The returned function raises it too. The shard then has no record.
+        UserError: The same, for an object store.
     """
     shard = plan.shard(index)
     with ExitStack() as stack:
-        pieces = _told(stack.enter_context(closing(_pieces(generator, plan, shard, threads))), progress)
+        batches = _with_progress(stack.enter_context(closing(_batches(generator, plan, shard, threads))), on_progress)
         if plan.format == "png":
-            size, sha256 = _write_files(stack.enter_context(output.write_many()), generator, plan, pieces)
+            size, sha256 = _write_files(stack.enter_context(output.write_many()), generator, plan, batches)
         else:
             file = stack.enter_context(output.write(plan.file_name(index)))
-            size, sha256 = _write_file(file, generator, plan, shard.count, pieces)
-        unplaced = stack.pop_all()
+            size, sha256 = _write_file(file, generator, plan, shard.count, batches)
+        open_files = stack.pop_all()
 
     def finish() -> Record:
-        unplaced.close()
-        return _recorded(generator, plan, shard, output, size, sha256)
+        open_files.close()
+        return _write_record(generator, plan, shard, output, size, sha256)
 
     return finish
 
 
-def _recorded(generator: Generator, plan: Plan, shard: Shard, output: Output, size: int, sha256: str) -> Record:
-    index = shard.index
+def _write_record(generator: Generator, plan: Plan, shard: Shard, output: Output, size: int, sha256: str) -> Record:
     record = Record(
-        shard=index,
-        file=plan.file_name(index),
+        shard=shard.index,
+        file=plan.file_name(shard.index),
         seeds=str(shard.seeds),
         count=shard.count,
         bytes=size,
@@ -79,11 +90,18 @@ def _recorded(generator: Generator, plan: Plan, shard: Shard, output: Output, si
         determinism=generator.determinism,
     )
     write_record(output, record)
-    return record if generator.determinism == "exact" else confirmed(output, plan, record)
+    return record if generator.determinism == "exact" else reconcile(output, plan, record)
 
 
 def shard_writer(sink: Sink, generator: Generator, plan: Plan, count: int) -> ShardWriter:
-    """The writer of one file, for a plan whose format is not png."""
+    """Return the writer of one shard file. The format png has no such file.
+
+    Args:
+        sink: Receives the bytes.
+        generator: The generator of the plan.
+        plan: The plan of the job.
+        count: Seeds in the shard.
+    """
     match plan.format:
         case "webdataset":
             from seedmint.service.batch.formats.webdataset import WebDatasetWriter
@@ -93,26 +111,39 @@ def shard_writer(sink: Sink, generator: Generator, plan: Plan, count: int) -> Sh
             from seedmint.service.batch.formats.parquet import ParquetWriter
 
             return ParquetWriter(sink, generator, plan.truncation)
-        case form:
-            return ArrayWriter(sink, generator, form, count)
+        case "npz" | "npy" as array_format:
+            return ArrayWriter(sink, generator, array_format, count)
+        case "png":
+            raise ValueError("the format png has a file for each image")
 
 
 class CountingSink:
-    """Passes bytes on, and counts and hashes them.
+    """Counts and hashes bytes, and writes them to a file.
 
     Attributes:
-        bytes: how many there were.
+        bytes: Number of bytes.
     """
 
-    closed = False  # pyarrow asks
+    closed = False  # pyarrow reads this attribute
 
     def __init__(self, file: IO[bytes] | None) -> None:
-        """`file` None only counts."""
+        """
+        Args:
+            file: Receives the bytes; None to count only.
+        """
         self.bytes = 0
         self._digest = hashlib.sha256()
         self._file = file
 
     def write(self, data: bytes) -> int:
+        """Write bytes.
+
+        Args:
+            data: Any object with the buffer protocol.
+
+        Returns:
+            The number of bytes.
+        """
         view = memoryview(data).cast("B")
         self.bytes += view.nbytes
         self._digest.update(view)
@@ -121,57 +152,58 @@ class CountingSink:
         return view.nbytes
 
     def flush(self) -> None:
-        """The file is flushed when it is whole."""
+        """Do nothing: the output flushes the file when it is complete."""
 
     @property
     def sha256(self) -> str:
+        """SHA-256 of the bytes written."""
         return self._digest.hexdigest()
 
 
-def _write_file(file: IO[bytes], generator: Generator, plan: Plan, count: int, pieces: Iterator[Made]) -> tuple[int, str]:
+def _write_file(file: IO[bytes], generator: Generator, plan: Plan, count: int, batches: Iterator[Batch]) -> tuple[int, str]:
     sink = CountingSink(file)
     writer = shard_writer(sink, generator, plan, count)
-    for seeds, labels, made in pieces:
-        writer.add(seeds, labels, made)
+    for seeds, labels, outputs in batches:
+        writer.add(seeds, labels, outputs)
     writer.finish()
     return sink.bytes, sink.sha256
 
 
 def _write_files(
-    add: Callable[[str, bytes], None], generator: Generator, plan: Plan, pieces: Iterator[Made]
+    add: Callable[[str, bytes], None], generator: Generator, plan: Plan, batches: Iterator[Batch]
 ) -> tuple[int, str]:
-    listing = Listing()
-    for seeds, labels, made in pieces:
-        for i, png in enumerate(pngs(generator, seeds, labels, made, plan.truncation)):
+    listing = FileListing()
+    for seeds, labels, images in batches:
+        for i, png in enumerate(pngs(generator, seeds, labels, images, plan.truncation)):
             name = file_name(plan, int(seeds[i]), None if labels is None else int(labels[i]))
             listing.add(name, png)
             add(name, png)
     return listing.bytes, listing.sha256
 
 
-def _told(pieces: Iterator[Made], progress: Progress) -> Iterator[Made]:
-    """The same pieces, each of which is told of when the next is asked for: then it is written."""
-    for piece in pieces:
-        yield piece
-        progress(len(piece[0]))
+def _with_progress(batches: Iterator[Batch], on_progress: OnProgress) -> Iterator[Batch]:
+    """The same batches, with an event after each. The writer has written a batch when it takes the next one."""
+    for batch in batches:
+        yield batch
+        on_progress(ProgressEvent(len(batch[0])))
 
 
-def _pieces(generator: Generator, plan: Plan, shard: Shard, threads: int) -> Suspended[Made]:
-    """The pieces of a shard in order, made by threads while those before them are written, or one by one."""
-    pieces = plan.pieces(shard, generator.max_batch)
+def _batches(generator: Generator, plan: Plan, shard: Shard, threads: int) -> Suspended[Batch]:
+    """The batches of a shard in order. With threads, the next batches are generated while the caller writes."""
+    batches = plan.batches(shard, generator.max_batch)
     if threads == 0:
-        for seeds, labels in pieces:
+        for seeds, labels in batches:
             yield seeds, labels, generator.generate(seeds, labels, plan.truncation)
         return
-    coming: deque[tuple[SeedArray, NDArray[np.int64] | None, Future[Outputs]]] = deque()
-    with ThreadPoolExecutor(threads, "generation") as makers:
+    pending: deque[tuple[SeedArray, NDArray[np.int64] | None, Future[Outputs]]] = deque()
+    with ThreadPoolExecutor(threads, "generation") as executor:
         try:
-            for seeds, labels in pieces:
-                coming.append((seeds, labels, makers.submit(generator.generate, seeds, labels, plan.truncation)))
-                if len(coming) == threads + _AHEAD:
-                    seeds, labels, made = coming.popleft()
-                    yield seeds, labels, made.result()
-            for seeds, labels, made in coming:
-                yield seeds, labels, made.result()
+            for seeds, labels in batches:
+                pending.append((seeds, labels, executor.submit(generator.generate, seeds, labels, plan.truncation)))
+                if len(pending) == threads + _GENERATE_AHEAD:
+                    seeds, labels, outputs = pending.popleft()
+                    yield seeds, labels, outputs.result()
+            for seeds, labels, outputs in pending:
+                yield seeds, labels, outputs.result()
         finally:
-            makers.shutdown(cancel_futures=True)
+            executor.shutdown(cancel_futures=True)

@@ -1,125 +1,152 @@
-"""Whether a job is what its records and its plan say: files against hashes, and images made again."""
+"""Checks a job: files against records, and some images or samples of each shard against the generator."""
 
 import hashlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import IO
 
 import numpy as np
 
 from seedmint.service.batch import png_folder
-from seedmint.service.batch.completeness import strays
-from seedmint.service.batch.formats import arrays, libraries
-from seedmint.service.batch.manifest import DATA_CARD, MANIFEST, Totals, data_card, manifest
+from seedmint.service.batch.completeness import orphans
+from seedmint.service.batch.data_card import DATA_CARD, data_card
+from seedmint.service.batch.formats import arrays, toolchain
+from seedmint.service.batch.manifest import MANIFEST, Totals, manifest
 from seedmint.service.batch.plan import Plan, Shard
+from seedmint.service.batch.progress import OnProgress, ProgressEvent
 from seedmint.service.batch.readback import sha256_of
 from seedmint.service.batch.records import Record, RecordError, read_record, read_records, record_name
 from seedmint.service.batch.storage.base import Output
 from seedmint.service.runtime.arrays import Outputs
 from seedmint.service.runtime.generator import Generator
 
-SAMPLED = 4  # images of each shard that are made again, spread from its first to its last
+SAMPLES_PER_SHARD = 4  # generated again, spread evenly from the first to the last
 
 
-def verify(output: Output, plan: Plan, generator: Generator, progress: Callable[[int], None]) -> Iterator[str]:
-    """What is wrong, a line each: every shard held against its record, and some images of each against the generator; then the
-    manifest and the data card against the records; then files that belong to no shard.
+@dataclass(frozen=True)
+class Fault:
+    """Something that is wrong with a job.
+
+    Attributes:
+        reason: A stable code: "no_record", "damaged_record", "record_of_other_job", "missing_file", "other_hash", "other_type",
+            "other_values" or "orphan".
+        file: The file that is wrong: of the data, a record, the manifest or the data card.
+        message: What is wrong and what to do, without the shard.
+        shard: Index of the shard; None for a file that belongs to no shard.
+    """
+
+    reason: str
+    file: str
+    message: str
+    shard: int | None = None
+
+    def __str__(self) -> str:
+        return self.message if self.shard is None else f"shard {self.shard}: {self.message}"
+
+
+def verify(output: Output, plan: Plan, generator: Generator, on_progress: OnProgress) -> Iterator[Fault]:
+    """Yield the faults of a job: of its shards, then of the manifest and the data card, then files that belong to no shard.
 
     Args:
-        generator: that of the plan.
-        progress: told the number of images in each shard that was looked at.
+        output: The output of the job.
+        plan: Its plan.
+        generator: The generator of the plan.
+        on_progress: Receives an event after each shard.
     """
-    readable = True
-    for index in range(plan.shards):
+    records_are_readable = True
+    for index in range(plan.num_shards):
         try:
             record = read_record(output, plan, index)
         except FileNotFoundError:
-            readable = False
-            yield f"shard {index}: has no record: it is not made yet"
+            records_are_readable = False
+            yield Fault("no_record", record_name(index), "has no record: run the job again to make it", index)
         except RecordError as error:
-            readable = False
-            yield f"shard {index}: {error}"
+            records_are_readable = False
+            yield Fault(error.reason, record_name(index), str(error), index)
         else:
-            fault = _fault(output, plan, generator, record)
+            fault = _shard_fault(output, plan, generator, record)
             if fault is not None:
-                yield f"shard {index}: {fault}"
-        progress(plan.size(index))
-    if readable:
-        yield from _faults_of_summaries(output, plan)
-    yield from (f"{name} belongs to no shard: remove it" for name in strays(output, plan))
+                yield fault
+        on_progress(ProgressEvent(plan.size(index), 1))
+    if records_are_readable:
+        yield from _summary_faults(output, plan)
+    for name in orphans(output, plan):
+        yield Fault("orphan", name, f"{name} belongs to no shard: remove it")
 
 
-def _faults_of_summaries(output: Output, plan: Plan) -> Iterator[str]:
+def _summary_faults(output: Output, plan: Plan) -> Iterator[Fault]:
     totals, expected = Totals(), hashlib.sha256()
-    for piece in manifest(plan, read_records(output, plan), totals):
-        expected.update(piece)
+    for part in manifest(plan, read_records(output, plan), totals):
+        expected.update(part)
     card = hashlib.sha256(data_card(plan, totals).encode())
     for name, digest in ((MANIFEST, expected), (DATA_CARD, card)):
         try:
             with output.open(name) as file:
-                same = sha256_of(file) == digest.hexdigest()
+                is_same = sha256_of(file) == digest.hexdigest()
         except FileNotFoundError:
-            yield f"{name} is missing: run the job again"
+            yield Fault("missing_file", name, f"{name} is missing: run the job again")
             continue
-        if not same:
-            yield f"{name} does not say what the records do: run the job again"
+        if not is_same:
+            yield Fault("other_hash", name, f"{name} does not agree with the records: run the job again")
 
 
-def _fault(output: Output, plan: Plan, generator: Generator, record: Record) -> str | None:
+def _shard_fault(output: Output, plan: Plan, generator: Generator, record: Record) -> Fault | None:
     shard = plan.shard(record.shard)
+    remedy = f"remove {record_name(record.shard)} and run the job again"
     if plan.format == "png":
-        fault = _folder_fault(output, plan, generator, shard, record)
-    else:
-        try:
-            with output.open(record.file) as file:
-                fault = _file_fault(plan, generator, shard, record, file)
-        except FileNotFoundError:
-            return f"{record.file} is missing: run the job again"
-    return None if fault is None else f"{fault}: remove {record_name(record.shard)}, and run the job again"
+        return _png_fault(output, plan, generator, shard, record, remedy)
+    try:
+        with output.open(record.file) as file:
+            if sha256_of(file) != record.sha256:
+                message = f"{record.file} has another SHA-256 than its record: {remedy}"
+                return Fault("other_hash", record.file, message, shard.index)
+            file.seek(0)
+            return _values_fault(plan, generator, shard, lambda positions: _read(file, plan, positions), record.file, remedy)
+    except FileNotFoundError:
+        return Fault("missing_file", record.file, f"{record.file} is missing: run the job again", shard.index)
 
 
-def _file_fault(plan: Plan, generator: Generator, shard: Shard, record: Record, file: IO[bytes]) -> str | None:
-    if sha256_of(file) != record.sha256:
-        return f"{record.file} is not as recorded, its SHA-256 differs"
-    file.seek(0)
-    return _other_images(plan, generator, shard, lambda positions: _read(file, plan, positions), record.file)
-
-
-def _folder_fault(output: Output, plan: Plan, generator: Generator, shard: Shard, record: Record) -> str | None:
-    listing = png_folder.Listing()
+def _png_fault(output: Output, plan: Plan, generator: Generator, shard: Shard, record: Record, remedy: str) -> Fault | None:
+    listing = png_folder.FileListing()
     for name in png_folder.file_names(plan, shard):
         try:
             listing.add(name, output.read(name))
         except FileNotFoundError:
-            return f"{name} is missing"
+            return Fault("missing_file", name, f"{name} is missing: {remedy}", shard.index)
     if listing.sha256 != record.sha256:
-        return f"its files in {record.file} are not as recorded, their SHA-256 differs"
+        message = f"its files in {record.file} have another SHA-256 than its record: {remedy}"
+        return Fault("other_hash", record.file, message, shard.index)
 
     def read(positions: list[int]) -> Outputs:
         seeds = shard.seeds.array()
         labels = plan.labels_at(shard.start, seeds)
         return png_folder.read(output, plan, seeds[positions], None if labels is None else labels[positions])
 
-    return _other_images(plan, generator, shard, read, record.file)
+    return _values_fault(plan, generator, shard, read, record.file, remedy)
 
 
-def _other_images(
-    plan: Plan, generator: Generator, shard: Shard, read: Callable[[list[int]], Outputs], name: str
-) -> str | None:
-    """Make some images of a shard again. By a generator that is only approximate, or on a machine or by versions that are not
-    those of the plan, they may differ in the last place."""
-    positions = np.unique(np.linspace(0, shard.count - 1, SAMPLED).astype(int))
+def _values_fault(
+    plan: Plan, generator: Generator, shard: Shard, read: Callable[[list[int]], Outputs], name: str, remedy: str
+) -> Fault | None:
+    """Generate some outputs of a shard again and compare them.
+
+    The last place may differ if the generator is only approximate, or if the machine or the versions are not those of the plan.
+    """
+    positions = np.unique(np.linspace(0, shard.count - 1, SAMPLES_PER_SHARD).astype(int))
     seeds = shard.seeds.array()
     labels = plan.labels_at(shard.start, seeds)
-    wanted = generator.generate(seeds[positions], None if labels is None else labels[positions], plan.truncation)
+    expected = generator.generate(seeds[positions], None if labels is None else labels[positions], plan.truncation)
     found = read(positions.tolist())
-    if found.dtype != wanted.dtype or found.shape != wanted.shape:
-        return (
-            f"{name} holds {found.dtype}{list(found.shape[1:])}, and the generator makes {wanted.dtype}{list(wanted.shape[1:])}"
-        )
-    same = np.array_equal(found, wanted)
-    if not same and (generator.determinism == "approximate" or libraries(plan.format, plan.card) != plan.libraries):
-        same = np.allclose(found.astype(np.float64), wanted, rtol=1e-3, atol=1)
-    return None if same else f"{name} holds other {plan.card.output.kind}s than the generator makes of its seeds"
+    if found.dtype != expected.dtype or found.shape != expected.shape:
+        types = f"{found.dtype}{list(found.shape[1:])} instead of {expected.dtype}{list(expected.shape[1:])}"
+        return Fault("other_type", name, f"{name} holds {types}: {remedy}", shard.index)
+    is_same = np.array_equal(found, expected)
+    if not is_same and (generator.determinism == "approximate" or toolchain(plan.format, plan.card) != plan.toolchain):
+        is_same = np.allclose(found.astype(np.float64), expected, rtol=1e-3, atol=1)
+    if is_same:
+        return None
+    message = f"{name} holds other {plan.card.output.kind}s than the generator makes from its seeds: {remedy}"
+    return Fault("other_values", name, message, shard.index)
 
 
 def _read(file: IO[bytes], plan: Plan, positions: list[int]) -> Outputs:

@@ -13,20 +13,22 @@ from seedmint.models.directory import find_generator
 from seedmint.models.errors import UserError
 from seedmint.models.runtime.generator_file import GeneratorError, checked_card, digest_of, read_content
 from seedmint.models.runtime.provider import ProviderError, choose_provider
-from seedmint.models.seeds import parse_seeds
-from seedmint.service.batch.completeness import done
-from seedmint.service.batch.estimate import bytes_of, check_room
-from seedmint.service.batch.formats import FORMS, Form, libraries
-from seedmint.service.batch.job import open_planned, plan_of
-from seedmint.service.batch.manifest import DATA_CARD, MANIFEST
-from seedmint.service.batch.plan import Plan, PlanError, check_same, difference, make_plan
-from seedmint.service.batch.records import images_of
-from seedmint.service.batch.storage.base import MARK, Output
+from seedmint.models.seeds import Seeds, parse_seeds
+from seedmint.service.batch.completeness import complete_shards
+from seedmint.service.batch.data_card import DATA_CARD
+from seedmint.service.batch.estimate import check_free_space, estimate_bytes
+from seedmint.service.batch.formats import FORMATS, Format, toolchain
+from seedmint.service.batch.job import load_plan, open_plan_generator
+from seedmint.service.batch.manifest import MANIFEST
+from seedmint.service.batch.plan import Plan, PlanError
+from seedmint.service.batch.planning import check_same, difference, make_plan
+from seedmint.service.batch.records import count_in_shards
+from seedmint.service.batch.storage.base import PLAN_FILE, Output
 from seedmint.service.batch.storage.resolve import open_output
-from seedmint.service.batch.verify import verify as faults_of
-from seedmint.service.cli.batch_progress import shown
-from seedmint.service.cli.batch_run import Engine, ended_by_signals, make_job, nouns, shards_text
-from seedmint.service.cli.options import label_number, settings_with
+from seedmint.service.batch.verify import verify as find_faults
+from seedmint.service.cli.batch_progress import show_progress
+from seedmint.service.cli.batch_run import EngineName, nouns, run_job, shards_text, stop_on_signals
+from seedmint.service.cli.options import errors_of, label_number, settings_with
 
 _SHARD_SIZE = 10_000
 _MAX_FAULTS_SHOWN = 10
@@ -41,7 +43,7 @@ class _JobOptions:
     out: str
     seeds: str | None
     labels: str | None
-    form: Form | None
+    shard_format: Format | None
     shard_size: int | None
     truncation: float | None
     directory: str | None
@@ -86,8 +88,8 @@ _OPTIONS = (
     ),
     click.option(
         "--format",
-        "form",
-        type=click.Choice(FORMS),
+        "shard_format",
+        type=click.Choice(FORMATS),
         help="Format of the shards. Samples: parquet, npz or npy. [webdataset for images, parquet for samples]",
     ),
     click.option("--shard-size", type=click.IntRange(min=1), help=f"Seeds in one shard. [{_SHARD_SIZE:,}]"),
@@ -111,7 +113,7 @@ def _job_options(command: Callable[..., None]) -> Callable[..., None]:
 )
 @click.option(
     "--engine",
-    type=click.Choice(get_args(Engine)),
+    type=click.Choice(get_args(EngineName)),
     default="local",
     help="local: processes on this machine. ray: tasks of the Ray cluster at RAY_ADDRESS, or of a new local cluster. [local]",
 )
@@ -129,7 +131,7 @@ def _job_options(command: Callable[..., None]) -> Callable[..., None]:
     show_envvar=True,
     help="Number of machines that share the job.",
 )
-def run(workers: int | None, engine: Engine, shard_index: int | None, num_shards: int | None, **options: Any) -> None:
+def run(workers: int | None, engine: EngineName, shard_index: int | None, num_shards: int | None, **options: Any) -> None:
     """Run a job, or resume it. Every run of the same job writes the same bytes.
 
     MODEL is the name of a generator in the models directory, or a path to a generator file.
@@ -160,8 +162,8 @@ def run(workers: int | None, engine: Engine, shard_index: int | None, num_shards
     with _permanent_errors():
         part, parts = _part(shard_index, num_shards)
     job = _open_job(_JobOptions(**options))
-    with ended_by_signals(job.output, job.plan):
-        make_job(job.output, job.plan, job.path, part, parts, engine, workers)
+    with stop_on_signals(job.output, job.plan):
+        run_job(job.output, job.plan, job.path, part, parts, engine, workers)
 
 
 @batch.command()
@@ -176,17 +178,17 @@ def estimate(**options: Any) -> None:
     """
     job = _open_job(_JobOptions(**options))
     output, plan = job.output, job.plan
-    missing = plan.count - (images_of(plan, done(output, plan)) if job.exists else 0)
-    size = bytes_of(open_planned(job.path, plan), plan, missing)
-    first, last = plan.size(0), plan.size(plan.shards - 1)
+    missing = plan.count - (count_in_shards(plan, complete_shards(output, plan)) if job.exists else 0)
+    size = estimate_bytes(open_plan_generator(job.path, plan), plan, missing)
+    first, last = plan.size(0), plan.size(plan.num_shards - 1)
     _show_plan(plan)
     click.echo(f"{nouns(plan):<11} {plan.count:,}" + (f", {missing:,} of them missing" if job.exists else ""))
-    click.echo(f"shards      {plan.shards:,} of {first:,}" + (f", the last of {last:,}" if last != first else ""))
+    click.echo(f"shards      {plan.num_shards:,} of {first:,}" + (f", the last of {last:,}" if last != first else ""))
     click.echo(f"bytes       about {size:,}" + (" on the disk" if plan.format == "png" else ""))
     free = output.free()
     if free is not None:
         click.echo(f"free        {free:,}")
-    check_room(output, size)
+    check_free_space(output, size)
 
 
 @batch.command()
@@ -210,21 +212,23 @@ def verify(out: str, model: str | None, directory: str | None) -> None:
     plan = _read_plan(output)
     with _permanent_errors():
         path = find_generator(model or plan.card.name, settings_with(directory).models)
-    generator = open_planned(path, plan)
-    here = libraries(plan.format, plan.card)
-    if plan.libraries != here:
-        click.echo(f"made with {difference(plan.libraries, here)}: images may differ in the last place", err=True)
-    with shown(nouns(plan), plan.count, plan.shards) as show:
-        faults = list(faults_of(output, plan, generator, lambda images: show(images, 1)))
+    generator = open_plan_generator(path, plan)
+    here = toolchain(plan.format, plan.card)
+    if plan.toolchain != here:
+        click.echo(f"made with {difference(plan.toolchain, here)}: images may differ in the last place", err=True)
+    with show_progress(nouns(plan), plan.count, plan.num_shards) as on_progress:
+        faults = list(find_faults(output, plan, generator, on_progress))
     for fault in faults[:_MAX_FAULTS_SHOWN]:
-        click.echo(fault, err=True)
-    others = sorted(set(output.names("")) - {MARK, MANIFEST, DATA_CARD, "data", "records"})
+        click.echo(str(fault), err=True)
+    others = sorted(set(output.names("")) - {PLAN_FILE, MANIFEST, DATA_CARD, "data", "records"})
     if others:
         click.echo(f"not part of the job, ignored: {', '.join(others)}", err=True)
     if faults:
         more = f", the first {_MAX_FAULTS_SHOWN} are shown" if len(faults) > _MAX_FAULTS_SHOWN else ""
-        raise UserError(f"{output.url}: {len(faults):,} fault{'s' * (len(faults) != 1)}{more}")
-    click.echo(f"{plan.count:,} {nouns(plan)} in {shards_text(plan.shards)}: all as recorded")
+        raise UserError(
+            f"{output.url}: {len(faults):,} fault{'s' * (len(faults) != 1)}{more}", field="out", reason="faults_found"
+        )
+    click.echo(f"{plan.count:,} {nouns(plan)} in {shards_text(plan.num_shards)}: all as recorded")
 
 
 @batch.command()
@@ -237,10 +241,10 @@ def status(out: str) -> None:
     """
     output = open_output(out)
     plan = _read_plan(output)
-    complete = done(output, plan)
-    images = images_of(plan, complete)
+    complete = complete_shards(output, plan)
+    images = count_in_shards(plan, complete)
     _show_plan(plan)
-    click.echo(f"shards      {int(complete.sum()):,} of {plan.shards:,}")
+    click.echo(f"shards      {int(complete.sum()):,} of {plan.num_shards:,}")
     click.echo(f"{nouns(plan):<11} {images:,} of {plan.count:,} ({images / plan.count:.1%})")
     click.echo(f"state       {'done' if MANIFEST in set(output.names('')) and complete.all() else 'not done'}")
 
@@ -256,18 +260,18 @@ def _open_job(options: _JobOptions) -> _OpenJob:
         path = find_generator(options.model, settings.models)
         content, card = _read(path)
     output = open_output(options.out)
-    existing = plan_of(output)
+    existing = load_plan(output)
     with _permanent_errors():
         plan = _plan(options, existing, card, digest_of(content), settings.provider)
     if existing is not None:
-        check_same(existing, plan, f"--out {output.url}")
+        check_same(existing, plan, output.url)
     return _OpenJob(output, plan, path, existing is not None)
 
 
 def _read_plan(output: Output) -> Plan:
-    plan = plan_of(output)
+    plan = load_plan(output)
     if plan is None:
-        raise PlanError(f"{output.url} holds no job")
+        raise PlanError(f"{output.url} holds no job", field="out", reason="no_job")
     return plan
 
 
@@ -281,7 +285,7 @@ def _read(path: Path) -> tuple[bytes, Card]:
         content = read_content(path)
         return content, checked_card(content)
     except UserError as error:
-        raise GeneratorError(f"{path}: {error}") from None
+        raise GeneratorError(f"{path}: {error}", field="model", reason=error.reason) from None
 
 
 @contextmanager
@@ -300,9 +304,16 @@ def _part(index: int | None, count: int | None) -> tuple[int, int]:
     if index is None and count is None:
         return 0, 1
     if index is None or count is None:
-        raise PlanError("--shard-index and --num-shards (or JOB_COMPLETION_INDEX and JOB_COMPLETIONS) go together")
+        missing = "shard_index" if index is None else "num_shards"
+        raise PlanError(
+            "is missing: --shard-index and --num-shards (or JOB_COMPLETION_INDEX and JOB_COMPLETIONS) go together",
+            field=missing,
+            reason="missing",
+        )
     if index >= count:
-        raise PlanError(f"--shard-index {index} is out of range: 0 to {count - 1}, for --num-shards {count}")
+        raise PlanError(
+            f"{index} is out of range: 0 to {count - 1} for {count} shards", field="shard_index", reason="out_of_range"
+        )
     return index, count
 
 
@@ -311,7 +322,7 @@ def _plan(
 ) -> Plan:
     """Make the plan of the options. An option that is not given has its value in the existing plan, or else its default."""
     if options.seeds is None and existing is None:
-        raise UserError('--seeds is missing: which seeds, like "0-999999"')
+        raise UserError('is missing: give the seeds, such as "0-999999"', field="seeds", reason="missing")
     kept: Any = existing
     labels: int | Literal["balanced", "per-seed"] | None
     match options.labels:
@@ -321,17 +332,22 @@ def _plan(
             labels = options.labels
         case _:
             labels = label_number(options.labels, card, "labels")
-    default_format: Form = "webdataset" if card.output.kind == "image" else "parquet"
+    default_format: Format = "webdataset" if card.output.kind == "image" else "parquet"
     return make_plan(
         digest,
         card,
         choose_provider(kept.provider if kept else provider),
-        parse_seeds(options.seeds) if options.seeds is not None else kept.sequence,
+        _parse_seeds(options.seeds) if options.seeds is not None else kept.sequence,
         labels,
         options.truncation if options.truncation is not None else (kept.truncation if kept else 1.0),
-        options.form or (kept.format if kept else default_format),
+        options.shard_format or (kept.format if kept else default_format),
         options.shard_size or (kept.shard_size if kept else _SHARD_SIZE),
     )
+
+
+def _parse_seeds(text: str) -> Seeds:
+    with errors_of("seeds"):
+        return parse_seeds(text)
 
 
 def _show_plan(plan: Plan) -> None:

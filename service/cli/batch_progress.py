@@ -1,47 +1,47 @@
-"""How far a job is: a bar in a terminal, plain lines elsewhere."""
+"""Shows the progress of a job on standard error: a bar in a terminal, plain lines elsewhere."""
 
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-LINE_SECONDS = 10.0  # between two lines where there is no terminal
+from seedmint.service.batch.progress import OnProgress, ProgressEvent
+
+LINE_SECONDS = 10.0  # between two plain lines
 
 
-class Shown(Protocol):
-    """Told of images, and of shards that are finished."""
-
-    def __call__(self, images: int, shards: int = 0) -> None: ...
-
-
-class _Rate(ProgressColumn):
+class _RateColumn(ProgressColumn):
     def render(self, task: Task) -> Text:
         return Text(f"{task.speed or 0:,.0f}/s")
 
 
 @contextmanager
-def shown(noun: str, images: int, shards: int, images_done: int = 0, shards_done: int = 0) -> Iterator[Shown]:
-    """Show progress on standard error while the block runs.
+def show_progress(noun: str, images: int, shards: int, images_done: int = 0, shards_done: int = 0) -> Iterator[OnProgress]:
+    """Show progress while the block runs.
 
     Args:
         noun: "images" or "samples".
-        images, shards: how many there are in all.
-        images_done, shards_done: how many of them there were before.
+        images: Images or samples of the job.
+        shards: Shards of the job.
+        images_done: Images that were complete before.
+        shards_done: Shards that were complete before.
+
+    Yields:
+        The function that receives the events.
     """
     console = Console(file=sys.stderr)
     if not console.is_terminal:
-        yield _Lines(noun, images, shards, images_done, shards_done)
+        yield _Lines(noun, images, shards, images_done, shards_done).on_progress
         return
     columns = (
         TextColumn(f"{{task.completed:,.0f}} of {images:,} {noun}"),
         BarColumn(),
         TaskProgressColumn(),
-        _Rate(),
+        _RateColumn(),
         TextColumn("{task.fields[shards]} of " + f"{shards:,} shards"),
         TimeRemainingColumn(),
     )
@@ -49,43 +49,47 @@ def shown(noun: str, images: int, shards: int, images_done: int = 0, shards_done
     with Progress(*columns, console=console, transient=True, speed_estimate_period=60) as bar:
         task = bar.add_task("", total=images, completed=images_done, shards=done)
 
-        def show(images: int, shards: int = 0) -> None:
+        def on_progress(event: ProgressEvent) -> None:
             nonlocal done
-            done += shards
-            bar.update(task, advance=images, shards=f"{done:,}")
+            done += event.shards
+            bar.update(task, advance=event.images, shards=f"{done:,}")
 
-        yield show
+        yield on_progress
 
 
 class _Lines:
-    """A line now and then, for logs."""
+    """Prints a line from time to time, for logs."""
 
     def __init__(self, noun: str, images: int, shards: int, images_done: int, shards_done: int) -> None:
         self._noun = noun
         self._images, self._shards = images, shards
         self._images_done, self._shards_done = images_done, shards_done
-        self._before = images_done
-        self._began = self._told = time.monotonic()
+        self._images_before = images_done
+        self._start = self._last_line = time.monotonic()
 
-    def __call__(self, images: int, shards: int = 0) -> None:
-        self._images_done += images
-        self._shards_done += shards
+    def on_progress(self, event: ProgressEvent) -> None:
+        self._images_done += event.images
+        self._shards_done += event.shards
         now = time.monotonic()
-        if now - self._told < LINE_SECONDS:
+        if now - self._last_line < LINE_SECONDS:
             return
-        self._told = now
-        rate = max(1e-9, (self._images_done - self._before) / (now - self._began))
-        left = round((self._images - self._images_done) / rate)
+        self._last_line = now
+        rate = max(1e-9, (self._images_done - self._images_before) / (now - self._start))
+        seconds_left = round((self._images - self._images_done) / rate)
         print(
             f"{self._images_done:,} of {self._images:,} {self._noun}, {self._shards_done:,} of {self._shards:,} shards, "
-            f"{rate:,.0f}/s, {duration(left)} left",
+            f"{rate:,.0f}/s, {duration(seconds_left)} left",
             file=sys.stderr,
             flush=True,
         )
 
 
 def duration(seconds: float) -> str:
-    """Seconds as 1:02:03, or 2:03."""
+    """Format a duration as 1:02:03 or 2:03.
+
+    Args:
+        seconds: The duration.
+    """
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -1,113 +1,137 @@
-"""One run of a job on this machine: from its plan to its manifest, with progress, and stopped in order by signals."""
+"""Runs a job on this machine for the command line: engine, progress display and signals."""
 
 import multiprocessing
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Literal
 
 import click
 
 from seedmint.models.errors import UserError
-from seedmint.service.batch.completeness import done
-from seedmint.service.batch.engines.base import Step
-from seedmint.service.batch.engines.process_pool import processors, run, spare_threads
-from seedmint.service.batch.execute import work
+from seedmint.service.batch.completeness import complete_shards
+from seedmint.service.batch.engines.process_pool import num_processors, run, spare_threads
+from seedmint.service.batch.execute import execute
 from seedmint.service.batch.plan import Plan, PlanError
+from seedmint.service.batch.progress import OnProgress
 from seedmint.service.batch.storage.base import Output
-from seedmint.service.cli.batch_progress import duration, shown
+from seedmint.service.cli.batch_progress import duration, show_progress
 
-Engine = Literal["local", "ray"]
+EngineName = Literal["local", "ray"]
+_RayRun = Callable[[Path, str, Plan, Iterable[int], int | None, OnProgress], None]
+_SHOW_CURSOR = b"\x1b[?25h"
 
 
-def make_job(output: Output, plan: Plan, path: Path, part: int, parts: int, engine: Engine, workers: int | None) -> None:
-    """Make what is missing of a job, or of a part of it, and finish it if all is there.
+def run_job(output: Output, plan: Plan, path: Path, part: int, parts: int, engine: EngineName, workers: int | None) -> None:
+    """Make the missing shards of a job, or of one part of it. Finish the job if every shard is complete.
 
     Args:
-        path: the generator file.
-        part, parts: only shards whose number modulo `parts` is `part`.
-        engine: what makes shards: processes of this machine, or tasks of a Ray cluster.
-        workers: how many at once; None takes one for each processor.
+        output: The output of the job.
+        plan: Its plan.
+        path: The generator file.
+        part: Make only shards whose index modulo `parts` is `part`.
+        parts: Number of parts.
+        engine: "local": processes of this machine. "ray": tasks of a Ray cluster.
+        workers: Shards at the same time; None for one on each processor.
 
     Raises:
-        UserError, OSError: the first error that was met. What is done stays, and the same call goes on with it.
+        UserError: The first error of the job. Finished shards stay; the same call resumes the job.
+        OSError: The same.
     """
     noun = nouns(plan)
 
-    @contextmanager
-    def bar(images: int, shards: int, images_done: int, shards_done: int) -> Iterator[Callable[[Step], None]]:
-        with shown(noun, images, shards, images_done, shards_done) as show:
-            yield lambda step: show(step.images, step.shards)
+    def display(images: int, shards: int, images_done: int, shards_done: int) -> AbstractContextManager[OnProgress]:
+        return show_progress(noun, images, shards, images_done, shards_done)
 
-    def make(left: Sequence[int], news: Callable[[Step], None]) -> None:
+    def make_shards(shards: Sequence[int], on_progress: OnProgress) -> None:
         if engine == "ray":
-            _ray_run()(path, output.url, plan, left, workers, news)
+            _ray_run()(path, output.url, plan, shards, workers, on_progress)
         else:
-            processes = min(workers or processors(), len(left))
-            run(path, output.url, plan, left, processes, news, spare_threads(processes))
+            processes = min(workers or num_processors(), len(shards))
+            run(path, output.url, plan, shards, processes, on_progress, spare_threads(processes))
 
-    did = work(output, plan, path, make, bar, part, parts)
-    rate = f"{did.made:,} made in {duration(did.seconds)}: {did.made / did.seconds:,.0f}/s" if did.made else "all there already"
-    if did.totals:
-        about = f"{plan.count:,} {noun} of {plan.card.name}@{plan.model[:12]}"
-        click.echo(f"{about} in {output.url}, {shards_text(plan.shards)}, {rate}")
+    result = execute(output, plan, path, make_shards, display, part, parts)
+    summary = "all complete before"
+    if result.count:
+        summary = f"{result.count:,} made in {duration(result.seconds)}: {result.count / result.seconds:,.0f}/s"
+    if result.totals:
+        job = f"{plan.count:,} {noun} of {plan.card.name}@{plan.model[:12]}"
+        click.echo(f"{job} in {output.url}, {shards_text(plan.num_shards)}, {summary}")
     elif parts > 1:
-        click.echo(f"part {part} of {parts} is done, {rate}; the last part to end writes the manifest of {output.url}")
+        click.echo(f"part {part} of {parts} is done, {summary}; the last part writes the manifest of {output.url}")
     else:
-        raise UserError(f"--out {output.url}: files have vanished while the job ran: run the same command again")
+        raise UserError(
+            f"files were removed from {output.url} while the job ran: run the same command again",
+            field="out",
+            reason="output_removed",
+        )
 
 
-def _ray_run() -> Callable[[Path, str, Plan, Iterable[int], int | None, Callable[[Step], None]], None]:
+def _ray_run() -> _RayRun:
     try:
         from seedmint.service.batch.engines.ray_cluster import run
     except ModuleNotFoundError as error:
         if error.name != "ray":
             raise
-        raise PlanError("--engine ray needs Ray, which is not installed: pip install -e '.[ray]'") from None
+        raise PlanError("Ray is not installed: pip install -e '.[ray]'", field="engine", reason="library_missing") from None
     return run
 
 
 @contextmanager
-def ended_by_signals(output: Output, plan: Plan) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the job in order, and say how to go on. A second one ends it at once. Exit status 130 or 143."""
-    stopping = False
+def stop_on_signals(output: Output, plan: Plan) -> Iterator[None]:
+    """Stop the job in order on Ctrl-C or SIGTERM, and exit with status 130 or 143. A second signal exits at once.
 
-    def leave(number: int, frame: object) -> None:
-        nonlocal stopping
-        if stopping:
+    Args:
+        output: The output of the job.
+        plan: Its plan.
+    """
+    is_stopping = False
+
+    def handle(number: int, frame: object) -> None:
+        nonlocal is_stopping
+        if is_stopping:
             for worker in multiprocessing.active_children():
                 worker.kill()
-            shown_cursor = b"\x1b[?25h" if os.isatty(2) else b""  # the bar has hidden it
-            os.write(2, shown_cursor + b"\nStopped at once. The same command goes on.\n")
+            cursor = _SHOW_CURSOR if os.isatty(2) else b""  # the progress bar hides the cursor
+            os.write(2, cursor + b"\nStopped at once. Run the same command to resume.\n")
             os._exit(128 + number)
-        stopping = True
-        raise _Stopped(number)
+        is_stopping = True
+        raise _StoppedError(number)
 
-    before = {number: signal.signal(number, leave) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
-    except _Stopped as stopped:
-        shards = int(done(output, plan).sum())
-        click.echo(f"\nStopped: {shards:,} of {shards_text(plan.shards)} are done. The same command goes on.", err=True)
+    except _StoppedError as stopped:
+        complete = int(complete_shards(output, plan).sum())
+        total = shards_text(plan.num_shards)
+        click.echo(f"\nStopped: {complete:,} of {total} are complete. Run the same command to resume.", err=True)
         sys.exit(128 + stopped.number)
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
 
 
-class _Stopped(BaseException):
+class _StoppedError(BaseException):
     def __init__(self, number: int) -> None:
         self.number = number
 
 
 def nouns(plan: Plan) -> str:
-    """What the job makes: "images" or "samples"."""
+    """Return "images" or "samples".
+
+    Args:
+        plan: The plan of the job.
+    """
     return f"{plan.card.output.kind}s"
 
 
-def shards_text(number: int) -> str:
-    """A number of shards in words."""
-    return f"{number:,} shard{'s' * (number != 1)}"
+def shards_text(count: int) -> str:
+    """Return a number of shards as text: "1 shard", "2,000 shards".
+
+    Args:
+        count: Number of shards.
+    """
+    return f"{count:,} shard{'s' * (count != 1)}"

@@ -64,7 +64,7 @@ def _check_jobs(place: str) -> None:
             f"{variable('jobs_url')} is set, and {error.name} is not installed: install the extra `batch`"
         ) from None
     except (UserError, OSError) as error:
-        said = error.strerror if isinstance(error, OSError) else str(error).removeprefix("--out ")
+        said = error.strerror if isinstance(error, OSError) else str(error)
         raise SettingsError(f"{variable('jobs_url')} is {place!r}: {said}") from None
 
 

@@ -1,7 +1,7 @@
-"""A job's own process: `python -m seedmint.service.jobs.process URL GENERATOR WORKERS PROGRESS`, started by the service.
+"""The process of one job: `python -m seedmint.service.jobs.process URL GENERATOR WORKERS PROGRESS`. The service starts it.
 
-It yields the processors to who serves, makes what is missing, and ends when its standard input does: when it is told to stop,
-and when the service has died. When it is done it prints how many bytes its shards have, and else, in a line, why it failed.
+The process runs at low priority. It ends when its standard input closes: when the service stops the job, or when the service
+dies. On success it prints the size of the shards in bytes. On an error it prints the error as one line.
 """
 
 import os
@@ -9,79 +9,93 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from seedmint.models.errors import UserError
-from seedmint.service.batch.engines.base import Step
 from seedmint.service.batch.engines.process_pool import run
-from seedmint.service.batch.execute import work
-from seedmint.service.batch.formats import libraries
-from seedmint.service.batch.job import plan_of
-from seedmint.service.batch.plan import Plan, PlanError, difference
+from seedmint.service.batch.execute import execute
+from seedmint.service.batch.formats import toolchain
+from seedmint.service.batch.job import load_plan
+from seedmint.service.batch.plan import Plan, PlanError
+from seedmint.service.batch.planning import difference
+from seedmint.service.batch.progress import OnProgress, ProgressEvent
 from seedmint.service.batch.storage.base import BusyError, Output, OutputError
 from seedmint.service.batch.storage.resolve import open_output
-from seedmint.service.jobs.errors import without_place
-from seedmint.service.jobs.progress import Progress, write_progress
+from seedmint.service.jobs.errors import public_text
+from seedmint.service.jobs.progress import JobProgress, write_progress
 from seedmint.service.telemetry.logs import told
 
-BUSY = 75  # the status where another process makes the same job; EX_TEMPFAIL
-_NICE = 19
-_TELL_SECONDS = 0.5
+BUSY = 75  # exit status if another process makes the same job (EX_TEMPFAIL)
+_NICENESS = 19
+_WRITE_SECONDS = 0.5  # between two writes of the progress file
 
 
-class _News:
-    """Counts what was made, and tells it now and then."""
+class _ProgressWriter:
+    """Counts images and writes the progress file from time to time."""
 
     def __init__(self, path: Path, images: int) -> None:
-        """`images`: those there are already."""
+        """
+        Args:
+            path: The progress file.
+            images: Images that existed before.
+        """
         self._path = path
         self._images = images
-        self._first: tuple[float, int] | None = None  # when it was told of the first images, and how many there were then
-        self._told = time.monotonic()
+        self._first: tuple[float, int] | None = None  # time of the first event, and the images at that time
+        self._last_write = time.monotonic()
 
-    def __call__(self, step: Step) -> None:
-        self._images += step.images
+    def on_progress(self, event: ProgressEvent) -> None:
+        self._images += event.images
         self._first = self._first or (time.monotonic(), self._images)
-        if time.monotonic() - self._told >= _TELL_SECONDS:
-            self.tell()
+        if time.monotonic() - self._last_write >= _WRITE_SECONDS:
+            self.write()
 
-    def tell(self) -> None:
-        self._told = time.monotonic()
-        began, images = self._first or (self._told, 0)
-        rate = (self._images - images) / (self._told - began) if self._told > began and self._images > images else None
-        write_progress(self._path, Progress(images=self._images, rate=rate))
+    def write(self) -> None:
+        self._last_write = time.monotonic()
+        start, images = self._first or (self._last_write, 0)
+        is_rate_known = self._last_write > start and self._images > images
+        rate = (self._images - images) / (self._last_write - start) if is_rate_known else None
+        write_progress(self._path, JobProgress(images=self._images, rate=rate))
 
 
-def make(output: Output, plan: Plan, path: Path, workers: int, progress: Path) -> int:
-    """Make what is missing of a job, and finish it.
+def run_job(output: Output, plan: Plan, path: Path, workers: int, progress: Path) -> int:
+    """Make the missing shards of a job and finish it.
+
+    Args:
+        output: The output of the job.
+        plan: Its plan.
+        path: The generator file.
+        workers: Number of worker processes.
+        progress: The progress file.
 
     Returns:
-        the exit status.
+        The exit status.
 
     Raises:
-        UserError, OSError: the first error that was met.
+        UserError: The first error of the job.
+        OSError: The same.
     """
-    here = libraries(plan.format, plan.card)
-    if here != plan.libraries:
-        raise PlanError(f"it was begun with {difference(plan.libraries, here)}: submit it again, as a new job")
+    here = toolchain(plan.format, plan.card)
+    if here != plan.toolchain:
+        raise PlanError(f"the job was begun with {difference(plan.toolchain, here)}: submit it again as a new job")
 
-    def engine(left: Sequence[int], news: Callable[[Step], None]) -> None:
-        run(path, output.url, plan, left, min(workers, len(left)), news)
+    def engine(shards: Sequence[int], on_progress: OnProgress) -> None:
+        run(path, output.url, plan, shards, min(workers, len(shards)), on_progress)
 
     @contextmanager
-    def told_of(images: int, shards: int, images_done: int, shards_done: int) -> Iterator[_News]:
-        news = _News(progress, images_done)
-        yield news
-        news.tell()
+    def display(images: int, shards: int, images_done: int, shards_done: int) -> Iterator[OnProgress]:
+        writer = _ProgressWriter(progress, images_done)
+        yield writer.on_progress
+        writer.write()
 
     try:
-        totals = work(output, plan, path, engine, told_of).totals
+        totals = execute(output, plan, path, engine, display).totals
     except BusyError:
         return BUSY
     if totals is None:
-        raise OutputError("files have vanished while the job ran: submit it again")
+        raise OutputError("files were removed while the job ran: submit it again")
     print(totals.bytes, flush=True)
     return 0
 
@@ -93,20 +107,31 @@ def _end_with_input() -> None:
 
 
 def main(url: str, generator: str, workers: str, progress: str) -> int:
-    os.nice(_NICE)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the service decides
+    """Run the process.
+
+    Args:
+        url: The output of the job.
+        generator: Path of the generator file.
+        workers: Number of worker processes.
+        progress: Path of the progress file.
+
+    Returns:
+        The exit status.
+    """
+    os.nice(_NICENESS)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the service decides
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     threading.Thread(target=_end_with_input, daemon=True).start()
     path = Path(generator)
     output = open_output(url)
     try:
-        plan = plan_of(output)
+        plan = load_plan(output)
         if plan is None:
-            raise OutputError("its plan has vanished")
-        return make(output, plan, path, int(workers), Path(progress))
+            raise OutputError("the plan was removed")
+        return run_job(output, plan, path, int(workers), Path(progress))
     except (UserError, OSError) as error:
-        said = without_place(error, output.url, "its folder")
-        print(said.replace(generator, f"generator {path.stem!r}"), flush=True)
+        text = public_text(error, output.url, "the job's folder")
+        print(text.replace(generator, f"generator {path.stem!r}"), flush=True)
     except Exception as error:
         print(told(error), flush=True)
     return 1

@@ -11,7 +11,7 @@ from seedmint.service.batch.job import begin
 from seedmint.service.batch.storage.resolve import open_output
 from seedmint.service.runtime.generator import open_generator
 from tests.support import generators
-from tests.support.batch_jobs import ROOT, ended, hashes, plan_for, start, whole
+from tests.support.batch_jobs import ROOT, finished, hashes, plan_for, start, whole
 from tests.support.servers import wait_until
 
 _OBJECTS: list[dict[str, Any]] = list(yaml.safe_load_all((ROOT / "deploy/batch-job.yaml").read_text()))
@@ -72,7 +72,7 @@ def test_what_fails_in_every_pod_has_the_status_that_fails_the_job(tmp_path: Pat
     digits = open_generator(ROOT / "models/digits.onnx")
     begin(open_output(str(tmp_path)), plan_for(digits, "0-9", "npy"))
     for options in (["--no-such-option"], ["--labels", "none"], ["--seeds", "0-8", "--format", "npy"]):
-        status, _, complained = ended("digits", "--out", tmp_path, *options)
+        status, _, complained = finished("digits", "--out", tmp_path, *options)
         assert status == 2, complained
     with open_output(str(tmp_path)).lock(shared=False):
-        assert ended("digits", "--out", tmp_path)[0] == 1  # another job is writing there, and will end
+        assert finished("digits", "--out", tmp_path)[0] == 1  # another job is writing there, and will end

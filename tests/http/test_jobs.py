@@ -236,7 +236,7 @@ def small(making: Server) -> str:
         "data/0.png",
         "data",
         "records/000000.json",
-        f"../notes/{'0' * 16}.json",
+        f"../job-records/{'0' * 16}.json",
         ".lock",
         "",
     ],
@@ -329,8 +329,8 @@ def test_a_job_whose_files_were_removed_is_made_again(making: Server, jobs: Path
 def test_the_log_tells_of_jobs_without_paths(making: Server, jobs: Path, all_models: Path, small: str):
     told = [json.loads(line)["message"] for line in making.log if f"job {small}" in line]
     assert told == [
-        f"job {small}: 10 of grey@{making.digest('grey')[:12]}",
-        f"job {small}: begun",
+        f"job {small}: submitted, 10 of grey@{making.digest('grey')[:12]}",
+        f"job {small}: started",
         f"job {small}: done",
     ]
     assert not [line for line in making.log[1:] if str(jobs) in line or str(all_models) in line]
@@ -342,7 +342,7 @@ def test_a_job_outlives_its_server(tmp_path: Path, clean: dict[str, str]):
     models, folder = slow_models(tmp_path / "models"), tmp_path / "jobs"
     with pytest.raises(KilledError), serving(models, jobs_url=folder) as server:
         kill_amid(server, submit(server, **SLOW), 2)
-    (job,) = (path.stem for path in (folder / "notes").iterdir())
+    (job,) = (path.stem for path in (folder / "job-records").iterdir())
     assert 2 <= len(list((folder / job / "records").iterdir())) < SHARDS
     with serving(models, jobs_url=folder) as server:
         wait_for(server, job, "done")
@@ -418,7 +418,7 @@ def test_there_are_none_unless_asked_for(server: Server, path: str):
 def test_a_place_that_is_none_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str, why: str):
     (tmp_path / "file").touch()
     with pytest.raises(SystemExit) as end:
-        main(["serve", "--jobs", place.format(file=tmp_path / "file"), "--port", "3999"])
+        main(["serve", "--jobs-url", place.format(file=tmp_path / "file"), "--port", "3999"])
     assert end.value.code == 1
     said = capsys.readouterr().err
     assert said.startswith("Error: SEEDMINT_JOBS_URL is ")

@@ -1,4 +1,4 @@
-"""Small jobs for tests: plans of test generators, made in this process, and what an output holds."""
+"""Helpers for tests of batch jobs: plans, jobs made in this process, commands, and hashes of outputs."""
 
 import hashlib
 import os
@@ -7,9 +7,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
+
+from seedmint.cli import cli
+from seedmint.models.errors import UserError
 from seedmint.models.seeds import parse_seeds
-from seedmint.service.batch.job import begin, finish, missing
-from seedmint.service.batch.plan import Plan, make_plan
+from seedmint.service.batch.completeness import missing_shards
+from seedmint.service.batch.job import begin, finish
+from seedmint.service.batch.plan import Plan
+from seedmint.service.batch.planning import make_plan
 from seedmint.service.batch.shard import make_shard
 from seedmint.service.batch.storage.base import Output
 from seedmint.service.batch.storage.resolve import open_output
@@ -19,36 +25,36 @@ ROOT = Path(__file__).parents[2]
 
 
 def plan_for(generator: Generator, seeds: str = "0-99", form: str = "webdataset", shard_size: int = 32, **changes: Any) -> Plan:
-    """A plan of a generator that is open."""
+    """A plan for a generator."""
     options: dict[str, Any] = {"labels": None, "truncation": 1.0} | changes
     return make_plan(
         generator.digest,
         generator.card,
         generator.provider,
         parse_seeds(seeds),
-        form=form,  # type: ignore[arg-type]
+        shard_format=form,  # type: ignore[arg-type]
         shard_size=shard_size,
         **options,
     )
 
 
 def make_all(output: Output, plan: Plan, generator: Generator, backwards: bool = False) -> None:
-    """A whole job without any engine."""
+    """Make a whole job without an engine."""
     begin(output, plan)
-    shards = missing(output, plan).tolist()
+    shards = missing_shards(output, plan).tolist()
     for index in reversed(shards) if backwards else shards:
         make_shard(generator, plan, index, output)
     assert finish(output, plan)
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file of an output, by its name; hidden ones, too, but for the lock."""
+    """The SHA-256 of each file of an output by name, including hidden files except the lock."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != ".lock")
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def whole(tmp_path: Path, generator: Generator, seeds: str, form: str, shard_size: int) -> dict[str, str]:
-    """What a job leaves that was made at once, in this process."""
+    """The hashes of a job made in this process."""
     out = tmp_path / "whole"
     make_all(open_output(str(out)), plan_for(generator, seeds, form, shard_size), generator)
     return hashes(out)
@@ -59,7 +65,7 @@ def command(*arguments: str | Path) -> list[str]:
 
 
 def start(*arguments: str | Path, **variables: str) -> "subprocess.Popen[str]":
-    """The command, as a shell starts it: the leader of its own group. `variables` are more of its environment."""
+    """Start `seedmint batch run` in its own process group, with additional environment variables."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("SEEDMINT_", "JOB_"))} | variables
     return subprocess.Popen(
         command(*arguments),
@@ -72,8 +78,23 @@ def start(*arguments: str | Path, **variables: str) -> "subprocess.Popen[str]":
     )
 
 
-def ended(*arguments: str | Path) -> tuple[int, str, str]:
-    """The command's exit status, standard output and standard error."""
+def finished(*arguments: str | Path) -> tuple[int, str, str]:
+    """Run `seedmint batch run`. Returns its exit status, standard output and standard error."""
     process = start(*arguments)
-    said, complained = process.communicate(timeout=120)
-    return process.returncode, said, complained
+    stdout, stderr = process.communicate(timeout=120)
+    return process.returncode, stdout, stderr
+
+
+def batch(*arguments: str | Path) -> str:
+    """Run `seedmint batch` in this process. Returns its standard output and standard error."""
+    result = CliRunner().invoke(cli, ["batch", *map(str, arguments)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def batch_error(*arguments: str | Path) -> UserError:
+    """Run `seedmint batch` in this process. Returns its error."""
+    result = CliRunner().invoke(cli, ["batch", *map(str, arguments)])
+    assert isinstance(result.exception, UserError), (result.exception, result.output)
+    assert "\n" not in str(result.exception)
+    return result.exception

@@ -1,4 +1,4 @@
-"""Whether there are jobs: what they need is loaded only then."""
+"""Whether the jobs API is enabled. Its modules are imported only if it is."""
 
 from typing import Protocol
 
@@ -14,42 +14,60 @@ _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
 
 
 class Jobs(Protocol):
-    """What the application needs of them."""
-
-    def routes(self) -> list[Route]: ...
-
-    def start(self) -> None: ...
-
-    async def close(self) -> None: ...
-
-
-class NoJobs:
-    """Stands where `JobRoutes` would."""
+    """The interface of the jobs API for the application."""
 
     def routes(self) -> list[Route]:
-        """Not in the specification, which tells of what there is."""
-        paths = ("/v1/jobs", "/v1/jobs/{rest:path}")
-        return [Route(path, self.off, methods=_METHODS, include_in_schema=False) for path in paths]
-
-    async def off(self, request: Request) -> Response:
-        request.scope.pop("route", None)  # counted as any address that is not there
-        raise Problem(404, "there are no jobs here: the server's setting SEEDMINT_JOBS_URL, a place for them, is not set")
+        """Return the routes."""
+        ...
 
     def start(self) -> None:
-        """There is nothing to look after."""
+        """Start the background task."""
+        ...
 
     async def close(self) -> None:
-        """There is nothing to end."""
+        """Stop the background task and all processes."""
+        ...
 
 
-def jobs_of(library: ModelRepository, settings: Settings) -> Jobs:
-    """The jobs that the settings ask for, or none.
+class DisabledJobs:
+    """Answers every path of the jobs API with 404."""
+
+    def routes(self) -> list[Route]:
+        """Return the routes. They are not in the OpenAPI specification."""
+        paths = ("/v1/jobs", "/v1/jobs/{rest:path}")
+        return [Route(path, self.not_found, methods=_METHODS, include_in_schema=False) for path in paths]
+
+    async def not_found(self, request: Request) -> Response:
+        """Answer a request.
+
+        Args:
+            request: The request.
+
+        Raises:
+            Problem: Always, with status 404.
+        """
+        request.scope.pop("route", None)  # the metrics count it like any unknown path
+        raise Problem(404, "the jobs API is disabled: the setting SEEDMINT_JOBS_URL of the server is not set")
+
+    def start(self) -> None:
+        """Do nothing."""
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+def create_jobs(models: ModelRepository, settings: Settings) -> Jobs:
+    """Return the jobs API, enabled or disabled by the settings.
+
+    Args:
+        models: The generators that jobs may use.
+        settings: The settings of the service.
 
     Raises:
-        UserError: no such kind of place as `settings.jobs_url` is known.
+        UserError: The kind of URL of `settings.jobs_url` is unknown.
     """
     if settings.jobs_url is None:
-        return NoJobs()
+        return DisabledJobs()
     from seedmint.service.api.jobs.routes import JobRoutes
 
-    return JobRoutes(library, settings)
+    return JobRoutes(models, settings)

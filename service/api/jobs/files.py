@@ -1,4 +1,4 @@
-"""The files of a job, to be read: those that the plan names, and no others."""
+"""The files of a job that clients may read: only those that its plan names."""
 
 import asyncio
 import re
@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import PurePosixPath
 
+from seedmint.service.batch.data_card import DATA_CARD
 from seedmint.service.batch.formats import EXTENSIONS
-from seedmint.service.batch.manifest import DATA_CARD, MANIFEST
+from seedmint.service.batch.manifest import MANIFEST
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.records import read_record
-from seedmint.service.batch.storage.base import MARK, Output
+from seedmint.service.batch.storage.base import PLAN_FILE, Output
 
 _SHARD = re.compile(r"data/shard-([0-9]{6})\.([a-z]+)", re.ASCII)
 _PNG = re.compile(r"data/([0-9]{1,9}/)?(0|[1-9][0-9]{0,18})\.png", re.ASCII)
@@ -29,13 +30,14 @@ MEDIA_TYPES = {
 
 
 @dataclass(frozen=True)
-class File:
+class JobFile:
     """A file of a job.
 
     Attributes:
-        size: bytes.
-        sha256: of its content.
-        content: that, if it is small; a shard is opened instead.
+        name: Name in the output of the job.
+        size: Size in bytes.
+        sha256: SHA-256 of the content.
+        content: The content of a small file; None for a shard, which is streamed.
     """
 
     name: str
@@ -45,30 +47,43 @@ class File:
 
     @property
     def media_type(self) -> str:
+        """Media type by the extension of the name."""
         return MEDIA_TYPES[PurePosixPath(self.name).suffix]
 
 
-def find_file(output: Output, plan: Plan, name: str) -> File:
-    """A file by its name in the job's folder. A shard is there from its record on.
+def find_file(output: Output, plan: Plan, name: str) -> JobFile:
+    """Return a file of a job. A shard exists once it has a record.
+
+    Args:
+        output: The output of the job.
+        plan: Its plan.
+        name: Name of the file in the output.
 
     Raises:
-        FileNotFoundError: there is none, or not yet.
-        UserError, OSError: it cannot be read.
+        FileNotFoundError: There is no such file, or not yet.
+        UserError: The file is not readable.
+        OSError: The same.
     """
     extension = EXTENSIONS[plan.format]
     shard = _SHARD.fullmatch(name)
-    if shard and shard[2] == extension and int(shard[1]) < plan.shards:
+    if shard and shard[2] == extension and int(shard[1]) < plan.num_shards:
         record = read_record(output, plan, int(shard[1]))
-        return File(name, record.bytes, record.sha256)
-    if name in (MARK, MANIFEST, DATA_CARD) or (extension is None and _PNG.fullmatch(name)):
+        return JobFile(name, record.bytes, record.sha256)
+    if name in (PLAN_FILE, MANIFEST, DATA_CARD) or (extension is None and _PNG.fullmatch(name)):
         content = output.read(name)
-        return File(name, len(content), sha256(content).hexdigest(), content)
+        return JobFile(name, len(content), sha256(content).hexdigest(), content)
     raise FileNotFoundError(name)
 
 
-async def streamed(first: bytes, rest: Iterator[bytes], threads: Executor) -> AsyncIterator[bytes]:
-    """The pieces of a file, read in threads as the client takes them."""
-    piece, loop = first, asyncio.get_running_loop()
-    while piece:
-        yield piece
-        piece = await loop.run_in_executor(threads, next, rest, b"")
+async def read_in_threads(first: bytes, rest: Iterator[bytes], threads: Executor) -> AsyncIterator[bytes]:
+    """Yield the chunks of a file. A thread reads the next chunk when the client has received the last one.
+
+    Args:
+        first: The first chunk.
+        rest: The other chunks.
+        threads: The threads that read.
+    """
+    chunk, loop = first, asyncio.get_running_loop()
+    while chunk:
+        yield chunk
+        chunk = await loop.run_in_executor(threads, next, rest, b"")

@@ -1,4 +1,4 @@
-"""The address of a list of jobs: `?limit=`, and `?before=`, which stands in the address of the next page."""
+"""The query of a list of jobs: `?limit=`, and `?before=`, the cursor of the next page."""
 
 import re
 from datetime import UTC, datetime
@@ -6,11 +6,11 @@ from datetime import UTC, datetime
 from seedmint.models.seeds import quoted
 from seedmint.service.api.query import integer, parse_query
 from seedmint.service.api.urls import query_string
-from seedmint.service.jobs.store import ID_DIGITS, Entry
+from seedmint.service.jobs.job_record import ID_DIGITS, JobEntry
 from seedmint.service.problems import Problem
 
-MAX_LISTED = 100
-BEFORE = rf"[0-9]{{16}}-[0-9a-f]{{{ID_DIGITS}}}"  # the microseconds of the last job's time, and its id
+MAX_LIMIT = 100
+BEFORE = rf"[0-9]{{16}}-[0-9a-f]{{{ID_DIGITS}}}"  # submission time in microseconds, and id of the last job of a page
 _BEFORE = re.compile(BEFORE, re.ASCII)
 _PARAMETERS = ("limit", "before")
 
@@ -18,29 +18,40 @@ Cursor = tuple[datetime, str]
 
 
 def parse_listing(query: str) -> tuple[int, Cursor | None]:
-    """The most jobs that are asked for, and what they were submitted before.
+    """Parse the query of a list of jobs.
+
+    Args:
+        query: The query string.
+
+    Returns:
+        The largest number of jobs, and the cursor or None for the first page.
 
     Raises:
-        QueryError: malformed.
-        Problem: 400 malformed, 422 out of range.
+        QueryError: The query is malformed.
+        Problem: 400 malformed cursor, 422 limit out of range.
     """
     parameters = parse_query(query, _PARAMETERS)
-    limit = integer(parameters, "limit")
-    limit = MAX_LISTED if limit is None else limit
-    if not 1 <= limit <= MAX_LISTED:
-        raise Problem(422, f"limit {limit} is out of range: 1 to {MAX_LISTED}", "limit")
+    given_limit = integer(parameters, "limit")
+    limit = MAX_LIMIT if given_limit is None else given_limit
+    if not 1 <= limit <= MAX_LIMIT:
+        raise Problem(422, f"{limit} is out of range: 1 to {MAX_LIMIT}", "limit")
     before = parameters.get("before")
     if before is None:
         return limit, None
     if not _BEFORE.fullmatch(before):
-        raise Problem(400, f"before {quoted(before)} is not of a next_url", "before")
+        raise Problem(400, f"{quoted(before)} is not a cursor of a next_url", "before")
     microseconds, job = before.split("-")
     seconds, rest = divmod(int(microseconds), 10**6)
     return limit, (datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest), job)
 
 
-def listing_path(limit: int, last: Entry) -> str:
-    """The address of the jobs that are older than one."""
-    when = last.note.submitted
-    microseconds = int(when.timestamp()) * 10**6 + when.microsecond
+def listing_path(limit: int, last: JobEntry) -> str:
+    """Return the URL path of the next page.
+
+    Args:
+        limit: Largest number of jobs.
+        last: The last job of this page.
+    """
+    submitted = last.record.submitted
+    microseconds = int(submitted.timestamp()) * 10**6 + submitted.microsecond
     return f"/v1/jobs{query_string(limit=limit, before=f'{microseconds:016}-{last.id}')}"

@@ -1,4 +1,4 @@
-"""What `POST /v1/jobs` asks for, and the plan that it means. The same request is the same plan, and so the same job."""
+"""The body of `POST /v1/jobs` and the plan of a request. Equal requests have equal plans and so are the same job."""
 
 from typing import Annotated, Literal
 
@@ -8,70 +8,76 @@ from seedmint.models.card import ImageOutput
 from seedmint.models.errors import UserError
 from seedmint.models.seeds import parse_seeds, seeds_from_list
 from seedmint.service.api.bulk_samples import TRUNCATION_BOUNDS, Label, SeedList, SeedText
-from seedmint.service.batch.formats import Form
-from seedmint.service.batch.plan import Plan, make_plan
+from seedmint.service.batch.formats import Format
+from seedmint.service.batch.plan import Plan
+from seedmint.service.batch.planning import check_num_shards, make_plan
 from seedmint.service.problems import Problem
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.specs.values import require_label, require_truncation
 
-MAX_SHARDS = 10_000  # of one job: each is a file and a record, which its page counts
+MAX_SHARDS = 10_000  # in one job: each shard is a file and a record, and the job's page counts them
 SHARD_SIZE = 10_000
 
 
 class JobRequest(BaseModel):
-    """A data set to be made in shards."""
+    """A request for a data set in shards."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    model: StrictStr = Field(description="Name of a generator, or name@digest12 to insist on a version.")
-    seeds: SeedText | SeedList = Field(description='Seeds as text, "0-99999" (ranges are inclusive), or as a list; none twice.')
+    model: StrictStr = Field(description="Name of a generator, or name@digest12 for one version.")
+    seeds: SeedText | SeedList = Field(
+        description='Seeds as text, "0-99999" (ranges include both ends), or as a list. No seed may occur twice.'
+    )
     labels: Label | Literal["balanced", "per-seed"] | None = Field(
         default=None,
-        description="One label for all; balanced: position in the sequence, modulo their number; null or per-seed: the labels "
-        "that the seeds name.",
+        description="A number: one label for all. balanced: the position in the sequence of seeds, modulo the number of "
+        "classes. null or per-seed: the label of each seed.",
     )
     truncation: Annotated[StrictFloat | StrictInt, Field(description="Factor on z.", json_schema_extra=TRUNCATION_BOUNDS)] = 1.0
-    format: Form | None = Field(
-        default=None, description="Images: any. Samples: parquet, npz, npy. null: webdataset, and parquet of samples."
+    format: Format | None = Field(
+        default=None,
+        description="Format of the shards. Images: any. Samples: parquet, npz or npy. "
+        "null: webdataset for images, parquet for samples.",
     )
-    shard_size: Annotated[StrictInt, Field(ge=1, description=f"Seeds in a shard; at most {MAX_SHARDS:,} shards.")] = SHARD_SIZE
+    shard_size: Annotated[StrictInt, Field(ge=1, description=f"Seeds in each shard. A job may have {MAX_SHARDS:,} shards.")] = (
+        SHARD_SIZE
+    )
 
 
-def plan_of_request(asked: JobRequest, generator: Generator, max_images: int) -> Plan:
-    """The plan of a request. A list of seeds takes a while: not for the event loop.
+def plan_of_request(request: JobRequest, generator: Generator, max_images: int) -> Plan:
+    """Return the plan of a request. Parsing a list of seeds takes time, so do not call this on the event loop.
+
+    Args:
+        request: The body of the request.
+        generator: The generator that it names.
+        max_images: Largest number of images or samples in a job.
 
     Raises:
-        Problem: 400, 413 or 422, naming the field.
+        Problem: 400, 413 or 422; `field` names the wrong field.
     """
-    truncation = require_truncation(asked.truncation)
+    truncation = require_truncation(request.truncation)
     try:
-        if isinstance(asked.seeds, str):
-            seeds = parse_seeds(asked.seeds, max_images)
+        if isinstance(request.seeds, str):
+            seeds = parse_seeds(request.seeds, max_images)
         else:
-            seeds = seeds_from_list(asked.seeds, max_images)
+            seeds = seeds_from_list(request.seeds, max_images)
     except UserError as error:
         raise Problem.of(error, "seeds") from None
-    if isinstance(asked.labels, int):
-        require_label(generator, asked.labels, "labels")
-    usual: Form = "webdataset" if isinstance(generator.card.output, ImageOutput) else "parquet"
+    if isinstance(request.labels, int):
+        require_label(generator, request.labels, "labels")
+    default_format: Format = "webdataset" if isinstance(generator.card.output, ImageOutput) else "parquet"
     try:
         plan = make_plan(
             generator.digest,
             generator.card,
             generator.provider,
             seeds,
-            asked.labels,
+            request.labels,
             truncation,
-            asked.format or usual,
-            asked.shard_size,
+            request.format or default_format,
+            request.shard_size,
         )
+        check_num_shards(plan.count, plan.shard_size, MAX_SHARDS)
     except UserError as error:
-        option, _, rest = str(error).removeprefix("--").partition(" ")  # as the command line would say it
-        field = option.rstrip(":").replace("-", "_")
-        raise Problem(422, f"{field}{':' * option.endswith(':')} {rest}", field) from None
-    if plan.shards > MAX_SHARDS:
-        least = -(-plan.count // MAX_SHARDS)
-        raise Problem(
-            422, f"shard_size {asked.shard_size} makes more than {MAX_SHARDS:,} shards: take at least {least:,}", "shard_size"
-        )
+        raise Problem(422, str(error), error.field, reason=error.reason) from None
     return plan

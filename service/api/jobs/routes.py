@@ -1,4 +1,4 @@
-"""The addresses of jobs: submitted, listed, looked at, cancelled, their files fetched."""
+"""The routes of the jobs API: submit, list, show and cancel jobs, and download their files."""
 
 import asyncio
 import errno
@@ -15,52 +15,58 @@ from starlette.routing import Route
 
 from seedmint.models.errors import UserError
 from seedmint.service.api.etag import is_current
-from seedmint.service.api.jobs.files import find_file, streamed
+from seedmint.service.api.jobs.files import find_file, read_in_threads
 from seedmint.service.api.jobs.pagination import Cursor, listing_path, parse_listing
 from seedmint.service.api.jobs.requests import JobRequest, plan_of_request
 from seedmint.service.api.jobs.schemas import Jobs, job_path, line_of, page_of
 from seedmint.service.api.query import parse_reference
 from seedmint.service.api.quota import charge
 from seedmint.service.api.request_body import max_body_bytes, parse_body, read_body
-from seedmint.service.batch.estimate import bytes_of
+from seedmint.service.batch.estimate import estimate_bytes
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batching.model_repository import ModelRepository
-from seedmint.service.jobs.runner import Runner
-from seedmint.service.jobs.store import JOB_ID, Job, QueueFullError, Store, job_id
+from seedmint.service.jobs.job_record import JOB_ID, Job, job_id
+from seedmint.service.jobs.runner import JobRunner
+from seedmint.service.jobs.store import JobStore, QueueFullError
 from seedmint.service.problems import Problem
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.settings import Settings
 from seedmint.service.telemetry.request_context import REQUEST_CONTEXT
 
-_LOG = logging.getLogger("seedmint")
+_LOG = logging.getLogger(__name__)
 _NO_STORE = {"Cache-Control": "no-store"}
-_THREADS = 8  # for each kind of work, so that an object store that does not answer holds up nothing else
-_FAR_SECONDS = 10.0  # between two looks at an object store
-_QUEUE_SECONDS = "60"
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+_THREADS = 8  # for each kind of work, so that a slow object store does not delay other work
+_MIN_REMOTE_SECONDS = 10.0  # between two updates of jobs in an object store
+_QUEUE_RETRY_SECONDS = "60"
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 class JobRoutes:
-    """Handlers over one store, and the runner beside them. Lives on one event loop."""
+    """Handlers of the jobs API, with the runner of the jobs. Belongs to one event loop."""
 
-    def __init__(self, library: ModelRepository, settings: Settings) -> None:
+    def __init__(self, models: ModelRepository, settings: Settings) -> None:
         """
+        Args:
+            models: The generators that jobs may use.
+            settings: The settings of the service; `jobs_url` is set.
+
         Raises:
-            UserError: no such kind of place as `settings.jobs_url` is known.
+            UserError: The kind of URL of `settings.jobs_url` is unknown.
         """
         assert settings.jobs_url is not None
-        self._library = library
+        self._models = models
         self._settings = settings
-        self._store = Store(settings.jobs_url)
-        self._runner = Runner(self._store, settings)
-        self._threads = ThreadPoolExecutor(_THREADS, "seedmint-jobs")
-        self._readers = ThreadPoolExecutor(_THREADS, "seedmint-files")
-        self._looker = ThreadPoolExecutor(1, "seedmint-runner")
+        self._store = JobStore(settings.jobs_url)
+        self._runner = JobRunner(self._store, settings)
+        self._store_threads = ThreadPoolExecutor(_THREADS, "seedmint-jobs")
+        self._file_threads = ThreadPoolExecutor(_THREADS, "seedmint-files")
+        self._runner_thread = ThreadPoolExecutor(1, "seedmint-runner")
         self._task: asyncio.Task[None] | None = None
 
     def routes(self) -> list[Route]:
+        """Return the routes."""
         return [
             Route("/v1/jobs", self.jobs, methods=["GET", "POST"], max_body_size=max_body_bytes(self._settings)),
             Route("/v1/jobs/{job}", self.job),
@@ -69,51 +75,73 @@ class JobRoutes:
         ]
 
     def start(self) -> None:
-        """Begin to look after the jobs."""
-        self._task = asyncio.create_task(self._watch())
+        """Start the background task that runs the jobs."""
+        self._task = asyncio.create_task(self._update_forever())
 
     async def close(self) -> None:
-        """End what runs here. It goes on when a service starts with the same jobs."""
+        """Stop the background task and all processes. A server with the same jobs resumes them."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         await asyncio.to_thread(self._runner.close)
-        for threads in (self._threads, self._readers, self._looker):
+        for threads in (self._store_threads, self._file_threads, self._runner_thread):
             threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _watch(self) -> None:
-        trouble = ""
-        interval = self._settings.watch_seconds if self._store.local else max(_FAR_SECONDS, self._settings.watch_seconds)
+    async def _update_forever(self) -> None:
+        last_error = ""
+        interval = self._settings.watch_seconds
+        if not self._store.is_local:
+            interval = max(_MIN_REMOTE_SECONDS, interval)
         while True:
             try:
-                await asyncio.get_running_loop().run_in_executor(self._looker, self._runner.look)
-                trouble = ""
-            except Exception as error:  # whatever it is, the next look may succeed
-                said = self._store.said(error)
-                if said != trouble:
-                    _LOG.error("jobs cannot be looked after: %s", said)
-                trouble = said
+                await asyncio.get_running_loop().run_in_executor(self._runner_thread, self._runner.update)
+                last_error = ""
+            except Exception as error:  # of any kind: the next update may succeed
+                text = self._store.error_text(error)
+                if text != last_error:
+                    _LOG.error("update of the jobs failed: %s", text)
+                last_error = text
             await asyncio.sleep(interval)
 
     async def jobs(self, request: Request) -> Response:
+        """Answer `GET /v1/jobs` and `POST /v1/jobs`.
+
+        Args:
+            request: The request.
+        """
         if request.method == "POST":
             return await self._submit(request)
         limit, before = parse_listing(request.scope["query_string"].decode("latin-1"))
-        return _json(await self._off_loop(lambda: self._listed(limit, before)))
+        return _json(await self._in_thread(lambda: self._page(limit, before)))
 
     async def job(self, request: Request) -> Response:
+        """Answer `GET /v1/jobs/{job}`.
+
+        Args:
+            request: The request.
+        """
         return _json(page_of(await self._find(request)))
 
     async def cancel(self, request: Request) -> Response:
+        """Answer `POST /v1/jobs/{job}/cancel`.
+
+        Args:
+            request: The request.
+        """
         job = (await self._find(request)).id
-        await self._off_loop(lambda: self._store.cancel(job))
+        await self._in_thread(lambda: self._store.cancel(job))
         return _json(page_of(await self._find(request)))
 
     async def file(self, request: Request) -> Response:
+        """Answer `GET /v1/jobs/{job}/files/{name}`.
+
+        Args:
+            request: The request.
+        """
         job, name = await self._find(request), request.path_params["name"]
         output = self._store.output(job.id)
         try:
-            file = await self._off_loop(lambda: find_file(output, job.plan, name))
+            file = await self._in_thread(lambda: find_file(output, job.plan, name))
             headers = {
                 "ETag": f'"{file.sha256}"',
                 "Cache-Control": f"{'private' if self._settings.needs_keys else 'public'}, no-cache",
@@ -128,89 +156,91 @@ class JobRoutes:
             }
             if request.method == "HEAD" or file.content is not None:
                 return Response(file.content, 200, headers, file.media_type)
-            pieces = output.pieces(name, file.size)
-            first = await self._off_loop(lambda: next(pieces, b""))
+            chunks = output.stream(name, file.size)
+            first = await self._in_thread(lambda: next(chunks, b""))
         except FileNotFoundError:
-            raise Problem(
-                404, "the job has no such file, or not yet: its manifest_url and files_url say which", "name"
-            ) from None
-        return StreamingResponse(streamed(first, pieces, self._readers), 200, headers, file.media_type)
+            raise Problem(404, "the job has no such file, or not yet: see its manifest_url and files_url", "name") from None
+        return StreamingResponse(read_in_threads(first, chunks, self._file_threads), 200, headers, file.media_type)
 
     async def _submit(self, request: Request) -> Response:
         body = await read_body(request, self._settings)
-        asked = await asyncio.to_thread(parse_body, JobRequest, body)
-        generator = self._library.find(*parse_reference(asked.model)).generator
-        plan = await asyncio.to_thread(plan_of_request, asked, generator, self._settings.max_job_images)
+        job_request = await asyncio.to_thread(parse_body, JobRequest, body)
+        generator = self._models.find(*parse_reference(job_request.model)).generator
+        plan = await asyncio.to_thread(plan_of_request, job_request, generator, self._settings.max_job_images)
         job = job_id(plan)
-        await self._off_loop(lambda: self._store.look_again(job))
-        there = await self._off_loop(lambda: self._store.find(job))
-        new = False
-        if there is None or there.note.state in ("failed", "cancelled"):
-            left = plan.count - (0 if there is None else there.images)
-            await self._off_loop(lambda: self._check(generator, plan, left))
-            with charge(left):
-                new = await self._off_loop(lambda: self._store.submit(plan, self._settings.max_queued_jobs))
-            _LOG.info("job %s: %d of %s", job, left, f"{generator.name}@{generator.digest12}")
-        found = await self._off_loop(lambda: self._store.find(job))
+        await self._in_thread(lambda: self._store.recheck(job))
+        existing = await self._in_thread(lambda: self._store.find(job))
+        is_new = False
+        if existing is None or existing.record.state in ("failed", "cancelled"):
+            missing = plan.count - (0 if existing is None else existing.images_done)
+            await self._in_thread(lambda: self._check_capacity(generator, plan, missing))
+            with charge(missing):
+                is_new = await self._in_thread(lambda: self._store.submit(plan, self._settings.max_queued_jobs))
+            _LOG.info("job %s: submitted, %d of %s", job, missing, f"{generator.name}@{generator.digest12}")
+        found = await self._in_thread(lambda: self._store.find(job))
         if found is None:
-            raise Problem(503, "the job has vanished", headers={"Retry-After": "1"})
-        return _json(page_of(found), 201 if new else 200, {"Location": job_path(job)})
+            raise Problem(503, "the job was removed", headers={"Retry-After": "1"})
+        return _json(page_of(found), 201 if is_new else 200, {"Location": job_path(job)})
 
-    def _check(self, generator: Generator, plan: Plan, left: int) -> None:
-        """Whether a job of so many images may be begun: before its client is charged.
+    def _check_capacity(self, generator: Generator, plan: Plan, count: int) -> None:
+        """Check the queue and the disk before the client's quota is charged.
 
         Raises:
-            Problem: 507, the disk has no room for it.
-            QueueFullError: others wait.
+            Problem: 507, the disk has too little free space for `count` images.
+            QueueFullError: The queue is full.
         """
         self._store.check_queue(self._settings.max_queued_jobs)
         free = self._store.output(job_id(plan)).free()
         if free is not None:
-            tried = plan.model_copy(update={"shard_size": min(plan.shard_size, plan.batch)})  # one run of the generator tells
-            needed = bytes_of(generator, tried, left)
+            # one run of the generator is enough for the estimate
+            sample = plan.model_copy(update={"shard_size": min(plan.shard_size, plan.batch)})
+            needed = estimate_bytes(generator, sample, count)
             if needed > free:
-                raise Problem(507, f"it would take about {needed / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free", "seeds")
+                raise Problem(
+                    507, f"the job needs about {needed / 1e6:,.0f} MB, but only {free / 1e6:,.0f} MB are free", "seeds"
+                )
 
-    def _listed(self, limit: int, before: Cursor | None) -> Jobs:
+    def _page(self, limit: int, before: Cursor | None) -> Jobs:
         entries, total = self._store.newest(before, limit + 1)
-        more = len(entries) > limit
-        listed = entries[:limit]
-        return Jobs(jobs=tuple(map(line_of, listed)), total=total, next_url=listing_path(limit, listed[-1]) if more else None)
+        has_more = len(entries) > limit
+        page = entries[:limit]
+        return Jobs(jobs=tuple(map(line_of, page)), total=total, next_url=listing_path(limit, page[-1]) if has_more else None)
 
     async def _find(self, request: Request) -> Job:
         """
         Raises:
             Problem: 404, there is no such job.
         """
-        asked = request.path_params["job"]
-        job = await self._off_loop(lambda: self._store.find(asked)) if JOB_ID.fullmatch(asked) else None
+        id_ = request.path_params["job"]
+        job = await self._in_thread(lambda: self._store.find(id_)) if JOB_ID.fullmatch(id_) else None
         if job is None:
-            raise Problem(404, "there is no job of that id here", "job")
+            raise Problem(404, "there is no job with this id", "job")
         return job
 
-    async def _off_loop(self, work: Callable[[], Found]) -> Found:
-        """Do what waits for a disk or an object store.
+    async def _in_thread(self, function: Callable[[], Result]) -> Result:
+        """Call a function that reads a disk or an object store, in a thread.
 
         Raises:
             Problem: 429, 503, 504 or 507.
-            FileNotFoundError: as `work` does.
+            FileNotFoundError: The function raised it.
         """
         try:
             async with asyncio.timeout(self._settings.timeout_seconds):
-                return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+                return await asyncio.get_running_loop().run_in_executor(self._store_threads, function)
         except TimeoutError:
-            raise Problem(504, f"the jobs' disk did not answer within {self._settings.timeout_seconds:g} seconds") from None
+            seconds = self._settings.timeout_seconds
+            raise Problem(504, f"the storage of the jobs did not answer within {seconds:g} seconds") from None
         except QueueFullError as error:
-            REQUEST_CONTEXT.get().rejected = "job_queue"
-            raise Problem(429, str(error), headers={"Retry-After": _QUEUE_SECONDS}) from None
+            REQUEST_CONTEXT.get().rejected = error.reason
+            raise Problem(429, str(error), headers={"Retry-After": _QUEUE_RETRY_SECONDS}, reason=error.reason) from None
         except FileNotFoundError:
             raise
         except (OSError, UserError) as error:
-            said = self._store.said(error)
-            if isinstance(error, OSError) and error.errno in _FULL:
-                raise Problem(507, said) from None
-            _LOG.error("jobs: %s", said)
-            raise Problem(503, f"the jobs cannot be reached: {said}", headers={"Retry-After": "5"}) from None
+            text = self._store.error_text(error)
+            if isinstance(error, OSError) and error.errno in _DISK_FULL:
+                raise Problem(507, text) from None
+            _LOG.error("storage of the jobs failed: %s", text)
+            raise Problem(503, f"the storage of the jobs is not available: {text}", headers={"Retry-After": "5"}) from None
 
 
 def _json(document: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:

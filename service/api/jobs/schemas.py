@@ -1,38 +1,40 @@
-"""What is told of jobs over HTTP."""
+"""The JSON documents of jobs."""
 
 from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from seedmint.models.card import Name, Sha256
-from seedmint.service.batch.formats import Form
+from seedmint.service.batch.formats import Format
 from seedmint.service.batch.manifest import MANIFEST
 from seedmint.service.batch.plan import Labels
-from seedmint.service.jobs.progress import Progress
-from seedmint.service.jobs.store import ID_DIGITS, Entry, Job, State
+from seedmint.service.jobs.job_record import ID_DIGITS, Job, JobEntry, State
+from seedmint.service.jobs.progress import JobProgress
 
-_LONGEST = 1000  # characters of seeds
+_MAX_SEEDS_LENGTH = 1000  # characters
 _Count = Annotated[int, Field(ge=0)]
 
 
 class JobLine(BaseModel):
-    """A job, as the list has it."""
+    """A job in the list."""
 
     model_config = ConfigDict(frozen=True)
 
-    id: str = Field(pattern=f"^[0-9a-f]{{{ID_DIGITS}}}$", description="Of what is asked for: the same request is the same job.")
+    id: str = Field(pattern=f"^[0-9a-f]{{{ID_DIGITS}}}$", description="Id of the job. Equal requests have the same id.")
     url: str
     state: State
     submitted: AwareDatetime
     model: Name
     digest: Sha256
-    format: Form
-    images: _Count = Field(description="How many are asked for; or samples, of a generator of samples.")
-    images_done: _Count | None = Field(description="In the list, null for what neither runs nor is done: its own page tells.")
+    format: Format
+    images: _Count = Field(description="Number of images, or of samples.")
+    images_done: _Count | None = Field(
+        description="Images that exist. null in the list if the job is neither running nor done; its own page has the number."
+    )
     shards: _Count
-    images_per_second: float | None = Field(description="While it runs, since it was begun or gone on with.")
+    images_per_second: float | None = Field(description="Rate while the job runs, since it was started or resumed.")
     seconds_left: float | None
-    error: str | None = Field(description="Why it failed. Who submits it again goes on with it.")
+    error: str | None = Field(description="Why the job failed. The same request resumes it.")
 
 
 class JobPage(JobLine):
@@ -40,41 +42,51 @@ class JobPage(JobLine):
 
     images_done: _Count
     shards_done: _Count
-    bytes: _Count = Field(description="Of the shards that are done.")
-    seeds: str = Field(description=f"After {_LONGEST:,} characters cut short, with ... at the end; plan.json has them all.")
+    bytes: _Count = Field(description="Size of the finished shards in bytes.")
+    seeds: str = Field(
+        description=f"The seeds; cut after {_MAX_SEEDS_LENGTH:,} characters, with ... at the end. plan.json has all of them."
+    )
     labels: Labels | None
     truncation: float
     shard_size: _Count
     files_url: str = Field(
-        description="Where its files are, as a URI template (RFC 6570): each from its shard's being done, by the name in the "
-        "manifest, data/shard-000000.tar for one; plan.json; at the end manifest.json and README.md."
+        description="URI template (RFC 6570) of the files. A shard's file exists when the shard is done, under its name in the "
+        "manifest, such as data/shard-000000.tar. plan.json always exists; manifest.json and README.md exist at the end."
     )
-    manifest_url: str | None = Field(description="The list of all files with their SHA-256, when it is done.")
+    manifest_url: str | None = Field(description="List of all files with their SHA-256. null until the job is done.")
 
 
 class Jobs(BaseModel):
-    """The newest jobs first."""
+    """One page of the list of jobs, newest first."""
 
     jobs: tuple[JobLine, ...]
-    total: _Count = Field(description="How many there are in all.")
-    next_url: str | None = Field(description="Where those that are older are listed, if there are any.")
+    total: _Count = Field(description="Number of all jobs.")
+    next_url: str | None = Field(description="URL of the next page, with older jobs. null on the last page.")
 
 
 def job_path(job: str) -> str:
-    """The address of a job."""
+    """Return the URL path of a job.
+
+    Args:
+        job: Id of the job.
+    """
     return f"/v1/jobs/{job}"
 
 
 def page_of(job: Job) -> JobPage:
-    """All that is told of a job."""
+    """Return the document of a job.
+
+    Args:
+        job: The job.
+    """
     plan, line = job.plan, line_of(job)
     return JobPage(
         **line.model_dump(exclude={"images_done", "seconds_left"}),
-        images_done=job.images,
-        seconds_left=_seconds(plan.count - job.images, job.progress),
-        shards_done=job.shards,
+        images_done=job.images_done,
+        seconds_left=_seconds_left(plan.count - job.images_done, job.progress),
+        shards_done=job.shards_done,
         bytes=job.bytes,
-        seeds=plan.seeds if len(plan.seeds) <= _LONGEST else plan.seeds[:_LONGEST] + "...",
+        seeds=plan.seeds if len(plan.seeds) <= _MAX_SEEDS_LENGTH else plan.seeds[:_MAX_SEEDS_LENGTH] + "...",
         labels=plan.labels,
         truncation=plan.truncation,
         shard_size=plan.shard_size,
@@ -83,26 +95,30 @@ def page_of(job: Job) -> JobPage:
     )
 
 
-def line_of(job: Entry) -> JobLine:
-    """What the list tells of a job: what is known without a look at its files."""
-    note, progress = job.note, job.progress
-    done = progress.images if progress is not None else note.images if note.state == "done" else None
+def line_of(job: JobEntry) -> JobLine:
+    """Return the entry of a job in the list, without reading the files of the job.
+
+    Args:
+        job: The job.
+    """
+    record, progress = job.record, job.progress
+    done = progress.images if progress is not None else record.images if record.state == "done" else None
     return JobLine(
         id=job.id,
         url=job_path(job.id),
         state=job.state,
-        submitted=note.submitted,
-        model=note.model,
-        digest=note.digest,
-        format=note.format,
-        images=note.images,
+        submitted=record.submitted,
+        model=record.model,
+        digest=record.digest,
+        format=record.format,
+        images=record.images,
         images_done=done,
-        shards=note.shards,
+        shards=record.shards,
         images_per_second=None if progress is None or progress.rate is None else round(progress.rate, 1),
-        seconds_left=None if done is None else _seconds(note.images - done, progress),
-        error=note.error,
+        seconds_left=None if done is None else _seconds_left(record.images - done, progress),
+        error=record.error,
     )
 
 
-def _seconds(left: int, progress: Progress | None) -> float | None:
-    return None if progress is None or not progress.rate else round(left / progress.rate, 1)
+def _seconds_left(images: int, progress: JobProgress | None) -> float | None:
+    return None if progress is None or not progress.rate else round(images / progress.rate, 1)

@@ -1,4 +1,4 @@
-"""The operations of jobs, for `/openapi.json`. A path may stand here twice, for GET and for POST."""
+"""The operations of the jobs API for `/openapi.json`. A path may occur twice, with GET and with POST."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,11 +8,11 @@ from pydantic.json_schema import JsonSchemaMode
 
 from seedmint.models.card import ImageOutput
 from seedmint.service.api.jobs.files import MEDIA_TYPES
-from seedmint.service.api.jobs.pagination import BEFORE, MAX_LISTED
+from seedmint.service.api.jobs.pagination import BEFORE, MAX_LIMIT
 from seedmint.service.api.jobs.requests import JobRequest
 from seedmint.service.api.jobs.schemas import JobPage, Jobs
 from seedmint.service.api.openapi.operations import JSON, Answer, Operation
-from seedmint.service.jobs.store import ID_DIGITS
+from seedmint.service.jobs.job_record import ID_DIGITS
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.settings import Settings
 
@@ -22,7 +22,7 @@ MODELS: tuple[tuple[type[BaseModel], JsonSchemaMode], ...] = (
     (JobPage, "serialization"),
 )
 
-_PAGE = {200: Answer("The job as it is now.", {JSON: "JobPage"})}
+_PAGE = {200: Answer("The current state of the job.", {JSON: "JobPage"})}
 _DISK = (503, 504)
 _FILE_HEADERS = ("ETag", "Cache-Control", "Accept-Ranges", "X-Content-Type-Options")
 _TYPES: dict[str, str | None] = {text.partition(";")[0]: None for text in MEDIA_TYPES.values()}
@@ -33,8 +33,8 @@ OPERATIONS: tuple[tuple[str, Operation], ...] = (
         Operation(
             "listJobs",
             "jobs",
-            "The newest jobs",
-            {200: Answer("Newest first.", {JSON: "Jobs"})},
+            "List jobs, newest first",
+            {200: Answer("One page of the list, newest first.", {JSON: "Jobs"})},
             (400, 422, *_DISK),
             ("Limit", "Before"),
         ),
@@ -44,9 +44,9 @@ OPERATIONS: tuple[tuple[str, Operation], ...] = (
         Operation(
             "submitJob",
             "jobs",
-            "Ask for a data set, in shards. The same request is the same job; one that failed or was cancelled goes on",
+            "Submit a job: a data set in shards. Equal requests are the same job; a failed or cancelled job is resumed",
             {
-                200: Answer("The job that there was, as it is now.", {JSON: "JobPage"}, ("Cache-Control", "Location")),
+                200: Answer("The existing job.", {JSON: "JobPage"}, ("Cache-Control", "Location")),
                 201: Answer("The new job.", {JSON: "JobPage"}, ("Cache-Control", "Location")),
             },
             (400, 404, 408, 413, 415, 422, 429, 507, *_DISK),
@@ -54,13 +54,13 @@ OPERATIONS: tuple[tuple[str, Operation], ...] = (
             body="JobRequest",
         ),
     ),
-    ("/v1/jobs/{job}", Operation("getJob", "jobs", "One job, and how far it is", _PAGE, (404, *_DISK), ("Job",))),
+    ("/v1/jobs/{job}", Operation("getJob", "jobs", "Show a job and its progress", _PAGE, (404, *_DISK), ("Job",))),
     (
         "/v1/jobs/{job}/cancel",
         Operation(
             "cancelJob",
             "jobs",
-            "Stop a job that waits or runs. What is made of it stays",
+            "Cancel a job that is queued or running. Its finished shards stay",
             _PAGE,
             (404, 507, *_DISK),
             ("Job",),
@@ -73,10 +73,10 @@ OPERATIONS: tuple[tuple[str, Operation], ...] = (
         Operation(
             "getJobFile",
             "jobs",
-            "A file of a job",
+            "Download a file of a job",
             {
-                200: Answer("The file, streamed.", _TYPES, (*_FILE_HEADERS, "Content-Disposition")),
-                304: Answer("The client's copy is current.", {}, _FILE_HEADERS),
+                200: Answer("The file.", _TYPES, (*_FILE_HEADERS, "Content-Disposition")),
+                304: Answer("The copy of the client is current.", {}, _FILE_HEADERS),
             },
             (404, *_DISK),
             ("Job", "FileName", "IfNoneMatch"),
@@ -86,34 +86,48 @@ OPERATIONS: tuple[tuple[str, Operation], ...] = (
 
 
 def job_parameters() -> dict[str, Any]:
-    """Of these operations, by name."""
+    """Return the parameters of these operations, by name."""
     job = {"type": "string", "pattern": f"^[0-9a-f]{{{ID_DIGITS}}}$"}
-    limit = {"type": "integer", "minimum": 1, "maximum": MAX_LISTED, "default": MAX_LISTED}
+    limit = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": MAX_LIMIT}
     before = {"type": "string", "pattern": f"^{BEFORE}$"}
     return {
-        "Limit": {"name": "limit", "in": "query", "description": "Most jobs in an answer.", "schema": limit},
-        "Before": {"name": "before", "in": "query", "description": "As next_url has it.", "schema": before},
-        "Job": {"name": "job", "in": "path", "required": True, "description": "A job's id.", "schema": job},
+        "Limit": {"name": "limit", "in": "query", "description": "Largest number of jobs on a page.", "schema": limit},
+        "Before": {
+            "name": "before",
+            "in": "query",
+            "description": "Cursor of the next page, as in next_url.",
+            "schema": before,
+        },
+        "Job": {"name": "job", "in": "path", "required": True, "description": "Id of the job.", "schema": job},
         "FileName": {
             "name": "name",
             "in": "path",
             "required": True,
-            "description": "A name in the job's folder, with its slashes.",
+            "description": "Name of the file in the folder of the job, with slashes.",
             "schema": {"type": "string", "minLength": 1},
             "example": "plan.json",
         },
     }
 
 
-def finish_schemas(made: dict[str, Any], generators: Sequence[Generator], settings: Settings) -> None:
-    """Put bounds and examples of what is served now into the schema of the body."""
-    body = made["JobRequest"]
+def finish_schemas(schemas: dict[str, Any], generators: Sequence[Generator], settings: Settings) -> None:
+    """Add the bounds of the settings and examples of the served generators to the schema of the request body.
+
+    Args:
+        schemas: The schemas by name; changed in place.
+        generators: The served generators.
+        settings: The settings of the service.
+    """
+    body = schemas["JobRequest"]
     for choice in body["properties"]["seeds"]["anyOf"]:
         if choice["type"] == "array":
             choice["maxItems"] = settings.max_job_images
     if generators:
-        body["examples"] = [{"model": one.name, "seeds": "0-99", "format": _form(one), "shard_size": 50} for one in generators]
+        body["examples"] = [
+            {"model": generator.name, "seeds": "0-99", "format": _default_format(generator), "shard_size": 50}
+            for generator in generators
+        ]
 
 
-def _form(generator: Generator) -> str:
+def _default_format(generator: Generator) -> str:
     return "webdataset" if isinstance(generator.card.output, ImageOutput) else "parquet"

@@ -1,35 +1,28 @@
-"""What all engines share: progress, errors that can be sent, the number of attempts."""
+"""Shared by all engines: the number of attempts, and errors."""
 
 import traceback
-from dataclasses import dataclass
 
 from seedmint.models.errors import UserError
 
-ATTEMPTS = 5  # workers that one shard may end before the job gives up
+ATTEMPTS = 5  # workers that may die on one shard before the job fails
 
 
-class PoolError(UserError):
-    """Workers end, again and again, without saying why."""
+class WorkerDiedError(UserError):
+    """Several workers died on the same shard."""
+
+    reason = "worker_died"
 
 
-@dataclass(frozen=True)
-class Step:
-    """News of a job.
+def picklable_error(error: Exception, url: str) -> Exception:
+    """Return an error that can be sent to another process. Exceptions of libraries may not be picklable.
 
-    Attributes:
-        images: images made since the last news; negative when a worker ended, and its part of a shard is lost.
-        shards: shards that were finished, 0 or 1.
+    Args:
+        error: The error.
+        url: The output, for an `OSError` that names no file.
     """
-
-    images: int
-    shards: int = 0
-
-
-def sendable(error: Exception, url: str) -> Exception:
-    """An error as the parent can have it: what libraries add to theirs may not go through a pipe."""
     match error:
         case UserError():
-            return UserError(str(error))
+            return UserError(str(error), field=error.field, reason=error.reason)
         case OSError(errno=int()):
             return OSError(error.errno, error.strerror, error.filename or url)
         case OSError():

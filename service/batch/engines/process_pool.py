@@ -1,211 +1,164 @@
-"""The local engine: worker processes, each with its own generator, that ask for one shard after another.
+"""The local engine: worker processes, each with its own generator.
 
-Each worker has a pipe of its own and shares no lock, so that one that is killed at any moment harms nobody: another takes its
-place, and its shards are made again: at most the one that it was making, and the one before, which it was syncing or sending.
+Each worker has its own pipe, and workers share no lock. A worker that is killed at any time therefore harms no other worker.
+Another worker replaces it and makes its shards again: at most the shard that it wrote and the shard that it synced or uploaded.
 """
 
 import multiprocessing
 import os
-import signal
-import sys
-import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from pathlib import Path
 
-from seedmint.service.batch.engines.base import ATTEMPTS, PoolError, Step, sendable
-from seedmint.service.batch.job import open_planned
+from seedmint.service.batch.engines.base import ATTEMPTS, WorkerDiedError
+from seedmint.service.batch.engines.messages import FromWorker, ShardWritten
+from seedmint.service.batch.engines.scheduler import Scheduler
+from seedmint.service.batch.engines.worker import run_worker
 from seedmint.service.batch.plan import Plan
-from seedmint.service.batch.records import Record
-from seedmint.service.batch.shard import write_shard
-from seedmint.service.batch.storage.resolve import open_output
+from seedmint.service.batch.progress import OnProgress
 
-_FAREWELL_SECONDS = 5.0
-_TOLD_SECONDS = 0.1  # between two news of one shard: each costs this process, too, time that a worker might use
-_THREADS = 2  # that generate, where there are more processors than workers; more workers are better than more threads
-_SWITCH_SECONDS = 0.0002  # between threads: with Python's 5 ms, a generator waits as long after each batch as the batch took
-_WRITTEN, _DONE = "written", "done"  # what a worker says of its latest and of its earliest shard
-
-
-@dataclass(frozen=True)
-class _Failure:
-    error: Exception
+_EXIT_SECONDS = 5.0
+_THREADS = 2  # for each worker, if there are more processors than workers; more workers are faster than more threads
 
 
 class _Worker:
-    """A process, the parent's end of its pipe, and what it is at.
+    """A worker process and the parent's end of its pipe."""
 
-    Attributes:
-        told: the shards in hand, the latest last, and the number of images told of each.
-    """
-
-    def __init__(self, path: Path, url: str, plan: Plan, threads: int) -> None:
+    def __init__(self, number: int, path: Path, url: str, plan: Plan, threads: int) -> None:
         context = multiprocessing.get_context("spawn")
-        self.pipe, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(theirs, path, url, plan, threads), daemon=True)
+        self.number = number
+        self.pipe, child_pipe = context.Pipe()
+        self.process = context.Process(target=run_worker, args=(child_pipe, path, url, plan, threads), daemon=True)
         self.process.start()
-        theirs.close()
-        self.told: dict[int, int] = {}
+        child_pipe.close()
 
-    @property
-    def latest(self) -> int:
-        """The shard that it makes, or if there is no more to make, puts in its place."""
-        return next(reversed(self.told))
+    def receive(self) -> FromWorker | None:
+        """The next message, or None if the process has died."""
+        try:
+            message: FromWorker = self.pipe.recv()
+        except (EOFError, ConnectionResetError):
+            return None
+        return message
 
-    def end(self) -> None:
-        """Ask it to drop what it is at, and go."""
+    def terminate(self) -> None:
         if self.process.is_alive():
             self.process.terminate()
 
     def join(self) -> None:
-        self.process.join(_FAREWELL_SECONDS)
+        self.process.join(_EXIT_SECONDS)
         if self.process.is_alive():
             self.process.kill()
             self.process.join()
         self.pipe.close()
 
 
-def run(
-    path: Path, url: str, plan: Plan, shards: Iterable[int], workers: int, news: Callable[[Step], None], threads: int = 0
-) -> None:
-    """Make shards, by so many workers.
+class _Pool:
+    """The worker processes of one run."""
 
-    Args:
-        path: the generator file; each worker holds it against the plan.
-        url: the output.
-        shards: which, in any order.
-        news: told how the work goes.
-        threads: that generate in each worker beside the one that writes; with 0 a worker takes one processor.
+    def __init__(self, path: Path, url: str, plan: Plan, scheduler: Scheduler, on_progress: OnProgress, threads: int) -> None:
+        self._worker_arguments = path, url, plan, threads
+        self._scheduler = scheduler
+        self._on_progress = on_progress
+        self._workers: list[_Worker] = []
+        self._num_started = 0
 
-    Raises:
-        UserError, OSError: the first that a worker met, after which all are ended. Shards with a record stay.
-        PoolError: one shard has ended several workers.
-    """
-    waiting = iter(shards)
-    again: list[int] = []
-    lost: dict[int, int] = {}
-    pool: list[_Worker] = []
-
-    def give(worker: _Worker) -> None:
-        shard = again.pop() if again else next(waiting, None)
-        if shard is not None:
-            worker.told[shard] = 0
-        with suppress(BrokenPipeError, ConnectionResetError):  # it has just ended, which the next wait tells
-            worker.pipe.send(shard)
-
-    def begin() -> None:
-        pool.append(_Worker(path, url, plan, threads))
-        give(pool[-1])
-
-    try:
-        for _ in range(workers):
-            begin()
-            if not pool[-1].told:
+    def start_workers(self, count: int) -> None:
+        """Start workers, but no more than there are shards."""
+        for _ in range(count):
+            if not self._start_worker():
                 break
-        while any(worker.told for worker in pool):
-            busy = {worker.pipe: worker for worker in pool if worker.told}
-            for pipe in wait(list(busy)):
-                worker = busy[pipe]  # type: ignore[index]  # of the pipes that were given
-                shard = worker.latest
-                try:
-                    said = worker.pipe.recv()
-                except (EOFError, ConnectionResetError):
-                    news(Step(-sum(worker.told.values())))
-                    worker.join()
-                    pool.remove(worker)
-                    lost[shard] = lost.get(shard, 0) + 1
-                    if lost[shard] == ATTEMPTS:
-                        raise PoolError(_told(worker)) from None
-                    again += worker.told
-                    begin()
-                    continue
-                match said:
-                    case _Failure(error=error):
-                        raise error
-                    case str() if said == _DONE:
-                        del worker.told[next(iter(worker.told))]
-                        news(Step(0, 1))
-                    case str():
-                        rest = plan.size(shard) - worker.told[shard]
-                        worker.told[shard] += rest
-                        news(Step(rest))
-                        give(worker)
-                    case images:
-                        worker.told[shard] += images
-                        news(Step(images))
-    finally:
-        for worker in pool:
-            worker.end()
-        for worker in pool:
+
+    def handle_messages(self) -> None:
+        """Wait for messages or deaths of workers, and handle them."""
+        busy = {worker.pipe: worker for worker in self._workers if self._scheduler.is_busy(worker.number)}
+        for pipe in wait(list(busy)):
+            worker = busy[pipe]  # type: ignore[index]  # `wait` returns the pipes it was given
+            message = worker.receive()
+            if message is None:
+                self._replace(worker)
+                continue
+            self._on_progress(self._scheduler.receive(worker.number, message))
+            if isinstance(message, ShardWritten):
+                self._assign(worker)
+
+    def close(self) -> None:
+        for worker in self._workers:
+            worker.terminate()
+        for worker in self._workers:
             worker.join()
 
+    def _start_worker(self) -> bool:
+        """Start a worker and give it a shard. Returns whether there was one."""
+        worker = _Worker(self._num_started, *self._worker_arguments)
+        self._num_started += 1
+        self._workers.append(worker)
+        self._assign(worker)
+        return self._scheduler.is_busy(worker.number)
 
-def _told(worker: _Worker) -> str:
-    code = worker.process.exitcode or 0
-    how = f"by signal {-code}" if code < 0 else f"with status {code}"
-    return (
-        f"shard {worker.latest} has ended {ATTEMPTS} workers, the last {how}: if memory is short, take fewer --workers; "
-        f"the shards that are done stay"
-    )
+    def _assign(self, worker: _Worker) -> None:
+        message = self._scheduler.assign(worker.number)
+        with suppress(BrokenPipeError, ConnectionResetError):  # the worker has just died; the next wait reports it
+            worker.pipe.send(message)
+
+    def _replace(self, worker: _Worker) -> None:
+        """Start another worker for one that has died.
+
+        Raises:
+            WorkerDiedError: Too many workers have died on the same shard.
+        """
+        index = self._scheduler.latest_shard(worker.number)
+        self._on_progress(self._scheduler.remove(worker.number))
+        worker.join()
+        self._workers.remove(worker)
+        if not self._scheduler.may_retry(index):
+            code = worker.process.exitcode or 0
+            cause = f"by signal {-code}" if code < 0 else f"with status {code}"
+            raise WorkerDiedError(
+                f"{ATTEMPTS} workers died on shard {index}, the last {cause}: if memory is short, use fewer workers. "
+                f"Finished shards stay"
+            )
+        self._start_worker()
 
 
-def processors() -> int:
-    """Those that this process may use."""
+def run(
+    path: Path, url: str, plan: Plan, shards: Iterable[int], workers: int, on_progress: OnProgress, threads: int = 0
+) -> None:
+    """Make shards with worker processes.
+
+    Args:
+        path: The generator file. Each worker checks it against the plan.
+        url: The output.
+        plan: The plan of the job.
+        shards: Indices of the shards to make, in any order.
+        workers: Number of processes.
+        on_progress: Receives the progress.
+        threads: Threads of each worker that generate while its main thread writes. With 0 a worker uses one processor.
+
+    Raises:
+        UserError: The first error of a worker. All workers are stopped; finished shards stay.
+        OSError: The same.
+        WorkerDiedError: Several workers died on the same shard.
+    """
+    scheduler = Scheduler(plan, shards)
+    pool = _Pool(path, url, plan, scheduler, on_progress, threads)
+    try:
+        pool.start_workers(workers)
+        while not scheduler.is_finished:
+            pool.handle_messages()
+    finally:
+        pool.close()
+
+
+def num_processors() -> int:
+    """Return the number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def spare_threads(workers: int) -> int:
-    """Threads for each of so many workers that are fastest here, if they may have the machine for themselves."""
-    return _THREADS if processors() > workers else 0
+    """Return the fastest number of generator threads for each worker, if the job has the machine to itself.
 
-
-def _work(pipe: Connection, path: Path, url: str, plan: Plan, threads: int) -> None:
-    """A worker's life: until it is told that there is no more to do, or its parent is gone."""
-    sys.setswitchinterval(_SWITCH_SECONDS)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    with suppress(EOFError, BrokenPipeError, ConnectionResetError), ThreadPoolExecutor(1, "finishing") as finisher:
-        try:
-            generator = open_planned(path, plan)
-            output = open_output(url)
-            teller = _Teller(pipe)
-            while (index := pipe.recv()) is not None:
-                finish = write_shard(generator, plan, index, output, teller, threads)
-                teller.await_finished()
-                teller.written(finisher.submit(finish))
-            teller.await_finished()
-        except Exception as error:
-            pipe.send(_Failure(sendable(error, url)))
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # raised while the interpreter ends, an exit would be told with a traceback
-
-
-class _Teller:
-    """What a worker says: of the images that it writes, and of the shard before, which another thread finishes meanwhile."""
-
-    def __init__(self, pipe: Connection) -> None:
-        self._pipe = pipe
-        self._finishing: Future[Record] | None = None
-        self._images = 0
-        self._told = 0.0
-
-    def __call__(self, images: int) -> None:
-        self._images += images
-        if self._finishing is not None and self._finishing.done():
-            self.await_finished()
-        if time.monotonic() - self._told >= _TOLD_SECONDS:
-            self._pipe.send(self._images)
-            self._images, self._told = 0, time.monotonic()
-
-    def written(self, finishing: "Future[Record]") -> None:
-        self._finishing, self._images = finishing, 0
-        self._pipe.send(_WRITTEN)
-
-    def await_finished(self) -> None:
-        """Raises whatever befell the shard before, if there is one."""
-        if self._finishing is not None:
-            self._finishing.result()
-            self._finishing = None
-            self._pipe.send(_DONE)
+    Args:
+        workers: Number of worker processes.
+    """
+    return _THREADS if num_processors() > workers else 0

@@ -1,4 +1,4 @@
-"""The engine of a cluster: each shard is a Ray task. What a lost worker or node had in hand, Ray gives to another."""
+"""The Ray engine: each shard is a Ray task. When a worker or node dies, Ray runs its task elsewhere."""
 
 import logging
 import os
@@ -12,147 +12,155 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster begun here tells nobody of itself
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # a cluster started here must not report usage
 
 import ray
 from ray.exceptions import RayError
 
 from seedmint.models.errors import UserError
-from seedmint.service.batch.engines.base import ATTEMPTS, PoolError, Step, sendable
-from seedmint.service.batch.formats import libraries
-from seedmint.service.batch.job import open_content, read_planned
-from seedmint.service.batch.plan import Plan, check_same
+from seedmint.service.batch.engines.base import ATTEMPTS, WorkerDiedError, picklable_error
+from seedmint.service.batch.formats import toolchain
+from seedmint.service.batch.job import open_generator_content, read_plan_generator
+from seedmint.service.batch.plan import Plan
+from seedmint.service.batch.planning import check_same
+from seedmint.service.batch.progress import OnProgress, ProgressEvent
 from seedmint.service.batch.shard import make_shard
 from seedmint.service.batch.storage.resolve import open_output
 from seedmint.service.runtime.generator import Generator
 
-_LOOK_SECONDS = 0.5  # between two looks for signals
-_FAREWELL_SECONDS = 5.0
-_ANSWER_SECONDS = 10.0
-_OBJECT_STORE_BYTES = 128 << 20  # of a cluster begun here; it holds the generator
+_SIGNAL_POLL_SECONDS = 0.5
+_CANCEL_SECONDS = 5.0
+_CONNECT_SECONDS = 10.0
+_OBJECT_STORE_BYTES = 128 << 20  # of a cluster started here; it holds the generator
 
 
-def run(path: Path, url: str, plan: Plan, shards: Iterable[int], workers: int | None, news: Callable[[Step], None]) -> None:
-    """Make shards, on the cluster at RAY_ADDRESS, or else on one of this machine alone that lasts as long as the job.
+def run(path: Path, url: str, plan: Plan, shards: Iterable[int], workers: int | None, on_progress: OnProgress) -> None:
+    """Make shards on the cluster at RAY_ADDRESS, or on a new local cluster that ends with the job.
 
     Args:
-        path: the generator file; the cluster's nodes get its content from here, and Seedmint must be installed on them.
-        url: the output; every node must reach it.
-        shards: which, in any order.
-        workers: tasks at once; None takes one for each processor of the cluster, of those too that join later.
-        news: told how the work goes, a shard at a time.
+        path: The generator file. Nodes receive its content through Ray; Seedmint must be installed on them.
+        url: The output. Every node must be able to reach it.
+        plan: The plan of the job.
+        shards: Indices of the shards to make, in any order.
+        workers: Tasks at the same time. None: one for each processor of the cluster, including processors that join later.
+        on_progress: Receives an event for each shard.
 
     Raises:
-        UserError, OSError: the first that a task met, after which all are ended. Shards with a record stay.
-        PoolError: one shard has ended several workers.
+        UserError: The first error of a task. All tasks are cancelled; finished shards stay.
+        OSError: The same.
+        WorkerDiedError: Several workers died on the same shard.
     """
-    content = read_planned(path, plan)
+    content = read_plan_generator(path, plan)
     waiting = iter(shards)
-    pending: dict[Any, int] = {}  # references of tasks, and their shards
-    with _signals_kept() as handle_signals:
+    pending: dict[Any, int] = {}  # task -> index of its shard
+    with _deferred_signals() as handle_signals:
         _connect(workers)
         try:
-            held = ray.put(content)
+            content_ref = ray.put(content)
             while True:
                 handle_signals()
-                for index in islice(waiting, max(0, (workers or _processors()) - len(pending))):
-                    pending[_task.remote([held], url, plan, index)] = index
+                for index in islice(waiting, max(0, (workers or _num_processors()) - len(pending))):
+                    pending[_make_shard_task.remote([content_ref], url, plan, index)] = index
                 if not pending:
                     return
-                for ended in ray.wait(list(pending), timeout=_LOOK_SECONDS)[0]:
-                    index = pending.pop(ended)
-                    error = _outcome(ended, index)
+                for task in ray.wait(list(pending), timeout=_SIGNAL_POLL_SECONDS)[0]:
+                    index = pending.pop(task)
+                    error = _error_of(task, index)
                     if error is not None:
                         raise error
-                    news(Step(plan.size(index), 1))
+                    on_progress(ProgressEvent(plan.size(index), 1))
         finally:
             for task in pending:
                 ray.cancel(task)
             if pending:
-                ray.wait(list(pending), num_returns=len(pending), timeout=_FAREWELL_SECONDS)
+                ray.wait(list(pending), num_returns=len(pending), timeout=_CANCEL_SECONDS)
             ray.shutdown()
 
 
 def _connect(workers: int | None) -> None:
     address = os.environ.get("RAY_ADDRESS")
     if address:
-        _check_answers(address)
-    own = {"num_cpus": workers, "object_store_memory": _OBJECT_STORE_BYTES, "include_dashboard": False}
+        _check_reachable(address)
+    local = {"num_cpus": workers, "object_store_memory": _OBJECT_STORE_BYTES, "include_dashboard": False}
     try:
-        ray.init(address or "local", logging_level=logging.ERROR, log_to_driver=False, **({} if address else own))
+        ray.init(address or "local", logging_level=logging.ERROR, log_to_driver=False, **({} if address else local))
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise UserError(f"RAY_ADDRESS {address}: {str(error).strip().splitlines()[0]}") from None
+        raise _cluster_error(address, str(error).strip().splitlines()[0]) from None
+
+
+def _cluster_error(address: str | None, cause: str) -> UserError:
+    return UserError(f"cannot connect to the Ray cluster at RAY_ADDRESS {address}: {cause}", reason="cluster_unreachable")
 
 
 @contextmanager
-def _signals_kept() -> Iterator[Callable[[], None]]:
-    """Keep Ctrl-C and SIGTERM until the given function is called: within Ray, what a handler raises becomes Ray's error."""
-    came: list[int] = []
-    handed_on = False
-    before = {int(number): signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+def _deferred_signals() -> Iterator[Callable[[], None]]:
+    """Defer Ctrl-C and SIGTERM until the returned function is called: an exception inside Ray would become Ray's own error."""
+    received: list[int] = []
+    is_handling = False
+    handlers = {int(number): signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
-    def keep(number: int, frame: object) -> None:
-        handler = before[number]
-        if handed_on and callable(handler):  # the second does not wait
+    def defer(number: int, frame: object) -> None:
+        handler = handlers[number]
+        if is_handling and callable(handler):  # a second signal acts at once
             handler(number, None)
-        came.append(number)
+        received.append(number)
 
     def handle() -> None:
-        nonlocal handed_on
-        for number in before:  # Ray sets some of its own when it connects
-            signal.signal(number, keep)
-        for number in came:
-            handler = before[number]
+        nonlocal is_handling
+        for number in handlers:  # Ray replaces the handlers when it connects
+            signal.signal(number, defer)
+        for number in received:
+            handler = handlers[number]
             if callable(handler):
-                handed_on = True
+                is_handling = True
                 handler(number, None)
 
     try:
         handle()
         yield handle
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
 
 
-def _check_answers(address: str) -> None:
-    """Ray itself tries for many minutes."""
-    place = urlsplit(address if "//" in address else f"//{address}")
+def _check_reachable(address: str) -> None:
+    """Fail within seconds if nothing listens at an address. Ray would try for many minutes."""
+    parts = urlsplit(address if "//" in address else f"//{address}")
     try:
-        if place.port is None:  # "auto", of which Ray knows at once whether it is there
+        if parts.port is None:  # "auto": Ray itself fails at once
             return
-        socket.create_connection((place.hostname, place.port), _ANSWER_SECONDS).close()
+        socket.create_connection((parts.hostname, parts.port), _CONNECT_SECONDS).close()
     except (OSError, ValueError) as error:
-        raise UserError(f"RAY_ADDRESS {address}: no cluster answers there: {error}") from None
+        raise _cluster_error(address, str(error)) from None
 
 
-def _processors() -> int:
+def _num_processors() -> int:
     return max(1, int(ray.cluster_resources().get("CPU", 0)))
 
 
-def _outcome(task: Any, index: int) -> Exception | None:
+def _error_of(task: Any, index: int) -> Exception | None:
     try:
         error: Exception | None = ray.get(task)
-    except RayError as lost:
-        told = str(lost).strip().splitlines()[-1]
-        return PoolError(f"shard {index} cannot be made on the cluster; those that are done stay: {told}")
+    except RayError as ray_error:
+        cause = str(ray_error).strip().splitlines()[-1]
+        return WorkerDiedError(f"the cluster cannot make shard {index}: {cause}. Finished shards stay")
     return error
 
 
-def _make(held: list[Any], url: str, plan: Plan, index: int) -> Exception | None:
-    """A shard, or why there is none. Held in a list, the generator's content is not fetched before it is asked for."""
+def _make_shard(content_ref: list[Any], url: str, plan: Plan, index: int) -> Exception | None:
+    """Make a shard. Returns the error, if there is one. Ray does not fetch the content of a reference inside a list."""
     try:
         output = open_output(url)
-        if plan.digest not in _opened:
-            here = plan.model_copy(update={"libraries": libraries(plan.format, plan.card)})
-            check_same(plan, here, f"node {platform.node()}: --out {url}")
-            _opened.clear()
-            _opened[plan.digest] = open_content(ray.get(held[0]), plan)
-        make_shard(_opened[plan.digest], plan, index, output)
+        if plan.digest not in _generators:
+            local_plan = plan.model_copy(update={"toolchain": toolchain(plan.format, plan.card)})
+            check_same(plan, local_plan, f"node {platform.node()}: {url}")
+            _generators.clear()
+            _generators[plan.digest] = open_generator_content(ray.get(content_ref[0]), plan)
+        make_shard(_generators[plan.digest], plan, index, output)
     except Exception as error:
-        return sendable(error, url)
+        return picklable_error(error, url)
     return None
 
 
-_opened: dict[str, Generator] = {}  # by the plan's digest: a worker process makes many shards
-_task = ray.remote(num_cpus=1, max_retries=ATTEMPTS - 1, scheduling_strategy="SPREAD")(_make)
+_generators: dict[str, Generator] = {}  # by digest of the plan: a worker process makes many shards
+_make_shard_task = ray.remote(num_cpus=1, max_retries=ATTEMPTS - 1, scheduling_strategy="SPREAD")(_make_shard)

@@ -1,4 +1,4 @@
-"""The formats of shards. A writer takes the pieces of one shard in order; how they were cut does not change its bytes."""
+"""Shard formats. A writer takes the batches of one shard in order; the batch size does not change the bytes."""
 
 import platform
 import sys
@@ -11,65 +11,107 @@ from seedmint.models.card import Card, ImageOutput
 from seedmint.models.errors import UserError
 from seedmint.service.runtime.arrays import Outputs, SeedArray
 
-Form = Literal["webdataset", "parquet", "png", "npz", "npy"]
-FORMS: tuple[Form, ...] = get_args(Form)
-EXTENSIONS: dict[Form, str | None] = {"webdataset": "tar", "parquet": "parquet", "png": None, "npz": "npz", "npy": "npy"}
-_OF_SAMPLES: tuple[Form, ...] = ("parquet", "npz", "npy")
-_OF_PNGS: tuple[Form, ...] = ("webdataset", "parquet", "png")
-_OWN_COLUMNS = ("seed", "label")
+Format = Literal["webdataset", "parquet", "png", "npz", "npy"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+EXTENSIONS: dict[Format, str | None] = {"webdataset": "tar", "parquet": "parquet", "png": None, "npz": "npz", "npy": "npy"}
+_SAMPLE_FORMATS: tuple[Format, ...] = ("parquet", "npz", "npy")
+_PNG_FORMATS: tuple[Format, ...] = ("webdataset", "parquet", "png")
+_RESERVED_COLUMNS = ("seed", "label")
 
 
-class FormError(UserError):
-    """The format cannot hold what the generator makes."""
+class FormatError(UserError):
+    """The format cannot hold the output of the generator."""
+
+    reason = "format_mismatch"
 
 
 class Sink(Protocol):
-    """Where a shard's bytes go, in order."""
+    """Receives the bytes of a shard, in order."""
 
-    def write(self, data: bytes) -> int: ...
+    def write(self, data: bytes) -> int:
+        """Write bytes.
+
+        Args:
+            data: The bytes.
+
+        Returns:
+            The number of bytes written.
+        """
+        ...
 
 
 class ShardWriter(Protocol):
-    """`add` each piece in order, then `finish`."""
+    """Writes one shard: call `add` with each batch in order, then `finish`."""
 
-    def add(self, seeds: SeedArray, labels: NDArray[np.int64] | None, made: Outputs) -> None: ...
+    def add(self, seeds: SeedArray, labels: NDArray[np.int64] | None, outputs: Outputs) -> None:
+        """Write one batch.
 
-    def finish(self) -> None: ...
+        Args:
+            seeds: int64[n].
+            labels: int64[n], or None for an unconditional generator.
+            outputs: uint8[n, height, width, channels] or float32[n, ...].
+        """
+        ...
+
+    def finish(self) -> None:
+        """Write the end of the file."""
+        ...
 
 
-def forms(card: Card) -> tuple[Form, ...]:
-    """The formats that can hold a generator's output."""
-    return FORMS if isinstance(card.output, ImageOutput) else _OF_SAMPLES
+def formats_for(card: Card) -> tuple[Format, ...]:
+    """Return the formats that can hold the output of a generator.
 
-
-def check_form(form: Form, card: Card) -> None:
+    Args:
+        card: The card of the generator.
     """
+    return FORMATS if isinstance(card.output, ImageOutput) else _SAMPLE_FORMATS
+
+
+def check_format(shard_format: Format, card: Card) -> None:
+    """Check that a format can hold the output of a generator.
+
+    Args:
+        shard_format: The format.
+        card: The card of the generator.
+
     Raises:
-        FormError: the format is not one for the generator's output.
+        FormatError: The format cannot hold it.
     """
-    if form not in forms(card):
-        raise FormError(f"--format {form} is for images, and {card.name!r} makes samples: take {', '.join(_OF_SAMPLES)}")
-    if form == "parquet" and not isinstance(card.output, ImageOutput):
-        for name in _OWN_COLUMNS:
+    if shard_format not in formats_for(card):
+        formats = ", ".join(_SAMPLE_FORMATS)
+        raise FormatError(
+            f"{shard_format} is for images, and {card.name!r} makes samples: use one of {formats}", field="format"
+        )
+    if shard_format == "parquet" and not isinstance(card.output, ImageOutput):
+        for name in _RESERVED_COLUMNS:
             if name in card.output.names:
-                raise FormError(f"--format parquet has its own column {name!r}, as {card.name!r} does: take npz")
+                raise FormatError(
+                    f"parquet has a column {name!r} of its own, and so has {card.name!r}: use npz",
+                    field="format",
+                    reason="column_conflict",
+                )
 
 
-def libraries(form: Form, card: Card) -> dict[str, str]:
-    """What decides the bytes of shards, beside the plan and this program: the kind of machine, and versions."""
+def toolchain(shard_format: Format, card: Card) -> dict[str, str]:
+    """Return the kind of machine and the library versions that affect the bytes of shards.
+
+    Args:
+        shard_format: The format.
+        card: The card of the generator.
+    """
     import onnxruntime
 
     from seedmint.service.encoders.images import ENCODERS
 
-    found: dict[str, Any] = {"machine": platform.machine(), "onnxruntime": onnxruntime.__version__}
-    if form in _OF_PNGS and isinstance(card.output, ImageOutput):
-        found["png"] = ENCODERS["png"]
-    if form == "parquet":
+    versions: dict[str, Any] = {"machine": platform.machine(), "onnxruntime": onnxruntime.__version__}
+    if shard_format in _PNG_FORMATS and isinstance(card.output, ImageOutput):
+        versions["png"] = ENCODERS["png"]
+    if shard_format == "parquet":
         import pyarrow
 
-        found["pyarrow"] = pyarrow.__version__
-    if form in ("npz", "npy"):
-        found["numpy"] = np.__version__  # its headers
-    if form == "npz":
-        found["python"] = "{}.{}".format(*sys.version_info)  # its zipfile
-    return found
+        versions["pyarrow"] = pyarrow.__version__
+    if shard_format in ("npz", "npy"):
+        versions["numpy"] = np.__version__  # writes the array headers
+    if shard_format == "npz":
+        versions["python"] = "{}.{}".format(*sys.version_info)  # its zipfile module writes the archive
+    return versions

@@ -1,6 +1,6 @@
-"""NumPy's npz (images or samples, seeds, labels) and npy (images or samples alone), by the service's own writers."""
+"""NumPy formats: npz (outputs, seeds, labels) and npy (outputs only), with the writers of the service."""
 
-from typing import IO
+from typing import IO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,25 +12,43 @@ from seedmint.service.runtime.generator import Generator
 
 
 class ArrayWriter:
-    """One array, or the zip of several, of a shard."""
+    """Writes one shard as npy or npz."""
 
-    def __init__(self, sink: Sink, generator: Generator, form: str, count: int) -> None:
+    def __init__(self, sink: Sink, generator: Generator, shard_format: Literal["npz", "npy"], count: int) -> None:
+        """
+        Args:
+            sink: Receives the bytes.
+            generator: The generator of the job.
+            shard_format: "npz" or "npy".
+            count: Seeds in the shard.
+        """
         self._sink = sink
-        self._writer: NpyWriter | NpzWriter = NpyWriter(generator, count) if form == "npy" else NpzWriter(generator, count)
+        writer = NpyWriter if shard_format == "npy" else NpzWriter
+        self._writer: NpyWriter | NpzWriter = writer(generator, count)
 
-    def add(self, seeds: SeedArray, labels: NDArray[np.int64] | None, made: Outputs) -> None:
-        self._sink.write(self._writer.add(seeds, labels, made))
+    def add(self, seeds: SeedArray, labels: NDArray[np.int64] | None, outputs: Outputs) -> None:
+        """Write one batch. The arguments are those of `ShardWriter.add`."""
+        self._sink.write(self._writer.add(seeds, labels, outputs))
 
     def finish(self) -> None:
+        """Write the end of the file."""
         for data in self._writer.finish():
             self._sink.write(data)
 
 
 def read(file: IO[bytes], positions: list[int]) -> Outputs:
-    """The images or samples at positions of a shard."""
+    """Read outputs from a shard.
+
+    Args:
+        file: The shard.
+        positions: Positions in the shard, from 0.
+
+    Returns:
+        uint8[n, height, width, channels] or float32[n, ...].
+    """
     loaded = np.load(file)
     if isinstance(loaded, np.ndarray):
         return loaded[positions]
     (name,) = {"images", "samples"} & set(loaded.files)
-    values: Outputs = loaded[name][positions]
-    return values
+    outputs: Outputs = loaded[name][positions]
+    return outputs

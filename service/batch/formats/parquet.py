@@ -1,6 +1,6 @@
-"""Parquet. Of images: Hugging Face's Image column (PNG), seed, label. Of samples: seed, label, and their own columns.
+"""Parquet. Images: a Hugging Face Image column (PNG), seed, label. Samples: seed, label and one column for each output name.
 
-pyarrow writes it: the bytes are the same under the same version of it, which the plan holds, and may be others under another.
+pyarrow writes the file. Another version of pyarrow may write other bytes, so the plan of a job holds its version.
 """
 
 import io
@@ -19,69 +19,81 @@ from seedmint.service.batch.formats.pngs import pngs
 from seedmint.service.runtime.arrays import Outputs, SeedArray
 from seedmint.service.runtime.generator import Generator
 
-_ROWS = 1000  # of a row group
-_GROUP_BYTES = 64 << 20  # of a row group: large images come in fewer rows
+_GROUP_ROWS = 1000
+_GROUP_BYTES = 64 << 20  # row groups of large images have fewer rows
 
 
 class ParquetWriter:
-    """Row groups of a thousand rows, or of 64 MiB."""
+    """Writes row groups of 1000 rows or 64 MiB, whichever is less."""
 
     def __init__(self, sink: Sink, generator: Generator, truncation: float) -> None:
+        """
+        Args:
+            sink: Receives the bytes.
+            generator: The generator of the job.
+            truncation: Factor on z; it is part of the metadata of each PNG.
+        """
         self._generator = generator
         self._truncation = truncation
         self._schema = schema(generator.card)
-        self._image = isinstance(generator.card.output, ImageOutput)
+        self._is_image = isinstance(generator.card.output, ImageOutput)
         self._writer = pq.ParquetWriter(
             pa.PythonFile(sink, mode="w"),
             self._schema,
-            compression="none" if self._image else "zstd",  # PNGs are compressed already
+            compression="none" if self._is_image else "zstd",  # PNGs are compressed already
             use_dictionary=False,
         )
         self._rows: list[tuple[int, int | None, Any]] = []
         self._bytes = 0
 
-    def add(self, seeds: SeedArray, labels: NDArray[np.int64] | None, made: Outputs) -> None:
-        values: Any = pngs(self._generator, seeds, labels, made, self._truncation) if self._image else made
-        named = [None] * len(seeds) if labels is None else labels.tolist()
-        for row in zip(seeds.tolist(), named, values, strict=True):
+    def add(self, seeds: SeedArray, labels: NDArray[np.int64] | None, outputs: Outputs) -> None:
+        """Write one batch. The arguments are those of `ShardWriter.add`."""
+        values: Any = pngs(self._generator, seeds, labels, outputs, self._truncation) if self._is_image else outputs
+        row_labels = [None] * len(seeds) if labels is None else labels.tolist()
+        for row in zip(seeds.tolist(), row_labels, values, strict=True):
             self._rows.append(row)
-            self._bytes += len(row[2]) if self._image else row[2].nbytes
-            if len(self._rows) == _ROWS or self._bytes >= _GROUP_BYTES:
-                self._write()
+            self._bytes += len(row[2]) if self._is_image else row[2].nbytes
+            if len(self._rows) == _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
+                self._write_group()
 
     def finish(self) -> None:
+        """Write the last row group and the end of the file."""
         if self._rows:
-            self._write()
+            self._write_group()
         self._writer.close()
 
-    def _write(self) -> None:
+    def _write_group(self) -> None:
         seeds, labels, values = zip(*self._rows, strict=True)
         self._rows, self._bytes = [], 0
         columns: dict[str, Any] = {"seed": pa.array(seeds, pa.int64())}
         if labels[0] is not None:
             columns["label"] = pa.array(labels, pa.int64())
-        if self._image:
+        if self._is_image:
             paths = pa.array([f"{seed}.png" for seed in seeds], pa.string())
             columns["image"] = pa.StructArray.from_arrays([pa.array(values, pa.binary()), paths], ["bytes", "path"])
         else:
-            columns |= _columns(self._generator.card, np.stack(values))
+            columns |= _sample_columns(self._generator.card, np.stack(values))
         self._writer.write_table(pa.table([columns[name] for name in self._schema.names], schema=self._schema))
 
 
-def _columns(card: Card, made: Outputs) -> dict[str, Any]:
-    """float32 columns by name; of series, lists of their length, one column for each channel."""
+def _sample_columns(card: Card, samples: Outputs) -> dict[str, Any]:
+    """One float32 column for each output name. A column of series holds lists of fixed length, one for each sample."""
     names = card.output.names  # type: ignore[union-attr]
-    if made.ndim == 2:
-        return {name: pa.array(made[:, i]) for i, name in enumerate(names)}
-    length = made.shape[1]
+    if samples.ndim == 2:
+        return {name: pa.array(samples[:, i]) for i, name in enumerate(names)}
+    length = samples.shape[1]
     return {
-        name: pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(made[:, :, i]).reshape(-1)), length)
+        name: pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(samples[:, :, i]).reshape(-1)), length)
         for i, name in enumerate(names)
     }
 
 
 def schema(card: Card) -> pa.Schema:
-    """The columns, with what `datasets` needs to decode images and to name labels."""
+    """Return the columns, with the metadata that `datasets` needs to decode images and to name labels.
+
+    Args:
+        card: The card of the generator.
+    """
     fields = [pa.field("seed", pa.int64())]
     features: dict[str, Any] = {"seed": {"dtype": "int64", "_type": "Value"}}
     if card.classes is not None:
@@ -102,7 +114,16 @@ def schema(card: Card) -> pa.Schema:
 
 
 def read(file: IO[bytes], positions: list[int], card: Card) -> Outputs:
-    """The images or samples at positions of a shard."""
+    """Read outputs from a shard.
+
+    Args:
+        file: The shard.
+        positions: Positions in the shard, from 0.
+        card: The card of the generator.
+
+    Returns:
+        uint8[n, height, width, channels] or float32[n, ...].
+    """
     if isinstance(card.output, ImageOutput):
         table = pq.read_table(file, columns=["image"])
         images = [np.asarray(Image.open(io.BytesIO(table["image"][i]["bytes"].as_py()))) for i in positions]

@@ -1,6 +1,6 @@
-"""WebDataset: a tar in which neighbours of one key are one sample: the PNG, and its label (.cls) or else its seed (.json).
+"""WebDataset: a tar file. Members with the same key form one sample: a PNG, and the label (.cls) or else the seed (.json).
 
-The key is the seed in 19 digits, so that a seed has one key in every job, and keys sort as seeds do.
+The key is the seed in 19 digits. A seed therefore has the same key in every job, and keys sort in the order of seeds.
 """
 
 import io
@@ -18,31 +18,39 @@ from seedmint.service.batch.formats.tar import end, headers, padded
 from seedmint.service.runtime.arrays import Images, Outputs, SeedArray
 from seedmint.service.runtime.generator import Generator
 
-_DIGITS = 19  # of 2**63 - 1
+_KEY_DIGITS = 19  # of 2**63 - 1
 
 
 class WebDatasetWriter:
-    """Images as members of a tar."""
+    """Writes images as members of a tar file."""
 
     def __init__(self, sink: Sink, generator: Generator, truncation: float) -> None:
+        """
+        Args:
+            sink: Receives the bytes.
+            generator: The generator of the job.
+            truncation: Factor on z; it is part of the metadata of each PNG.
+        """
         self._sink = sink
         self._generator = generator
         self._truncation = truncation
         self._size = 0
 
-    def add(self, seeds: SeedArray, labels: NDArray[np.int64] | None, made: Outputs) -> None:
-        keys = [f"{seed:0{_DIGITS}}" for seed in seeds.tolist()]
-        images = pngs(self._generator, seeds, labels, made, self._truncation)
+    def add(self, seeds: SeedArray, labels: NDArray[np.int64] | None, outputs: Outputs) -> None:
+        """Write one batch. The arguments are those of `ShardWriter.add`."""
+        keys = [f"{seed:0{_KEY_DIGITS}}" for seed in seeds.tolist()]
+        images = pngs(self._generator, seeds, labels, outputs, self._truncation)
         if labels is None:
-            extension, beside = "json", [json.dumps({"seed": seed}).encode() for seed in seeds.tolist()]
+            extension, annotations = "json", [json.dumps({"seed": seed}).encode() for seed in seeds.tolist()]
         else:
-            extension, beside = "cls", [str(label).encode() for label in labels.tolist()]
-        first = headers([f"{key}.png" for key in keys], list(map(len, images)))
-        second = headers([f"{key}.{extension}" for key in keys], list(map(len, beside)))
-        members = zip(first, map(padded, images), second, map(padded, beside), strict=True)
+            extension, annotations = "cls", [str(label).encode() for label in labels.tolist()]
+        image_headers = headers([f"{key}.png" for key in keys], list(map(len, images)))
+        annotation_headers = headers([f"{key}.{extension}" for key in keys], list(map(len, annotations)))
+        members = zip(image_headers, map(padded, images), annotation_headers, map(padded, annotations), strict=True)
         self._write(b"".join(part for member in members for part in member))
 
     def finish(self) -> None:
+        """Write the end of the tar file."""
         self._write(end(self._size))
 
     def _write(self, data: bytes) -> None:
@@ -51,7 +59,15 @@ class WebDatasetWriter:
 
 
 def read(file: IO[bytes], positions: list[int]) -> Images:
-    """The images at positions of a shard, by readers that have nothing to do with the writer."""
+    """Read images from a shard with `tarfile` and Pillow, which share no code with the writer.
+
+    Args:
+        file: The shard.
+        positions: Positions in the shard, from 0.
+
+    Returns:
+        uint8[n, height, width, channels].
+    """
     with tarfile.open(fileobj=file) as tar:
         names = [member for member in tar if member.name.endswith(".png")]
         images = [np.asarray(Image.open(io.BytesIO(tar.extractfile(names[i]).read()))) for i in positions]  # type: ignore[union-attr]

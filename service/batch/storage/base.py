@@ -6,83 +6,145 @@ from typing import IO, Protocol
 
 from seedmint.models.errors import UserError
 
-MARK = "plan.json"  # the file that makes a folder a job's output
+PLAN_FILE = "plan.json"  # an output that has this file holds a job
 
 
 class OutputError(UserError):
-    """The output cannot be used as it is."""
+    """The output is not usable now. A later try may succeed."""
+
+    reason = "output_unavailable"
 
 
-class PlaceError(OutputError):
-    """No job can be made there at all."""
+class InvalidOutputError(OutputError):
+    """The output can never hold a job."""
 
+    reason = "invalid_output"
     status = 2
 
 
 class BusyError(OutputError):
-    """Another job has the output."""
+    """Another job is writing to the output."""
+
+    reason = "output_busy"
 
 
 class Output(Protocol):
-    """A job's folder. Names in it have slashes; a name that ends in a slash is a folder.
+    """The folder of a job. Names are relative to the folder and use slashes.
+
+    A file is either complete or does not exist.
 
     Attributes:
-        url: the folder, as messages tell it.
+        url: The path or URL of the folder, for messages.
     """
 
     url: str
 
     def read(self, name: str) -> bytes:
-        """A whole file. Raises FileNotFoundError."""
+        """Read a file.
+
+        Args:
+            name: Name of the file.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+        """
         ...
 
     def open(self, name: str) -> AbstractContextManager[IO[bytes]]:
-        """A file to read in any order. Raises FileNotFoundError."""
+        """Open a file for reading, with random access.
+
+        Args:
+            name: Name of the file.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+        """
         ...
 
-    def pieces(self, name: str, size: int) -> Iterator[bytes]:
-        """The `size` bytes of a file, of which little is in memory at a time. Raises FileNotFoundError."""
+    def stream(self, name: str, size: int) -> Iterator[bytes]:
+        """Yield the content of a file in chunks, with little of it in memory.
+
+        Args:
+            name: Name of the file.
+            size: Its size in bytes.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+        """
         ...
 
     def write(self, name: str) -> AbstractContextManager[IO[bytes]]:
-        """A file to write from start to end. It appears, or replaces the one there was, when the block ends without error."""
+        """Open a file for writing from start to end. It appears, or replaces the old file, when the block ends without error.
+
+        Args:
+            name: Name of the file.
+        """
         ...
 
     def write_many(self) -> AbstractContextManager[Callable[[str, bytes], None]]:
-        """A function to add small files with. Each appears whole; when the block has ended without error, all are there."""
+        """Return a function that writes small files (name, content). All of them exist when the block ends without error."""
         ...
 
     def create(self, name: str, content: bytes) -> None:
-        """A file that must not be there yet. Raises FileExistsError."""
+        """Write a file that must not exist yet.
+
+        Args:
+            name: Name of the file, in no subfolder.
+            content: Its content.
+
+        Raises:
+            FileExistsError: The file exists.
+        """
         ...
 
     def names(self, folder: str) -> Iterator[str]:
-        """The names of the files in a folder, without the folder's, in any order; none where there is no such folder."""
+        """Yield the names of the files in a folder, relative to that folder, in any order. A missing folder has none.
+
+        Args:
+            folder: Name of the folder; "" for the output itself.
+        """
         ...
 
-    def find(self, folder: str) -> Iterator[str]:
-        """The same of all files below a folder, with the names of the folders between."""
+    def walk(self, folder: str) -> Iterator[str]:
+        """Yield the names of all files below a folder, relative to that folder, in any order. A missing folder has none.
+
+        Args:
+            folder: Name of the folder.
+        """
         ...
 
     def versions(self, folder: str) -> dict[str, str]:
-        """The names of the files in a folder, each with a text that changes when the file does."""
+        """Return the names of the files in a folder, each with a text that changes when the file changes.
+
+        Args:
+            folder: Name of the folder.
+        """
         ...
 
     def lock(self, shared: bool) -> AbstractContextManager[None]:
-        """Keep other jobs out while the block runs, or, if shared, those that would have it alone. Raises BusyError.
+        """Lock the output while the block runs. An object store has no locks: there, the block always runs.
 
-        Who shares waits a while: another part of the job that has it alone only clears up.
+        Args:
+            shared: Allow other shared locks. A shared lock waits a while, because a job holds its exclusive lock only briefly
+                for cleaning when several parts run.
+
+        Raises:
+            BusyError: Another job holds the lock.
         """
         ...
 
     def prepare(self) -> None:
-        """Make the folder. Raises OSError."""
+        """Create the folder if it does not exist.
+
+        Raises:
+            OSError: The folder cannot be created.
+        """
         ...
 
     def clean(self) -> None:
-        """Remove what killed processes have left. Only when no other writes here."""
+        """Remove the temporary files of killed processes. Call this only while no other process writes."""
         ...
 
     def free(self) -> int | None:
-        """Bytes that there is room for, or None where that cannot be told."""
+        """Return the free space in bytes, or None if it is unknown."""
         ...

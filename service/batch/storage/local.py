@@ -1,4 +1,4 @@
-"""Where a job's files lie: a local folder, or an object store through fsspec. A file there is whole, or it is not there."""
+"""Storage in a local folder."""
 
 import errno
 import fcntl
@@ -13,19 +13,30 @@ from typing import IO
 from uuid import uuid4
 
 from seedmint.models.files import sync_directory, synced_file_system, whole_file
-from seedmint.service.batch.storage.base import MARK, BusyError, OutputError, PlaceError
+from seedmint.service.batch.storage.base import PLAN_FILE, BusyError, InvalidOutputError, OutputError
 
-_PIECE = 256 << 10  # bytes
+_CHUNK_BYTES = 256 << 10
 _SHARED_WAIT_SECONDS = 30.0
-_LOOK_SECONDS = 0.1
-_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)  # what file systems without hard links say
-_LEFT = (".plan.json.*", ".manifest.json.*", ".README.md.*", "data/.shard-*", "data/.stage-*", "records/.[0-9]*")
+_LOCK_POLL_SECONDS = 0.1
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)  # errors of file systems without hard links
+_TEMPORARY_FILES = (".plan.json.*", ".manifest.json.*", ".README.md.*", "data/.shard-*", "data/.stage-*", "records/.[0-9]*")
 
 
-class Folder:
-    """A local folder. Files are written under a hidden temporary name, synced and renamed."""
+class LocalOutput:
+    """A job in a local folder. Each file is written under a hidden temporary name, synced and renamed.
+
+    The methods are those of `Output`.
+
+    Attributes:
+        root: The folder.
+        url: The same as text.
+    """
 
     def __init__(self, root: Path) -> None:
+        """
+        Args:
+            root: The folder; it need not exist.
+        """
         self.root = root
         self.url = str(root)
 
@@ -35,22 +46,22 @@ class Folder:
     def open(self, name: str) -> AbstractContextManager[IO[bytes]]:
         return (self.root / name).open("rb")
 
-    def pieces(self, name: str, size: int) -> Iterator[bytes]:
+    def stream(self, name: str, size: int) -> Iterator[bytes]:
         with self.open(name) as file:
-            while piece := file.read(_PIECE):
-                yield piece
+            while chunk := file.read(_CHUNK_BYTES):
+                yield chunk
 
     @contextmanager
     def write(self, name: str) -> Iterator[IO[bytes]]:
-        self._check_there()
+        self._check_exists()
         with whole_file(self.root / name) as file:
             yield file
-            self._check_there()
+            self._check_exists()
 
     @contextmanager
     def write_many(self) -> Iterator[Callable[[str, bytes], None]]:
-        """All are written to a hidden folder, synced at once (each for itself takes four times as long), and renamed."""
-        self._check_there()
+        """Write all files to a hidden folder, sync them together (four times faster than one by one), then rename them."""
+        self._check_exists()
         (self.root / "data").mkdir(exist_ok=True)
         stage = tempfile.mkdtemp(prefix=".stage-", dir=self.root / "data")
         names: list[str] = []
@@ -67,7 +78,7 @@ class Folder:
         try:
             with synced_file_system(self.root):
                 yield add
-            self._check_there()
+            self._check_exists()
             folders = {self.root / folder for folder in {name.rsplit("/", 1)[0] for name in names}}
             for folder in folders:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -79,18 +90,18 @@ class Folder:
             shutil.rmtree(stage, ignore_errors=True)
 
     def create(self, name: str, content: bytes) -> None:
-        path, half = self.root / name, self.root / f".{name}.{uuid4().hex}"
+        path, temporary = self.root / name, self.root / f".{name}.{uuid4().hex}"
         try:
-            _write_new(half, content)
+            _write_new(temporary, content)
             try:
-                os.link(half, path)
+                os.link(temporary, path)
             except OSError as error:
                 if error.errno not in _NO_LINKS:
                     raise
-                _write_new(path, content)  # for a moment it can be seen half-written
+                _write_new(path, content)  # for a moment others may read an incomplete file
             sync_directory(self.root)
         finally:
-            half.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
 
     def names(self, folder: str) -> Iterator[str]:
         try:
@@ -102,56 +113,58 @@ class Folder:
             return
 
     def versions(self, folder: str) -> dict[str, str]:
-        found = {}
+        versions = {}
         for name in self.names(folder):
-            with suppress(FileNotFoundError):  # it has just gone
-                about = (self.root / folder / name).stat()
-                found[name] = f"{about.st_ino} {about.st_mtime_ns} {about.st_size}"
-        return found
+            with suppress(FileNotFoundError):  # removed since the listing
+                status = (self.root / folder / name).stat()
+                versions[name] = f"{status.st_ino} {status.st_mtime_ns} {status.st_size}"
+        return versions
 
-    def find(self, folder: str) -> Iterator[str]:
-        for place, folders, files in os.walk(self.root / folder):
+    def walk(self, folder: str) -> Iterator[str]:
+        for path, folders, files in os.walk(self.root / folder):
             folders[:] = [name for name in folders if not name.startswith(".")]
-            between = os.path.relpath(place, self.root / folder) + "/" if Path(place) != self.root / folder else ""
-            yield from (between + name for name in files if not name.startswith("."))
+            prefix = os.path.relpath(path, self.root / folder) + "/" if Path(path) != self.root / folder else ""
+            yield from (prefix + name for name in files if not name.startswith("."))
 
     @contextmanager
     def lock(self, shared: bool) -> Iterator[None]:
-        until = time.monotonic() + (_SHARED_WAIT_SECONDS if shared else 0)
+        deadline = time.monotonic() + (_SHARED_WAIT_SECONDS if shared else 0)
         with (self.root / ".lock").open("ab") as file:
-            while not _locked(file, shared):
-                if time.monotonic() >= until:
-                    raise BusyError(f"--out {self.url}: another job is writing there: wait for it, or stop it")
-                time.sleep(_LOOK_SECONDS)
+            while not _try_lock(file, shared):
+                if time.monotonic() >= deadline:
+                    raise BusyError(f"another job is writing to {self.url}: wait for it, or stop it", field="out")
+                time.sleep(_LOCK_POLL_SECONDS)
             yield
 
     def prepare(self) -> None:
         if self.root.is_file():
-            raise PlaceError(f"--out {self.url} is a file: give a folder")
+            raise InvalidOutputError(f"{self.url} is a file: use a folder", field="out", reason="not_a_folder")
         self.root.mkdir(parents=True, exist_ok=True)
 
     def clean(self) -> None:
-        for pattern in _LEFT:
-            for left in self.root.glob(pattern):
-                if left.is_dir():
-                    shutil.rmtree(left)
+        for pattern in _TEMPORARY_FILES:
+            for path in self.root.glob(pattern):
+                if path.is_dir():
+                    shutil.rmtree(path)
                 else:
-                    left.unlink()
+                    path.unlink()
 
     def free(self) -> int | None:
-        place = next(path for path in (self.root, *self.root.absolute().parents) if path.exists())
-        return shutil.disk_usage(place).free
+        existing = next(path for path in (self.root, *self.root.absolute().parents) if path.exists())
+        return shutil.disk_usage(existing).free
 
-    def _check_there(self) -> None:
-        """A folder that was moved or removed must not be begun anew, with a part of the shards."""
-        if not (self.root / MARK).exists():
+    def _check_exists(self) -> None:
+        """Do not create the folder again after it was moved or removed: the new folder would lack the earlier shards."""
+        if not (self.root / PLAN_FILE).exists():
             raise OutputError(
-                f"--out {self.url}: the folder, or its {MARK}, has vanished; what was not there is not begun anew"
+                f"{self.url} or its {PLAN_FILE} was removed: restore it, or run the job in a new folder",
+                field="out",
+                reason="output_removed",
             )
 
 
 def _write_new(path: Path, content: bytes) -> None:
-    """A file that must not be there yet, on the disk, or none."""
+    """Write and sync a new file. On an error no file stays."""
     with path.open("xb") as file:
         try:
             file.write(content)
@@ -162,8 +175,8 @@ def _write_new(path: Path, content: bytes) -> None:
             raise
 
 
-def _locked(file: IO[bytes], shared: bool) -> bool:
-    """Whether the lock is to be had now."""
+def _try_lock(file: IO[bytes], shared: bool) -> bool:
+    """Whether the lock was acquired."""
     try:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError as error:

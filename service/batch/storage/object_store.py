@@ -1,4 +1,4 @@
-"""A job's files in an object store. An object is put at once, or in parts that become visible together."""
+"""Storage in an object store, through fsspec. An object is uploaded at once, or in parts that become visible together."""
 
 import shutil
 import tempfile
@@ -15,36 +15,49 @@ from seedmint.models.errors import UserError
 from seedmint.service.batch.storage.base import OutputError
 
 ATTEMPTS = 7
-_LONGEST_WAIT = 20.0  # seconds between two attempts
-_AT_ONCE = 32  # small files sent together
-_FINAL = (UserError, PermissionError, FileNotFoundError, FileExistsError, IsADirectoryError, NotImplementedError, TypeError)
-# An upload that a lost answer has already ended is "not found" when it is ended again, and then sent anew.
-_FINAL_OF_PUTS = tuple(kind for kind in _FINAL if kind is not FileNotFoundError)
-PART_BYTES = 8 << 20  # of an S3 upload; ten are in memory at once, and s3fs's own size is 50 MiB
-_MOST_PARTS = 10_000  # S3's limit
-_PIECE = 4 << 20  # bytes of an object that are passed on at once
+_MAX_WAIT_SECONDS = 20.0  # between two attempts
+_CONCURRENT_UPLOADS = 32  # of small files
+_PERMANENT = (UserError, PermissionError, FileNotFoundError, FileExistsError, IsADirectoryError, NotImplementedError, TypeError)
+# When the answer to the end of an upload is lost, the next attempt to end it gives "not found". Upload again in that case.
+_PERMANENT_IN_UPLOADS = tuple(kind for kind in _PERMANENT if kind is not FileNotFoundError)
+PART_BYTES = 8 << 20  # of an S3 upload; ten parts are in memory at once (s3fs's default is 50 MiB)
+_MAX_PARTS = 10_000  # limit of S3
+_CHUNK_BYTES = 4 << 20  # of an object that is streamed
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
-class Objects:
-    """A prefix of an object store. What fails is tried again, ever later; two jobs of one plan write the same bytes."""
+class ObjectStoreOutput:
+    """A job under a prefix of an object store. Failed requests are repeated with growing delays.
+
+    Two jobs with the same plan may write at the same time, because they write the same bytes.
+    The methods are those of `Output`.
+
+    Attributes:
+        url: The URL of the prefix.
+    """
 
     def __init__(self, system: AbstractFileSystem, root: str, url: str) -> None:
+        """
+        Args:
+            system: The file system of fsspec.
+            root: Path of the prefix in the file system.
+            url: URL of the prefix, for messages.
+        """
         self.url = url
         self._system = system
         self._root = root.rstrip("/")
-        self._in_parts = "s3" in system.protocol
+        self._is_s3 = "s3" in system.protocol
 
     def read(self, name: str) -> bytes:
-        options = {"max_concurrency": 1} if self._in_parts else {}  # else its size is asked for first
-        content: bytes = self._tried(lambda: self._system.cat_file(self._path(name), **options), "read", name)
+        options = {"max_concurrency": 1} if self._is_s3 else {}  # more would ask for the size of the object first
+        content: bytes = self._retry(lambda: self._system.cat_file(self._path(name), **options), "read", name)
         return content
 
     @contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:
         with tempfile.TemporaryFile() as copy:
-            self._tried(lambda: self._fetch(name, copy), "read", name)
+            self._retry(lambda: self._fetch(name, copy), "read", name)
             copy.seek(0)
             yield copy
 
@@ -54,95 +67,97 @@ class Objects:
         with self._system.open(self._path(name), "rb") as file:
             shutil.copyfileobj(file, copy, 1 << 20)
 
-    def pieces(self, name: str, size: int) -> Iterator[bytes]:
+    def stream(self, name: str, size: int) -> Iterator[bytes]:
         path = self._path(name)
-        for start in range(0, size, _PIECE):
-            stop = min(size, start + _PIECE)
-            yield self._tried(partial(self._system.cat_file, path, start=start, end=stop), "read", name)
+        for start in range(0, size, _CHUNK_BYTES):
+            stop = min(size, start + _CHUNK_BYTES)
+            yield self._retry(partial(self._system.cat_file, path, start=start, end=stop), "read", name)
 
     @contextmanager
     def write(self, name: str) -> Iterator[IO[bytes]]:
-        """What is written is kept on this machine until it is whole: then it can be sent again and again."""
-        with tempfile.NamedTemporaryFile() as whole:
-            yield whole
-            whole.flush()
-            size = max(PART_BYTES, -(-whole.tell() // _MOST_PARTS))
-            options = {"chunksize": size} if self._in_parts else {}
-            self._tried(lambda: self._system.put_file(whole.name, self._path(name), **options), "write", name, _FINAL_OF_PUTS)
+        """Write to a temporary local file first, so that an upload can be repeated."""
+        with tempfile.NamedTemporaryFile() as file:
+            yield file
+            file.flush()
+            size = max(PART_BYTES, -(-file.tell() // _MAX_PARTS))
+            options = {"chunksize": size} if self._is_s3 else {}
+            self._retry(
+                lambda: self._system.put_file(file.name, self._path(name), **options), "write", name, _PERMANENT_IN_UPLOADS
+            )
 
     @contextmanager
     def write_many(self) -> Iterator[Callable[[str, bytes], None]]:
-        waiting: list[tuple[str, bytes]] = []
-        with ThreadPoolExecutor(_AT_ONCE) as senders:
+        pending: list[tuple[str, bytes]] = []
+        with ThreadPoolExecutor(_CONCURRENT_UPLOADS) as executor:
 
             def send() -> None:
-                list(senders.map(lambda file: self._put(*file), waiting))
-                waiting.clear()
+                list(executor.map(lambda file: self._put(*file), pending))
+                pending.clear()
 
             def add(name: str, content: bytes) -> None:
-                waiting.append((name, content))
-                if len(waiting) == _AT_ONCE:
+                pending.append((name, content))
+                if len(pending) == _CONCURRENT_UPLOADS:
                     send()
 
             yield add
             send()
 
     def _put(self, name: str, content: bytes) -> None:
-        self._tried(lambda: self._system.pipe_file(self._path(name), content), "write", name, _FINAL_OF_PUTS)
+        self._retry(lambda: self._system.pipe_file(self._path(name), content), "write", name, _PERMANENT_IN_UPLOADS)
 
     def create(self, name: str, content: bytes) -> None:
         try:
-            self._tried(lambda: self._system.pipe_file(self._path(name), content, mode="create"), "write", name)
+            self._retry(lambda: self._system.pipe_file(self._path(name), content, mode="create"), "write", name)
         except FileNotFoundError as error:
-            raise OutputError(f"--out {self.url}: {error}") from None
+            raise OutputError(f"{self.url}: {error}", field="out") from None
 
     def names(self, folder: str) -> Iterator[str]:
         try:
-            found = self._tried(lambda: self._listed(folder), "list", folder)
+            paths = self._retry(lambda: self._list(folder), "list", folder)
         except FileNotFoundError:
             return
-        yield from (path.rsplit("/", 1)[-1] for path in found)
+        yield from (path.rsplit("/", 1)[-1] for path in paths)
 
-    def _listed(self, folder: str) -> list[str]:
-        self._system.invalidate_cache()  # others write there, too
-        found: list[str] = self._system.ls(self._path(folder), detail=False)
-        return found
+    def _list(self, folder: str) -> list[str]:
+        self._system.invalidate_cache()  # other processes write there too
+        paths: list[str] = self._system.ls(self._path(folder), detail=False)
+        return paths
 
     def versions(self, folder: str) -> dict[str, str]:
         try:
-            found = self._tried(lambda: self._described(folder), "list", folder)
+            entries = self._retry(lambda: self._list_details(folder), "list", folder)
         except FileNotFoundError:
             return {}
-        return {about["name"].rsplit("/", 1)[-1]: repr(sorted(about.items())) for about in found}
+        return {entry["name"].rsplit("/", 1)[-1]: repr(sorted(entry.items())) for entry in entries}
 
-    def _described(self, folder: str) -> list[dict[str, Any]]:
+    def _list_details(self, folder: str) -> list[dict[str, Any]]:
         self._system.invalidate_cache()
-        found: list[dict[str, Any]] = self._system.ls(self._path(folder), detail=True)
-        return found
+        entries: list[dict[str, Any]] = self._system.ls(self._path(folder), detail=True)
+        return entries
 
-    def find(self, folder: str) -> Iterator[str]:
+    def walk(self, folder: str) -> Iterator[str]:
         path = self._path(folder)
         try:
-            found = self._tried(lambda: self._found(path), "list", folder)
+            paths = self._retry(lambda: self._walk(path), "list", folder)
         except FileNotFoundError:
             return
-        yield from (name.removeprefix(f"{path}/") for name in found)
+        yield from (name.removeprefix(f"{path}/") for name in paths)
 
-    def _found(self, path: str) -> list[str]:
+    def _walk(self, path: str) -> list[str]:
         self._system.invalidate_cache()
-        found: list[str] = self._system.find(path)
-        return found
+        paths: list[str] = self._system.find(path)
+        return paths
 
     @contextmanager
     def lock(self, shared: bool) -> Iterator[None]:
-        """Nothing is locked there: jobs of one plan write the same bytes, and the plan keeps other jobs out."""
+        """Run the block without a lock: jobs with the same plan write the same bytes, and `begin` refuses other plans."""
         yield
 
     def prepare(self) -> None:
-        """Prefixes need no making."""
+        """Do nothing: a prefix need not be created."""
 
     def clean(self) -> None:
-        """Nothing unfinished is visible."""
+        """Do nothing: incomplete objects are not visible."""
 
     def free(self) -> int | None:
         return None
@@ -150,24 +165,31 @@ class Objects:
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}".rstrip("/")
 
-    def _tried(self, action: Callable[[], Answer], what: str, name: str, final: tuple[type[Exception], ...] = _FINAL) -> Answer:
-        """Do it, and again after ever longer waits when it fails for a reason that may pass."""
+    def _retry(
+        self,
+        action: Callable[[], Result],
+        verb: str,
+        name: str,
+        permanent: tuple[type[Exception], ...] = _PERMANENT,
+    ) -> Result:
+        """Call `action`, and again after growing delays while it fails for a reason that may pass."""
         attempts = Retrying(
             stop=stop_after_attempt(ATTEMPTS),
-            wait=wait_random_exponential(max=_LONGEST_WAIT),
-            retry=retry_if_exception(lambda error: isinstance(error, Exception) and not _stays(error, final)),
+            wait=wait_random_exponential(max=_MAX_WAIT_SECONDS),
+            retry=retry_if_exception(lambda error: isinstance(error, Exception) and not _is_permanent(error, permanent)),
             reraise=True,
         )
         try:
             return attempts(action)
         except Exception as error:
-            if isinstance(error, final) and not isinstance(error, PermissionError):
+            if isinstance(error, permanent) and not isinstance(error, PermissionError):
                 raise
-            tried = "" if _stays(error, final) else f", tried {ATTEMPTS} times"
-            told = (str(error) or repr(error)).splitlines()[0]
-            raise OutputError(f"--out {self.url}: cannot {what} {name or 'it'}{tried}: {told}") from error
+            tried = "" if _is_permanent(error, permanent) else f", tried {ATTEMPTS} times"
+            cause = (str(error) or repr(error)).splitlines()[0]
+            raise OutputError(f"{self.url}: cannot {verb} {name or 'it'}{tried}: {cause}", field="out") from error
 
 
-def _stays(error: BaseException, final: tuple[type[Exception], ...]) -> bool:
-    """Whether trying again is of no use."""
-    return isinstance(error, final) or type(error).__name__ == "NoCredentialsError"  # botocore's, which need not be installed
+def _is_permanent(error: BaseException, permanent: tuple[type[Exception], ...]) -> bool:
+    """Whether another attempt cannot succeed."""
+    # botocore need not be installed, so its exception is known by its name
+    return isinstance(error, permanent) or type(error).__name__ == "NoCredentialsError"

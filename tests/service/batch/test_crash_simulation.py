@@ -1,11 +1,11 @@
-"""A job of very many shards, whose workers are lost at random: nothing is lost, and nothing is there twice."""
+"""A simulated job with many shards, whose workers die at random: no shard is lost, and no shard is recorded twice."""
 
 import json
 
 import pytest
 
 from benchmarks.simulation import Outcome, faults, simulate
-from seedmint.service.batch.completeness import done
+from seedmint.service.batch.completeness import complete_shards
 from seedmint.service.batch.manifest import MANIFEST
 
 
@@ -14,22 +14,22 @@ def outcome() -> Outcome:
     return simulate(8_000, 20, loss=0.01, seed=1)
 
 
-def test_nothing_is_lost_and_nothing_is_there_twice(outcome: Outcome):
+def test_no_shard_is_lost_or_duplicated(outcome: Outcome):
     assert faults(outcome) == []
-    assert outcome.plan.shards == 8_000
-    assert done(outcome.output, outcome.plan).all()
+    assert outcome.plan.num_shards == 8_000
+    assert complete_shards(outcome.output, outcome.plan).all()
     assert json.loads(outcome.output.files[MANIFEST])["totals"] == {"shards": 8_000, "images": 80_000_000, "bytes": 0}
 
 
-def test_workers_were_lost_at_every_moment(outcome: Outcome):
-    """Only what was not recorded is made again, once for each loss."""
+def test_workers_die_at_every_step(outcome: Outcome):
+    """Only shards without a record are made again, once for each death."""
     assert set(outcome.losses) == {"half-way", "unrecorded", "recorded"}
     assert min(outcome.losses.values()) > 10
     assert set(outcome.made) == set(range(8_000))
     assert outcome.made.total() - 8_000 == outcome.losses["unrecorded"]
 
 
-def test_what_is_lost_or_twice_would_be_seen():
+def test_lost_and_duplicated_seeds_are_detected():
     small = simulate(20, 2, loss=0.0)
     manifest = json.loads(small.output.files[MANIFEST])
     shards = manifest["shards"]

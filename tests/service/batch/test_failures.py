@@ -1,5 +1,6 @@
-"""What goes wrong is one line and a status that is not 0, and nothing is lost or mixed."""
+"""Errors of jobs: each has a field, a reason and an exit status; no data is lost or mixed."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -7,44 +8,40 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from seedmint.cli import cli, main
 from seedmint.models.errors import UserError
-from seedmint.service.batch.engines.base import Step
+from seedmint.service.batch.completeness import missing_shards
 from seedmint.service.batch.engines.process_pool import run
-from seedmint.service.batch.job import begin, finish, missing, open_planned
+from seedmint.service.batch.job import begin, finish, open_plan_generator
 from seedmint.service.batch.plan import PlanError
+from seedmint.service.batch.progress import ProgressEvent, ignore_progress
+from seedmint.service.batch.records import RecordError
 from seedmint.service.batch.shard import make_shard
 from seedmint.service.batch.storage import local as output_module
 from seedmint.service.batch.storage.base import OutputError
 from seedmint.service.batch.storage.resolve import open_output
 from seedmint.service.runtime.generator import Generator, open_generator
 from tests.support import generators
-from tests.support.batch_jobs import ROOT, command, hashes, make_all, plan_for
+from tests.support.batch_jobs import ROOT, batch, batch_error, command, hashes, make_all, plan_for
 
 
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str | Path, status: int = 2) -> str:
-    """The one line of a command that fails, which cannot succeed, or with status 1 may."""
-    with pytest.raises(SystemExit) as end:
-        main(["batch", "run", *map(str, arguments)])
-    assert end.value.code == status
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1, error
-    assert error.startswith("Error: ")
-    return error
+def refused(*arguments: str | Path, status: int = 2) -> tuple[str | None, str]:
+    """The field and the reason of the error of `seedmint batch run`, which has this exit status."""
+    error = batch_error("run", *arguments)
+    assert error.status == status
+    return error.field, error.reason
 
 
 @pytest.fixture
 def job(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """A job of 100 images of `rgb`, to be made in `out`."""
+    """Arguments of a job of 100 images of `rgb` in `out`."""
     monkeypatch.setenv("SEEDMINT_MODELS", str(models))
     monkeypatch.chdir(tmp_path)
     return ["rgb", "--out", "out", "--seeds", "0-99", "--shard-size", "30", "--format", "npz", "--workers", "1"]
 
 
 def begun(models: Path, out: Path, shards: int = 2) -> Generator:
-    """Some shards of that job, made here."""
+    """Make some shards of that job in this process."""
     generator = open_generator(models / "rgb.onnx")
     plan, output = plan_for(generator, "0-99", "npz", 30), open_output(str(out))
     begin(output, plan)
@@ -54,78 +51,65 @@ def begun(models: Path, out: Path, shards: int = 2) -> Generator:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
-    [
-        (["--seeds", "0-98"], "holds another job: --seeds is 0-99 there, and 0-98 here"),
-        (["--format", "npy"], "--format is npz there, and npy here"),
-        (["--labels", "bee"], "--labels is per-seed there, and 1 here"),
-        (["--truncation", "0.5"], "--truncation is 1.0 there, and 0.5 here"),
-        (["--shard-size", "31"], "--shard-size is 30 there, and 31 here"),
-    ],
+    ("option", "value"),
+    [("seeds", "0-98"), ("format", "npy"), ("labels", "bee"), ("truncation", "0.5"), ("shard_size", "31")],
 )
-def test_another_job_on_the_same_output_is_refused(
-    job: list[str], models: Path, options: list[str], said: str, capsys: pytest.CaptureFixture[str]
-):
+def test_another_job_on_the_same_output_is_refused(job: list[str], models: Path, option: str, value: str):
     begun(models, Path("out"))
     before = hashes(Path("out"))
-    assert said in refused(capsys, *job, *options)
+    assert refused(*job, f"--{option.replace('_', '-')}", value) == (option, "other_plan")
     assert hashes(Path("out")) == before
 
 
-def test_a_generator_that_was_replaced_is_refused(
-    job: list[str], models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-):
+def test_a_generator_that_was_replaced_is_refused(job: list[str], models: Path, tmp_path: Path):
     generator = begun(models, Path("out"))
     before = hashes(Path("out"))
     changed = generators.write(tmp_path, "rgb", 99, classes=generator.card.classes, output=generator.card.output)
-    said = refused(capsys, changed, *job[1:])
-    assert f"holds a job of rgb@{generator.digest12}, and this generator is rgb@" in said
-    with pytest.raises(PlanError, match="has changed: its digest is"):
-        open_planned(changed, plan_for(generator, "0-99", "npz", 30))
-    with pytest.raises(UserError, match=r"has changed: .*Put that file back"):  # while the job runs, seen by a worker
-        run(changed, "out", plan_for(generator, "0-99", "npz", 30), [2, 3], 1, lambda step: None)
+    assert refused(changed, *job[1:]) == ("model", "other_generator")
+    plan = plan_for(generator, "0-99", "npz", 30)
+    with pytest.raises(PlanError) as error:
+        open_plan_generator(changed, plan)
+    assert error.value.reason == "other_generator"
+    with pytest.raises(UserError) as worker_error:  # the file changes while the job runs; a worker sees it
+        run(changed, "out", plan, [2, 3], 1, ignore_progress)
+    assert (worker_error.value.field, worker_error.value.reason) == ("model", "other_generator")
     assert hashes(Path("out")) == before
 
 
-def test_a_folder_that_holds_something_else_is_left_alone(job: list[str], capsys: pytest.CaptureFixture[str]):
+def test_a_folder_with_other_files_is_refused(job: list[str]):
     Path("out").mkdir()
     Path("out/README.md").write_text("mine")
-    assert "out is not empty, and holds no job" in refused(capsys, *job)
+    assert refused(*job) == ("out", "not_a_job")
     assert Path("out/README.md").read_text() == "mine"
-    assert "out/README.md is a file: give a folder" in refused(capsys, *job, "--out", "out/README.md")
-    assert "is not a plan that this version reads" in refused_with_plan(capsys, job)
-
-
-def refused_with_plan(capsys: pytest.CaptureFixture[str], job: list[str]) -> str:
+    assert refused(*job, "--out", "out/README.md") == ("out", "not_a_folder")
     Path("out/plan.json").write_text('{"schema": 2}')
-    return refused(capsys, *job)
+    assert refused(*job) == (None, "unreadable_plan")
 
 
-def test_two_jobs_on_one_output(
-    job: list[str], models: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-):
+def test_two_jobs_on_one_output(job: list[str], models: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(output_module, "_SHARED_WAIT_SECONDS", 0.1)
     begun(models, Path("out"))
+    busy = ("out", "output_busy")
     with open_output("out").lock(shared=False):
-        assert "another job is writing there" in refused(capsys, *job, status=1)
-        assert "another job is writing there" in refused(capsys, *job, "--shard-index", "0", "--num-shards", "2", status=1)
+        assert refused(*job, status=1) == busy
+        assert refused(*job, "--shard-index", "0", "--num-shards", "2", status=1) == busy
     with open_output("out").lock(shared=True), open_output("out").lock(shared=True):
-        assert "another job is writing there" in refused(capsys, *job, status=1)
+        assert refused(*job, status=1) == busy
 
 
-def test_an_output_that_vanishes_is_not_begun_anew(tmp_path: Path, models: Path):
+def test_an_output_that_was_removed_is_not_created_again(tmp_path: Path, models: Path):
     generator = begun(models, tmp_path / "out")
     plan, output = plan_for(generator, "0-99", "npz", 30), open_output(str(tmp_path / "out"))
 
-    def vanish(made: int) -> None:
+    def remove(event: ProgressEvent) -> None:
         if (tmp_path / "out").exists():
             (tmp_path / "out").rename(tmp_path / "moved")
 
-    with pytest.raises(OutputError, match="has vanished"):
-        make_shard(generator, plan, 2, output, vanish)
-    assert not (tmp_path / "out").exists()
-    with pytest.raises(OutputError, match="has vanished"):
-        make_shard(generator, plan, 2, output)
+    for on_progress in (remove, ignore_progress):
+        with pytest.raises(OutputError) as error:
+            make_shard(generator, plan, 2, output, on_progress)
+        assert error.value.reason == "output_removed"
+        assert not (tmp_path / "out").exists()
     (tmp_path / "moved").rename(tmp_path / "out")
     output.clean()
     make_all(output, plan, generator)
@@ -134,38 +118,38 @@ def test_an_output_that_vanishes_is_not_begun_anew(tmp_path: Path, models: Path)
 
 
 @pytest.mark.parametrize("form", ["npz", "png"])
-def test_an_output_that_vanishes_ends_the_pool(tmp_path: Path, models: Path, form: str):
+def test_an_output_that_was_removed_ends_the_pool(tmp_path: Path, models: Path, form: str):
     generator = open_generator(models / "rgb.onnx")
     plan, output = plan_for(generator, "0-9999", form, 2000), open_output(str(tmp_path / "out"))
     begin(output, plan)
 
-    def vanish(step: Step) -> None:
+    def remove(event: ProgressEvent) -> None:
         if (tmp_path / "out").exists():
             (tmp_path / "out").rename(tmp_path / "moved")
 
     with pytest.raises((OutputError, UserError, OSError)):
-        run(models / "rgb.onnx", output.url, plan, range(5), 1, vanish)
+        run(models / "rgb.onnx", output.url, plan, range(5), 1, remove)
     assert not (tmp_path / "out").exists()
     assert not list((tmp_path / "moved").glob("records/*"))
 
 
 @pytest.mark.parametrize("shards", [1, 3])
 def test_a_record_that_cannot_be_written_ends_the_pool(tmp_path: Path, models: Path, shards: int):
-    """It is written while the next shard is made, or when there is none."""
+    """The record is written while the next shard is made, or at the end."""
     plan, output = plan_for(open_generator(models / "rgb.onnx"), "0-99", "npz", 30), open_output(str(tmp_path / "out"))
     begin(output, plan)
     (tmp_path / "out/records").write_text("no folder")
-    told: list[Step] = []
+    events: list[ProgressEvent] = []
     with pytest.raises(FileExistsError, match="records"):
-        run(models / "rgb.onnx", output.url, plan, range(shards), 1, told.append)
-    assert not any(step.shards for step in told)
+        run(models / "rgb.onnx", output.url, plan, range(shards), 1, events.append)
+    assert not any(event.shards for event in events)
 
 
-def test_a_place_that_may_not_be_written(tmp_path: Path):
-    """Root is made to keep to permissions, too."""
+def test_an_output_without_write_permission(tmp_path: Path):
+    """Also as root, whose right to ignore permissions is removed."""
     bounded = ["setpriv", "--bounding-set=-dac_override"] if os.getuid() == 0 else []
     if bounded and shutil.which("setpriv") is None:
-        pytest.skip("root may write anywhere, and setpriv is not installed")
+        pytest.skip("root ignores permissions, and setpriv is not installed")
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o555)
     for out in (closed / "out", closed):
@@ -186,13 +170,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         os.getuid()
         or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)], capture_output=True).returncode
     ):
-        pytest.skip("needs the right to mount a small tmpfs")
+        pytest.skip("cannot mount a tmpfs")
     yield place
     subprocess.run(["umount", str(place)], check=True)
 
 
 @pytest.mark.parametrize("form", ["npz", "webdataset", "parquet", "png"])
-def test_a_full_disk(small_disk: Path, tmp_path: Path, models: Path, form: str, capsys: pytest.CaptureFixture[str]):
+def test_a_full_disk(small_disk: Path, tmp_path: Path, models: Path, form: str):
     generator = open_generator(models / "rgb.onnx")
     plan, output = plan_for(generator, "0-599", form, 100), open_output(str(small_disk / "out"))
     begin(output, plan)
@@ -201,9 +185,10 @@ def test_a_full_disk(small_disk: Path, tmp_path: Path, models: Path, form: str, 
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(shutil.disk_usage(small_disk).free - 16384))  # room for a fraction of a shard
     job = [str(models / "rgb.onnx"), "--out", str(small_disk / "out"), "--workers", "1"]
-    assert "MB are free there: take fewer seeds, or another disk" in refused(capsys, *job, status=1)
-    with pytest.raises(OSError, match="No space left on device"):  # it fills up while the job runs
-        run(models / "rgb.onnx", output.url, plan, [1], 1, lambda step: None)
+    assert refused(*job, status=1) == ("out", "no_space")
+    with pytest.raises(OSError) as error:  # the disk fills up while the job runs  # noqa: PT011
+        run(models / "rgb.onnx", output.url, plan, [1], 1, ignore_progress)
+    assert error.value.errno == errno.ENOSPC
     ballast.unlink()
     assert hashes(small_disk) == kept
     make_all(output, plan, generator)
@@ -211,48 +196,44 @@ def test_a_full_disk(small_disk: Path, tmp_path: Path, models: Path, form: str, 
     assert hashes(small_disk / "out") == hashes(tmp_path / "elsewhere")
 
 
-def test_leftovers_make_room_for_the_rest(small_disk: Path, models: Path):
-    """What a killed job has left is cleared away before room is looked for."""
+def test_leftovers_are_removed_before_the_free_space_is_checked(small_disk: Path, models: Path):
+    """A killed job leaves temporary files."""
     generator = begun(models, small_disk / "out")
     free = shutil.disk_usage(small_disk).free
     (small_disk / "out/data/.shard-000002.npz.abc").write_bytes(bytes(free - 4096))
-    main_here(str(models / "rgb.onnx"), "--out", str(small_disk / "out"), "--workers", "1")
+    batch("run", models / "rgb.onnx", "--out", small_disk / "out", "--workers", "1")
     assert (small_disk / "out/manifest.json").exists()
     assert not list(small_disk.glob("out/data/.*"))
     assert finish(open_output(str(small_disk / "out")), plan_for(generator, "0-99", "npz", 30))
 
 
-def main_here(*arguments: str) -> None:
-    result = CliRunner().invoke(cli, ["batch", "run", *arguments], catch_exceptions=False)
-    assert result.exit_code == 0, result.output
-
-
-def test_a_disk_too_small_is_named_before_the_work(small_disk: Path, capsys: pytest.CaptureFixture[str]):
-    said = refused(capsys, "digits", "--seeds", "0-99999", "--out", small_disk / "out", status=1)
-    assert "would take about" in said
+def test_a_job_that_does_not_fit_the_disk_is_refused_before_it_begins(small_disk: Path):
+    assert refused("digits", "--seeds", "0-99999", "--out", small_disk / "out", status=1) == ("out", "no_space")
     assert not list(small_disk.iterdir())
 
 
-def test_records_that_vanish_are_made_again(tmp_path: Path, models: Path):
+def test_shards_without_records_are_made_again(tmp_path: Path, models: Path):
     generator = begun(models, tmp_path / "out", 4)
     plan, output = plan_for(generator, "0-99", "npz", 30), open_output(str(tmp_path / "out"))
     assert finish(output, plan)
     before = hashes(tmp_path / "out")
     (tmp_path / "out/records/000002.json").unlink()
-    assert missing(output, plan).tolist() == [2]
+    assert missing_shards(output, plan).tolist() == [2]
     assert not finish(output, plan)
     make_all(output, plan, generator)
     assert hashes(tmp_path / "out") == before
 
 
-def test_a_record_of_another_job_or_a_damaged_one_is_named(tmp_path: Path, models: Path):
+def test_damaged_records_and_records_of_other_jobs_are_errors(tmp_path: Path, models: Path):
     generator = begun(models, tmp_path / "out", 4)
     plan, output = plan_for(generator, "0-99", "npz", 30), open_output(str(tmp_path / "out"))
     records = tmp_path / "out/records"
     shutil.copy(records / "000001.json", records / "000002.json")
-    with pytest.raises(UserError, match=r"records/000002\.json is of another job: remove it"):
+    with pytest.raises(RecordError, match="records/000002") as error:
         finish(output, plan)
+    assert error.value.reason == "record_of_other_job"
     (records / "000002.json").write_text("{")
-    with pytest.raises(UserError, match=r"records/000002\.json is damaged: remove it"):
+    with pytest.raises(RecordError, match="records/000002") as error:
         finish(output, plan)
+    assert error.value.reason == "damaged_record"
     assert not (tmp_path / "out/manifest.json").exists()

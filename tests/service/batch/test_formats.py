@@ -275,4 +275,4 @@ def test_a_png_in_the_shard_is_the_picture_of_its_seed(tmp_path: Path, rgb: Gene
     ],
 )
 def test_the_plan_names_what_decides_the_bytes_of_a_format(rgb: Generator, form: str, more: set[str]):
-    assert set(plan_for(rgb, form=form).libraries) == {"machine", "onnxruntime"} | more
+    assert set(plan_for(rgb, form=form).toolchain) == {"machine", "onnxruntime"} | more

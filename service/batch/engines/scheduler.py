@@ -1,0 +1,125 @@
+"""Assigns shards to workers and counts progress. Knows no processes."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from seedmint.service.batch.engines.base import ATTEMPTS
+from seedmint.service.batch.engines.messages import (
+    FromWorker,
+    ImagesWritten,
+    MakeShard,
+    NoMoreShards,
+    ShardRecorded,
+    ShardWritten,
+    ToWorker,
+    WorkerFailed,
+)
+from seedmint.service.batch.plan import Plan
+from seedmint.service.batch.progress import ProgressEvent
+
+
+class Scheduler:
+    """State of all shards of one run.
+
+    A worker has at most two shards in hand: the latest, which it writes, and the one before, which it syncs or uploads.
+    """
+
+    def __init__(self, plan: Plan, shards: Iterable[int]) -> None:
+        """
+        Args:
+            plan: The plan of the job.
+            shards: Indices of the shards to make, in any order.
+        """
+        self._plan = plan
+        self._waiting = iter(shards)
+        self._retries: list[int] = []
+        self._deaths: Counter[int] = Counter()
+        self._in_hand: dict[int, dict[int, int]] = {}  # worker -> shard -> images written, the latest shard last
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether no worker has a shard in hand."""
+        return not any(self._in_hand.values())
+
+    def is_busy(self, worker: int) -> bool:
+        """Return whether a worker has a shard in hand.
+
+        Args:
+            worker: Number of the worker.
+        """
+        return bool(self._in_hand.get(worker))
+
+    def latest_shard(self, worker: int) -> int:
+        """Return the shard that a worker writes, or syncs if there is no other.
+
+        Args:
+            worker: Number of a busy worker.
+        """
+        return next(reversed(self._in_hand[worker]))
+
+    def assign(self, worker: int) -> ToWorker:
+        """Give a worker its next shard, if there is one.
+
+        Args:
+            worker: Number of the worker.
+
+        Returns:
+            The message for the worker.
+        """
+        in_hand = self._in_hand.setdefault(worker, {})
+        index = self._retries.pop() if self._retries else next(self._waiting, None)
+        if index is None:
+            return NoMoreShards()
+        in_hand[index] = 0
+        return MakeShard(index)
+
+    def receive(self, worker: int, message: FromWorker) -> ProgressEvent:
+        """Record a message of a worker. After `ShardWritten`, call `assign`.
+
+        Args:
+            worker: Number of the worker.
+            message: The message.
+
+        Returns:
+            The progress since the last message.
+
+        Raises:
+            Exception: The error of a `WorkerFailed`.
+        """
+        in_hand = self._in_hand[worker]
+        match message:
+            case ImagesWritten(count):
+                in_hand[self.latest_shard(worker)] += count
+                return ProgressEvent(count)
+            case ShardWritten():
+                index = self.latest_shard(worker)
+                rest = self._plan.size(index) - in_hand[index]
+                in_hand[index] += rest
+                return ProgressEvent(rest)
+            case ShardRecorded():
+                del in_hand[next(iter(in_hand))]
+                return ProgressEvent(0, 1)
+            case WorkerFailed(error):
+                raise error
+
+    def remove(self, worker: int) -> ProgressEvent:
+        """Record the death of a busy worker: its shards are to be made again.
+
+        Args:
+            worker: Number of the worker.
+
+        Returns:
+            The progress that is lost.
+        """
+        self._deaths[self.latest_shard(worker)] += 1
+        in_hand = self._in_hand.pop(worker)
+        self._retries += in_hand
+        return ProgressEvent(-sum(in_hand.values()))
+
+    def may_retry(self, index: int) -> bool:
+        """Return whether a shard may be made again after the deaths of its workers.
+
+        Args:
+            index: Index of the shard.
+        """
+        return self._deaths[index] < ATTEMPTS
