@@ -46,7 +46,7 @@ def test_help_lists_the_commands_and_exit_codes(home: Path):
 @pytest.mark.parametrize("name", ["run", "status", "verify", "estimate"])
 def test_a_generator_may_have_the_name_of_a_command(home: Path, models: Path, tmp_path: Path, name: str):
     shutil.copy(models / "grey.onnx", tmp_path / f"{name}.onnx")
-    batch("run", tmp_path / f"{name}.onnx", "--seeds", "0-9", "--out", "out", "--workers", "1")
+    batch("run", name, "--models", tmp_path, "--seeds", "0-9", "--out", "out", "--workers", "1")
     assert "state       done" in batch("status", "out")
 
 
