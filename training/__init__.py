@@ -1,1 +1,1 @@
-"""The training wing: a data set and a recipe become a run, and a checkpoint becomes a generator file."""
+"""Trains generators: from a recipe and a data set to a run, and from a checkpoint to a generator file."""

@@ -1,1 +1,1 @@
-"""The paper's theory, run on densities with known formulas: its claims in numbers and pictures."""
+"""Numerical experiments on the paper's theory, with densities whose formulas are known."""

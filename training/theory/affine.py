@@ -1,6 +1,6 @@
-"""The smallest generator, G(z) = mean + std z with z standard normal, and its gradients against the optimal D.
+"""The generator G(z) = mean + std z with z standard normal, and its gradients with the optimal D.
 
-Its two parameters are theta = (mean, log std), float64[2], and p_g is a Gaussian, so that D* is known exactly.
+The parameters are theta = (mean, log std), float64[2]. p_g is a Gaussian, so D* is known exactly.
 """
 
 import torch
@@ -15,15 +15,19 @@ _Z = normal_quantiles(1 << 14)
 
 
 def density(theta: Tensor) -> Distribution:
-    """p_g."""
+    """Return p_g.
+
+    Args:
+        theta: float64[2].
+    """
     return gaussian(theta[0], theta[1].exp())
 
 
 def gradient(p_data: Distribution, theta: Tensor, objective: str) -> Tensor:
-    """What one G-step sees: the gradient of the generator's loss with D* of this theta held fixed.
+    """Return the gradient of the generator's loss in theta, with D* of this theta held fixed.
 
     Args:
-        p_data: the data.
+        p_data: Density of the data.
         theta: float64[2].
         objective: `minimax` or `non-saturating`.
 
@@ -31,8 +35,8 @@ def gradient(p_data: Distribution, theta: Tensor, objective: str) -> Tensor:
         float64[2], the mean over 16,384 equally probable z.
     """
     fixed = density(theta.detach())
-    moving = theta.detach().clone().requires_grad_()
-    x = moving[0] + moving[1].exp() * _Z
+    parameters = theta.detach().clone().requires_grad_()
+    x = parameters[0] + parameters[1].exp() * _Z
     loss = GENERATOR_LOSSES[objective](optimal_logits(p_data.log_prob(x), fixed.log_prob(x)))
-    (found,) = torch.autograd.grad(loss, moving)
-    return found
+    (result,) = torch.autograd.grad(loss, parameters)
+    return result

@@ -1,6 +1,6 @@
-"""Densities on the line whose formulas are known, and the grid on which they are integrated.
+"""One-dimensional densities with known formulas, and the grid for their integrals.
 
-All is float64, and differentiable in the parameters where these are tensors that want gradients.
+All numbers are float64. Densities are differentiable in parameters that are tensors with gradients.
 """
 
 from collections.abc import Sequence
@@ -12,27 +12,48 @@ from torch.distributions import Categorical, Distribution, MixtureSameFamily, No
 
 
 def gaussian(mean: float | Tensor, std: float | Tensor) -> Distribution:
-    """The normal density of this mean and standard deviation."""
+    """Return a normal density.
+
+    Args:
+        mean: Its mean.
+        std: Its standard deviation.
+    """
     return Normal(_double(mean), _double(std), validate_args=False)
 
 
 def mixture(weights: Sequence[float], means: Sequence[float], stds: Sequence[float]) -> Distribution:
-    """A mixture of Gaussians; the weights are positive and need not sum to one."""
+    """Return a mixture of Gaussians.
+
+    Args:
+        weights: Positive weights; the function normalizes them.
+        means: Mean of each Gaussian.
+        stds: Standard deviation of each Gaussian.
+    """
     parts = Normal(_double(list(means)), _double(list(stds)), validate_args=False)
     return MixtureSameFamily(Categorical(_double(list(weights))), parts, validate_args=False)
 
 
 def uniform(low: float, high: float) -> Distribution:
-    """The uniform density on [low, high); log 0 outside is minus infinity."""
+    """Return the uniform density on [low, high). Its logarithm is minus infinity outside.
+
+    Args:
+        low: Lower end.
+        high: Upper end.
+    """
     return Uniform(_double(low), _double(high), validate_args=False)
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Equal cells on [low, high], for integrals by the midpoint rule.
+    """Equal cells on [low, high], for integrals with the midpoint rule.
 
-    The rule converges faster than any power of the width for smooth densities that vanish at both ends (Trefethen & Weideman,
-    2014), and is exact for densities that are constant on each cell.
+    For smooth densities that vanish at both ends, the rule converges faster than any power of the width (Trefethen & Weideman,
+    2014). For densities that are constant on each cell, the rule is exact.
+
+    Attributes:
+        low: Lower end.
+        high: Upper end.
+        cells: Number of cells.
     """
 
     low: float
@@ -41,36 +62,45 @@ class Grid:
 
     @property
     def width(self) -> float:
+        """Width of a cell."""
         return (self.high - self.low) / self.cells
 
     @property
     def edges(self) -> Tensor:
-        """float64[cells + 1]."""
+        """Edges of the cells, float64[cells + 1]."""
         return self.low + self.width * torch.arange(self.cells + 1, dtype=torch.float64)
 
     @property
     def x(self) -> Tensor:
-        """float64[cells], the midpoints."""
+        """Midpoints of the cells, float64[cells]."""
         return self.low + self.width * (torch.arange(self.cells, dtype=torch.float64) + 0.5)
 
     def integral(self, values: Tensor) -> Tensor:
-        """The integral of a function from its float64[cells] values at the midpoints; float64[]."""
+        """Return the integral of a function, float64[].
+
+        Args:
+            values: float64[cells], values at the midpoints.
+        """
         return self.width * values.sum()
 
 
 def normal_quantiles(n: int) -> Tensor:
-    """float64[n], the standard normal's quantiles at (i + 1/2) / n: points that share its probability evenly."""
+    """Return n equally probable points of the standard normal: its quantiles at (i + 1/2) / n, float64[n].
+
+    Args:
+        n: Number of points.
+    """
     quantiles: Tensor = torch.special.ndtri((torch.arange(n, dtype=torch.float64) + 0.5) / n)
     return quantiles
 
 
 def density_of_map(positions: Tensor, grid: Grid) -> Tensor:
-    """The density of x = G(z): p_g(x) = sum of p_z(z) / |G'(z)| over all z with G(z) = x.
+    """Return the density of x = G(z): p_g(x) = sum of p_z(z) / |G'(z)| over all z with G(z) = x.
 
     Args:
-        positions: float64[n], G at points that share the probability of z evenly, in order. Between two of them the
-            probability is spread evenly, so that G need not be monotone.
-        grid: where to.
+        positions: float64[n], G at equally probable z in increasing order. The probability between two z is spread evenly
+            between their positions, so G does not have to be monotone.
+        grid: The grid of the result.
 
     Returns:
         float64[cells], the mean of p_g over each cell.

@@ -1,6 +1,6 @@
-"""How the pictures look, and how they become bytes: the same on every run.
+"""Style and PNG encoding of the figures. The bytes are the same on every run.
 
-Colours are those of Okabe & Ito (2008), which the colour-blind tell apart; lines differ in dash as well.
+The colors are from Okabe & Ito (2008) and suit color-blind readers; lines also differ in their dashes.
 """
 
 import io
@@ -25,7 +25,7 @@ MODEL = {"color": GREEN, "linewidth": 2.2}
 D = {"color": BLUE, "linestyle": (0, (5, 2)), "linewidth": 2.0}
 D_STAR = {"color": ORANGE, "linewidth": 1.6}
 
-_LOOK = {
+_STYLE = {
     "font.size": 10.5,
     "axes.titlesize": 11.5,
     "axes.titlelocation": "left",
@@ -45,31 +45,48 @@ _LOOK = {
     "figure.dpi": 110,
     "figure.facecolor": "white",
 }
-_COLOURS = 128
+_MAX_COLORS = 128
 
 
 def styled() -> AbstractContextManager[None]:
-    """Within it, figures have this look, whatever the user's own settings."""
-    context: AbstractContextManager[None] = mpl.rc_context({**mpl.rcParamsDefault, **_LOOK})
+    """Return a context in which figures have this style, independent of the user's settings."""
+    context: AbstractContextManager[None] = mpl.rc_context({**mpl.rcParamsDefault, **_STYLE})
     return context
 
 
 def panels(columns: int, width: float = 10.5, height: float = 3.5) -> tuple[Figure, Sequence[Axes]]:
-    """A figure with panels side by side; inches."""
+    """Return a figure with panels side by side.
+
+    Args:
+        columns: Number of panels.
+        width: Width of the figure, inches.
+        height: Height of the figure, inches.
+    """
     figure = Figure(figsize=(width, height), layout="constrained")
     return figure, figure.subplots(1, columns, squeeze=False)[0]
 
 
-def curve(axes: Axes, x: Tensor | Sequence[float], y: Tensor | Sequence[float], **look: object) -> None:
-    """Draw a line."""
-    axes.plot(list(map(float, x)), list(map(float, y)), **look)
+def curve(axes: Axes, x: Tensor | Sequence[float], y: Tensor | Sequence[float], **style: object) -> None:
+    """Draw a line.
+
+    Args:
+        axes: The panel.
+        x: Horizontal coordinates.
+        y: Vertical coordinates.
+        style: Properties of the line.
+    """
+    axes.plot(list(map(float, x)), list(map(float, y)), **style)
 
 
 def png(figure: Figure) -> bytes:
-    """The picture as a small PNG of few colours, without a date or a program's name in it."""
+    """Return a PNG with a palette, without a date or a program name.
+
+    Args:
+        figure: The figure.
+    """
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     image = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
     buffer = io.BytesIO()
-    image.quantize(_COLOURS, dither=Image.Dither.NONE).save(buffer, format="png", optimize=True)
+    image.quantize(_MAX_COLORS, dither=Image.Dither.NONE).save(buffer, format="png", optimize=True)
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""The pictures of the experiments. They only draw what the results hold."""
+"""Draws the figures of the experiments from their results."""
 
 import math
 
@@ -26,24 +26,24 @@ from seedmint.training.theory.figure_style import (
 
 _LOG_2 = math.log(2.0)
 _NEGLIGIBLE = 5e-3  # of a density, per unit of x
-_LOSS = {
+_LOSS_STYLES = {
     "minimax": {"color": BLUE, "linestyle": "--", "linewidth": 2.0, "label": "minimax, log(1 - D)"},
     "non-saturating": {"color": RED, "linewidth": 2.0, "label": "flipped, -log D"},
 }
 
 
 def draw_figure1(result: figure1.Result) -> Figure:
-    """Four snapshots as in the paper, and the JSD with D's estimate of it over the whole training."""
+    """Draw four snapshots as in the paper, and the JSD with its estimate over the training."""
     figure = Figure(figsize=(10.5, 6.8), layout="constrained")
     above, below = figure.subfigures(2, 1, height_ratios=[1.5, 1])
     axes = above.subplots(2, len(result.shown), sharex=True, sharey="row", height_ratios=[3, 1])
     x = figure1.GRID.x
     for column, snapshot in enumerate(result.shown):
         upper, lower = axes[0, column], axes[1, column]
-        judged = result.p_data + snapshot.p_g > _NEGLIGIBLE  # elsewhere D* is a ratio of nothing to nothing
+        has_mass = result.p_data + snapshot.p_g > _NEGLIGIBLE  # elsewhere D* is a ratio of two negligible numbers
         curve(upper, x, result.p_data, label=r"$p_{data}$", **DATA)
         curve(upper, x, snapshot.p_g, label=r"$p_g$", **MODEL)
-        curve(upper, x[judged], snapshot.d_star[judged], label=r"$D^*$", **D_STAR)
+        curve(upper, x[has_mass], snapshot.d_star[has_mass], label=r"$D^*$", **D_STAR)
         curve(upper, x, snapshot.d, label=r"$D$", **D)
         upper.axhline(0.5, color=GREY, linewidth=0.8, linestyle=":")
         upper.set(xlim=(-4.5, 3.5), ylim=(0.0, 1.05), title=f"({'abcd'[column]}) iteration {snapshot.iteration:,}")
@@ -68,14 +68,14 @@ def draw_figure1(result: figure1.Result) -> Figure:
 
 
 def draw_optimum(result: optimum.Result) -> Figure:
-    """Trained D on D*, and the JSD by quadrature with the estimates on it."""
+    """Draw the trained D with D*, and the JSD with its estimates."""
     figure, (left, right) = panels(2, height=3.8)
     shown = [trained for trained in result.trained if trained.shift in (0.0, 1.0, 2.0, 4.0)]
-    for trained, colour in zip(shown, (GREY, SKY, GREEN, PURPLE), strict=False):
+    for trained, color in zip(shown, (GREY, SKY, GREEN, PURPLE), strict=False):
         x = optimum.GRID.x
-        curve(left, x, trained.d_star, color=colour, linewidth=5.0, alpha=0.35)
-        curve(left, x[trained.inside], trained.d[trained.inside], color=colour, linewidth=1.6, linestyle=(0, (5, 2)))
-        left.plot([], [], color=colour, linewidth=2.5, label=f"s = {trained.shift:g}")
+        curve(left, x, trained.d_star, color=color, linewidth=5.0, alpha=0.35)
+        curve(left, x[trained.inside], trained.d[trained.inside], color=color, linewidth=1.6, linestyle=(0, (5, 2)))
+        left.plot([], [], color=color, linewidth=2.5, label=f"s = {trained.shift:g}")
     left.set(xlim=(-4.0, 8.0), xlabel="x", ylabel="D(x)", title=r"Trained D (dashed) lies on $D^*$ (broad)")
     left.legend(loc="upper right")
     curve(right, result.shifts, result.curve, color=GREEN, linewidth=2.2, label=r"JSD($p_{data}$‖$p_g$), by quadrature")
@@ -91,21 +91,29 @@ def draw_optimum(result: optimum.Result) -> Figure:
 
 
 def draw_convergence(result: convergence.Result) -> Figure:
-    """p_g on its way, the JSD over the steps, and the criterion on a segment of densities and on one of parameters."""
+    """Draw p_g over the steps, the JSD over the steps, and the criterion on a segment of densities and of parameters."""
     figure, (left, middle, right) = panels(3)
     x = convergence.GRID.x
     for step, density_g in list(enumerate(result.densities))[4::-1]:
-        look = {"color": GREEN, "alpha": 1.0 - 0.17 * (4 - step), "linewidth": 1.8}
-        curve(left, x, density_g, label=f"{step}", **look)
+        style = {"color": GREEN, "alpha": 1.0 - 0.17 * (4 - step), "linewidth": 1.8}
+        curve(left, x, density_g, label=f"{step}", **style)
     curve(left, x, result.p_data, **DATA)
     left.set(xlim=(-6.5, 5.0), xlabel="x", title=r"$p_g$ after 0 to 4 whole steps")
     left.text(1.7, 0.215, r"$p_{data}$", color=BLACK)
     left.set_ylim(bottom=0.0)
     left.legend(title="steps", loc="upper right")
     marks = {"linewidth": 2.0, "markersize": 3.5}
-    curve(middle, range(len(result.whole)), result.whole, color=GREEN, marker="o", label=r"$p_g$, η = 1", **marks)
-    curve(middle, range(len(result.small)), result.small, color=SKY, marker="s", label=rf"$p_g$, η = {result.rate:g}", **marks)
-    shown = result.parametric[: len(result.whole)]
+    curve(middle, range(len(result.full_steps)), result.full_steps, color=GREEN, marker="o", label=r"$p_g$, η = 1", **marks)
+    curve(
+        middle,
+        range(len(result.small_steps)),
+        result.small_steps,
+        color=SKY,
+        marker="s",
+        label=rf"$p_g$, η = {result.rate:g}",
+        **marks,
+    )
+    shown = result.parametric[: len(result.full_steps)]
     curve(middle, range(len(shown)), shown, color=PURPLE, linestyle="--", label=r"G(z) = $\mu + \sigma z$", **marks)
     middle.set(yscale="log", ylim=(1e-11, 2.0), xlabel="steps", ylabel="JSD, nats", title="JSD falls at every step")
     middle.legend(loc="lower left")
@@ -118,7 +126,7 @@ def draw_convergence(result: convergence.Result) -> Figure:
 
 
 def draw_small_steps(result: small_steps.Result) -> Figure:
-    """Estimate and truth against the size of one step, and whole descents."""
+    """Draw estimate and truth over the size of one step, and descents."""
     figure, (left, right) = panels(2, height=3.8)
     curve(left, result.steps, result.truth, color=GREEN, linewidth=2.2, label="true JSD")
     curve(left, result.steps, result.estimate, **D, label="what the old D says: (V + log 4) / 2")
@@ -128,10 +136,10 @@ def draw_small_steps(result: small_steps.Result) -> Figure:
     left.text(-small_steps.START + 0.06, 0.42, r"$p_g = p_{data}$", color=GREY)
     left.set(ylim=(-1.5, 0.55), xlim=(0.0, 4.0), xlabel="size of the step of G", ylabel="nats", title="One step against one D")
     left.legend(loc="lower left")
-    looks = ((GREEN, "o", "-"), (BLUE, "s", "--"), (RED, "^", "-"))
-    for rate, path, (colour, marker, style) in zip(result.rates, result.paths, looks, strict=True):
-        look = {"color": colour, "marker": marker, "linestyle": style, "markersize": 4, "linewidth": 1.4}
-        curve(right, range(len(path)), path, label=f"rate {rate:g}", **look)
+    styles = ((GREEN, "o", "-"), (BLUE, "s", "--"), (RED, "^", "-"))
+    for rate, path, (color, marker, line_style) in zip(result.rates, result.paths, styles, strict=True):
+        style = {"color": color, "marker": marker, "linestyle": line_style, "markersize": 4, "linewidth": 1.4}
+        curve(right, range(len(path)), path, label=f"rate {rate:g}", **style)
     right.axhline(0.0, color=GREY, linewidth=0.8, linestyle=":")
     right.set(xlim=(-0.5, 20.5), ylim=(-2.3, 2.3), xticks=range(0, 21, 5), xlabel="iteration, D at its optimum in each")
     right.set(ylabel=r"θ, the mean of $p_g$", title="Whole descents")
@@ -140,11 +148,11 @@ def draw_small_steps(result: small_steps.Result) -> Figure:
 
 
 def draw_losses(result: losses.Result) -> Figure:
-    """The losses against D(G(z)), their pull on G against the distance, and what the flip descends."""
+    """Draw the losses over D(G(z)), their gradients over the distance, and the divergences that they descend."""
     figure, (left, middle, right) = panels(3, height=3.7)
-    for name, look in _LOSS.items():
-        curve(left, result.d, result.losses[name], **look)
-        curve(middle, result.distances[1:], -result.pulls[name][1:], **look)
+    for name, style in _LOSS_STYLES.items():
+        curve(left, result.d, result.losses[name], **style)
+        curve(middle, result.distances[1:], -result.gradients[name][1:], **style)
     left.set(ylim=(-5.0, 5.0), xlabel="D(G(z))", ylabel="loss, nats", title="Minimax is flat where G begins")
     left.annotate(
         "G is easily\nfound out", (0.01, 0.0), (0.12, -2.6), color=GREY, arrowprops={"arrowstyle": "->", "color": GREY}
@@ -153,19 +161,19 @@ def draw_losses(result: losses.Result) -> Figure:
     middle.set(yscale="log", ylim=(1e-4, 20.0), xlabel=r"distance of $p_g$ from $p_{data}$", ylabel="pull on the mean of G")
     middle.set_title("With D = D*, minimax fades")
     middle.legend(loc="lower left")
-    for slopes, gradients, colour, divergence, loss in (
-        (result.flipped_differences, result.flipped, RED, "KL - 2 JSD", "-log D*"),
-        (result.printed_differences, result.printed, BLUE, "2 JSD", "log(1 - D*)"),
+    for slopes, gradients, color, divergence, loss in (
+        (result.non_saturating_differences, result.non_saturating, RED, "KL - 2 JSD", "-log D*"),
+        (result.minimax_differences, result.minimax, BLUE, "2 JSD", "log(1 - D*)"),
     ):
-        curve(right, result.means, slopes[:, 0], color=colour, linewidth=4.5, alpha=0.35, label=f"slope of {divergence}")
-        curve(right, result.means, gradients[:, 0], color=colour, marker=".", linestyle="", label=f"gradient of {loss}")
+        curve(right, result.means, slopes[:, 0], color=color, linewidth=4.5, alpha=0.35, label=f"slope of {divergence}")
+        curve(right, result.means, gradients[:, 0], color=color, marker=".", linestyle="", label=f"gradient of {loss}")
     right.set(xlabel=r"mean of $p_g$", title="Each loss descends its own")
     right.legend(loc="upper left")
     return figure
 
 
 def draw_disjoint(result: disjoint.Result) -> Figure:
-    """JSD and Wasserstein distance against the shift, and the gradients that reach G as D learns."""
+    """Draw JSD and Wasserstein distance over the shift, and the gradients of G over the training of D."""
     figure, (left, right) = panels(2, height=3.8)
     curve(left, result.thetas, result.jsd, color=GREEN, linewidth=2.2, label="JSD, by quadrature")
     shifts = [trained.theta for trained in result.trained]
@@ -185,10 +193,10 @@ def draw_disjoint(result: disjoint.Result) -> Figure:
     left.legend(loc="lower right")
     apart = [trained for trained in result.trained if trained.theta > 1]
     for trained, width in zip(apart, (2.4, 1.7, 1.0), strict=False):
-        for name, look in _LOSS.items():
-            label = look["label"] if trained is apart[0] else None
-            pulls = [abs(pull) for pull in trained.pulls[name]]
-            curve(right, trained.counts[1:], pulls[1:], **{**look, "linewidth": width, "label": label})
+        for name, style in _LOSS_STYLES.items():
+            label = style["label"] if trained is apart[0] else None
+            gradients = [abs(gradient) for gradient in trained.gradients[name]]
+            curve(right, trained.counts[1:], gradients[1:], **{**style, "linewidth": width, "label": label})
     right.set(xscale="log", yscale="log", ylim=(1e-6, 100.0), xlabel="D-steps", ylabel="|gradient| that reaches θ")
     right.set_title("The better D, the less minimax tells G")
     shifts_apart = ", ".join(f"{trained.theta:g}" for trained in apart)
@@ -197,25 +205,25 @@ def draw_disjoint(result: disjoint.Result) -> Figure:
 
 
 def draw_fits(result: fits.Result) -> Figure:
-    """The best Gaussians for two separations of the modes, and how wide they are against the separation."""
+    """Draw the best Gaussians for two separations of the modes, and their widths over the separation."""
     figure, (near, far, right) = panels(3, height=3.7)
-    looks = [(BLUE, "--", 2.0), (GREEN, "-", 3.2), (RED, "-.", 2.0), (ORANGE, (0, (1, 1)), 2.0)]
+    styles = [(BLUE, "--", 2.0), (GREEN, "-", 3.2), (RED, "-.", 2.0), (ORANGE, (0, (1, 1)), 2.0)]
     labels = [r"KL($p_{data}$‖$p_g$)", "JSD", r"KL($p_g$‖$p_{data}$)", r"KL($p_g$‖$p_{data}$) - 2 JSD"]
     for axes, separation in zip((near, far), result.shown, strict=True):
         x = fits.GRID.x
         axes.fill_between(x.tolist(), fits.p_data(separation).log_prob(x).exp().tolist(), color="#DDDDDD", label=r"$p_{data}$")
-        for name, label, (colour, style, width) in zip(fits.DIVERGENCES, labels, looks, strict=True):
-            found = result.at(name, separation)
-            y = density(found.theta).log_prob(x).exp()
-            curve(axes, x, y, color=colour, linestyle=style, linewidth=width, label=label, zorder=5 - width)
+        for name, label, (color, style, width) in zip(fits.DIVERGENCES, labels, styles, strict=True):
+            fit = result.at(name, separation)
+            y = density(fit.theta).log_prob(x).exp()
+            curve(axes, x, y, color=color, linestyle=style, linewidth=width, label=label, zorder=5 - width)
         axes.set(xlim=(-7.0, 7.0), ylim=(0.0, 0.62), xticks=range(-6, 7, 3), xlabel="x", title=f"Modes {separation:g} apart")
     near.legend(loc="upper right", fontsize=8.5)
-    for name, (colour, style, width) in zip(fits.DIVERGENCES, looks, strict=True):
+    for name, (color, style, width) in zip(fits.DIVERGENCES, styles, strict=True):
         curve(
             right,
             result.separations,
             [fit.std for fit in result.fits[name]],
-            color=colour,
+            color=color,
             linestyle=style,
             linewidth=width,
             zorder=5 - width,

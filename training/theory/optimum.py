@@ -1,4 +1,4 @@
-"""Proposition 1 and theorem 1: D trained to its optimum is p_data / (p_data + p_g), and its V measures the divergence."""
+"""Proposition 1 and theorem 1: the optimal D is p_data / (p_data + p_g), and its V measures the divergence."""
 
 import math
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ from seedmint.training.theory.small_networks import ascend, new_discriminator
 
 GRID = Grid(-14.0, 14.0, 2800)
 P_DATA = gaussian(0.0, 1.0)
-_INSIDE = 0.001  # what lies outside the line's stretch on which D is judged, on each side, of (p_data + p_g) / 2
-_FRESH = 1 << 17  # examples of each for the estimate from samples
+_TAIL = 0.001  # mass of (p_data + p_g) / 2 on each side where D is not compared
+_NUM_SAMPLES = 1 << 17  # new examples of each density for the estimate
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,16 @@ class Trained:
     """D trained for p_g = N(shift, 1) and p_data = N(0, 1).
 
     Attributes:
-        d, d_star: float64[cells] on `GRID`.
-        inside: bool[cells], where (p_data + p_g) / 2 has all but 0.2% of its mass.
-        jsd: by quadrature, in nats.
-        estimate: (V + log 4) / 2 by quadrature of the trained D.
-        sampled, error: the same from fresh samples alone, as one has it in practice, and its standard error.
-        largest: the greatest |D - D*| inside.
-        distance: the root of the mean of (D - D*)² under (p_data + p_g) / 2.
+        shift: Mean of p_g.
+        d: float64[cells] on `GRID`, the trained D.
+        d_star: float64[cells], the optimal D.
+        inside: bool[cells], where (p_data + p_g) / 2 has 99.8% of its mass.
+        jsd: JSD by quadrature, in nats.
+        estimate: (V + log 4) / 2 of the trained D, by quadrature.
+        sampled: (V + log 4) / 2 from new samples, as in practice.
+        error: Standard error of `sampled`.
+        largest: Largest |D - D*| inside.
+        distance: Root mean square of D - D* under (p_data + p_g) / 2.
     """
 
     shift: float
@@ -47,7 +50,13 @@ class Trained:
 
 @dataclass(frozen=True)
 class Result:
-    """`curve`: the JSD at `shifts`, for drawing; `trained`: at a few of them, next to what a trained D says."""
+    """Result of the experiment.
+
+    Attributes:
+        shifts: float64[n].
+        curve: float64[n], JSD at `shifts` by quadrature.
+        trained: D trained at some shifts.
+    """
 
     shifts: Tensor
     curve: Tensor
@@ -55,11 +64,12 @@ class Result:
 
     @property
     def largest(self) -> float:
+        """Largest |D - D*| over all trained D."""
         return max(trained.largest for trained in self.trained)
 
     @property
     def gap(self) -> float:
-        """The most that an estimate falls short of the JSD."""
+        """Largest difference between the JSD and its estimate."""
         return max(trained.jsd - trained.estimate for trained in self.trained)
 
 
@@ -69,9 +79,10 @@ def run(
     """Train a new D for each shift of p_g.
 
     Args:
-        seed: of weights and samples.
-        shifts: means of p_g.
-        steps, m: D-steps, and examples of each density in one.
+        seed: Seed of weights and samples.
+        shifts: Means of p_g.
+        steps: Number of updates of D.
+        m: Number of examples of each density in a minibatch.
     """
     log_data = P_DATA.log_prob(GRID.x)
     line = torch.linspace(0.0, max(shifts), 121, dtype=torch.float64)
@@ -87,17 +98,25 @@ def _trained(seed: int, stream: int, shift: float, steps: int, m: int) -> Traine
         pass
     with torch.no_grad():
         logits = discriminator(GRID.x)
-        sampled, error = _estimate(discriminator(P_DATA.sample((_FRESH,))), discriminator(p_g.sample((_FRESH,))))
-    return judged(shift, p_g, logits, sampled, error)
+        sampled, error = _estimate(discriminator(P_DATA.sample((_NUM_SAMPLES,))), discriminator(p_g.sample((_NUM_SAMPLES,))))
+    return compare_with_optimum(shift, p_g, logits, sampled, error)
 
 
-def judged(shift: float, p_g: Distribution, logits: Tensor, sampled: float, error: float) -> Trained:
-    """A D with these logits, float64[cells] on `GRID`, held against D*."""
+def compare_with_optimum(shift: float, p_g: Distribution, logits: Tensor, sampled: float, error: float) -> Trained:
+    """Compare a trained D with D*.
+
+    Args:
+        shift: Mean of p_g.
+        p_g: Density of the generated examples.
+        logits: float64[cells] on `GRID`, logits of D.
+        sampled: See `Trained`.
+        error: See `Trained`.
+    """
     log_data, log_g = P_DATA.log_prob(GRID.x), p_g.log_prob(GRID.x)
     d, d_star = logits.sigmoid(), optimal_logits(log_data, log_g).sigmoid()
     half = (log_data.exp() + log_g.exp()) / 2
     below = (GRID.width * half).cumsum(0)
-    inside = (below > _INSIDE) & (below < 1 - _INSIDE)
+    inside = (below > _TAIL) & (below < 1 - _TAIL)
     return Trained(
         shift,
         d,
@@ -113,7 +132,7 @@ def judged(shift: float, p_g: Distribution, logits: Tensor, sampled: float, erro
 
 
 def _estimate(real: Tensor, fake: Tensor) -> tuple[float, float]:
-    """(V + log 4) / 2 from logits of samples, and its standard error."""
+    """Return (V + log 4) / 2 from the logits of samples, and its standard error."""
     log_d, log_one_minus_d = torch.nn.functional.logsigmoid(real), torch.nn.functional.logsigmoid(-fake)
     variance = log_d.var() / len(real) + log_one_minus_d.var() / len(fake)
     return float(value(real, fake) + math.log(4.0)) / 2, float(variance.sqrt()) / 2

@@ -1,4 +1,4 @@
-"""The small networks of the experiments, and the training of D alone while p_g stands still."""
+"""The small networks of the experiments, and the training of D with a fixed p_g."""
 
 from collections.abc import Iterator
 
@@ -9,12 +9,12 @@ from seedmint.training.objectives import value
 
 
 class Curve(nn.Module):
-    """A function from numbers to numbers with two hidden layers of SiLU, smooth, and straight far out, where logits grow too.
+    """A smooth function of one number: two hidden layers with SiLU. It is linear for large arguments, as logits are.
 
-    G takes z to x; D takes x to its logit.
+    G maps z to x; D maps x to its logit.
 
     Args:
-        scale: enlarges the initial first layer: with 1 the function is nearly straight over a few units of its argument.
+        scale: Factor of the initial first layer. With 1, the function is almost linear over a few units of its argument.
     """
 
     WIDTH = 32
@@ -28,18 +28,22 @@ class Curve(nn.Module):
             first.bias.mul_(scale)
 
     def forward(self, x: Tensor, label: None = None) -> Tensor:
-        """float64[m] to float64[m]. Algorithm 1 passes a label, of which there are none here."""
+        """Map float64[m] to float64[m]. Algorithm 1 passes a label, which is None here."""
         y: Tensor = self.layers(x[:, None])
         return y[:, 0]
 
 
 def new_discriminator() -> Curve:
-    """D, untrained."""
+    """Return an untrained D."""
     return Curve(3.0)
 
 
 def new_generator(mean: float) -> Curve:
-    """G, untrained: increasing, with G(0) = `mean` and G(1) - G(-1) = 2, so that z ~ N(0, 1) gives about N(mean, 1)."""
+    """Return an untrained G with G(0) = `mean` and G(1) - G(-1) = 2, so that z ~ N(0, 1) gives about N(mean, 1).
+
+    Args:
+        mean: G(0).
+    """
     generator = Curve(1.0)
     with no_grad():
         low, high = generator(tensor([-1.0, 1.0], dtype=float64))
@@ -49,23 +53,24 @@ def new_generator(mean: float) -> Curve:
 
 
 def ascend(discriminator: nn.Module, p_data: Distribution, p_g: Distribution, steps: int, m: int) -> Iterator[int]:
-    """Train D alone, by Adam on V over fresh minibatches, its learning rate falling from 0.01 to 0 as a cosine.
+    """Train D by ascending V with Adam on new minibatches. The learning rate falls from 0.01 to 0 along a half cosine.
 
     Args:
-        discriminator: trained in place.
-        p_data, p_g: what both halves of a minibatch are drawn from, by torch's global generator.
-        steps: D-steps.
-        m: examples of each in a minibatch.
+        discriminator: Trained in place.
+        p_data: Density of the data; torch's global random generator draws the examples.
+        p_g: Density of the generated examples.
+        steps: Number of updates of D.
+        m: Number of examples of each density in a minibatch.
 
     Yields:
-        The number of steps done, after each.
+        The number of finished updates, after each update.
     """
-    rule = optim.Adam(discriminator.parameters(), lr=0.01)
-    schedule = optim.lr_scheduler.CosineAnnealingLR(rule, steps)
+    optimizer = optim.Adam(discriminator.parameters(), lr=0.01)
+    schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for step in range(1, steps + 1):
         v = value(discriminator(p_data.sample((m,))), discriminator(p_g.sample((m,))))
-        rule.zero_grad()
+        optimizer.zero_grad()
         (-v).backward()  # type: ignore[no-untyped-call]
-        rule.step()
+        optimizer.step()
         schedule.step()
         yield step

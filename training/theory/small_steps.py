@@ -1,6 +1,6 @@
-"""Why G may move only a little before D is trained again: an old D no longer measures the divergence.
+"""Why each step of G must be small: after a large step, the old D does not measure the divergence.
 
-p_data = N(0, 1) and p_g = N(theta, 1). D is D* of where theta was; G goes down the slope that this D shows.
+p_data = N(0, 1) and p_g = N(theta, 1). D is D* of the theta before the step; G descends the slope that this D gives.
 """
 
 import math
@@ -20,16 +20,16 @@ START = -2.0
 
 @dataclass(frozen=True)
 class Result:
-    """What was found; divergences in nats.
+    """Result of the experiment; divergences in nats.
 
     Attributes:
-        steps: float64[n], how far theta moves from `START` towards the data and past them.
-        truth: float64[n], the JSD after the step.
-        estimate: float64[n], (V + log 4) / 2 of D* of `START` after the step.
+        steps: float64[n], sizes of the step of theta from `START` toward the data and beyond.
+        truth: float64[n], JSD after the step.
+        estimate: float64[n], (V + log 4) / 2 after the step, with D* of `START`.
         curvature: (truth - estimate) / step² for steps 0.1, 0.01, 0.001.
-        rates: learning rates of G.
-        paths: for each, theta over the iterations, D being optimal before each G-step.
-        divergences: for each, the JSD over the iterations.
+        rates: Learning rates of G.
+        paths: For each rate, theta over the iterations, with D optimal before each step of G.
+        divergences: For each rate, JSD over the iterations.
     """
 
     steps: Tensor
@@ -42,13 +42,18 @@ class Result:
 
     @property
     def slopes(self) -> tuple[float, float]:
-        """Slopes of truth and estimate at no step at all, by central differences of the curves' first points."""
+        """Slopes of truth and estimate at step 0, by differences of the first three points."""
         width = float(self.steps[1] - self.steps[0])
         return tuple(float(-3 * c[0] + 4 * c[1] - c[2]) / (2 * width) for c in (self.truth, self.estimate))  # type: ignore[return-value]
 
 
 def run(rates: tuple[float, ...] = (0.5, 2.0, 6.0), iterations: int = 30) -> Result:
-    """Take steps of growing size against one D, then whole descents with growing learning rates."""
+    """Compute single steps of increasing size with one D, and descents with increasing learning rates.
+
+    Args:
+        rates: Learning rates of G.
+        iterations: Number of iterations of each descent.
+    """
     steps = torch.linspace(0.0, 5.0, 201, dtype=torch.float64)
     pairs = torch.tensor([_divergence(float(step)) for step in steps], dtype=torch.float64)
     curvature = [(truth - estimate) / step**2 for step in (0.1, 0.01, 0.001) for truth, estimate in [_divergence(step)]]
@@ -58,7 +63,7 @@ def run(rates: tuple[float, ...] = (0.5, 2.0, 6.0), iterations: int = 30) -> Res
 
 
 def _divergence(step: float) -> tuple[float, float]:
-    """The JSD after a step, and what D* of `START` makes of it."""
+    """Return the JSD after a step, and the estimate of D* of `START`."""
     log_data, old = _P_DATA.log_prob(GRID.x), gaussian(START, 1.0).log_prob(GRID.x)
     log_g = gaussian(START + step, 1.0).log_prob(GRID.x)
     v = value_by_quadrature(GRID, log_data, log_g, optimal_logits(log_data, old))

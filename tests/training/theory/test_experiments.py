@@ -23,7 +23,7 @@ def test_figure1():
     assert first.jsd > 0.4
     assert last.jsd < 0.03
     assert last.distance < 0.05
-    assert result.centre == pytest.approx(0.5, abs=0.1)
+    assert result.d_at_mean == pytest.approx(0.5, abs=0.1)
     for snapshot in result.all:
         assert snapshot.estimate <= snapshot.jsd + 1e-9  # V(D, G) is at most V(D*, G)
         assert float(figure1.GRID.integral(snapshot.p_g)) == pytest.approx(1.0, abs=1e-9)
@@ -40,14 +40,14 @@ def test_optimum():
 
 def test_convergence():
     result = convergence.run(steps=12, parametric_steps=40, segments=50)
-    for path in (result.whole, result.small, result.parametric):
+    for path in (result.full_steps, result.small_steps, result.parametric):
         above_rounding = [value for value in path if value > 1e-12]
         assert all(later < earlier for earlier, later in itertools.pairwise(above_rounding))
-    assert result.whole[-1] < 2e-5  # halved twelve times, and quadratic
-    assert result.half < 1e-12
+    assert result.full_steps[-1] < 2e-5  # halved twelve times, and quadratic
+    assert result.halving_error < 1e-12
     assert result.parametric[-1] < 1e-9
-    assert result.worst <= 1e-12
-    assert result.above > 0.1
+    assert result.max_excess <= 1e-12
+    assert result.max_above_chord > 0.1
     chord = result.t * result.mixed[-1]
     assert bool((result.mixed <= chord + 1e-12).all())
 
@@ -70,10 +70,10 @@ def test_losses():
     assert result.ratio_error < 1e-12
     np.testing.assert_allclose(result.slopes["minimax"], -result.d, rtol=1e-12)  # d/dl log(1 - sigmoid l) = -sigmoid l
     np.testing.assert_allclose(result.slopes["non-saturating"], result.d - 1, rtol=1e-12)
-    assert result.flipped_error < 1e-3
-    assert result.printed_error < 1e-3
-    assert abs(result.pull("minimax", 8.0)) < 1e-2 * abs(result.pull("minimax", 2.0))
-    assert abs(result.pull("non-saturating", 8.0)) > abs(result.pull("non-saturating", 2.0))
+    assert result.non_saturating_error < 1e-3
+    assert result.minimax_error < 1e-3
+    assert abs(result.gradient_at("minimax", 8.0)) < 1e-2 * abs(result.gradient_at("minimax", 2.0))
+    assert abs(result.gradient_at("non-saturating", 8.0)) > abs(result.gradient_at("non-saturating", 2.0))
 
 
 def test_disjoint():
@@ -81,13 +81,13 @@ def test_disjoint():
     near, *apart = result.trained
     assert near.jsd == pytest.approx(LOG_2 / 2, abs=1e-12)
     assert near.estimate == pytest.approx(near.jsd, abs=0.03)
-    assert near.pulls["minimax"][-1] == pytest.approx(2 * LOG_2, rel=0.25)  # the slope of 2 JSD = 2 θ log 2
+    assert near.gradients["minimax"][-1] == pytest.approx(2 * LOG_2, rel=0.25)  # the slope of 2 JSD = 2 θ log 2
     for trained in apart:
         assert trained.jsd == pytest.approx(LOG_2, abs=1e-12)
         assert trained.wasserstein == pytest.approx(trained.theta, abs=1e-12)
         assert trained.estimate == pytest.approx(LOG_2, abs=1e-2)
         assert trained.accuracy == 1.0
-        assert abs(trained.pulls["minimax"][-1]) < 0.02 < 1 < abs(trained.pulls["non-saturating"][-1])
+        assert abs(trained.gradients["minimax"][-1]) < 0.02 < 1 < abs(trained.gradients["non-saturating"][-1])
 
 
 def test_fits_cover_or_drop_modes():
@@ -97,17 +97,17 @@ def test_fits_cover_or_drop_modes():
     variance = fits.STDS[0] ** 2 + (separation / 2) ** 2 - mean**2
     assert (covering.mean, covering.std) == pytest.approx((mean, math.sqrt(variance)), abs=1e-5)  # the moments match
     assert (dropping.mean, dropping.std) == pytest.approx((-separation / 2, fits.STDS[0]), abs=0.02)
-    assert dropping.least == pytest.approx(-math.log(fits.WEIGHTS[0]), abs=0.01)
+    assert dropping.divergence == pytest.approx(-math.log(fits.WEIGHTS[0]), abs=0.01)
     weight = fits.WEIGHTS[0]  # the fit equals one distant mode; the JSD is that of (w, 1 - w) and (1, 0)
     half = (1 + weight) / 2
     apart = (weight * math.log(weight / half) + (1 - weight) * math.log(2) - math.log(half)) / 2
-    assert fits.fit("JSD", separation).least == pytest.approx(apart, abs=1e-3)
+    assert fits.fit("JSD", separation).divergence == pytest.approx(apart, abs=1e-3)
 
 
 def test_order_in_which_the_divergences_drop_a_mode():
     result = fits.run(separations=(2.0, 2.75, 3.25, 3.75, 4.5, 5.0), shown=())
     order = ["KL(p_g || p_data) - 2 JSD", "KL(p_g || p_data)", "JSD", "KL(p_data || p_g)"]
-    assert [result.leaves_at(name) for name in order] == [3.25, 3.75, 5.0, math.inf]
+    assert [result.drop_separation(name) for name in order] == [3.25, 3.75, 5.0, math.inf]
 
 
 def test_command_is_deterministic(tmp_path, capsys):
@@ -137,7 +137,7 @@ def test_every_experiment_has_a_figure_and_numbers():
             assert png(EXPERIMENTS[name].draw(result)).startswith(b"\x89PNG")
         numbers = list(EXPERIMENTS[name].numbers(result))
         assert numbers
-        assert not any(math.isnan(number.found) for number in numbers)
+        assert not any(math.isnan(number.value) for number in numbers)
 
 
 def test_docs_contain_every_experiment():
