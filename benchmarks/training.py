@@ -1,9 +1,9 @@
-"""What an iteration of training costs, next to a plain loop as the well-known tutorials have it: same networks, same m.
+"""Compares the time of a training iteration with a plain loop as in PyTorch's DCGAN tutorial: same networks, same m.
 
-python -m benchmarks.training        writes benchmarks/results/training.txt; needs MNIST, see the README
+    python -m benchmarks.training        # writes benchmarks/results/training.txt; needs MNIST, see the README
 
-Each contender is a process of its own, and they take turns: only one computes at a time. On the CPU the ratios are of the
-process's own time (user and system), because the clock's counts whatever else the machine does too; on a GPU, of the clock's.
+Each variant has its own process, and only one process computes at a time. On the CPU, the ratios use the CPU time of the process
+(user and system), which is independent of other programs; on a GPU, they use the wall time.
 """
 
 import multiprocessing
@@ -29,18 +29,18 @@ from seedmint.training.recipes.optimizers import Momentum
 from seedmint.training.recipes.schema import Recipe
 from seedmint.training.runs.state import build_algorithm
 
-TURNS, BLOCK, WARM_UP = 11, 5, 3  # turns, iterations a turn, and iterations before the first turn
+NUM_ROUNDS, ROUND_ITERATIONS, WARM_UP_ITERATIONS = 11, 5, 3
 PLAIN = "plain loop"
 PAIRS = {
-    "the paper's nets, m = 100": ("mnist-paper", ["ema=0", "ema_start=0"]),
-    "the convolutional pair, m = 128": ("mnist", ["m=128", "ema=0"]),
-    "the convolutional pair, m = 64": ("mnist", ["m=64", "ema=0"]),
+    "the paper's networks, m = 100": ("mnist-paper", ["ema=0", "ema_start=0"]),
+    "convolutional networks, m = 128": ("mnist", ["m=128", "ema=0"]),
+    "convolutional networks, m = 64": ("mnist", ["m=64", "ema=0"]),
 }
 ORDERS, PRECISIONS = ("alternating", "simultaneous"), ("float32", "bfloat16")
 
 
 class Images(Examples[tuple[Tensor, int]]):
-    """One image at a time, made a tensor when it is asked for."""
+    """Returns one image at a time as a tensor."""
 
     def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
@@ -54,8 +54,16 @@ class Images(Examples[tuple[Tensor, int]]):
 
 
 class PlainLoop:
-    """After PyTorch's DCGAN tutorial: a backward pass each for D's loss on data and on generated images, the same images
-    once more through D for G, BCELoss on probabilities, `.item()` for what is printed, optimisers as they come."""
+    """The loop of PyTorch's DCGAN tutorial.
+
+    Two backward passes for D's losses on data and on generated images, a second pass of these images through D for G, BCELoss on
+    probabilities, `.item()` for the printed numbers, and default optimizers.
+
+    Args:
+        recipe: Gives the networks, m and z_dim.
+        dataset: The training data.
+        device: Device of the training.
+    """
 
     def __init__(self, recipe: Recipe, dataset: Dataset, device: torch.device) -> None:
         torch.manual_seed(0)
@@ -64,14 +72,14 @@ class PlainLoop:
         self.generator, self.discriminator = (n.to(device) for n in build_networks(recipe, marginals, classes))
         for module in (*self.generator.modules(), *self.discriminator.modules()):
             if isinstance(module, Linear):
-                module.__class__ = nn.Linear  # type: ignore[assignment]  # as tutorials have it
+                module.__class__ = nn.Linear  # type: ignore[assignment]  # as in the tutorial
         self.recipe, self.device, self.criterion = recipe, device, nn.BCELoss()
-        self.rules = [self._rule(network) for network in (self.generator, self.discriminator)]
+        self.optimizers = [self._optimizer(network) for network in (self.generator, self.discriminator)]
         self.loader = DataLoader(Images(dataset), batch_size=recipe.m, shuffle=True, drop_last=True)
         self.batches = self._batches()
         self.printed: list[float] = []
 
-    def _rule(self, network: nn.Module) -> optim.Optimizer:
+    def _optimizer(self, network: nn.Module) -> optim.Optimizer:
         if isinstance(self.recipe.rule.generator, Momentum):
             return optim.SGD(network.parameters(), lr=0.01, momentum=0.5)
         return optim.Adam(network.parameters(), lr=2e-4, betas=(0.5, 0.999))
@@ -81,10 +89,11 @@ class PlainLoop:
             yield from self.loader
 
     def iterate(self, _: int) -> None:
+        """Run one iteration."""
         images, labels = next(self.batches)
         x, label = images.to(self.device), labels.to(self.device) if self.recipe.conditional else None
         ones, zeros = torch.ones(len(x), device=self.device), torch.zeros(len(x), device=self.device)
-        generator_rule, discriminator_rule = self.rules
+        generator_optimizer, discriminator_optimizer = self.optimizers
 
         self.discriminator.zero_grad()
         output = torch.sigmoid(self.discriminator(x, label))
@@ -96,55 +105,58 @@ class PlainLoop:
         loss_fake = self.criterion(output, zeros)
         loss_fake.backward()
         d_g_z = output.mean().item()
-        discriminator_rule.step()
+        discriminator_optimizer.step()
 
         self.generator.zero_grad()
         loss = self.criterion(torch.sigmoid(self.discriminator(fake, label)), ones)
         loss.backward()
-        generator_rule.step()
+        generator_optimizer.step()
         self.printed = [(loss_real + loss_fake).item(), loss.item(), d_x, d_g_z]
 
 
-def contender(turns: Connection, name: str, overrides: list[str], kind: str, device: torch.device) -> None:
-    """Computes a block of iterations whenever it is told to; answers with seconds by the process's and by the wall's clock."""
+def run_variant(connection: Connection, name: str, overrides: list[str], kind: str, device: torch.device) -> None:
+    """Run one round for each message, and send the CPU time and the wall time of an iteration, in seconds."""
     recipe = load_recipe(name, overrides)
     torch.set_num_threads(recipe.threads)
     dataset = load_dataset(recipe.data)
     loop = PlainLoop(recipe, dataset, device) if kind == PLAIN else build_algorithm(recipe, dataset, device)
     begin = 0
-    for count in (WARM_UP, *[BLOCK] * TURNS):
-        turns.recv()
-        own, wall = time.process_time(), time.perf_counter()
+    for count in (WARM_UP_ITERATIONS, *[ROUND_ITERATIONS] * NUM_ROUNDS):
+        connection.recv()
+        cpu_start, wall_start = time.process_time(), time.perf_counter()
         for iteration in range(begin, begin + count):
             loop.iterate(iteration)
         if device.type == "cuda":
             torch.cuda.synchronize()
-        turns.send(((time.process_time() - own) / count, (time.perf_counter() - wall) / count))
+        connection.send(((time.process_time() - cpu_start) / count, (time.perf_counter() - wall_start) / count))
         begin += count
 
 
 def measure(name: str, overrides: list[str], device: torch.device) -> dict[str, list[tuple[float, float]]]:
-    """Seconds an iteration, by both clocks, of each contender in each turn."""
+    """Return the CPU time and the wall time of an iteration, in seconds, of each variant in each round."""
     context = multiprocessing.get_context("spawn")
     kinds = {PLAIN: ["precision=float32"]}
-    kinds |= {f"ours, {o}, {p}": [f"order={o}", f"precision={p}"] for o in ORDERS for p in PRECISIONS}
-    processes, ends = [], {}
+    kinds |= {f"seedmint, {o}, {p}": [f"order={o}", f"precision={p}"] for o in ORDERS for p in PRECISIONS}
+    processes, connections = [], {}
     for kind, more in kinds.items():
-        ends[kind], theirs = context.Pipe()
-        processes.append(context.Process(target=contender, args=(theirs, name, [*overrides, *more], kind, device), daemon=True))
+        connections[kind], child_connection = context.Pipe()
+        processes.append(
+            context.Process(target=run_variant, args=(child_connection, name, [*overrides, *more], kind, device), daemon=True)
+        )
         processes[-1].start()
-        theirs.close()
-    found: dict[str, list[tuple[float, float]]] = {kind: [] for kind in kinds}
-    for _ in range(1 + TURNS):
-        for kind, end in ends.items():
-            end.send(None)
-            found[kind].append(end.recv())
+        child_connection.close()
+    rounds: dict[str, list[tuple[float, float]]] = {kind: [] for kind in kinds}
+    for _ in range(1 + NUM_ROUNDS):
+        for kind, connection in connections.items():
+            connection.send(None)
+            rounds[kind].append(connection.recv())
     for process in processes:
         process.join()
-    return {kind: turns[1:] for kind, turns in found.items()}
+    return {kind: times[1:] for kind, times in rounds.items()}
 
 
 def machine() -> str:
+    """Return the processor, the load and the versions."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
@@ -154,18 +166,22 @@ def machine() -> str:
 
 
 def main() -> None:
-    lines = [machine(), f"medians of {TURNS} turns of {BLOCK} iterations, one thread; milliseconds an iteration"]
+    """Run all comparisons and write the results."""
+    lines = [
+        machine(),
+        f"medians of {NUM_ROUNDS} rounds of {ROUND_ITERATIONS} iterations, one thread; milliseconds per iteration",
+    ]
     devices = [torch.device("cpu"), *([torch.device("cuda")] if torch.cuda.is_available() else [])]
     for device in devices:
         clock = 0 if device.type == "cpu" else 1
         for pair, (name, overrides) in PAIRS.items():
-            found = measure(name, overrides, device)
+            rounds = measure(name, overrides, device)
             heading = f"{pair}, {device.type}"
-            lines += ["", f"{heading:44} {'process':>8} {'wall':>8} {'plain / this':>13}"]
-            for kind, turns in found.items():
-                own, wall = (statistics.median(column) * 1e3 for column in zip(*turns, strict=True))
-                ratio = statistics.median(p[clock] / t[clock] for p, t in zip(found[PLAIN], turns, strict=True))
-                lines.append(f"{kind:44} {own:8.1f} {wall:8.1f} {ratio:11.2f} x")
+            lines += ["", f"{heading:44} {'CPU':>8} {'wall':>8} {'plain / this':>13}"]
+            for kind, times in rounds.items():
+                cpu, wall = (statistics.median(column) * 1e3 for column in zip(*times, strict=True))
+                ratio = statistics.median(p[clock] / t[clock] for p, t in zip(rounds[PLAIN], times, strict=True))
+                lines.append(f"{kind:44} {cpu:8.1f} {wall:8.1f} {ratio:11.2f} x")
             print("\n".join(lines), flush=True)
             write_whole(Path(__file__).parent / "results" / "training.txt", ("\n".join(lines) + "\n").encode())
 
