@@ -2,8 +2,8 @@
 
     python -m benchmarks.training        # writes benchmarks/results/training.txt; needs MNIST, see the README
 
-Each variant has its own process, and only one process computes at a time. On the CPU, the ratios use the CPU time of the process
-(user and system), which is independent of other programs; on a GPU, they use the wall time.
+Each variant has its own process, and only one process computes at a time. On the CPU, the ratios use the CPU time of the
+process (user and system), which is independent of other programs; on a GPU, they use the wall time.
 """
 
 import multiprocessing
@@ -56,8 +56,8 @@ class Images(Examples[tuple[Tensor, int]]):
 class PlainLoop:
     """The loop of PyTorch's DCGAN tutorial.
 
-    Two backward passes for D's losses on data and on generated images, a second pass of these images through D for G, BCELoss on
-    probabilities, `.item()` for the printed numbers, and default optimizers.
+    Two backward passes for D's losses on data and on generated images, a second pass of these images through D for G, BCELoss
+    on probabilities, `.item()` for the printed numbers, and default optimizers.
 
     Args:
         recipe: Gives the networks, m and z_dim.
