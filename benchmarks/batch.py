@@ -1,12 +1,12 @@
-"""Images written a second by `seedmint batch`, next to a plain loop of ONNX Runtime and Pillow in one process.
+"""Compares `seedmint batch run` with a plain loop of ONNX Runtime and Pillow in one process, in images per second.
 
 python -m benchmarks.batch [generator]
 
-The loop is what one writes by hand: normal noise by NumPy, batches of 64, a PNG of each image by Pillow's `save`, all into one
-tar by `tarfile` (png: into files; npz and npy: all images at once by `np.savez` and `np.save`). Two loops at once, each in a
-process of its own, tell what the cores can give. Runs alternate; medians are told. A job syncs, hashes and records its shards,
-too, and its PNGs say what they are. Its first tenth, in which the workers start, is left out. What was written is removed after
-all runs of a format, up to 3 GB, since ext4 is slow to make files where many have just been deleted.
+The loop draws normal noise with NumPy, runs batches of 64, encodes each image with Pillow's `save`, and writes one tar with
+`tarfile` (png: files; npz and npy: all images at once with `np.savez` and `np.save`). "2 loops" runs two such processes at
+once, to show what the processor cores can do. Runs alternate, and the table shows medians. A job also syncs, hashes and records
+its shards, and its PNGs have metadata. The first tenth of a job, in which the workers start, does not count. The files (up to 3
+GB) are removed after all runs of a format, because ext4 creates files slowly where many have just been deleted.
 """
 
 import io
@@ -45,15 +45,15 @@ from seedmint.service.batch.planning import make_plan
 from seedmint.service.batch.progress import ProgressEvent
 from seedmint.service.batch.storage.resolve import open_output
 
-_IMAGES = 60_000  # of fewer, what workers do alone at the end decides the rate
+_IMAGES = 60_000  # with fewer images, the end of the job, where one worker is left, affects the rate
 _SHARD = 2_500
 _BATCH = 64
 _ROUNDS = 3
-_LOOK_SECONDS = 0.5  # between two looks at memory, which take processor time from the workers
+_MEASURE_SECONDS = 0.5  # between two measurements of memory, which take processor time
 
 
 def plain_loop(path: Path, card: Card, form: Format, out: Path, count: int = _IMAGES) -> float:
-    """Images a second of one process, one thread, from the first image to the closed file."""
+    """Return the images per second of one process with one thread, from the first image to the closed file."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
@@ -88,7 +88,7 @@ def plain_loop(path: Path, card: Card, form: Format, out: Path, count: int = _IM
 
 
 def two_loops(path: Path, card: Card, form: Format, out: Path) -> float:
-    """Images a second of two such processes that begin together, each with half of the images."""
+    """Return the images per second of two such processes that start together, each with half of the images."""
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as processes:
         for number in range(2):
             (out / str(number)).mkdir()
@@ -102,8 +102,12 @@ def _picture(image: NDArray[np.uint8]) -> Image.Image:
 
 @dataclass
 class Cost:
-    """Of a job: images a second, from a tenth of the images to the last record; of the same time, the workers'
-    processor time in microseconds an image; a worker's largest memory in MiB; and bytes of the shards an image."""
+    """Run a job.
+
+    Returns:
+        Images per second from a tenth of the images to the last record; processor time of the workers in that time in
+        microseconds per image; largest memory of a worker in MiB; bytes of the shards per image.
+    """
 
     rate: float
     processor: float
@@ -115,7 +119,7 @@ def job(path: Path, card: Card, form: Format, workers: int, out: Path) -> Cost:
     plan = make_plan(digest_of(path.read_bytes()), card, "cpu", parse_seeds(f"0-{_IMAGES - 1}"), None, 1.0, form, _SHARD)
     output = open_output(str(out / "job"))
     begin(output, plan)
-    looks: list[tuple[float, int, float]] = []  # at a tenth of the images, and when all is recorded
+    measured: list[tuple[float, int, float]] = []  # after a tenth of the images, and after the last record
     made = shards = 0
     largest = 0
     over = threading.Event()
@@ -124,12 +128,12 @@ def job(path: Path, card: Card, form: Format, workers: int, out: Path) -> Cost:
         nonlocal made, shards
         made += step.images
         shards += step.shards
-        if shards == plan.num_shards or (not looks and made >= _IMAGES / 10):
-            looks.append((time.perf_counter(), made, _processor()))
+        if shards == plan.num_shards or (not measured and made >= _IMAGES / 10):
+            measured.append((time.perf_counter(), made, _processor()))
 
     def watch() -> None:
         nonlocal largest
-        while not over.wait(_LOOK_SECONDS):
+        while not over.wait(_MEASURE_SECONDS):
             for child in psutil.Process().children():
                 with suppress(psutil.Error):
                     largest = max(largest, child.memory_full_info().uss)
@@ -139,14 +143,14 @@ def job(path: Path, card: Card, form: Format, workers: int, out: Path) -> Cost:
     run(path, output.url, plan, range(plan.num_shards), workers, news, spare_threads(workers))
     over.set()
     watcher.join()
-    (began, told, before), (ended, images, after) = looks
+    (began, told, before), (ended, images, after) = measured
     images -= told
     size = sum(file.stat().st_size for file in (out / "job/data").rglob("*") if file.is_file())
     return Cost(images / (ended - began), (after - before) / images * 1e6, largest / 2**20, size / _IMAGES)
 
 
 def _processor() -> float:
-    """Seconds that the workers have taken, those too that have just ended."""
+    """Return the processor time of the workers in seconds, including workers that have ended."""
     taken = 0.0
     for child in psutil.Process().children():
         with suppress(psutil.Error):

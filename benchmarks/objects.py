@@ -1,4 +1,4 @@
-"""What a batch job asks of an object store: requests, by an S3 server on this machine that counts them; and what sending costs.
+"""Measures the requests of a batch job to an S3 server on this machine, and the processor time of uploads.
 
 python -m benchmarks.objects
 """
@@ -26,14 +26,14 @@ from seedmint.service.batch.storage.resolve import open_output
 from tests.support.servers import free_port, wait_until
 
 _SHARDS = 20
-_IMAGES = 500  # in each
+_IMAGES = 500  # in each shard
 _SENT = 16  # objects
 _BYTES = 32 << 20  # in each: four parts
 _SMALL = 1000  # objects
 
 
 def requests(url: str) -> dict[str, int]:
-    """How many there were so far, by kind."""
+    """Return the number of requests by operation."""
     return dict(httpx.get(f"{url}/-/counts").json())
 
 

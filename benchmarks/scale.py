@@ -1,4 +1,4 @@
-"""What a thousand million images take, from the results of the other benchmarks: writes the tables of docs/scale.md anew.
+"""Estimates a job of a billion images from the results of the other benchmarks, and writes the tables of docs/scale.md.
 
 python -m benchmarks.batch > benchmarks/results/batch.txt
 python -m benchmarks.stages > benchmarks/results/stages.txt
@@ -21,11 +21,11 @@ IMAGES = 10**9
 SHARD = 10_000  # images
 SHARDS = IMAGES // SHARD
 WORKERS = (10, 100, 1000)
-# Reckoned, not measured.
-PREFIX_PUTS = 3_500  # PUT and POST a second, of one prefix: Amazon S3, "Best practices design patterns"
-LISTED = 1_000  # names in an answer of S3
+# Assumed, not measured.
+PREFIX_PUTS = 3_500  # PUT and POST requests per second to one prefix: Amazon S3, "Best practices design patterns"
+LISTED = 1_000  # names in one response of S3
 ANSWER_SECONDS = 0.05  # of a small request
-AT_ONCE = 16  # records read at once: service/batch/records.py
+AT_ONCE = 16  # records read at the same time: service/batch/records.py
 _AS_THEY_ARE = ("stages", "objects", "simulation")
 
 _NUMBER = r"[\d,]+"
@@ -34,7 +34,7 @@ _FIGURE = rf"({_NUMBER})"
 
 @dataclass(frozen=True)
 class Sending:
-    """Milliseconds of processor to send a megabyte, and for each file."""
+    """Processor time of uploads in milliseconds: for each megabyte, and for each file."""
 
     megabyte: float
     file: float
@@ -42,7 +42,7 @@ class Sending:
 
 @dataclass(frozen=True)
 class Format:
-    """A line of benchmarks/results/batch.txt: microseconds of processor and bytes an image, MiB a worker."""
+    """A line of benchmarks/results/batch.txt: processor time in microseconds per image, bytes per image, MiB per worker."""
 
     name: str
     memory: float
@@ -51,34 +51,34 @@ class Format:
 
     @property
     def files(self) -> int:
-        """Files of the data."""
+        """Number of data files."""
         return IMAGES if self.name == "png" else SHARDS
 
     @property
     def puts(self) -> float:
-        """Requests an image that write: of data, whole or in parts, and of records."""
+        """Write requests per image: data, at once or in parts, and records."""
         file = IMAGES // self.files * self.size
         each = 1 if file < 2 * PART_BYTES else math.ceil(file / PART_BYTES) + 2
         return (self.files * each + SHARDS) / IMAGES
 
     def sending(self, cost: Sending) -> float:
-        """Microseconds of processor to send an image."""
+        """Processor time in microseconds to upload an image."""
         return self.size * cost.megabyte / 1e3 + self.files / IMAGES * cost.file * 1e3
 
     def rate(self, cost: Sending) -> float:
-        """Images a second, made and sent, of a worker that has a processor for itself."""
+        """Images per second of a worker with a processor of its own, including the upload."""
         return 1e6 / (self.processor + self.sending(cost))
 
 
 def formats(text: str) -> list[Format]:
-    """Those of the results of benchmarks.batch."""
+    """Return the formats from the results of benchmarks.batch."""
     line = rf"^(\w+) +{_NUMBER}/s(?: +{_NUMBER}/s +[\d.]+x){{3}} +{_FIGURE} +{_FIGURE} +{_FIGURE}$"
     rows = re.findall(line, text, re.MULTILINE)
     return [Format(name, *(float(value.replace(",", "")) for value in values)) for name, *values in rows]
 
 
 def sending(text: str) -> Sending:
-    """That of the results of benchmarks.objects."""
+    """Return the upload costs from the results of benchmarks.objects."""
     (megabyte,) = re.findall(r"^processor to send +([\d.]+) ms a MB", text, re.MULTILINE)
     (file,) = re.findall(r"^processor of a small object +([\d.]+) ms", text, re.MULTILINE)
     return Sending(float(megabyte), float(file))
@@ -90,7 +90,7 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def whole(every: list[Format], cost: Sending) -> str:
-    """Of each format, what 10^9 images take altogether."""
+    """Return the table of the totals of 10^9 images for each format."""
     head = ["format", "core-hours", "to send them", "files", "TB", "MiB a worker"]
     rows = [
         [
@@ -107,12 +107,12 @@ def whole(every: list[Format], cost: Sending) -> str:
 
 
 def by_workers(one: Format, cost: Sending) -> str:
-    """Of a format, what so many workers take, and ask of an object store."""
+    """Return the table of one format by number of workers."""
     head = ["workers", "hours", "images/s", "MB/s to the store", "writes/s", "LIST in all", "seconds to end"]
     rows = []
     for workers in WORKERS:
         rate = workers * one.rate(cost)
-        listed = workers * 2 * 2 * -(-SHARDS // LISTED)  # records and data, at the beginning and the end
+        listed = workers * 2 * 2 * -(-SHARDS // LISTED)  # records and data, at the start and at the end
         end = SHARDS / AT_ONCE * ANSWER_SECONDS
         rows.append(
             [
@@ -129,7 +129,7 @@ def by_workers(one: Format, cost: Sending) -> str:
 
 
 def limits(every: list[Format], cost: Sending) -> str:
-    """Of each format, the number of workers at which something else than processors limits."""
+    """Return the table of the numbers of workers at which the store or the network is the limit."""
     head = ["format", f"{PREFIX_PUTS:,} writes/s of one prefix", "a network of 10 Gbit/s"]
     rows = [
         [one.name, f"{PREFIX_PUTS / (one.rate(cost) * one.puts):,.0f}", f"{1.25e9 / (one.rate(cost) * one.size):,.0f}"]
@@ -139,7 +139,7 @@ def limits(every: list[Format], cost: Sending) -> str:
 
 
 def tables() -> dict[str, str]:
-    """The tables by their names."""
+    """Return all tables by name."""
     every = formats((RESULTS / "batch.txt").read_text())
     cost = sending((RESULTS / "objects.txt").read_text())
     named = {one.name: one for one in every}
@@ -149,12 +149,12 @@ def tables() -> dict[str, str]:
 
 
 def filled(page: str, parts: dict[str, str]) -> str:
-    """The page with its tables as given; each stands between two comments."""
+    """Return the page with these tables. Each table is between two comments."""
     for name, text in parts.items():
         place = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         page, times = place.subn(lambda match, text=text: f"{match[1]}{text}\n{match[2]}", page)  # type: ignore[misc]
         if times != 1:
-            raise ValueError(f"docs/scale.md has no place for {name}")
+            raise ValueError(f"docs/scale.md has no comments for {name}")
     return page
 
 

@@ -1,10 +1,10 @@
-"""A job of very many shards with workers lost at random, by the real plan and the real records; only the images are left out.
+"""Simulates a job with many shards whose workers die at random. Uses real plans and records, but makes no images.
 
 python -m benchmarks.simulation [shards] [parts]
 
-Each part of the job is a worker that lists the records, makes what is missing of its part, and starts anew when it is lost:
-before its shard is written, after that but before the record, or right after the record. In the end every seed must lie in one
-shard that was recorded once.
+Each part of the job is a worker that lists the records, makes the missing shards of its part, and starts again when it dies:
+before its shard is written, between the shard and its record, or right after the record. At the end every seed must be in
+exactly one shard that was recorded once.
 """
 
 import heapq
@@ -30,12 +30,12 @@ from seedmint.service.batch.planning import make_plan
 from seedmint.service.batch.records import Record, write_record
 
 _SHARD_SIZE = 10_000
-_LOSS = 0.01  # of all shards, how many end their worker
+_LOSS = 0.01  # share of the shards whose worker dies
 _DIGEST = "0" * 64
 
 
 class Memory:
-    """An output in memory, which counts how often each file was written."""
+    """An output in memory that counts the writes of each file."""
 
     def __init__(self) -> None:
         self.url = "memory"
@@ -83,17 +83,17 @@ class Memory:
         return iter(self._folders[folder])
 
     def walk(self, folder: str) -> Iterator[str]:
-        """No folder of such a job has others in it."""
+        """The same as `names`: the folders of such a job have no subfolders."""
         return self.names(folder)
 
     def lock(self, shared: bool) -> AbstractContextManager[None]:
         return nullcontext()
 
     def prepare(self) -> None:
-        """There is nothing to make."""
+        """Do nothing."""
 
     def clean(self) -> None:
-        """Nothing is left behind."""
+        """Do nothing."""
 
     def free(self) -> int | None:
         return None
@@ -101,13 +101,16 @@ class Memory:
 
 @dataclass
 class Outcome:
-    """What a simulated job came to.
+    """The result of a simulated job.
 
     Attributes:
-        made: how often each shard was made.
-        losses: workers lost, by when.
-        listing_seconds: the time of all listings of records and data.
-        finish_seconds: the time of reading all records and writing the manifest.
+        output: Its output.
+        plan: Its plan.
+        made: How often each shard was made.
+        losses: Workers that died, by step.
+        listings: Number of listings of records and data.
+        listing_seconds: Time of all listings.
+        finish_seconds: Time to read all records and to write the manifest.
     """
 
     output: Memory
@@ -120,7 +123,14 @@ class Outcome:
 
 
 def simulate(shards: int, parts: int, loss: float = _LOSS, seed: int = 0) -> Outcome:
-    """Run a job of so many shards by so many workers at once, each of which takes its own time."""
+    """Simulate a job.
+
+    Args:
+        shards: Number of shards.
+        parts: Number of workers, which work at the same time at random speeds.
+        loss: Share of the shards whose worker dies.
+        seed: Seed of the random numbers.
+    """
     content = find_generator("mnist", SHIPPED).read_bytes()
     seeds = parse_seeds(f"0-{shards * _SHARD_SIZE - 1}")
     plan = make_plan(digest_of(content), checked_card(content), "cpu", seeds, None, 1.0, "webdataset", _SHARD_SIZE)
@@ -151,7 +161,7 @@ def _missing(outcome: Outcome, part: int, parts: int) -> list[int]:
 
 
 def _make(outcome: Outcome, index: int, chance: random.Random, loss: float) -> bool:
-    """One shard, and whether its worker was lost meanwhile."""
+    """Make one shard. Returns whether its worker died."""
     lost = chance.choice(("half-way", "unrecorded", "recorded")) if chance.random() < loss else None
     if lost is not None:
         outcome.losses[lost] += 1
@@ -179,7 +189,7 @@ def _make(outcome: Outcome, index: int, chance: random.Random, loss: float) -> b
 
 
 def faults(outcome: Outcome) -> list[str]:
-    """What is lost, or there twice: of seeds by the manifest, of records by how often they were written."""
+    """Return the faults: seeds that are missing or duplicated in the manifest, and records that were written twice."""
     found = []
     seeds = [parse_seeds(shard["seeds"]) for shard in json.loads(outcome.output.files[MANIFEST])["shards"]]
     following = 0

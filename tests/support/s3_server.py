@@ -1,9 +1,9 @@
-"""An S3 server for tests, in a process of its own: moto's, behind faults that come by number.
+"""An S3 server for tests (moto), in its own process, with faults on request.
 
     python -m tests.support.s3_server PORT
 
-`POST /-/faults/N` makes every Nth request of each operation fail from then on, in the ways of `KINDS` in turn (0: none).
-`GET /-/counts` tells how many requests there were, "PUT", and how many failed, "PUT cut".
+After `POST /-/faults/N`, every Nth request of each operation fails, with the `KINDS` in turn (0: none).
+`GET /-/counts` returns the number of requests by operation ("PUT"), and of faults ("PUT cut").
 """
 
 import itertools
@@ -19,20 +19,20 @@ from typing import Any
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import run_simple
 
-# "cut" closes the connection in the middle of the request's body, "unanswered" when all has been done.
+# "cut" closes the connection within the body of the request; "unanswered" closes it after the request was executed.
 KINDS = ("500", "503", "cut", "unanswered")
 _CODES = {"500": ("500 Internal Server Error", "InternalError"), "503": ("503 Slow Down", "SlowDown")}
 
 Start = Callable[..., Any]
 
 
-class Faulty:
-    """Every so many requests, something that befalls real stores and networks."""
+class FaultInjector:
+    """WSGI middleware that lets some requests fail in the ways of real stores and networks."""
 
     def __init__(self, application: Callable[[dict[str, Any], Start], Iterable[bytes]]) -> None:
         self._application = application
         self._period = 0
-        self._requests: Counter[str] = Counter()  # since faults were asked for
+        self._requests: Counter[str] = Counter()  # since the last POST /-/faults
         self._kinds: defaultdict[str, Iterator[str]] = defaultdict(lambda: itertools.cycle(KINDS))
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -92,7 +92,7 @@ def _operation(environ: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    application = Faulty(DomainDispatcherApplication(create_backend_app))
+    application = FaultInjector(DomainDispatcherApplication(create_backend_app))
     run_simple("127.0.0.1", int(sys.argv[1]), application, threaded=True, request_handler=MotoRequestHandler)
 
 

@@ -1,4 +1,4 @@
-"""The engine of a cluster: a real one of two nodes on this machine, one of which is killed; and what is told without Ray."""
+"""The Ray engine: a cluster of two nodes on this machine, one of which is killed; errors without Ray or a cluster."""
 
 import os
 import re
@@ -19,7 +19,7 @@ from tests.support.batch_jobs import ROOT, batch_error, finished, hashes, start,
 from tests.support.servers import wait_until
 
 
-def test_without_ray_the_extra_is_named(tmp_path: Path):
+def test_without_ray_the_error_names_the_engine(tmp_path: Path):
     program = "import sys; sys.modules['ray'] = None; from seedmint.cli import main; main(sys.argv[1:])"
     job = [
         sys.executable,
@@ -49,7 +49,7 @@ def test_an_unreachable_cluster_is_an_error(tmp_path: Path, monkeypatch: pytest.
 
 
 class TwoNodes:
-    """Two nodes of one processor each; the first is the head. Their processes are real, and each is killed by its number."""
+    """A cluster of two nodes with one processor each; the first is the head. Tests kill their processes by pid."""
 
     def __init__(self) -> None:
         from ray.cluster_utils import Cluster
@@ -60,7 +60,7 @@ class TwoNodes:
         self.second = self.cluster.add_node(**small)
 
     def at_work(self, node: Any) -> list[psutil.Process]:
-        """The processes of a node that are making a shard."""
+        """The processes of a node that make a shard."""
         (raylet,) = node.all_processes["raylet"]
         found = []
         for one in psutil.Process(raylet.process.pid).children():
@@ -70,7 +70,7 @@ class TwoNodes:
         return found
 
     def kill(self, node: Any) -> None:
-        """kill -9 of all that a node is."""
+        """kill -9 all processes of a node."""
         (raylet,) = node.all_processes["raylet"]
         every = [*psutil.Process(raylet.process.pid).children(recursive=True), psutil.Process(raylet.process.pid)]
         for process in every:
@@ -91,7 +91,7 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[TwoNodes]:
 
 
 @pytest.mark.slow
-def test_a_node_that_is_killed_loses_nothing(tmp_path: Path, slow: Path, nodes: TwoNodes):
+def test_a_killed_node_loses_no_shard(tmp_path: Path, slow: Path, nodes: TwoNodes):
     expected = whole(tmp_path, open_generator(slow), "0-14999", "webdataset", 1500)
     out = tmp_path / "out"
     job = [slow, "--seeds", "0-14999", "--shard-size", "1500", "--engine", "ray", "--out", out]
@@ -105,7 +105,7 @@ def test_a_node_that_is_killed_loses_nothing(tmp_path: Path, slow: Path, nodes: 
 
 
 @pytest.mark.slow
-def test_stopped_it_goes_on_with_another_engine_and_says_what_is_wrong(tmp_path: Path, slow: Path, nodes: TwoNodes):
+def test_another_engine_resumes_a_job_that_was_stopped_or_failed(tmp_path: Path, slow: Path, nodes: TwoNodes):
     expected = whole(tmp_path, open_generator(slow), "0-5999", "npz", 2000)
     out = tmp_path / "out"
     job = [slow, "--seeds", "0-5999", "--shard-size", "2000", "--format", "npz", "--out", out, "--engine"]

@@ -1,4 +1,4 @@
-"""Shards, opened with the tools that people use, hold what the generator makes."""
+"""Shards hold the outputs of the generator, as the usual libraries read them."""
 
 import io
 import json
@@ -74,7 +74,7 @@ def test_webdataset_reads_the_tars(tmp_path: Path, grey: Generator, rgb: Generat
     assert [row[2] for row in rows] == (generator.labels(EVERY).tolist() if conditional else [{"seed": seed} for seed in EVERY])  # type: ignore[union-attr]
 
 
-def test_a_tar_tells_nothing_of_its_maker(tmp_path: Path, rgb: Generator):
+def test_a_tar_has_no_time_owner_or_group(tmp_path: Path, rgb: Generator):
     out, plan = made(tmp_path, rgb, "webdataset", truncation=0.5)
     content = (out / "data/shard-000001.tar").read_bytes()
     assert len(content) % tarfile.RECORDSIZE == 0
@@ -89,7 +89,7 @@ def test_a_tar_tells_nothing_of_its_maker(tmp_path: Path, rgb: Generator):
         assert first.read() == encode(image, "png", text_of(rgb, seed, label, 0.5))
 
 
-def test_headers_of_a_tar_are_the_standard_librarys():
+def test_tar_headers_equal_those_of_the_standard_library():
     names = [f"{seed:019}.png" for seed in (0, 42, 2**63 - 1)]
     sizes = [0, 511, 8**11 - 1]
     expected = []
@@ -142,7 +142,7 @@ def test_a_folder_of_pngs_is_an_image_folder(tmp_path: Path, rgb: Generator):
 
 
 class ImageFolder:
-    """As torchvision.datasets has it, which needs torch: a class for each folder, in order, and none of them empty."""
+    """Like torchvision.datasets.ImageFolder, but without torch: one class for each folder in order, none empty."""
 
     def __init__(self, root: str, target_transform: Callable[[int], int]) -> None:
         self.classes = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
@@ -173,7 +173,7 @@ def test_the_data_card_reads_labels_where_some_have_no_image(tmp_path: Path, see
     assert found["images"].labels() == dict(zip(every.tolist(), generator.labels(every).tolist(), strict=True))  # type: ignore[union-attr]
 
 
-def test_folders_of_labels_sort_as_the_labels_do(tmp_path: Path):
+def test_folders_sort_in_the_order_of_labels(tmp_path: Path):
     path = generators.write(tmp_path, "many", classes=tuple(f"class {i}" for i in range(12)))
     out, _ = made(tmp_path, open_generator(path), "png", labels="balanced")
     assert sorted(folder.name for folder in (out / "data").iterdir()) == [f"{i:02}" for i in range(12)]
@@ -226,7 +226,7 @@ def test_row_groups_of_parquet_do_not_depend_on_batches(tmp_path: Path, models: 
     assert about.created_by.startswith("parquet-cpp-arrow version")
 
 
-def test_what_the_manifest_and_the_data_card_say(tmp_path: Path, rgb: Generator):
+def test_the_manifest_and_the_data_card(tmp_path: Path, rgb: Generator):
     out, _ = made(tmp_path, rgb, "webdataset", labels="balanced")
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["model"] == rgb.digest
@@ -256,7 +256,7 @@ def test_the_data_card_of_an_approximate_generator(tmp_path: Path, models: Path)
     assert "| approximate: " in (tmp_path / "out/README.md").read_text()
 
 
-def test_a_png_in_the_shard_is_the_picture_of_its_seed(tmp_path: Path, rgb: Generator):
+def test_a_png_of_a_shard_equals_the_image_of_its_seed(tmp_path: Path, rgb: Generator):
     out, _ = made(tmp_path, rgb, "parquet")
     row = pq.read_table(out / "data/shard-000003.parquet").to_pylist()[-1]
     picture = Image.open(io.BytesIO(row["image"]["bytes"]))
@@ -274,5 +274,5 @@ def test_a_png_in_the_shard_is_the_picture_of_its_seed(tmp_path: Path, rgb: Gene
         ("npy", {"numpy"}),
     ],
 )
-def test_the_plan_names_what_decides_the_bytes_of_a_format(rgb: Generator, form: str, more: set[str]):
+def test_the_toolchain_of_each_format(rgb: Generator, form: str, more: set[str]):
     assert set(plan_for(rgb, form=form).toolchain) == {"machine", "onnxruntime"} | more

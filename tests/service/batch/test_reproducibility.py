@@ -1,4 +1,4 @@
-"""One plan, one set of bytes: whole, in any order, by any number of workers, on several machines, killed and resumed."""
+"""A plan gives the same bytes with any number of workers, on several machines, and after kills and resumes."""
 
 import json
 import multiprocessing
@@ -23,23 +23,15 @@ from seedmint.service.batch.progress import ProgressEvent
 from seedmint.service.batch.shard import write_shard
 from seedmint.service.batch.storage.resolve import open_output
 from seedmint.service.runtime.generator import Generator, open_generator
-from tests.support.batch_jobs import ROOT, batch, finished, hashes, make_all, plan_for, start, whole
+from tests.support.batch_jobs import ROOT, batch, finished, hashes, plan_for, start, whole
 from tests.support.servers import gone, wait_until
 
 MODELS = ROOT / "models"
 
 
 @pytest.mark.parametrize("form", ["webdataset", "parquet", "png", "npz", "npy"])
-def test_the_order_of_shards_does_not_matter(tmp_path: Path, rgb: Generator, form: str):
-    expected = whole(tmp_path, rgb, "0-99,7000-7099", form, 30)
-    out = tmp_path / "backwards"
-    make_all(open_output(str(out)), plan_for(rgb, "0-99,7000-7099", form, 30), rgb, backwards=True)
-    assert hashes(out) == expected
-
-
-@pytest.mark.parametrize("form", ["webdataset", "parquet", "png", "npz", "npy"])
-def test_neither_do_threads_nor_when_shards_are_finished(tmp_path: Path, rgb: Generator, form: str):
-    """As in a worker of many processors, with every shard written before the first is put in its place, by other threads."""
+def test_threads_and_the_order_of_finishing_do_not_change_the_bytes(tmp_path: Path, rgb: Generator, form: str):
+    """All shards are written before other threads finish the first."""
     expected = whole(tmp_path, rgb, "0-999", form, 400)
     out = tmp_path / "out"
     plan, output = plan_for(rgb, "0-999", form, 400), open_output(str(out))
@@ -66,7 +58,7 @@ def test_an_error_of_a_generating_thread_is_raised(tmp_path: Path, rgb: Generato
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("generation")]
 
 
-def test_neither_does_the_number_of_workers(tmp_path: Path):
+def test_the_number_of_workers_does_not_change_the_bytes(tmp_path: Path):
     digits = open_generator(MODELS / "digits.onnx")
     expected = whole(tmp_path, digits, "0-1999", "webdataset", 250)
     for workers in (1, 4):
@@ -79,7 +71,7 @@ def test_neither_does_the_number_of_workers(tmp_path: Path):
 
 
 def test_several_machines_share_a_job(tmp_path: Path):
-    """As a Kubernetes Indexed Job does, all at once; the one to end last writes the manifest."""
+    """All start at once, as in a Kubernetes Indexed Job; the last one writes the manifest."""
     digits = open_generator(MODELS / "digits.onnx")
     expected = whole(tmp_path, digits, "0-999", "npz", 100)
     out = tmp_path / "parts"
@@ -91,7 +83,7 @@ def test_several_machines_share_a_job(tmp_path: Path):
     assert sum("10 shards" in text for text, _ in said) >= 1
 
 
-def test_a_part_leaves_the_others_theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_part_makes_only_its_own_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("seedmint.service.cli.batch_progress.LINE_SECONDS", 0.0)
     out = tmp_path / "out"
     job = ["digits", "--seeds", "0-999", "--format", "npy", "--shard-size", "100", "--workers", "1", "--out", str(out)]
@@ -125,13 +117,13 @@ def test_a_worker_that_is_killed_is_replaced(tmp_path: Path, slow: Path):
     run(slow, output.url, plan, range(plan.num_shards), 2, on_progress)
     assert kills == 3
     assert made == 2000
-    output.clean()  # what the killed ones had begun
+    output.clean()  # temporary files of the killed workers
     assert finish(output, plan)
     assert hashes(tmp_path / "out") == expected
     assert not multiprocessing.active_children()
 
 
-def test_a_shard_that_ends_every_worker_ends_the_job(tmp_path: Path, slow: Path):
+def test_a_shard_that_kills_every_worker_ends_the_job(tmp_path: Path, slow: Path):
     plan = plan_for(open_generator(slow), "0-799", "npy", 400)
     output = open_output(str(tmp_path / "out"))
     begin(output, plan)
@@ -147,7 +139,7 @@ def test_a_shard_that_ends_every_worker_ends_the_job(tmp_path: Path, slow: Path)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_stops_in_order_and_the_same_command_goes_on(tmp_path: Path, slow: Path, number: signal.Signals, code: int):
+def test_a_signal_stops_a_job_and_the_same_command_resumes_it(tmp_path: Path, slow: Path, number: signal.Signals, code: int):
     expected = whole(tmp_path, open_generator(slow), "0-1199", "npz", 300)
     out = tmp_path / "out"
     job = [slow, "--seeds", "0-1199", "--shard-size", "300", "--format", "npz", "--workers", "2", "--out", out]
@@ -164,7 +156,7 @@ def test_a_signal_stops_in_order_and_the_same_command_goes_on(tmp_path: Path, sl
 
 
 def test_a_second_signal_does_not_wait(tmp_path: Path, slow: Path):
-    """For workers that do not answer, as those that are stopped."""
+    """The workers are suspended, so they do not react to the first signal."""
     expected = whole(tmp_path, open_generator(slow), "0-1999", "npz", 2000)
     out = tmp_path / "out"
     job = [slow, "--seeds", "0-1999", "--shard-size", "2000", "--format", "npz", "--workers", "1", "--out", out]
@@ -190,8 +182,8 @@ def test_a_second_signal_does_not_wait(tmp_path: Path, slow: Path):
     assert hashes(out) == expected
 
 
-def test_a_job_whose_parent_is_killed_ends_and_goes_on(tmp_path: Path, slow: Path):
-    """The workers see that they are alone, and go; what they had begun is cleared away."""
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path, slow: Path):
+    """The next run removes their temporary files and resumes the job."""
     expected = whole(tmp_path, open_generator(slow), "0-2999", "npz", 1000)
     out = tmp_path / "out"
     job = [slow, "--seeds", "0-2999", "--shard-size", "1000", "--format", "npz", "--workers", "2", "--out", out]
@@ -208,8 +200,8 @@ def test_a_job_whose_parent_is_killed_ends_and_goes_on(tmp_path: Path, slow: Pat
 
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["webdataset", "png"])
-def test_twenty_kills_leave_the_bytes_of_a_clean_run(tmp_path: Path, slow: Path, form: str):
-    """kill -9 of the whole family, or of a worker first, at any moment: while they start, make, write or record."""
+def test_twenty_kills_do_not_change_the_bytes(tmp_path: Path, slow: Path, form: str):
+    """kill -9 of all processes, or of one worker first, at any time: while they start, generate, write or record."""
     seeds, shard_size = "0-29999", 150
     expected = whole(tmp_path, open_generator(slow), seeds, form, shard_size)
     out = tmp_path / "out"

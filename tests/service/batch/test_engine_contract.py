@@ -1,0 +1,83 @@
+"""One contract for all engines: shards made in this process, by the process pool, and by Ray."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from seedmint.models.errors import UserError
+from seedmint.service.batch.engines import process_pool
+from seedmint.service.batch.job import begin, finish, open_plan_generator
+from seedmint.service.batch.plan import Plan
+from seedmint.service.batch.progress import OnProgress, ProgressEvent
+from seedmint.service.batch.shard import make_shard
+from seedmint.service.batch.storage.resolve import open_output
+from seedmint.service.runtime.generator import Generator
+from tests.support.batch_jobs import ROOT, hashes, plan_for, whole
+
+Engine = Callable[[Path, str, Plan, Sequence[int], OnProgress], None]
+
+
+def in_process(path: Path, url: str, plan: Plan, shards: Sequence[int], on_progress: OnProgress) -> None:
+    generator = open_plan_generator(path, plan)
+    for index in shards:
+        make_shard(generator, plan, index, open_output(url), on_progress)
+        on_progress(ProgressEvent(0, 1))
+
+
+def pool(path: Path, url: str, plan: Plan, shards: Sequence[int], on_progress: OnProgress) -> None:
+    process_pool.run(path, url, plan, shards, 2, on_progress)
+
+
+def threaded_pool(path: Path, url: str, plan: Plan, shards: Sequence[int], on_progress: OnProgress) -> None:
+    process_pool.run(path, url, plan, shards, 1, on_progress, threads=2)
+
+
+def ray(path: Path, url: str, plan: Plan, shards: Sequence[int], on_progress: OnProgress) -> None:
+    from seedmint.service.batch.engines import ray_cluster
+
+    ray_cluster.run(path, url, plan, shards, 2, on_progress)
+
+
+@pytest.fixture(params=[in_process, pool, threaded_pool, pytest.param(ray, marks=pytest.mark.slow)])
+def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Engine:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    chosen: Engine = request.param
+    return chosen
+
+
+@pytest.mark.parametrize("shard_format", ["webdataset", "png"])
+def test_the_bytes_are_the_same(tmp_path: Path, models: Path, rgb: Generator, engine: Engine, shard_format: str):
+    expected = whole(tmp_path, rgb, "0-99,7000-7099", shard_format, 30)
+    plan, output = plan_for(rgb, "0-99,7000-7099", shard_format, 30), open_output(str(tmp_path / "out"))
+    begin(output, plan)
+    events: list[ProgressEvent] = []
+    engine(models / "rgb.onnx", output.url, plan, [6, 0, 3], events.append)
+    assert sorted(output.names("records")) == ["000000.json", "000003.json", "000006.json"]
+    assert (sum(event.images for event in events), sum(event.shards for event in events)) == (80, 3)
+    engine(models / "rgb.onnx", output.url, plan, [5, 4, 2, 1], events.append)
+    assert (sum(event.images for event in events), sum(event.shards for event in events)) == (200, 7)
+    assert finish(output, plan)
+    assert hashes(tmp_path / "out") == expected
+
+
+def test_another_generator_is_an_error(tmp_path: Path, models: Path, rgb: Generator, engine: Engine):
+    plan, output = plan_for(rgb), open_output(str(tmp_path / "out"))
+    begin(output, plan)
+    events: list[ProgressEvent] = []
+    with pytest.raises(UserError) as error:
+        engine(models / "grey.onnx", output.url, plan, [0, 1], events.append)
+    assert (error.value.field, error.value.reason) == ("model", "other_generator")
+    assert events == []
+    assert list(output.names("records")) == list(output.names("data")) == []
+
+
+def test_an_error_of_the_output_is_raised(tmp_path: Path, models: Path, rgb: Generator, engine: Engine):
+    plan, output = plan_for(rgb, form="npy"), open_output(str(tmp_path / "out"))
+    begin(output, plan)
+    (tmp_path / "out/records").write_text("not a folder")
+    events: list[ProgressEvent] = []
+    with pytest.raises(OSError, match="records"):
+        engine(models / "rgb.onnx", output.url, plan, [0, 1], events.append)
+    assert not any(event.shards for event in events)
