@@ -1,69 +1,30 @@
 """Commands of `seedmint batch`: run, estimate, verify and status."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import click
 
-from seedmint.models.card import Card
 from seedmint.models.directory import find_generator
 from seedmint.models.errors import UserError
-from seedmint.models.runtime.generator_file import GeneratorError, checked_card, digest_of, read_content
-from seedmint.models.runtime.provider import ProviderError, choose_provider
-from seedmint.models.seeds import Seeds, parse_seeds
 from seedmint.service.batch.completeness import complete_shards
 from seedmint.service.batch.data_card import DATA_CARD
 from seedmint.service.batch.estimate import check_free_space, estimate_bytes
-from seedmint.service.batch.formats import FORMATS, Format, toolchain
+from seedmint.service.batch.formats import toolchain
 from seedmint.service.batch.job import load_plan, open_plan_generator
 from seedmint.service.batch.manifest import MANIFEST
 from seedmint.service.batch.plan import Plan, PlanError
-from seedmint.service.batch.planning import check_same, difference, make_plan
+from seedmint.service.batch.planning import difference
 from seedmint.service.batch.records import count_in_shards
 from seedmint.service.batch.storage.base import PLAN_FILE, Output
 from seedmint.service.batch.storage.resolve import open_output
 from seedmint.service.batch.verify import verify as find_faults
+from seedmint.service.cli.batch_options import JobOptions, job_options, open_job, parse_part, permanent_errors
 from seedmint.service.cli.batch_progress import show_progress
 from seedmint.service.cli.batch_run import EngineName, nouns, run_job, shards_text, stop_on_signals
-from seedmint.service.cli.options import errors_of, label_number, settings_with
+from seedmint.service.cli.options import settings_with
 
-_SHARD_SIZE = 10_000
 _MAX_FAULTS_SHOWN = 10
 _MAX_SEEDS_LENGTH = 60  # characters
-
-
-@dataclass(frozen=True)
-class _JobOptions:
-    """Options that define a job. None means the value of the job in the output, or the default of a new job."""
-
-    model: str
-    out: str
-    seeds: str | None
-    labels: str | None
-    shard_format: Format | None
-    shard_size: int | None
-    truncation: float | None
-    directory: str | None
-
-
-@dataclass(frozen=True)
-class _OpenJob:
-    """A job whose options have been checked.
-
-    Attributes:
-        output: Where its files are.
-        plan: The plan that the options give.
-        path: The generator file.
-        exists: Whether the output already holds this plan.
-    """
-
-    output: Output
-    plan: Plan
-    path: Path
-    exists: bool
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -78,34 +39,8 @@ def batch() -> None:
     """
 
 
-_OPTIONS = (
-    click.argument("model"),
-    click.option("--out", required=True, metavar="DIR_OR_URL", help="Folder, or object store prefix (s3://bucket/prefix)."),
-    click.option("--seeds", help='Seeds: "0-999999" or "0-9,100". Ranges include both ends.'),
-    click.option(
-        "--labels",
-        help='One label for all (number or class name), "balanced", or "per-seed" (the label of each seed). [per-seed]',
-    ),
-    click.option(
-        "--format",
-        "shard_format",
-        type=click.Choice(FORMATS),
-        help="Format of the shards. Samples: parquet, npz or npy. [webdataset for images, parquet for samples]",
-    ),
-    click.option("--shard-size", type=click.IntRange(min=1), help=f"Seeds in one shard. [{_SHARD_SIZE:,}]"),
-    click.option("--truncation", type=float, help="Factor on z, 0.001 to 1. Smaller values give less variety. [1]"),
-    click.option("--models", "directory", help="Directory of generators. [SEEDMINT_MODELS]"),
-)
-
-
-def _job_options(command: Callable[..., None]) -> Callable[..., None]:
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
-
-
 @batch.command()
-@_job_options
+@job_options
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
@@ -159,15 +94,15 @@ def run(workers: int | None, engine: EngineName, shard_index: int | None, num_sh
       2         a later try fails too: wrong arguments, another job's plan, another generator or other library versions
       130, 143  stopped by Ctrl-C or SIGTERM; a second signal does not wait for the workers
     """
-    with _permanent_errors():
-        part, parts = _part(shard_index, num_shards)
-    job = _open_job(_JobOptions(**options))
+    with permanent_errors():
+        part, parts = parse_part(shard_index, num_shards)
+    job = open_job(JobOptions(**options))
     with stop_on_signals(job.output, job.plan):
         run_job(job.output, job.plan, job.path, part, parts, engine, workers)
 
 
 @batch.command()
-@_job_options
+@job_options
 def estimate(**options: Any) -> None:
     """Show the number of shards and the size of a job. Writes nothing.
 
@@ -176,7 +111,7 @@ def estimate(**options: Any) -> None:
     \b
     seedmint batch estimate ring-2d --seeds 0-999999 --out points
     """
-    job = _open_job(_JobOptions(**options))
+    job = open_job(JobOptions(**options))
     output, plan = job.output, job.plan
     missing = plan.count - (count_in_shards(plan, complete_shards(output, plan)) if job.exists else 0)
     size = estimate_bytes(open_plan_generator(job.path, plan), plan, missing)
@@ -210,7 +145,7 @@ def verify(out: str, model: str | None, directory: str | None) -> None:
     """
     output = open_output(out)
     plan = _read_plan(output)
-    with _permanent_errors():
+    with permanent_errors():
         path = find_generator(model or plan.card.name, settings_with(directory).models)
     generator = open_plan_generator(path, plan)
     here = toolchain(plan.format, plan.card)
@@ -249,105 +184,11 @@ def status(out: str) -> None:
     click.echo(f"state       {'done' if MANIFEST in set(output.names('')) and complete.all() else 'not done'}")
 
 
-def _open_job(options: _JobOptions) -> _OpenJob:
-    """Check the options and make the plan.
-
-    Raises:
-        PlanError: An option is wrong, or the output holds another job.
-    """
-    with _permanent_errors():
-        settings = settings_with(options.directory)
-        path = find_generator(options.model, settings.models)
-        content, card = _read(path)
-    output = open_output(options.out)
-    existing = load_plan(output)
-    with _permanent_errors():
-        plan = _plan(options, existing, card, digest_of(content), settings.provider)
-    if existing is not None:
-        check_same(existing, plan, output.url)
-    return _OpenJob(output, plan, path, existing is not None)
-
-
 def _read_plan(output: Output) -> Plan:
     plan = load_plan(output)
     if plan is None:
         raise PlanError(f"{output.url} holds no job", field="out", reason="no_job")
     return plan
-
-
-def _read(path: Path) -> tuple[bytes, Card]:
-    """Read a generator file and its card.
-
-    Raises:
-        GeneratorError: The file is not a generator. The message names the file.
-    """
-    try:
-        content = read_content(path)
-        return content, checked_card(content)
-    except UserError as error:
-        raise GeneratorError(f"{path}: {error}", field="model", reason=error.reason) from None
-
-
-@contextmanager
-def _permanent_errors() -> Iterator[None]:
-    """Turn errors in the arguments into `PlanError`, whose exit status says that another try fails too."""
-    try:
-        yield
-    except ProviderError:
-        raise
-    except UserError as error:
-        raise PlanError(str(error), field=error.field, reason=error.reason) from None
-
-
-def _part(index: int | None, count: int | None) -> tuple[int, int]:
-    """The index of this machine and the number of machines."""
-    if index is None and count is None:
-        return 0, 1
-    if index is None or count is None:
-        missing = "shard_index" if index is None else "num_shards"
-        raise PlanError(
-            "is missing: --shard-index and --num-shards (or JOB_COMPLETION_INDEX and JOB_COMPLETIONS) go together",
-            field=missing,
-            reason="missing",
-        )
-    if index >= count:
-        raise PlanError(
-            f"{index} is out of range: 0 to {count - 1} for {count} shards", field="shard_index", reason="out_of_range"
-        )
-    return index, count
-
-
-def _plan(
-    options: _JobOptions, existing: Plan | None, card: Card, digest: str, provider: Literal["auto", "cpu", "cuda"]
-) -> Plan:
-    """Make the plan of the options. An option that is not given has its value in the existing plan, or else its default."""
-    if options.seeds is None and existing is None:
-        raise UserError('is missing: give the seeds, such as "0-999999"', field="seeds", reason="missing")
-    kept: Any = existing
-    labels: int | Literal["balanced", "per-seed"] | None
-    match options.labels:
-        case None:
-            labels = kept.labels if kept else None
-        case "balanced" | "per-seed":
-            labels = options.labels
-        case _:
-            labels = label_number(options.labels, card, "labels")
-    default_format: Format = "webdataset" if card.output.kind == "image" else "parquet"
-    return make_plan(
-        digest,
-        card,
-        choose_provider(kept.provider if kept else provider),
-        _parse_seeds(options.seeds) if options.seeds is not None else kept.sequence,
-        labels,
-        options.truncation if options.truncation is not None else (kept.truncation if kept else 1.0),
-        options.shard_format or (kept.format if kept else default_format),
-        options.shard_size or (kept.shard_size if kept else _SHARD_SIZE),
-    )
-
-
-def _parse_seeds(text: str) -> Seeds:
-    with errors_of("seeds"):
-        return parse_seeds(text)
 
 
 def _show_plan(plan: Plan) -> None:

@@ -1,0 +1,206 @@
+"""Options of `seedmint batch run` and `seedmint batch estimate`, and the job that they define."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from seedmint.models.card import Card
+from seedmint.models.directory import find_generator
+from seedmint.models.errors import UserError
+from seedmint.models.runtime.generator_file import GeneratorError, checked_card, digest_of, read_content
+from seedmint.models.runtime.provider import ProviderError, choose_provider
+from seedmint.models.seeds import Seeds, parse_seeds
+from seedmint.service.batch.formats import FORMATS, Format
+from seedmint.service.batch.job import load_plan
+from seedmint.service.batch.plan import Plan, PlanError
+from seedmint.service.batch.planning import check_same, make_plan
+from seedmint.service.batch.storage.base import Output
+from seedmint.service.batch.storage.resolve import open_output
+from seedmint.service.cli.options import errors_of, label_number, settings_with
+
+_SHARD_SIZE = 10_000
+
+
+@dataclass(frozen=True)
+class JobOptions:
+    """Options that define a job. None means the value of the job in the output, or the default of a new job.
+
+    Attributes:
+        model: Name or path of the generator.
+        out: Path or URL of the output.
+        seeds: The seeds, in the syntax of `parse_seeds`.
+        labels: A label, the name of a class, "balanced" or "per-seed".
+        shard_format: Format of the shards.
+        shard_size: Seeds in each shard.
+        truncation: Factor on z.
+        directory: Directory of generators.
+    """
+
+    model: str
+    out: str
+    seeds: str | None
+    labels: str | None
+    shard_format: Format | None
+    shard_size: int | None
+    truncation: float | None
+    directory: str | None
+
+
+@dataclass(frozen=True)
+class OpenJob:
+    """A job whose options have been checked.
+
+    Attributes:
+        output: Where its files are.
+        plan: The plan that the options give.
+        path: The generator file.
+        exists: Whether the output already holds this plan.
+    """
+
+    output: Output
+    plan: Plan
+    path: Path
+    exists: bool
+
+
+_OPTIONS = (
+    click.argument("model"),
+    click.option("--out", required=True, metavar="DIR_OR_URL", help="Folder, or object store prefix (s3://bucket/prefix)."),
+    click.option("--seeds", help='Seeds: "0-999999" or "0-9,100". Ranges include both ends.'),
+    click.option(
+        "--labels",
+        help='One label for all (number or class name), "balanced", or "per-seed" (the label of each seed). [per-seed]',
+    ),
+    click.option(
+        "--format",
+        "shard_format",
+        type=click.Choice(FORMATS),
+        help="Format of the shards. Samples: parquet, npz or npy. [webdataset for images, parquet for samples]",
+    ),
+    click.option("--shard-size", type=click.IntRange(min=1), help=f"Seeds in one shard. [{_SHARD_SIZE:,}]"),
+    click.option("--truncation", type=float, help="Factor on z, 0.001 to 1. Smaller values give less variety. [1]"),
+    click.option("--models", "directory", help="Directory of generators. [SEEDMINT_MODELS]"),
+)
+
+
+def job_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of `JobOptions` to a command.
+
+    Args:
+        command: The function of the command.
+    """
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
+
+
+def open_job(options: JobOptions) -> OpenJob:
+    """Check the options and make the plan.
+
+    Args:
+        options: The options.
+
+    Raises:
+        PlanError: An option is wrong, or the output holds another job.
+    """
+    with permanent_errors():
+        settings = settings_with(options.directory)
+        path = find_generator(options.model, settings.models)
+        content, card = _read(path)
+    output = open_output(options.out)
+    existing = load_plan(output)
+    with permanent_errors():
+        plan = _plan(options, existing, card, digest_of(content), settings.provider)
+    if existing is not None:
+        check_same(existing, plan, output.url)
+    return OpenJob(output, plan, path, existing is not None)
+
+
+def _read(path: Path) -> tuple[bytes, Card]:
+    """Read a generator file and its card.
+
+    Raises:
+        GeneratorError: The file is not a generator. The message names the file.
+    """
+    try:
+        content = read_content(path)
+        return content, checked_card(content)
+    except UserError as error:
+        raise GeneratorError(f"{path}: {error}", field="model", reason=error.reason) from None
+
+
+@contextmanager
+def permanent_errors() -> Iterator[None]:
+    """Turn errors in the arguments into `PlanError`, whose exit status says that another try fails too."""
+    try:
+        yield
+    except ProviderError:
+        raise
+    except UserError as error:
+        raise PlanError(str(error), field=error.field, reason=error.reason) from None
+
+
+def parse_part(index: int | None, count: int | None) -> tuple[int, int]:
+    """Check the index of this machine and the number of machines.
+
+    Args:
+        index: Value of `--shard-index`; None if it is not given.
+        count: Value of `--num-shards`; None if it is not given.
+
+    Returns:
+        The index and the number.
+
+    Raises:
+        PlanError: Only one is given, or the index is too large.
+    """
+    if index is None and count is None:
+        return 0, 1
+    if index is None or count is None:
+        missing = "shard_index" if index is None else "num_shards"
+        raise PlanError(
+            "is missing: --shard-index and --num-shards (or JOB_COMPLETION_INDEX and JOB_COMPLETIONS) go together",
+            field=missing,
+            reason="missing",
+        )
+    if index >= count:
+        raise PlanError(
+            f"{index} is out of range: 0 to {count - 1} for {count} shards", field="shard_index", reason="out_of_range"
+        )
+    return index, count
+
+
+def _plan(
+    options: JobOptions, existing: Plan | None, card: Card, digest: str, provider: Literal["auto", "cpu", "cuda"]
+) -> Plan:
+    """Make the plan of the options. An option that is not given has its value in the existing plan, or else its default."""
+    if options.seeds is None and existing is None:
+        raise UserError('is missing: give the seeds, such as "0-999999"', field="seeds", reason="missing")
+    kept: Any = existing
+    labels: int | Literal["balanced", "per-seed"] | None
+    match options.labels:
+        case None:
+            labels = kept.labels if kept else None
+        case "balanced" | "per-seed":
+            labels = options.labels
+        case _:
+            labels = label_number(options.labels, card, "labels")
+    default_format: Format = "webdataset" if card.output.kind == "image" else "parquet"
+    return make_plan(
+        digest,
+        card,
+        choose_provider(kept.provider if kept else provider),
+        _parse_seeds(options.seeds) if options.seeds is not None else kept.sequence,
+        labels,
+        options.truncation if options.truncation is not None else (kept.truncation if kept else 1.0),
+        options.shard_format or (kept.format if kept else default_format),
+        options.shard_size or (kept.shard_size if kept else _SHARD_SIZE),
+    )
+
+
+def _parse_seeds(text: str) -> Seeds:
+    with errors_of("seeds"):
+        return parse_seeds(text)
