@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -10,6 +9,7 @@ from starlette.responses import RedirectResponse, Response
 
 from seedmint.service.api import bulk_samples
 from seedmint.service.api.etag import is_current
+from seedmint.service.api.explorer import explorer_page
 from seedmint.service.api.openapi.documents import Document, DocumentWriter
 from seedmint.service.api.openapi.operations import Operation
 from seedmint.service.api.openapi.reference import REFERENCE_HEADERS
@@ -24,12 +24,6 @@ from seedmint.service.runtime.generator import Generator
 from seedmint.service.settings import Settings
 from seedmint.service.telemetry import metrics
 
-_PAGE = (Path(__file__).parent / "static" / "page.html").read_text(encoding="utf-8")
-_PAGE_HEADERS = {
-    "Cache-Control": "no-cache",
-    "Content-Security-Policy": "default-src 'none'; connect-src 'self'; img-src 'self' data:; "
-    "script-src 'unsafe-inline'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'",
-}
 _NO_CACHE = {"Cache-Control": "no-cache"}
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -53,7 +47,7 @@ class Handlers:
         self._documents = DocumentWriter(settings, operations)
 
     async def page(self, _: Request) -> Response:
-        return Response(_PAGE, 200, _PAGE_HEADERS, "text/html; charset=utf-8")
+        return explorer_page(self._generators())
 
     async def reference(self, request: Request) -> Response:
         page = (await self._documents.documents(self._generators())).reference

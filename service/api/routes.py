@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from seedmint.service.api.explorer import ASSET_PATH, asset
 from seedmint.service.api.handlers import Handlers
 from seedmint.service.api.openapi.operations import HTML, JSON, Answer, Operation, media_types
 from seedmint.service.api.problem_mapping import CORE_ERRORS, answer_error
@@ -214,7 +215,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         Operation(
             "showGenerators",
             "service",
-            "Shows the generators as a page",
+            "Shows the explorer: a page to look at the generators",
             {200: Answer("The page.", {HTML: None}, _HTML_HEADERS)},
         ),
     ),
@@ -300,7 +301,8 @@ def create_app(repository: ModelRepository, settings: Settings, job_routes: Sequ
     """
     handlers = Handlers(repository, settings, operations(settings))
     routes = [_route(handlers, endpoint, settings) for endpoint in ENDPOINTS if endpoint.handler is not None]
-    return Starlette(routes=[*routes, *job_routes], exception_handlers=dict.fromkeys(CORE_ERRORS, answer_error))
+    static = Route(ASSET_PATH, asset, methods=["GET"], include_in_schema=False)  # files of a page, no part of the API
+    return Starlette(routes=[*routes, static, *job_routes], exception_handlers=dict.fromkeys(CORE_ERRORS, answer_error))
 
 
 def _route(handlers: Handlers, endpoint: Endpoint, settings: Settings) -> Route:

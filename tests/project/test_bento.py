@@ -67,6 +67,8 @@ def test_the_bento_holds_the_service_the_hall_and_the_generators(bento: Path):
         "seedmint/*.py",
         "service/**/*.py",
         "service/**/*.html",
+        "service/**/*.css",
+        "service/**/*.js",
         "models/**/*.py",
         "models/*.onnx",
         "deploy/image/requirements/*.txt",

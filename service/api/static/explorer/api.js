@@ -1,0 +1,119 @@
+// Requests to the server: API key, retries, and images of which at most a few are loaded at the same time.
+
+const KEY = "seedmint-key";
+const IN_FLIGHT = 2;
+const ATTEMPTS = 8;
+const QUEUE = [];
+let running = 0;
+
+export class ApiError extends Error {
+  constructor(status, detail) {
+    super(detail);
+    this.status = status;
+  }
+}
+
+function wait(milliseconds, signal) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, milliseconds);
+    signal?.addEventListener("abort", () => { clearTimeout(timer); reject(signal.reason); }, { once: true });
+  });
+}
+
+let signingIn = null;
+
+function signIn() {
+  signingIn ??= new Promise((resolve) => {
+    const dialog = document.querySelector("#sign-in");
+    dialog.addEventListener("close", () => {
+      sessionStorage.setItem(KEY, dialog.querySelector("input").value.trim());
+      signingIn = null;
+      resolve();
+    }, { once: true });
+    dialog.showModal();
+  });
+  return signingIn;
+}
+
+/** Fetches a path. Waits as long as `Retry-After` says where the server is busy, and asks for an API key where it needs one. */
+export async function request(path, options = {}) {
+  for (let attempt = 1; ; attempt++) {
+    const key = sessionStorage.getItem(KEY);
+    const headers = { ...options.headers, ...(key ? { Authorization: `Bearer ${key}` } : {}) };
+    let response;
+    try {
+      response = await fetch(path, { ...options, headers });
+    } catch (error) {
+      if (options.signal?.aborted || attempt >= ATTEMPTS) throw error;
+      await wait(500 * attempt, options.signal);
+      continue;
+    }
+    if (response.ok) return response;
+    if (response.status === 401 && attempt < ATTEMPTS) {
+      await signIn();
+    } else if ([429, 503].includes(response.status) && attempt < ATTEMPTS) {
+      await wait(1000 * Number(response.headers.get("Retry-After") ?? 1), options.signal);
+    } else {
+      const problem = await response.json().catch(() => ({}));
+      throw new ApiError(response.status, problem.detail ?? `The server answered ${response.status}.`);
+    }
+  }
+}
+
+let listed = null;
+
+/** All generators, as `/v1/models` lists them. */
+export function models() {
+  listed ??= request("v1/models").then((response) => response.json()).then((page) => page.models)
+    .catch((error) => { listed = null; throw error; });
+  return listed;
+}
+
+/** Forgets the list, so that new generators are found. */
+export function refresh() { listed = null; }
+
+/** One generator by name or NAME@DIGEST12, with its card. */
+export async function model(name) {
+  return (await request(`v1/models/${name}`)).json();
+}
+
+function next() {
+  while (running < IN_FLIGHT && QUEUE.length) {
+    running++;
+    const { work, resolve, reject } = QUEUE.pop(); // the latest first: it is what the user looks at
+    work().then(resolve, reject).finally(() => { running--; next(); });
+  }
+}
+
+/** Runs work when fewer than two other pieces of work are running. */
+export function queued(work) {
+  return new Promise((resolve, reject) => { QUEUE.push({ work, resolve, reject }); next(); });
+}
+
+/** Shows the picture of a path in an <img>. A later call for the same <img> replaces an earlier one that is not loaded yet. */
+export async function show(image, path) {
+  image.loader?.abort();
+  const loader = image.loader = new AbortController();
+  try {
+    const blob = await queued(async () => {
+      if (loader.signal.aborted) throw loader.signal.reason;
+      return (await request(path, { signal: loader.signal })).blob();
+    });
+    if (loader.signal.aborted) return false;
+    const old = image.src;
+    image.src = URL.createObjectURL(blob);
+    if (old.startsWith("blob:")) URL.revokeObjectURL(old);
+    await image.decode();
+    return true;
+  } catch (error) {
+    if (loader.signal.aborted) return false;
+    throw error;
+  }
+}
+
+/** Drops the picture of an <img>. */
+export function release(image) {
+  image.loader?.abort();
+  if (image.src.startsWith("blob:")) URL.revokeObjectURL(image.src);
+  image.removeAttribute("src");
+}

@@ -1,0 +1,70 @@
+// The gallery: a card for each generator, with live images, and a search.
+
+import { models, refresh, show } from "./api.js";
+import { announce, element, viewUrl } from "./dom.js";
+import { ofImages, outputPath, shapeText, sheetPath } from "./model.js";
+
+function preview(model) {
+  if (!ofImages(model)) return outputPath(model, 0n, "png");
+  const { width, height } = model.output;
+  const columns = Math.max(1, Math.min(8, Math.floor(264 / Math.max(width, 24))));
+  const rows = Math.max(1, Math.min(4, Math.floor(136 / Math.max(height, 24))));
+  const scale = Math.max(1, Math.floor(Math.min(264 / columns / width, 136 / rows / height)));
+  return sheetPath(model, 0n, columns * rows, columns, { scale });
+}
+
+function card(model) {
+  const image = element("img", { alt: `Outputs of ${model.name}`, className: ofImages(model) ? "pixels" : "" });
+  const tags = [
+    shapeText(model.output),
+    ...(model.classes ? [`${model.classes.length} classes`] : []),
+    model.determinism,
+  ];
+  const node = element("li", { className: "card" },
+    element("a", { href: viewUrl(`/models/${model.name}`) },
+      element("div", { className: "picture" }, image),
+      element("div", { className: "text" },
+        element("h2", { textContent: model.name }),
+        element("p", { textContent: model.title }),
+        ...tags.map((text) => element("span", { className: "tag", textContent: text })))));
+  return { node, image, model, text: `${model.name} ${model.title} ${tags.join(" ")}`.toLowerCase() };
+}
+
+export async function gallery(place, parameters, replace) {
+  document.title = "Seedmint: generators";
+  refresh();
+  const cards = (await models()).map(card);
+  const watcher = new IntersectionObserver((entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (!isIntersecting) continue;
+      watcher.unobserve(target);
+      const { image, model } = cards.find((one) => one.node === target);
+      show(image, preview(model)).catch((error) => announce(error.message));
+    }
+  }, { rootMargin: "200px" });
+  const search = element("input", { type: "search", value: parameters.get("search") ?? "" });
+  const count = element("p", { className: "quiet", role: "status" });
+  const list = element("ul", { className: "cards" }, ...cards.map((one) => one.node));
+  const filter = () => {
+    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    let shown = 0;
+    for (const { node, text } of cards) {
+      node.hidden = !words.every((word) => text.includes(word));
+      shown += !node.hidden;
+    }
+    count.textContent = cards.length ? `${shown} of ${cards.length} generators` : "";
+    replace({ search: search.value });
+  };
+  search.addEventListener("input", filter);
+  place.replaceChildren(
+    element("h1", { textContent: "Generators" }),
+    element("p", { textContent: "A seed is an address: the same seed of the same generator is the same image, byte for byte, for ever." }),
+    element("div", { className: "bar" }, element("label", { textContent: "Search" }, search)),
+    count, list);
+  if (!cards.length) {
+    list.replaceWith(element("p", { textContent: "The models directory holds no generator. Put a generator file there, or run: seedmint models add FILE" }));
+  }
+  filter();
+  for (const { node } of cards) watcher.observe(node);
+  return () => watcher.disconnect();
+}

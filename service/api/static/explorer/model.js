@@ -1,0 +1,67 @@
+// URLs of a generator's resources, in canonical form: parameters in the server's order, and none that says nothing.
+
+import { labelOf } from "./noise.js";
+
+export const CLASS_LIMIT = 1000;
+
+function query(parameters) {
+  const entries = Object.entries(parameters).filter(([, value]) => value !== null && value !== undefined);
+  return entries.length ? `?${entries.map(([name, value]) => `${name}=${value}`).join("&")}` : "";
+}
+
+const relative = (url) => url.replace(/^\//, "");
+
+/** Name and version, as in URLs. */
+export const pinned = (model) => `${model.name}@${model.digest.slice(0, 12)}`;
+
+export const ofImages = (model) => model.output.kind === "image";
+
+/** The label of a seed, where the generator is conditional: the label asked for, or the label that the seed determines. */
+export function effectiveLabel(model, seed, label) {
+  if (!model.classes) return null;
+  return label ?? labelOf(seed, model.classes.length);
+}
+
+/** Path of one image or sample. */
+export function outputPath(model, seed, format, { label = null, truncation = 1, scale = 1 } = {}) {
+  const own = model.classes ? labelOf(seed, model.classes.length) : null;
+  const parameters = { label: label === own ? null : label, truncation: truncation === 1 ? null : truncation };
+  if (ofImages(model)) parameters.scale = scale === 1 ? null : scale;
+  return `${relative(model.url)}/${ofImages(model) ? "images" : "samples"}/${seed}.${format}${query(parameters)}`;
+}
+
+/** Path of a contact sheet. */
+export function sheetPath(model, first, count, columns, { label = null, truncation = 1, scale = 1 } = {}) {
+  const last = first + BigInt(count) - 1n;
+  return `${relative(model.url)}/grid.webp` + query({
+    seeds: count === 1 ? first : `${first}-${last}`,
+    columns,
+    label,
+    truncation: truncation === 1 ? null : truncation,
+    scale: scale === 1 ? null : scale,
+  });
+}
+
+/** Path of a latent walk. */
+export function walkPath(model, from, to, format, frames, { label = null, truncation = 1, scale = 1 } = {}) {
+  return `${relative(model.url)}/walk.${format}` + query({
+    from,
+    to,
+    frames: frames === 32 ? null : frames,
+    label,
+    truncation: truncation === 1 ? null : truncation,
+    scale: scale === 1 ? null : scale,
+  });
+}
+
+/** Width and height, or the columns, in words. */
+export function shapeText({ kind, height, width, channels, shape, names }) {
+  if (kind === "image") return `${width}×${height}, ${{ 1: "grey", 3: "RGB", 4: "RGBA" }[channels]}`;
+  const columns = names.length > 4 ? `${names.slice(0, 4).join(", ")}, …` : names.join(", ");
+  return shape.length === 1 ? columns : `series of ${shape[0]} steps: ${columns}`;
+}
+
+export const DETERMINISM = {
+  exact: "Each image has the same bytes in every batch, as tested on this machine when the generator was loaded.",
+  approximate: "On this machine an image can differ slightly from batch to batch.",
+};

@@ -1,0 +1,87 @@
+// A walk through latent space between two seeds: a slider over its frames, and the animation to save.
+
+import { request, queued } from "./api.js";
+import { button, classChoice, optionsOf, seedField, truncationSlider } from "./controls.js";
+import { announce, copy, element } from "./dom.js";
+import { cellSize } from "./grid.js";
+import { walkPath } from "./model.js";
+import { parseSeed, randomSeed } from "./noise.js";
+
+const GAP = 2;
+const SIDE = 320; // CSS pixels
+const STRIP_SIDE = 16000; // pixels: the server's limit is 16,383
+const FRAME_SECONDS = 0.04;
+
+export function walk(place, model, parameters, replace) {
+  let { label, truncation } = optionsOf(model, parameters);
+  let from = parseSeed(parameters.get("from") ?? "1") ?? 1n;
+  let to = parseSeed(parameters.get("to") ?? "2") ?? 2n;
+  const { width, height } = model.output;
+  const frames = Math.max(2, Math.min(64, Math.floor(STRIP_SIDE / (width + GAP)), Math.floor((1 << 22) / ((width + GAP) * height))));
+  const canvas = element("canvas", { width, height, className: "pixels", role: "img" });
+  const enlarge = Math.max(1, Math.round(SIDE / Math.max(width, height)));
+  canvas.style.width = `${width * enlarge}px`;
+  const slider = element("input", { type: "range", min: 0, max: frames - 1, value: 0 });
+  slider.setAttribute("aria-label", "Frame");
+  const play = button("Play", () => { playing = !playing; play.setAttribute("aria-pressed", String(playing)); last = 0; if (playing) requestAnimationFrame(step); }, { "aria-pressed": "false" });
+  const download = element("span", { className: "copies" });
+  let [strip, playing, last, direction, wanted] = [null, false, 0, 1, 0];
+
+  const draw = () => {
+    canvas.setAttribute("aria-label", `Frame ${Number(slider.value) + 1} of ${frames}, from seed ${from} to seed ${to}`);
+    if (!strip) return;
+    const context = canvas.getContext("2d");
+    context.clearRect(0, 0, width, height);
+    context.drawImage(strip, Number(slider.value) * (width + GAP), 0, width, height, 0, 0, width, height);
+  };
+  const step = (time) => {
+    if (!playing || !canvas.isConnected) return;
+    if (time - last >= 1000 * FRAME_SECONDS) {
+      last = time;
+      const at = Number(slider.value) + direction;
+      if (at < 0 || at >= frames) direction = -direction;
+      slider.value = Math.max(0, Math.min(frames - 1, at));
+      draw();
+    }
+    requestAnimationFrame(step);
+  };
+  const load = async () => {
+    const mine = ++wanted;
+    replace({ view: "walk", from, to, label, truncation: truncation === 1 ? null : truncation });
+    const options = { label, truncation };
+    const scale = Math.min(cellSize(model.output, 224).scale, Math.max(1, Math.floor(Math.sqrt((1 << 22) / (32 * width * height)))));
+    download.replaceChildren(...["webp", "gif"].flatMap((format) => {
+      const path = walkPath(model, from, to, format, 32, { ...options, scale });
+      return [element("a", { href: path, download: `${model.name}-${from}-${to}.${format}`, textContent: `Save as ${format}` }),
+        button(`Copy URL of ${format}`, () => copy(new URL(path, document.baseURI).href, `URL of ${format}`))];
+    }));
+    try {
+      const bitmap = await queued(async () => {
+        if (mine !== wanted) return null;
+        const response = await request(walkPath(model, from, to, "png", frames, options));
+        return createImageBitmap(await response.blob());
+      });
+      if (mine === wanted && bitmap) { strip = bitmap; draw(); }
+    } catch (error) {
+      announce(error.message);
+    }
+  };
+  slider.addEventListener("input", draw);
+  const start = seedField("From seed", from, (seed) => { from = seed; load(); });
+  const end = seedField("To seed", to, (seed) => { to = seed; load(); });
+  place.replaceChildren(
+    element("div", { className: "bar" }, start, end,
+      button("Random", () => {
+        [from, to] = [randomSeed(), randomSeed()];
+        start.querySelector("input").value = String(from);
+        end.querySelector("input").value = String(to);
+        load();
+      }),
+      classChoice(model, label, (value) => { label = value; load(); }, "Class of the first seed"),
+      truncationSlider(truncation, (value) => { truncation = value; load(); })),
+    canvas,
+    element("div", { className: "bar" }, play, slider),
+    download);
+  load();
+  return () => { playing = false; };
+}

@@ -1,0 +1,279 @@
+"""The explorer in a real browser: its views, its addresses, and its accessibility."""
+
+import time
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from seedmint.service.runtime.generator import Generator
+from tests.support.browser import chromium, needs_chromium, opened
+from tests.support.servers import Server, wait_until
+
+pytestmark = needs_chromium
+
+DESKTOP = {"width": 1280, "height": 800}
+PHONE = {"width": 390, "height": 800}
+MAX_REQUESTS = 60
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def page(browser: Browser, server: Server) -> Iterator[Page]:
+    with opened(browser, server.url, viewport=DESKTOP) as page:
+        yield page
+
+
+def go(page: Page, server: Server, view: str) -> None:
+    page.goto(f"{server.url}/#{view}")
+    expect(page.locator("main[aria-busy]")).to_have_count(0)
+
+
+def loaded(page: Page, selector: str = "main img") -> None:
+    """Wait until each visible picture is there."""
+    script = "selector => [...document.querySelectorAll(selector)].every(image => !image.src || image.naturalWidth > 0)"
+    wait_until(lambda: page.locator(selector).first.evaluate("image => image.naturalWidth > 0"))
+    wait_until(lambda: page.evaluate(script, selector))
+
+
+def pixels(page: Page, selector: str) -> Any:
+    """The pixels of a picture at its own size, uint8[height, width, 3]."""
+    script = """image => {
+      const canvas = document.createElement("canvas");
+      [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+      canvas.getContext("2d").drawImage(image, 0, 0);
+      return [canvas.height, canvas.width, ...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data];
+    }"""
+    height, width, *values = page.locator(selector).first.evaluate(script)
+    return np.array(values, np.uint8).reshape(height, width, 4)[:, :, :3]
+
+
+def test_the_gallery_shows_and_searches_the_generators(page: Page, server: Server):
+    expect(page.locator(".card h2")).to_have_text(["grey", "rgb"])
+    loaded(page, ".card img")
+    page.get_by_label("Search").fill("rgb classes")
+    expect(page.locator(".card:visible h2")).to_have_text(["rgb"])
+    assert page.url == f"{server.url}/#/?search=rgb+classes"
+    page.reload()
+    expect(page.locator(".card:visible h2")).to_have_text(["rgb"])
+
+
+def test_the_first_view_is_quick(browser: Browser, server: Server):
+    requests: list[str] = []
+    page = browser.new_page(viewport=DESKTOP)
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto(server.url)
+    loaded(page, ".card img")
+    page.wait_for_load_state("networkidle")
+    page.close()
+    assert len(requests) < MAX_REQUESTS
+    assert all(url.startswith((server.url, "blob:", "data:")) for url in requests)
+
+
+def test_the_grid_shows_the_images_of_its_seeds(page: Page, server: Server, rgb: Generator):
+    go(page, server, "/models/rgb")
+    loaded(page, ".block:first-child img")
+    first = page.locator(".block").first
+    links = first.locator("a.cell")
+    count = links.count()
+    columns = first.evaluate("block => new Set([...block.querySelectorAll('a')].map(link => link.style.left)).size")
+    sheet = pixels(page, ".block img")
+    scale = (sheet.shape[1] + 2) // columns // 12 if columns else 0
+    images = rgb.generate(np.arange(count))
+    for seed in (0, 1, columns, count - 1):
+        top, left = seed // columns * (16 * scale + 2), seed % columns * (12 * scale + 2)
+        cell = sheet[top : top + 16 * scale : scale, left : left + 12 * scale : scale]
+        np.testing.assert_array_equal(cell, images[seed])
+    labels = rgb.labels(np.arange(count))
+    assert labels is not None
+    names = ("ant", "bee", "cat")
+    assert links.nth(5).get_attribute("aria-label") == f"Seed 5, class {names[labels[5]]}"
+
+
+def test_the_grid_goes_on_when_it_is_scrolled(page: Page, server: Server):
+    go(page, server, "/models/grey")
+    loaded(page, ".block:first-child img")
+    before = page.locator(".block").count()
+    page.mouse.move(600, 600)
+
+    def scrolled(pixels: int, present: bool) -> bool:
+        page.mouse.wheel(0, pixels)
+        return (page.locator(".block img").first.get_attribute("src") is not None) == present
+
+    wait_until(lambda: scrolled(2000, False))  # the first block is far away: its picture is released
+    assert page.locator(".block").count() > before
+    wait_until(lambda: scrolled(-20_000, True))
+
+
+def test_class_truncation_and_seed_are_in_the_address(page: Page, server: Server):
+    go(page, server, "/models/rgb")
+    page.get_by_role("combobox", name="Class").select_option("bee")
+    page.get_by_label("First seed").fill("9223372036854775800")
+    page.get_by_label("First seed").press("Enter")
+    page.locator("input[type=range]").fill("0.5")
+    assert page.url == f"{server.url}/#/models/rgb?seed=9223372036854775800&label=1&truncation=0.5"
+    expect(page.locator("a.cell")).to_have_count(8)  # as many seeds as there are left
+    page.reload()
+    expect(page.get_by_role("combobox", name="Class")).to_have_value("1")
+    page.locator("a.cell").nth(3).click()
+    expect(page.locator("h1")).to_have_text("Seed 9223372036854775803")
+    page.go_back()
+    expect(page.get_by_label("First seed")).to_have_value("9223372036854775800")
+    page.go_forward()
+    expect(page.locator("h1")).to_have_text("Seed 9223372036854775803")
+
+
+def test_a_text_that_is_no_seed_changes_nothing(page: Page, server: Server):
+    go(page, server, "/models/grey?seed=7")
+    field = page.get_by_label("First seed")
+    for text in ("-1", "007", "9223372036854775808", "seven"):
+        field.fill(text)
+        field.press("Enter")
+        expect(field).to_have_attribute("aria-invalid", "true")
+        assert page.url == f"{server.url}/#/models/grey?seed=7"
+
+
+def test_an_image_page_shows_the_image_and_its_neighbours(page: Page, server: Server, rgb: Generator):
+    go(page, server, "/models/rgb/5?label=2&truncation=0.5")
+    loaded(page, "img.large")
+    np.testing.assert_array_equal(pixels(page, "img.large"), rgb.generate(np.array([5]), np.array([2]), 0.5)[0])
+    expect(page.locator("img.large")).to_have_attribute("alt", "Seed 5, class cat")
+    links = [link.get_attribute("href") for link in page.locator("li a[href*=images]").all()]
+    assert any(str(link).endswith("/images/5.npy?label=2&truncation=0.5") for link in links)
+    for link in links:
+        assert server.client.get(f"/{link}").status_code == 200  # canonical: no redirect
+    page.locator("body").press("ArrowRight")
+    expect(page.locator("h1")).to_have_text("Seed 6")
+    page.get_by_role("button", name="Previous seed").click()
+    expect(page.locator("h1")).to_have_text("Seed 5")
+
+
+def test_similar_seeds_are_the_nearest_in_pixels(page: Page, server: Server, rgb: Generator):
+    go(page, server, "/models/rgb/5?label=0")
+    page.get_by_role("button", name="Find similar seeds").click()
+    expect(page.locator("a[title^='Seed ']")).to_have_count(12)
+    found = [int(str(link.get_attribute("title")).split()[1]) for link in page.locator("a[title^='Seed ']").all()]
+    images = rgb.generate(np.arange(1024), np.zeros(1024, np.int64)).astype(np.int64)
+    distances = ((images - images[5]) ** 2).sum((1, 2, 3))
+    distances[5] = distances.max() + 1
+    assert [distances[seed] for seed in found] == sorted(distances)[:12]
+
+
+def test_favourites_are_kept(page: Page, server: Server):
+    go(page, server, "/models/grey/3")
+    page.get_by_role("button", name="Add to favourites").click()
+    go(page, server, "/favourites")
+    expect(page.locator(".card")).to_have_count(1)
+    page.locator(".card a").click()
+    page.get_by_role("button", name="Remove from favourites").click()
+    go(page, server, "/favourites")
+    expect(page.locator(".card")).to_have_count(0)
+
+
+def test_a_walk_begins_and_ends_at_its_seeds(page: Page, server: Server, grey: Generator):
+    go(page, server, "/models/grey?view=walk&from=3&to=9")
+    script = """canvas => {
+      const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
+      copy.drawImage(canvas, 0, 0);
+      return [...copy.getImageData(0, 0, canvas.width, canvas.height).data];
+    }"""
+    canvas = page.locator("canvas")
+    slider = page.get_by_role("slider", name="Frame")
+
+    def frame() -> Any:
+        return np.array(canvas.evaluate(script)).reshape(8, 8, 4)[:, :, :1]
+
+    wait_until(lambda: frame().any())
+    np.testing.assert_array_equal(frame(), grey.generate(np.array([3]))[0])
+    slider.fill(str(slider.get_attribute("max")))
+    np.testing.assert_array_equal(frame(), grey.generate(np.array([9]))[0])
+    for link in page.get_by_role("link", name="Save as").all():
+        assert server.client.get(f"/{link.get_attribute('href')}").status_code == 200
+
+
+def test_classes_by_seeds_two_generators_and_the_card(page: Page, server: Server):
+    go(page, server, "/models/rgb?view=classes")
+    expect(page.locator(".row-name")).to_have_text(["ant", "bee", "cat"])
+    loaded(page)
+    go(page, server, "/compare?a=grey&b=rgb")
+    loaded(page, ".columns > div:last-child .block:first-child img")
+    expect(page.locator(".columns h2")).to_have_text(["grey", "rgb"])
+    go(page, server, "/models/rgb?view=card")
+    expect(page.get_by_role("row", name="digest")).to_contain_text(server.digest("rgb"))
+
+
+def test_samples_are_shown_as_plots_and_files(browser: Browser, sample_server: Server):
+    with opened(browser, f"{sample_server.url}/#/models/wave", viewport=DESKTOP) as page:
+        loaded(page, ".plots a:first-child img")
+        page.locator(".plots a").nth(2).click()
+        expect(page.locator("h1")).to_have_text("Seed 2")
+        loaded(page, "img.large")
+        expect(page.locator("li")).to_have_count(4)
+
+
+def test_an_unknown_generator_is_said(browser: Browser, server: Server):
+    page = browser.new_page()
+    go(page, server, "/models/none")
+    expect(page.locator("h1")).to_have_text("Not found")
+    page.close()
+
+
+def test_without_javascript_there_is_a_plain_gallery(browser: Browser, server: Server):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(server.url)
+    expect(page.locator("main h2")).to_have_text(["grey", "rgb"])
+    for source in page.locator("main img").evaluate_all("images => images.map(image => image.getAttribute('src'))"):
+        assert server.client.get(f"/{source}").status_code == 200
+    context.close()
+
+
+def test_a_busy_server_is_asked_again(browser: Browser, server: Server):
+    page = browser.new_page()
+    refused = [False]
+
+    def answer(route: Any) -> None:
+        if refused[0]:
+            route.continue_()
+        else:
+            refused[0] = True
+            route.fulfill(status=429, headers={"Retry-After": "1"}, body="{}")
+
+    page.route("**/v1/models/rgb", answer)
+    began = time.monotonic()
+    page.goto(f"{server.url}/#/models/rgb")
+    expect(page.locator("h1")).to_have_text("rgb", timeout=15_000)
+    page.close()
+    assert refused[0]
+    assert time.monotonic() - began >= 1
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_axe_finds_nothing_serious(browser: Browser, server: Server, scheme: Literal["light", "dark"], viewport: Any):
+    views = (
+        "/",
+        "/models/rgb",
+        "/models/rgb?view=classes",
+        "/models/rgb?view=walk",
+        "/models/rgb?view=card",
+        "/models/rgb/5",
+        "/compare",
+    )
+    with opened(browser, server.url, viewport=viewport, color_scheme=scheme) as page:
+        for view in views:
+            go(page, server, view)
+            if "walk" not in view and "card" not in view:
+                loaded(page)
+            violations = Axe().run(page).response["violations"]
+            assert [one for one in violations if one["impact"] in ("serious", "critical")] == [], view
+            width = page.evaluate("document.documentElement.scrollWidth")
+            assert width <= viewport["width"], f"{view} is wider than the screen"
