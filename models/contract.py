@@ -45,7 +45,11 @@ def card_of(model: "ModelProto") -> Card:
     found = [entry.value for entry in model.metadata_props if entry.key == CARD_KEY]
     if len(found) != 1:
         count = len(found) or "no"
-        raise CardError(f"the file has {count} metadata entries {CARD_KEY!r}: not a Seedmint generator file", reason="no_card")
+        raise CardError(
+            f"the file has {count} metadata entries {CARD_KEY!r}: not a Seedmint generator file; "
+            "`seedmint models add` imports ONNX files of other projects",
+            reason="no_card",
+        )
     return read_card(found[0])
 
 
@@ -86,7 +90,7 @@ def count_nodes(model: "ModelProto") -> int:
     Args:
         model: The parsed file.
     """
-    return sum(len(graph.node) for graph in _graphs(model.graph))
+    return sum(len(graph.node) for graph in walk_graphs(model.graph))
 
 
 def check_self_contained(model: "ModelProto") -> None:
@@ -101,7 +105,7 @@ def check_self_contained(model: "ModelProto") -> None:
     Raises:
         ContractError: The graph does not pass. The message names the domain, function, operator or tensor.
     """
-    graphs = list(_graphs(model.graph))
+    graphs = list(walk_graphs(model.graph))
     domains = {entry.domain for entry in (*model.opset_import, *model.functions)}
     domains |= {node.domain for graph in graphs for node in graph.node}
     if custom := sorted(domains - set(STANDARD_DOMAINS)):
@@ -153,13 +157,17 @@ def _format(signatures: dict[str, _Signature]) -> str:
     return ", ".join(f"{n}: {e}[{', '.join(map(str, axes))}]" for n, (e, axes) in signatures.items()) or "nothing"
 
 
-def _graphs(graph: "GraphProto") -> "Iterator[GraphProto]":
-    """Yield the graph and all its subgraphs."""
+def walk_graphs(graph: "GraphProto") -> "Iterator[GraphProto]":
+    """Yield the graph and all its subgraphs.
+
+    Args:
+        graph: The graph.
+    """
     yield graph
     for node in graph.node:
         for attribute in node.attribute:
             for inner in (*attribute.graphs, *((attribute.g,) if attribute.HasField("g") else ())):
-                yield from _graphs(inner)
+                yield from walk_graphs(inner)
 
 
 def _tensors(graph: "GraphProto") -> "Iterator[TensorProto]":

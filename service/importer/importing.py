@@ -12,6 +12,7 @@ from onnx import ModelProto
 from seedmint.models.card import Card, Dataset, ImageOutput, Licence, Noise, Provenance
 from seedmint.models.runtime.generator_file import read_content
 from seedmint.models.runtime.provider import Provider
+from seedmint.service.importer.bindings import Signature
 from seedmint.service.importer.errors import GeneratorImportError
 from seedmint.service.importer.file_kinds import check_file_kind
 from seedmint.service.importer.join import join_models
@@ -19,7 +20,7 @@ from seedmint.service.importer.label_size import embedding_rows
 from seedmint.service.importer.options import ImportOptions
 from seedmint.service.importer.output_layout import find_image_output, find_sample_output
 from seedmint.service.importer.output_range import find_range
-from seedmint.service.importer.signature import Signature, read_signature
+from seedmint.service.importer.signature import read_signature
 from seedmint.service.importer.source_model import read_model
 from seedmint.service.importer.trial import TRIAL_SEEDS, Trial, TrialResult
 from seedmint.service.importer.wrap import OutputSpec, wrap

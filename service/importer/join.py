@@ -8,10 +8,10 @@ from onnx import ModelProto, helper, numpy_helper
 
 from seedmint.models.noise import noise
 from seedmint.models.runtime.provider import open_session
+from seedmint.service.importer.bindings import FLOAT_TYPES, Input, graph_inputs
 from seedmint.service.importer.errors import GeneratorImportError, first_line
 from seedmint.service.importer.names import rename_values
 from seedmint.service.importer.options import ImportOptions
-from seedmint.service.importer.signature import FLOAT_TYPES, Input, graph_inputs
 from seedmint.service.importer.source_model import convert_opset, opset_of
 
 _TRIAL_ROWS = 4

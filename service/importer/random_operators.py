@@ -1,16 +1,14 @@
 """Replaces random operators by constants: a generator file must give the same image for a seed every time."""
 
-from collections.abc import Iterator
-
 import numpy as np
-from onnx import GraphProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from seedmint.models.noise import MAX_Z_DIM, noise
+from seedmint.models.contract import walk_graphs
+from seedmint.service.importer.constant_noise import MAX_NOISE_VALUES, constant_noise
 from seedmint.service.importer.errors import GeneratorImportError
 from seedmint.service.importer.options import NoiseMode
 
 _OPERATORS = ("RandomNormal", "RandomNormalLike")
-_MAX_VALUES = 32 << 20
 
 
 def replace_random_operators(model: ModelProto, mode: NoiseMode | None) -> None:
@@ -23,7 +21,7 @@ def replace_random_operators(model: ModelProto, mode: NoiseMode | None) -> None:
     Raises:
         GeneratorImportError: There is such an operator and no mode, or its shape is not a constant in mode `fixed`.
     """
-    for graph in _graphs(model.graph):
+    for graph in walk_graphs(model.graph):
         if not any(node.op_type in _OPERATORS for node in graph.node):
             continue
         nodes: list[NodeProto] = []
@@ -46,11 +44,10 @@ def _replacement(node: NodeProto, mode: NoiseMode | None) -> list[NodeProto]:
     if node.op_type == "RandomNormal":
         shape = tuple(attributes["shape"])
         count = int(np.prod(shape))
-        if count > _MAX_VALUES:
+        if count > MAX_NOISE_VALUES:
             raise GeneratorImportError(f"the noise {result!r} is too large", field="noise", reason="wrong_shape")
-        values = np.zeros(count, np.float32)
+        values = constant_noise(count, mode)
         if mode == "fixed":
-            values = noise("philox-normal-v1", MAX_Z_DIM, np.arange(-(-count // MAX_Z_DIM), dtype=np.int64)).ravel()[:count]
             values = values * np.float32(attributes.get("scale", 1.0)) + np.float32(attributes.get("mean", 0.0))
         array = values.reshape(shape).astype(helper.tensor_dtype_to_np_dtype(dtype))
         return [helper.make_node("Constant", [], [result], value=numpy_helper.from_array(array))]
@@ -65,11 +62,3 @@ def _replacement(node: NodeProto, mode: NoiseMode | None) -> list[NodeProto]:
         helper.make_node("Shape", [node.input[0]], [f"{result}/shape"]),
         helper.make_node("ConstantOfShape", [f"{result}/shape"], [result], value=zero),
     ]
-
-
-def _graphs(graph: GraphProto) -> Iterator[GraphProto]:
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            for inner in (*attribute.graphs, *((attribute.g,) if attribute.HasField("g") else ())):
-                yield from _graphs(inner)

@@ -2,133 +2,20 @@
 
 import math
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto, ValueInfoProto, helper
+from onnx import ModelProto, helper
 
-from seedmint.models.card import MAX_CLASSES
-from seedmint.models.noise import MAX_Z_DIM, noise
+from seedmint.models.noise import MAX_Z_DIM
+from seedmint.service.importer.bindings import FLOAT_TYPES, Binding, Input, Signature, describe_inputs, graph_inputs, list_names
+from seedmint.service.importer.constant_noise import MAX_NOISE_VALUES, constant_noise
 from seedmint.service.importer.errors import GeneratorImportError
+from seedmint.service.importer.label_binding import find_label
 from seedmint.service.importer.options import ImportOptions
 
-FLOAT_TYPES = (TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16)
-LABEL_TYPES = (TensorProto.INT64, TensorProto.INT32, TensorProto.INT16, TensorProto.UINT8, TensorProto.UINT64)
-
-_MAX_NOISE_VALUES = 32 << 20
 _LATENT_NAME = re.compile(r"z[_.]?\d*|.*latent.*|.*code.*|cont.*|eps.*", re.IGNORECASE)
 _NOISE_NAME = re.compile(r".*noise.*", re.IGNORECASE)
-
-Dims = tuple[int | None, ...]
-
-
-@dataclass(frozen=True)
-class Input:
-    """One input of the graph.
-
-    Attributes:
-        name: Its name.
-        elem_type: Element type of ONNX.
-        dims: Length of each axis; None for a dynamic axis. The first axis, if there is one, is the batch.
-    """
-
-    name: str
-    elem_type: int
-    dims: Dims
-
-    @property
-    def row_dims(self) -> Dims:
-        """Axes of one row, without the batch."""
-        return self.dims[1:]
-
-    @property
-    def is_scalar(self) -> bool:
-        """Whether the input has one number for the whole batch."""
-        return self.dims in ((), (1,))
-
-    def __str__(self) -> str:
-        sizes = ["?" if size is None else str(size) for size in self.dims]
-        return " x ".join(["N", *sizes[1:]] if sizes[:1] == ["?"] else sizes)
-
-
-@dataclass(frozen=True)
-class Binding:
-    """What one input receives.
-
-    Attributes:
-        input: The input.
-        kind: `z` (numbers `start` to `stop` of z), `label` (its number), `one_hot` (the label as a one-hot vector),
-            `truncation`, or `constant` (`value`).
-        start: First number of z.
-        stop: One after the last number of z.
-        shape: Shape of one row, without the batch. A part of z that is shorter than the shape is repeated.
-        value: The constant, in the element type of the input: with the batch axis (length 1) if `per_row`.
-        per_row: Whether the input has a dynamic batch axis, along which a constant is repeated.
-    """
-
-    input: Input
-    kind: Literal["z", "label", "one_hot", "truncation", "constant"]
-    start: int = 0
-    stop: int = 0
-    shape: tuple[int, ...] = ()
-    value: NDArray[Any] | None = None
-    per_row: bool = False
-
-
-@dataclass(frozen=True)
-class Signature:
-    """Inputs and output of a graph.
-
-    Attributes:
-        bindings: What each input receives.
-        z_dim: Length of z.
-        output: Name of the output.
-        batch: The fixed batch size that the inputs declare; None if dynamic.
-    """
-
-    bindings: tuple[Binding, ...]
-    z_dim: int
-    output: str
-    batch: int | None
-
-    @property
-    def label(self) -> Binding | None:
-        """The binding of the label, if the graph has one."""
-        return next((binding for binding in self.bindings if binding.kind in ("label", "one_hot")), None)
-
-    @property
-    def has_truncation(self) -> bool:
-        """Whether an input receives the truncation."""
-        return any(binding.kind == "truncation" for binding in self.bindings)
-
-    @property
-    def needs_rows(self) -> bool:
-        """Whether an input holds one number for the whole batch, though rows may need different ones."""
-        return any(
-            (b.input.is_scalar and b.kind in ("label", "truncation")) or (b.kind == "z" and len(b.input.dims) == 1)
-            for b in self.bindings
-        )
-
-
-def graph_inputs(model: ModelProto) -> dict[str, Input]:
-    """Return the inputs of a graph without its initializers, by name.
-
-    Args:
-        model: The model.
-    """
-    stored = {tensor.name for tensor in model.graph.initializer}
-    return {value.name: _input(value) for value in model.graph.input if value.name not in stored}
-
-
-def _input(value: ValueInfoProto) -> Input:
-    tensor = value.type.tensor_type
-    if not tensor.HasField("shape"):
-        return Input(value.name, tensor.elem_type, (None, None))
-    dims = (int(axis.dim_value) if axis.HasField("dim_value") else None for axis in tensor.shape.dim)
-    return Input(value.name, tensor.elem_type, tuple(size if size is None or size >= 0 else None for size in dims))
 
 
 def read_signature(model: ModelProto, options: ImportOptions) -> Signature:
@@ -148,7 +35,7 @@ def read_signature(model: ModelProto, options: ImportOptions) -> Signature:
     free = {name: value for name, value in free.items() if 0 not in value.dims}
     if options.truncation_input is not None:
         bindings.append(_truncation(free.pop(options.truncation_input)))
-    label = _label(free, options)
+    label = find_label(free, options)
     if label is not None:
         bindings.append(label)
         del free[label.input.name]
@@ -170,7 +57,7 @@ def _check_names(free: dict[str, Input], options: ImportOptions) -> None:
             continue
         if name not in free:
             raise GeneratorImportError(
-                f"the graph has no input {name!r}, only {_list(free)}", field=field, reason="unknown_input"
+                f"the graph has no input {name!r}, only {list_names(free)}", field=field, reason="unknown_input"
             )
         if name in seen:
             raise GeneratorImportError(f"input {name!r} is named by two options", field=field, reason="unknown_input")
@@ -195,7 +82,7 @@ def _constant(value: Input, numbers: tuple[float, ...]) -> Binding:
             field="set",
             reason="wrong_length",
         )
-    if math.prod(shape) > _MAX_NOISE_VALUES:
+    if math.prod(shape) > MAX_NOISE_VALUES:
         raise GeneratorImportError(f"input {value.name!r} is {value}, which is too large", field="set", reason="wrong_length")
     array = np.full(shape, numbers[0]) if len(numbers) == 1 else np.array(numbers).reshape(shape)
     return Binding(value, "constant", value=array.astype(_dtype(value)), per_row=per_row)
@@ -209,57 +96,6 @@ def _truncation(value: Input) -> Binding:
             reason="wrong_shape",
         )
     return Binding(value, "truncation", shape=(1,) * len(value.row_dims))
-
-
-def _label(free: dict[str, Input], options: ImportOptions) -> Binding | None:
-    name = options.label_input or _find_label(free, options)
-    if name is None and options.classes is None:
-        return None
-    if name is None:
-        raise GeneratorImportError("the graph has no input for a label", field="classes", reason="no_label")
-    if options.classes is None:
-        raise GeneratorImportError(
-            f"option missing: input {name!r} receives a label; give the number of classes or their names",
-            field="classes",
-            reason="classes_missing",
-        )
-    classes = len(options.classes)
-    if classes > MAX_CLASSES:
-        raise GeneratorImportError(f"{classes} classes: at most {MAX_CLASSES}", field="classes", reason="too_many_classes")
-    value = free[name]
-    if value.elem_type not in (*FLOAT_TYPES, *LABEL_TYPES):
-        raise GeneratorImportError(f"input {name!r} is neither float nor integer", field="label_input", reason="wrong_type")
-    if _is_one_hot(value, classes):
-        return Binding(value, "one_hot", shape=(classes, *[1] * (len(value.row_dims) - 1)))
-    return Binding(value, "label", shape=(1,) * len(value.row_dims))
-
-
-def _find_label(free: dict[str, Input], options: ImportOptions) -> str | None:
-    candidates = [name for name, value in free.items() if value.elem_type in LABEL_TYPES]
-    if not candidates and options.classes is not None:
-        floats = {n: v for n, v in free.items() if v.elem_type in FLOAT_TYPES and n not in options.z_input}
-        if len(floats) + len(options.z_input) > 1:
-            candidates = [n for n, v in floats.items() if v.row_dims and v.row_dims[0] == len(options.classes)]
-            candidates = candidates or [n for n, v in floats.items() if all(size == 1 for size in v.row_dims)]
-            candidates = candidates or [n for n, v in floats.items() if re.search("label|class|cond|^[yc]$", n, re.IGNORECASE)]
-    if len(candidates) > 1:
-        raise GeneratorImportError(
-            f"option missing: {_list(candidates)} may be the label", field="label_input", reason="label_input_missing"
-        )
-    return candidates[0] if candidates else None
-
-
-def _is_one_hot(value: Input, classes: int) -> bool:
-    """Return whether the label is a one-hot vector. Where the width is not known, float inputs are."""
-    row = value.row_dims
-    width = row[0] if row else 1
-    if width not in (None, 1, classes) or any(size not in (1, None) for size in row[1:]):
-        raise GeneratorImportError(
-            f"input {value.name!r} is {value}, which does not fit {classes} classes", field="classes", reason="classes_mismatch"
-        )
-    if width is None:
-        return value.elem_type in FLOAT_TYPES
-    return width == classes > 1
 
 
 def _latent_inputs(free: dict[str, Input], options: ImportOptions) -> list[Input]:
@@ -280,8 +116,8 @@ def _latent_inputs(free: dict[str, Input], options: ImportOptions) -> list[Input
         scalars = any(value.is_scalar for value in unbound)
         also = ", or name it with --truncation-input if it is the truncation" if scalars else ""
         raise GeneratorImportError(
-            f"option missing: the graph also has {_describe(unbound)}: bind each with --set NAME=VALUE{also}, as a further "
-            "--z-input, as --label-input, or bind all noise inputs with --noise fixed",
+            f"option missing: the graph also has {describe_inputs(unbound)}: bind each with --set NAME=VALUE{also}, as a "
+            "further --z-input, as --label-input, or bind all noise inputs with --noise fixed",
             field="set",
             reason="input_not_bound",
         )
@@ -298,14 +134,14 @@ def _latent_inputs(free: dict[str, Input], options: ImportOptions) -> list[Input
 def _check_latent(floats: list[Input], free: dict[str, Input], options: ImportOptions) -> None:
     if not floats:
         raise GeneratorImportError(
-            f"the graph has no float input for z: {_describe(free.values())}", field="z_input", reason="no_z_input"
+            f"the graph has no float input for z: {describe_inputs(free.values())}", field="z_input", reason="no_z_input"
         )
     if len(floats) == 1:
         return
     clear = [value for value in floats if _LATENT_NAME.fullmatch(value.name)]
     if len(clear) < len(floats):
         raise GeneratorImportError(
-            f"option missing: the graph has {_describe(floats)}: name each input that receives a part of z (--z-input), "
+            f"option missing: the graph has {describe_inputs(floats)}: name each input that receives a part of z (--z-input), "
             "the label (--classes and --label-input), and bind the others (--set NAME=VALUE, --noise fixed)",
             field="z_input",
             reason="z_input_missing",
@@ -321,11 +157,9 @@ def _noise_constant(value: Input, options: ImportOptions) -> Binding:
         )
     shape = (1 if value.dims[0] is None else value.dims[0], *(size or 1 for size in row))
     count = math.prod(shape)
-    if count > _MAX_NOISE_VALUES:
+    if count > MAX_NOISE_VALUES:
         raise GeneratorImportError(f"input {value.name!r} is {value}, which is too large", field="noise", reason="wrong_shape")
-    numbers = np.zeros(count, np.float32)
-    if options.noise == "fixed":
-        numbers = noise("philox-normal-v1", MAX_Z_DIM, np.arange(-(-count // MAX_Z_DIM), dtype=np.int64)).ravel()[:count]
+    numbers = constant_noise(count, options.noise or "zero")
     return Binding(value, "constant", value=numbers.reshape(shape).astype(_dtype(value)), per_row=value.dims[0] is None)
 
 
@@ -388,17 +222,11 @@ def _output(model: ModelProto, options: ImportOptions) -> str:
     if options.output is None and len(names) == 1:
         return str(names[0])
     if options.output is None:
-        raise GeneratorImportError(f"option missing: the graph has {_list(names)}", field="output", reason="output_missing")
+        raise GeneratorImportError(
+            f"option missing: the graph has {list_names(names)}", field="output", reason="output_missing"
+        )
     if options.output not in names:
         raise GeneratorImportError(
-            f"the graph has no output {options.output!r}, only {_list(names)}", field="output", reason="unknown_output"
+            f"the graph has no output {options.output!r}, only {list_names(names)}", field="output", reason="unknown_output"
         )
     return options.output
-
-
-def _list(names: Iterable[str]) -> str:
-    return ", ".join(map(repr, names)) or "none"
-
-
-def _describe(inputs: Iterable[Input]) -> str:
-    return ", ".join(f"{value.name!r} ({str(value) or 'scalar'})" for value in inputs) or "none"

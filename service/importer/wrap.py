@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from seedmint.models.card import CARD_KEY, Card, ImageOutput, SampleOutput
+from seedmint.service.importer.bindings import Binding, Signature
 from seedmint.service.importer.names import rename_values
 from seedmint.service.importer.options import Layout
-from seedmint.service.importer.signature import Binding, Signature
 
 GAIN_AND_OFFSET = {
     "-1..1": (127.5, 127.5),
