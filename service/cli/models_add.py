@@ -29,7 +29,7 @@ def _option(flag: str, text: str, *names: str, **more: Any) -> Callable[[Any], A
 
 
 @click.command()
-@click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.argument("file", type=click.Path(path_type=Path), nargs=-1, required=True)
 @_option("--name", "Name of the generator. Default: the name of the file.")
 @_option("--title", "One line that describes the generator. Default: the name.")
 @_option("--prior", "Distribution of z.", type=click.Choice(["normal", "uniform"]), default="normal", show_default=True)
@@ -65,10 +65,10 @@ def _option(flag: str, text: str, *names: str, **more: Any) -> Callable[[Any], A
 @_option("--weights-licence", "Licence of the weights, for the card.")
 @_option("--replace", "Replace a generator of the same name.", is_flag=True)
 @_option("--models", "Directory of generators [SEEDMINT_MODELS].")
-def add(files: tuple[Path, ...], models: str | None, replace: bool, **given: Any) -> None:
+def add(file: tuple[Path, ...], models: str | None, replace: bool, **given: Any) -> None:
     """Import an ONNX file from another project: wrap it to the contract, run it, and write it to the models directory.
 
-    FILES is one ONNX file, or the file of a mapping network and the file of its synthesis network. The command finds range,
+    FILE is one ONNX file, or the file of a mapping network and the file of its synthesis network. The command finds range,
     layout, inputs and batch size in the graph and prints them for you to check. It asks for an option where the graph does not
     show a value. docs/import.md describes all options. A Seedmint generator file keeps its card.
 
@@ -81,8 +81,9 @@ def add(files: tuple[Path, ...], models: str | None, replace: bool, **given: Any
     from seedmint.models.runtime.generator_file import DIGEST12, digest_of
     from seedmint.service.cli.options import settings_with
 
+    files = file
     if len(files) > 2:
-        raise UserError("give one file, or a mapping and a synthesis file", field="files", reason="too_many_files")
+        raise UserError("give one file, or a mapping and a synthesis file", field="file", reason="too_many_files")
     settings = settings_with(models)
     kept = _keep_card(files, given)
     name = given["name"] or (kept.card.name if kept is not None else files[-1].stem.lower())
