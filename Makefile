@@ -1,13 +1,18 @@
-# Two commands do everything on a machine that has Python 3.11 and make:
-#   make serve     install what serving needs, and serve the generators in models/
-#   make test      install what tests need, and run all of them
-# Also: make install (both wings, for training), make check (lint and types alone), make faults (what the service must stand,
-# about ten minutes), make bench, make clean;
-#     make image     the container image, by Docker, Podman or Buildah; VARIANT=gpu makes the one for CUDA
-#     make watch-check   the alerts, the dashboard and the metrics, with a real Prometheus
-#     make chart-check   the Helm chart, compose.yaml, .github: lint, render, schemas, policies
-#     make lock      pin what images install; make lock ARGS=--upgrade takes the newest versions
-#     make sbom      what an image installs, as CycloneDX, and docs/licences.md; make audit asks for known vulnerabilities (network)
+# The two main commands. They need Python 3.11 and make:
+#   make serve         install the service and serve the generators in models/
+#   make test          install the test dependencies and run all tests
+# Other commands:
+#   make install       install the service and training
+#   make check         run the linters and the type checker
+#   make faults        run the fault tests (about ten minutes)
+#   make bench         run the benchmarks
+#   make image         build the container image with Docker, Podman or Buildah; VARIANT=gpu builds the CUDA image
+#   make watch-check   test alerts, dashboard and metrics with a real Prometheus
+#   make chart-check   lint and render the Helm chart; validate it, compose.yaml and .github
+#   make lock          pin the requirements of the images; ARGS=--upgrade selects the newest versions
+#   make sbom          write the CycloneDX bill of materials of an image, and docs/licences.md
+#   make audit         check the locked versions for known vulnerabilities (needs network access)
+#   make clean         remove everything that these commands create
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
@@ -59,13 +64,13 @@ $(VENV)/test.done: pyproject.toml | $(BIN)/python
 VARIANT ?= cpu
 IMAGE ?= seedmint:$(VARIANT)
 BASE_IMAGE ?= docker.io/library/python:3.11-slim
-# The first that answers.
+# The first engine that runs.
 BACKEND ?= $(firstword $(foreach one,docker podman buildah,$(shell $(one) info >/dev/null 2>&1 && echo $(one))))
 BENTO = BENTOML_HOME=$(CURDIR)/build/bentoml BENTOML_DO_NOT_TRACK=true $(CURDIR)/$(BIN)/bentoml
 
-# Docker's format, because OCI's has no HEALTHCHECK. BentoML 1.4.39 finds its copy of the template only below where it is started.
+# The OCI format has no HEALTHCHECK, so use the Docker format. BentoML 1.4.39 resolves the template relative to the working directory.
 image: $(VENV)/serve.done
-	@test -n "$(BACKEND)" || { echo "make image needs Docker, Podman or Buildah, running" >&2; exit 1; }
+	@test -n "$(BACKEND)" || { echo "make image needs a running Docker, Podman or Buildah" >&2; exit 1; }
 	rm -rf build/bentoml
 	$(BENTO) build
 	cd "$${TMPDIR:-/tmp}" && $(BENTO) containerize seedmint:latest --backend $(BACKEND) --image-tag $(IMAGE) --opt build-arg=VARIANT=$(VARIANT) \

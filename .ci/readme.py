@@ -2,7 +2,7 @@
 
     python .ci/readme.py
 
-The block `make serve` keeps running beside the others. Fails at the first command that fails.
+The block `make serve` runs in the background during the following blocks. The script stops at the first command that fails.
 """
 
 import json
@@ -54,11 +54,11 @@ def main() -> None:
             print(f"({time.monotonic() - began:.0f} s)", flush=True)
         assert server is not None
         names = [model["name"] for model in json.loads(get(port, "/v1/models"))["models"]]
-        assert "mine" in names, f"the running service should serve mine, and serves {names}"
+        assert "mine" in names, f"the running service does not serve mine, only {names}"
         assert get(port, "/v1/models/mine/images/1.png").startswith(b"\x89PNG")
         os.killpg(server.pid, signal.SIGTERM)
         server.wait(30)
-        print(f"the service stopped; {clone} is removed", flush=True)
+        print(f"the service stopped; removing {clone}", flush=True)
     finally:
         if server is not None and server.poll() is None:
             os.killpg(server.pid, signal.SIGKILL)
@@ -73,8 +73,8 @@ def free_port() -> int:
 
 
 def get(port: int, path: str) -> bytes:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as answer:
-        content: bytes = answer.read()
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=30) as response:
+        content: bytes = response.read()
         return content
 
 
@@ -82,7 +82,7 @@ def wait_until_ready(server: "subprocess.Popen[bytes]", port: int) -> None:
     deadline = time.monotonic() + READY_WITHIN
     while time.monotonic() < deadline:
         if server.poll() is not None:
-            sys.exit(f"make serve ended with status {server.returncode}")
+            sys.exit(f"make serve exited with status {server.returncode}")
         try:
             get(port, "/readyz")
         except (urllib.error.URLError, OSError):

@@ -1,4 +1,4 @@
-"""Many images in one answer, next to the plain loops that make them without a server.
+"""Throughput of bulk responses, compared with plain loops without a server.
 
 python -m benchmarks.bulk
 """
@@ -19,31 +19,32 @@ SEEDS = 1024
 ROUNDS = 30
 
 Times = dict[str, list[tuple[float, float]]]
-"""Of each work: seconds and processor seconds, its own and its server's, round by round."""
+"""For each task: (seconds, CPU seconds of the server or of this process) of each round."""
 
 
 def bulk_table(model: Path, path: str, rounds: int = ROUNDS) -> Iterator[str]:
-    """Lines: images a second of bulk answers, of the plain loops, and their ratio.
+    """Yield the lines of a table with the throughput of bulk responses and of the plain loops, and their ratio.
 
     Args:
-        path: the pinned address of an image.
-        rounds: in each, every work is done once.
+        model: The generator file.
+        path: The pinned path of an image.
+        rounds: The number of rounds. Each round runs every task once.
     """
     arrays, pngs = loops(model)
-    with running(seedmint(path), model, path) as ours, running(LOOP, model, "/") as least:
+    with running(seedmint(path), model, path) as ours, running(LOOP, model, "/") as socket_loop:
         works: dict[str, Callable[[], None]] = {
             "npy": lambda: ask(ours, model.stem, "npy"),
             "loop": arrays,
-            "sent": lambda: ask(least, model.stem, "npy"),
+            "sent": lambda: ask(socket_loop, model.stem, "npy"),
             "zip": lambda: ask(ours, model.stem, "zip"),
             "pillow": pngs,
         }
-        times = alternated(works, rounds, {"npy": ours, "zip": ours, "sent": least})
-    yield f"{SEEDS:,} images in one answer, medians of {rounds} rounds; processor time of the server, of loops their own"
+        times = alternated(works, rounds, {"npy": ours, "zip": ours, "sent": socket_loop})
+    yield f"{SEEDS:,} images per response, medians of {rounds} rounds; CPU time of the server, or of the loop"
     yield f"{'':42}{'images/s':>10}{'CPU ms':>8}{'loop':>10}{'CPU ms':>8}{'ratio':>7}"
     for label, mine, its in (
         ("npy / ONNX Runtime alone", "npy", "loop"),
-        ("npy / ONNX Runtime, written to a socket", "npy", "sent"),
+        ("npy / ONNX Runtime and a socket", "npy", "sent"),
         ("zip / ONNX Runtime and Pillow's PNGs", "zip", "pillow"),
     ):
         speed, cpu = figures(times[mine])
@@ -52,7 +53,11 @@ def bulk_table(model: Path, path: str, rounds: int = ROUNDS) -> Iterator[str]:
 
 
 def loops(model: Path) -> tuple[Callable[[], None], Callable[[], None]]:
-    """What makes arrays, and what makes a zip of PNGs, without a server."""
+    """Return a loop that generates arrays and a loop that writes a zip of PNGs, both without a server.
+
+    Args:
+        model: The generator file.
+    """
     os.environ["PEER_MODEL"] = str(model)
     from benchmarks.peers.job import MAX_BATCH, Job
 
@@ -72,7 +77,13 @@ def loops(model: Path) -> tuple[Callable[[], None], Callable[[], None]]:
 
 
 def alternated(works: dict[str, Callable[[], None]], rounds: int, servers: dict[str, Running]) -> Times:
-    """Every work in turn, `rounds` times after one that does not count."""
+    """Run all tasks in alternating order, after one warm-up round.
+
+    Args:
+        works: The tasks by name.
+        rounds: The number of rounds.
+        servers: The servers of tasks whose CPU time is the CPU time of a server.
+    """
     times: Times = {name: [] for name in works}
     for turn in range(rounds + 1):
         for name in works if turn % 2 else reversed(works):
@@ -86,16 +97,24 @@ def alternated(works: dict[str, Callable[[], None]], rounds: int, servers: dict[
 
 
 def figures(times: list[tuple[float, float]]) -> tuple[float, float]:
-    """Images a second, and processor time of one turn in ms. A server's time is told in hundredths of a second: a mean."""
+    """Return images per second (median) and CPU milliseconds per round.
+
+    The CPU time is a mean, because the CPU clock of a server has a resolution of 10 ms.
+
+    Args:
+        times: Seconds and CPU seconds of each round.
+    """
     seconds, cpu = zip(*times, strict=True)
     return SEEDS / statistics.median(seconds), statistics.mean(cpu) * 1000
 
 
 def ratio(times: Times, mine: str, its: str) -> float:
+    """Return the median speed of task `mine` relative to task `its`."""
     return statistics.median(other / own for (own, _), (other, _) in zip(times[mine], times[its], strict=True))
 
 
 def ask(server: Running, model: str, form: str) -> None:
+    """Send one bulk request and read the response."""
     body = json.dumps({"model": model, "seeds": f"0-{SEEDS - 1}", "format": form}).encode()
     request = urllib.request.Request(f"http://127.0.0.1:{server.port}/v1/sample", body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request) as answer:

@@ -1,4 +1,4 @@
-"""What each outer layer of the service costs a request: processor time around an application that answers at once.
+"""CPU time that each middleware adds to a request, measured around an application that responds immediately.
 
 python benchmarks/edge.py
 """
@@ -13,7 +13,7 @@ import time
 from functools import partial
 from typing import Any
 
-os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp()  # as in a worker: read when the service's metrics are made
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp()  # as in a worker; the metrics module reads it on import
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -27,7 +27,7 @@ from seedmint.service.settings import read_settings
 from seedmint.service.telemetry.logs import configure_logs
 
 _REQUESTS = 10_000
-_ROUNDS = 9  # alternating; the fastest is told
+_ROUNDS = 9  # alternating; the fastest round counts
 
 START = {"type": "http.response.start", "status": 200, "headers": [(b"etag", b'"x"'), (b"content-type", b"image/png")]}
 BODY = {"type": "http.response.body", "body": b"x" * 500}
@@ -39,7 +39,7 @@ class _Route:
     path = "/v1/models/{name}@{digest}/images/{file}"
 
 
-async def _answer(scope: Scope, receive: Receive, send: Send) -> None:
+async def _respond(scope: Scope, receive: Receive, send: Send) -> None:
     scope["route"] = _Route
     await send(START)
     await send(BODY)
@@ -54,9 +54,16 @@ async def _send(message: Message) -> None:
 
 
 def _microseconds(app: ASGIApp) -> float:
-    """Processor time of one request, in µs."""
+    """Measure the CPU time of one request.
 
-    async def ask() -> float:
+    Args:
+        app: The ASGI application.
+
+    Returns:
+        Microseconds per request.
+    """
+
+    async def measure() -> float:
         started = time.process_time()
         for _ in range(_REQUESTS):
             scope: dict[str, Any] = {
@@ -69,7 +76,7 @@ def _microseconds(app: ASGIApp) -> float:
             await app(scope, _receive, _send)
         return (time.process_time() - started) / _REQUESTS * 1e6
 
-    return asyncio.run(ask())
+    return asyncio.run(measure())
 
 
 def main() -> None:
@@ -79,20 +86,20 @@ def main() -> None:
     logging.getLogger().addHandler(logging.StreamHandler(open(os.devnull, "w")))  # noqa: SIM115, PTH123
     logging.getLogger("seedmint").setLevel(logging.INFO)
     configure_logs("json")
-    edge = partial(RequestMiddleware, timeout_seconds=30.0, stopping=GracefulShutdown())
+    middleware = partial(RequestMiddleware, timeout_seconds=30.0, stopping=GracefulShutdown())
     apps: dict[str, ASGIApp] = {
-        "nothing": _answer,
-        "the edge alone, as by default": edge(_answer),
-        "with ten keys": edge(AuthMiddleware(_answer, ring, None)),
-        "with limits": edge(AuthMiddleware(_answer, None, limits)),
-        "with an allowed origin": edge(CorsMiddleware(_answer, ("https://lab.example",))),
-        "with a line of JSON in the log": edge(_answer, access_log=True),
+        "no middleware": _respond,
+        "request middleware (default)": middleware(_respond),
+        "with ten API keys": middleware(AuthMiddleware(_respond, ring, None)),
+        "with rate limits": middleware(AuthMiddleware(_respond, None, limits)),
+        "with CORS": middleware(CorsMiddleware(_respond, ("https://lab.example",))),
+        "with a JSON access log": middleware(_respond, access_log=True),
     }
     rounds = [[_microseconds(app) for app in apps.values()] for _ in range(_ROUNDS)]
-    nothing, *costs = (min(times) for times in zip(*rounds, strict=True))
+    baseline, *costs = (min(times) for times in zip(*rounds, strict=True))
     print(f"{platform.machine()}, Python {platform.python_version()}, best of {_ROUNDS} rounds of {_REQUESTS:,} requests\n")
     for name, cost in zip(list(apps)[1:], costs, strict=True):
-        print(f"{name:32} {cost - nothing:5.1f} us a request")
+        print(f"{name:32} {cost - baseline:5.1f} us per request")
 
 
 if __name__ == "__main__":

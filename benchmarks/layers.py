@@ -1,4 +1,4 @@
-"""A bulk answer beside a loop of ONNX Runtime alone, and what each layer of the service adds to the loop.
+"""Time of a bulk response compared with a plain ONNX Runtime loop, and the time that each layer of the service adds.
 
 python -m benchmarks.layers
 """
@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 
-os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp()  # as in a worker: read when the service's metrics are made
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp()  # as in a worker; the metrics module reads it on import
 
 import uvloop
 
@@ -35,7 +35,13 @@ _RESULT = Path(__file__).parent / "results" / "bulk.txt"
 
 
 def layers_table(model: Path, path: str, rounds: int = ROUNDS) -> Iterator[str]:
-    """Lines: what each layer between the loop and an npy answer adds to its time."""
+    """Yield the lines of a table with the time of each layer between the plain loop and an npy response.
+
+    Args:
+        model: The generator file.
+        path: The pinned path of an image.
+        rounds: The number of rounds.
+    """
     arrays, _ = loops(model)
     generator = open_generator(model)
     seeds = Seeds((range(SEEDS),))
@@ -46,11 +52,11 @@ def layers_table(model: Path, path: str, rounds: int = ROUNDS) -> Iterator[str]:
             generator.generate(part, labels)
 
     async def batched(batcher: Batcher) -> None:
-        asked = (batcher.submit_piece(*piece, 1.0) for piece in pieces(generator, seeds, None))
-        making = deque(islice(asked, 2))
-        while making:
-            await making.popleft()
-            making.extend(islice(asked, 1))
+        submitted = (batcher.submit_piece(*piece, 1.0) for piece in pieces(generator, seeds, None))
+        pending = deque(islice(submitted, 2))
+        while pending:
+            await pending.popleft()
+            pending.extend(islice(submitted, 1))
 
     async def streamed(served: Served) -> None:
         parts, writer = pieces(generator, seeds, None), archive_writer("npy", generator, SEEDS, 1.0)
@@ -69,30 +75,30 @@ def layers_table(model: Path, path: str, rounds: int = ROUNDS) -> Iterator[str]:
             loop.run(main())
 
         works: dict[str, Callable[[], None]] = {
-            "a loop of ONNX Runtime": arrays,
-            "the generator: checks": generated,
-            "its batcher: a thread, turns, metrics": lambda: on_loop(lambda: batched(batcher)),
-            "the stream: places, npy": lambda: on_loop(lambda: streamed(Served(generator, batcher))),
-            "HTTP, to a client on the same machine": lambda: ask(ours, model.stem, "npy"),
+            "plain ONNX Runtime loop": arrays,
+            "generator: checks": generated,
+            "batcher: thread, queue, metrics": lambda: on_loop(lambda: batched(batcher)),
+            "stream: bulk slots, npy": lambda: on_loop(lambda: streamed(Served(generator, batcher))),
+            "HTTP to a local client": lambda: ask(ours, model.stem, "npy"),
         }
         times = alternated(works, rounds, {list(works)[-1]: ours})
         loop.run(batcher.close())
-    yield f"the layers of an npy answer of {SEEDS:,} images, each with those above it, medians of {rounds} rounds"
-    yield f"{'':42}{'ms':>10}{'CPU ms':>8}{'of the loop speed':>20}"
-    for name, its in times.items():
-        speed, cpu = figures(its)
+    yield f"layers of an npy response of {SEEDS:,} images; each row includes the rows above; medians of {rounds} rounds"
+    yield f"{'':42}{'ms':>10}{'CPU ms':>8}{'relative speed':>20}"
+    for name, layer_times in times.items():
+        speed, cpu = figures(layer_times)
         yield f"{name:42}{SEEDS / speed * 1000:10.1f}{cpu:8.1f}{ratio(times, name, next(iter(times))):20.2f}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"turns of every work (default {ROUNDS})")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"number of rounds (default {ROUNDS})")
     rounds = parser.parse_args().rounds
     path = f"/v1/models/{_MODEL.stem}@{hashlib.sha256(_MODEL.read_bytes()).hexdigest()[:12]}/images/SEED.png"
     lines = [
-        f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}, load average "
+        f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, load average "
         f"{os.getloadavg()[0]:.1f}",
-        "a generator of 100-1200-1200-784, one thread, the client on the same processors",
+        "a generator of 100-1200-1200-784, one thread, client on the same CPUs",
         "",
         *bulk_table(_MODEL, path, rounds),
         "",

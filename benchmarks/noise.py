@@ -1,4 +1,4 @@
-"""What a seed's z costs, next to the usual ways of drawing noise by seed. Medians of alternating rounds, z_dim 100.
+"""Time to compute z from seeds, compared with the usual random generators. Medians of alternating rounds, z_dim 100.
 
 python benchmarks/noise.py
 """
@@ -43,7 +43,7 @@ def main() -> None:
     print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, numpy {np.__version__}")
     print(f"{rule}, z_dim {Z_DIM}, median of {ROUNDS} rounds\n")
     for (name, *_), median in zip(cases, medians, strict=True):
-        print(f"{name:32} {median * 1e6:8.2f} us a seed {median / medians[0]:8.1f} x")
+        print(f"{name:32} {median * 1e6:8.2f} us per seed {median / medians[0]:8.1f} x")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Requests that begin by the clock, whether those before were answered or not: what a slow answer makes wait counts, too."""
+"""Open-loop load: requests start at fixed times, even if earlier requests are still in flight.
+
+The latency therefore includes the queue time that slow responses cause.
+"""
 
 import asyncio
 import time
@@ -6,25 +9,25 @@ from collections.abc import Callable
 
 import aiohttp
 
-Asked = tuple[str, str, str | None]  # method, URL, body
+Request = tuple[str, str, str | None]  # method, URL, body
 
 
-async def _run(request: Callable[[int], Asked], rate: float, seconds: float) -> tuple[list[float], int]:
-    waited: list[float] = []
+async def _run(request: Callable[[int], Request], rate: float, seconds: float) -> tuple[list[float], int]:
+    latencies: list[float] = []
     failed = 0
 
-    async def ask(number: int, due: float) -> None:
+    async def send(number: int, due: float) -> None:
         nonlocal failed
         method, url, body = request(number)
         headers = {"Content-Type": "application/json"} if body else {}
         try:
-            async with session.request(method, url, data=body, headers=headers) as answer:
-                await answer.read()
-                good = answer.status == 200
+            async with session.request(method, url, data=body, headers=headers) as response:
+                await response.read()
+                succeeded = response.status == 200
         except (aiohttp.ClientError, OSError, TimeoutError):
-            good = False
-        if good:
-            waited.append(time.monotonic() - due)
+            succeeded = False
+        if succeeded:
+            latencies.append(time.monotonic() - due)
         else:
             failed += 1
 
@@ -35,16 +38,20 @@ async def _run(request: Callable[[int], Asked], rate: float, seconds: float) -> 
         for number in range(int(rate * seconds)):
             due = began + number / rate
             await asyncio.sleep(max(0.0, due - time.monotonic()))
-            tasks.append(asyncio.create_task(ask(number, due)))
+            tasks.append(asyncio.create_task(send(number, due)))
         await asyncio.gather(*tasks)
-    return waited, failed
+    return latencies, failed
 
 
-def open_loop(request: Callable[[int], Asked], rate: float, seconds: float) -> tuple[list[float], int]:
-    """Seconds from when each request was due until it was answered, and how many failed.
+def open_loop(request: Callable[[int], Request], rate: float, seconds: float) -> tuple[list[float], int]:
+    """Send requests at a constant rate.
 
     Args:
-        request: method, URL and body of request number i.
-        rate: requests a second.
+        request: Returns the method, URL and body of request number i.
+        rate: Requests per second.
+        seconds: Duration of the load in seconds.
+
+    Returns:
+        The latency of each successful request in seconds, from its scheduled start, and the number of failed requests.
     """
     return asyncio.run(_run(request, rate, seconds))

@@ -1,4 +1,4 @@
-"""The servers that `benchmarks/serving.py` compares: how each is started, asked for one image, and measured from outside."""
+"""The servers that `benchmarks/serving.py` compares: how to start each server, request one image, and measure its resources."""
 
 import contextlib
 import importlib.util
@@ -22,10 +22,20 @@ _READY_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Peer:
-    """A server for one image a request. PORT and SEED in its parts are filled in."""
+    """A server that answers each request with one image.
+
+    Attributes:
+        name: The name in the tables.
+        needs: The modules that it imports.
+        command: The command, with the placeholder PORT.
+        method: The HTTP method.
+        path: The path, with the placeholder SEED.
+        body: The JSON body, with the placeholder SEED, or None.
+        png: The PNG encoder: "pillow" or "own".
+    """
 
     name: str
-    needs: tuple[str, ...]  # modules
+    needs: tuple[str, ...]
     command: tuple[str, ...]
     method: str
     path: str
@@ -43,7 +53,11 @@ def _bento(name: str) -> tuple[str, ...]:
 
 
 def seedmint(path: str) -> Peer:
-    """Ourselves; `path` is the pinned address of an image."""
+    """Return the Seedmint server.
+
+    Args:
+        path: The pinned path of an image.
+    """
     return Peer("seedmint", (), (sys.executable, "-m", "seedmint", "serve"), "GET", path)
 
 
@@ -56,43 +70,50 @@ PEERS = (
     Peer("BentoML quickstart", (), _bento("quickstart:Quickstart"), "POST", "/image", '{"seed": SEED}'),
     Peer("Ray Serve", ("ray.serve",), _module("rayserve_server"), "GET", "/SEED.png"),
 )
-LOOP = Peer("a loop behind a socket", (), _module("loop_server"), "POST", "/")
-BARE = Peer("an ASGI app in BentoML", (), _bento("bare:Bare"), "GET", "/SEED.png")
+LOOP = Peer("plain loop behind a socket", (), _module("loop_server"), "POST", "/")
+BARE = Peer("ASGI app in BentoML", (), _bento("bare:Bare"), "GET", "/SEED.png")
 
 
 @dataclass
 class Running:
-    """A server that answers."""
+    """A running server.
+
+    Attributes:
+        peer: The kind of server.
+        port: The port on localhost.
+        process: The main process.
+        ready_seconds: Seconds from the start to the first response.
+    """
 
     peer: Peer
     port: int
     process: subprocess.Popen[bytes]
     ready_seconds: float
 
-    def family(self) -> list[psutil.Process]:
+    def processes(self) -> list[psutil.Process]:
         root = psutil.Process(self.process.pid)
         return [root, *root.children(recursive=True)]
 
     def cpu_seconds(self) -> float:
-        """Processor time of all its processes so far."""
+        """Return the CPU time of all processes of the server, in seconds."""
         total = 0.0
-        for one in self.family():
+        for one in self.processes():
             with contextlib.suppress(psutil.NoSuchProcess):
                 times = one.cpu_times()
                 total += times.user + times.system
         return total
 
     def megabytes(self) -> float:
-        """Memory of all its processes, shared pages counted once."""
+        """Return the memory (PSS) of all processes of the server, in MB."""
         total = 0
-        for one in self.family():
+        for one in self.processes():
             with contextlib.suppress(psutil.NoSuchProcess):
                 total += one.memory_full_info().pss
         return total / 1e6
 
 
 def installed(peer: Peer) -> bool:
-    """Whether what a peer needs can be imported."""
+    """Return whether the modules of a server are installed."""
     try:
         return all(importlib.util.find_spec(name) for name in peer.needs)
     except ModuleNotFoundError:
@@ -101,10 +122,15 @@ def installed(peer: Peer) -> bool:
 
 @contextlib.contextmanager
 def running(peer: Peer, model: Path, probe: str) -> Iterator[Running]:
-    """Start a server and wait until it answers `probe`; stop it, and all it started, at the end.
+    """Start a server, wait until it responds, and stop it with its child processes at the end.
+
+    Args:
+        peer: The server.
+        model: The generator file.
+        probe: The path that must respond, with the placeholder SEED.
 
     Raises:
-        RuntimeError: it does not answer in time.
+        RuntimeError: The server does not respond in time.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -128,7 +154,7 @@ def running(peer: Peer, model: Path, probe: str) -> Iterator[Running]:
             command, cwd=_ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
         )
         try:
-            while not _answers(f"http://127.0.0.1:{port}{probe.replace('SEED', '1')}", peer):
+            while not _responds(f"http://127.0.0.1:{port}{probe.replace('SEED', '1')}", peer):
                 if process.poll() is not None or time.monotonic() - began > _READY_SECONDS:
                     raise RuntimeError(f"{peer.name} does not start")
                 time.sleep(0.02)
@@ -137,7 +163,7 @@ def running(peer: Peer, model: Path, probe: str) -> Iterator[Running]:
             _stop(process)
 
 
-def _answers(url: str, peer: Peer) -> bool:
+def _responds(url: str, peer: Peer) -> bool:
     body = None if peer.body is None else peer.body.replace("SEED", "1").encode()
     headers = {"Content-Type": "application/json"} if body else {}
     try:

@@ -1,6 +1,7 @@
-"""One image a request, from this service and from its peers: the same generator file, one thread, loaded alternately by wrk.
+"""Throughput and latency of single images, compared with other servers.
 
-Needs wrk (`apt-get install wrk`). Peers that are not installed are left out: `pip install -e '.[peers]'`.
+All servers use the same generator file and one thread; wrk loads them in alternating order. This benchmark requires wrk
+(`apt-get install wrk`). It skips servers that are not installed: `pip install -e '.[peers]'`.
 
 python benchmarks/serving.py
 """
@@ -23,27 +24,27 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))  # as a script: `benchmarks` is not installed
 
 from benchmarks.bulk import bulk_table
-from benchmarks.open_loop import Asked, open_loop
+from benchmarks.open_loop import Request, open_loop
 from benchmarks.servers import BARE, PEERS, Peer, Running, installed, running, seedmint
 
 _MODEL = Path(__file__).parent.parent / "models" / "mnist-paper.onnx"
 _RESULT = Path(__file__).parent / "results" / "serving.txt"
 _LUA = Path(__file__).parent / "seeds.lua"
 _CONNECTIONS = (1, 16, 64)
-_OPEN_RATE = 300.0  # requests a second
-_SEEDS = itertools.count(1_000_000, 10_000_000)  # where each load begins: no image is asked for twice
+_OPEN_RATE = 300.0  # requests per second
+_SEEDS = itertools.count(1_000_000, 10_000_000)  # first seed of each load; no image is requested twice
 
 Figures = dict[str, list[float]]
 
 
 def _wrk(server: Running, connections: int, seconds: float, etag: str = "-") -> dict[str, float]:
-    """One load: requests a second, p50 and p99 in ms, processor time in µs and, in all, failures."""
+    """Run one load: requests per second, p50 and p99 in ms, CPU time per request in µs, and the number of failures."""
     peer = server.peer
     before = server.cpu_seconds()
     load = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "-s", str(_LUA), f"http://127.0.0.1:{server.port}", "--"]
-    told = [peer.method, peer.path, peer.body or "-", str(next(_SEEDS)), etag]
-    said = subprocess.run([*load, *told], capture_output=True, text=True, check=True).stdout
-    line = next(line for line in said.splitlines() if line.startswith("RESULT"))
+    arguments = [peer.method, peer.path, peer.body or "-", str(next(_SEEDS)), etag]
+    output = subprocess.run([*load, *arguments], capture_output=True, text=True, check=True).stdout
+    line = next(line for line in output.splitlines() if line.startswith("RESULT"))
     requests, duration, p50, p99, *failed = (int(word) for word in line.split()[1:])
     return {
         "rate": requests / duration * 1e6,
@@ -58,13 +59,13 @@ def _open(server: Running, seconds: float) -> dict[str, float]:
     peer = server.peer
     first = next(_SEEDS)
 
-    def request(number: int) -> Asked:
+    def request(number: int) -> Request:
         seed = str(first + number)
         body = None if peer.body is None else peer.body.replace("SEED", seed)
         return peer.method, f"http://127.0.0.1:{server.port}{peer.path.replace('SEED', seed)}", body
 
-    waited, failed = open_loop(request, _OPEN_RATE, seconds)
-    cuts = statistics.quantiles(waited, n=100) if len(waited) > 1 else [float("nan")] * 99
+    latencies, failed = open_loop(request, _OPEN_RATE, seconds)
+    cuts = statistics.quantiles(latencies, n=100) if len(latencies) > 1 else [float("nan")] * 99
     return {"p50": cuts[49] * 1000, "p99": cuts[98] * 1000, "failed": failed}
 
 
@@ -79,7 +80,7 @@ def _starts(peer: Peer) -> bool:
 
 
 def _measure(peers: list[Peer], rounds: int, seconds: float) -> dict[str, Figures]:
-    """Each server started, loaded and stopped, in turn, `rounds` times."""
+    """Start, load and stop each server, `rounds` times in alternating order."""
     found: dict[str, Figures] = {peer.name: defaultdict(list) for peer in peers}
     for turn in range(rounds):
         for peer in peers if turn % 2 == 0 else reversed(peers):
@@ -105,7 +106,7 @@ def _tables(found: dict[str, Figures]) -> Iterator[str]:
     ours = "seedmint"
     for connections in _CONNECTIONS:
         yield f"{connections} connection{'s' if connections > 1 else ''}, closed loop"
-        yield f"{'':24}{'requests/s':>11}{'p50 ms':>9}{'p99 ms':>9}{'CPU us':>9}{'failed':>8}{'ours / its':>12}"
+        yield f"{'':24}{'requests/s':>11}{'p50 ms':>9}{'p99 ms':>9}{'CPU us':>9}{'failed':>8}{'our ratio':>12}"
         for name in found:
             rates = zip(found[ours][f"rate {connections}"], found[name][f"rate {connections}"], strict=True)
             ratios = [mine / its for mine, its in rates]
@@ -115,7 +116,7 @@ def _tables(found: dict[str, Figures]) -> Iterator[str]:
                 f"{sum(found[name][f'failed {connections}']):8.0f}{statistics.median(ratios):11.2f}x"
             )
         yield ""
-    yield f"open loop, {_OPEN_RATE:g} requests/s; memory of all its processes; start until the first answer"
+    yield f"open loop, {_OPEN_RATE:g} requests/s; memory of all processes; seconds from start to first response"
     yield f"{'':24}{'p50 ms':>9}{'p99 ms':>9}{'failed':>8}{'MB':>8}{'ready s':>9}"
     for name in found:
         yield (
@@ -126,7 +127,7 @@ def _tables(found: dict[str, Figures]) -> Iterator[str]:
 
 
 def _unchanged(path: str, rounds: int, seconds: float) -> Iterator[str]:
-    """304s against the least that BentoML can do."""
+    """Compare 304 responses with a minimal ASGI application in BentoML."""
     ours, bare = seedmint(path.replace("SEED", "1")), BARE
     rates: dict[str, list[float]] = {ours.name: [], bare.name: []}
     with running(ours, _MODEL, path) as first, running(bare, _MODEL, bare.path) as second:
@@ -149,33 +150,33 @@ def _tag(url: str) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3, help="turns of every server (default 3)")
-    parser.add_argument("--seconds", type=float, default=2.0, help="length of one load (default 2)")
-    parser.add_argument("--only", default="", help="names of servers, joined by commas")
-    asked = parser.parse_args()
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds (default 3)")
+    parser.add_argument("--seconds", type=float, default=2.0, help="duration of one load in seconds (default 2)")
+    parser.add_argument("--only", default="", help="names of servers, separated by commas")
+    options = parser.parse_args()
     if shutil.which("wrk") is None:
-        sys.exit("wrk is needed: apt-get install wrk")
+        sys.exit("wrk is not installed: apt-get install wrk")
     digest = hashlib.sha256(_MODEL.read_bytes()).hexdigest()[:12]
     path = f"/v1/models/{_MODEL.stem}@{digest}/images/SEED.png"
-    only = [name.strip() for name in asked.only.split(",") if name.strip()]
+    only = [name.strip() for name in options.only.split(",") if name.strip()]
     peers = [seedmint(path), *(peer for peer in PEERS if not only or peer.name in only)]
     began = time.monotonic()
-    starting = [peer for peer in peers if _starts(peer)]
-    missing = [peer.name for peer in peers if peer not in starting]
-    peers = starting
+    available = [peer for peer in peers if _starts(peer)]
+    missing = [peer.name for peer in peers if peer not in available]
+    peers = available
     lines = [
-        f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}, load average "
-        f"{os.getloadavg()[0]:.1f}; medians of {asked.rounds} rounds of {asked.seconds:g} s",
-        "one PNG of a generator of 100-1200-1200-784 in each request, one worker, one thread, the load on the same processors",
-        *([f"not installed, or do not start, and left out: {', '.join(missing)}"] if missing else []),
+        f"{platform.machine()}, {os.cpu_count()} CPUs, Python {platform.python_version()}, load average "
+        f"{os.getloadavg()[0]:.1f}; medians of {options.rounds} rounds of {options.seconds:g} s",
+        "one PNG per request, generator 100-1200-1200-784, one worker, one thread, load generator on the same CPUs",
+        *([f"skipped, because they are not installed or do not start: {', '.join(missing)}"] if missing else []),
         "",
     ]
-    lines += _tables(_measure(peers, asked.rounds, asked.seconds))
-    lines += _unchanged(path, asked.rounds, asked.seconds)
+    lines += _tables(_measure(peers, options.rounds, options.seconds))
+    lines += _unchanged(path, options.rounds, options.seconds)
     lines += bulk_table(_MODEL, path)
     text = "\n".join(lines)
     print(text)
-    print(f"{time.monotonic() - began:.0f} s in all", file=sys.stderr)
+    print(f"{time.monotonic() - began:.0f} s in total", file=sys.stderr)
     if not only:
         _RESULT.write_text(text + "\n")
 

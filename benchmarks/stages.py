@@ -1,10 +1,10 @@
-"""Where a worker's time goes: microseconds an image of each stage, by format, next to the plain loop of benchmarks.batch.
+"""Time of each stage of a batch worker in microseconds per image, for each format, and the plain loop of benchmarks.batch.
 
 python -m benchmarks.stages [generator]
 
-One process, one thread, the stages one after another over one shard; medians of alternating rounds. `noise` is z and labels by
-seed, `run` ONNX Runtime, `layout` what a format adds to images or PNGs, `disk` writing, syncing and renaming the shard and its
-record, for which a worker does not wait; `whole` is all of it as a worker does it.
+One process with one thread runs the stages one after another over one shard; the table shows medians of alternating rounds.
+`noise` computes z and labels from seeds, `run` is ONNX Runtime, and `layout` is the container format around images or PNGs.
+`disk` writes, syncs and renames the shard and its record; a worker does this in the background. `whole` is the complete worker.
 """
 
 import hashlib
@@ -38,36 +38,46 @@ from seedmint.service.batch.shard import make_shard, shard_writer
 from seedmint.service.batch.storage.resolve import open_output
 from seedmint.service.runtime.generator import Generator, open_generator
 
-_IMAGES = 10_000  # of a shard
+_IMAGES = 10_000  # per shard
 _ROUNDS = 5
 _STAGES = ("noise", "run", "png", "layout", "hash", "disk", "whole", "loop")
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 Spent = defaultdict[str, list[float]]
 
 
 def measure(path: Path, generator: Generator, form: Format, out: Path, spent: Spent) -> None:
-    """Add one round, in microseconds an image, to each stage's."""
+    """Run one round and append its times.
+
+    Args:
+        path: The generator file.
+        generator: The generator of that file.
+        form: The output format.
+        out: An empty folder.
+        spent: Times of each stage in microseconds per image; this function appends to them.
+    """
     plan = make_plan(generator.digest, generator.card, "cpu", parse_seeds(f"0-{_IMAGES - 1}"), None, 1.0, form, _IMAGES)
-    # Files of an output of its own each time: to replace files is to delete some.
+    # Each output has its own folder, because replacing files would add the time to delete them.
     for_record, for_disk, for_whole = (open_output(str(out / name)) for name in ("record", "disk", "whole"))
     for output in (for_record, for_disk, for_whole):
         begin(output, plan)
     shard = plan.shard(0)
 
-    def timed(action: Callable[[], Answer]) -> tuple[Answer, float]:
+    def timed(action: Callable[[], Result]) -> tuple[Result, float]:
         began = time.perf_counter()
-        answer = action()
-        return answer, (time.perf_counter() - began) / _IMAGES * 1e6
+        result = action()
+        return result, (time.perf_counter() - began) / _IMAGES * 1e6
 
-    pieces, labelled = timed(lambda: list(plan.batches(shard, plan.batch)))
-    noise, drawn = timed(lambda: [generator.noise(seeds) for seeds, _ in pieces])
-    spent["noise"].append(labelled + drawn)
-    ran = [(z, labels) for z, (_, labels) in zip(noise, pieces, strict=True)]
-    made, seconds = timed(lambda: [generator.generate_from(z, labels) for z, labels in ran])
+    pieces, label_seconds = timed(lambda: list(plan.batches(shard, plan.batch)))
+    noise, noise_seconds = timed(lambda: [generator.noise(seeds) for seeds, _ in pieces])
+    spent["noise"].append(label_seconds + noise_seconds)
+    inputs = [(z, labels) for z, (_, labels) in zip(noise, pieces, strict=True)]
+    outputs, seconds = timed(lambda: [generator.generate_from(z, labels) for z, labels in inputs])
     spent["run"].append(seconds)
-    done = [(seeds, labels, images) for (seeds, labels), images in zip(pieces, made, strict=True)]
-    encoded, encoding = timed(lambda: [pngs(generator, *piece, plan.truncation) for piece in done if "png" in plan.toolchain])
+    finished = [(seeds, labels, images) for (seeds, labels), images in zip(pieces, outputs, strict=True)]
+    encoded, encoding = timed(
+        lambda: [pngs(generator, *piece, plan.truncation) for piece in finished if "png" in plan.toolchain]
+    )
     spent["png"].append(encoding)
 
     if form == "png":
@@ -82,7 +92,7 @@ def measure(path: Path, generator: Generator, form: Format, out: Path, spent: Sp
             for name, png in zip(names, contents, strict=True):
                 listing.add(name, png)
 
-        def place() -> None:
+        def write() -> None:
             with for_disk.write_many() as add:
                 for name, png in zip(names, contents, strict=True):
                     add(name, png)
@@ -93,34 +103,34 @@ def measure(path: Path, generator: Generator, form: Format, out: Path, spent: Sp
     else:
 
         def lay_out() -> None:
-            coming = iter(encoded)
+            encoded_pieces = iter(encoded)
             with (
-                patch.multiple(parquet, pngs=lambda *_: next(coming)),
-                patch.multiple(webdataset, pngs=lambda *_: next(coming)),
+                patch.multiple(parquet, pngs=lambda *_: next(encoded_pieces)),
+                patch.multiple(webdataset, pngs=lambda *_: next(encoded_pieces)),
             ):
                 writer = shard_writer(file, generator, plan, shard.count)
-                for piece in done:
+                for piece in finished:
                     writer.add(*piece)
                 writer.finish()
 
         def hash_all() -> None:
             hashlib.sha256(file.getbuffer())
 
-        def place() -> None:
-            with for_disk.write(plan.file_name(0)) as placed:
-                placed.write(file.getbuffer())
+        def write() -> None:
+            with for_disk.write(plan.file_name(0)) as target:
+                target.write(file.getbuffer())
             write_record(for_disk, record)
 
-        file = _Kept()
+        file = _UnclosableBytesIO()
     record = make_shard(generator, plan, 0, for_record)
-    for name, action in (("layout", lay_out), ("hash", hash_all), ("disk", place)):
+    for name, action in (("layout", lay_out), ("hash", hash_all), ("disk", write)):
         spent[name].append(timed(action)[1])
     spent["whole"].append(timed(lambda: make_shard(generator, plan, 0, for_whole))[1])
     spent["loop"].append(1e6 / plain_loop(path, generator.card, form, out, _IMAGES))
 
 
-class _Kept(io.BytesIO):
-    """Does not close when pyarrow does."""
+class _UnclosableBytesIO(io.BytesIO):
+    """Stays open when pyarrow closes it."""
 
     def close(self) -> None:
         pass
@@ -129,11 +139,11 @@ class _Kept(io.BytesIO):
 def main() -> None:
     path = find_generator(sys.argv[1] if len(sys.argv) > 1 else "mnist", SHIPPED)
     generator = open_generator(path, "cpu")
-    print(f"{generator.name}, a shard of {_IMAGES:,}, microseconds an image; medians of {_ROUNDS} alternating rounds")
+    print(f"{generator.name}, a shard of {_IMAGES:,}, microseconds per image; medians of {_ROUNDS} alternating rounds")
     print(f"{platform.machine()}, {os.cpu_count()} cores, ONNX Runtime {onnxruntime.__version__}\n")
     every = formats_for(generator.card)
     spent: dict[Format, Spent] = {form: defaultdict(list) for form in every}
-    with tempfile.TemporaryDirectory(prefix="seedmint-bench-") as directory:  # removed at the end, as in benchmarks.batch
+    with tempfile.TemporaryDirectory(prefix="seedmint-bench-") as directory:  # deleted at the end, as in benchmarks.batch
         for _ in range(_ROUNDS):
             for form in every:
                 measure(path, generator, form, Path(tempfile.mkdtemp(dir=directory)), spent[form])

@@ -1,4 +1,4 @@
-"""Run the image as an operator would, hardened, and call it from outside. Fails at the first thing that is not as promised.
+"""Run the image with restricted privileges and check it from outside. Stops at the first failed check.
 
 python .ci/image/container.py docker|podman IMAGE
 """

@@ -1,4 +1,4 @@
-"""The image in the ways that it is deployed: a batch job, compose.yaml, the pod of the Helm chart."""
+"""Checks of the deployments of the image: a batch job, compose.yaml, the pod of the Helm chart."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""What can be checked of the image for CUDA on a machine that has none.
+"""Checks of the CUDA image that need no GPU.
 
 python .ci/image/gpu.py docker|podman IMAGE
 """

@@ -1,4 +1,4 @@
-"""The image in its engine, and what every container of it must show."""
+"""The image in its container engine, and the checks that every container must pass."""
 
 import contextlib
 import io

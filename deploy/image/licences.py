@@ -1,4 +1,7 @@
-"""Write docs/licences.md from a bill of materials and its packages: python deploy/image/licences.py SBOM.json SITE-PACKAGES"""
+"""Write docs/licences.md from a bill of materials and the installed packages.
+
+python deploy/image/licences.py SBOM.json SITE-PACKAGES
+"""
 
 import json
 import re
@@ -8,25 +11,29 @@ from pathlib import Path
 from typing import Any
 
 _PAGE = Path(__file__).parents[2] / "docs" / "licences.md"
-_HEAD = """# Licences of what the image installs
+_HEAD = """# Licences of the packages in the image
 
-From the bill of materials that `make sbom` writes, for the CPU image; the base image (Python on Debian) comes with its own, in
-`/usr/share/doc`. The GPU image has onnxruntime-gpu for onnxruntime, and NVIDIA's libraries, which are under NVIDIA's licence.
+`make sbom` generates this list from the bill of materials of the CPU image. The licences of the base image (Python on Debian)
+are in its `/usr/share/doc`. The GPU image contains onnxruntime-gpu instead of onnxruntime, and NVIDIA's libraries, which are
+under NVIDIA's licence.
 
 | package | version | licence |
 |---|---|---|
 """
 _CLASSIFIER = re.compile(r"^License :: (OSI Approved :: )?")
-# Classifiers that say less than an SPDX identifier that begins so.
+# Vague classifiers, and the prefix of the SPDX identifiers that replace them.
 _VAGUE = {"Apache Software License": "Apache-", "BSD License": "BSD-", "Mozilla Public License 2.0 (MPL 2.0)": "MPL-"}
 
 
 def licence(component: dict[str, Any], header: str | None) -> str:
-    """The licence that a package names: an SPDX expression where it has one, else its own words, without a whole text.
+    """Return the licence of a package: an SPDX expression if there is one, otherwise the name in its metadata.
 
     Args:
-        component: of a bill of materials.
-        header: "License" in the package's metadata, which bills leave out where it is no SPDX identifier.
+        component: The component of the bill of materials.
+        header: The "License" field of the package metadata. Bills of materials omit it if it is not an SPDX identifier.
+
+    Raises:
+        SystemExit: The package has no licence in its metadata.
     """
     found = [
         entry.get("expression") or entry["license"].get("id") or entry["license"].get("name")
@@ -34,7 +41,7 @@ def licence(component: dict[str, Any], header: str | None) -> str:
     ] or [header]
     short = {_CLASSIFIER.sub("", name) for name in found if name and len(name) < 80 and "\n" not in name}
     if not short:
-        raise SystemExit(f"{component['name']} names no licence in its metadata")
+        raise SystemExit(f"{component['name']} has no licence in its metadata")
     others = {name: short - {name} for name in short}
     exact = {name for name in short if name not in _VAGUE or not any(other.startswith(_VAGUE[name]) for other in others[name])}
     return ", ".join(sorted(exact))

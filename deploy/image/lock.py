@@ -1,8 +1,8 @@
-"""Pin what the image installs, with hashes: `make lock` writes requirements/{cpu,gpu}.txt from pyproject.toml.
+"""Pin the requirements of the image with hashes: `make lock` writes requirements/{cpu,gpu}.txt from pyproject.toml.
 
     python deploy/image/lock.py [--upgrade]
 
-Versions stay as they are where pyproject.toml still allows them; --upgrade takes the newest. No index's address is written.
+Existing versions remain if pyproject.toml allows them; --upgrade selects the newest versions. The files contain no index URL.
 """
 
 import re
@@ -16,23 +16,27 @@ _HERE = Path(__file__).parent
 _PROJECT = _HERE.parents[1] / "pyproject.toml"
 _EXTRAS = ("serve", "s3")
 _RUNTIME = re.compile(r"onnxruntime(-gpu)?(?P<versions>[^;]*)")
-# What stands for ONNX Runtime in each variant.
+# The ONNX Runtime package of each variant.
 _VARIANTS = {"cpu": "onnxruntime", "gpu": "onnxruntime-gpu[cuda,cudnn]"}
-# Hashes of a version's files for other machines are written, too.
+# The files also contain the hashes for other platforms.
 _PLATFORM = ("--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_28")
 
 
 def requirements(variant: str) -> list[str]:
-    """What the image of a variant asks for: the extras of pyproject.toml, with the variant's ONNX Runtime."""
+    """Return the requirements of an image: the extras of pyproject.toml with the ONNX Runtime package of the variant.
+
+    Args:
+        variant: "cpu" or "gpu".
+    """
     project = tomllib.loads(_PROJECT.read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
 
-    def written_out(names: list[str]) -> Iterator[str]:
+    def expand(names: list[str]) -> Iterator[str]:
         for name in names:
             inner = re.fullmatch(r"seedmint\[(.+)\]", name)
-            yield from written_out([one for extra in inner[1].split(",") for one in extras[extra.strip()]]) if inner else [name]
+            yield from expand([one for extra in inner[1].split(",") for one in extras[extra.strip()]]) if inner else [name]
 
-    plain = written_out([*project["dependencies"], *(f"seedmint[{extra}]" for extra in _EXTRAS)])
+    plain = expand([*project["dependencies"], *(f"seedmint[{extra}]" for extra in _EXTRAS)])
     return list(
         dict.fromkeys(_RUNTIME.sub(rf"{_VARIANTS[variant]}\g<versions>", one).partition(";")[0].strip() for one in plain)
     )

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Write build/sbom/VARIANT.json (CycloneDX) for what an image of a variant installs, and, for the CPU's, docs/licences.md from it.
+# Write the bill of materials of an image (CycloneDX) to build/sbom/VARIANT.json. For the CPU image, also write docs/licences.md.
 #   deploy/image/sbom.sh cpu
 set -Eeuo pipefail
 cd "$(dirname "$0")/../.."

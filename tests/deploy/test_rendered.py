@@ -93,7 +93,7 @@ def test_volumes_of_images_need_a_kubernetes_that_has_them():
     values = ("models.source=image", "models.image.reference=registry.example/generators:1")
     done = helm(*values, kube_version="1.32")
     assert done.returncode != 0
-    assert "models.source=image needs Kubernetes 1.35, or 1.33 with the feature gate ImageVolume" in done.stderr
+    assert "models.source=image requires Kubernetes 1.35, or 1.33 with the feature gate ImageVolume" in done.stderr
     assert deployment(*values, kube_version="1.33")["template"]["spec"]["volumes"][-1]["image"]["pullPolicy"] == "IfNotPresent"
 
 

@@ -101,7 +101,7 @@ runtimeClassName: {{ .Values.gpu.runtimeClass }}
 {{- end }}
 - name: models
   image:
-    reference: {{ required "models.image.reference is required with the generators" .Values.models.image.reference }}
+    reference: {{ required "models.image.reference is required" .Values.models.image.reference }}
     pullPolicy: {{ .Values.models.image.pullPolicy }}
 {{- end }}
 {{- end }}
