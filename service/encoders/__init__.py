@@ -1,1 +1,1 @@
-"""Arrays to bytes: PNG, WebP, GIF, npy, npz, zip, CSV, JSON lines, plots."""
+"""Encodes images and samples: single files, contact sheets, plots and streamed archives."""

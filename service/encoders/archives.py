@@ -1,15 +1,15 @@
-"""Many images or samples into one stream, written piece by piece, so that memory does not grow with their number.
+"""Archives of many images or samples, written piece by piece, so that memory does not grow with their number.
 
-Images: zip of PNGs, npz, npy. Samples: npz, npy, csv, jsonl (a JSON document in each line).
+Images: zip of PNGs, npz, npy. Samples: npz, npy, csv, jsonl (one JSON document in each line).
 
-A writer gives the bytes to send after each piece. Dates and order are fixed: the same seeds give the same bytes.
+A writer returns the bytes to send after each piece. Dates and order are fixed, so that the same seeds give the same bytes.
 """
 
 import io
 import math
 import zipfile
 from collections.abc import Iterator
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.lib import format as npy
@@ -23,7 +23,6 @@ from seedmint.service.runtime.arrays import Labels, Outputs, SeedArray
 from seedmint.service.runtime.generator import Generator
 
 ArchiveFormat = Literal["zip", "npz", "npy", "csv", "jsonl"]
-ARCHIVE_FORMATS: tuple[ArchiveFormat, ...] = get_args(ArchiveFormat)
 ARCHIVE_MEDIA_TYPES: dict[ArchiveFormat, str] = {
     "zip": "application/zip",
     "npz": "application/x-npz",
@@ -31,30 +30,48 @@ ARCHIVE_MEDIA_TYPES: dict[ArchiveFormat, str] = {
     "csv": "text/csv; charset=utf-8",
     "jsonl": "application/x-ndjson",
 }
-_OF_IMAGES: tuple[ArchiveFormat, ...] = ("zip", "npz", "npy")
-_OF_SAMPLES: tuple[ArchiveFormat, ...] = ("npz", "npy", "csv", "jsonl")
-_TOGETHER = 256  # pieces whose seeds go out together
+_IMAGE_FORMATS: tuple[ArchiveFormat, ...] = ("zip", "npz", "npy")
+_SAMPLE_FORMATS: tuple[ArchiveFormat, ...] = ("npz", "npy", "csv", "jsonl")
+_PIECES_AT_A_TIME = 256  # pieces whose seeds or labels are sent together
 
 
 def archive_formats(output: ImageOutput | SampleOutput) -> tuple[ArchiveFormat, ...]:
-    """The formats that many outputs of a generator may be had in."""
-    return _OF_IMAGES if isinstance(output, ImageOutput) else _OF_SAMPLES
+    """Return the archive formats of a generator.
+
+    Args:
+        output: The output in the card of the generator.
+    """
+    return _IMAGE_FORMATS if isinstance(output, ImageOutput) else _SAMPLE_FORMATS
 
 
 class ArchiveWriter(Protocol):
-    """`add` each piece in order, then `finish`; both give bytes for the stream. Not for several threads at once.
+    """Encodes one archive. Call `add` for each piece in order, then `finish`, from one thread at a time.
 
-    Of each image or sample they keep until the end: its seed and label, 8 bytes each (npz); 10 bytes and its name (zip); or
-    nothing.
+    Memory for each image or sample until the end: 8 bytes each for seed and label (npz), 10 bytes and the name (zip), or none.
     """
 
-    def add(self, seeds: SeedArray, labels: Labels | None, made: Outputs) -> bytes: ...
+    def add(self, seeds: SeedArray, labels: Labels | None, outputs: Outputs) -> bytes:
+        """Return the bytes of one piece.
 
-    def finish(self) -> Iterator[bytes]: ...
+        Args:
+            seeds: int64[n].
+            labels: int64[n]; None for an unconditional generator.
+            outputs: uint8[n, height, width, channels] or float32[n, ...].
+        """
+
+    def finish(self) -> Iterator[bytes]:
+        """Yield the bytes after the last piece."""
 
 
 def archive_writer(form: ArchiveFormat, generator: Generator, count: int, truncation: float) -> ArchiveWriter:
-    """The writer of a format, one of `archive_formats`, for `count` images or samples."""
+    """Return the writer of an archive.
+
+    Args:
+        form: One of `archive_formats`.
+        generator: The generator of the outputs.
+        count: Number of images or samples.
+        truncation: Factor on z, for the text in PNGs.
+    """
     match form:
         case "zip":
             return ZipWriter(generator, truncation)
@@ -69,34 +86,42 @@ def archive_writer(form: ArchiveFormat, generator: Generator, count: int, trunca
 
 
 def entry_name(seed: int, label: int | None) -> str:
-    """An image's name in a zip or a directory: {label}/{seed}.png, the layout of image folders; {seed}.png without labels."""
+    """Return the name of an image in a zip or a directory: LABEL/SEED.png, or SEED.png without a label.
+
+    Args:
+        seed: The seed of the image.
+        label: The label of the image, or None.
+    """
     return f"{seed}.png" if label is None else f"{label}/{seed}.png"
 
 
 class NpyWriter:
-    """uint8[count, h, w, c] or float32[count, ...] in the npy format: a header, then the values.
+    """An npy file of uint8[count, height, width, channels] or float32[count, ...]: a header, then the values.
 
     Attributes:
-        size: bytes of it all.
+        size: Size of the file in bytes.
     """
 
     def __init__(self, generator: Generator, count: int) -> None:
         output = generator.card.output
         shape, dtype = (count, *output.shape), np.dtype(output.dtype)
-        self._start = array_header(shape, dtype)
-        self.size = len(self._start) + math.prod(shape) * dtype.itemsize
+        self._header = array_header(shape, dtype)
+        self.size = len(self._header) + math.prod(shape) * dtype.itemsize
 
-    def add(self, seeds: SeedArray, labels: Labels | None, made: Outputs) -> bytes:
-        start, self._start = self._start, b""
-        return start + made.tobytes()
+    def add(self, seeds: SeedArray, labels: Labels | None, outputs: Outputs) -> bytes:
+        header, self._header = self._header, b""
+        return header + outputs.tobytes()
 
     def finish(self) -> Iterator[bytes]:
         return iter(())
 
 
 class NpzWriter:
-    """Arrays as `numpy.load` reads them: images (uint8[count, h, w, c]) or samples (float32[count, ...]), seeds and, where
-    there are any, labels (int64[count])."""
+    """An npz file for `numpy.load`.
+
+    Arrays: `images`, uint8[count, height, width, channels], or `samples`, float32[count, ...]; `seeds`, int64[count]; and
+    `labels`, int64[count], of a conditional generator.
+    """
 
     def __init__(self, generator: Generator, count: int) -> None:
         self._zip = _Zip()
@@ -105,8 +130,8 @@ class NpzWriter:
         self._seeds: list[SeedArray] = []
         self._labels: list[Labels] = []
 
-    def add(self, seeds: SeedArray, labels: Labels | None, made: Outputs) -> bytes:
-        self._values.write(made.tobytes())
+    def add(self, seeds: SeedArray, labels: Labels | None, outputs: Outputs) -> bytes:
+        self._values.write(outputs.tobytes())
         self._seeds.append(seeds)
         if labels is not None:
             self._labels.append(labels)
@@ -118,23 +143,23 @@ class NpzWriter:
         for name, parts in columns:
             if parts:
                 with self._zip.array(name, (sum(map(len, parts)),), parts[0].dtype) as file:
-                    for i in range(0, len(parts), _TOGETHER):
-                        file.write(np.concatenate(parts[i : i + _TOGETHER]).tobytes())
+                    for i in range(0, len(parts), _PIECES_AT_A_TIME):
+                        file.write(np.concatenate(parts[i : i + _PIECES_AT_A_TIME]).tobytes())
                         yield self._zip.take()
         yield self._zip.finish()
 
 
 class ZipWriter:
-    """PNGs, each the same bytes as at its own address, stored without compressing them again."""
+    """A zip of PNGs, stored without further compression. Each PNG has the same bytes as at its own URL."""
 
     def __init__(self, generator: Generator, truncation: float) -> None:
         self._zip = StoredZip()
         self._generator = generator
         self._truncation = truncation
 
-    def add(self, seeds: SeedArray, labels: Labels | None, made: Outputs) -> bytes:
+    def add(self, seeds: SeedArray, labels: Labels | None, outputs: Outputs) -> bytes:
         files = []
-        for i, image in enumerate(made):
+        for i, image in enumerate(outputs):
             seed, label = int(seeds[i]), None if labels is None else int(labels[i])
             png = encode(image, "png", text_of(self._generator, seed, label, self._truncation))
             files.append(self._zip.add(entry_name(seed, label), png))
@@ -145,31 +170,34 @@ class ZipWriter:
 
 
 class CsvWriter:
-    """A line of names, then one for each sample, or for each step of each series: seed, label where there are any, values."""
+    """A CSV file: a line of names, then one line for each sample, or for each step of each series.
+
+    Columns: seed, label (of a conditional generator), step (of series), values.
+    """
 
     def __init__(self, generator: Generator) -> None:
         self._output = sample_output(generator)
-        before = ("seed",) if generator.card.classes is None else ("seed", "label")
-        self._start = csv_text([csv_header(self._output, *before)])
+        first_columns = ("seed",) if generator.card.classes is None else ("seed", "label")
+        self._header = csv_text([csv_header(self._output, *first_columns)])
 
-    def add(self, seeds: SeedArray, labels: Labels | None, made: Outputs) -> bytes:
-        start, self._start = self._start, b""
-        named = zip(seeds.tolist()) if labels is None else zip(seeds.tolist(), labels.tolist(), strict=True)
-        rows = (row for before, sample in zip(named, made, strict=True) for row in csv_rows(self._output, sample, *before))
-        return start + csv_text(rows)
+    def add(self, seeds: SeedArray, labels: Labels | None, outputs: Outputs) -> bytes:
+        header, self._header = self._header, b""
+        keys = zip(seeds.tolist()) if labels is None else zip(seeds.tolist(), labels.tolist(), strict=True)
+        rows = (row for key, sample in zip(keys, outputs, strict=True) for row in csv_rows(self._output, sample, *key))
+        return header + csv_text(rows)
 
     def finish(self) -> Iterator[bytes]:
         return iter(())
 
 
 class JsonLinesWriter:
-    """A line for each sample: {"seed": ..., "label": ..., "values": [...]}."""
+    """One line for each sample: {"seed": ..., "label": ..., "values": [...]}."""
 
-    def add(self, seeds: SeedArray, labels: Labels | None, made: Outputs) -> bytes:
+    def add(self, seeds: SeedArray, labels: Labels | None, outputs: Outputs) -> bytes:
         lines = []
-        for i, values in enumerate(made.tolist()):
-            about = {"seed": int(seeds[i])} | ({} if labels is None else {"label": int(labels[i])})
-            lines.append(json_text(about | {"values": values}) + "\n")
+        for i, values in enumerate(outputs.tolist()):
+            key = {"seed": int(seeds[i])} | ({} if labels is None else {"label": int(labels[i])})
+            lines.append(json_text(key | {"values": values}) + "\n")
         return "".join(lines).encode()
 
     def finish(self) -> Iterator[bytes]:
@@ -177,15 +205,20 @@ class JsonLinesWriter:
 
 
 def array_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
-    """The header of an npy file of a C-ordered array."""
+    """Return the header of an npy file (version 1.0) of a C-ordered array.
+
+    Args:
+        shape: Shape of the array.
+        dtype: Type of the array.
+    """
     buffer = io.BytesIO()
-    described = {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
-    npy.write_array_header_1_0(buffer, described)
+    header = {"descr": npy.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+    npy.write_array_header_1_0(buffer, header)
     return buffer.getvalue()
 
 
 class _Sink:
-    """A place to write that cannot be sought, and forgets what has been taken."""
+    """A file that cannot seek, and keeps only the bytes since the last `take`."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -195,7 +228,7 @@ class _Sink:
         return len(self._parts[-1])
 
     def flush(self) -> None:
-        """There is nothing behind it."""
+        """Do nothing: there is no buffer."""
 
     def take(self) -> bytes:
         parts, self._parts = self._parts, []
@@ -204,22 +237,22 @@ class _Sink:
 
 class _ZipFile(zipfile.ZipFile):
     def __del__(self) -> None:
-        """Left unfinished when its client has gone; ZipFile would try to close itself, and complain in the log."""
+        """Do nothing. ZipFile would close an unfinished archive, whose client has disconnected, and log an error."""
 
 
 class _Zip:
-    """A zip file going out while it is written."""
+    """A zip that is sent while it is written, for few members of any size. `StoredZip` is for many small files."""
 
     def __init__(self) -> None:
         self._sink = _Sink()
-        self._file = _ZipFile(self._sink, "w", zipfile.ZIP_STORED)  # type: ignore[call-overload]  # it asks for no more
+        self._file = _ZipFile(self._sink, "w", zipfile.ZIP_STORED)  # type: ignore[call-overload]  # ZipFile needs only write and flush
 
     def array(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
-        """A member that is an npy file, its header written, to write the values to."""
+        """Open a member that is an npy file, write its header, and return it for the values."""
         header = array_header(shape, dtype)
         size = len(header) + math.prod(shape) * dtype.itemsize
         info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-        info.create_system = 3  # Unix, whatever this machine is
+        info.create_system = 3  # Unix on every machine, for the same bytes
         info.external_attr = 0o644 << 16
         file = self._file.open(info, "w", force_zip64=size > zipfile.ZIP64_LIMIT)
         file.write(header)

@@ -1,4 +1,4 @@
-"""Images into bytes: png, webp (lossless) and npy. The same pixels give the same bytes under the same library versions."""
+"""Encodes images as png, webp (lossless) and npy. With the same library versions, the same pixels give the same bytes."""
 
 import io
 from typing import Literal, get_args
@@ -16,11 +16,11 @@ from seedmint.service.runtime.generator import Generator
 Format = Literal["png", "webp", "npy"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "webp": "image/webp", "npy": "application/x-npy"}
-MAX_SIDE = 4096  # pixels, after enlargement
-MAX_SHEET_SIDE = 16383  # pixels of many images in one picture; WebP's limit
+MAX_SIDE = 4096  # pixels of an enlarged image
+MAX_SHEET_SIDE = 16383  # pixels of a contact sheet; the limit of WebP
 GAP = 2  # pixels between the images of a contact sheet
 
-# What decides the bytes of each format beside the pixels.
+# Identifies the encoder of each format. Another encoder may give other bytes for the same pixels.
 ENCODERS: dict[Format, str] = {
     "png": ENCODER,
     "webp": f"pillow-{features.version('pil')}-webp-{features.version('webp')}",
@@ -29,17 +29,36 @@ ENCODERS: dict[Format, str] = {
 
 
 def max_scale(output: ImageOutput) -> int:
-    """Largest enlargement that keeps both sides within `MAX_SIDE`; at least 1."""
+    """Return the largest scale that keeps both sides within `MAX_SIDE`, at least 1.
+
+    Args:
+        output: The output in the card of the generator.
+    """
     return max(1, MAX_SIDE // max(output.height, output.width))
 
 
 def enlarge(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
-    """Nearest neighbour: each pixel of uint8[h, w, c] becomes scale x scale pixels."""
+    """Enlarge an image by nearest neighbour.
+
+    Args:
+        image: uint8[height, width, channels].
+        scale: Each pixel becomes scale x scale pixels.
+
+    Returns:
+        uint8[height * scale, width * scale, channels].
+    """
     return image if scale == 1 else image.repeat(scale, axis=0).repeat(scale, axis=1)
 
 
 def text_of(generator: Generator, seeds: int | str, label: int | None, truncation: float) -> dict[str, str]:
-    """What a PNG says about itself: the address of its image, or of a sheet's images, whose seeds are a text."""
+    """Return the text chunks of a PNG: how to generate its image again.
+
+    Args:
+        generator: The generator of the image.
+        seeds: The seed of an image, or the seeds of a contact sheet as text.
+        label: The label, or None.
+        truncation: Factor on z.
+    """
     text = {"seed": str(seeds)}
     if label is not None:
         text["label"] = str(label)
@@ -49,12 +68,12 @@ def text_of(generator: Generator, seeds: int | str, label: int | None, truncatio
 
 
 def encode(image: NDArray[np.uint8], form: Format, text: dict[str, str] | None = None) -> bytes:
-    """One image as a file.
+    """Encode one image as a file.
 
     Args:
-        image: uint8[height, width, channels], 1, 3 or 4 channels.
-        form: png, webp or npy.
-        text: PNG text chunks, in this order; other formats carry none.
+        image: uint8[height, width, channels] with 1, 3 or 4 channels.
+        form: "png", "webp" or "npy".
+        text: Text chunks of a PNG, in this order. Other formats have no text.
     """
     if form == "png":
         return encode_png(image, text or {})
@@ -62,21 +81,21 @@ def encode(image: NDArray[np.uint8], form: Format, text: dict[str, str] | None =
     if form == "npy":
         npy.write_array(buffer, np.ascontiguousarray(image), version=(1, 0), allow_pickle=False)
     else:
-        # Without exact=True, WebP changes the colour of pixels whose alpha is 0.
+        # Without exact=True, WebP changes the color of pixels whose alpha is 0.
         options = {"exact": True} if image.shape[2] == 4 else {}
         picture(image).save(buffer, "WEBP", lossless=True, **options)
     return buffer.getvalue()
 
 
 def contact_sheet(images: Images, columns: int) -> NDArray[np.uint8]:
-    """Images side by side, row by row, with white gaps.
+    """Arrange images in rows, with white gaps.
 
     Args:
         images: uint8[n, h, w, c], n at least 1.
-        columns: images in a row.
+        columns: Images in a row.
 
     Returns:
-        uint8[rows * (h + GAP) - GAP, columns * (w + GAP) - GAP, c]
+        uint8[rows * (h + GAP) - GAP, columns * (w + GAP) - GAP, c].
     """
     n, height, width, channels = images.shape
     columns = min(columns, n)
@@ -88,10 +107,21 @@ def contact_sheet(images: Images, columns: int) -> NDArray[np.uint8]:
 
 
 def sheet_size(output: ImageOutput, columns: int, rows: int, scale: int) -> tuple[int, int]:
-    """Width and height in pixels of a contact sheet of enlarged images."""
+    """Return width and height of a contact sheet in pixels.
+
+    Args:
+        output: The output in the card of the generator.
+        columns: Images in a row.
+        rows: Rows of images.
+        scale: Scale of each image.
+    """
     return columns * (output.width * scale + GAP) - GAP, rows * (output.height * scale + GAP) - GAP
 
 
 def picture(image: NDArray[np.uint8]) -> Image.Image:
-    """uint8[height, width, channels], 1, 3 or 4 channels, as Pillow has it."""
+    """Convert an image to a Pillow image.
+
+    Args:
+        image: uint8[height, width, channels] with 1, 3 or 4 channels.
+    """
     return Image.fromarray(image[:, :, 0] if image.shape[2] == 1 else image)

@@ -1,6 +1,6 @@
-"""PNG files (W3C PNG, third edition): zlib-ng's deflate in the format's frame, with text. The pixels alone decide the bytes.
+"""Encodes PNG files (W3C PNG, third edition) with zlib-ng and text chunks. The bytes depend only on pixels and text.
 
-Pillow's encoder takes 50 us for a digit of MNIST where this takes 9, and more time than making it does.
+For an image of MNIST, Pillow's encoder takes 50 us, more than the inference. This encoder takes 9 us.
 """
 
 import struct
@@ -11,33 +11,33 @@ import numpy as np
 from numpy.typing import NDArray
 from zlib_ng import zlib_ng
 
-# The version of the compressor decides the bytes. It promises nothing across versions.
+# Another version of the compressor may give other bytes.
 ENCODER = f"png-1-zlib-ng-{zlib_ng.ZLIBNG_RUNTIME_VERSION}"
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # channels -> colour type of the format
-_SMALL = 1000  # bytes; up to this, filters and dynamic Huffman codes cost more time than they save bytes
+_COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # channels -> color type of the format
+_SMALL = 1000  # bytes of pixels; for smaller images, filters and dynamic Huffman codes are slow and save little
 _BAND = 1 << 18  # bytes filtered at a time
 
 _Rows = NDArray[np.uint8]
 
 
 def encode_png(image: NDArray[np.uint8], text: Mapping[str, str]) -> bytes:
-    """One image as a PNG file.
+    """Encode one image as a PNG file.
 
     Args:
-        image: uint8[height, width, channels], 1, 3 or 4 channels.
-        text: tEXt chunks, in this order; keys and values in Latin-1.
+        image: uint8[height, width, channels] with 1, 3 or 4 channels.
+        text: Text of the tEXt chunks, in this order. Keys and values are Latin-1.
     """
     height, width, channels = image.shape
-    colour = _COLOUR_TYPES[channels]
-    parts = [_SIGNATURE, _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, colour, 0, 0, 0))]
-    parts += [_text(key, value) for key, value in text.items()]
-    parts += [_chunk(b"IDAT", _deflated(image.reshape(height, width * channels), channels)), _END]
+    color_type = _COLOUR_TYPES[channels]
+    parts = [_SIGNATURE, _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, color_type, 0, 0, 0))]
+    parts += [_text_chunk(key, value) for key, value in text.items()]
+    parts += [_chunk(b"IDAT", _deflate(image.reshape(height, width * channels), channels)), _END]
     return b"".join(parts)
 
 
-def _deflated(rows: _Rows, channels: int) -> bytes:
+def _deflate(rows: _Rows, channels: int) -> bytes:
     if rows.size <= _SMALL:
         lines = np.zeros((rows.shape[0], rows.shape[1] + 1), np.uint8)  # filter 0, none, before each row
         lines[:, 1:] = rows
@@ -48,17 +48,21 @@ def _deflated(rows: _Rows, channels: int) -> bytes:
     step = max(1, _BAND // rows.shape[1])
     for start in range(0, len(rows), step):
         band = rows[start : start + step]
-        parts.append(compressor.compress(_filtered(band, above, channels).tobytes()))
+        parts.append(compressor.compress(_filter(band, above, channels).tobytes()))
         above = band[-1:]
     return b"".join([*parts, compressor.flush()])
 
 
-def _filtered(rows: _Rows, above: _Rows, channels: int) -> _Rows:
-    """Each row by the filter whose result has the least sum of absolute values (section 12.7), the filter's number before it.
+def _filter(rows: _Rows, above: _Rows, channels: int) -> _Rows:
+    """Filter each row with the filter whose result has the smallest sum of absolute values (section 12.7).
 
     Args:
         rows: uint8[n, bytes].
-        above: uint8[1, bytes], the row before the first; zeros at the image's top.
+        above: uint8[1, bytes], the row above the first one; zeros at the top of the image.
+        channels: Bytes of a pixel.
+
+    Returns:
+        uint8[n, 1 + bytes]: the number of the filter, then the filtered row.
     """
     n, length = rows.shape
     up = np.concatenate([above, rows[:-1]])
@@ -69,17 +73,17 @@ def _filtered(rows: _Rows, above: _Rows, channels: int) -> _Rows:
     results[0] = rows
     np.subtract(rows, left, out=results[1])
     np.subtract(rows, up, out=results[2])
-    np.subtract(rows, (left & up) + ((left ^ up) >> 1), out=results[3])  # the average, without its carry
+    np.subtract(rows, (left & up) + ((left ^ up) >> 1), out=results[3])  # floor of the average, without overflow
     np.subtract(rows, _paeth(left, up, corner), out=results[4])
-    least = np.minimum(results, np.negative(results)).sum(axis=2, dtype=np.uint32).argmin(axis=0)
+    best = np.minimum(results, np.negative(results)).sum(axis=2, dtype=np.uint32).argmin(axis=0)
     lines = np.empty((n, length + 1), np.uint8)
-    lines[:, 0] = least
-    lines[:, 1:] = results[least, np.arange(n)]
+    lines[:, 0] = best
+    lines[:, 1:] = results[best, np.arange(n)]
     return lines
 
 
 def _paeth(left: _Rows, up: _Rows, corner: _Rows) -> _Rows:
-    """Of the three neighbours, that nearest to left + up - corner; the first of equals (section 9.4)."""
+    """Return the neighbor nearest to left + up - corner, the first one of equals (section 9.4)."""
     from_left = np.abs(up.astype(np.int16) - corner)
     from_up = np.abs(left.astype(np.int16) - corner)
     from_corner = np.abs(left.astype(np.int16) + up - corner - corner)
@@ -87,7 +91,7 @@ def _paeth(left: _Rows, up: _Rows, corner: _Rows) -> _Rows:
 
 
 @lru_cache(256)  # model and digest are the same in every image of a generator
-def _text(key: str, value: str) -> bytes:
+def _text_chunk(key: str, value: str) -> bytes:
     return _chunk(b"tEXt", f"{key}\0{value}".encode("latin-1"))
 
 

@@ -1,4 +1,4 @@
-"""Samples, which are not images, into bytes: json, csv, npy, and png, a plot. The same values give the same bytes."""
+"""Encodes samples as json, csv, npy and png (a plot). The same values give the same bytes."""
 
 import csv
 import io
@@ -27,7 +27,7 @@ SAMPLE_MEDIA_TYPES: dict[SampleFormat, str] = {
     "png": "image/png",
 }
 
-# What decides the bytes of each format beside the values. Numbers are written in full: what is read is exactly the float32.
+# Identifies the encoder of each format. Numbers have all digits, so that readers get exactly the same float32.
 SAMPLE_ENCODERS: dict[SampleFormat, str] = {
     "json": "json-1",
     "csv": "csv-1",
@@ -39,18 +39,21 @@ SAMPLE_ENCODERS: dict[SampleFormat, str] = {
 def encode_sample(
     generator: Generator, sample: NDArray[np.float32], form: SampleFormat, seed: int, label: int | None, truncation: float
 ) -> bytes:
-    """One sample as a file. JSON tells its address, too, and PNG in text chunks as images do.
+    """Encode one sample as a file. JSON also has generator, seed, label and truncation, and PNG has them in text chunks.
 
     Args:
-        sample: float32, of the shape of the generator's output.
-        form: json, csv, npy or png.
-        seed, label, truncation: what it was made of.
+        generator: The generator of the sample.
+        sample: float32 of the shape of the generator's output.
+        form: "json", "csv", "npy" or "png".
+        seed: The seed.
+        label: The label, or None.
+        truncation: Factor on z.
     """
     output = sample_output(generator)
     if form == "json":
-        about: dict[str, Any] = {"model": generator.name, "digest": generator.digest, "seed": seed}
-        about |= ({} if label is None else {"label": label}) | {"truncation": truncation}
-        return (json_text(about | {"names": output.names, "values": sample.tolist()}) + "\n").encode()
+        origin: dict[str, Any] = {"model": generator.name, "digest": generator.digest, "seed": seed}
+        origin |= ({} if label is None else {"label": label}) | {"truncation": truncation}
+        return (json_text(origin | {"names": output.names, "values": sample.tolist()}) + "\n").encode()
     if form == "csv":
         return csv_text([csv_header(output), *csv_rows(output, sample)])
     if form == "npy":
@@ -62,32 +65,55 @@ def encode_sample(
 
 
 def sample_output(generator: Generator) -> SampleOutput:
-    """The output of a generator that is known to make samples."""
+    """Return the output of a generator of samples.
+
+    Args:
+        generator: A generator of samples.
+    """
     assert isinstance(generator.card.output, SampleOutput)
     return generator.card.output
 
 
 def json_text(document: dict[str, Any]) -> str:
-    """A document in one line."""
+    """Return a JSON document in one line.
+
+    Args:
+        document: The document.
+    """
     return json.dumps(document, ensure_ascii=False, allow_nan=False)
 
 
-def csv_header(output: SampleOutput, *before: str) -> list[str]:
-    """The line of names: those `before`, the step of a series, and those of columns or channels."""
-    return [*before, *(["step"] if len(output.shape) == 2 else []), *output.names]
+def csv_header(output: SampleOutput, *first_columns: str) -> list[str]:
+    """Return the line of names.
+
+    Args:
+        output: The output in the card of the generator.
+        first_columns: Names of the columns before the step of a series and the values.
+    """
+    return [*first_columns, *(["step"] if len(output.shape) == 2 else []), *output.names]
 
 
-def csv_rows(output: SampleOutput, sample: NDArray[np.float32], *before: int) -> Iterator[list[float]]:
-    """The lines of one sample: one of a row of numbers, one for each step of a series."""
+def csv_rows(output: SampleOutput, sample: NDArray[np.float32], *first_values: int) -> Iterator[list[float]]:
+    """Yield the lines of one sample: one line of a row, or one line for each step of a series.
+
+    Args:
+        output: The output in the card of the generator.
+        sample: float32[columns] or float32[length, channels].
+        first_values: Values of the columns before the step and the values.
+    """
     if len(output.shape) == 1:
-        yield [*before, *sample.tolist()]
+        yield [*first_values, *sample.tolist()]
     else:
         for step, values in enumerate(sample.tolist()):
-            yield [*before, step, *values]
+            yield [*first_values, step, *values]
 
 
 def csv_text(lines: Iterable[list[Any]]) -> bytes:
-    """Lines as RFC 4180 quotes them, but ended as Unix does."""
+    """Return lines with quotes by RFC 4180 and Unix line ends.
+
+    Args:
+        lines: The cells of each line.
+    """
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows(lines)
     return buffer.getvalue().encode()

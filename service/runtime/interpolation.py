@@ -1,11 +1,10 @@
-"""Walks through latent space: from one z to another, the same float32 values on every machine.
+"""Latent walks: interpolates between two latent vectors, with the same float32 values on every machine.
 
-Along a straight line for the uniform prior. For the normal prior, whose mass lies near a sphere, along the great circle between
-the directions of the two (Shoemake, 1985; White, "Sampling Generative Networks", 2016), while the length goes evenly from the
-one's to the other's.
+For the uniform prior, the path is a straight line. For the normal prior, whose mass is near a sphere, the direction follows the
+great circle (Shoemake, 1985; White, "Sampling Generative Networks", 2016), and the length changes linearly.
 
-No mathematics library's sine is asked: the two weights of each frame come from mpmath, in whole-number arithmetic of 320 bits,
-and are rounded once. What is left is a product, a product and a sum of float64, which IEEE 754 fixes to the bit.
+The sine of a mathematics library differs between machines. Therefore mpmath computes the two weights of each frame in integer
+arithmetic of 320 bits, and rounds them once. The rest is two products and a sum in float64, which IEEE 754 defines exactly.
 """
 
 import mpmath
@@ -13,46 +12,49 @@ import numpy as np
 from numpy.typing import NDArray
 
 _EXACT = mpmath.MPContext()
-# The prior's quantiles are whole multiples of 2^-40, less than 8: sums of 4,096 of their products, and products of two such
-# sums, take less than 200 bits. So whether two z are parallel is known, not guessed.
+# The quantiles of the prior are multiples of 2^-40 below 8. Sums of 4,096 products of them, and products of two such sums, need
+# less than 200 bits. Therefore the test whether two vectors are parallel is exact.
 _EXACT.prec = 320
 
 
 def walk(rule: str, start: NDArray[np.float32], end: NDArray[np.float32], frames: int) -> NDArray[np.float32]:
-    """The z of each frame.
+    """Return z of each frame.
 
     Args:
-        rule: a noise rule of `seedmint.models.noise`.
-        start: float32[z_dim], the first frame's z.
-        end: float32[z_dim], the last frame's.
-        frames: at least 2.
+        rule: A noise rule of `seedmint.models.noise`.
+        start: float32[z_dim], z of the first frame.
+        end: float32[z_dim], z of the last frame.
+        frames: Number of frames, at least 2.
 
     Returns:
-        float32[frames, z_dim]; the first and last are `start` and `end` to the bit. Rounded from values that are right to a few
-        1e-16 of z's length, divided by the sine of the angle.
+        float32[frames, z_dim]. The first and last rows equal `start` and `end` exactly. Before rounding to float32, the error
+        is a few 1e-16 of the length of z, divided by the sine of the angle.
     """
-    weights = _circle(start, end, frames) if rule == "philox-normal-v1" else _line(frames)
+    weights = _great_circle_weights(start, end, frames) if rule == "philox-normal-v1" else _line_weights(frames)
     z = weights[:, :1] * start.astype(np.float64) + weights[:, 1:] * end.astype(np.float64)
     return z.astype(np.float32)
 
 
-def _line(frames: int) -> NDArray[np.float64]:
+def _line_weights(frames: int) -> NDArray[np.float64]:
+    """Return the weights of `start` and `end` in each frame: float64[frames, 2]."""
     steps = np.arange(frames, dtype=np.float64)
     return np.stack([steps[::-1], steps], axis=1) / (frames - 1)
 
 
-def _circle(start: NDArray[np.float32], end: NDArray[np.float32], frames: int) -> NDArray[np.float64]:
-    """float64[frames, 2]: how much of either end is in each frame."""
+def _great_circle_weights(start: NDArray[np.float32], end: NDArray[np.float32], frames: int) -> NDArray[np.float64]:
+    """Return the weights of `start` and `end` in each frame: float64[frames, 2]."""
     a, b = start.tolist(), end.tolist()
     aa, bb, ab = _EXACT.fdot(a, a), _EXACT.fdot(b, b), _EXACT.fdot(a, b)
-    area = _EXACT.sqrt(aa * bb - ab * ab)  # of the parallelogram of the two
-    if area == 0:  # the same direction, or the opposite one, to which no great circle leads rather than another
-        return _line(frames)
+    area = _EXACT.sqrt(aa * bb - ab * ab)  # of the parallelogram between the two vectors
+    if area == 0:  # parallel or opposite vectors have no unique great circle
+        return _line_weights(frames)
     angle = _EXACT.atan2(area, ab)
     ratio = _EXACT.sqrt(bb / aa)
     weights = []
     for k in range(frames):
         t = _EXACT.mpf(k) / (frames - 1)
-        length = ((1 - t) + t * ratio) * _EXACT.sqrt(aa * bb) / area  # in lengths of `start`, over the sine of the angle
+        length = (
+            ((1 - t) + t * ratio) * _EXACT.sqrt(aa * bb) / area
+        )  # in units of the length of `start`, divided by the sine of the angle
         weights.append((length * _EXACT.sin((1 - t) * angle), length / ratio * _EXACT.sin(t * angle)))
     return np.array(weights, dtype=np.float64)

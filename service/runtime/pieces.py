@@ -1,4 +1,4 @@
-"""Seeds and labels in pieces that fit one run of a generator."""
+"""Splits seeds and labels into pieces of at most one batch."""
 
 from collections.abc import Iterator
 from itertools import pairwise
@@ -12,33 +12,43 @@ from seedmint.service.runtime.generator import Generator
 
 
 def pieces(generator: Generator, seeds: Seeds, labels: int | Labels | None) -> Iterator[Piece]:
-    """Seeds and labels in pieces of at most `generator.max_batch`.
+    """Yield seeds and labels in pieces of at most `generator.max_batch`.
 
     Args:
-        labels: one for all, or int64[count], or None for those that the seeds name (none for an unconditional generator).
+        generator: The generator.
+        seeds: The seeds.
+        labels: One label for all seeds, or int64[count], or None for the default labels. None for an unconditional generator.
+
+    Yields:
+        int64[n] and int64[n], or int64[n] and None for an unconditional generator.
     """
-    done = 0
+    start = 0
     for part in seeds.chunks(generator.max_batch):
         if labels is None:
             yield part, generator.labels(part)
         elif isinstance(labels, int):
             yield part, np.full(len(part), labels, np.int64)
         else:
-            yield part, labels[done : done + len(part)]
-        done += len(part)
+            yield part, labels[start : start + len(part)]
+        start += len(part)
 
 
 def check_distinct(seeds: Seeds, labels: int | Labels | None) -> None:
-    """A zip or a directory names its files by label and seed, so that each pair may come once.
+    """Check that each pair of label and seed occurs once, because zips and directories name files by label and seed.
+
+    Args:
+        seeds: The seeds.
+        labels: As for `pieces`.
 
     Raises:
-        UserError: a pair comes twice.
+        UserError: A pair occurs twice.
     """
     if labels is None or isinstance(labels, int):
-        twice = any(a.stop > b.start for a, b in pairwise(sorted(seeds.ranges, key=lambda r: r.start)))
+        is_repeated = any(a.stop > b.start for a, b in pairwise(sorted(seeds.ranges, key=lambda r: r.start)))
     else:
         values = seeds.array()
         order = np.lexsort((labels, values))
-        twice = bool(np.any((np.diff(values[order]) == 0) & (np.diff(labels[order]) == 0)))
-    if twice:
-        raise UserError("a seed comes twice with the same label, and would be the same file twice; npz and npy can hold it")
+        is_repeated = bool(np.any((np.diff(values[order]) == 0) & (np.diff(labels[order]) == 0)))
+    if is_repeated:
+        message = "a seed occurs twice with the same label, and both would be the same file: use npz or npy"
+        raise UserError(message, field="seeds", reason="repeated_seed")

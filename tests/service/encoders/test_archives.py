@@ -1,4 +1,4 @@
-"""Archives beyond the sizes that fit into 32 bits, of which the limit is lowered here."""
+"""Archives with sizes beyond 32 bits. The tests lower this limit."""
 
 import io
 import zipfile
@@ -11,8 +11,8 @@ from seedmint.service.runtime.generator import Generator
 
 
 @pytest.mark.parametrize(("limit", "large"), [(128 + 26 * 8 - 1, 3), (128 + 26 * 576 - 1, 1), (128 + 26 * 576, 0)])
-def test_npz_of_members_that_need_zip64(rgb: Generator, monkeypatch: pytest.MonkeyPatch, limit: int, large: int):
-    """`zipfile` refuses to write past the limit what it was not told of."""
+def test_npz_uses_zip64_for_large_members(rgb: Generator, monkeypatch: pytest.MonkeyPatch, limit: int, large: int):
+    """`zipfile` fails beyond the limit, unless it knows the size in advance."""
     monkeypatch.setattr(zipfile, "ZIP64_LIMIT", limit)
     seeds = np.arange(26, dtype=np.int64)
     writer = NpzWriter(rgb, len(seeds))

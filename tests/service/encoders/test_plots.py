@@ -1,4 +1,4 @@
-"""Plots of samples: what is drawn lies where the values are, whatever their shape."""
+"""Plots of samples: positions of points, bars and curves."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def places(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
 
 @pytest.mark.parametrize("shape", [(1,), (2,), (3,), (16,), (40,), (1, 1), (64, 1), (5, 3), (300, 20)])
 @pytest.mark.parametrize("marked", [False, True])
-def test_every_shape_is_drawn_and_the_same_each_time(shape: tuple[int, ...], marked: bool):
+def test_every_shape_is_plotted_deterministically(shape: tuple[int, ...], marked: bool):
     values = samples(50, *shape)
     one = values[7] if marked else None
     picture = plot(output(*shape), values, one)
@@ -34,7 +34,7 @@ def test_every_shape_is_drawn_and_the_same_each_time(shape: tuple[int, ...], mar
     np.testing.assert_array_equal(plot(output(*shape), values.copy(), one), picture)
 
 
-def test_a_marked_point_lies_where_it_is():
+def test_marked_point_is_at_its_position():
     """The mean of its pixels moves by the axes' scale; the frame spans values 0 to 1 and a twentieth more on both sides."""
     corners = np.array([[0, 0], [1, 1]], np.float32)
     width, height = 320 - 44 - 12, 240 - 20 - 34
@@ -44,13 +44,13 @@ def test_a_marked_point_lies_where_it_is():
         np.testing.assert_allclose(found, expected, atol=1.0)
 
 
-def test_the_others_are_grey_behind_a_marked_one_and_blue_without():
+def test_other_points_are_grey_only_behind_a_marked_point():
     values = samples(200, 2)
     assert len(places(plot(output(2), values, values[0]), GREY)) > 100
     assert len(places(plot(output(2), values), GREY)) < 10  # those of the letters' edges
 
 
-def test_a_histograms_bars_are_as_high_as_the_counts():
+def test_bars_of_a_histogram_are_as_high_as_the_counts():
     """Twice as many in the left half: about twice as much blue."""
     values = np.concatenate([np.linspace(0, 0.5, 2000), np.linspace(0.5, 1, 1000)]).astype(np.float32)[:, None]
     across = places(plot(output(1), values), BLUE)[:, 1]
@@ -58,7 +58,7 @@ def test_a_histograms_bars_are_as_high_as_the_counts():
     assert np.sum(across < middle) / np.sum(across > middle) == pytest.approx(2, rel=0.1)
 
 
-def test_a_curve_rises_with_its_values():
+def test_curve_rises_with_its_values():
     rising = np.linspace(-1, 1, 64, dtype=np.float32)[None, :, None]
     found = places(plot(output(64, 1), rising, rising[0]), BLUE)
     down_of = {across: found[found[:, 1] == across, 0].mean() for across in np.unique(found[:, 1])}
@@ -68,12 +68,12 @@ def test_a_curve_rises_with_its_values():
 
 
 @pytest.mark.parametrize("values", [np.zeros((3, 2)), np.full((3, 1), 1e30), np.full((3, 1), -1e-30), np.zeros((3, 4, 1))])
-def test_values_that_never_change_are_drawn_too(values: np.ndarray):
+def test_constant_values_are_plotted(values: np.ndarray):
     values = values.astype(np.float32)
     assert len(places(plot(output(*values.shape[1:]), values, values[0]), BLUE)) > 0
 
 
 @pytest.mark.parametrize("name", ["\u4f60\u597d", "x" * 200, "é"])
-def test_any_name_is_written(name: str):
+def test_any_name_is_plotted(name: str):
     described = SampleOutput(kind="sample", shape=(1,), names=(name,))
     assert plot(described, samples(5, 1)).shape == (240, 320, 3)

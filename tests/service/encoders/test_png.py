@@ -1,4 +1,4 @@
-"""PNG files, held against Pillow as a reader, the specification's own rules, and published bytes."""
+"""PNG files, compared with Pillow as a reader, the rules of the specification, and recorded bytes."""
 
 import hashlib
 import io
@@ -38,22 +38,22 @@ def picture(height: int, width: int, channels: int, seed: int, smooth: bool) -> 
     seed=st.integers(0, 1000),
     smooth=st.booleans(),
 )
-def test_any_picture_is_read_back(height: int, width: int, channels: int, seed: int, smooth: bool):
+def test_any_image_survives_encoding(height: int, width: int, channels: int, seed: int, smooth: bool):
     image = picture(height, width, channels, seed, smooth)
     np.testing.assert_array_equal(read(encode_png(image, {})), image)
 
 
-def test_a_large_picture_is_read_back_across_its_bands():
+def test_large_image_survives_encoding_in_bands():
     image = picture(700, 600, 3, 5, smooth=True)
     np.testing.assert_array_equal(read(encode_png(image, {})), image)
 
 
-def test_a_view_that_is_not_contiguous_is_read_back():
+def test_view_that_is_not_contiguous_survives_encoding():
     image = picture(40, 40, 3, 1, smooth=True)[::-2, ::3]
     np.testing.assert_array_equal(read(encode_png(image, {})), image)
 
 
-def test_text_is_told_in_its_order_before_the_pixels():
+def test_text_chunks_precede_the_pixels_in_order():
     text = {"seed": "42", "label": "7", "model": "mnist", "digest": "0" * 64}
     png = encode_png(picture(5, 5, 1, 0, smooth=False), text)
     image = Image.open(io.BytesIO(png))
@@ -61,7 +61,7 @@ def test_text_is_told_in_its_order_before_the_pixels():
     assert png.index(b"tEXt") < png.index(b"IDAT")
 
 
-def test_chunks_carry_the_right_checksums_and_nothing_follows():
+def test_chunks_have_correct_checksums_and_end_with_iend():
     png = encode_png(picture(50, 50, 3, 2, smooth=True), {"seed": "1"})
     assert png[:8] == b"\x89PNG\r\n\x1a\n"
     rest, kinds = png[8:], []
@@ -75,7 +75,7 @@ def test_chunks_carry_the_right_checksums_and_nothing_follows():
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_filters_are_those_with_the_least_sum_of_absolute_values(channels: int):
+def test_filters_have_the_smallest_sum_of_absolute_values(channels: int):
     """By the definitions of section 9.2, one byte at a time."""
     image = picture(30, 40, channels, 3, smooth=True)
     png = encode_png(image, {})
@@ -101,13 +101,13 @@ def test_filters_are_those_with_the_least_sum_of_absolute_values(channels: int):
         assert line[1:].tolist() == results[int(line[0])]
 
 
-def test_the_bytes_are_those_that_every_machine_makes():
+def test_bytes_are_as_recorded():
     """A change here is a change of every PNG ever named: then `ENCODER` must change, too."""
     if ENCODER != "png-1-zlib-ng-2.3.3":
         pytest.skip(f"published for zlib-ng 2.3.3, and this is {ENCODER}")
-    made = hashlib.sha256()
+    digest = hashlib.sha256()
     for size in (1, 8, 28, 31, 32, 64, 200):
         for channels in (1, 3):
             for smooth in (True, False):
-                made.update(encode_png(picture(size, size, channels, size, smooth), {"seed": str(size)}))
-    assert made.hexdigest() == "34d79d9fe5d2cd781b411a8f9bbabc60536675bde937436e2c40df6e5ec65842"
+                digest.update(encode_png(picture(size, size, channels, size, smooth), {"seed": str(size)}))
+    assert digest.hexdigest() == "34d79d9fe5d2cd781b411a8f9bbabc60536675bde937436e2c40df6e5ec65842"

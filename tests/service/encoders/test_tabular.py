@@ -1,4 +1,4 @@
-"""Samples as bytes: one alone in each format, many in each archive, against other readers."""
+"""Bytes of samples in each format and each archive, compared with other readers."""
 
 import csv
 import io
@@ -28,17 +28,17 @@ def both(point: Generator, wave: Generator) -> list[Generator]:
     return [point, wave]
 
 
-def test_a_sample_is_what_the_graph_says(point: Generator):
+def test_samples_match_the_arithmetic_in_numpy(point: Generator):
     """Against the same arithmetic in numpy, from the same weights, within one step of the resolution."""
     weights = {t.name: numpy_helper.to_array(t) for t in generators.model(point.card, 3).graph.initializer}
     seeds = np.array([5, 123456789012345, 0])
     hidden = np.tanh(noise("philox-normal-v1", 20, seeds) @ weights["w1"] + weights["rows"][labels_of(seeds, 3)])
-    made = point.generate(seeds)
-    assert (made.dtype, made.shape, point.determinism) == (np.float32, (3, 2), "exact")
-    np.testing.assert_allclose(made, hidden @ weights["w2"], atol=1 / 1024)
+    samples = point.generate(seeds)
+    assert (samples.dtype, samples.shape, point.determinism) == (np.float32, (3, 2), "exact")
+    np.testing.assert_allclose(samples, hidden @ weights["w2"], atol=1 / 1024)
 
 
-def test_every_format_gives_the_values_back_exactly(point: Generator, wave: Generator):
+def test_every_format_keeps_the_values_exactly(point: Generator, wave: Generator):
     for generator in both(point, wave):
         (sample,) = generator.generate(np.array([7]))
         files = {form: encode_sample(generator, sample, form, 7, 1, 0.5) for form in SAMPLE_FORMATS}
@@ -67,7 +67,7 @@ def test_every_format_gives_the_values_back_exactly(point: Generator, wave: Gene
         }
 
 
-def test_numbers_are_written_so_that_float32_reads_them_back():
+def test_numbers_have_enough_digits_for_float32():
     random = np.random.default_rng(0)
     odd = random.integers(0, 1 << 32, 4000, dtype=np.uint32).view(np.float32)
     odd = odd[np.isfinite(odd)]
@@ -77,7 +77,7 @@ def test_numbers_are_written_so_that_float32_reads_them_back():
 
 
 @pytest.mark.parametrize("form", ["npz", "npy", "csv", "jsonl"])
-def test_an_archive_holds_all_and_does_not_depend_on_how_it_was_cut(point: Generator, wave: Generator, form: str):
+def test_archive_is_complete_and_independent_of_the_pieces(point: Generator, wave: Generator, form: str):
     for generator in both(point, wave):
         assert form in archive_formats(generator.card.output)
         seeds = np.arange(100, dtype=np.int64)
@@ -120,7 +120,7 @@ def read(form: str, content: bytes, generator: Generator) -> dict[str, np.ndarra
     return found | {f"{key}s": columns[key][::steps] for key in ("seed", "label") if key in columns}
 
 
-def test_every_part_of_an_address_is_in_its_tag(point: Generator, wave: Generator):
+def test_etag_depends_on_every_part_of_the_url(point: Generator, wave: Generator):
     asked = [
         SampleSpec(1, 0, 1.0, "json"),
         SampleSpec(2, 0, 1.0, "json"),
@@ -133,13 +133,13 @@ def test_every_part_of_an_address_is_in_its_tag(point: Generator, wave: Generato
     ) == 2 * len(asked)
 
 
-def test_the_background_of_plots_is_the_first_seeds(point: Generator, wave: Generator, grey: Generator):
+def test_background_of_plots_has_the_first_seeds(point: Generator, wave: Generator, grey: Generator):
     assert point.reference is not None
     np.testing.assert_array_equal(point.reference, point.generate(np.arange(512)))
     assert grey.reference is None
 
 
-def test_a_large_sample_goes_in_small_batches_before_a_small_background(tmp_path: Path):
+def test_large_samples_have_small_batches_and_a_small_background(tmp_path: Path):
     """65,536 values, the most there may be: 16 of them are a background."""
     output = SampleOutput(kind="sample", shape=(32768, 2), names=("a", "b"))
     generator = open_generator(generators.write(tmp_path, "large", output=output), max_batch=4096)
@@ -148,7 +148,7 @@ def test_a_large_sample_goes_in_small_batches_before_a_small_background(tmp_path
     assert len(generator.reference) == 16
 
 
-def test_a_number_that_is_not_finite_is_refused():
+def test_output_that_is_not_finite_is_refused():
     model = generators.model(generators.card("odd", output=POINT))
     log = helper.make_node("Log", ["values"], ["logs"])  # of a negative number: NaN
     model.graph.node[-1].input[0] = "logs"
@@ -158,7 +158,7 @@ def test_a_number_that_is_not_finite_is_refused():
     assert raised.value.reason == "not_finite"
 
 
-def test_zero_and_minus_zero_are_not_the_same_bytes():
+def test_zero_and_minus_zero_have_different_bytes():
     """A generator that gives -0.0 in large batches and 0.0 in small ones is approximate."""
     model = generators.model(generators.card("signed", output=POINT))
     nodes = [

@@ -1,4 +1,4 @@
-"""Zips of many files against two other readers."""
+"""Zips of many files, compared with two other readers."""
 
 import io
 import random
@@ -43,7 +43,7 @@ def test_other_readers_find_every_file(tmp_path: Path, count: int, start: int):
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_the_list_comes_in_pieces_and_its_memory_is_small():
+def test_central_directory_comes_in_pieces_and_needs_little_memory():
     archive = StoredZip()
     for name, content in random_files(20_000).items():
         archive.add(name, content)
@@ -54,7 +54,7 @@ def test_the_list_comes_in_pieces_and_its_memory_is_small():
     assert sum(memoryview(part).nbytes for part in kept) / 20_000 < 21  # bytes a file, with names of 7 to 11
 
 
-def test_a_reader_that_cannot_seek_finds_sizes_before_the_data():
+def test_reader_that_cannot_seek_finds_sizes_before_the_data():
     archive = StoredZip()
     data = io.BytesIO(archive.add("a.png", b"12345") + b"".join(archive.finish()))
     head = data.read(30)

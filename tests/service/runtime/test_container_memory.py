@@ -1,4 +1,4 @@
-"""What the control groups of a container say of its memory."""
+"""Memory limits and memory use of containers, from control groups."""
 
 from pathlib import Path
 
@@ -28,17 +28,17 @@ def first(limit: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("files", [second("1073741824\n"), first("1073741824\n")])
-def test_the_working_set_is_what_is_used_less_idle_cache(tmp_path: Path, files: dict[str, str]):
+def test_working_set_excludes_inactive_cache(tmp_path: Path, files: dict[str, str]):
     write(tmp_path, files)
     assert container_memory(tmp_path) == Memory(limit=1 << 30, working_set=270 * MIB)
 
 
 @pytest.mark.parametrize("files", [second("max\n"), first("9223372036854771712\n"), {}])
-def test_without_a_limit_there_is_nothing_to_tell(tmp_path: Path, files: dict[str, str]):
+def test_container_without_limit_has_no_memory_figures(tmp_path: Path, files: dict[str, str]):
     write(tmp_path, files)
     assert container_memory(tmp_path) is None
 
 
-def test_cache_that_is_counted_a_moment_later_makes_no_negative_number(tmp_path: Path):
+def test_working_set_is_never_negative(tmp_path: Path):
     write(tmp_path, second("1073741824\n") | {"memory.current": f"{100 * MIB}\n"})
     assert container_memory(tmp_path) == Memory(limit=1 << 30, working_set=0)

@@ -1,4 +1,4 @@
-"""Walks against independent references, and to the bit."""
+"""Latent walks, compared with independent references and recorded bytes."""
 
 import hashlib
 import math
@@ -27,7 +27,7 @@ def digest(z: np.ndarray) -> str:
 
 
 @given(SEEDS, SEEDS, st.integers(2, 300), st.integers(2, 50))
-def test_directions_are_scipys_great_circle_and_lengths_go_evenly(a: int, b: int, z_dim: int, frames: int):
+def test_directions_match_scipy_and_lengths_change_linearly(a: int, b: int, z_dim: int, frames: int):
     start, end = ends(NORMAL, z_dim, a, b)
     z = walk(NORMAL, start, end, frames).astype(np.float64)
     lengths = np.linalg.norm(z, axis=1)
@@ -39,7 +39,7 @@ def test_directions_are_scipys_great_circle_and_lengths_go_evenly(a: int, b: int
 
 
 @given(SEEDS, SEEDS, st.integers(1, 300), st.integers(2, 50), st.sampled_from([NORMAL, UNIFORM]))
-def test_the_ends_are_the_seeds_own_to_the_bit(a: int, b: int, z_dim: int, frames: int, rule: str):
+def test_ends_are_exact(a: int, b: int, z_dim: int, frames: int, rule: str):
     start, end = ends(rule, z_dim, a, b)
     z = walk(rule, start, end, frames)
     assert z.dtype == np.float32
@@ -50,7 +50,7 @@ def test_the_ends_are_the_seeds_own_to_the_bit(a: int, b: int, z_dim: int, frame
 
 
 @given(SEEDS, SEEDS, st.integers(1, 60), st.integers(2, 50))
-def test_the_uniform_prior_is_walked_straight(a: int, b: int, z_dim: int, frames: int):
+def test_uniform_prior_has_straight_walks(a: int, b: int, z_dim: int, frames: int):
     start, end = ends(UNIFORM, z_dim, a, b)
     z = walk(UNIFORM, start, end, frames)
     for k in range(frames):
@@ -61,18 +61,18 @@ def test_the_uniform_prior_is_walked_straight(a: int, b: int, z_dim: int, frames
 
 
 @given(SEEDS, SEEDS, st.integers(2, 100), st.integers(2, 30))
-def test_back_is_the_same_way(a: int, b: int, z_dim: int, frames: int):
+def test_reversed_walk_has_the_same_frames(a: int, b: int, z_dim: int, frames: int):
     start, end = ends(NORMAL, z_dim, a, b)
     np.testing.assert_allclose(walk(NORMAL, end, start, frames)[::-1], walk(NORMAL, start, end, frames), rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize(("start", "end"), [([1.5], [0.25]), ([1.5], [-0.25]), ([1, 2, 3], [-2, -4, -6]), ([1, 2], [1, 2])])
-def test_parallel_ends_are_joined_by_a_straight_line(start: list[float], end: list[float]):
+def test_parallel_ends_have_a_straight_walk(start: list[float], end: list[float]):
     a, b = np.array(start, np.float32), np.array(end, np.float32)
     np.testing.assert_allclose(walk(NORMAL, a, b, 5), np.linspace(a, b, 5), rtol=1e-7)
 
 
-def test_the_bytes_are_these():
+def test_bytes_are_as_recorded():
     start, end = ends(NORMAL, 100, 1, 2)
     assert digest(walk(NORMAL, start, end, 32)) == "bfa246746d3c206407338e0a1b51e7df55926b6e2f14905fa65dabe7b9755b7e"
     assert (
