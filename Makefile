@@ -18,7 +18,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: serve test check install faults bench clean image lock watch-check chart-check sbom audit
+.PHONY: serve test check install faults mutants bench clean image lock watch-check chart-check sbom audit
 
 serve: $(VENV)/serve.done
 	$(BIN)/seedmint serve $(ARGS)
@@ -37,6 +37,11 @@ install: $(VENV)/train.done
 
 faults: $(VENV)/test.done
 	$(BIN)/python -m pytest -m fault -p tests.faults.table --faults-table benchmarks/results/faults.txt tests/faults tests/service
+
+# Hours; MODULES="models/seeds.py ..." limits the run. See tests/mutants.md.
+mutants: $(VENV)/test.done
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'cosmic-ray>=8.4,<9'
+	nice tests/mutants.sh $(CURDIR)/$(BIN)/python $(CURDIR)/build/mutants $(MODULES)
 
 bench: $(VENV)/test.done
 	$(BIN)/python benchmarks/noise.py

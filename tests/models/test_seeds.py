@@ -40,6 +40,14 @@ def test_consecutive_seeds_of_a_list_become_one_range():
     assert seeds_from_list([5, 6, 7, 9]) == Seeds((range(5, 8), range(9, 10)))
 
 
+def test_only_the_last_range_is_extended():
+    assert seeds_from_list([5, 9, 10, 6]) == Seeds((range(5, 6), range(9, 11), range(6, 7)))
+
+
+def test_single_seed_is_written_without_a_range():
+    assert str(parse_seeds("5-5,7-9")) == "5,7-9"
+
+
 def test_huge_range_needs_no_memory():
     seeds = parse_seeds("0-9223372036854775807")
     assert seeds.count == 2**63

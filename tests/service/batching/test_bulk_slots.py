@@ -82,7 +82,10 @@ def test_stalled_request_frees_its_slot_until_its_client_reads_on():
         assert limit_for(slots) == "slots"
 
 
-@pytest.mark.parametrize(("max_slots", "request_bytes", "responses"), [(2, MIB, 16), (2, 32 * MIB, 8), (2, 1024 * MIB, 2)])
+@pytest.mark.parametrize(
+    ("max_slots", "request_bytes", "responses"),
+    [(2, MIB, 16), (2, 32 * MIB, 8), (2, 256 * MIB // 9 + 1, 8), (2, 1024 * MIB, 2)],
+)
 def test_stalled_responses_are_limited_in_number_and_bytes_and_half_for_one_client(
     max_slots: int, request_bytes: int, responses: int
 ):
@@ -99,9 +102,11 @@ def test_stalled_responses_are_limited_in_number_and_bytes_and_half_for_one_clie
         stall("greedy", responses // 2)
         clock.now += 0.3
         assert limit_for(slots, "greedy") == "responses_of_client"
+        assert retry_after(slots, "greedy") == 5
         stall("other", responses - responses // 2)
         clock.now += 0.3
         assert limit_for(slots) == "responses"
+        assert retry_after(slots) == 5
         assert len(slots) == responses
     assert len(slots) == 0
 
@@ -138,6 +143,33 @@ def test_retry_after_follows_the_average_duration():
     clock = Clock()
     slots = BulkSlots(1, MIB, clock)
     with slots.acquire("a"):
-        clock.now += 16.0
+        clock.now += 15.0
     with slots.acquire("b"):
-        assert retry_after(slots) == 4  # 1 s + 0.2 * (16 s - 1 s)
+        assert retry_after(slots) == 4  # 1 s + 0.2 * (15 s - 1 s)
+
+
+def test_average_duration_excludes_the_time_in_which_clients_read():
+    clock = Clock()
+    slots = BulkSlots(1, MIB, clock)
+    with slots.acquire("a") as slot, slot.sending():
+        clock.now += 100.0
+    with slots.acquire("b"):
+        clock.now += 16.0
+    with slots.acquire("c"):
+        assert retry_after(slots) == 4  # 0.8 s + 0.2 * (16 s - 0.8 s)
+
+
+def test_duration_excludes_the_piece_that_is_being_read():
+    clock = Clock()
+    slots = BulkSlots(1, MIB, clock)
+    with slots.acquire("a") as slot:
+        clock.now += 0.9
+        with slot.sending():
+            clock.now += 0.2
+            assert retry_after(slots) == 1
+
+
+def test_client_gets_a_slot_even_if_only_one_response_fits():
+    slots = BulkSlots(1, 1024 * MIB, Clock())
+    with slots.acquire("one"):
+        assert len(slots) == 1
