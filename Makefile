@@ -24,7 +24,7 @@ serve: $(VENV)/serve.done
 	$(BIN)/seedmint serve $(ARGS)
 
 test: check
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m "not slow"
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m "not slow" --cov --cov-report=term
 
 check: $(VENV)/test.done
 	$(BIN)/ruff check .
@@ -101,4 +101,4 @@ lock: $(VENV)/serve.done
 	$(BIN)/python deploy/image/lock.py $(ARGS)
 
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage

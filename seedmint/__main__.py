@@ -1,4 +1,4 @@
-"""`python -m seedmint` runs the command line."""
+"""Runs the command line: `python -m seedmint`."""
 
 from seedmint.cli import main
 

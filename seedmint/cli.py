@@ -1,4 +1,4 @@
-"""The command line. Loads a wing only when one of its commands runs, so that `seedmint --help` answers at once."""
+"""The command line. Imports `service` or `training` only for one of their commands, so that `seedmint --help` is fast."""
 
 import os
 import sys
@@ -11,27 +11,21 @@ import click
 
 from seedmint.models.errors import UserError
 
-# command -> (module, extra it needs, line of help)
+_TRAIN = "seedmint.training.cli.train"
+
+# Command -> module, extra with its dependencies, help text.
 _COMMANDS = {
-    "train": ("seedmint.training.cli.train", "train", "Train a generator by Algorithm 1 from a recipe."),
-    "resume": ("seedmint.training.cli.train", "train", "Go on with a run exactly where it stopped."),
-    "evaluate": ("seedmint.training.cli.evaluate", "train", "Measure a generator file by all metrics that apply to it."),
-    "report": (
-        "seedmint.training.cli.report",
-        "train",
-        "Write a page about a run or a generator.",
-    ),
-    "export": ("seedmint.training.cli.export", "train", "Turn a run's checkpoint into a generator file."),
-    "theory": ("seedmint.training.cli.theory", "train", "Check the paper's theory in numbers, and draw it."),
-    "serve": ("seedmint.service.cli.serve", "serve", "Serve every generator of the models directory over HTTP."),
-    "sample": ("seedmint.service.cli.sample", "serve", "Write the images or samples of seeds to files, without a server."),
-    "batch": (
-        "seedmint.service.cli.batch",
-        "batch",
-        "Make images or samples by the million, in shards, the same bytes every time.",
-    ),
-    "models": ("seedmint.service.cli.models", "serve", "List generators, show one's card, or add one that others have made."),
-    "keys": ("seedmint.service.cli.keys", "serve", "Make API keys for the server."),
+    "train": (_TRAIN, "train", "Train a generator with Algorithm 1."),
+    "resume": (_TRAIN, "train", "Continue a run from its last checkpoint."),
+    "evaluate": ("seedmint.training.cli.evaluate", "train", "Measure a generator with all metrics for its data."),
+    "report": ("seedmint.training.cli.report", "train", "Write an HTML report of a run or a generator."),
+    "export": ("seedmint.training.cli.export", "train", "Export a checkpoint of a run as a generator file."),
+    "theory": ("seedmint.training.cli.theory", "train", "Check the theory of the paper in numbers and plots."),
+    "serve": ("seedmint.service.cli.serve", "serve", "Serve the generators of the models directory over HTTP."),
+    "sample": ("seedmint.service.cli.sample", "serve", "Write images or samples to files, without a server."),
+    "batch": ("seedmint.service.cli.batch", "batch", "Write large data sets of images or samples in shards."),
+    "models": ("seedmint.service.cli.models", "serve", "List, show or import generators."),
+    "keys": ("seedmint.service.cli.keys", "serve", "Create API keys for the server."),
 }
 
 
@@ -42,7 +36,9 @@ def _version() -> str:
         return "unknown (not installed)"
 
 
-class _Wings(click.Group):
+class _LazyGroup(click.Group):
+    """Imports the module of a command only when the command runs."""
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
 
@@ -54,16 +50,16 @@ class _Wings(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, line) for name, (_, _, line) in _COMMANDS.items()])
+            formatter.write_dl([(name, text) for name, (_, _, text) in _COMMANDS.items()])
 
 
-@click.group(cls=_Wings, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(_version(), prog_name="seedmint")
 def cli() -> None:
-    """Seedmint trains generators with Algorithm 1 of Generative Adversarial Nets and serves them: a seed is an address.
+    """Train generators with Algorithm 1 of Generative Adversarial Nets, and serve them.
 
     \b
-    From nothing to your own generator in about two minutes:
+    Train, export and serve your own generator in about two minutes:
       seedmint train digits --out runs/d
       seedmint export runs/d --name mine
       seedmint sample mine --seeds 0-63 --out grid.png
@@ -99,8 +95,8 @@ def main(arguments: list[str] | None = None) -> Any:
             err=True,
         )
     except OSError as error:
-        place = f": {error.filename}" if error.filename else ""
-        click.echo(f"Error: {error.strerror or error}{place}", err=True)
+        file = f": {error.filename}" if error.filename else ""
+        click.echo(f"Error: {error.strerror or error}{file}", err=True)
     sys.exit(1)
 
 

@@ -13,7 +13,7 @@ from seedmint.service.settings import SettingsError
         (["sample", "mnist", "--out", "a"], {}, UserError("m", field="truncation"), "--truncation: m"),
         (["sample", "mnist", "--out", "a"], {}, UserError("m", field="model"), "MODEL: m"),
         (["models", "add", "a.onnx"], {}, UserError("m", field="data_licence"), "--data-licence: m"),
-        (["models", "add", "a.onnx"], {}, UserError("m", field="file"), "FILE: m"),
+        (["keys", "new", "a"], {}, UserError("m", field="name"), "NAME: m"),
         (["models", "list", "--models", "x"], {"SEEDMINT_MODELS": "y"}, SettingsError("m", field="models"), "--models: m"),
         (["models", "list", "--models=x"], {"SEEDMINT_MODELS": "y"}, SettingsError("m", field="models"), "--models: m"),
         (["models", "list"], {"SEEDMINT_MODELS": "y"}, SettingsError("m", field="models"), "SEEDMINT_MODELS: m"),
