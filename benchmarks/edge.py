@@ -21,7 +21,7 @@ from seedmint.service.server.api_keys import Keyring, new_key
 from seedmint.service.server.auth_middleware import AuthMiddleware
 from seedmint.service.server.cors import CorsMiddleware
 from seedmint.service.server.graceful_shutdown import GracefulShutdown
-from seedmint.service.server.rate_limiter import Limits
+from seedmint.service.server.rate_limiter import RateLimiter
 from seedmint.service.server.request_middleware import RequestMiddleware
 from seedmint.service.settings import read_settings
 from seedmint.service.telemetry.logs import configure_logs
@@ -80,13 +80,13 @@ def _microseconds(app: ASGIApp) -> float:
 
 
 def main() -> None:
-    others = [(f"other{i}:{hashlib.sha256(bytes([i])).hexdigest()}", "here") for i in range(9)]
-    ring = Keyring([*others, (LINE, "here")])
-    limits = Limits(read_settings({"SEEDMINT_REQUESTS_PER_SECOND": "1e6", "SEEDMINT_IMAGES_PER_MINUTE": "600"}))
+    others = [(f"other{i}:{hashlib.sha256(bytes([i])).hexdigest()}", "api_keys", "here") for i in range(9)]
+    ring = Keyring([*others, (LINE, "api_keys", "here")])
+    limits = RateLimiter(read_settings({"SEEDMINT_REQUESTS_PER_SECOND": "1e6", "SEEDMINT_IMAGES_PER_MINUTE": "600"}))
     logging.getLogger().addHandler(logging.StreamHandler(open(os.devnull, "w")))  # noqa: SIM115, PTH123
     logging.getLogger("seedmint").setLevel(logging.INFO)
     configure_logs("json")
-    middleware = partial(RequestMiddleware, timeout_seconds=30.0, stopping=GracefulShutdown())
+    middleware = partial(RequestMiddleware, timeout_seconds=30.0, shutdown=GracefulShutdown())
     apps: dict[str, ASGIApp] = {
         "no middleware": _respond,
         "request middleware (default)": middleware(_respond),

@@ -137,7 +137,7 @@ async def stream(
     """
     batcher, context = served.batcher, REQUEST_CONTEXT.get()
     is_copy = isinstance(writer, NpyWriter)  # the outputs are sent as they are
-    submitted = ((part, batcher.submit_piece(*part, truncation, is_disconnected=context.gone)) for part in parts)
+    submitted = ((part, batcher.submit_piece(*part, truncation, is_disconnected=context.is_disconnected)) for part in parts)
     with batcher.acquire_slot(context.client) as slot:
         in_flight: deque[tuple[Piece, asyncio.Future[Outputs]]] = deque()
         try:

@@ -176,7 +176,7 @@ async def generate(pending: PendingReply) -> Reply:
     spec = pending.spec
     count = 1 if isinstance(spec, ImageSpec | SampleSpec) else spec.count
     with charge(count, "frames" if isinstance(spec, WalkSpec) else "seeds"):
-        body = await pending.submit(REQUEST_CONTEXT.get().gone)
+        body = await pending.submit(REQUEST_CONTEXT.get().is_disconnected)
     metrics.count_made(pending.served.generator, spec.format, count)
     return pending.finish(body)
 

@@ -3,7 +3,7 @@
 from contextlib import AbstractContextManager, nullcontext
 
 from seedmint.service.api.problem_mapping import CORE_ERRORS
-from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, Allowance
+from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, Quota
 
 
 def charge(images: int, field: str = "seeds") -> AbstractContextManager[None]:
@@ -20,16 +20,16 @@ def charge(images: int, field: str = "seeds") -> AbstractContextManager[None]:
         Problem: 429 or 413, the quota of the client is exceeded.
     """
     context = REQUEST_CONTEXT.get(None)
-    if context is None or context.allowance is None:
+    if context is None or context.quota is None:
         return _FREE
-    context.allowance.take(images, field)
-    return _Charge(context.allowance, images)
+    context.quota.take(images, field)
+    return _Charge(context.quota, images)
 
 
 class _Charge(AbstractContextManager[None]):
     __slots__ = ("_images", "_quota")
 
-    def __init__(self, quota: Allowance, images: int) -> None:
+    def __init__(self, quota: Quota, images: int) -> None:
         self._quota = quota
         self._images = images
 

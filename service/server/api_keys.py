@@ -1,6 +1,6 @@
-"""API keys: known by their SHA-256 alone, so that neither a file nor an environment gives one away.
+"""API keys. Files and environment variables contain only the SHA-256 digests of the keys.
 
-A key is 256 random bits, which needs no salt and no slow hash: there is nothing to guess.
+A key has 256 random bits. It cannot be guessed, and therefore needs neither a salt nor a slow hash.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from hmac import compare_digest
 
 from seedmint.models.errors import UserError
 from seedmint.models.seeds import quoted
-from seedmint.service.settings import Settings, SettingsError, variable
+from seedmint.service.settings import Settings, SettingsError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -19,25 +19,30 @@ _BEARER = b"bearer "
 
 
 class Keyring:
-    """Keys by name. A name may have several, so that one can be replaced without a gap."""
+    """The API keys of a server. Several keys may have the same name, so that a key can be replaced without interruption."""
 
-    def __init__(self, lines: Iterable[tuple[str, str]]) -> None:
+    def __init__(self, entries: Iterable[tuple[str, str, str]]) -> None:
         """
         Args:
-            lines: `name:sha256hex` of each key, and where it stands.
+            entries: For each key its line `name:sha256hex`, the setting that contains the line, and its place in the setting.
 
         Raises:
-            SettingsError: a line is something else. It may be a key, and is not quoted.
+            SettingsError: A line has another form; `field` is its setting. The message does not quote it: it may be a key.
         """
         self._keys: list[tuple[bytes, str]] = []
-        for line, place in lines:
+        for line, field, place in entries:
             name, _, digest = line.partition(":")
             if not _NAME.fullmatch(name) or not _DIGEST.fullmatch(digest):
-                raise SettingsError(f"{place} is not name:sha256, the line that `seedmint keys new NAME` prints")
+                message = f"{place} is not name:sha256, the line that `seedmint keys new NAME` prints"
+                raise SettingsError(message, field=field, reason="not_a_key_line")
             self._keys.append((bytes.fromhex(digest), name))
 
     def name_of(self, key: bytes) -> str | None:
-        """The name of a key, or None for one that is not here. Takes as long for the one as for the other."""
+        """Return the name of a key, or None for an unknown key. Takes the same time for both.
+
+        Args:
+            key: The key that a client sent.
+        """
         digest = hashlib.sha256(key).digest()
         found = None
         for known, name in self._keys:
@@ -47,47 +52,67 @@ class Keyring:
 
 
 def read_keyring(settings: Settings) -> Keyring | None:
-    """The keys that the settings hold, or None if they ask for none.
+    """Return the API keys of the settings, or None if requests need no key.
+
+    Args:
+        settings: The settings of the server.
 
     Raises:
-        SettingsError: the file cannot be read, there is no key in it, or something that is none.
+        SettingsError: The key file cannot be read or contains no key, or a line is invalid; `field` is the setting.
     """
-    lines: list[tuple[str, str]] = []
+    entries: list[tuple[str, str, str]] = []
     if settings.api_keys is not None:
         parts = [part.strip() for part in settings.api_keys.split(",")]
-        lines += [(part, f"{variable('api_keys')}: entry {i}") for i, part in enumerate(parts, 1)]
+        entries += [(part, "api_keys", f"entry {number}") for number, part in enumerate(parts, 1)]
     if settings.api_keys_file is not None:
-        place = variable("api_keys_file")
-        try:
-            text = settings.api_keys_file.read_text(encoding="utf-8")
-        except UnicodeDecodeError:
-            raise SettingsError(f"{place}: the file is not UTF-8 text") from None
-        except OSError as error:
-            raise SettingsError(f"{place}: the file cannot be read: {error.strerror}") from None
-        written = [(line.strip(), f"{place}: line {i}") for i, line in enumerate(text.splitlines(), 1)]
-        there = [(line, its) for line, its in written if line and not line.startswith("#")]
-        if not there:
-            raise SettingsError(f"{place}: the file holds no key: add one with `seedmint keys new NAME`")
-        lines += there
-    return Keyring(lines) if lines else None
+        entries += _read_key_file(settings)
+    return Keyring(entries) if entries else None
+
+
+def _read_key_file(settings: Settings) -> list[tuple[str, str, str]]:
+    """Return the entries of the key file: its lines without empty lines and comments.
+
+    Raises:
+        SettingsError: The file cannot be read, or contains no key.
+    """
+    assert settings.api_keys_file is not None
+    field = "api_keys_file"
+    try:
+        text = settings.api_keys_file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise SettingsError("the file is not UTF-8 text", field=field, reason="not_text") from None
+    except OSError as error:
+        raise SettingsError(f"cannot read the file: {error.strerror}", field=field, reason="unreadable") from None
+    lines = [(line.strip(), f"line {number}") for number, line in enumerate(text.splitlines(), 1)]
+    entries = [(line, field, place) for line, place in lines if line and not line.startswith("#")]
+    if not entries:
+        message = "the file contains no key: add a line of `seedmint keys new NAME`"
+        raise SettingsError(message, field=field, reason="empty")
+    return entries
 
 
 def new_key(name: str) -> tuple[str, str]:
-    """A fresh key, and the line to keep of it.
+    """Return a new API key, and its line `name:sha256hex` for the server.
+
+    Args:
+        name: Name of the client.
 
     Raises:
-        UserError: the name will not do.
+        UserError: The name is invalid.
     """
     if not _NAME.fullmatch(name):
-        raise UserError(
-            f"name {quoted(name)}: write 1 to 64 lower-case letters, digits, '.', '_' or '-', a letter or digit first"
-        )
+        rule = "use 1 to 64 lower-case letters, digits, '.', '_' or '-', and start with a letter or a digit"
+        raise UserError(f"{quoted(name)} is invalid: {rule}", field="name", reason="invalid_name")
     key = f"sm_{secrets.token_urlsafe(32)}"
     return key, f"{name}:{hashlib.sha256(key.encode()).hexdigest()}"
 
 
-def presented(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
-    """The key that a request comes with: of `Authorization: Bearer`, else of `X-API-Key`."""
+def key_from_headers(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """Return the API key of a request: of `Authorization: Bearer`, or else of `X-API-Key`.
+
+    Args:
+        headers: The headers of the request, with names in lower case.
+    """
     other = None
     for name, value in headers:
         if name == b"authorization" and value[: len(_BEARER)].lower() == _BEARER:

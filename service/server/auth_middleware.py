@@ -1,53 +1,60 @@
-"""The doors: who may come in, and how often. An ASGI layer, there only where keys or limits are set."""
+"""ASGI middleware for API keys and rate limits. The service uses it only if the settings contain keys or limits."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from seedmint.service.problems import Problem
-from seedmint.service.server.api_keys import Keyring, presented
-from seedmint.service.server.rate_limiter import Limits
+from seedmint.service.server.api_keys import Keyring, key_from_headers
+from seedmint.service.server.rate_limiter import RateLimiter
 from seedmint.service.telemetry.request_context import REQUEST_CONTEXT
 
-PROBES = frozenset({"/livez", "/readyz"})  # always open
+PROBES = frozenset({"/livez", "/readyz"})  # need no key and have no limit
 
 _NO_KEY = "no_key"
 _REALM = 'Bearer realm="seedmint"'
 
 
 class AuthMiddleware:
-    """Lets in who shows a key, where keys are asked for, as often as its limit says. Stands inside the edge."""
+    """Rejects requests without a valid API key, and requests beyond the rate limit. Inside the request middleware."""
 
-    def __init__(self, app: ASGIApp, keyring: Keyring | None, limits: Limits | None) -> None:
+    def __init__(self, app: ASGIApp, keyring: Keyring | None, limiter: RateLimiter | None) -> None:
+        """
+        Args:
+            app: The application.
+            keyring: The API keys; None if requests need no key.
+            limiter: The rate limits; None without limits.
+        """
         self._app = app
         self._keyring = keyring
-        self._limits = limits
+        self._limiter = limiter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in PROBES:
             try:
-                self._admit(scope)
-            except Problem as problem:  # answered here and not by the edge, so that CORS headers go with it
+                self._check(scope)
+            except Problem as problem:  # answered inside the CORS middleware, so that the response has CORS headers
                 await problem.response()(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
-    def _admit(self, scope: Scope) -> None:
-        """
+    def _check(self, scope: Scope) -> None:
+        """Check the key and the rate limit of a request.
+
         Raises:
             Problem: 401 or 429.
         """
-        visit = REQUEST_CONTEXT.get()
+        context = REQUEST_CONTEXT.get()
         if self._keyring is not None:
-            key = presented(scope["headers"])
+            key = key_from_headers(scope["headers"])
             if key is None:
-                visit.rejected = _NO_KEY
-                detail = "an API key is needed: send it as Authorization: Bearer KEY, or as X-API-Key: KEY"
-                raise Problem(401, detail, "Authorization", {"WWW-Authenticate": _REALM})
-            visit.key = self._keyring.name_of(key)
-            if visit.key is None:
-                visit.rejected = _NO_KEY
-                refusal = {"WWW-Authenticate": f'{_REALM}, error="invalid_token"'}
-                raise Problem(401, "this API key is not known here", "Authorization", refusal)
-        if self._limits is not None:
-            client = self._limits.of(visit.client)
-            visit.allowance = client
-            client.enter()
+                context.rejected = _NO_KEY
+                detail = "send an API key: Authorization: Bearer KEY, or X-API-Key: KEY"
+                raise Problem(401, detail, "Authorization", {"WWW-Authenticate": _REALM}, reason=_NO_KEY)
+            context.key = self._keyring.name_of(key)
+            if context.key is None:
+                context.rejected = _NO_KEY
+                headers = {"WWW-Authenticate": f'{_REALM}, error="invalid_token"'}
+                raise Problem(401, "this API key is unknown", "Authorization", headers, reason=_NO_KEY)
+        if self._limiter is not None:
+            client = self._limiter.client(context.client)
+            context.quota = client
+            client.count_request()

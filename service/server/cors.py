@@ -1,40 +1,54 @@
-"""CORS: the pages of other origins that may read answers. An ASGI layer, there only where origins are allowed."""
+"""CORS: lets pages of other web origins read the responses. The service uses it only if the settings contain origins."""
 
 from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_SENT = ("Authorization", "Content-Type", "If-None-Match", "X-API-Key", "X-Request-Id")
-_EXPOSED = ("Content-Disposition", "ETag", "Retry-After", "WWW-Authenticate", "X-Request-Id")
+_REQUEST_HEADERS = ("Authorization", "Content-Type", "If-None-Match", "X-API-Key", "X-Request-Id")
+_EXPOSED_HEADERS = ("Content-Disposition", "ETag", "Retry-After", "WWW-Authenticate", "X-Request-Id")
 _PREFLIGHT_SECONDS = 86400
 
 
 def headers_for(origins: tuple[str, ...], origin: str | None) -> dict[str, str]:
-    """What an answer needs that goes through no application. `origin` is None where it is not known."""
+    """Return the CORS headers of a response that does not pass through an application.
+
+    Args:
+        origins: Allowed origins; "*" allows all.
+        origin: Origin of the request; None if it is unknown.
+    """
     if not origins:
         return {}
     if "*" in origins:
-        allowed = {"Access-Control-Allow-Origin": "*"}
+        headers = {"Access-Control-Allow-Origin": "*"}
     else:
-        allowed = {"Vary": "Origin"} | ({"Access-Control-Allow-Origin": origin} if origin in origins and origin else {})
-    return allowed | {"Access-Control-Expose-Headers": ", ".join(_EXPOSED)}
+        headers = {"Vary": "Origin"} | ({"Access-Control-Allow-Origin": origin} if origin in origins and origin else {})
+    return headers | {"Access-Control-Expose-Headers": ", ".join(_EXPOSED_HEADERS)}
 
 
 class CorsMiddleware(CORSMiddleware):
-    """Starlette's, and right for caches: images are kept for a year, so what goes out must not depend on who asked first."""
+    """Starlette's CORS middleware, made safe for shared caches.
+
+    Caches keep images for a year. Therefore the CORS headers of a response do not depend on the first client that requested it:
+    every response has `Vary: Origin`, or allows all origins.
+    """
 
     def __init__(self, app: ASGIApp, origins: tuple[str, ...]) -> None:
+        """
+        Args:
+            app: The application.
+            origins: Allowed origins; "*" allows all.
+        """
         super().__init__(
             app,
             allow_origins=origins,
             allow_methods=("GET", "HEAD", "POST"),
-            allow_headers=_SENT,
-            expose_headers=_EXPOSED,
+            allow_headers=_REQUEST_HEADERS,
+            expose_headers=_EXPOSED_HEADERS,
             max_age=_PREFLIGHT_SECONDS,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def for_all(message: Message) -> None:
+        async def send_for_all_origins(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(raw=list(message["headers"]))
                 if self.allow_all_origins:
@@ -44,4 +58,4 @@ class CorsMiddleware(CORSMiddleware):
                 message = {**message, "headers": headers.raw}
             await send(message)
 
-        await super().__call__(scope, receive, for_all)
+        await super().__call__(scope, receive, send_for_all_origins)

@@ -1,55 +1,66 @@
-"""Graceful shutdown: after the signal new requests get 503, requests in flight are finished, then the server ends.
+"""Graceful shutdown: after SIGTERM or SIGINT new requests get 503, requests in flight are finished, then the server stops.
 
-uvicorn by itself would close the port first; but the supervisor holds it open too, and new clients would wait for nothing.
+uvicorn itself closes the socket first. The supervisor keeps the same socket open, so that new clients would wait for a response
+that never comes.
 """
 
 import asyncio
 import signal
+import threading
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-DRAIN_SECONDS = 20  # for what is under way; less than the 30 that Kubernetes gives
+DRAIN_SECONDS = 20  # maximum for the requests in flight; less than the 30 seconds of Kubernetes
 
 _POLL_SECONDS = 0.02
 
 
 class GracefulShutdown:
-    """Counts what is under way in this process, and holds the signal back until it is done.
+    """Counts the requests in flight of this process, and delays the signal to the server until they are finished.
 
     Attributes:
-        begun: the signal has come.
-        under_way: requests let in and not yet answered.
+        draining: Whether the signal has arrived.
+        in_flight: Number of accepted requests without a complete response.
     """
 
     def __init__(self) -> None:
-        self.begun = False
-        self.under_way = 0
+        self.draining = False
+        self.in_flight = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def watch(self) -> None:
-        """Stand before the server's own signal handlers, which must be there already. On the event loop, in the main thread."""
-        loop = asyncio.get_running_loop()
-        for one in SIGNALS:
-            handler = signal.getsignal(one)
-            if callable(handler):
-                signal.signal(one, self._before(handler, loop))
+    def install(self) -> bool:
+        """Take the place of the server's signal handlers, and call them after draining. Call it on the event loop.
 
-    def _before(self, handler: Callable[[int, FrameType | None], Any], loop: asyncio.AbstractEventLoop) -> Any:
+        Returns:
+            Whether a server handles SIGTERM in this thread. False in a test client, for example.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            return False
+        loop = asyncio.get_running_loop()
+        handlers = {number: signal.getsignal(number) for number in SIGNALS}
+        if not callable(handlers[signal.SIGTERM]):
+            return False
+        for number, handler in handlers.items():
+            if callable(handler):
+                signal.signal(number, self._delayed(handler, loop))
+        return True
+
+    def _delayed(self, handler: Callable[[int, FrameType | None], Any], loop: asyncio.AbstractEventLoop) -> Any:
         def handle(number: int, frame: FrameType | None) -> None:
-            if self.begun:  # who asks twice does not want to wait
+            if self.draining:  # a second signal stops the server at once
                 handler(number, frame)
                 return
-            self.begun = True
+            self.draining = True
             loop.call_soon_threadsafe(start, number)
 
         def start(number: int) -> None:
-            self._tasks.add(asyncio.create_task(end(number)))
+            self._tasks.add(asyncio.create_task(drain(number)))
 
-        async def end(number: int) -> None:
-            until = loop.time() + DRAIN_SECONDS
-            while self.under_way and loop.time() < until:
+        async def drain(number: int) -> None:
+            deadline = loop.time() + DRAIN_SECONDS
+            while self.in_flight and loop.time() < deadline:
                 await asyncio.sleep(_POLL_SECONDS)
             handler(number, None)
 

@@ -1,112 +1,144 @@
-"""HTTP on one connection, by uvicorn's parser but within bounds: it keeps heads of any size, and any number of requests ahead.
+"""HTTP/1.1 on one connection: uvicorn's protocol class with limits. uvicorn limits neither heads nor pipelined requests.
 
-What is relied on inside uvicorn: HttpToolsProtocol's callbacks, `parser`, `send_400_response`, `pipeline`, `flow` and `cycle`.
+The class relies on the callbacks of uvicorn's `HttpToolsProtocol`, on `send_400_response`, and on its attributes `parser`,
+`pipeline`, `flow`, `cycle`, `headers`, `url` and `timeout_keep_alive_task`. pyproject.toml pins uvicorn to one minor version
+for this reason.
 """
 
 import asyncio
-from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 import httptools
-import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from seedmint.service.problems import Problem
-from seedmint.service.server.connections import bound_unsent
+from seedmint.service.server.connections import Connections, limit_unsent_bytes
 from seedmint.service.server.cors import headers_for
 from seedmint.service.telemetry import metrics
 
-MOST_HEAD_BYTES = 64 << 10  # of address and headers, trailers too
-MOST_HEADERS = 100
-MOST_AHEAD = 32  # requests sent without waiting for the answer to the one before
+MAX_HEAD_BYTES = 64 << 10  # of the URL and the headers, or of the trailers
+MAX_HEADERS = 100
+MAX_PIPELINED = 32  # requests that a client sends before it has the response to an earlier one
 
 
-class _OutOfBounds(Exception):  # noqa: N818  # ends the parser's work, and is never seen
-    """More than is kept for one request."""
+class _LimitExceededError(Exception):
+    """Ends the work of the parser, which reports it as an invalid request."""
 
 
 class _Parser(httptools.HttpRequestParser):
-    """Reads on where another protocol was asked for: without this, the body would be lost, or taken for the next request."""
+    """A parser that ignores requests for another protocol.
+
+    Without this, the body of such a request is lost, or is parsed as the next request.
+    """
 
     def __init__(self, protocol: "BoundedProtocol") -> None:
         super().__init__(protocol)
         self._protocol = protocol
-        # As uvicorn has it: what comes after the last request is passed over.
-        self.set_dangerous_leniencies(lenient_data_after_close=True)
+        self.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does: data after the last request is ignored
 
     def feed_data(self, data: bytes) -> None:  # type: ignore[override]
         try:
             super().feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._protocol.read_again(data[upgrade.args[0] :])
+            self._protocol.parse_again(data[upgrade.args[0] :])
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Refuses a head that is too large with 431, and breaks off a connection with too many requests ahead.
+    """Answers a head that is too large with 431, and closes a connection with too many pipelined requests.
 
-    No other protocol is spoken: who asks for HTTP/2 or a WebSocket is answered as if it had not.
+    It speaks HTTP/1.1 alone: a request for HTTP/2 or a WebSocket is answered as if it did not ask for the upgrade.
+
+    Attributes:
+        registry: The open connections of this process.
+        allowed_origins: Web origins whose pages may read the error responses of this class.
     """
 
-    _head = 0
-    _headers = 0
-    _unsaid = 0  # bytes that the parser keeps for itself: of a header, a trailer or a chunk's line that does not end
-    _heard = False
-    _large = False
+    registry: ClassVar[Connections]
+    allowed_origins: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, *arguments: Any, origins: tuple[str, ...] = (), **named: Any) -> None:
-        """`origins` are those whose pages may read what is answered here."""
+    _head_bytes = 0
+    _num_headers = 0
+    _unparsed_bytes = 0  # bytes that the parser keeps: of a header, a trailer or the line of a chunk that does not end
+    _parsed_any = False
+    _too_large = False
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._origins = origins
+        self.ws_protocol_class = None
         self.parser = _Parser(self)
+
+    @property
+    def request(self) -> object:
+        """The cycle of the latest request; None before the first request."""
+        return self.cycle
+
+    @property
+    def has_request(self) -> bool:
+        """Whether a request is in flight."""
+        return self.cycle is not None and not self.cycle.response_complete
+
+    @property
+    def is_kept_alive(self) -> bool:
+        """Whether uvicorn closes the connection unless its next request begins soon."""
+        return self.timeout_keep_alive_task is not None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        bound_unsent(transport)
+        self.registry.open.add(self)
+        limit_unsent_bytes(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.registry.open.discard(self)
+        super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._heard = False
+        self._parsed_any = False
         super().data_received(data)
-        self._unsaid = 0 if self._heard else self._unsaid + len(data)
-        if self._unsaid > MOST_HEAD_BYTES and not self.transport.is_closing():
-            self._large = True
+        self._unparsed_bytes = 0 if self._parsed_any else self._unparsed_bytes + len(data)
+        if self._unparsed_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self._too_large = True
             self.send_400_response("")
 
     def on_message_begin(self) -> None:
-        self._heard, self._head, self._headers = True, 0, 0
+        self._parsed_any, self._head_bytes, self._num_headers = True, 0, 0
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
-        self._grow(len(url))
+        self._add_to_head(len(url))
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers += 1
-        self._grow(len(name) + len(value))
+        self._num_headers += 1
+        self._add_to_head(len(name) + len(value))
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._heard = True
+        self._parsed_any = True
         hosts = [name for name, _ in self.headers].count(b"host")
-        if len(self.pipeline) >= MOST_AHEAD or hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
-            raise _OutOfBounds
-        if not self.parser.should_upgrade():  # or it comes again
+        if len(self.pipeline) >= MAX_PIPELINED or hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
+            raise _LimitExceededError
+        if not self.parser.should_upgrade():  # otherwise `parse_again` parses the request again
             super().on_headers_complete()
         elif self.parser.get_method() == b"CONNECT":
-            raise _OutOfBounds
+            raise _LimitExceededError
 
-    def read_again(self, rest: bytes) -> None:
-        """Read a request again as if it had not asked for another protocol, and then what follows its head."""
+    def parse_again(self, rest: bytes) -> None:
+        """Parse a request again, without its request for another protocol.
+
+        Args:
+            rest: The data after the head of the request.
+        """
         lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
         lines += [name + b": " + value for name, value in self.headers if name != b"upgrade"]
         self.parser = _Parser(self)
         self.parser.feed_data(b"\r\n".join([*lines, b"", rest]))
 
     def on_body(self, body: bytes) -> None:
-        self._heard = True
+        self._parsed_any = True
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        self._heard = True
+        self._parsed_any = True
         if not self.parser.should_upgrade():
             super().on_message_complete()
 
@@ -116,42 +148,48 @@ class BoundedProtocol(HttpToolsProtocol):
             self.flow.pause_reading()
 
     def send_400_response(self, msg: str) -> None:
-        """The answer to what is no request, or too large a one. Behind an answer that is under way there is none."""
-        metrics.count_rejected("large_head" if self._large else "malformed")
-        if self.cycle is not None and not self.cycle.response_complete:
+        """Answer an invalid or too large request with a problem, and close the connection.
+
+        While an earlier request of the connection is in flight, close the connection without a response.
+
+        Args:
+            msg: Ignored; uvicorn passes it.
+        """
+        metrics.count_rejected("large_head" if self._too_large else "malformed")
+        if self.has_request:
             self.transport.abort()
             return
         problem = (
-            Problem(431, f"address and headers are more than {MOST_HEAD_BYTES} bytes, or more than {MOST_HEADERS} headers")
-            if self._large
-            else Problem(400, "this is no HTTP request")
+            Problem(431, f"the URL and the headers exceed {MAX_HEAD_BYTES} bytes or {MAX_HEADERS} headers")
+            if self._too_large
+            else Problem(400, "the request is not valid HTTP/1.1")
         )
         origin = next((value.decode("latin-1") for name, value in self.headers or () if name == b"origin"), None)
-        problem.headers |= headers_for(self._origins, origin)
+        problem.headers |= headers_for(self.allowed_origins, origin)
         response = problem.response()
         lines = [f"HTTP/1.1 {problem.status.value} {problem.status.phrase}".encode()]
         lines += [name + b": " + value for name, value in [*response.raw_headers, (b"connection", b"close")]]
         self.transport.write(b"\r\n".join([*lines, b"", bytes(response.body)]))
         self.transport.close()
 
-    def _grow(self, count: int) -> None:
-        self._heard = True
-        self._head += count
-        if self._head > MOST_HEAD_BYTES or self._headers > MOST_HEADERS:
-            self._large = True
-            raise _OutOfBounds
+    def _add_to_head(self, count: int) -> None:
+        self._parsed_any = True
+        self._head_bytes += count
+        if self._head_bytes > MAX_HEAD_BYTES or self._num_headers > MAX_HEADERS:
+            self._too_large = True
+            raise _LimitExceededError
 
 
-def bound(server: uvicorn.Server, origins: tuple[str, ...]) -> None:
-    """Let a server's connections, from now on, keep within bounds.
+def bounded_protocol(connections: Connections, origins: tuple[str, ...]) -> type[BoundedProtocol]:
+    """Return the protocol class for one server.
 
     Args:
-        origins: whose pages may read what is answered to them.
-
-    Raises:
-        RuntimeError: it does not use the parser that is known.
+        connections: The open connections of this process.
+        origins: Web origins whose pages may read its error responses.
     """
-    if server.config.http_protocol_class is not HttpToolsProtocol:
-        raise RuntimeError(f"uvicorn {uvicorn.__version__} is not as service/server/http_protocol.py relies on it")
-    server.config.ws_protocol_class = None
-    server.config.http_protocol_class = partial(BoundedProtocol, origins=origins)  # type: ignore[assignment]
+
+    class Protocol(BoundedProtocol):
+        registry = connections
+        allowed_origins = origins
+
+    return Protocol

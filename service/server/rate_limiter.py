@@ -1,6 +1,6 @@
-"""Limits of one client: requests a second and images a minute, as token buckets on a monotonic clock.
+"""Rate limits of each client: requests per second and images per minute, as token buckets on a monotonic clock.
 
-Each worker process counts by itself, so that several allow several times as much.
+Each worker process counts for itself: with N workers a client has up to N times the limits.
 """
 
 import math
@@ -12,111 +12,156 @@ from seedmint.service.problems import Problem
 from seedmint.service.settings import Settings
 from seedmint.service.telemetry.request_context import REQUEST_CONTEXT
 
-_MOST_CLIENTS = 16384  # the one away longest is forgotten, and begins anew with full buckets
+_MAX_CLIENTS = 16384  # beyond it, the client with the oldest request is removed; it starts again with full buckets
 
 Clock = Callable[[], float]
 
 
 class Bucket:
-    """Holds at most `size` tokens, and gains `rate` a second."""
+    """A token bucket: holds at most `size` tokens, and gains `rate` tokens per second.
 
-    __slots__ = ("_clock", "_rate", "_then", "_tokens", "size")
+    Attributes:
+        size: Maximum number of tokens.
+    """
+
+    __slots__ = ("_clock", "_rate", "_tokens", "_updated", "size")
 
     def __init__(self, rate: float, size: float, clock: Clock) -> None:
+        """
+        Args:
+            rate: Tokens per second.
+            size: Maximum number of tokens. The bucket starts full.
+            clock: Returns monotonic seconds.
+        """
         self.size = size
         self._rate = rate
         self._clock = clock
         self._tokens = size
-        self._then = clock()
+        self._updated = clock()
 
     def take(self, tokens: float) -> float:
-        """Take tokens.
+        """Take tokens, if the bucket holds enough.
+
+        Args:
+            tokens: Number of tokens.
 
         Returns:
-            0 if they were there; else, with none taken, the seconds until they are. Infinite if the bucket is too small.
+            0 if the tokens were taken. Otherwise no token was taken, and the result is the time in seconds until the bucket
+            holds enough: infinite if `tokens` is larger than `size`.
         """
         now = self._clock()
-        self._tokens = min(self.size, self._tokens + (now - self._then) * self._rate)
-        self._then = now
+        self._tokens = min(self.size, self._tokens + (now - self._updated) * self._rate)
+        self._updated = now
         if tokens <= self._tokens:
             self._tokens -= tokens
             return 0.0
         return math.inf if tokens > self.size else (tokens - self._tokens) / self._rate
 
-    def give(self, tokens: float) -> None:
-        """Put tokens back that were taken."""
+    def give_back(self, tokens: float) -> None:
+        """Return tokens that were taken.
+
+        Args:
+            tokens: Number of tokens.
+        """
         self._tokens = min(self.size, self._tokens + tokens)
 
 
 class Client:
-    """The buckets of one key or address; None is without limit."""
+    """The limits of one API key or one address."""
 
     __slots__ = ("_images", "_requests")
 
     def __init__(self, requests: Bucket | None, images: Bucket | None) -> None:
+        """
+        Args:
+            requests: Bucket of requests; None without a limit.
+            images: Bucket of images; None without a limit.
+        """
         self._requests = requests
         self._images = images
 
-    def enter(self) -> None:
+    def count_request(self) -> None:
         """Count one request.
 
         Raises:
-            Problem: 429, with the whole seconds after which one will be let in.
+            Problem: 429, with the time until the next request is accepted.
         """
         if self._requests is not None and (wait := self._requests.take(1)):
-            raise _refused("rate_limit", "more requests than the limit allows", wait)
+            raise _limit_exceeded("rate_limit", "the limit of requests per second is exceeded", wait)
 
     def take(self, images: int, field: str = "seeds") -> None:
-        """Count images. `field` is what asks for so many.
+        """Count images.
+
+        Args:
+            images: Number of images.
+            field: The part of the request that determines the number.
 
         Raises:
-            Problem: 429, with the seconds until so many will be given; 413, so many never will.
+            Problem: 429, with the time until so many images are accepted; 413 if so many are never accepted.
         """
         if self._images is None:
             return
         wait = self._images.take(images)
         if wait == math.inf:
             REQUEST_CONTEXT.get().rejected = "image_limit"
-            raise Problem(413, f"{images} images at once are more than the limit of {self._images.size:g} a minute", field)
+            detail = f"{images} images exceed the limit of {self._images.size:g} images per minute"
+            raise Problem(413, detail, field, reason="image_limit")
         if wait:
-            raise _refused("image_limit", f"more images than the limit of {self._images.size:g} a minute", wait)
+            raise _limit_exceeded("image_limit", f"the limit of {self._images.size:g} images per minute is exceeded", wait)
 
     def give_back(self, images: int) -> None:
-        """Images that were counted and not made."""
+        """Return images that were counted and not generated.
+
+        Args:
+            images: Number of images.
+        """
         if self._images is not None:
-            self._images.give(images)
+            self._images.give_back(images)
 
 
-class Limits:
-    """The clients seen of late."""
+class RateLimiter:
+    """The limits of the most recent clients."""
 
     def __init__(self, settings: Settings, clock: Clock = time.monotonic) -> None:
+        """
+        Args:
+            settings: The settings of the server.
+            clock: Returns monotonic seconds.
+        """
         self._rate = settings.requests_per_second
         self._burst = settings.request_burst or max(1, math.ceil(self._rate or 1))
         self._images = settings.images_per_minute
         self._clock = clock
         self._clients: OrderedDict[str, Client] = OrderedDict()
 
-    def of(self, name: str) -> Client:
-        """The client of a key's name, or of an address."""
+    def client(self, name: str) -> Client:
+        """Return the limits of a client.
+
+        Args:
+            name: Name of its API key, or its address.
+        """
         client = self._clients.get(name)
         if client is None:
             client = self._clients[name] = Client(
                 Bucket(self._rate, self._burst, self._clock) if self._rate else None,
                 Bucket(self._images / 60, self._images, self._clock) if self._images else None,
             )
-            if len(self._clients) > _MOST_CLIENTS:
+            if len(self._clients) > _MAX_CLIENTS:
                 self._clients.popitem(last=False)
         else:
             self._clients.move_to_end(name)
         return client
 
 
-def limits_of(settings: Settings) -> Limits | None:
-    """The limits that the settings ask for, or None."""
-    return Limits(settings) if settings.requests_per_second or settings.images_per_minute else None
+def create_rate_limiter(settings: Settings) -> RateLimiter | None:
+    """Return a rate limiter, or None if the settings contain no limit.
+
+    Args:
+        settings: The settings of the server.
+    """
+    return RateLimiter(settings) if settings.requests_per_second or settings.images_per_minute else None
 
 
-def _refused(reason: str, detail: str, seconds: float) -> Problem:
+def _limit_exceeded(reason: str, detail: str, seconds: float) -> Problem:
     REQUEST_CONTEXT.get().rejected = reason
-    return Problem(429, detail, headers={"Retry-After": str(max(1, math.ceil(seconds)))})
+    return Problem(429, detail, headers={"Retry-After": str(max(1, math.ceil(seconds)))}, reason=reason)

@@ -1,4 +1,4 @@
-"""The service's outermost layer: waits for no client without end, turns every error into a problem, names and counts it all."""
+"""The outermost ASGI middleware: request ids, write timeouts, problems, metrics, the access log, and draining."""
 
 import asyncio
 import logging
@@ -11,41 +11,55 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from seedmint.service.problems import MEDIA_TYPE, Problem
-from seedmint.service.server.connections import has_left, send_together, takes_more
 from seedmint.service.server.graceful_shutdown import GracefulShutdown
+from seedmint.service.server.response_cycle import abort_connection, can_send_at_once, disconnect_check, send_together
 from seedmint.service.telemetry import metrics
 from seedmint.service.telemetry.logs import log_request
 from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, RequestContext, request_id
 
-UNMATCHED = "unmatched"
-REFUSED = "refused"  # before a route was looked for
+UNMATCHED = "unmatched"  # route label of a request that no route matches
+REFUSED = "refused"  # route label of a request that was rejected before routing
 
-_LOG = logging.getLogger("seedmint")
-_CLIENT_GONE = 499  # counted, never sent
-# Bytes to be passed on within the deadline: slow is not stuck. What waits on both sides of the kernel goes in steps, so that
-# the client itself must take up to four times as many to be sure.
-_PIECE = 64 << 10
-_WATCHING = frozenset({"/livez", "/readyz", "/metrics"})  # what stopping does not wait for
-_NOT_STOPPED = _WATCHING - {"/readyz"}
-_KEPT = ("allow", "retry-after", "vary")  # of an error that is rewritten; and the headers of CORS
+_LOG = logging.getLogger(__name__)
+_CLIENT_DISCONNECTED = 499  # counted and logged, never sent
+# Bytes that the server must be able to write within the timeout. The buffers of the kernel on both sides accept data in
+# steps, so that the client itself must read up to four times as many.
+_PART_BYTES = 64 << 10
+_MONITORING = frozenset({"/livez", "/readyz", "/metrics"})  # draining does not wait for these
+_ANSWERED_WHILE_DRAINING = _MONITORING - {"/readyz"}
+_KEPT_HEADERS = ("allow", "retry-after", "vary")  # of an error response that becomes a problem, besides the CORS headers
+_UNEXPECTED = "unexpected error; see the log of the server"
+
+Middleware = Callable[[ASGIApp], ASGIApp]
 
 
 class RequestMiddleware:
-    """ASGI middleware around all that BentoML puts around the service."""
+    """Handles each request from its head to the last byte of its response.
+
+    It answers every error with a problem document, limits the time for writing to the client, counts and logs the request, and
+    rejects requests while the server is draining.
+    """
 
     def __init__(
         self,
         app: ASGIApp,
         timeout_seconds: float,
-        stopping: GracefulShutdown,
+        shutdown: GracefulShutdown,
         access_log: bool = False,
-        origins: Callable[[ASGIApp], ASGIApp] = lambda app: app,
+        cors: Middleware | None = None,
     ) -> None:
-        """`origins` makes answers readable for the pages of other origins: those of the application, and the edge's own."""
-        self._app = origins(app)
-        self._origins = origins
+        """
+        Args:
+            app: The application.
+            timeout_seconds: Maximum time until the client has accepted the next part of a response.
+            shutdown: State of the shutdown of this process.
+            access_log: Whether each request is logged.
+            cors: CORS middleware for the responses of the application and of this class; None without allowed origins.
+        """
+        self._cors = cors or _without_cors
+        self._app = self._cors(app)
         self._timeout = timeout_seconds
-        self._stopping = stopping
+        self._shutdown = shutdown
         self._access_log = access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,125 +67,151 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
-        visit = RequestContext(request_id(scope["headers"]), (scope.get("client") or ("",))[0], has_left(receive))
-        REQUEST_CONTEXT.set(visit)
-        answer = _Answer(send, self._timeout, visit.request_id, self._origins)
-        if self._stopping.begun and scope["path"] not in _NOT_STOPPED:
-            visit.rejected = "stopping"
-            refusal = Problem(503, "the server is stopping", headers={"Retry-After": "5", "Connection": "close"})
-            await answer.refuse(refusal, scope, receive)
-            self._observe(scope, visit, answer.status, started)
+        host = (scope.get("client") or ("",))[0]
+        context = RequestContext(request_id(scope["headers"]), host, disconnect_check(receive))
+        REQUEST_CONTEXT.set(context)
+        response = _Response(send, self._timeout, context.request_id, self._cors)
+        if self._shutdown.draining and scope["path"] not in _ANSWERED_WHILE_DRAINING:
+            context.rejected = "stopping"
+            headers = {"Retry-After": "5", "Connection": "close"}
+            await response.send_problem(
+                Problem(503, "the server is stopping", headers=headers, reason="stopping"), scope, receive
+            )
+            self._observe(scope, context, response.status, started)
             return
-        counted = scope["path"] not in _WATCHING
-        self._stopping.under_way += counted
+        is_counted = scope["path"] not in _MONITORING
+        self._shutdown.in_flight += is_counted
         try:
-            await self._app(scope, receive, answer.send)
+            await self._app(scope, receive, response.send)
         except Problem as problem:
-            await answer.refuse(problem, scope, receive)
+            await response.send_problem(problem, scope, receive)
         except ClientDisconnect:
-            answer.status = _CLIENT_GONE
+            response.status = _CLIENT_DISCONNECTED
         except Exception:
-            _LOG.exception("a request failed")
-            await answer.refuse(Problem(500, "an unexpected error; the server's log says more"), scope, receive)
+            _LOG.exception("request failed")
+            await response.send_problem(Problem(500, _UNEXPECTED), scope, receive)
         finally:
-            self._stopping.under_way -= counted
-            self._observe(scope, visit, answer.status, started)
+            self._shutdown.in_flight -= is_counted
+            self._observe(scope, context, response.status, started)
 
-    def _observe(self, scope: Scope, visit: RequestContext, status: int, started: float) -> None:
-        route = getattr(scope.get("route"), "path", None) or (REFUSED if visit.rejected else UNMATCHED)
+    def _observe(self, scope: Scope, context: RequestContext, status: int, started: float) -> None:
+        route = getattr(scope.get("route"), "path", None) or (REFUSED if context.rejected else UNMATCHED)
         method = metrics.known_method(scope["method"])
         seconds = time.perf_counter() - started
-        metrics.observe_request(route, method, status, seconds, visit.rejected)
+        metrics.observe_request(route, method, status, seconds, context.rejected)
         if self._access_log:
-            log_request(visit, route, method, status, seconds)
+            log_request(context, route, method, status, seconds)
 
 
-class _Answer:
-    """What goes out. The head is held back for the body: they go together, and an error that is no problem yet becomes one."""
+def _without_cors(app: ASGIApp) -> ASGIApp:
+    return app
 
-    def __init__(self, send: Send, timeout_seconds: float, request_id: bytes, origins: Callable[[ASGIApp], ASGIApp]) -> None:
+
+class _Response:
+    """Sends one response. Keeps the head until the first part of the body.
+
+    Then head and body leave in one packet, and an error before the body still becomes a problem.
+
+    Attributes:
+        status: HTTP status, or 499 if the client has disconnected; 0 before the application sends the head.
+        started: Whether the head was sent.
+    """
+
+    def __init__(self, send: Send, timeout_seconds: float, request_id: bytes, cors: Middleware) -> None:
         self._raw_send = send
         self._timeout = timeout_seconds
-        self._id = (b"x-request-id", request_id)
-        self._origins = origins
-        self._head: Message | None = None
-        self._rewriting = False
+        self._id_header = (b"x-request-id", request_id)
+        self._cors = cors
+        self._start: Message | None = None
+        self._is_rewritten = False
         self.status = 0
         self.started = False
 
     async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            self._rewriting = self.status >= 400 and Headers(raw=message["headers"]).get("content-type") != MEDIA_TYPE
-            self._head = message
-            return
-        if self._head is None:
-            await self._send(None, message)
-            return
-        head = self._head
-        if self._rewriting:
-            if message.get("more_body", False):
-                return
-            response = _rewritten(head).response()
-            head = {"type": "http.response.start", "status": self.status, "headers": response.raw_headers}
-            message = {"type": "http.response.body", "body": response.body}
-        self._head = None
-        self.started = True
-        await self._send({**head, "headers": [*head["headers"], self._id]}, message)
-
-    async def _send(self, head: Message | None, message: Message) -> None:
-        """Send a part of the answer, in pieces if it is long.
+        """The ASGI `send` for the application.
 
         Raises:
-            ClientDisconnect: the client does not take it in time. The connection is broken then.
+            ClientDisconnect: The client did not read in time.
+        """
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self._is_rewritten = self.status >= 400 and Headers(raw=message["headers"]).get("content-type") != MEDIA_TYPE
+            self._start = message
+            return
+        if self._start is None:
+            await self._send(None, message)
+            return
+        start = self._start
+        if self._is_rewritten:
+            if message.get("more_body", False):
+                return
+            response = _to_problem(start).response()
+            start = {"type": "http.response.start", "status": self.status, "headers": response.raw_headers}
+            message = {"type": "http.response.body", "body": response.body}
+        self._start = None
+        self.started = True
+        await self._send({**start, "headers": [*start["headers"], self._id_header]}, message)
+
+    async def _send(self, start: Message | None, message: Message) -> None:
+        """Send a part of the response; a long body in several parts, each with its own timeout.
+
+        Raises:
+            ClientDisconnect: The client did not read in time. The connection is closed.
         """
         whole = message.get("body", b"")
-        if len(whole) <= _PIECE and takes_more(self._raw_send):  # nothing is waited for
-            await (self._raw_send(message) if head is None else send_together(self._raw_send, head, message))
+        if len(whole) <= _PART_BYTES and can_send_at_once(self._raw_send):
+            await (self._raw_send(message) if start is None else send_together(self._raw_send, start, message))
             return
         body = memoryview(whole)
-        last = max(0, len(body) - 1) // _PIECE * _PIECE
+        last = max(0, len(body) - 1) // _PART_BYTES * _PART_BYTES
         try:
-            for start in range(0, last + 1, _PIECE):
+            for offset in range(0, last + 1, _PART_BYTES):
                 async with asyncio.timeout(self._timeout):
-                    if head is not None:
-                        await self._raw_send(head)
-                        head = None
-                    if start < last:
-                        piece = {"type": "http.response.body", "body": body[start : start + _PIECE], "more_body": True}
-                        await self._raw_send(piece)
+                    if start is not None:
+                        await self._raw_send(start)
+                        start = None
+                    if offset < last:
+                        part = body[offset : offset + _PART_BYTES]
+                        await self._raw_send({"type": "http.response.body", "body": part, "more_body": True})
                     else:
                         await self._raw_send({**message, "body": body[last:]} if last else message)
         except TimeoutError:
-            # ASGI has no word for it: a connection that is closed still waits for its client to take what was written.
-            transport = getattr(getattr(self._raw_send, "__self__", None), "transport", None)
-            if transport is not None:
-                transport.abort()
+            abort_connection(self._raw_send)
             raise ClientDisconnect from None
 
-    async def refuse(self, problem: Problem, scope: Scope, receive: Receive) -> None:
-        """Send a problem, unless an answer has begun: then only breaking it off is left."""
+    async def send_problem(self, problem: Problem, scope: Scope, receive: Receive) -> None:
+        """Send a problem, unless the head of another response was sent.
+
+        Args:
+            problem: The problem.
+            scope: The ASGI scope of the request.
+            receive: The ASGI `receive` of the request.
+        """
         if self.started:
             return
         try:
-            await self._origins(problem.response())(scope, receive, self.send)
+            await self._cors(problem.response())(scope, receive, self.send)
         except ClientDisconnect:
-            self.status = _CLIENT_GONE
+            self.status = _CLIENT_DISCONNECTED
 
 
-def _rewritten(start: Message) -> Problem:
-    """The problem of an error answer that Starlette or BentoML made, by its status."""
+def _to_problem(start: Message) -> Problem:
+    """Return the problem in place of an error response of Starlette or BentoML.
+
+    Args:
+        start: The message `http.response.start` of that response.
+    """
     status = HTTPStatus(start["status"])
     given = Headers(raw=start["headers"]).items()
-    headers = {name: value for name, value in given if name in _KEPT or name.startswith("access-control-")}
+    headers = {name: value for name, value in given if name in _KEPT_HEADERS or name.startswith("access-control-")}
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers.setdefault("retry-after", "1")
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:  # of Starlette's `max_body_size`; the rest of the body is not read
         return Problem(status, "the body is too large", "body", headers | {"Connection": "close"})
     detail = {
-        HTTPStatus.NOT_FOUND: "there is nothing at this address",
-        HTTPStatus.METHOD_NOT_ALLOWED: f"this address answers {headers.get('allow', 'another method')}",
+        HTTPStatus.NOT_FOUND: "no resource has this URL",
+        HTTPStatus.METHOD_NOT_ALLOWED: f"method not allowed: use {headers.get('allow', 'another method')}",
         HTTPStatus.SERVICE_UNAVAILABLE: "the generators are being loaded",
-        HTTPStatus.INTERNAL_SERVER_ERROR: "an unexpected error; the server's log says more",
+        HTTPStatus.INTERNAL_SERVER_ERROR: _UNEXPECTED,
     }.get(status, status.phrase)
     return Problem(status, detail, headers=headers)

@@ -44,20 +44,20 @@ class RequestContext:
         key: The name of the API key, or None.
         images: The number of images sent so far.
         rejected: The reason for a rejection, if the status alone does not determine it.
-        allowance: The image quota of the client, or None without a limit.
-        gone: Returns whether the client has disconnected. None if the server cannot detect it.
+        quota: The image quota of the client, or None without a limit.
+        is_disconnected: Returns whether the client has disconnected. None if the server cannot detect it.
     """
 
-    __slots__ = ("_host", "allowance", "gone", "images", "key", "rejected", "request_id")
+    __slots__ = ("_host", "images", "is_disconnected", "key", "quota", "rejected", "request_id")
 
-    def __init__(self, request_id: bytes, host: str = "", gone: Callable[[], bool] | None = None) -> None:
+    def __init__(self, request_id: bytes, host: str = "", is_disconnected: Callable[[], bool] | None = None) -> None:
         self.request_id = request_id
         self._host = host
-        self.gone = gone
+        self.is_disconnected = is_disconnected
         self.key: str | None = None
         self.images = 0
         self.rejected: str | None = None
-        self.allowance: Quota | None = None
+        self.quota: Quota | None = None
 
     @property
     def client(self) -> str:
@@ -104,6 +104,3 @@ def address_of(host: str) -> str:
     if isinstance(address, IPv6Address):
         return str(address.ipv4_mapped or IPv6Address(int(address) >> 64 << 64))
     return str(address)
-
-
-Allowance = Quota

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from seedmint.service.server.http_protocol import MOST_HEAD_BYTES
+from seedmint.service.server.http_protocol import MAX_HEAD_BYTES
 from tests.support.servers import Server
 
 _MOST_GROWN = 32.0  # MiB
@@ -40,8 +40,8 @@ def problem_of(answer: bytes) -> dict[str, object]:
 @pytest.mark.parametrize(
     "request_",
     [
-        b"GET /" + b"a" * (MOST_HEAD_BYTES + 1) + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET /livez HTTP/1.1\r\nHost: x\r\nA: " + b"a" * (MOST_HEAD_BYTES + 1) + b"\r\n\r\n",
+        b"GET /" + b"a" * (MAX_HEAD_BYTES + 1) + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /livez HTTP/1.1\r\nHost: x\r\nA: " + b"a" * (MAX_HEAD_BYTES + 1) + b"\r\n\r\n",
         b"GET /livez HTTP/1.1\r\nHost: x\r\n" + b"a:\r\n" * 101 + b"\r\n",
     ],
     ids=["address", "header", "headers"],
@@ -56,7 +56,7 @@ def test_what_is_no_request_is_a_problem_too(server: Server):
 
 
 def test_the_largest_head_that_is_allowed_is_answered(server: Server):
-    head = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\nA: " + b"a" * (MOST_HEAD_BYTES - 200) + b"\r\n\r\n"
+    head = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\nA: " + b"a" * (MAX_HEAD_BYTES - 200) + b"\r\n\r\n"
     assert answer_to(server, head).startswith(b"HTTP/1.1 200")
 
 

@@ -1,4 +1,4 @@
-"""The whole application without sockets, in a process of its own: what takes too long over HTTP, or needs a look inside."""
+"""The whole application without sockets, in a process of its own: tests that are too slow over HTTP, or read internal state."""
 
 import json
 import os
@@ -13,30 +13,37 @@ from tests.support import generators
 
 PREPARED = """
 import asyncio, json, os, random, subprocess, sys
+from contextlib import asynccontextmanager
 import httpx
 from seedmint.service.app import _REPOSITORY, Seedmint
 Seedmint.inject_config()
 application = Seedmint.to_asgi()
 
-def client():
-    return httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://here")
+@asynccontextmanager
+async def started():
+    received, sent = asyncio.Queue(), asyncio.Queue()
+    scope = {"type": "lifespan", "asgi": {"version": "3.0"}}
+    running = asyncio.create_task(application(scope, received.get, sent.put))
+    await received.put({"type": "lifespan.startup"})
+    assert (await sent.get())["type"] == "lifespan.startup.complete"
+    while not _REPOSITORY.ready:
+        await asyncio.sleep(0.01)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://test") as client:
+        yield client
+    await received.put({"type": "lifespan.shutdown"})
+    await running
 """
 
 
-def run(code: str, tmp_path: Path, **environment: str) -> Any:
-    """What the code prints last, as JSON."""
+def run(code: str, tmp_path: Path, **variables: str) -> Any:
+    """Run the code after `PREPARED`, and return what its last line of output contains as JSON."""
     (tmp_path / "models").mkdir()
     (tmp_path / "metrics").mkdir()
     generators.write(tmp_path / "models", "grey", 1)
-    plain = {name: value for name, value in os.environ.items() if not name.startswith(("SEEDMINT_", "BENTOML_"))}
-    ours = {"SEEDMINT_MODELS": str(tmp_path / "models"), "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "metrics")}
-    done = subprocess.run(
-        [sys.executable, "-c", PREPARED + code],
-        env=plain | ours | {"BENTOML_HOME": str(tmp_path / "home"), "BENTOML_DO_NOT_TRACK": "true"} | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("SEEDMINT_", "BENTOML_"))}
+    environment |= {"SEEDMINT_MODELS": str(tmp_path / "models"), "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "metrics")}
+    environment |= {"BENTOML_HOME": str(tmp_path / "home"), "BENTOML_DO_NOT_TRACK": "true"} | variables
+    done = subprocess.run([sys.executable, "-c", PREPARED + code], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -47,7 +54,7 @@ PATHS = ("/%s", "/%s/%s.php", "/v1/models/%s", "/v1/models/grey@%s/images/%s.png
          "/v1/models/grey/images/%s", "/v1/models/grey/images/1.png?%s=%s", "/v1/sample?%s")
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
 
-async def ask(method, target, headers=()):
+async def request(method, target, headers=()):
     path, _, query = target.partition("?")
     scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": query.encode(),
              "headers": [(b"host", b"here"), *headers], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2),
@@ -60,37 +67,35 @@ async def ask(method, target, headers=()):
     await application(scope, receive, send)
     return statuses[0]
 
-async def series():
-    async with client() as asking:
-        text = (await asking.get("/metrics")).text
+async def series(client):
+    text = (await client.get("/metrics")).text
     return {(s.name, *sorted(s.labels.items())) for family in text_string_to_metric_families(text) for s in family.samples}
 
 async def main():
-    await _REPOSITORY.start()
-    chance = random.Random(0)
-    here = _REPOSITORY.find("grey", None).generator.digest12
+    generator = random.Random(0)
     statuses, counts = set(), []
-    await series()  # which counts itself from the second time on
-    for number in range(30_000):
-        if number % 10 == 0:  # every seed an image there is, not made again
-            target, headers = f"/v1/models/grey@{here}/images/{number}.png", [(b"if-none-match", b"*")]
-        else:
-            path = chance.choice(PATHS)
-            target, headers = path % tuple("%x" % chance.getrandbits(48) for _ in range(path.count("%s"))), []
-        statuses.add(await ask(METHODS[number % 7 % 6] if headers == [] else "GET", target, headers))
-        if number in (3_000, 29_999):
-            counts.append(len(await series()))
-    await _REPOSITORY.close()
+    async with started() as client:
+        digest = _REPOSITORY.find("grey", None).generator.digest12
+        await series(client)  # the request for metrics has a series itself, from the second time on
+        for number in range(30_000):
+            if number % 10 == 0:  # an image that exists; the condition avoids generating it
+                target, headers = f"/v1/models/grey@{digest}/images/{number}.png", [(b"if-none-match", b"*")]
+            else:
+                path = generator.choice(PATHS)
+                target, headers = path % tuple("%x" % generator.getrandbits(48) for _ in range(path.count("%s"))), []
+            statuses.add(await request(METHODS[number % 7 % 6] if headers == [] else "GET", target, headers))
+            if number in (3_000, 29_999):
+                counts.append(len(await series(client)))
     print(json.dumps({"statuses": sorted(statuses), "counts": counts}))
 
 asyncio.run(main())
 """
 
 
-def test_thirty_thousand_random_paths_make_no_series(tmp_path: Path):
-    found = run(SCANNED, tmp_path)
-    assert found["statuses"] == [304, 400, 404, 405]
-    few, many = found["counts"]
+def test_thirty_thousand_random_paths_create_no_time_series(tmp_path: Path):
+    result = run(SCANNED, tmp_path)
+    assert result["statuses"] == [304, 400, 404, 405]
+    few, many = result["counts"]
     assert few == many < 1000
 
 
@@ -99,25 +104,23 @@ other = "from seedmint.service.telemetry import metrics; metrics.show_queue('gre
 other += "metrics.OfGenerator('grey').cancelled.inc(5)"
 
 async def main():
-    subprocess.run([sys.executable, "-c", other], check=True)  # a worker that died with seven images waiting
+    subprocess.run([sys.executable, "-c", other], check=True)  # a worker that exited with seven images in its queue
     files = len([name for name in os.listdir(os.environ["PROMETHEUS_MULTIPROC_DIR"]) if name.startswith("gauge")])
-    await _REPOSITORY.start()
-    async with client() as asking:
-        text = (await asking.get("/metrics")).text
-    await _REPOSITORY.close()
+    async with started() as client:
+        text = (await client.get("/metrics")).text
     print(json.dumps({"files": files, "lines": [line for line in text.splitlines() if line.startswith("seedmint_")]}))
 
 asyncio.run(main())
 """
 
 
-def test_what_a_dead_worker_had_waiting_is_forgotten_and_what_it_counted_is_not(tmp_path: Path):
-    found = run(LEFT_BEHIND, tmp_path)
-    assert found["files"] == 1
-    assert 'seedmint_queue_size{model="grey"} 0.0' in found["lines"]
-    assert 'seedmint_bulk_requests_in_flight{model="grey"} 0.0' in found["lines"]
-    assert 'seedmint_cancelled_images_total{model="grey"} 5.0' in found["lines"]
-    assert "seedmint_workers 1.0" in found["lines"]
+def test_gauges_of_an_exited_worker_are_removed_and_its_counters_are_kept(tmp_path: Path):
+    result = run(LEFT_BEHIND, tmp_path)
+    assert result["files"] == 1
+    assert 'seedmint_queue_size{model="grey"} 0.0' in result["lines"]
+    assert 'seedmint_bulk_requests_in_flight{model="grey"} 0.0' in result["lines"]
+    assert 'seedmint_cancelled_images_total{model="grey"} 5.0' in result["lines"]
+    assert "seedmint_workers 1.0" in result["lines"]
 
 
 TRACED = """
@@ -126,13 +129,12 @@ from bentoml._internal.configuration.containers import BentoMLContainer
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 async def main():
-    await _REPOSITORY.start()
-    here = f"/v1/models/grey@{_REPOSITORY.find('grey', None).generator.digest12}/images/5.png"
-    async with client() as asking:
-        for path in ("/livez", "/readyz", "/metrics", "/v1/models", here):
-            answer = await asking.get(path, headers={"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"})
-    assert (answer.status_code, answer.headers["content-type"]) == (200, "image/png")
-    await _REPOSITORY.close()
+    async with started() as client:
+        image = f"/v1/models/grey@{_REPOSITORY.find('grey', None).generator.digest12}/images/5.png"
+        for path in ("/livez", "/readyz", "/metrics", "/schema.json", "/v1/models", image):
+            response = await client.get(path, headers={"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"})
+            assert response.status_code == 200, path
+    assert response.headers["content-type"] == "image/png"
 
 asyncio.run(main())
 provider = BentoMLContainer.tracer_provider.get()
@@ -143,10 +145,11 @@ print(json.dumps([[re.sub("@[0-9a-f]{12}", "", span.name), format(span.context.t
 """
 
 
-IN_TRACE = [["GET /v1/models", True], ["GET /v1/models/grey/images/5.png", True]]  # the second, too, which has a short way
+# Probes and metrics have no trace.
+IN_TRACE = [["GET /schema.json", True], ["GET /v1/models", True], ["GET /v1/models/grey/images/5.png", True]]
 
 
 @pytest.mark.parametrize(("tracing", "spans"), [("true", IN_TRACE), ("false", [])])
-def test_traces_are_bentomls_where_they_are_switched_on(tmp_path: Path, tracing: str, spans: list[list[object]]):
+def test_requests_have_traces_if_tracing_is_on(tmp_path: Path, tracing: str, spans: list[list[object]]):
     options = "services.tracing.exporter_type=in_memory services.tracing.sample_rate=1.0"
     assert run(TRACED, tmp_path, SEEDMINT_TRACING=tracing, BENTOML_CONFIG_OPTIONS=options) == spans

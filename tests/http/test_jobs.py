@@ -22,7 +22,7 @@ from tests.support import generators
 from tests.support.batch_jobs import hashes, make_all, plan_for
 from tests.support.commandline import run
 from tests.support.fixtures import CLASSES, POINT, fill
-from tests.support.servers import Server, gone, serving, wait_until
+from tests.support.servers import Server, has_ended, serving, wait_until
 
 SLOW_TRIPS = 120_000  # idle loop iterations in each run of 64 images
 SLOW: dict[str, Any] = {"model": "slow", "seeds": "0-1023", "shard_size": 64}
@@ -96,7 +96,7 @@ def kill_server_during_job(server: Server, job: str, shards: int) -> NoReturn:
     (process,) = processes(server)
     for one in (psutil.Process(server.process.pid), *server.workers()):
         one.kill()
-    wait_until(lambda: gone(process), 10)
+    wait_until(lambda: has_ended(process), 10)
     raise KilledError
 
 

@@ -1,6 +1,5 @@
 """The service needs neither torch nor a GPU, prints nothing by itself, and checks its settings."""
 
-import importlib
 import os
 import subprocess
 import sys
@@ -208,10 +207,3 @@ def test_serve_ends_on_a_machine_with_different_noise_tables(
     assert text.count("\n") == 1
     with pytest.raises(UserError):
         Generator(generators.content("one"), "cpu", 1, 64)
-
-
-def test_another_bentoml_is_found_out(monkeypatch: pytest.MonkeyPatch):
-    app = importlib.import_module("seedmint.service.app")
-    monkeypatch.setattr(app, "_TIMEOUT", "RenamedMiddleware")
-    with pytest.raises(RuntimeError, match="is not as service/app"):
-        app.Seedmint.to_asgi()

@@ -60,8 +60,8 @@ def wait_until(found: Callable[[], _Found], seconds: float = 20.0) -> _Found:
     raise AssertionError(f"still waiting after {seconds} s")
 
 
-def gone(process: psutil.Process) -> bool:
-    """Whether a process has ended, though nobody may have asked how."""
+def has_ended(process: psutil.Process) -> bool:
+    """Return whether a process has exited, also if its parent has not read its exit status."""
     try:
         return bool(process.status() == psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

@@ -24,7 +24,7 @@ from seedmint.service.batch.shard import write_shard
 from seedmint.service.batch.storage.resolve import open_output
 from seedmint.service.runtime.generator import Generator, open_generator
 from tests.support.batch_jobs import ROOT, batch, finished, hashes, plan_for, start, whole
-from tests.support.servers import gone, wait_until
+from tests.support.servers import has_ended, wait_until
 
 MODELS = ROOT / "models"
 
@@ -177,7 +177,7 @@ def test_a_second_signal_does_not_wait(tmp_path: Path, slow: Path):
             with suppress(psutil.NoSuchProcess):
                 one.resume()
     assert process.communicate(timeout=60)[1].strip().startswith("Stopped at once")
-    wait_until(lambda: all(map(gone, family)))
+    wait_until(lambda: all(map(has_ended, family)))
     batch("run", *job)
     assert hashes(out) == expected
 
@@ -192,7 +192,7 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path, slow: Path):
     family = psutil.Process(process.pid).children(recursive=True)
     process.kill()
     process.communicate()
-    wait_until(lambda: all(map(gone, family)))
+    wait_until(lambda: all(map(has_ended, family)))
     assert not (out / "manifest.json").exists()
     batch("run", *job)
     assert hashes(out) == expected

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from seedmint.service.api.quota import charge
 from seedmint.service.problems import Problem
-from seedmint.service.server.rate_limiter import _MOST_CLIENTS, Bucket, Limits, limits_of
+from seedmint.service.server.rate_limiter import _MAX_CLIENTS, Bucket, RateLimiter, create_rate_limiter
 from seedmint.service.settings import read_settings
 from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, RequestContext, address_of
 
@@ -55,9 +55,9 @@ def test_a_bucket_does_what_the_definition_says(rate: float, size: int, steps: l
             assert wait == (tokens - held) / Fraction(rate)
 
 
-def retry_after(limits: Limits, who: str) -> int:
+def retry_after(limits: RateLimiter, who: str) -> int:
     with pytest.raises(Problem) as refused:
-        limits.of(who).enter()
+        limits.client(who).count_request()
     assert refused.value.status == 429
     return int(refused.value.headers["Retry-After"])
 
@@ -66,9 +66,9 @@ def retry_after(limits: Limits, who: str) -> int:
 def test_retry_after_is_honest(rate: float, visit: RequestContext):
     """After the time told a request is let in; a second earlier it is not, unless it was under a second."""
     clock = Clock()
-    limits = Limits(read_settings({"SEEDMINT_REQUESTS_PER_SECOND": str(rate)}), clock)
+    limits = RateLimiter(read_settings({"SEEDMINT_REQUESTS_PER_SECOND": str(rate)}), clock)
     for _ in range(max(1, math.ceil(rate))):
-        limits.of("a").enter()
+        limits.client("a").count_request()
     told = retry_after(limits, "a")
     assert visit.rejected == "rate_limit"
     assert told == max(1, math.ceil(1 / rate))
@@ -78,22 +78,22 @@ def test_retry_after_is_honest(rate: float, visit: RequestContext):
         clock.now += 1
     else:
         clock.now += told
-    limits.of("a").enter()
+    limits.client("a").count_request()
 
 
 def test_a_burst_is_let_in_at_once_and_clients_do_not_share():
-    limits = Limits(read_settings({"SEEDMINT_REQUESTS_PER_SECOND": "1", "SEEDMINT_REQUEST_BURST": "5"}), Clock())
+    limits = RateLimiter(read_settings({"SEEDMINT_REQUESTS_PER_SECOND": "1", "SEEDMINT_REQUEST_BURST": "5"}), Clock())
     for who in ("a", "b"):
         for _ in range(5):
-            limits.of(who).enter()
+            limits.client(who).count_request()
         assert retry_after(limits, who) == 1
 
 
 def test_images_a_minute(visit: RequestContext):
     clock = Clock()
-    limits = Limits(read_settings({"SEEDMINT_IMAGES_PER_MINUTE": "120"}), clock)
-    visit.allowance = limits.of("a")
-    limits.of("a").enter()  # requests are not limited
+    limits = RateLimiter(read_settings({"SEEDMINT_IMAGES_PER_MINUTE": "120"}), clock)
+    visit.quota = limits.client("a")
+    limits.client("a").count_request()  # requests are not limited
     charge(100)
     with pytest.raises(Problem) as refused:
         charge(50)
@@ -111,7 +111,7 @@ def test_images_a_minute(visit: RequestContext):
 
 def test_images_that_were_refused_are_given_back(visit: RequestContext):
     clock = Clock()
-    visit.allowance = Limits(read_settings({"SEEDMINT_IMAGES_PER_MINUTE": "100"}), clock).of("a")
+    visit.quota = RateLimiter(read_settings({"SEEDMINT_IMAGES_PER_MINUTE": "100"}), clock).client("a")
     with pytest.raises(Problem, match="busy"), charge(100):
         raise Problem(429, "busy")
     with charge(60):
@@ -128,17 +128,17 @@ def test_images_that_were_refused_are_given_back(visit: RequestContext):
 
 
 def test_clients_remembered_are_bounded():
-    limits = Limits(read_settings({"SEEDMINT_REQUESTS_PER_SECOND": "1"}), Clock())
-    limits.of("kept").enter()
-    for i in range(_MOST_CLIENTS + 10):
-        limits.of(f"one-{i}")
-        limits.of("kept")  # who keeps asking is not forgotten
+    limits = RateLimiter(read_settings({"SEEDMINT_REQUESTS_PER_SECOND": "1"}), Clock())
+    limits.client("kept").count_request()
+    for i in range(_MAX_CLIENTS + 10):
+        limits.client(f"one-{i}")
+        limits.client("kept")  # who keeps asking is not forgotten
     assert retry_after(limits, "kept") == 1
-    assert len(limits._clients) == _MOST_CLIENTS
+    assert len(limits._clients) == _MAX_CLIENTS
 
 
 def test_without_limits_there_is_nothing_to_count():
-    assert limits_of(read_settings({})) is None
+    assert create_rate_limiter(read_settings({})) is None
     charge(10**9)
 
 

@@ -1,0 +1,37 @@
+"""A worker process of `seedmint serve`: `python -m seedmint.service.cli.worker FD`, started by the supervisor.
+
+FD is the file descriptor of the socket from which all workers accept connections.
+"""
+
+import socket
+import sys
+
+import uvicorn
+
+from seedmint.service.server.supervisor import log_to_stdout
+
+_CLOSE_SECONDS = 2  # for open connections, after the requests in flight are finished
+
+
+def main() -> None:
+    """Serve until SIGTERM."""
+    log_to_stdout()
+    from seedmint.service.app import HTTP_PROTOCOL, SETTINGS, Seedmint  # reads the settings, and logs from then on
+
+    config = uvicorn.Config(
+        Seedmint.to_asgi(),  # type: ignore[attr-defined]  # the decorator makes it a bentoml.Service
+        http=HTTP_PROTOCOL,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(SETTINGS.trusted_proxies),
+        forwarded_allow_ips=[str(network) for network in SETTINGS.trusted_proxies],
+        timeout_graceful_shutdown=_CLOSE_SECONDS,
+    )
+    uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
+
+
+if __name__ == "__main__":
+    main()

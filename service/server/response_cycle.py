@@ -1,0 +1,93 @@
+"""Access to the connection of one request. Everything that relies on uvicorn's `RequestResponseCycle`.
+
+ASGI has no means for what these functions do. uvicorn passes the methods `receive` and `send` of a `RequestResponseCycle` to
+the application; the functions use its attributes `disconnected`, `transport` and `flow.write_paused`. pyproject.toml pins
+uvicorn to one minor version for this reason. Under another server, such as a test client, the functions do nothing.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from starlette.types import Message, Receive, Send
+
+
+def disconnect_check(receive: Receive) -> Callable[[], bool] | None:
+    """Return a function that returns whether the client of a request has disconnected; None where the server is not uvicorn.
+
+    The function does not wait, and may be called in any thread.
+
+    Args:
+        receive: The `receive` of the request.
+    """
+    cycle = getattr(receive, "__self__", None)
+    # Of several pipelined requests, uvicorn sets `disconnected` only for the last one.
+    return None if cycle is None else lambda: cycle.disconnected or cycle.transport.is_closing()
+
+
+def can_send_at_once(send: Send) -> bool:
+    """Return whether `send` returns without waiting for the client. False where the server is not uvicorn.
+
+    Args:
+        send: The `send` of the request.
+    """
+    flow = getattr(getattr(send, "__self__", None), "flow", None)
+    return flow is not None and not flow.write_paused
+
+
+async def send_together(send: Send, start: Message, body: Message) -> None:
+    """Send the head of a response and its body in one packet, where uvicorn would write two.
+
+    Call it only if `can_send_at_once(send)`.
+
+    Args:
+        send: The `send` of the request.
+        start: The message `http.response.start`.
+        body: The message `http.response.body`.
+    """
+    cycle: Any = send.__self__  # type: ignore[attr-defined]
+    transport = cycle.transport
+    buffer = cycle.transport = BufferingTransport(transport)
+    try:
+        await send(start)
+        await send(body)
+    finally:
+        cycle.transport = transport
+        if buffer.parts and not transport.is_closing():  # the client may have disconnected
+            transport.write(b"".join(buffer.parts))
+        if buffer.closed:
+            transport.close()
+
+
+class BufferingTransport:
+    """Takes the place of a transport while one response is written.
+
+    Attributes:
+        parts: What was written.
+        closed: Whether the transport is to be closed after the parts are written.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        """
+        Args:
+            transport: The transport whose place it takes.
+        """
+        self.parts: list[bytes] = []
+        self.closed = False
+        self.write = self.parts.append
+        self.is_closing = transport.is_closing  # an inference thread may call it meanwhile, through `disconnect_check`
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def abort_connection(send: Send) -> None:
+    """Close the connection of a request at once. Data that the client has not read is lost.
+
+    Args:
+        send: The `send` of the request.
+    """
+    # `close` instead of `abort` would wait until the client has read everything that was written.
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    if transport is not None:
+        transport.abort()
