@@ -1,4 +1,4 @@
-"""What the tests of faults share: figures held against limits, and a server whose capacity is known beforehand."""
+"""Fixtures of the fault tests: values compared with limits, and a generator of known speed."""
 
 import operator
 from collections.abc import Callable
@@ -10,21 +10,21 @@ from tests.support import generators
 
 Hold = Callable[..., None]
 
-_HELD = {"<=": operator.le, "=": operator.eq, ">=": operator.ge}
+_OPERATORS = {"<=": operator.le, "=": operator.eq, ">=": operator.ge}
 
 RUN_IMAGES = 8
-RUN_TRIPS = 120_000  # of an idle loop: some hundredths of a second for a run, whatever it holds
+RUN_TRIPS = 120_000  # of an idle loop: some hundredths of a second per batch of any size
 
 
 @pytest.fixture
 def hold(request: pytest.FixtureRequest) -> Hold:
-    """`hold(what, value, limit, unit)`: a figure for the table, which must be at most `limit`, or `exactly` or `at_least`."""
+    """`hold(what, value, limit, unit)` adds a value to the table. It must be at most, `exactly` or `at_least` the limit."""
 
     def held(what: str, value: float, limit: float, unit: str = "", exactly: bool = False, at_least: bool = False) -> None:
         sign = "=" if exactly else ">=" if at_least else "<="
         shown = f"{_short(value)} {unit}".strip(), f"{sign} {_short(limit)} {unit}".strip()
         request.node.user_properties.append(("held", (what, *shown)))
-        assert _HELD[sign](value, limit), f"{what}: {value} {unit}, not {sign} {limit}"
+        assert _OPERATORS[sign](value, limit), f"{what}: {value} {unit}, not {sign} {limit}"
 
     return held
 
@@ -35,6 +35,6 @@ def _short(number: float) -> str:
 
 @pytest.fixture
 def paced(tmp_path: Path) -> Path:
-    """A models directory with the generator `paced`, whose runs take the same time however many images they hold."""
+    """A directory with the generator `paced`, whose batches take the same time at any size."""
     generators.write(tmp_path, "paced", 1, idle_trips=RUN_TRIPS)
     return tmp_path

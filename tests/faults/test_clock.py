@@ -1,4 +1,4 @@
-"""The clock of a running server is set back and forth by an hour: deadlines, limits and the watch go by another one."""
+"""The system clock is set back and forth by an hour: timeouts, limits and directory scans use the monotonic clock."""
 
 import time
 from email.utils import parsedate_to_datetime
@@ -16,7 +16,7 @@ HOUR = 3600
 
 @pytest.mark.slow
 @pytest.mark.fault("the clock is set back and forth by an hour")
-def test_another_time_of_day_changes_nothing(paced: Path, tmp_path_factory: pytest.TempPathFactory, hold: Hold):
+def test_changes_of_the_system_clock_have_no_effect(paced: Path, tmp_path_factory: pytest.TempPathFactory, hold: Hold):
     library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
     if library is None:
         pytest.skip("libfaketime is not installed (Debian: apt-get install faketime)")
@@ -38,15 +38,15 @@ def test_another_time_of_day_changes_nothing(paced: Path, tmp_path_factory: pyte
                 clock.write_text(f"{shift:+d}", encoding="ascii")
                 wait_until(lambda shift=shift: abs(_ahead(server) - shift) < 60)
                 furthest = max(furthest, abs(_ahead(server)))
-                generators.write(paced, "later", version)  # the watch goes on
+                generators.write(paced, "later", version)  # the scans continue
                 wait_until(lambda version=version: sum("later@" in line for line in server.log) == version)
-        hold("furthest that it was from the time of day", furthest, HOUR + 60, "s")
+        hold("largest difference from the system time", furthest, HOUR + 60, "s")
         assert furthest > HOUR - 60
         hold("requests that failed", len(load.answers) - load.statuses()[200], 0, exactly=True)
-        hold("longest wait", load.quantile(1.0), 5, "s")
+        hold("longest latency", load.quantile(1.0), 5, "s")
         assert not [line for line in server.log if "Traceback" in line or "ERROR" in line]
 
 
 def _ahead(server: Server) -> float:
-    """Seconds that the server's clock is ahead of ours."""
+    """Return the seconds that the clock of the server is ahead."""
     return parsedate_to_datetime(server.client.get("/livez").headers["date"]).timestamp() - time.time()

@@ -1,6 +1,7 @@
-"""Processes that are killed or told to stop at half load: what was under way is lost, or finished, and nothing else."""
+"""Processes that are killed or stopped at half load: only requests in flight are lost, or all of them are finished."""
 
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -9,15 +10,15 @@ import pytest
 
 from tests.faults.conftest import RUN_IMAGES, Hold
 from tests.support.load import BROKEN, capacity, open_loop
-from tests.support.servers import serving, wait_until
+from tests.support.servers import has_ended, serving, wait_until
 
 READY_SECONDS = 10
-ON_THE_WAY_SECONDS = 0.05  # that a request may take to reach the server, which may be told to stop meanwhile
+TRANSIT_SECONDS = 0.05  # maximum time of a request on its way to the server, which may receive the signal meanwhile
 
 
 @pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 @pytest.mark.fault("a worker is killed (SIGKILL) at half load")
-def test_a_killed_worker_loses_what_it_had_under_way_and_nothing_else(paced: Path, hold: Hold, workers: int):
+def test_a_killed_worker_loses_only_its_requests_in_flight(paced: Path, hold: Hold, workers: int):
     with serving(paced, max_batch=RUN_IMAGES, workers=workers) as server:
         address = f"{server.url}{server.pinned('paced')}"
         half = capacity(lambda n: f"{address}/{n}.png", 4 * RUN_IMAGES) / 2
@@ -28,20 +29,20 @@ def test_a_killed_worker_loses_what_it_had_under_way_and_nothing_else(paced: Pat
             killed = time.monotonic()
             wait_until(lambda: len(server.workers()) == workers and victim.pid not in {w.pid for w in server.workers()})
             wait_until(lambda: _ready(server.url))
-            again = time.monotonic() - killed
+            seconds = time.monotonic() - killed
             time.sleep(1)
-        of = f"of {workers} worker{'s' * (workers > 1)}"
-        hold(f"{of}: ready again after", again, READY_SECONDS, "s")
+        label = f"of {workers} worker{'s' * (workers > 1)}"
+        hold(f"{label}: ready again after", seconds, READY_SECONDS, "s")
         lost = [answer for answer in load.answers if answer.status != 200]
         assert {answer.status for answer in lost} <= {BROKEN}
-        hold(f"{of}: requests lost that came later", sum(answer.due > killed for answer in lost), 0, exactly=True)
-        hold(f"{of}: requests lost that were under way", len(lost), 2 * RUN_IMAGES)
-        hold(f"{of}: longest wait of the rest", load.quantile(1.0), READY_SECONDS, "s")
+        hold(f"{label}: later requests lost", sum(answer.due > killed for answer in lost), 0, exactly=True)
+        hold(f"{label}: requests in flight lost", len(lost), 2 * RUN_IMAGES)
+        hold(f"{label}: longest latency of the other requests", load.quantile(1.0), READY_SECONDS, "s")
 
 
 @pytest.mark.slow
 @pytest.mark.fault("SIGTERM at half load")
-def test_a_stopping_server_finishes_what_is_under_way(paced: Path, hold: Hold):
+def test_a_stopping_server_finishes_its_requests_in_flight(paced: Path, hold: Hold):
     with serving(paced, max_batch=RUN_IMAGES) as server:
         address = f"{server.url}{server.pinned('paced')}"
         half = capacity(lambda n: f"{address}/{n}.png", 4 * RUN_IMAGES) / 2
@@ -53,9 +54,9 @@ def test_a_stopping_server_finishes_what_is_under_way(paced: Path, hold: Hold):
             hold("ended after", time.monotonic() - stopped, 20, "s")
         hold("exit status", status, 0, exactly=True)
         earlier = [answer for answer in load.answers if answer.due < stopped]
-        there = [answer for answer in earlier if answer.due < stopped - ON_THE_WAY_SECONDS]
-        lost = sum(a.status == BROKEN for a in earlier) + sum(a.status == 503 for a in there)
-        hold("requests lost that were under way", lost, 0, exactly=True)
+        accepted = [answer for answer in earlier if answer.due < stopped - TRANSIT_SECONDS]
+        lost = sum(a.status == BROKEN for a in earlier) + sum(a.status == 503 for a in accepted)
+        hold("requests in flight lost", lost, 0, exactly=True)
         assert {answer.status for answer in load.answers} <= {200, 503, BROKEN}
 
 
@@ -64,3 +65,18 @@ def _ready(url: str) -> bool:
         return httpx.get(f"{url}/readyz", timeout=5).status_code == 200
     except httpx.TransportError:
         return False
+
+
+@pytest.mark.fault("the supervisor is killed (SIGKILL)")
+def test_no_worker_keeps_the_port_of_a_killed_supervisor(models: Path, hold: Hold):
+    workers = 2
+    with serving(models, workers=workers) as server:
+        pair = server.workers()
+        assert len(pair) == workers
+        killed = time.monotonic()
+        server.process.kill()
+        wait_until(lambda: all(has_ended(worker) for worker in pair))
+        hold("workers ended after", time.monotonic() - killed, 10, "s")
+        port = server.client.base_url.port or 0
+        socket.create_server(("127.0.0.1", port)).close()  # the port is free
+        server.exit_status = -signal.SIGKILL

@@ -1,4 +1,4 @@
-"""Connections as clients other than ours use them: several requests at once, one only, and gone in the middle."""
+"""Connections with pipelined requests, with a single request, and with clients that disconnect or do not read."""
 
 import re
 import socket
@@ -19,7 +19,7 @@ def read_all(connection: socket.socket) -> bytes:
     return b"".join(parts)
 
 
-def asked(path: str, *headers: str) -> bytes:
+def request(path: str, *headers: str) -> bytes:
     return "\r\n".join([f"GET {path} HTTP/1.1", "Host: localhost", *headers, "", ""]).encode()
 
 
@@ -27,12 +27,12 @@ def connect(server: Server) -> socket.socket:
     return socket.create_connection(("127.0.0.1", server.client.base_url.port or 80), timeout=20)
 
 
-def test_requests_sent_without_waiting_are_answered_in_their_order(server: Server):
+def test_pipelined_requests_are_answered_in_order(server: Server):
     images = server.pinned("rgb")
     paths = [f"{images}/{seed}.{form}" for seed, form in ((5, "png"), (6, "npy"), (7, "webp"), (8, "png"))]
     expected = [server.client.get(path) for path in paths]
     with connect(server) as connection:
-        connection.sendall(b"".join(asked(path) for path in paths[:-1]) + asked(paths[-1], "Connection: close"))
+        connection.sendall(b"".join(request(path) for path in paths[:-1]) + request(paths[-1], "Connection: close"))
         rest = read_all(connection)
     for answer in expected:
         head, _, rest = rest.partition(b"\r\n\r\n")
@@ -44,34 +44,34 @@ def test_requests_sent_without_waiting_are_answered_in_their_order(server: Serve
     assert rest == b""
 
 
-def test_a_connection_for_one_request_is_closed_after_its_whole_answer(server: Server):
+def test_a_connection_for_one_request_is_closed_after_the_whole_response(server: Server):
     path = f"{server.pinned('rgb')}/5.png"
     content = server.client.get(path).content
-    for request in (asked(path, "Connection: close"), f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode()):
+    for head in (request(path, "Connection: close"), f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode()):
         with connect(server) as connection:
-            connection.sendall(request)
+            connection.sendall(head)
             assert read_all(connection).endswith(b"\r\n\r\n" + content)
 
 
-def test_a_client_that_goes_at_once_harms_nobody(server: Server):
+def test_clients_that_disconnect_at_once_cause_no_error(server: Server):
     path = f"{server.pinned('rgb')}/5.png"
-    said = len(server.log)
+    lines = len(server.log)
     for _ in range(50):
         with connect(server) as connection:
-            connection.sendall(asked(path))
+            connection.sendall(request(path))
     assert server.client.get(path).status_code == 200
-    assert not [line for line in server.log[said:] if "error" in line.lower()]
+    assert not [line for line in server.log[lines:] if "error" in line.lower()]
 
 
 @pytest.fixture(scope="module")
 def impatient(models: Path) -> Iterator[Server]:
-    """Waits two seconds for a client to take 256 KiB."""
+    """A server whose clients must read 256 KiB within two seconds."""
     with serving(models, timeout_seconds=2) as running:
         yield running
 
 
-def asked_for_all(server: Server) -> socket.socket:
-    """A client with hardly any room, which has asked for 4 MiB."""
+def connect_for_archive(server: Server) -> socket.socket:
+    """Return a connection with a small receive buffer that has requested 4 MiB."""
     body = b'{"model": "grey", "seeds": "0-65535", "format": "npy"}'
     head = f"POST /v1/sample HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     connection = socket.socket()
@@ -82,21 +82,24 @@ def asked_for_all(server: Server) -> socket.socket:
     return connection
 
 
-def test_a_client_that_takes_as_much_as_it_must_gets_everything(impatient: Server):
-    """Three times as much, as both are timed on one machine; the kernel's megabytes, if it had them, would be full half-way."""
+def test_a_client_that_reads_fast_enough_gets_the_whole_response(impatient: Server):
+    """It reads three times the required rate, because client and server share one machine.
+
+    A kernel buffer of megabytes would be full in the middle of the response.
+    """
     parts, started = [], time.monotonic()
-    with asked_for_all(impatient) as connection:
+    with connect_for_archive(impatient) as connection:
         while part := connection.recv(16 << 10):
             parts.append(part)
-            early = started + sum(map(len, parts)) / (384 << 10) - time.monotonic()
-            time.sleep(max(0.0, early))
+            ahead = started + sum(map(len, parts)) / (384 << 10) - time.monotonic()
+            time.sleep(max(0.0, ahead))
     assert time.monotonic() - started > 10
     head, _, body = b"".join(parts).partition(b"\r\n\r\n")
     assert f"content-length: {len(body)}".encode() in head.lower()
 
 
-def test_one_that_takes_nothing_is_given_up_and_little_was_kept_for_it(impatient: Server):
-    left = value(impatient, "seedmint_http_requests_total", status="499")
-    with asked_for_all(impatient) as connection:
-        wait_until(lambda: value(impatient, "seedmint_http_requests_total", status="499") > left)
+def test_a_client_that_reads_nothing_is_disconnected_and_little_is_buffered_for_it(impatient: Server):
+    before = value(impatient, "seedmint_http_requests_total", status="499")
+    with connect_for_archive(impatient) as connection:
+        wait_until(lambda: value(impatient, "seedmint_http_requests_total", status="499") > before)
         assert len(read_all(connection)) < 512 << 10

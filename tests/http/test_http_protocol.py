@@ -1,4 +1,4 @@
-"""What is no request, or too large a one: bounded in memory, told what is wrong, and no harm to others."""
+"""Invalid and too large requests: they get a problem, use little memory, and do not affect other requests."""
 
 import json
 import re
@@ -10,14 +10,14 @@ import pytest
 from seedmint.service.server.http_protocol import MAX_HEAD_BYTES
 from tests.support.servers import Server
 
-_MOST_GROWN = 32.0  # MiB
+_MAX_GROWTH = 32.0  # MiB
 
 
 def connect(server: Server) -> socket.socket:
     return socket.create_connection(("127.0.0.1", server.client.base_url.port or 80), timeout=20)
 
 
-def answer_to(server: Server, *parts: bytes) -> bytes:
+def response_to(server: Server, *parts: bytes) -> bytes:
     with connect(server) as connection:
         for part in parts:
             connection.sendall(part)
@@ -44,20 +44,20 @@ def problem_of(answer: bytes) -> dict[str, object]:
         b"GET /livez HTTP/1.1\r\nHost: x\r\nA: " + b"a" * (MAX_HEAD_BYTES + 1) + b"\r\n\r\n",
         b"GET /livez HTTP/1.1\r\nHost: x\r\n" + b"a:\r\n" * 101 + b"\r\n",
     ],
-    ids=["address", "header", "headers"],
+    ids=["url", "header", "headers"],
 )
-def test_a_head_that_is_too_large_is_refused(server: Server, request_: bytes):
-    assert problem_of(answer_to(server, request_))["status"] == 431
+def test_a_head_that_is_too_large_is_rejected(server: Server, request_: bytes):
+    assert problem_of(response_to(server, request_))["status"] == 431
     assert server.client.get("/livez").status_code == 200
 
 
-def test_what_is_no_request_is_a_problem_too(server: Server):
-    assert problem_of(answer_to(server, b"\x16\x03\x01 hello\r\n\r\n"))["status"] == 400
+def test_data_that_is_not_http_is_a_problem(server: Server):
+    assert problem_of(response_to(server, b"\x16\x03\x01 hello\r\n\r\n"))["status"] == 400
 
 
 def test_the_largest_head_that_is_allowed_is_answered(server: Server):
     head = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\nA: " + b"a" * (MAX_HEAD_BYTES - 200) + b"\r\n\r\n"
-    assert answer_to(server, head).startswith(b"HTTP/1.1 200")
+    assert response_to(server, head).startswith(b"HTTP/1.1 200")
 
 
 @pytest.mark.parametrize(
@@ -70,9 +70,9 @@ def test_the_largest_head_that_is_allowed_is_answered(server: Server):
         (b"POST /v1/sample HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;", b"a" * 16384),
         (b"", b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n" * 400),
     ],
-    ids=["headers", "header", "address", "trailers", "chunk", "pipeline"],
+    ids=["headers", "header", "url", "trailers", "chunk", "pipeline"],
 )
-def test_what_never_ends_is_cut_off_and_keeps_no_memory(server: Server, start: bytes, rest: bytes):
+def test_endless_requests_are_cut_off_and_use_little_memory(server: Server, start: bytes, rest: bytes):
     before = server.memory()
     deadline = time.monotonic() + 20
     sent = 0
@@ -83,10 +83,10 @@ def test_what_never_ends_is_cut_off_and_keeps_no_memory(server: Server, start: b
             while sent < 64 << 20 and time.monotonic() < deadline:
                 connection.sendall(rest)
                 sent += len(rest)
-        except OSError:  # cut off, or no longer read
+        except OSError:  # the server has closed the connection, or does not read any more
             pass
         assert sent < 64 << 20
-        assert server.memory() - before < _MOST_GROWN
+        assert server.memory() - before < _MAX_GROWTH
         assert server.client.get("/livez").status_code == 200
     assert server.client.get(f"{server.pinned('rgb')}/1.png").status_code == 200
 
@@ -114,15 +114,15 @@ LAST = b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
         b"Host: y\r\nContent-Length: 0\r\n\r\n",
     ],
 )
-def test_where_a_request_ends_is_never_guessed(server: Server, head: bytes):
-    """What a proxy in front may read otherwise ends the connection: nothing after it is taken for a request."""
-    answer = answer_to(server, b"POST /v1/sample HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + head + HIDDEN)
+def test_the_end_of_a_request_is_unambiguous(server: Server, head: bytes):
+    """A request whose end a proxy may see elsewhere closes the connection: no data after it is parsed as a request."""
+    answer = response_to(server, b"POST /v1/sample HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + head + HIDDEN)
     assert answer == b"" or problem_of(answer)["status"] == 400
 
 
 @pytest.mark.parametrize("request_", [b"GET /livez HTTP/1.1\r\n\r\n", b"CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n"])
-def test_what_http_1_1_does_not_allow_is_refused(server: Server, request_: bytes):
-    assert problem_of(answer_to(server, request_ + HIDDEN))["status"] == 400
+def test_requests_that_violate_http_1_1_are_rejected(server: Server, request_: bytes):
+    assert problem_of(response_to(server, request_ + HIDDEN))["status"] == 400
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["at once", "apart"])
@@ -134,9 +134,9 @@ def test_what_http_1_1_does_not_allow_is_refused(server: Server, request_: bytes
     ],
     ids=["HTTP/2", "WebSocket"],
 )
-def test_who_asks_for_another_protocol_is_answered_in_this_one(server: Server, upgrade: bytes, together: bool):
-    """Its body stays its body, whatever it looks like, and the requests behind it stay requests."""
-    said = len(server.log)
+def test_requests_for_another_protocol_are_answered_in_http_1_1(server: Server, upgrade: bytes, together: bool):
+    """The body is never parsed as a request, and the requests after it are answered."""
+    lines = len(server.log)
     head = b"POST /v1/sample HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n" + upgrade
     body = b'{"model": "grey", "seeds": "5", "format": "npy"}'
     parts = [
@@ -155,16 +155,16 @@ def test_who_asks_for_another_protocol_is_answered_in_this_one(server: Server, u
         while part := connection.recv(1 << 16):
             received += part
     assert re.findall(rb"HTTP/1\.1 (\d+) ", received) == [b"400", b"200", b"200", b"200"]
-    assert b"the body is not JSON" in received
+    assert b'"field": "body"' in received
     assert b"NUMPY" in received
     assert received.count(b"x-request-id: ") == 4
-    assert server.log[said:] == []
+    assert server.log[lines:] == []
 
 
 @pytest.mark.parametrize("place", ["/v1/models/{}", "/v1/models/grey/images/5.png?{}", "/v1/models/{}/images/5.png", "/{}"])
-def test_no_header_comes_from_an_address(server: Server, place: str):
+def test_a_url_cannot_add_a_response_header(server: Server, place: str):
     target = place.format("a%0d%0aEvil:%201%0d%0a%0d%0aEvil:")
-    answer = answer_to(server, f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    answer = response_to(server, f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
     head, _, body = answer.partition(b"\r\n\r\n")
     assert b"vil" not in head
     assert json.loads(body)["status"] in (400, 404)

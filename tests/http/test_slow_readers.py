@@ -1,4 +1,4 @@
-"""Readers who take bulk answers slowly, or not at all: others are served, and memory stays."""
+"""Clients that do not read their bulk responses: other clients are served, and memory does not grow."""
 
 import io
 import socket
@@ -16,8 +16,8 @@ from tests.http.test_problems import check
 from tests.support import generators
 from tests.support.servers import Server, serving, wait_until
 
-PLACES = 16  # by default: 1,024 images in the queue, 64 in a run
-SHARE = 64  # answers that one client may have waiting
+SLOTS = 16  # by default: 1,024 images in the queue, 64 in a batch
+SHARE = 64  # maximum of bulk responses that one client may have in flight
 GROWN_MIB = 24
 LONG = b'{"model": "grey", "seeds": "0-999999", "format": "npy"}'  # 64 MB
 
@@ -41,11 +41,11 @@ def server(directory: Path) -> Iterator[Server]:
 
 
 def stuck(server: Server, address: str) -> socket.socket:
-    """A connection from an address of this machine that is answered 64 MB, and takes no more than the beginning."""
-    return wait_until(lambda: _asking(server, address))
+    """Return a connection from an address of this machine that reads only the beginning of a response of 64 MB."""
+    return wait_until(lambda: _connect(server, address))
 
 
-def _asking(server: Server, address: str) -> socket.socket | None:
+def _connect(server: Server, address: str) -> socket.socket | None:
     host, port = server.url.removeprefix("http://").split(":")
     connection = socket.socket()
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -56,28 +56,28 @@ def _asking(server: Server, address: str) -> socket.socket | None:
     connection.sendall(head.encode() + LONG)
     if connection.recv(12) == b"HTTP/1.1 200":
         return connection
-    connection.close()  # those before it are still being made
+    connection.close()  # earlier ones are still being generated
     return None
 
 
 def all_images(server: Server, generator: Generator) -> None:
-    """1,024 images for somebody else."""
+    """Request 1,024 images for another client."""
     body = {"model": "grey", "seeds": "0-1023", "format": "npy"}
     answer = wait_until(lambda: next((a for a in [server.client.post("/v1/sample", json=body)] if a.status_code == 200), None))
     assert int(answer.headers["content-length"]) == len(answer.content)
     np.testing.assert_array_equal(np.load(io.BytesIO(answer.content)), generator.generate(np.arange(1024)))
 
 
-@pytest.mark.fault("slow readers of bulk answers")
-def test_slow_readers_keep_nobody_from_bulk_answers(server: Server, grey: Generator):
+@pytest.mark.fault("slow readers of bulk responses")
+def test_slow_readers_do_not_block_the_bulk_responses_of_others(server: Server, grey: Generator):
     all_images(server, grey)
     before = server.memory()
     with ExitStack() as held:
-        for _ in range(SHARE // PLACES):
-            for _ in range(PLACES):
+        for _ in range(SHARE // SLOTS):
+            for _ in range(SLOTS):
                 held.enter_context(stuck(server, "127.0.0.2"))
             all_images(server, grey)
-        assert value(server, "seedmint_bulk_requests_in_flight", model="grey") == SHARE  # they are all still there
+        assert value(server, "seedmint_bulk_requests_in_flight", model="grey") == SHARE  # all are in flight
         assert server.memory() - before < GROWN_MIB
         with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.2")) as client:
             refused = client.post(f"{server.url}/v1/sample", content=LONG, headers={"Content-Type": "application/json"})

@@ -1,4 +1,4 @@
-"""Real servers for the tests: `seedmint serve` in a process of its own, spoken to over loopback."""
+"""Real servers for the tests: `seedmint serve` in its own process, reached over the loopback interface."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 import psutil  # type: ignore[import-untyped]
@@ -23,41 +23,63 @@ _Found = TypeVar("_Found")
 
 @dataclass
 class Server:
-    """A running service. `log` grows while it runs."""
+    """A running server.
+
+    Attributes:
+        url: Its URL, without a final slash.
+        models: Its directory of generators.
+        process: The supervisor.
+        client: A client for its URL.
+        log: Lines of its output so far.
+        exit_status: The status that the supervisor must exit with after SIGTERM. A test that kills the server sets it.
+    """
 
     url: str
     models: Path
     process: subprocess.Popen[str]
     client: httpx.Client
     log: list[str] = field(default_factory=list)
+    exit_status: int = 0
 
     def pinned(self, name: str) -> str:
-        """The pinned path of a generator's images."""
+        """Return the pinned path of the images of a generator."""
         return str(self.client.get(f"/v1/models/{name}").json()["url"]) + "/images"
 
     def digest(self, name: str) -> str:
+        """Return the digest of a generator."""
         return str(self.client.get(f"/v1/models/{name}").json().get("digest"))
 
     def workers(self) -> list[psutil.Process]:
-        return [one for one in psutil.Process(self.process.pid).children() if one.status() != psutil.STATUS_ZOMBIE]
+        """Return the worker processes that have not exited."""
+        children = psutil.Process(self.process.pid).children()
+        return [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
 
     def memory(self) -> float:
-        """Resident memory of all processes, in MiB."""
-        supervisor = psutil.Process(self.process.pid)
-        return float(sum(one.memory_info().rss for one in (supervisor, *self.workers()))) / 2**20
+        """Return the resident memory of all processes in MiB."""
+        processes = (psutil.Process(self.process.pid), *self.workers())
+        return float(sum(process.memory_info().rss for process in processes)) / 2**20
 
     def wait_for_log(self, text: str, seconds: float = 20.0) -> str:
+        """Wait for a line of output that contains a text, and return the line."""
         return str(wait_until(lambda: next((line for line in self.log if text in line), None), seconds))
 
 
 def wait_until(found: Callable[[], _Found], seconds: float = 20.0) -> _Found:
-    """Call `found` until it gives something true, and give that."""
+    """Call a function until its result is true, and return the result.
+
+    Args:
+        found: The function.
+        seconds: Maximum time.
+
+    Raises:
+        AssertionError: The result was never true.
+    """
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if result := found():
             return result
         time.sleep(0.02)
-    raise AssertionError(f"still waiting after {seconds} s")
+    raise AssertionError(f"no result after {seconds} s")
 
 
 def has_ended(process: psutil.Process) -> bool:
@@ -69,6 +91,7 @@ def has_ended(process: psutil.Process) -> bool:
 
 
 def free_port() -> int:
+    """Return a TCP port that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -82,10 +105,20 @@ def serving(
     descriptors: int | None = None,
     **settings: object,
 ) -> Iterator[Server]:
-    """`seedmint serve` on a free port, ready; stopped by SIGTERM, which must end it with status 0.
+    """Run `seedmint serve` on a free port, wait until it is ready, and stop it with SIGTERM.
 
-    `before_ready` is called with the URL once the server answers at all; `variables` are more of its environment;
-    `descriptors` is the most files and connections that each of its processes may have.
+    Args:
+        models: Directory of generators.
+        before_ready: Called with the URL as soon as /livez answers.
+        variables: More environment variables.
+        descriptors: Limit of open files and connections of each process; None for no limit.
+        settings: Settings: `max_batch=8` for SEEDMINT_MAX_BATCH.
+
+    Yields:
+        The server.
+
+    Raises:
+        AssertionError: The server did not become ready, or ended with another status than `exit_status`.
     """
     limited = ("/bin/sh", "-c", f'ulimit -n {descriptors} && exec "$@"', "sh") if descriptors else ()
     port = free_port()
@@ -113,21 +146,26 @@ def serving(
                 wait_until(lambda: _answers(client, process, log, "/livez"), _READY_SECONDS)
                 before_ready(url)
             wait_until(lambda: _answers(client, process, log, "/readyz"), _READY_SECONDS)
-            yield Server(url, models, process, client, log)
+            server = Server(url, models, process, client, log)
+            yield server
             process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0, "".join(log)
+            assert process.wait(30) == server.exit_status, "".join(log)
             reader.join(10)
         finally:
             kill(process)
             temporary.cleanup()
 
 
-def kill(process: subprocess.Popen[str]) -> None:
-    """End a server that did not end by itself, and its workers, which have process groups of their own."""
+def kill(process: subprocess.Popen[Any]) -> None:
+    """Kill a server that still runs, and its workers, which are in other process groups.
+
+    Args:
+        process: The supervisor.
+    """
     if process.poll() is None:
         supervisor = psutil.Process(process.pid)
-        for one in (supervisor, *supervisor.children(recursive=True)):
-            one.kill()
+        for running in (supervisor, *supervisor.children(recursive=True)):
+            running.kill()
         process.wait()
 
 
