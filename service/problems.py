@@ -85,7 +85,8 @@ class Problem(Exception):  # noqa: N818  # the term of RFC 9457
             field: The part of the request that is wrong, where the error has no field.
         """
         status = _STATUS_OF_TYPE.get(type(error)) or _STATUS_OF_REASON.get(error.reason, 400)
-        reason = None if error.reason == UserError.reason else error.reason
+        # 413 is a rejection: its reason is the label of the metric of rejected requests.
+        reason = None if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or error.reason == UserError.reason else error.reason
         return cls(status, str(error), error.field or field, reason=reason)
 
     @classmethod

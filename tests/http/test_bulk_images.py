@@ -1,8 +1,9 @@
-"""Many images in one answer: the three formats, both addresses, BentoML's own client, and memory."""
+"""Many images in one response: the three formats, both URLs, the clients of BentoML, and memory."""
 
 import asyncio
 import io
 import zipfile
+from http import HTTPStatus
 from pathlib import Path
 
 import bentoml
@@ -48,7 +49,7 @@ def test_npy_holds_images(server: Server, rgb: Generator, path: str):
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_zip_is_the_default_and_holds_the_png_of_each_address(server: Server, path: str):
+def test_zip_is_the_default_and_holds_the_png_of_each_url(server: Server, path: str):
     answer = post(server, path, model="rgb", seeds="0-99", labels=2, truncation=0.5)
     assert answer.headers["content-type"] == "application/zip"
     digest = server.digest("rgb")[:12]
@@ -63,44 +64,46 @@ def test_zip_is_the_default_and_holds_the_png_of_each_address(server: Server, pa
         assert archive.namelist() == ["7.png", "3.png"]
 
 
-def test_one_seed_with_two_labels_is_two_files(server: Server):
+def test_a_seed_with_two_labels_gives_two_files(server: Server):
     answer = post(server, model="rgb", seeds=[4, 4], labels=[0, 1])
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         assert archive.namelist() == ["0/4.png", "1/4.png"]
 
 
-def test_a_version_can_be_insisted_on(server: Server):
+def test_a_request_can_name_a_version(server: Server):
     reference = f"rgb@{server.digest('rgb')[:12]}"
     assert post(server, model=reference, seeds="1").content == post(server, model="rgb", seeds="1").content
 
 
-def test_bentomls_client_gets_a_file(server: Server, rgb: Generator):
+def test_the_client_of_bentoml_receives_a_file(server: Server, rgb: Generator):
     with bentoml.SyncHTTPClient(server.url) as client:
         path = client.sample(model="rgb", seeds="0-63", format="npz")
         with np.load(path) as arrays:
             np.testing.assert_array_equal(arrays["images"], rgb.generate(np.arange(64)))
         path = client.sample(model="rgb", seeds=[1, 2], labels=[0, 2], truncation=0.5, format="npy")
         np.testing.assert_array_equal(np.load(path), rgb.generate(np.array([1, 2]), np.array([0, 2]), 0.5))
-        with pytest.raises(bentoml.exceptions.BentoMLException, match='"field": "model"'):
+        with pytest.raises(bentoml.exceptions.BentoMLException, match='"field": "model"') as error:
             client.sample(model="nope", seeds="0")
-        with pytest.raises(TypeError, match="colour"):
+        assert error.value.error_code == HTTPStatus.NOT_FOUND
+        with pytest.raises(TypeError):
             client.sample(model="rgb", seeds="0", colour="red")
 
 
-def test_bentomls_asynchronous_client_gets_several_files_at_once(server: Server, rgb: Generator):
+def test_the_asynchronous_client_of_bentoml_receives_files_concurrently(server: Server, rgb: Generator):
     async def arrays() -> list[np.ndarray]:
         async with bentoml.AsyncHTTPClient(server.url) as client:
             parts = ("0-99", "100-199")
             paths = await asyncio.gather(*(client.sample(model="rgb", seeds=part, format="npy") for part in parts))
-            with pytest.raises(bentoml.exceptions.BentoMLException, match='"field": "model"'):
+            with pytest.raises(bentoml.exceptions.BentoMLException, match='"field": "model"') as error:
                 await client.sample(model="nope", seeds="0")
+            assert error.value.error_code == HTTPStatus.NOT_FOUND
             return [np.load(path) for path in paths]
 
     np.testing.assert_array_equal(np.concatenate(asyncio.run(arrays())), rgb.generate(np.arange(200)))
 
 
-def test_bentomls_schema_is_that_of_the_body(server: Server):
-    """What its clients ask first. It knows no choice of types, and tells the first."""
+def test_the_schema_of_bentoml_has_the_fields_of_the_body(server: Server):
+    """Clients of BentoML read /schema.json first. For a union of types, BentoML writes the first type."""
     schema = server.client.get("/schema.json").json()
     (route,) = schema["routes"]
     assert (route["name"], route["route"]) == ("sample", "/sample")
@@ -110,8 +113,8 @@ def test_bentomls_schema_is_that_of_the_body(server: Server):
     assert route["output"]["type"] == "file"
 
 
-def test_a_long_answer_is_streamed(models: Path):
-    """400,000 images, 230 MB: the server's memory stays."""
+def test_a_long_response_is_streamed(models: Path):
+    """The memory of the server does not grow with a response of 400,000 images, 230 MB."""
     body = {"model": "rgb", "seeds": "0-399999", "format": "npy"}
     size = 0
     with serving(models, max_seeds=400_000) as server:
@@ -123,20 +126,20 @@ def test_a_long_answer_is_streamed(models: Path):
         assert memory(server) - before < 100 << 20
 
 
-def test_a_client_that_leaves_stops_the_work(server: Server):
-    """Leave after the first bytes of 65,536 images: far fewer are made."""
-    made = images(server)
+def test_a_client_that_disconnects_stops_the_generation(server: Server):
+    """A client that disconnects after the first bytes of 65,536 images: the server generates far fewer images."""
+    before = images(server)
     for _ in range(3):
         with server.client.stream("POST", "/v1/sample", json={"model": "rgb", "seeds": "0-65535"}) as answer:
             next(answer.iter_raw(1))
-    rate: list[float] = []
+    counts: list[float] = []
 
-    def still() -> bool:
-        rate.append(images(server))
-        return len(rate) > 20 and rate[-1] == rate[-20]
+    def has_stopped() -> bool:
+        counts.append(images(server))
+        return len(counts) > 20 and counts[-1] == counts[-20]
 
-    wait_until(still)
-    assert rate[-1] - made < 3 * 65536 / 2
+    wait_until(has_stopped)
+    assert counts[-1] - before < 3 * 65536 / 2
 
 
 def images(server: Server) -> float:
@@ -145,6 +148,6 @@ def images(server: Server) -> float:
 
 
 def memory(server: Server) -> int:
-    """Resident bytes of the server's processes."""
+    """Return the resident memory in bytes of the processes of the server."""
     process = psutil.Process(server.process.pid)
     return sum(one.memory_info().rss for one in [process, *process.children(recursive=True)])

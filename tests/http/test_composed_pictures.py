@@ -1,4 +1,4 @@
-"""What contact sheets and walks have in common: they are cached for ever, and what is wrong or too much is told."""
+"""Contact sheets and walks: caching, ETags and errors."""
 
 import pytest
 
@@ -19,23 +19,23 @@ from tests.support.servers import Server
         ("walk.png?from=3&to=9", "image/png"),
     ],
 )
-def test_it_is_immutable_and_304_head_and_redirects_make_nothing(server: Server, file: str, media_type: str):
-    address, client = f"{base(server)}/{file}", server.client
-    answer = client.get(address)
+def test_a_picture_is_immutable_and_304_head_and_redirects_do_not_run_the_generator(server: Server, file: str, media_type: str):
+    url, client = f"{base(server)}/{file}", server.client
+    answer = client.get(url)
     tag = answer.headers["etag"]
     assert answer.headers["content-type"] == media_type
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert answer.headers["accept-ranges"] == "none"
-    made = runs(server)
-    again = client.get(address, headers={"If-None-Match": tag})
+    before = runs(server)
+    again = client.get(url, headers={"If-None-Match": tag})
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
-    head = client.head(address)
+    head = client.head(url)
     assert (head.status_code, head.content, head.headers["etag"]) == (200, b"", tag)
     redirected = client.get(f"/v1/models/rgb/{file}")
     assert (redirected.status_code, redirected.headers["cache-control"]) == (307, "no-store")
-    assert redirected.headers["location"] == address
-    assert runs(server) == made
-    part = client.get(address, headers={"Range": "bytes=0-9"})
+    assert redirected.headers["location"] == url
+    assert runs(server) == before
+    part = client.get(url, headers={"Range": "bytes=0-9"})
     assert (part.status_code, part.content) == (200, answer.content)
 
 
@@ -43,7 +43,7 @@ SHEETS = ["", "&columns=1", "&label=1", "&truncation=0.5", "&scale=2"]
 WALKS = ["", "&frames=4", "&label=1", "&truncation=0.5", "&scale=2", "&duration=100", "&loop=1"]
 
 
-def test_pictures_that_differ_have_tags_that_differ(server: Server):
+def test_different_pictures_have_different_etags(server: Server):
     files = [
         *(f"grid.png?seeds=0-3{query}" for query in SHEETS),
         *("grid.png?seeds=3,2,1,0", "grid.png?seeds=0-4", "grid.webp?seeds=0-3"),
@@ -53,7 +53,7 @@ def test_pictures_that_differ_have_tags_that_differ(server: Server):
     assert len({server.client.head(f"{base(server)}/{file}").headers["etag"] for file in files}) == len(files)
 
 
-BAD = [
+INVALID = [
     ("grid.png", 400, "seeds"),
     ("grid.png?seeds=", 400, "seeds"),
     ("grid.png?seeds=1,,2", 400, "seeds"),
@@ -101,15 +101,15 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("file", "status", "field"), BAD)
-def test_what_is_wrong_is_told(server: Server, file: str, status: int, field: str):
-    made = runs(server)
-    for address in (f"{base(server)}/{file}", f"/v1/models/rgb/{file}"):
-        check(server.client.get(address), status, field)
-    assert runs(server) == made
+@pytest.mark.parametrize(("file", "status", "field"), INVALID)
+def test_an_invalid_url_names_the_field(server: Server, file: str, status: int, field: str):
+    before = runs(server)
+    for url in (f"{base(server)}/{file}", f"/v1/models/rgb/{file}"):
+        check(server.client.get(url), status, field)
+    assert runs(server) == before
 
 
-def test_there_is_none_of_samples_and_of_other_versions(sample_server: Server, server: Server):
+def test_generators_of_samples_and_other_versions_are_404(sample_server: Server, server: Server):
     for file in ("grid.png?seeds=0-3", "walk.png?from=0&to=3"):
         check(sample_server.client.get(f"{base(sample_server, 'point')}/{file}"), 404, "model")
         check(server.client.get(f"/v1/models/rgb@{'0' * 12}/{file}"), 404, "digest")

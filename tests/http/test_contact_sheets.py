@@ -1,4 +1,4 @@
-"""Contact sheets: what is in them, how they are cached, and what is too much."""
+"""Contact sheets: their cells, text chunks, metrics and limits."""
 
 import io
 
@@ -33,28 +33,28 @@ def test_each_cell_is_the_image_of_its_seed(server: Server, form: str):
     sheet = np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGB"))
     assert sheet.shape == (2 * 34 - GAP, 6 * 26 - GAP, 3)
     for i, seed in enumerate(seeds):
-        same = {"label": 1, "truncation": 0.5, "scale": 2}
-        alone = server.client.get(f"{server.pinned('rgb')}/{seed}.png", params=same, follow_redirects=True)
+        parameters = {"label": 1, "truncation": 0.5, "scale": 2}
+        alone = server.client.get(f"{server.pinned('rgb')}/{seed}.png", params=parameters, follow_redirects=True)
         np.testing.assert_array_equal(cell(sheet, i // 6, i % 6, 32, 24), pixels(alone.content))
-    assert (cell(sheet, 1, 5, 32, 24) == 255).all()  # where no seed is left
+    assert (cell(sheet, 1, 5, 32, 24) == 255).all()  # the empty cell
     assert (sheet[32:34] == 255).all()
 
 
-def test_without_columns_it_is_about_square_and_labels_are_the_seeds_own(server: Server, rgb: Generator):
+def test_the_default_sheet_is_almost_square_and_has_the_labels_of_the_seeds(server: Server, rgb: Generator):
     sheet = pixels(server.client.get(f"{base(server)}/grid.png?seeds=0-69").content)  # more than one run of the generator
-    made = rgb.generate(np.arange(70))
+    images = rgb.generate(np.arange(70))
     assert sheet.shape == (8 * 18 - GAP, 9 * 14 - GAP, 3)
     for i in range(70):
-        np.testing.assert_array_equal(cell(sheet, i // 9, i % 9, 16, 12), made[i])
+        np.testing.assert_array_equal(cell(sheet, i // 9, i % 9, 16, 12), images[i])
 
 
-def test_a_png_tells_its_seeds(server: Server):
+def test_a_png_has_text_chunks(server: Server):
     answer = server.client.get(f"{base(server)}/grid.png?seeds=0-2,9&label=1&truncation=0.5")
     expected = {"seed": "0-2,9", "label": "1", "truncation": "0.5", "model": "rgb", "digest": server.digest("rgb")}
     assert Image.open(io.BytesIO(answer.content)).info == expected
 
 
-def test_its_images_are_counted(server: Server):
+def test_the_images_are_counted(server: Server):
     def counts() -> tuple[float, float]:
         route = "/v1/models/{name}@{digest}/grid.{file}"
         images = value(server, "seedmint_images_total", model="grey", format="webp")
@@ -65,6 +65,6 @@ def test_its_images_are_counted(server: Server):
     assert counts() == (images + 100, requests + 1)
 
 
-def test_the_largest_sheet_is_made(server: Server):
+def test_the_largest_sheet_is_generated(server: Server):
     answer = httpx.get(f"{server.url}{base(server, 'grey')}/grid.png?seeds=0-{SHEET_LIMITS.seeds - 1}&scale=8", timeout=30)
     assert pixels(answer.content).shape == (32 * 66 - GAP, 32 * 66 - GAP, 1)

@@ -1,4 +1,4 @@
-"""Single images: addresses, redirects, formats, caching, and the promise that a seed is one image."""
+"""Single images: URLs, redirects, formats, caching; the same seed always gives the same image."""
 
 import io
 import zipfile
@@ -13,7 +13,7 @@ from seedmint.service.encoders.images import enlarge
 from seedmint.service.runtime.generator import Generator
 from tests.support.servers import Server
 
-# 200 seeds, near each other and far apart, in no order.
+# 200 seeds, consecutive and far apart, unsorted.
 SEEDS = [*range(100, 0, -1), *(7919 * i * i * i + 12345 for i in range(99)), (1 << 63) - 1]
 
 
@@ -23,7 +23,7 @@ def pixels(png: bytes) -> np.ndarray:
 
 
 @pytest.mark.parametrize("model", ["grey", "rgb"])
-def test_a_seed_is_one_image_alone_in_bulk_and_in_a_crowd(server: Server, model: str):
+def test_a_seed_gives_the_same_image_alone_in_bulk_and_concurrently(server: Server, model: str):
     path = server.pinned(model)
     alone = {seed: server.client.get(f"{path}/{seed}.png").content for seed in SEEDS}
 
@@ -32,15 +32,15 @@ def test_a_seed_is_one_image_alone_in_bulk_and_in_a_crowd(server: Server, model:
         assert archive.testzip() is None
         bulk = {int(name.split("/")[-1].removesuffix(".png")): archive.read(name) for name in archive.namelist()}
 
-    with ThreadPoolExecutor(16) as crowd, httpx.Client(base_url=server.url, timeout=30) as client:
-        answers = crowd.map(lambda seed: client.get(f"{path}/{seed}.png").content, SEEDS)
-        together = dict(zip(SEEDS, answers, strict=True))
+    with ThreadPoolExecutor(16) as pool, httpx.Client(base_url=server.url, timeout=30) as client:
+        answers = pool.map(lambda seed: client.get(f"{path}/{seed}.png").content, SEEDS)
+        concurrent = dict(zip(SEEDS, answers, strict=True))
     assert alone == bulk
-    assert alone == together
+    assert alone == concurrent
     assert len(set(alone.values())) == len(SEEDS)
 
 
-def test_the_pixels_are_the_generators(server: Server, rgb: Generator):
+def test_the_pixels_are_the_output_of_the_generator(server: Server, rgb: Generator):
     expected = rgb.generate(np.array([42]), np.array([2]), 0.7)[0]
     path = f"{server.pinned('rgb')}/42"
     query = {"label": "2", "truncation": "0.7", "scale": "3"}
@@ -54,11 +54,11 @@ def test_the_pixels_are_the_generators(server: Server, rgb: Generator):
     np.testing.assert_array_equal(np.load(io.BytesIO(array.content)), enlarge(expected, 3))
 
 
-def test_plain_images_do_not_wait_for_an_enlarged_one(server: Server):
-    """Three of 16 million pixels each, one after the other; plain ones of the same generator from the first to the last."""
+def test_plain_images_do_not_wait_for_an_enlarged_image(server: Server):
+    """Plain images are answered while three images of 16 million pixels each are encoded."""
     path = f"{server.url}{server.pinned('grey')}"
-    with ThreadPoolExecutor(3) as crowd:
-        large = [crowd.submit(httpx.get, f"{path}/{seed}.webp?scale=512", timeout=30) for seed in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        large = [pool.submit(httpx.get, f"{path}/{seed}.webp?scale=512", timeout=30) for seed in range(3)]
         next(as_completed(large))
         beside = 0
         while not all(one.done() for one in large):
@@ -70,26 +70,26 @@ def test_plain_images_do_not_wait_for_an_enlarged_one(server: Server):
     assert beside > 10
 
 
-def test_a_label_is_the_seeds_own_unless_asked_for(server: Server, rgb: Generator):
+def test_the_default_label_is_the_label_of_the_seed(server: Server, rgb: Generator):
     path = server.pinned("rgb")
     labels = rgb.labels(np.arange(30))
     assert labels is not None
     assert len(set(labels)) == 3
     for seed in range(30):
         own = server.client.get(f"{path}/{seed}.png").content
-        asked = [server.client.get(f"{path}/{seed}.png?label={label}", follow_redirects=True) for label in range(3)]
-        assert [label for label in range(3) if asked[label].content == own] == [labels[seed]]
+        labelled = [server.client.get(f"{path}/{seed}.png?label={label}", follow_redirects=True) for label in range(3)]
+        assert [label for label in range(3) if labelled[label].content == own] == [labels[seed]]
 
 
-def test_a_png_tells_its_own_address(server: Server):
-    asked = server.client.get(f"{server.pinned('rgb')}/42.png?label=2&truncation=0.5").content
-    text = Image.open(io.BytesIO(asked)).info
+def test_a_png_has_text_chunks(server: Server):
+    png = server.client.get(f"{server.pinned('rgb')}/42.png?label=2&truncation=0.5").content
+    text = Image.open(io.BytesIO(png)).info
     assert text == {"seed": "42", "label": "2", "truncation": "0.5", "model": "rgb", "digest": server.digest("rgb")}
     plain = Image.open(io.BytesIO(server.client.get(f"{server.pinned('grey')}/0.png").content)).info
     assert plain == {"seed": "0", "model": "grey", "digest": server.digest("grey")}
 
 
-def test_an_address_without_digest_redirects_to_the_one_with(server: Server):
+def test_a_url_without_digest_redirects_to_the_pinned_url(server: Server):
     answer = server.client.get("/v1/models/rgb/images/42.png?label=2&scale=2")
     assert answer.status_code == 307
     assert answer.headers["cache-control"] == "no-store"
@@ -100,37 +100,37 @@ def test_an_address_without_digest_redirects_to_the_one_with(server: Server):
 
 
 @pytest.mark.parametrize("file", ["42.png", "42.webp", "42.npy", "42.png?label=2&truncation=0.5&scale=4"])
-def test_images_are_immutable_and_answer_304_and_head_without_being_made(server: Server, file: str):
-    address = f"{server.pinned('rgb')}/{file}"
-    answer = server.client.get(address)
+def test_images_are_immutable_and_304_and_head_do_not_run_the_generator(server: Server, file: str):
+    url = f"{server.pinned('rgb')}/{file}"
+    answer = server.client.get(url)
     tag = answer.headers["etag"]
     assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert tag.startswith('"')
-    made = runs(server)
-    for held in (tag, f"W/{tag}", f'"other", {tag}', f'W/"other",W/{tag}', "*"):
-        again = server.client.get(address, headers={"If-None-Match": held})
+    before = runs(server)
+    for if_none_match in (tag, f"W/{tag}", f'"other", {tag}', f'W/"other",W/{tag}', "*"):
+        again = server.client.get(url, headers={"If-None-Match": if_none_match})
         assert (again.status_code, again.content) == (304, b"")
         assert again.headers["etag"] == tag
         assert again.headers["cache-control"] == answer.headers["cache-control"]
-    lines = server.client.get(address, headers=[("If-None-Match", '"other"'), ("If-None-Match", tag)])
+    lines = server.client.get(url, headers=[("If-None-Match", '"other"'), ("If-None-Match", tag)])
     assert lines.status_code == 304
-    head = server.client.head(address)
+    head = server.client.head(url)
     assert (head.status_code, head.content) == (200, b"")
     for header in ("etag", "cache-control", "content-type"):
         assert head.headers[header] == answer.headers[header]
     assert "content-length" not in head.headers
-    assert runs(server) == made
-    assert server.client.get(address, headers={"If-None-Match": '"other"'}).content == answer.content
-    assert runs(server) == made + 1
+    assert runs(server) == before
+    assert server.client.get(url, headers={"If-None-Match": '"other"'}).content == answer.content
+    assert runs(server) == before + 1
 
 
-def test_images_that_differ_have_tags_that_differ(server: Server):
+def test_different_images_have_different_etags(server: Server):
     files = ["1.png", "2.png", "1.webp", "1.npy", "1.png?truncation=0.5", "1.png?scale=2", "1.png?label=1", "1.png?label=2"]
     tags = {server.client.head(f"{server.pinned('rgb')}/{file}").headers["etag"] for file in files}
     assert len(tags) == len(files)
 
 
 def runs(server: Server) -> int:
-    """How often the generator `rgb` has run."""
+    """Return the number of runs of the generator `rgb`."""
     text = server.client.get("/metrics").text
     return int(float(text.split('seedmint_inference_duration_seconds_count{model="rgb"} ')[1].split("\n")[0]))

@@ -1,4 +1,4 @@
-"""The lists, the probes, the page."""
+"""The list of generators, the probes and the page."""
 
 import re
 
@@ -41,29 +41,29 @@ def test_the_list_describes_every_generator(server: Server, grey: Generator, rgb
     assert all("label" in second[url] for url in ("image_url", "grid_url", "walk_url"))
 
 
-def test_one_generator_shows_its_card(server: Server, rgb: Generator):
+def test_the_page_of_a_generator_has_its_card(server: Server, rgb: Generator):
     listed = server.client.get("/v1/models").json()["models"][1]
     expected = listed | {"card": rgb.card.model_dump(mode="json", by_alias=True)}
     assert server.client.get("/v1/models/rgb").json() == expected
     assert server.client.get(listed["url"]).json() == expected
 
 
-def test_head_answers_wherever_get_does(server: Server):
+def test_head_works_wherever_get_works(server: Server):
     paths = ["/", "/metrics", "/livez", "/readyz", "/v1/models", "/v1/models/rgb", "/v1/models/rgb/images/1.png"]
     base = server.pinned("rgb").removesuffix("/images")
-    queried = ["grid.png?seeds=0-9", "grid.webp?seeds=0-9&columns=10", "walk.gif?from=1&to=2", "walk.png?to=2&from=1"]
-    for path in [*paths, f"{base}/images/1.png", *(f"{at}/{file}" for at in ("/v1/models/rgb", base) for file in queried)]:
+    with_query = ["grid.png?seeds=0-9", "grid.webp?seeds=0-9&columns=10", "walk.gif?from=1&to=2", "walk.png?to=2&from=1"]
+    for path in [*paths, f"{base}/images/1.png", *(f"{at}/{file}" for at in ("/v1/models/rgb", base) for file in with_query)]:
         get, head = server.client.get(path), server.client.head(path)
         assert (head.status_code, head.content) == (get.status_code, b"")
         assert head.headers.get("content-type") == get.headers.get("content-type")
 
 
-def test_probes(server: Server):
+def test_the_probes_are_200(server: Server):
     assert server.client.get("/livez").status_code == 200
     assert server.client.get("/readyz").status_code == 200
 
 
-def test_the_page_needs_nothing_from_elsewhere(server: Server):
+def test_the_page_loads_nothing_from_other_origins(server: Server):
     answer = server.client.get("/")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     assert "default-src 'none'" in answer.headers["content-security-policy"]
@@ -71,8 +71,7 @@ def test_the_page_needs_nothing_from_elsewhere(server: Server):
     assert len(answer.content) < 10_000
 
 
-def test_images_are_what_the_generator_makes_elsewhere(rgb: Generator, grey: Generator):
-    """The same file opened twice gives the same bytes: nothing of a process is in them."""
+def test_labels_of_the_seeds_are_the_default_labels(rgb: Generator, grey: Generator):
     seeds = np.arange(100)
     np.testing.assert_array_equal(rgb.generate(seeds), rgb.generate(seeds, rgb.labels(seeds)))
     assert rgb.determinism == grey.determinism == "exact"

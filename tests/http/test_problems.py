@@ -1,4 +1,4 @@
-"""Everything that is asked wrongly: the status, the media type, the field, and no word too many."""
+"""Invalid requests: the status, the media type, the field and the reason of the problem document."""
 
 import json
 import re
@@ -65,22 +65,21 @@ def check(answer: httpx.Response, status: int, field: str | None = None, reason:
 
 
 @pytest.mark.parametrize(("file", "status", "field"), IMAGES)
-def test_a_wrong_image_address_names_the_field(server: Server, file: str, status: int, field: str):
+def test_an_invalid_image_url_names_the_field(server: Server, file: str, status: int, field: str):
     check(server.client.get(f"{server.pinned('rgb')}/{file}"), status, field)
-    # the address without digest says so at once, instead of redirecting to it
+    # The URL without digest is an error as well, not a redirect.
     check(server.client.get(f"/v1/models/rgb/images/{file}"), status, field)
 
 
-def test_a_label_for_an_unconditional_generator_is_refused(server: Server):
-    check(server.client.get(f"{server.pinned('grey')}/1.png?label=0"), 422, "label")
-    check(server.client.post("/sample", json={"model": "grey", "seeds": "1", "labels": 0}), 422, "labels")
+def test_a_label_of_an_unconditional_generator_is_422(server: Server):
+    check(server.client.get(f"{server.pinned('grey')}/1.png?label=0"), 422, "label", "not_conditional")
+    check(server.client.post("/sample", json={"model": "grey", "seeds": "1", "labels": 0}), 422, "labels", "not_conditional")
 
 
 @pytest.mark.parametrize("tail", ["", "/images/1.png"])
 def test_unknown_generators_and_versions_are_404(server: Server, tail: str):
-    assert "grey, rgb" in str(check(server.client.get(f"/v1/models/nope{tail}"), 404, "model")["detail"])
-    digest = check(server.client.get(f"/v1/models/rgb@{'0' * 12}{tail}"), 404, "digest")
-    assert server.digest("rgb")[:12] in str(digest["detail"])
+    check(server.client.get(f"/v1/models/nope{tail}"), 404, "model", "unknown_model")
+    check(server.client.get(f"/v1/models/rgb@{'0' * 12}{tail}"), 404, "digest", "unknown_version")
     check(server.client.get(f"/v1/models/rgb@{server.digest('rgb')}{tail}"), 404, "digest")
     check(server.client.get(f"/v1/models/rgb@{server.digest('rgb')[:12].upper()}x{tail}"), 404, "digest")
 
@@ -89,11 +88,11 @@ def test_unknown_generators_and_versions_are_404(server: Server, tail: str):
     "path",
     [
         *("/nope", "/v1", "/v1/models/", "/v1/models/rgb/images", "/v1/models/rgb/images/1/2.png", "/%00"),
-        *("/docs.json", "/healthz", "/static_content/index.css"),  # BentoML's own, which would describe another service
+        *("/docs.json", "/healthz", "/static_content/index.css"),  # of BentoML's application
     ],
 )
-def test_unknown_addresses_are_404(server: Server, path: str):
-    check(server.client.get(path), 404)
+def test_unknown_urls_are_404(server: Server, path: str):
+    check(server.client.get(path), 404, reason="not_found")
     check(server.client.post(path, content=b"x", headers={"Content-Type": "text/plain"}), 404)
 
 
@@ -107,7 +106,7 @@ def test_unknown_addresses_are_404(server: Server, path: str):
         ("GET", "/v1/sample", {"POST"}),
     ],
 )
-def test_a_wrong_method_is_405_and_names_the_right_ones(server: Server, method: str, path: str, allowed: set[str]):
+def test_a_wrong_method_is_405_with_the_allowed_methods(server: Server, method: str, path: str, allowed: set[str]):
     answer = server.client.request(method, path, content=b"x", headers={"Content-Type": "text/plain"})
     check(answer, 405)
     assert {name.strip() for name in answer.headers["allow"].split(",")} == allowed
@@ -172,7 +171,7 @@ BODIES = [
 
 @pytest.mark.parametrize("path", ["/sample", "/v1/sample"])
 @pytest.mark.parametrize(("body", "status", "field"), BODIES)
-def test_a_wrong_body_names_the_field(server: Server, path: str, body: bytes | dict[str, object], status: int, field: str):
+def test_an_invalid_body_names_the_field(server: Server, path: str, body: bytes | dict[str, object], status: int, field: str):
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     check(server.client.post(path, content=content, headers={"Content-Type": "application/json"}), status, field)
 
@@ -187,7 +186,7 @@ def test_a_body_that_is_not_json_is_415(server: Server, path: str, media_type: s
 
 
 def test_a_large_body_is_413_before_it_is_read(server: Server):
-    """60 MB announced, and 60 MB that are not announced but sent in pieces."""
+    """A body of 60 MB with Content-Length, and a body of 60 MB in chunks."""
     host, port = server.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(
@@ -203,17 +202,17 @@ def test_a_large_body_is_413_before_it_is_read(server: Server):
         answer = server.client.post("/sample", content=pieces(), headers={"Content-Type": "application/json"})
     except httpx.WriteError:
         return  # the server closed the connection while we were still sending
-    check(answer, 413, "body")
+    check(answer, 413, "body", "too_large")
 
 
-def test_nothing_asked_wrongly_fills_the_log(server: Server):
+def test_invalid_requests_are_not_logged_as_errors(server: Server):
     check(server.client.post("/sample", json={"model": 5}), 400, "model")
     check(server.client.post("/sample", json={"model": "nope", "seeds": "1"}), 404, "model")
     assert not [line for line in server.log if "Traceback" in line or "ERROR" in line]
 
 
-def test_every_answer_so_far_is_declared(server: Server):
-    """The last of this file: whatever the server has answered until now, its specification tells of."""
+def test_the_openapi_document_declares_every_status_so_far(server: Server):
+    """The last test of this file: the OpenAPI document has every status that the server has sent in this file."""
     paths = server.client.get("/openapi.json").json()["paths"]
     seen: set[int] = set()
     for family in text_string_to_metric_families(server.client.get("/metrics").text):
@@ -223,7 +222,7 @@ def test_every_answer_so_far_is_declared(server: Server):
                 item = paths[url_template(route)]
                 if status == "405":
                     assert method.lower() not in item
-                    item = {method.lower(): next(iter(item.values()))}  # told by those that it has
+                    item = {method.lower(): next(iter(item.values()))}  # the other methods of the path declare 405
                 assert status in item[method.lower()]["responses"], (route, method, status)
                 seen.add(int(status))
     assert seen >= {200, 400, 404, 405, 413, 415, 422}

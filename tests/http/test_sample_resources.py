@@ -1,4 +1,4 @@
-"""Samples, which are not images, over real HTTP: addresses, formats, caching, bulk requests, and what they are refused."""
+"""Samples that are not images: URLs, formats, caching, bulk requests and errors."""
 
 import csv
 import io
@@ -20,29 +20,29 @@ from tests.support.servers import Server
 SEEDS = [*range(50, 0, -1), *(7919 * i * i * i + 12345 for i in range(49)), (1 << 63) - 1]
 
 
-def path(server: Server, name: str) -> str:
-    """The pinned path of a generator's samples."""
+def samples_url(server: Server, name: str) -> str:
+    """Return the pinned URL of the samples of a generator, without seed and format."""
     return server.pinned(name).removesuffix("/images") + "/samples"
 
 
 @pytest.mark.parametrize("model", ["point", "wave"])
-def test_a_seed_is_one_sample_alone_in_bulk_and_in_a_crowd(sample_server: Server, model: str):
-    server, address = sample_server, path(sample_server, model)
-    alone = {seed: server.client.get(f"{address}/{seed}.json").json()["values"] for seed in SEEDS}
+def test_a_seed_gives_the_same_sample_alone_in_bulk_and_concurrently(sample_server: Server, model: str):
+    server, url = sample_server, samples_url(sample_server, model)
+    alone = {seed: server.client.get(f"{url}/{seed}.json").json()["values"] for seed in SEEDS}
     answer = server.client.post("/v1/sample", json={"model": model, "seeds": SEEDS, "format": "jsonl"})
     bulk = {entry["seed"]: entry["values"] for entry in map(json.loads, answer.text.splitlines())}
-    with ThreadPoolExecutor(16) as crowd, httpx.Client(base_url=server.url, timeout=30) as client:
-        answers = crowd.map(lambda seed: client.get(f"{address}/{seed}.json").json()["values"], SEEDS)
-        together = dict(zip(SEEDS, answers, strict=True))
+    with ThreadPoolExecutor(16) as pool, httpx.Client(base_url=server.url, timeout=30) as client:
+        answers = pool.map(lambda seed: client.get(f"{url}/{seed}.json").json()["values"], SEEDS)
+        concurrent = dict(zip(SEEDS, answers, strict=True))
     assert alone == bulk
-    assert alone == together
+    assert alone == concurrent
     assert len({json.dumps(values) for values in alone.values()}) == len(SEEDS)
 
 
-def test_the_values_are_the_generators(sample_server: Server, point: Generator):
+def test_the_values_are_the_output_of_the_generator(sample_server: Server, point: Generator):
     (expected,) = point.generate(np.array([42]), np.array([2]), 0.7)
-    address, query = f"{path(sample_server, 'point')}/42", {"label": "2", "truncation": "0.7"}
-    answers = {form: sample_server.client.get(f"{address}.{form}", params=query) for form in ("json", "csv", "npy", "png")}
+    url, query = f"{samples_url(sample_server, 'point')}/42", {"label": "2", "truncation": "0.7"}
+    answers = {form: sample_server.client.get(f"{url}.{form}", params=query) for form in ("json", "csv", "npy", "png")}
     types = {form: answer.headers["content-type"] for form, answer in answers.items()}
     assert types == {
         "json": "application/json",
@@ -62,43 +62,43 @@ def test_the_values_are_the_generators(sample_server: Server, point: Generator):
     header, row = csv.reader(io.StringIO(answers["csv"].text))
     assert (header, [float(value) for value in row]) == (["x", 'the "other", y'], expected.tolist())
     np.testing.assert_array_equal(np.load(io.BytesIO(answers["npy"].content)), expected)
-    drawn = plot(point.card.output, point.generate(np.arange(512)), expected)  # type: ignore[arg-type]
-    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(answers["png"].content))), drawn)
+    picture = plot(point.card.output, point.generate(np.arange(512)), expected)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(answers["png"].content))), picture)
 
 
-def test_a_label_is_the_seeds_own_unless_asked_for(sample_server: Server, point: Generator):
+def test_the_default_label_is_the_label_of_the_seed(sample_server: Server, point: Generator):
     labels = point.labels(np.arange(10))
     assert labels is not None
     for seed in range(10):
-        own = sample_server.client.get(f"{path(sample_server, 'point')}/{seed}.json").json()
+        own = sample_server.client.get(f"{samples_url(sample_server, 'point')}/{seed}.json").json()
         assert own["label"] == labels[seed]
-    assert "label" not in sample_server.client.get(f"{path(sample_server, 'wave')}/1.json").json()
+    assert "label" not in sample_server.client.get(f"{samples_url(sample_server, 'wave')}/1.json").json()
 
 
-def test_an_address_without_digest_redirects_to_the_one_with(sample_server: Server):
+def test_a_url_without_digest_redirects_to_the_pinned_url(sample_server: Server):
     answer = sample_server.client.get("/v1/models/point/samples/5.json?label=1")
     assert (answer.status_code, answer.headers["cache-control"]) == (307, "no-store")
-    assert answer.headers["location"] == f"{path(sample_server, 'point')}/5.json?label=1"
+    assert answer.headers["location"] == f"{samples_url(sample_server, 'point')}/5.json?label=1"
     assert sample_server.client.get("/v1/models/point/samples/5.json", follow_redirects=True).json()["seed"] == 5
 
 
 @pytest.mark.parametrize("file", ["5.json", "5.csv", "5.npy", "5.png", "5.json?label=2&truncation=0.5"])
-def test_samples_are_immutable_and_answer_304_and_head_without_being_made(sample_server: Server, file: str):
-    address, client = f"{path(sample_server, 'point')}/{file}", sample_server.client
-    answer = client.get(address)
+def test_samples_are_immutable_and_304_and_head_do_not_run_the_generator(sample_server: Server, file: str):
+    url, client = f"{samples_url(sample_server, 'point')}/{file}", sample_server.client
+    answer = client.get(url)
     tag = answer.headers["etag"]
     assert (answer.headers["cache-control"], tag[0]) == ("public, max-age=31536000, immutable", '"')
-    made = runs(sample_server)
-    again = client.get(address, headers={"If-None-Match": f'"other", W/{tag}'})
+    before = runs(sample_server)
+    again = client.get(url, headers={"If-None-Match": f'"other", W/{tag}'})
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
-    head = client.head(address)
+    head = client.head(url)
     assert (head.status_code, head.content) == (200, b"")
     assert all(head.headers[name] == answer.headers[name] for name in ("etag", "cache-control", "content-type"))
-    assert runs(sample_server) == made
-    assert client.get(address, headers={"If-None-Match": '"other"'}).content == answer.content
+    assert runs(sample_server) == before
+    assert client.get(url, headers={"If-None-Match": '"other"'}).content == answer.content
 
 
-def test_the_list_says_how_samples_are_asked_for(sample_server: Server, wave: Generator):
+def test_the_list_has_the_url_template_of_the_samples(sample_server: Server, wave: Generator):
     grey, point, listed = sample_server.client.get("/v1/models").json()["models"]
     assert listed == {
         "name": "wave",
@@ -121,11 +121,11 @@ def test_the_list_says_how_samples_are_asked_for(sample_server: Server, wave: Ge
     assert card["output"] == listed["output"]
 
 
-def test_many_samples_in_one_answer(sample_server: Server, point: Generator):
+def test_many_samples_in_one_response(sample_server: Server, point: Generator):
     seeds, body = np.array([9, 1, 9]), {"model": "point", "seeds": [9, 1, 9], "labels": [0, 1, 2], "truncation": 0.25}
     expected = point.generate(seeds, np.array([0, 1, 2]), 0.25)
-    for path_ in ("/sample", "/v1/sample"):
-        answer = sample_server.client.post(path_, json=body | {"format": "npz"})
+    for url in ("/sample", "/v1/sample"):
+        answer = sample_server.client.post(url, json=body | {"format": "npz"})
         with np.load(io.BytesIO(answer.content)) as arrays:
             assert set(arrays) == {"samples", "seeds", "labels"}
             np.testing.assert_array_equal(arrays["samples"], expected)
@@ -139,10 +139,10 @@ def test_many_samples_in_one_answer(sample_server: Server, point: Generator):
     ]
 
 
-def test_bentomls_client_gets_samples(sample_server: Server, wave: Generator):
+def test_the_client_of_bentoml_receives_samples(sample_server: Server, wave: Generator):
     with bentoml.SyncHTTPClient(sample_server.url) as client:
-        got = np.load(client.sample(model="wave", seeds="0-199", format="npy"))
-    np.testing.assert_array_equal(got, wave.generate(np.arange(200)))
+        samples = np.load(client.sample(model="wave", seeds="0-199", format="npy"))
+    np.testing.assert_array_equal(samples, wave.generate(np.arange(200)))
 
 
 @pytest.mark.parametrize(
@@ -159,8 +159,8 @@ def test_bentomls_client_gets_samples(sample_server: Server, wave: Generator):
         ("5.json?colour=red", 400, "colour"),
     ],
 )
-def test_a_wrong_address_names_the_field(sample_server: Server, file: str, status: int, field: str):
-    check(sample_server.client.get(f"{path(sample_server, 'point')}/{file}"), status, field)
+def test_an_invalid_url_names_the_field(sample_server: Server, file: str, status: int, field: str):
+    check(sample_server.client.get(f"{samples_url(sample_server, 'point')}/{file}"), status, field)
     check(sample_server.client.get(f"/v1/models/point/samples/{file}"), status, field)
 
 
@@ -170,17 +170,17 @@ def test_the_wrong_kind_of_output_is_404_and_names_the_right_url(sample_server: 
         return sample_server.pinned(name).removesuffix("/images") if pinned else f"/v1/models/{name}"
 
     problem = check(sample_server.client.get(f"{base('point')}/images/5.png"), 404, "model", "wrong_output")
-    assert f"{path(sample_server, 'point')}/{{seed}}" in str(problem["detail"])
+    assert f"{samples_url(sample_server, 'point')}/{{seed}}" in str(problem["detail"])
     problem = check(sample_server.client.get(f"{base('grey')}/samples/5.json"), 404, "model", "wrong_output")
     assert f"{sample_server.pinned('grey')}/{{seed}}" in str(problem["detail"])
 
 
-def test_a_format_that_cannot_hold_them_is_refused(sample_server: Server):
+def test_a_format_that_cannot_hold_the_outputs_is_422(sample_server: Server):
     for body in ({"model": "point", "seeds": "1"}, {"model": "point", "seeds": "1", "format": "zip"}):
-        problem = check(sample_server.client.post("/v1/sample", json=body), 422, "format")
-        assert "npz, npy, csv, jsonl" in str(problem["detail"])
+        check(sample_server.client.post("/v1/sample", json=body), 422, "format", "wrong_output")
     for form in ("csv", "jsonl"):
-        check(sample_server.client.post("/v1/sample", json={"model": "grey", "seeds": "1", "format": form}), 422, "format")
+        body = {"model": "grey", "seeds": "1", "format": form}
+        check(sample_server.client.post("/v1/sample", json=body), 422, "format", "wrong_output")
 
 
 def test_metrics_count_samples_under_few_labels(sample_server: Server):
@@ -191,7 +191,7 @@ def test_metrics_count_samples_under_few_labels(sample_server: Server):
 
     before = count("npy"), count("csv")
     for seed in range(1000, 1005):
-        sample_server.client.get(f"{path(sample_server, 'wave')}/{seed}.npy")
+        sample_server.client.get(f"{samples_url(sample_server, 'wave')}/{seed}.npy")
     sample_server.client.post("/v1/sample", json={"model": "wave", "seeds": "0-99", "format": "csv"})
     assert (count("npy") - before[0], count("csv") - before[1]) == (5, 100)
     text = sample_server.client.get("/metrics").text
@@ -201,6 +201,6 @@ def test_metrics_count_samples_under_few_labels(sample_server: Server):
 
 
 def runs(server: Server) -> int:
-    """How often the generator `point` has run."""
+    """Return the number of runs of the generator `point`."""
     text = server.client.get("/metrics").text
     return int(float(text.split('seedmint_inference_duration_seconds_count{model="point"} ')[1].split("\n")[0]))

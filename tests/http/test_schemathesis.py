@@ -1,4 +1,4 @@
-"""schemathesis, with all its checks, against a real server behind keys: what the specification promises is what is answered."""
+"""schemathesis with all its checks against a server with API keys: the responses are the responses of the OpenAPI document."""
 
 import os
 import re
@@ -19,7 +19,7 @@ from tests.support.fixtures import CLASSES, POINT
 from tests.support.servers import Server, serving
 
 CHECKS = Path(__file__).parent / "schemathesis.toml"
-# A name and a digest belong together. The coverage phase finds them as examples in the specification.
+# A name and a digest belong together. The coverage phase takes both from the examples of the OpenAPI document.
 JOB = """
 [[operations]]
 include-path-regex = "/jobs/"
@@ -39,7 +39,7 @@ def key() -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, key: tuple[str, str]) -> Iterator[Server]:
-    """One generator of images and one of samples, so that the bounds of the specification are the bounds of each."""
+    """One generator of images and one of samples, so that the bounds of the OpenAPI document are the bounds of both."""
     directory = tmp_path_factory.mktemp("models")
     generators.write(directory, "rgb", 2, classes=CLASSES, output=ImageOutput(height=16, width=12, channels=3))
     generators.write(directory, "point", 3, classes=CLASSES, output=POINT)
@@ -50,12 +50,12 @@ def server(tmp_path_factory: pytest.TempPathFactory, key: tuple[str, str]) -> It
 
 @pytest.fixture(scope="module")
 def job(server: Server) -> str:
-    """The id of a job. There is no example of one in the specification."""
+    """Return the ID of a job. The OpenAPI document has no example of an ID."""
     return str(server.client.post("/v1/jobs", json={"model": "rgb", "seeds": "0-99"}).json()["id"])
 
 
 def run(server: Server, key: str, config: Path, *arguments: str) -> str:
-    """What schemathesis prints, having found nothing."""
+    """Run schemathesis; fail on any finding; return its output."""
     command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run", f"{server.url}/openapi.json"]
     done = subprocess.run(
         [
@@ -77,8 +77,8 @@ def run(server: Server, key: str, config: Path, *arguments: str) -> str:
     return done.stdout
 
 
-def answered(server: Server) -> dict[tuple[str, str], set[int]]:
-    """The statuses of each route and method, as the server itself has counted them."""
+def statuses_by_route(server: Server) -> dict[tuple[str, str], set[int]]:
+    """Return the statuses by route and method from the metrics of the server."""
     found: dict[tuple[str, str], set[int]] = {}
     for family in text_string_to_metric_families(server.client.get("/metrics").text):
         for sample in family.samples:
@@ -88,20 +88,20 @@ def answered(server: Server) -> dict[tuple[str, str], set[int]]:
     return found
 
 
-def faults(server: Server) -> list[tuple[str, str]]:
-    """What was answered with a 5xx; but /readyz was asked before it was so."""
-    return [asked for asked, statuses in answered(server).items() if max(statuses) >= 500 and asked[0] != "/readyz"]
+def server_errors(server: Server) -> list[tuple[str, str]]:
+    """Return the routes and methods with a 5xx, except /readyz, which is 503 before the server is ready."""
+    return [route for route, statuses in statuses_by_route(server).items() if max(statuses) >= 500 and route[0] != "/readyz"]
 
 
 def test_every_boundary_of_every_parameter(server: Server, key: tuple[str, str], job: str, tmp_path: Path):
-    """At, within and beyond each bound, with wrong types, without keys, and by methods that are not there."""
+    """Values at, within and beyond each bound, wrong types, missing keys, and undefined methods."""
     config = tmp_path / "schemathesis.toml"
     config.write_text(CHECKS.read_text() + JOB.format(job=job))
     out = run(server, key[0], config, "--phases=examples,coverage")
-    told = re.search(r"([\d,]+) generated", out)
-    assert told is not None
-    assert int(told[1].replace(",", "")) > 500
-    seen = answered(server)
+    generated = re.search(r"([\d,]+) generated", out)
+    assert generated is not None
+    assert int(generated[1].replace(",", "")) > 500
+    seen = statuses_by_route(server)
     paths = httpx.get(f"{server.url}/openapi.json", headers={"X-API-Key": key[0]}).json()["paths"]
     by_path = {(url_template(route), method): statuses for (route, method), statuses in seen.items()}
     for path, item in paths.items():
@@ -112,16 +112,16 @@ def test_every_boundary_of_every_parameter(server: Server, key: tuple[str, str],
         assert all(statuses == {405} for statuses in others), path
     assert 401 in seen["refused", "GET"]
     assert 401 in seen["refused", "POST"]
-    assert not faults(server)
+    assert not server_errors(server)
     assert not [line for line in server.log if "ERROR" in line]
 
 
 @pytest.mark.slow
-def test_what_nobody_thought_of(server: Server, key: tuple[str, str], job: str, tmp_path: Path):
-    """Random requests to every operation, and sequences of them."""
+def test_random_requests_and_sequences(server: Server, key: tuple[str, str], job: str, tmp_path: Path):
+    """Random requests to every operation, and sequences of requests."""
     config = tmp_path / "schemathesis.toml"
     targets = {"/(images|grid|walk)": "rgb", "/samples/": "point"}
-    told = [TARGETS.format(paths=paths, name=name, digest=server.digest(name)[:12]) for paths, name in targets.items()]
-    config.write_text(CHECKS.read_text() + "".join(told) + JOB.format(job=job))
+    overrides = [TARGETS.format(paths=paths, name=name, digest=server.digest(name)[:12]) for paths, name in targets.items()]
+    config.write_text(CHECKS.read_text() + "".join(overrides) + JOB.format(job=job))
     run(server, key[0], config, "--phases=fuzzing,stateful", "--max-examples=60")
-    assert not faults(server)
+    assert not server_errors(server)

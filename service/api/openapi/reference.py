@@ -1,4 +1,4 @@
-"""The reference page: the specification as one HTML page that loads nothing and runs no script."""
+"""The reference page: the OpenAPI document as one HTML page, which loads nothing and runs no script."""
 
 import base64
 import hashlib
@@ -22,24 +22,32 @@ REFERENCE_HEADERS = {
 
 
 def reference(document: dict[str, Any]) -> str:
-    """The page of a specification."""
+    """Return the reference page.
+
+    Args:
+        document: The OpenAPI document.
+    """
 
     def resolved(part: dict[str, Any]) -> dict[str, Any]:
-        """What a reference into the document stands for, or the part itself."""
-        found = document
+        """Return the target of a `$ref`, or the part itself."""
+        target = document
         if "$ref" not in part:
             return part
         for name in part["$ref"].removeprefix("#/").split("/"):
-            found = found[name]
-        return found
+            target = target[name]
+        return target
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"resolved": resolved, "type": type_of, "shown": _shown}
+    environment.filters |= {"resolved": resolved, "type": type_text, "shown": _json_text}
     return environment.from_string(_SOURCE).render(document=document)
 
 
-def type_of(schema: dict[str, Any]) -> str:
-    """A schema in a few words: `integer, 0 to 9`; `png or webp`; the name of another."""
+def type_text(schema: dict[str, Any]) -> str:
+    """Describe a schema in a few words: `integer, 0 to 9`; `png or webp`; the name of another schema.
+
+    Args:
+        schema: A JSON schema.
+    """
     if "$ref" in schema:
         return str(schema["$ref"]).rpartition("/")[2]
     if "const" in schema:
@@ -47,17 +55,17 @@ def type_of(schema: dict[str, Any]) -> str:
     if "enum" in schema:
         return " or ".join(map(str, schema["enum"]))
     if options := schema.get("anyOf") or schema.get("oneOf"):
-        return "; or ".join(map(type_of, options))
+        return "; or ".join(map(type_text, options))
     if schema.get("type") == "array":
-        items = f"list of ({type_of(schema['items'])})" if "items" in schema else "list"
-        least, most = schema.get("minItems"), schema.get("maxItems")
-        return items + (f", {least or 0} to {most} of them" if most else f", at least {least}" if least else "")
-    words = str(schema.get("type", "anything"))
-    least, most = schema.get("minimum"), schema.get("maximum")
-    if least is not None:
-        words += f", {least} to {most}" if most is not None else f", at least {least}"
-    return words
+        items = f"list of ({type_text(schema['items'])})" if "items" in schema else "list"
+        minimum, maximum = schema.get("minItems"), schema.get("maxItems")
+        return items + (f", {minimum or 0} to {maximum} items" if maximum else f", at least {minimum} items" if minimum else "")
+    text = str(schema.get("type", "anything"))
+    minimum, maximum = schema.get("minimum"), schema.get("maximum")
+    if minimum is not None:
+        text += f", {minimum} to {maximum}" if maximum is not None else f", at least {minimum}"
+    return text
 
 
-def _shown(value: object) -> str:
+def _json_text(value: object) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)

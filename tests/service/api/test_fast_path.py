@@ -176,4 +176,4 @@ def _fail_with(running: Application, monkeypatch: pytest.MonkeyPatch, error: Exc
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(running.repository.find("grey", None).batcher, "single", fail)
+    monkeypatch.setattr(running.repository.find("grey", None).batcher, "submit", fail)

@@ -1,4 +1,4 @@
-"""The specification and the reference are written once for the same generators, however many ask at once."""
+"""The OpenAPI document and the reference page are written once for the same generators, also for concurrent requests."""
 
 import asyncio
 import json
@@ -18,34 +18,34 @@ from seedmint.service.settings import Settings
 OPERATIONS = operations(Settings())
 
 
-def test_they_are_written_when_the_generators_change_and_only_then(
+def test_the_documents_are_written_only_when_the_generators_change(
     monkeypatch: pytest.MonkeyPatch, grey: Generator, rgb: Generator
 ):
     written = []
 
-    def counted(
+    def count_and_write(
         generators: Sequence[Generator], settings: Settings, operations: Sequence[tuple[str, Operation]]
     ) -> dict[str, Any]:
         written.append([generator.name for generator in generators])
         return specification(generators, settings, operations)
 
-    monkeypatch.setattr(documents, "specification", counted)
+    monkeypatch.setattr(documents, "specification", count_and_write)
 
-    async def scene() -> list[Document]:
+    async def scenario() -> list[Document]:
         writer = DocumentWriter(Settings(), OPERATIONS)
-        at_once = await asyncio.gather(*(writer.documents([grey]) for _ in range(8)))
+        concurrent = await asyncio.gather(*(writer.documents([grey]) for _ in range(8)))
         later = [await writer.documents(served) for served in ([grey], [grey, rgb], [grey])]
-        return [each.specification for each in (*at_once, *later)]
+        return [each.specification for each in (*concurrent, *later)]
 
-    found = asyncio.run(scene())
+    found = asyncio.run(scenario())
     assert written == [["grey"], ["grey", "rgb"], ["grey"]]
     assert len({document.tag for document in found}) == 2
     assert json.loads(found[-1].content) == specification([grey], Settings(), OPERATIONS)
     assert found[0] == found[-1] != found[-2]
 
 
-def test_a_failure_is_not_kept(monkeypatch: pytest.MonkeyPatch, grey: Generator):
-    async def scene() -> None:
+def test_a_failure_is_not_cached(monkeypatch: pytest.MonkeyPatch, grey: Generator):
+    async def scenario() -> None:
         writer = DocumentWriter(Settings(), OPERATIONS)
         with monkeypatch.context() as broken:
             broken.setattr(documents, "reference", lambda document: 1 // 0)
@@ -53,4 +53,4 @@ def test_a_failure_is_not_kept(monkeypatch: pytest.MonkeyPatch, grey: Generator)
                 await writer.documents([grey])
         assert b"grey" in (await writer.documents([grey])).reference.content
 
-    asyncio.run(scene())
+    asyncio.run(scenario())

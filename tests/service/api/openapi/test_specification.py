@@ -1,4 +1,4 @@
-"""The specification: it validates, tells of every route, and its bounds are those of the code and of the generators."""
+"""The OpenAPI document: it is valid, has every route, and its bounds are the bounds of the code and of the generators."""
 
 import html
 import re
@@ -34,11 +34,11 @@ def operations(document: dict[str, Any]) -> dict[tuple[str, str], dict[str, Any]
 
 @pytest.mark.parametrize("settings", [Settings(), Settings(api_keys="alice:0", requests_per_second=5, jobs_url="made")])
 @pytest.mark.parametrize("empty", [False, True])
-def test_it_validates(grey: Generator, point: Generator, settings: Settings, empty: bool):
+def test_the_document_is_valid(grey: Generator, point: Generator, settings: Settings, empty: bool):
     OpenAPIV31SpecValidator(document_of([] if empty else [grey, point], settings)).validate()
 
 
-def test_the_service_sends_it(server: Server, grey: Generator, rgb: Generator):
+def test_the_service_sends_the_document(server: Server, grey: Generator, rgb: Generator):
     answer = server.client.get("/openapi.json")
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "no-cache"
@@ -46,8 +46,8 @@ def test_the_service_sends_it(server: Server, grey: Generator, rgb: Generator):
 
 
 @pytest.mark.parametrize("jobs", [False, True])
-def test_its_paths_and_methods_are_the_routes_of_the_application(tmp_path: Path, jobs: bool):
-    """As they are under BentoML, with its own that are kept; where there are no jobs, not what says so."""
+def test_the_paths_and_methods_are_the_routes_of_the_application(tmp_path: Path, jobs: bool):
+    """Includes the routes of BentoML's application. Without jobs, the routes that answer 404 are not in the document."""
     settings = Settings(jobs_url=str(tmp_path / "made")) if jobs else Settings()
     code = """
 from starlette.routing import Mount, Route
@@ -68,19 +68,19 @@ print(json.dumps(found))
     assert len(routes) >= 15
 
 
-def test_every_answer_has_an_id_and_every_problem_an_example(document: dict[str, Any]):
+def test_every_response_has_an_id_and_every_problem_an_example(document: dict[str, Any]):
     responses = document["components"]["responses"]
     for (_, method), operation in operations(document).items():
         assert operation["summary"]
         assert {"405", "500"} <= set(operation["responses"])
         for status, response in operation["responses"].items():
-            shown = responses[response["$ref"].rpartition("/")[2]] if "$ref" in response else response
-            assert "X-Request-Id" in shown["headers"]
+            resolved = responses[response["$ref"].rpartition("/")[2]] if "$ref" in response else response
+            assert "X-Request-Id" in resolved["headers"]
             if int(status) >= 400 and method != "head":
-                (content,) = shown["content"].values()
+                (content,) = resolved["content"].values()
                 assert content["example"]["status"] == int(status)
-                assert set(shown["content"]) == {"application/problem+json"}
-            assert method != "head" or "content" not in shown
+                assert set(resolved["content"]) == {"application/problem+json"}
+            assert method != "head" or "content" not in resolved
     assert "Retry-After" in responses["Problem429"]["headers"]
     assert "Location" in document["paths"]["/v1/models/{name}/images/{seed}.{format}"]["get"]["responses"]["307"]["headers"]
     assert {"ETag", "Cache-Control"} <= set(
@@ -88,7 +88,7 @@ def test_every_answer_has_an_id_and_every_problem_an_example(document: dict[str,
     )
 
 
-def test_bounds_and_examples_are_those_of_the_generators(document: dict[str, Any], rgb: Generator, grey: Generator):
+def test_bounds_and_examples_come_from_the_generators(document: dict[str, Any], rgb: Generator, grey: Generator):
     parameters = document["components"]["parameters"]
     assert parameters["ImageName"]["example"] == "grey"
     assert parameters["ImageDigest"]["example"] == grey.digest12
@@ -103,14 +103,14 @@ def test_bounds_and_examples_are_those_of_the_generators(document: dict[str, Any
 
 
 @pytest.mark.parametrize(
-    ("text", "right"), [("0-63,100", True), (" 1 , 2 - 3", True), ("007", False), ("", False), ("1-", False)]
+    ("text", "is_valid"), [("0-63,100", True), (" 1 , 2 - 3", True), ("007", False), ("", False), ("1-", False)]
 )
-def test_the_pattern_of_seeds_is_their_syntax(document: dict[str, Any], text: str, right: bool):
+def test_the_pattern_of_seeds_matches_the_syntax(document: dict[str, Any], text: str, is_valid: bool):
     pattern = document["components"]["schemas"]["SampleRequest"]["properties"]["seeds"]["anyOf"][0]["pattern"]
-    assert bool(re.search(pattern, text)) == right
+    assert bool(re.search(pattern, text)) == is_valid
 
 
-def test_keys_and_limits_are_told_where_they_are_set(document: dict[str, Any]):
+def test_keys_and_limits_are_declared_where_they_are_set(document: dict[str, Any]):
     assert "security" not in document
     assert "401" not in document["paths"]["/v1/models"]["get"]["responses"]
     locked = document_of([], Settings(api_keys="alice:0", requests_per_second=5))
@@ -122,7 +122,7 @@ def test_keys_and_limits_are_told_where_they_are_set(document: dict[str, Any]):
         assert not {"401", "429"} & set(locked["paths"][path]["get"]["responses"])
 
 
-def _shows_the_operations(page: str, document: dict[str, Any]):
+def _check_operations(page: str, document: dict[str, Any]):
     for (path, method), operation in operations(document).items():
         if method != "head":
             assert f"<b>{'POST' if method == 'post' else 'GET, HEAD'}</b> <code>{path}</code>" in page
@@ -131,7 +131,7 @@ def _shows_the_operations(page: str, document: dict[str, Any]):
         assert f"<code>{parameter['name']}</code>" in page
 
 
-def test_the_page_shows_all_of_it(server: Server, document: dict[str, Any]):
+def test_the_reference_page_shows_all_operations(server: Server, document: dict[str, Any]):
     answer = server.client.get("/docs")
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
     policy = answer.headers["content-security-policy"]
@@ -141,8 +141,8 @@ def test_the_page_shows_all_of_it(server: Server, document: dict[str, Any]):
     page = html.unescape(answer.text)
     assert "<script" not in page
     assert not re.search(r"(src|href)=.?(https?:)?//", page)
-    _shows_the_operations(page, server.client.get("/openapi.json").json())
-    _shows_the_operations(html.unescape(reference(document)), document)
+    _check_operations(page, server.client.get("/openapi.json").json())
+    _check_operations(html.unescape(reference(document)), document)
     assert "integer, 0 to 9223372036854775807" in page
     for status in (304, 307, 400, 404, 405, 408, 413, 415, 422, 429, 500, 503, 504):
         assert f"<code>{status}</code>" in page
