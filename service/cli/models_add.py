@@ -81,12 +81,11 @@ def add(file: tuple[Path, ...], models: str | None, replace: bool, **given: Any)
     from seedmint.models.runtime.generator_file import DIGEST12, digest_of
     from seedmint.service.cli.options import settings_with
 
-    files = file
-    if len(files) > 2:
+    if len(file) > 2:
         raise UserError("give one file, or a mapping and a synthesis file", field="file", reason="too_many_files")
     settings = settings_with(models)
-    kept = _keep_card(files, given)
-    name = given["name"] or (kept.card.name if kept is not None else files[-1].stem.lower())
+    kept = _keep_card(file, given)
+    name = given["name"] or (kept.card.name if kept is not None else file[-1].stem.lower())
     if not re.fullmatch(NAME_PATTERN, name):
         raise UserError(
             f"{name!r} must be lower-case letters, digits, '.', '_' and '-', at most 64", field="name", reason="wrong_name"
@@ -95,7 +94,7 @@ def add(file: tuple[Path, ...], models: str | None, replace: bool, **given: Any)
     if target.exists() and not replace:
         raise UserError(f"{target} exists: choose another name, or pass --replace", field="name", reason="name_exists")
     try:
-        imported = kept or _import(files, name, settings.provider, settings.threads, given)
+        imported = kept or _import(file, name, settings.provider, settings.threads, given)
     except ValidationError as error:
         raise _card_error(error) from None
     write_whole(target, imported.content)

@@ -152,8 +152,11 @@ def _run_mapping(mapping: ModelProto, z: Input, scalar: Input, options: ImportOp
                 z.name: numbers.reshape(1, *row_dims).astype(helper.tensor_dtype_to_np_dtype(z.elem_type)),
                 scalar.name: np.full([1] * len(scalar.dims), value, helper.tensor_dtype_to_np_dtype(scalar.elem_type)),
             }
-            for name, constant in options.constants.items():
-                inputs[name] = np.full(1, constant[0], np.float32)
+            for name, value_info in graph_inputs(mapping).items():
+                if name in options.constants:
+                    shape = [size or 1 for size in value_info.dims]
+                    dtype = helper.tensor_dtype_to_np_dtype(value_info.elem_type)
+                    inputs[name] = np.resize(np.array(options.constants[name]), shape).astype(dtype)
             rows.append(np.asarray(session.run(None, inputs)[0], np.float64).reshape(1, -1))
     except Exception as error:
         raise GeneratorImportError(f"the mapping network does not run: {first_line(error)}", reason="does_not_run") from None

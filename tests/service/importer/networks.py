@@ -87,7 +87,8 @@ def exported(
             batch = torch.export.Dim("n", min=1)
             options = {"dynamic_shapes": tuple({0: batch} for _ in inputs), "verbose": False}
         else:
-            options = {"dynamic_axes": {name: {0: "n"} for name in (*names, "out")} if dynamic else None}
+            batched = [name for name, value in zip(names, inputs, strict=True) if value.dim() > 0]
+            options = {"dynamic_axes": {name: {0: "n"} for name in (*batched, "out")} if dynamic else None}
         torch.onnx.export(
             module, inputs, path, input_names=names, output_names=["out"], opset_version=opset, dynamo=dynamo, **options
         )
