@@ -75,7 +75,7 @@ def test_archive_is_independent_of_the_pieces(rgb: Generator, form: str):
 def test_unfinished_archive_prints_nothing(rgb: Generator, form: str, capfd: pytest.CaptureFixture[str]):
     writer = archive_writer(form, rgb, 100, 1.0)  # type: ignore[arg-type]
     writer.add(np.arange(3), np.zeros(3, np.int64), rgb.generate(np.arange(3)))
-    writer.itself = writer  # type: ignore[attr-defined]  # a cycle, so that the collector finalises it in any order
+    writer.itself = writer  # type: ignore[attr-defined]  # a cycle, which the garbage collector finalises in any order
     del writer
     gc.collect()
     assert capfd.readouterr().err == ""
@@ -111,4 +111,4 @@ def test_written_file_is_complete_or_absent(tmp_path: Path):
     assert path.read_bytes() == b"old"
     plain = path.with_name("plain")
     plain.touch()
-    assert path.stat().st_mode == plain.stat().st_mode  # readable by whoever reads other new files
+    assert path.stat().st_mode == plain.stat().st_mode  # the permissions of any new file

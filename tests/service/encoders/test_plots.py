@@ -18,7 +18,7 @@ def samples(n: int, *shape: int) -> np.ndarray:
 
 
 def places(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
-    """(down, across) of every pixel of a colour."""
+    """Return (row, column) of every pixel of a color."""
     return np.argwhere((picture == colour).all(axis=2))
 
 
@@ -35,7 +35,7 @@ def test_every_shape_is_plotted_deterministically(shape: tuple[int, ...], marked
 
 
 def test_marked_point_is_at_its_position():
-    """The mean of its pixels moves by the axes' scale; the frame spans values 0 to 1 and a twentieth more on both sides."""
+    """The point moves by the scale of the axes, which span the values and a twentieth more on both sides."""
     corners = np.array([[0, 0], [1, 1]], np.float32)
     width, height = 320 - 44 - 12, 240 - 20 - 34
     for x, y in ((0.25, 0.5), (0.75, 0.1)):
@@ -47,11 +47,11 @@ def test_marked_point_is_at_its_position():
 def test_other_points_are_grey_only_behind_a_marked_point():
     values = samples(200, 2)
     assert len(places(plot(output(2), values, values[0]), GREY)) > 100
-    assert len(places(plot(output(2), values), GREY)) < 10  # those of the letters' edges
+    assert len(places(plot(output(2), values), GREY)) < 10  # only edges of letters
 
 
 def test_bars_of_a_histogram_are_as_high_as_the_counts():
-    """Twice as many in the left half: about twice as much blue."""
+    """The left half has twice as many values, hence about twice as many blue pixels."""
     values = np.concatenate([np.linspace(0, 0.5, 2000), np.linspace(0.5, 1, 1000)]).astype(np.float32)[:, None]
     across = places(plot(output(1), values), BLUE)[:, 1]
     middle = 44 + (320 - 44 - 12) / 2

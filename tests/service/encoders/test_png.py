@@ -22,7 +22,7 @@ def read(png: bytes) -> np.ndarray:
 
 
 def picture(height: int, width: int, channels: int, seed: int, smooth: bool) -> np.ndarray:
-    """Noise, or slopes; the same under every version of NumPy."""
+    """Return noise or gradients, the same with every version of NumPy."""
     drawn = hashlib.shake_256(b"%d" % seed).digest(height * width * channels)
     noise = np.frombuffer(drawn, np.uint8).reshape(height, width, channels)
     if not smooth:
@@ -76,7 +76,7 @@ def test_chunks_have_correct_checksums_and_end_with_iend():
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_filters_have_the_smallest_sum_of_absolute_values(channels: int):
-    """By the definitions of section 9.2, one byte at a time."""
+    """Compute the filters of section 9.2 one byte at a time."""
     image = picture(30, 40, channels, 3, smooth=True)
     png = encode_png(image, {})
     start = png.index(b"IDAT") + 4
@@ -102,7 +102,7 @@ def test_filters_have_the_smallest_sum_of_absolute_values(channels: int):
 
 
 def test_bytes_are_as_recorded():
-    """A change here is a change of every PNG ever named: then `ENCODER` must change, too."""
+    """If this digest changes, every PNG changes, so `ENCODER` must change too."""
     if ENCODER != "png-1-zlib-ng-2.3.3":
         pytest.skip(f"published for zlib-ng 2.3.3, and this is {ENCODER}")
     digest = hashlib.sha256()

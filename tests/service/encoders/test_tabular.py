@@ -29,7 +29,7 @@ def both(point: Generator, wave: Generator) -> list[Generator]:
 
 
 def test_samples_match_the_arithmetic_in_numpy(point: Generator):
-    """Against the same arithmetic in numpy, from the same weights, within one step of the resolution."""
+    """The values differ by one step of the resolution at most."""
     weights = {t.name: numpy_helper.to_array(t) for t in generators.model(point.card, 3).graph.initializer}
     seeds = np.array([5, 123456789012345, 0])
     hidden = np.tanh(noise("philox-normal-v1", 20, seeds) @ weights["w1"] + weights["rows"][labels_of(seeds, 3)])
@@ -100,7 +100,7 @@ def test_archive_is_complete_and_independent_of_the_pieces(point: Generator, wav
 
 
 def read(form: str, content: bytes, generator: Generator) -> dict[str, np.ndarray]:
-    """An archive's arrays, as another program would get at them."""
+    """Return the arrays of an archive, read by another library."""
     if form == "npy":
         return {"samples": np.load(io.BytesIO(content))}
     if form == "npz":
@@ -121,7 +121,7 @@ def read(form: str, content: bytes, generator: Generator) -> dict[str, np.ndarra
 
 
 def test_etag_depends_on_every_part_of_the_url(point: Generator, wave: Generator):
-    asked = [
+    requests = [
         SampleSpec(1, 0, 1.0, "json"),
         SampleSpec(2, 0, 1.0, "json"),
         SampleSpec(1, 1, 1.0, "json"),
@@ -129,8 +129,12 @@ def test_etag_depends_on_every_part_of_the_url(point: Generator, wave: Generator
         *(SampleSpec(1, 0, 1.0, form) for form in SAMPLE_FORMATS[1:]),
     ]
     assert len(
-        {entity_tag(generator, one, canonical_url(generator, one)) for one in asked for generator in both(point, wave)}
-    ) == 2 * len(asked)
+        {
+            entity_tag(generator, request, canonical_url(generator, request))
+            for request in requests
+            for generator in both(point, wave)
+        }
+    ) == 2 * len(requests)
 
 
 def test_background_of_plots_has_the_first_seeds(point: Generator, wave: Generator, grey: Generator):
@@ -140,7 +144,7 @@ def test_background_of_plots_has_the_first_seeds(point: Generator, wave: Generat
 
 
 def test_large_samples_have_small_batches_and_a_small_background(tmp_path: Path):
-    """65,536 values, the most there may be: 16 of them are a background."""
+    """Samples of 65,536 values, the maximum: the background has 16 of them."""
     output = SampleOutput(kind="sample", shape=(32768, 2), names=("a", "b"))
     generator = open_generator(generators.write(tmp_path, "large", output=output), max_batch=4096)
     assert generator.max_batch == (256 << 20) // (4 * 65536)
@@ -159,7 +163,7 @@ def test_output_that_is_not_finite_is_refused():
 
 
 def test_zero_and_minus_zero_have_different_bytes():
-    """A generator that gives -0.0 in large batches and 0.0 in small ones is approximate."""
+    """A generator that outputs -0.0 in large batches and 0.0 in small batches is approximate."""
     model = generators.model(generators.card("signed", output=POINT))
     nodes = [
         helper.make_node("Shape", ["z"], ["n"], start=0, end=1),

@@ -13,7 +13,7 @@ from seedmint.service.encoders.zip_stream import StoredZip
 
 
 def write(path: Path, files: dict[str, bytes], start: int = 0) -> None:
-    """A zip that begins so far into the file; what is before it is a hole."""
+    """Write a zip that starts at an offset in the file, after a hole."""
     archive = StoredZip()
     archive._offset = start
     with path.open("wb") as file:
@@ -28,7 +28,7 @@ def random_files(count: int) -> dict[str, bytes]:
     return {f"{i % 10}/{i}.png": chance.randbytes(chance.randrange(40)) for i in range(count)}
 
 
-# As many as the first format holds, and more; places beyond 4 GiB, of the first file on or of later ones.
+# Numbers of files below and above 65,535, and offsets beyond 4 GiB from the first file on or from a later file on.
 @pytest.mark.parametrize(("count", "start"), [(0, 0), (1, 0), (65_534, 0), (65_535, 0), (9, 5 << 30), (999, (1 << 32) - 9000)])
 def test_other_readers_find_every_file(tmp_path: Path, count: int, start: int):
     files = random_files(count)
@@ -51,12 +51,12 @@ def test_central_directory_comes_in_pieces_and_needs_little_memory():
     assert len(pieces) == 5
     assert max(map(len, pieces)) < 4096 * 60
     kept = [archive._sums, archive._sizes, archive._lengths, archive._names]
-    assert sum(memoryview(part).nbytes for part in kept) / 20_000 < 21  # bytes a file, with names of 7 to 11
+    assert sum(memoryview(part).nbytes for part in kept) / 20_000 < 21  # bytes for each file, with names of 7 to 11 bytes
 
 
 def test_reader_that_cannot_seek_finds_sizes_before_the_data():
     archive = StoredZip()
     data = io.BytesIO(archive.add("a.png", b"12345") + b"".join(archive.finish()))
     head = data.read(30)
-    assert int.from_bytes(head[6:8], "little") == 0  # no descriptor behind the data
+    assert int.from_bytes(head[6:8], "little") == 0  # no data descriptor
     assert int.from_bytes(head[18:22], "little") == 5

@@ -21,7 +21,7 @@ def second(limit: str) -> dict[str, str]:
 
 
 def first(limit: str) -> dict[str, str]:
-    # Lines without "total_" leave out groups inside this one.
+    # Lines without "total_" exclude child groups.
     stat = f"cache {1 * MIB}\ninactive_file {1 * MIB}\ntotal_cache {300 * MIB}\ntotal_inactive_file {250 * MIB}\n"
     files = {"memory.limit_in_bytes": limit, "memory.usage_in_bytes": f"{520 * MIB}\n", "memory.stat": stat}
     return {f"memory/{name}": text for name, text in files.items()}

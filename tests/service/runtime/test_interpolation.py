@@ -32,9 +32,9 @@ def test_directions_match_scipy_and_lengths_change_linearly(a: int, b: int, z_di
     z = walk(NORMAL, start, end, frames).astype(np.float64)
     lengths = np.linalg.norm(z, axis=1)
     first, last = np.linalg.norm(start.astype(np.float64)), np.linalg.norm(end.astype(np.float64))
-    np.testing.assert_allclose(lengths, np.linspace(first, last, frames), rtol=1e-6)  # float32 has 6e-8
+    np.testing.assert_allclose(lengths, np.linspace(first, last, frames), rtol=1e-6)  # the precision of float32 is 6e-8
     here, there = start.astype(np.float64) / first, end.astype(np.float64) / last
-    if abs(here @ there) < 1 - 1e-6:  # where scipy is sure of the way
+    if abs(here @ there) < 1 - 1e-6:  # where scipy is accurate
         np.testing.assert_allclose(z / lengths[:, None], geometric_slerp(here, there, np.linspace(0, 1, frames)), atol=1e-6)
 
 
@@ -57,7 +57,7 @@ def test_uniform_prior_has_straight_walks(a: int, b: int, z_dim: int, frames: in
         t = Fraction(k, frames - 1)
         exact = [float((1 - t) * Fraction(p) + t * Fraction(q)) for p, q in zip(start.tolist(), end.tolist(), strict=True)]
         np.testing.assert_allclose(z[k], exact, rtol=6e-8, atol=1e-15)
-    assert np.abs(z).max() <= math.sqrt(3)  # never leaves the prior
+    assert np.abs(z).max() <= math.sqrt(3)  # the support of the prior
 
 
 @given(SEEDS, SEEDS, st.integers(2, 100), st.integers(2, 30))
