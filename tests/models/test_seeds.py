@@ -11,6 +11,7 @@ from seedmint.models.seeds import (
     SeedSyntaxError,
     parse_seed,
     parse_seeds,
+    quoted,
     seeds_from_list,
 )
 
@@ -103,3 +104,13 @@ def test_items_beyond_the_limit_are_not_read():
     assert seeds_from_list([3, 1, 2], 3).count == 3
     with pytest.raises(SeedCountError):
         seeds_from_list([3, 1, 2, 0, "never read"], 3)
+
+
+def test_list_longer_than_the_limit_by_one_is_refused():
+    with pytest.raises(SeedCountError):
+        seeds_from_list([1, 2, 3, 4], 3)
+
+
+def test_long_text_is_shortened_in_messages():
+    assert quoted("x" * 40) == repr("x" * 40)
+    assert quoted("x" * 41) == repr("x" * 37 + "...")
