@@ -153,7 +153,7 @@ async def stream(
                     content = await asyncio.to_thread(_encode, served, writer, piece, outputs)
                 with slot.sending():
                     yield content
-                metrics.count_made(served.generator, form, len(outputs))
+                metrics.count_outputs(served.generator, form, len(outputs))
         except ClientGone:  # the response may have started: an exception handler cannot answer then
             raise ClientDisconnect from None
         finally:
@@ -170,7 +170,7 @@ async def _run_in_thread(is_slow: bool, work: Callable[[], _Result]) -> _Result:
 
 
 def _encode(served: Served, writer: ArchiveWriter, piece: Piece, outputs: Outputs) -> bytes:
-    with metrics.encoding_time(served.generator.name):
+    with metrics.time_encoding(served.generator.name):
         return writer.add(*piece, outputs)
 
 

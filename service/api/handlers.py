@@ -59,7 +59,7 @@ class Handlers:
 
     async def metrics(self, _: Request) -> Response:
         self._repository.update_metrics()
-        now = metrics.Now(self._generators(), self._repository.load_errors(), self._repository.readable)
+        now = metrics.ScrapeGauges(self._generators(), self._repository.load_errors(), self._repository.readable)
         text = await asyncio.to_thread(metrics.exposition, now)
         return Response(text, 200, _NO_STORE, metrics.CONTENT_TYPE)
 

@@ -177,7 +177,7 @@ async def generate(pending: PendingReply) -> Reply:
     count = 1 if isinstance(spec, ImageSpec | SampleSpec) else spec.count
     with charge(count, "frames" if isinstance(spec, WalkSpec) else "seeds"):
         body = await pending.submit(REQUEST_CONTEXT.get().is_disconnected)
-    metrics.count_made(pending.served.generator, spec.format, count)
+    metrics.count_outputs(pending.served.generator, spec.format, count)
     return pending.finish(body)
 
 

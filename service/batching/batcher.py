@@ -57,7 +57,7 @@ class Batcher:
         self._running: list[Entry] = []  # entries of the current batch
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._is_closed = False
-        self._metrics = metrics.OfGenerator(generator.name)
+        self._metrics = metrics.GeneratorMetrics(generator.name)
 
     @property
     def queue_size(self) -> int:

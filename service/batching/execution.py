@@ -13,7 +13,7 @@ from seedmint.models.runtime.session import TooSlowError
 from seedmint.service.batching.errors import GeneratorFailed
 from seedmint.service.runtime.arrays import Labels, Latents, Outputs, SeedArray
 from seedmint.service.runtime.generator import Generator
-from seedmint.service.telemetry.metrics import OfGenerator
+from seedmint.service.telemetry.metrics import GeneratorMetrics
 
 _LOG = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class Entry:
 
 
 def run_batch(
-    generator: Generator, batch: list[Entry], metrics: OfGenerator, on_prepared: Callable[[], None] = lambda: None
+    generator: Generator, batch: list[Entry], metrics: GeneratorMetrics, on_prepared: Callable[[], None] = lambda: None
 ) -> list[Any]:
     """Run the generator once, then call `finish` for each entry. Runs in the thread of the generator.
 
@@ -118,13 +118,13 @@ def run_batch(
     return results
 
 
-def _run_single(generator: Generator, entry: Entry, metrics: OfGenerator) -> list[Any]:
+def _run_single(generator: Generator, entry: Entry, metrics: GeneratorMetrics) -> list[Any]:
     """Run a batch of one entry, unless its future is done."""
     return [None] if entry.future.done() else run_batch(generator, [entry], metrics)
 
 
 def _generate(
-    generator: Generator, batch: list[Entry], metrics: OfGenerator, on_prepared: Callable[[], None]
+    generator: Generator, batch: list[Entry], metrics: GeneratorMetrics, on_prepared: Callable[[], None]
 ) -> tuple[Outputs, Labels | None]:
     seeds = np.concatenate([entry.seeds for entry in batch])
     labels = _labels(generator, batch, seeds)

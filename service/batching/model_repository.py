@@ -175,7 +175,7 @@ class ModelRepository:
             waiting[batcher.generator.name] += batcher.queue_size
             bulk[batcher.generator.name] += batcher.bulk_requests
         for name, images in waiting.items():
-            metrics.show_queue(name, images, bulk[name])
+            metrics.set_queue_size(name, images, bulk[name])
         self._names_in_metrics = set(waiting)
 
     async def _refresh_metrics(self) -> None:

@@ -25,7 +25,7 @@ from seedmint.service.batch.storage.base import BusyError, Output, OutputError
 from seedmint.service.batch.storage.resolve import open_output
 from seedmint.service.jobs.errors import public_text
 from seedmint.service.jobs.progress import JobProgress, write_progress
-from seedmint.service.telemetry.logs import told
+from seedmint.service.telemetry.logs import format_error
 
 BUSY = 75  # exit status if another process makes the same job (EX_TEMPFAIL)
 _NICENESS = 19
@@ -133,7 +133,7 @@ def main(url: str, generator: str, workers: str, progress: str) -> int:
         text = public_text(error, output.url, "the job's folder")
         print(text.replace(generator, f"generator {path.stem!r}"), flush=True)
     except Exception as error:
-        print(told(error), flush=True)
+        print(format_error(error), flush=True)
     return 1
 
 

@@ -157,4 +157,4 @@ class JobRunner:
         running = sum(not process.is_stopping for process in self._running.values())
         states["running"], states["queued"] = running, states["queued"] - running
         for state in STATES:
-            metrics.show_jobs(state, states[state])
+            metrics.set_job_count(state, states[state])

@@ -109,6 +109,3 @@ class _JsonFormatter(logging.Formatter):
             if context is not None:
                 document["request_id"] = context.request_id.decode("ascii")
         return json.dumps(document, ensure_ascii=False)
-
-
-told = format_error

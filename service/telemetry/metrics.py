@@ -269,11 +269,3 @@ class ScrapeGauges:
                 "Memory use of the container, without reclaimable page cache.",
                 memory.working_set,
             )
-
-
-OfGenerator = GeneratorMetrics
-Now = ScrapeGauges
-count_made = count_outputs
-encoding_time = time_encoding
-show_queue = set_queue_size
-show_jobs = set_job_count

@@ -100,8 +100,8 @@ def test_thirty_thousand_random_paths_create_no_time_series(tmp_path: Path):
 
 
 LEFT_BEHIND = """
-other = "from seedmint.service.telemetry import metrics; metrics.show_queue('grey', 7, 3); "
-other += "metrics.OfGenerator('grey').cancelled.inc(5)"
+other = "from seedmint.service.telemetry import metrics; metrics.set_queue_size('grey', 7, 3); "
+other += "metrics.GeneratorMetrics('grey').cancelled.inc(5)"
 
 async def main():
     subprocess.run([sys.executable, "-c", other], check=True)  # a worker that exited with seven images in its queue

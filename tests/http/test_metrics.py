@@ -131,7 +131,7 @@ def test_memory_is_that_of_the_workers(server: Server):
 
 def test_a_container_tells_its_memory(monkeypatch: pytest.MonkeyPatch):
     def shown() -> dict[str, float]:
-        now = metrics.Now([], [], readable=True)
+        now = metrics.ScrapeGauges([], [], readable=True)
         return {sample.name: sample.value for family in now.collect() for sample in family.samples}
 
     monkeypatch.setattr(metrics, "container_memory", lambda: Memory(limit=1 << 30, working_set=1 << 29))

@@ -17,7 +17,7 @@ from seedmint.service.problems import Problem
 from seedmint.service.server.cors import CorsMiddleware
 from seedmint.service.server.graceful_shutdown import GracefulShutdown
 from seedmint.service.server.request_middleware import RequestMiddleware
-from seedmint.service.telemetry.logs import configure_logs, told
+from seedmint.service.telemetry.logs import configure_logs, format_error
 
 SECRET = "sm_IShouldNotBeShown"
 ORIGIN = "https://lab.example"
@@ -168,5 +168,5 @@ def test_pages_of_allowed_origins_may_read_its_own_problems(error: Exception, or
 def test_an_error_is_told_in_a_line_that_says_where():
     with pytest.raises(ValueError) as caught:  # noqa: PT011  # whatever it says
         json.loads("{")
-    assert told(caught.value).startswith("JSONDecodeError in raw_decode (decoder.py:")
-    assert "\n" not in told(caught.value)
+    assert format_error(caught.value).startswith("JSONDecodeError in raw_decode (decoder.py:")
+    assert "\n" not in format_error(caught.value)
