@@ -1,4 +1,4 @@
-"""The manifest of an Indexed Job, which the Helm chart renders: its command, run as its pods would, on this machine."""
+"""The manifest of the Indexed Job that the Helm chart renders. The tests run the command of its pods on this machine."""
 
 import os
 import signal
@@ -15,13 +15,13 @@ from tests.support.batch_jobs import ROOT, finished, hashes, plan_for, start, wh
 from tests.support.servers import wait_until
 
 _OBJECTS: list[dict[str, Any]] = list(yaml.safe_load_all((ROOT / "deploy/batch-job.yaml").read_text()))
-(_JOB,) = [one for one in _OBJECTS if one["kind"] == "Job"]
+(_JOB,) = [manifest for manifest in _OBJECTS if manifest["kind"] == "Job"]
 _POD = _JOB["spec"]["template"]["spec"]
 (_CONTAINER,) = _POD["containers"]
 _VARIABLES = {entry["name"]: entry["value"] for entry in _CONTAINER["env"] if "value" in entry}
 
 
-def test_every_index_makes_its_part_and_one_that_is_killed_goes_on(tmp_path: Path):
+def test_each_pod_makes_its_part_and_a_killed_pod_resumes(tmp_path: Path):
     slow = generators.put(tmp_path / "slow.onnx", generators.content("slow", 5, idle_trips=20_000))
     expected = whole(tmp_path, open_generator(slow), "0-1599", "webdataset", 100)
     out = tmp_path / "out"
@@ -41,38 +41,38 @@ def test_every_index_makes_its_part_and_one_that_is_killed_goes_on(tmp_path: Pat
     wait_until(lambda: any(number % 2 == 1 for number in records()), 60)
     os.killpg(pods[1].pid, signal.SIGKILL)
     pods[1].communicate()
-    said, complained = pods[0].communicate(timeout=60)
-    assert pods[0].returncode == 0, complained
-    assert said.startswith("part 0 of 2 is done, 800 made")
+    stdout, stderr = pods[0].communicate(timeout=60)
+    assert pods[0].returncode == 0, stderr
+    assert stdout.startswith("part 0 of 2 is done, 800 made")
     assert {number for number in records() if number % 2 == 0} == set(range(0, 16, 2))
     assert len(records()) < 16
     assert not (out / "manifest.json").exists()
-    again = pod(1, 2)
-    said, complained = again.communicate(timeout=60)
-    assert again.returncode == 0, complained
-    assert "16 shards" in said
+    restarted = pod(1, 2)
+    stdout, stderr = restarted.communicate(timeout=60)
+    assert restarted.returncode == 0, stderr
+    assert "16 shards" in stdout
     assert hashes(out) == expected
 
 
 def _processors(text: str) -> str:
-    """As Kubernetes writes out an argument: of the limit there is one here."""
+    """Replace the variable in an argument as Kubernetes does, for a limit of one processor."""
     (source,) = [entry["valueFrom"] for entry in _CONTAINER["env"] if entry["name"] == "PROCESSORS"]
     assert source == {"resourceFieldRef": {"containerName": "batch", "resource": "limits.cpu"}}
     return text.replace("$(PROCESSORS)", "1")
 
 
-def test_the_number_of_pods_is_said_twice_and_alike():
+def test_the_variable_job_completions_equals_the_number_of_pods():
     assert _JOB["spec"]["completionMode"] == "Indexed"
     assert {"JOB_COMPLETIONS": str(_JOB["spec"]["completions"])} == _VARIABLES
 
 
-def test_what_fails_in_every_pod_has_the_status_that_fails_the_job(tmp_path: Path):
+def test_errors_of_all_pods_have_the_exit_status_that_fails_the_job(tmp_path: Path):
     (rule,) = [rule for rule in _JOB["spec"]["podFailurePolicy"]["rules"] if rule["action"] == "FailJob"]
     assert rule["onExitCodes"] == {"containerName": _CONTAINER["name"], "operator": "In", "values": [2]}
     digits = open_generator(ROOT / "models/digits.onnx")
     begin(open_output(str(tmp_path)), plan_for(digits, "0-9", "npy"))
     for options in (["--no-such-option"], ["--labels", "none"], ["--seeds", "0-8", "--format", "npy"]):
-        status, _, complained = finished("digits", "--out", tmp_path, *options)
-        assert status == 2, complained
+        status, _, stderr = finished("digits", "--out", tmp_path, *options)
+        assert status == 2, stderr
     with open_output(str(tmp_path)).lock(shared=False):
-        assert finished("digits", "--out", tmp_path)[0] == 1  # another job is writing there, and will end
+        assert finished("digits", "--out", tmp_path)[0] == 1  # another job is writing to the output; a later try succeeds

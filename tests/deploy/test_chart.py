@@ -1,4 +1,4 @@
-"""The Helm chart, as far as it can be tested without helm: `make chart-check` renders it, and holds it against schemas."""
+"""Tests of the Helm chart that do not need helm. `make chart-check` renders the chart and validates it with schemas."""
 
 import json
 import runpy
@@ -14,7 +14,7 @@ _CHART = _DEPLOY / "chart"
 _VALUES = runpy.run_path(str(_CHART / "values.py"))
 
 
-def test_the_table_and_the_schema_are_those_of_the_values():
+def test_the_table_and_the_schema_match_the_values():
     page = (_CHART / "README.md").read_text(encoding="utf-8")
     assert _VALUES["readme"](page) == page, "python deploy/chart/values.py"
     assert json.loads((_CHART / "values.schema.json").read_text()) == _VALUES["schema"]()
@@ -33,7 +33,7 @@ def test_every_value_has_a_description():
     assert missing(yaml.safe_load((_CHART / "values.yaml").read_text()), "") == set()
 
 
-def test_the_examples_set_settings_that_the_service_takes():
+def test_the_examples_use_settings_of_the_service():
     found = 0
     for example in (_CHART / "examples").glob("*.yaml"):
         values = yaml.safe_load(example.read_text())
@@ -44,11 +44,11 @@ def test_the_examples_set_settings_that_the_service_takes():
     assert found
 
 
-def test_the_chart_carries_the_rules_and_the_dashboard_of_the_repository():
+def test_the_chart_contains_the_rules_and_the_dashboard_of_the_repository():
     for name in ("rules.yaml", "dashboard.json"):
         assert (_CHART / "files" / name).resolve() == (_DEPLOY / "watch" / name).resolve()
 
 
-def test_the_chart_is_of_this_version():
+def test_the_chart_has_the_version_of_the_project():
     project = tomllib.loads((_DEPLOY.parent / "pyproject.toml").read_text())["project"]
     assert yaml.safe_load((_CHART / "Chart.yaml").read_text())["appVersion"] == project["version"]

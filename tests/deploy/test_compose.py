@@ -1,4 +1,4 @@
-"""compose.yaml and what it mounts fit together. (`.ci/image/container` starts the service of it.)"""
+"""compose.yaml matches the files that it mounts. `.ci/image/container` starts its service."""
 
 import json
 import shutil
@@ -24,11 +24,11 @@ _KEYS: dict[str, Any] = read(_DEPLOY / "compose.keys.yaml")
 
 
 def mounts(service: str) -> dict[str, str]:
-    """Where in its container -> what of the machine."""
+    """Return the mounts of a service: path in the container -> path or volume of the machine."""
     return {parts[1]: parts[0] for parts in (volume.split(":") for volume in _COMPOSE["services"][service]["volumes"])}
 
 
-def test_what_is_mounted_exists():
+def test_mounted_files_and_volumes_exist():
     mounted = [source for service in _COMPOSE["services"] for source in mounts(service).values()]
     files = [source for source in mounted if source.startswith("./")]
     assert len(files) >= 6
@@ -37,11 +37,11 @@ def test_what_is_mounted_exists():
 
 
 def test_the_settings_are_known():
-    told = _COMPOSE["services"]["seedmint"]["environment"] | _KEYS["services"]["seedmint"]["environment"]
-    assert {name.removeprefix(PREFIX).lower() for name in told} <= set(Settings.model_fields)
+    variables = _COMPOSE["services"]["seedmint"]["environment"] | _KEYS["services"]["seedmint"]["environment"]
+    assert {name.removeprefix(PREFIX).lower() for name in variables} <= set(Settings.model_fields)
 
 
-def test_keys_come_from_files():
+def test_keys_are_read_from_files():
     assert set(_KEYS["secrets"]) == {"keys", "prometheus_key"}
     assert all("file" in secret for secret in _KEYS["secrets"].values())
     service = _KEYS["services"]["seedmint"]
@@ -57,7 +57,7 @@ def test_prometheus_finds_the_service_and_the_rules():
     assert mounts("prometheus")["/etc/prometheus/prometheus.yml"] == "./watch/prometheus.yaml"
 
 
-def test_with_keys_prometheus_differs_by_its_key_alone():
+def test_the_configuration_of_prometheus_with_keys_differs_only_by_the_key():
     plain, keys = read(_WATCH / "prometheus.yaml"), read(_WATCH / "prometheus.keys.yaml")
     (secret,) = _KEYS["services"]["prometheus"]["secrets"]
     assert keys["scrape_configs"][0].pop("authorization") == {"credentials_file": f"/run/secrets/{secret}"}
@@ -70,9 +70,9 @@ def test_with_keys_prometheus_differs_by_its_key_alone():
     assert mounts("prometheus")[config] == "./watch/prometheus.keys.yaml"
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool here")
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
 @pytest.mark.parametrize("name", ["prometheus.yaml", "prometheus.keys.yaml"])
-def test_prometheus_can_read_its_files(name: str):
+def test_promtool_accepts_the_configuration(name: str):
     done = subprocess.run(
         ["promtool", "check", "config", "--syntax-only", str(_WATCH / name)], capture_output=True, text=True, check=False
     )

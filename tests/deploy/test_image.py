@@ -1,4 +1,4 @@
-"""What the image installs is pinned, with hashes, to what pyproject.toml allows."""
+"""The locked requirements of the image have hashes and satisfy pyproject.toml."""
 
 import re
 import runpy
@@ -9,7 +9,7 @@ import pytest
 from packaging.markers import Marker, default_environment
 from packaging.requirements import Requirement
 
-from tests.project.test_bento import requirements as asked_for
+from tests.project.test_bento import requirements
 
 _IMAGE = Path(__file__).parents[2] / "deploy" / "image"
 _MACHINE = default_environment() | {"sys_platform": "linux", "platform_machine": "x86_64", "python_version": "3.11"}
@@ -22,14 +22,14 @@ def locked(variant: str) -> dict[str, str]:
     text = (_IMAGE / "requirements" / f"{variant}.txt").read_text()
     plain = [line for line in text.splitlines() if not line.startswith((" ", "#"))]
     entries = {entry["name"]: entry["version"] for entry in _ENTRY.finditer(text)}
-    assert len(entries) == len(plain), "every line is a version with hashes, and nothing else"
+    assert len(entries) == len(plain), "each line must be a version with hashes"
     return entries
 
 
 @pytest.mark.parametrize(("variant", "runtime"), [("cpu", "onnxruntime"), ("gpu", "onnxruntime-gpu")])
 def test_the_lock_satisfies_pyproject(variant: str, runtime: str):
     versions = locked(variant)
-    for text in asked_for():
+    for text in requirements():
         requirement = Requirement(text)
         if requirement.marker and not Marker(str(requirement.marker)).evaluate(_MACHINE):
             continue
@@ -38,7 +38,7 @@ def test_the_lock_satisfies_pyproject(variant: str, runtime: str):
         assert requirement.specifier.contains(versions[name]), f"make lock: {text} is locked at {versions[name]}"
 
 
-def test_the_variants_differ_by_their_runtime_alone():
+def test_the_variants_differ_only_by_the_runtime():
     cpu, gpu = locked("cpu"), locked("gpu")
     assert {name: version for name, version in gpu.items() if name in cpu} == {
         name: version for name, version in cpu.items() if name != "onnxruntime"
@@ -48,20 +48,22 @@ def test_the_variants_differ_by_their_runtime_alone():
     assert "nvidia-cudnn-cu13" in gpu
 
 
-def test_the_lock_for_cuda_has_the_libraries_that_its_runtime_asks_for():
+def test_the_lock_for_cuda_has_the_libraries_that_the_runtime_requires():
     gpu = locked("gpu")
     if version("onnxruntime-gpu") != gpu["onnxruntime-gpu"]:
-        pytest.skip("another version of onnxruntime-gpu is installed than is locked")
-    asked = [Requirement(text) for text in requires("onnxruntime-gpu") or ()]
+        pytest.skip("the installed version of onnxruntime-gpu is not the locked version")
+    runtime_requirements = [Requirement(text) for text in requires("onnxruntime-gpu") or ()]
     libraries = [
-        one for one in asked if one.marker and any(one.marker.evaluate({"extra": extra}) for extra in ("cuda", "cudnn"))
+        requirement
+        for requirement in runtime_requirements
+        if requirement.marker and any(requirement.marker.evaluate({"extra": extra}) for extra in ("cuda", "cudnn"))
     ]
     assert len(libraries) >= 5
-    for one in libraries:
-        assert one.specifier.contains(gpu[one.name]), f"{one} is locked at {gpu[one.name]}"
+    for library in libraries:
+        assert library.specifier.contains(gpu[library.name]), f"{library} is locked at {gpu[library.name]}"
 
 
-def test_no_lock_holds_torch_or_an_address():
+def test_no_lock_contains_torch_or_a_url():
     for variant in ("cpu", "gpu"):
         assert "torch" not in locked(variant)
         text = (_IMAGE / "requirements" / f"{variant}.txt").read_text()
@@ -69,15 +71,15 @@ def test_no_lock_holds_torch_or_an_address():
         assert "--index" not in text
 
 
-def test_the_lock_is_of_what_pyproject_asks_for_now():
-    """What `make lock` would hand to the resolver is what the test of the bentofile reads from pyproject.toml."""
+def test_make_lock_resolves_the_requirements_of_pyproject():
+    """`make lock` and the test of the bentofile read the same requirements from pyproject.toml."""
     lock = runpy.run_path(str(_IMAGE / "lock.py"))
-    wanted = {Requirement(text).name.removesuffix("-gpu") for text in asked_for()}
+    expected = {Requirement(text).name.removesuffix("-gpu") for text in requirements()}
     for variant in ("cpu", "gpu"):
-        assert {Requirement(text).name.removesuffix("-gpu") for text in lock["requirements"](variant)} == wanted
+        assert {Requirement(text).name.removesuffix("-gpu") for text in lock["requirements"](variant)} == expected
 
 
-def test_the_licences_listed_are_of_what_is_locked():
+def test_the_list_of_licences_matches_the_lock():
     page = (_IMAGE.parents[1] / "docs" / "licences.md").read_text(encoding="utf-8")
     listed = dict(re.findall(r"^\| ([a-z0-9-]+) \| (\d\S*) \|", page, re.MULTILINE))
     assert listed == locked("cpu"), "make sbom"

@@ -1,4 +1,4 @@
-"""With a real Prometheus (`make watch-check` fetches one): rules, metrics, dashboard, and an alert that fires."""
+"""Rules, metrics, dashboard and a firing alert in a real Prometheus, which `make watch-check` downloads."""
 
 import json
 import shutil
@@ -13,14 +13,15 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deploy.test_watch import OF_CONTAINERS, QUERIES, WATCH, ask, to_watch
+from tests.deploy.test_watch import CONTAINER_METRICS, QUERIES, WATCH, send_requests, watched_service
 from tests.support import generators
 from tests.support.servers import Server, free_port, kill, serving, wait_until
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
-        not (shutil.which("promtool") and shutil.which("prometheus")), reason="no prometheus here: make watch-check fetches it"
+        not (shutil.which("promtool") and shutil.which("prometheus")),
+        reason="prometheus is missing: run make watch-check",
     ),
 ]
 
@@ -32,12 +33,12 @@ def promtool(*arguments: str, text: str = "") -> None:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with to_watch(tmp_path_factory) as server:
+    with watched_service(tmp_path_factory) as server:
         yield server
 
 
 class Prometheus:
-    """A Prometheus that scrapes every half second, with our rules; what alerts wait for is cut to a second."""
+    """A Prometheus with our rules. It scrapes every half second, and the `for` time of each alert is one second."""
 
     def __init__(self, directory: Path, target: str) -> None:
         self.url = f"http://127.0.0.1:{free_port()}"
@@ -83,48 +84,48 @@ def watching(service: Server, directory: Path) -> Iterator[Prometheus]:
     running = Prometheus(directory, service.url.removeprefix("http://"))
     try:
 
-        def scraped() -> bool:
+        def is_scraped() -> bool:
             try:
                 return bool(running.query('up{job="seedmint"} == 1'))
             except OSError:
                 return False
 
-        wait_until(scraped, 30)
+        wait_until(is_scraped, 30)
         yield running
     finally:
         kill(running.process)
 
 
-def test_the_rules_hold_and_do_what_their_tests_say():
+def test_the_rules_are_valid_and_pass_their_tests():
     promtool("check", "rules", str(WATCH / "rules.yaml"))
     promtool("test", "rules", str(WATCH / "rules.test.yaml"))
     promtool("check", "config", "--syntax-only", str(WATCH / "prometheus.yaml"))
 
 
-def test_the_metrics_are_as_prometheus_recommends(service: Server):
-    ask(service)
+def test_the_metrics_follow_the_recommendations_of_prometheus(service: Server):
+    send_requests(service)
     promtool("check", "metrics", text=service.client.get("/metrics").text)
 
 
-def test_every_panel_of_the_dashboard_shows_something(service: Server, tmp_path: Path):
+def test_every_panel_of_the_dashboard_shows_data(service: Server, tmp_path: Path):
     missing = {
         query.replace("$namespace", ".*").replace("$service", ".*").replace("$__rate_interval", "1m") for query in QUERIES
     }
-    missing = {query for query in missing if not any(name in query for name in OF_CONTAINERS)}
+    missing = {query for query in missing if not any(name in query for name in CONTAINER_METRICS)}
     with watching(service, tmp_path) as prometheus:
 
-        def shown() -> bool:
-            ask(service)
+        def all_have_data() -> bool:
+            send_requests(service)
             missing.difference_update([query for query in missing if prometheus.query(query)])
             return not missing
 
         try:
-            wait_until(shown, 20)
+            wait_until(all_have_data, 20)
         except AssertionError:
             pytest.fail(f"no data: {missing}")
 
 
-def test_alerts_fire_for_a_file_that_is_refused_and_for_a_service_that_stops(tmp_path: Path):
+def test_alerts_fire_for_a_rejected_file_and_for_a_stopped_service(tmp_path: Path):
     generators.write(tmp_path, "grey", 1)
     with ExitStack() as stack:
         service = stack.enter_context(serving(tmp_path))

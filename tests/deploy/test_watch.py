@@ -1,4 +1,4 @@
-"""What watches the service asks for metrics that exist; and each alert has its test, and its line in the runbook."""
+"""The dashboard and the alerts query existing metrics; each alert has tests and a section in the runbook."""
 
 import copy
 import json
@@ -27,23 +27,23 @@ DASHBOARD = json.loads((WATCH / "dashboard.json").read_text())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 QUERIES = [target["expr"] for panel in PANELS for target in panel["targets"]]
 SCHEMA = json.loads((WATCH / "grafana" / "dashboard.schema.json").read_text())
-# Only where a container has a limit: the container stage of the build server sees them.
-OF_CONTAINERS = {"seedmint_memory_limit_bytes", "seedmint_memory_working_set_bytes"}
-# Labels that their metrics never lack: a legend may be one of these alone.
+# These metrics exist only in a container with a memory limit. `.ci/image/container` checks them.
+CONTAINER_METRICS = {"seedmint_memory_limit_bytes", "seedmint_memory_working_set_bytes"}
+# Labels that are always present. A legend may consist of one of these.
 _ALWAYS = {"{{model}}", "{{status}}", "{{reason}}", "{{state}}", "{{instance}}", "{{alertname}}"}
 
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A service that has been asked for everything that its metrics tell apart."""
-    with to_watch(tmp_path_factory) as server:
-        ask(server)
+    """A service that has received requests of each kind that the metrics distinguish."""
+    with watched_service(tmp_path_factory) as server:
+        send_requests(server)
         yield server
 
 
 @contextmanager
-def to_watch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A service with generators of both kinds, one that it refuses, and a place for jobs."""
+def watched_service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A service with generators of images and of samples, an invalid file, and a directory for jobs."""
     directory = tmp_path_factory.mktemp("watched")
     generators.write(directory, "grey", 1)
     generators.write(directory, "point", 3, output=SampleOutput(kind="sample", shape=(2,), names=("x", "y")))
@@ -52,7 +52,8 @@ def to_watch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
-def ask(server: Server) -> None:
+def send_requests(server: Server) -> None:
+    """Send requests of each kind that the metrics distinguish."""
     server.client.get(f"{server.pinned('grey')}/1.png")
     server.client.get(f"{server.pinned('grey')}/1.png", headers={"If-None-Match": "*"})
     server.client.post("/v1/sample", json={"model": "grey", "seeds": "0-99"})
@@ -61,11 +62,11 @@ def ask(server: Server) -> None:
     server.client.post("/v1/jobs", json={"model": "grey", "seeds": "0-99"})
 
 
-def test_every_query_is_of_metrics_that_exist(watched: Server):
+def test_every_query_uses_existing_metrics(watched: Server):
     late = ("seedmint_model_load_failed{", "seedmint_job_images_total{")
     wait_until(lambda: all(name in watched.client.get("/metrics").text for name in late), 30)
     families = list(text_string_to_metric_families(watched.client.get("/metrics").text))
-    labels: dict[str, set[str]] = {name: set() for name in OF_CONTAINERS}
+    labels: dict[str, set[str]] = {name: set() for name in CONTAINER_METRICS}
     for family in families:
         for sample in family.samples:
             labels.setdefault(sample.name, set()).update(sample.labels)
@@ -73,17 +74,17 @@ def test_every_query_is_of_metrics_that_exist(watched: Server):
         names = re.findall(r"\b(seedmint_\w+|release\w*:[\w:]+)", query)
         assert names or re.match(r".*\b(up|ALERTS)\{", query)
         for name in names:
-            assert name in labels or name in RECORDED, f"{name}, which {query} asks for, does not exist"
+            assert name in labels or name in RECORDED, f"{name} in {query} does not exist"
         for name, selector in re.findall(r"\b(seedmint_\w+)\{([^}]*(?:\{[^}]*\}[^}]*)*)\}", query):
             used = set(re.findall(r"(\w+)(?:=~|!~|!=|=)\"", selector)) - {"job", "namespace", "service", "instance"}
             assert used <= labels[name], f"{used - labels[name]} of {name} in {query}"
 
 
-def test_the_dashboard_is_what_its_program_writes():
+def test_the_dashboard_is_the_output_of_its_program():
     assert runpy.run_path(str(WATCH / "dashboard.py"))["dashboard"]() == DASHBOARD
 
 
-def test_the_dashboard_is_of_grafanas_types():
+def test_the_dashboard_satisfies_the_schema_of_grafana():
     jsonschema.validate(DASHBOARD, SCHEMA)
 
 
@@ -98,22 +99,22 @@ def test_the_dashboard_is_of_grafanas_types():
         lambda panel: panel.update(type="timeserie"),
     ],
 )
-def test_those_types_find_what_is_wrong(change: Callable[[dict[str, Any]], None]):
+def test_the_schema_of_grafana_rejects_an_invalid_panel(change: Callable[[dict[str, Any]], None]):
     other = copy.deepcopy(DASHBOARD)
     change(next(panel for panel in other["panels"] if panel["type"] == "timeseries"))
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(other, SCHEMA)
 
 
-def test_a_person_can_read_the_dashboard():
+def test_the_panels_have_titles_descriptions_units_and_do_not_overlap():
     assert len({panel["title"] for panel in PANELS}) == len(PANELS)
-    taken: set[tuple[int, int]] = set()
+    occupied: set[tuple[int, int]] = set()
     for panel in DASHBOARD["panels"]:
         x, y, w, h = (panel["gridPos"][side] for side in "xywh")
         cells = {(column, line) for column in range(x, x + w) for line in range(y, y + h)}
         assert x + w <= 24
-        assert not cells & taken, panel["title"]
-        taken |= cells
+        assert not cells & occupied, panel["title"]
+        occupied |= cells
     for panel in PANELS:
         assert panel["description"]
         assert panel["fieldConfig"]["defaults"]["unit"]
@@ -122,7 +123,7 @@ def test_a_person_can_read_the_dashboard():
         assert all(re.sub(r"\{\{\w+\}\}", "", legend) or legend in _ALWAYS for legend in legends)
 
 
-def test_every_query_is_of_the_releases_chosen():
+def test_every_query_selects_the_chosen_releases():
     for query in QUERIES:
         selectors = re.findall(r"\{((?:[^{}\"]|\"[^\"]*\")*)\}", query)
         assert selectors
@@ -133,7 +134,7 @@ def test_every_query_is_of_the_releases_chosen():
         assert all(selector.startswith('{job="seedmint"') for selector in found), rule["expr"]
 
 
-def test_the_runbook_has_a_part_for_each_alert():
+def test_the_runbook_has_a_section_for_each_alert():
     headings = re.findall(r"^### (\w+)$", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE)
     assert headings == list(ALERTS)
     for name, alert in ALERTS.items():
@@ -141,7 +142,7 @@ def test_the_runbook_has_a_part_for_each_alert():
         assert alert["labels"]["severity"] in ("page", "ticket")
 
 
-def test_each_alert_is_tested_both_ways():
+def test_each_alert_has_a_test_where_it_fires_and_one_where_it_does_not():
     tests = yaml.safe_load((WATCH / "rules.test.yaml").read_text())["tests"]
     checks = [check for test in tests for check in test.get("alert_rule_test", ())]
     for fires in (True, False):

@@ -1,5 +1,6 @@
-"""Jobs on an S3 server: failed requests, lost answers, errors of the configuration."""
+"""Jobs on an S3 server: failed requests, lost responses, errors of the configuration."""
 
+import re
 import subprocess
 import sys
 import threading
@@ -39,7 +40,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Generator:
 
 
 def test_failed_uploads_are_repeated_and_no_incomplete_object_is_visible(s3: S3Server, tmp_path: Path, large: Generator):
-    """Every third request of each operation fails: status 500 or 503, a connection cut within a part, or a lost answer."""
+    """Every third request of each operation fails: status 500 or 503, a connection closed within a part, or a lost response."""
     plan = plan_for(large, "0-1199", "npy", 400)
     make_all(open_output(str(tmp_path / "out")), plan, large)
     expected = hashes(tmp_path / "out")
@@ -49,7 +50,7 @@ def test_failed_uploads_are_repeated_and_no_incomplete_object_is_visible(s3: S3S
 
     def watch() -> None:
         while not over.wait(0.05):
-            with suppress(ClientError, BotoCoreError):  # some of its own requests fail
+            with suppress(ClientError, BotoCoreError):  # some requests of this thread fail
                 seen.append(s3.hashes("bucket", "faults"))
 
     watcher = threading.Thread(target=watch)
@@ -62,7 +63,7 @@ def test_failed_uploads_are_repeated_and_no_incomplete_object_is_visible(s3: S3S
         over.set()
         watcher.join()
     counts = s3.counts()
-    for kind in KINDS:  # each has hit a part of an upload
+    for kind in KINDS:  # each kind of fault has occurred in a part of an upload
         assert counts.get(f"PART {kind}", 0) > before.get(f"PART {kind}", 0), counts
     assert s3.hashes("bucket", "faults") == expected
     assert seen
@@ -87,7 +88,10 @@ def test_an_unreachable_store_keeps_no_part_of_an_object(s3: S3Server, large: Ge
 
 @pytest.mark.slow
 def test_the_command(s3: S3Server, tmp_path: Path):
-    """Two workers, with failing requests; the second run finds a complete job."""
+    """Two workers, with failing requests; the second run finds a complete job.
+
+    A run of more than ten seconds prints progress lines. Any other output on standard error fails the test.
+    """
     digits = open_generator(find_generator("digits", SHIPPED))
     make_all(open_output(str(tmp_path / "out")), plan_for(digits, "0-799", "webdataset", 200), digits)
     job = ["digits", "--seeds", "0-799", "--shard-size", "200", "--workers", "2", "--out", "s3://bucket/command"]
@@ -97,10 +101,12 @@ def test_the_command(s3: S3Server, tmp_path: Path):
     finally:
         s3.set_faults(0)
     assert code == 0, stderr
-    assert all(" left" in line for line in stderr.splitlines())  # progress lines of a slow run
+    assert re.fullmatch(r"(?:[\d,]+ of 800 images, [0-4] of 4 shards, [\d,]+/s, [\d:]+ left\n)*", stderr)
     assert "in s3://bucket/command, 4 shards, 800 made" in stdout
     assert s3.hashes("bucket", "command") == hashes(tmp_path / "out")
-    assert " made" not in finished(*job)[1]
+    code, stdout, stderr = finished(*job)
+    assert (code, stderr) == (0, "")
+    assert " made" not in stdout
     assert "state       done" in batch("status", "s3://bucket/command")
 
 
