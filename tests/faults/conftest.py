@@ -13,7 +13,7 @@ Hold = Callable[..., None]
 _OPERATORS = {"<=": operator.le, "=": operator.eq, ">=": operator.ge}
 
 RUN_IMAGES = 8
-RUN_TRIPS = 120_000  # of an idle loop: some hundredths of a second per batch of any size
+RUN_TRIPS = 120_000  # iterations of an idle loop: some hundredths of a second per batch of any size
 
 
 @pytest.fixture
@@ -22,8 +22,8 @@ def hold(request: pytest.FixtureRequest) -> Hold:
 
     def held(what: str, value: float, limit: float, unit: str = "", exactly: bool = False, at_least: bool = False) -> None:
         sign = "=" if exactly else ">=" if at_least else "<="
-        shown = f"{_short(value)} {unit}".strip(), f"{sign} {_short(limit)} {unit}".strip()
-        request.node.user_properties.append(("held", (what, *shown)))
+        cells = f"{_short(value)} {unit}".strip(), f"{sign} {_short(limit)} {unit}".strip()
+        request.node.user_properties.append(("held", (what, *cells)))
         assert _OPERATORS[sign](value, limit), f"{what}: {value} {unit}, not {sign} {limit}"
 
     return held

@@ -1,6 +1,6 @@
-"""A pytest plugin: the table of faults that `make faults` prints.
+"""A pytest plugin that prints the table of faults of `make faults`.
 
-A row for each figure that a test held against its limit, or for the test itself where it has none.
+The table has a row for each value that a test compared with a limit, and one row for a test without such values.
 """
 
 import platform

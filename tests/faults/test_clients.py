@@ -1,4 +1,4 @@
-"""Clients that are slow, greedy or looking for something: others are answered meanwhile, and memory does not grow."""
+"""Slow, large and scanning clients: other clients are served, and memory does not grow."""
 
 import socket
 import time
@@ -25,7 +25,7 @@ HUGE_LIST = b'{"model": "small", "seeds": [' + b"1," * 999_999 + b"1]}"
 SEEDS: dict[str, tuple[bytes, int, str]] = {
     "-1": (b'{"model": "small", "seeds": [-1]}', 422, "seeds"),
     "2^63": (b'{"model": "small", "seeds": [9223372036854775808]}', 422, "seeds"),
-    "2^63 in a text": (b'{"model": "small", "seeds": "9223372036854775808"}', 422, "seeds"),
+    "2^63 as text": (b'{"model": "small", "seeds": "9223372036854775808"}', 422, "seeds"),
     "10^400": (b'{"model": "small", "seeds": [1' + b"0" * 400 + b"]}", 422, "seeds"),
     "1e3": (b'{"model": "small", "seeds": [1e3]}', 400, "seeds"),
     "NaN": (b'{"model": "small", "seeds": [NaN]}', 400, "seeds"),
@@ -52,7 +52,7 @@ def _connect(server: Server) -> socket.socket:
 
 
 def _slowest_probe(server: Server, seconds: float) -> float:
-    """Seconds of the slowest answer to a probe on a connection of its own."""
+    """Return the longest latency of probes in seconds. Each probe has its own connection."""
     slowest, end = 0.0, time.monotonic() + seconds
     while time.monotonic() < end:
         for path in ("/livez", "/readyz"):
@@ -64,8 +64,8 @@ def _slowest_probe(server: Server, seconds: float) -> float:
 
 
 @pytest.mark.fault("200 slow sockets")
-def test_slow_sockets_hold_nobody_up(server: Server, hold: Hold):
-    """Some say nothing, some half a head, some half a body; each a byte now and then."""
+def test_slow_sockets_do_not_delay_other_clients(server: Server, hold: Hold):
+    """Some clients send nothing, some half a head, some half a body; then each sends a byte from time to time."""
     starts = [
         b"",
         b"GET /v1/models HTTP/1.1\r\nHost: x\r\nX-Slow: ",
@@ -74,20 +74,20 @@ def test_slow_sockets_hold_nobody_up(server: Server, hold: Hold):
     ]
     sockets = [_connect(server) for _ in range(200)]
     slowest = 0.0
-    for turn in range(4):
-        for n, one in enumerate(sockets):
-            one.sendall(starts[n % 4] if turn == 0 else (b"1\r\n \r\n" if n % 4 == 3 else b" " if n % 4 else b""))
+    for repetition in range(4):
+        for n, connection in enumerate(sockets):
+            connection.sendall(starts[n % 4] if repetition == 0 else (b"1\r\n \r\n" if n % 4 == 3 else b" " if n % 4 else b""))
         slowest = max(slowest, _slowest_probe(server, 0.5))
-    hold("slowest probe beside them", slowest, PROBE_SECONDS, "s")
+    hold("longest latency of a probe", slowest, PROBE_SECONDS, "s")
     path = server.pinned("small")
     assert server.client.get(f"{path}/1.png").status_code == 200
-    for one in sockets:
-        one.close()
+    for connection in sockets:
+        connection.close()
 
 
-@pytest.mark.fault("no descriptors left")
-def test_more_connections_than_the_process_may_have(tmp_path: Path, hold: Hold):
-    """Each half a head. Those that are too many are closed at once, the others soon: their clients all stay."""
+@pytest.mark.fault("no file descriptors are free")
+def test_more_connections_than_file_descriptors(tmp_path: Path, hold: Hold):
+    """All clients send half a head and stay. Connections above the limit are closed at once, the others after the timeout."""
     descriptors = 96
     generators.write(tmp_path, "small", 1)
     with serving(tmp_path, descriptors=descriptors) as server:
@@ -95,18 +95,18 @@ def test_more_connections_than_the_process_may_have(tmp_path: Path, hold: Hold):
         server.client.close()
         (worker,) = server.workers()
         sockets = [_connect(server) for _ in range(3 * descriptors)]
-        for one in sockets:
-            with suppress(OSError):  # it may be closed already
-                one.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nA: ")
+        for connection in sockets:
+            with suppress(OSError):  # the server may have closed the connection
+                connection.sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\nA: ")
         began, used = time.monotonic(), _processor_seconds(worker)
         assert not _answers(server, "/readyz")
         wait_until(lambda: _answers(server, "/readyz"))
         seconds = time.monotonic() - began
-        hold("until probes are answered again", seconds, 10, "s")
-        hold("of a processor used meanwhile", 100 * (_processor_seconds(worker) - used) / seconds, 50, "%")
+        hold("time until probes are answered again", seconds, 10, "s")
+        hold("processor use in this time", 100 * (_processor_seconds(worker) - used) / seconds, 50, "%")
         assert _answers(server, f"{path}/1.png")
-        for one in sockets:
-            one.close()
+        for connection in sockets:
+            connection.close()
         assert server.workers() == [worker]
         assert [line for line in server.log if "Traceback" in line] == []
 
@@ -125,19 +125,19 @@ def _processor_seconds(process: psutil.Process) -> float:
 @pytest.mark.fault("65,537 chunks of one byte")
 def test_many_small_chunks(server: Server, hold: Hold):
     head = b"POST /v1/sample HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
-    with Memory(server) as memory, _connect(server) as connection, ThreadPoolExecutor(1) as aside:
+    with Memory(server) as memory, _connect(server) as connection, ThreadPoolExecutor(1) as pool:
         memory.begin()
-        probing = aside.submit(_slowest_probe, server, 1.5)
+        probing = pool.submit(_slowest_probe, server, 1.5)
         connection.sendall(head + b"1\r\n \r\n" * 65_537 + b"0\r\n\r\n")
         answer = connection.recv(1000)
         assert answer.startswith(b"HTTP/1.1 400 "), answer
-        hold("slowest probe beside them", probing.result(), PROBE_SECONDS, "s")
+        hold("longest latency of a probe", probing.result(), PROBE_SECONDS, "s")
         hold("memory grown by", memory.grown(), FLAT_MIB, "MiB")
 
 
-@pytest.mark.parametrize("chunked", [False, True], ids=["with its length", "in chunks"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["content-length", "chunked"])
 @pytest.mark.fault("a body of 60 MB")
-def test_a_body_far_too_large(server: Server, hold: Hold, chunked: bool):
+def test_a_much_too_large_body_is_rejected(server: Server, hold: Hold, chunked: bool):
     frame = b"Transfer-Encoding: chunked" if chunked else b"Content-Length: 60000000"
     part = b" " * 60_000
     sent = b"%x\r\n%b\r\n" % (len(part), part) if chunked else part
@@ -148,21 +148,21 @@ def test_a_body_far_too_large(server: Server, hold: Hold, chunked: bool):
             for _ in range(1000):
                 connection.sendall(sent)
         except (BrokenPipeError, ConnectionResetError):
-            pass  # it does not listen to the end
-        how = "in chunks" if chunked else "with its length"
+            pass  # the server does not read the whole body
+        encoding = "chunked" if chunked else "content-length"
         try:
             answer = connection.recv(1000)
         except ConnectionResetError:
-            answer = b""  # lost with what was still on the way
+            answer = b""  # the response was lost when the connection was reset
         assert answer[:13] in (b"", b"HTTP/1.1 413 "), answer
-        hold(f"{how}: slowest probe after it", _slowest_probe(server, 0.5), PROBE_SECONDS, "s")
-        hold(f"{how}: memory grown by", memory.grown(), FLAT_MIB, "MiB")
+        hold(f"{encoding}: longest latency of a later probe", _slowest_probe(server, 0.5), PROBE_SECONDS, "s")
+        hold(f"{encoding}: memory grown by", memory.grown(), FLAT_MIB, "MiB")
     assert [line for line in server.log if "Traceback" in line] == []
 
 
 @pytest.mark.parametrize("kind", SEEDS)
-@pytest.mark.fault("seeds that are none")
-def test_seeds_that_are_none(server: Server, hold: Hold, kind: str):
+@pytest.mark.fault("invalid seeds")
+def test_invalid_seeds_are_rejected(server: Server, hold: Hold, kind: str):
     body, status, field = SEEDS[kind]
     with Memory(server) as memory:
         memory.begin()
@@ -174,16 +174,16 @@ def test_seeds_that_are_none(server: Server, hold: Hold, kind: str):
 
 
 @pytest.mark.parametrize("form", ["-1", "9223372036854775808", "1e3", "NaN", "one", "0x1"])
-@pytest.mark.fault("seeds that are none")
-def test_seeds_of_addresses_that_are_none(server: Server, form: str):
+@pytest.mark.fault("invalid seeds")
+def test_invalid_seeds_in_urls_are_rejected(server: Server, form: str):
     answer = server.client.get(f"{server.pinned('small')}/{form}.png")
     assert answer.status_code == (422 if form.isdecimal() else 400), answer.text
 
 
 @pytest.mark.slow
 @pytest.mark.fault("10^5 paths of a scanner")
-def test_a_scanner(server: Server, hold: Hold):
-    """Each path once, over 16 connections. The first tenth warms up what grows only once."""
+def test_a_scanner_adds_no_metric_series(server: Server, hold: Hold):
+    """Each path is requested once, over 16 connections. The first tenth of the requests is a warm-up."""
     count, before = 100_000, 0
 
     def scan(numbers: range) -> None:
@@ -197,12 +197,12 @@ def test_a_scanner(server: Server, hold: Hold):
                 )
                 assert client.get(path[n % 4]).status_code in (400, 404)
 
-    samples(server)  # which is counted itself, once it is answered
+    samples(server)  # the request for metrics adds its own series
     with Memory(server) as memory, ThreadPoolExecutor(16) as crowd:
         for first, last in ((0, count // 10), (count // 10, count)):
             list(crowd.map(scan, (range(first + i, last, 16) for i in range(16))))
             if first == 0:
                 before = len(samples(server))
                 memory.begin()
-        hold("metric series that came with nine tenths of them", len(samples(server)) - before, 0)
+        hold("metric series added by nine tenths of the requests", len(samples(server)) - before, 0)
         hold("memory grown by", memory.grown(), FLAT_MIB, "MiB")

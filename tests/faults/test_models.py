@@ -48,22 +48,22 @@ def _attack(directory: Path, hold: Hold, kinds: list[str], seconds: float) -> No
             )
             assert server.client.get(f"{server.pinned('good')}/1.png").content == before
         time.sleep(2)
-        hold(f"{len(kinds)} bad files: memory grown by", memory.last(), FLAT_MIB, "MiB")
+        hold(f"{len(kinds)} hostile files: memory grown by", memory.last(), FLAT_MIB, "MiB")
         lines = sum("load failed" in line for line in server.log)
-        hold(f"{len(kinds)} bad files: lines of the log for each", lines / len(kinds), 2, exactly=True)
+        hold(f"{len(kinds)} hostile files: log lines per file", lines / len(kinds), 2, exactly=True)
         assert not [line for line in server.log if "Traceback" in line]
 
 
 @pytest.mark.slow
-@pytest.mark.fault("hostile files at start and in place of a good one")
+@pytest.mark.fault("hostile files, new and as replacements")
 def test_hostile_files_are_refused_and_the_valid_version_stays_in_service(tmp_path: Path, hold: Hold):
     _attack(tmp_path, hold, QUICK, 20)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-@pytest.mark.fault("hostile files at start and in place of a good one")
-def test_endless_generators_are_stopped(tmp_path: Path, hold: Hold):
+@pytest.mark.fault("hostile files, new and as replacements")
+def test_endless_generators_are_terminated(tmp_path: Path, hold: Hold):
     _attack(tmp_path, hold, ["endless-loop"], 60)
 
 
@@ -188,5 +188,10 @@ def test_slow_generator_does_not_starve_others(tmp_path: Path, hold: Hold):
         assert set(beside.statuses()) == {200}
         assert crowd.statuses()[200] > 0
         hold("median of the fast generator, alone", 1000 * alone.quantile(0.5), 1000, "ms")
-        hold("median of the fast generator, beside the slow one", 1000 * beside.quantile(0.5), 4000 * alone.quantile(0.5), "ms")
-        hold("99th percentile of the fast generator, beside the slow one", 1000 * beside.quantile(0.99), 250, "ms")
+        hold(
+            "median of the fast generator, beside the slow generator",
+            1000 * beside.quantile(0.5),
+            4000 * alone.quantile(0.5),
+            "ms",
+        )
+        hold("99th percentile of the fast generator, beside the slow generator", 1000 * beside.quantile(0.99), 250, "ms")

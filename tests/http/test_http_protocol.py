@@ -125,7 +125,7 @@ def test_requests_that_violate_http_1_1_are_rejected(server: Server, request_: b
     assert problem_of(response_to(server, request_ + HIDDEN))["status"] == 400
 
 
-@pytest.mark.parametrize("together", [True, False], ids=["at once", "apart"])
+@pytest.mark.parametrize("together", [True, False], ids=["together", "separately"])
 @pytest.mark.parametrize(
     "upgrade",
     [

@@ -1,4 +1,4 @@
-"""Metrics: they parse, they count what was asked, over all workers, and do not grow with what is asked."""
+"""Metrics: their format, their values over all workers, and the bounded number of series."""
 
 import re
 import shutil
@@ -23,17 +23,19 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW", "
 
 
 def samples(server: Server) -> list[Sample]:
+    """Return all samples of /metrics."""
     answer = httpx.get(f"{server.url}/metrics")
     assert answer.headers["content-type"].startswith("text/plain")
     return [sample for family in text_string_to_metric_families(answer.text) for sample in family.samples]
 
 
 def value(server: Server, name: str, **labels: str) -> float:
+    """Return the sum of the samples with this name and at least these labels."""
     return sum(s.value for s in samples(server) if s.name == name and labels.items() <= s.labels.items())
 
 
-def ask(client: httpx.Client, number: int) -> None:
-    """One of everything, each with a number of its own in it."""
+def send_requests(client: httpx.Client, number: int) -> None:
+    """Send one request of each kind. Each URL or body contains `number`."""
     path = client.get("/v1/models/rgb").json()["url"]
     client.get(f"{path}/images/{number}.png")
     client.get(f"{path}/images/{number}.webp?label={number % 3}&scale={number % 4 + 1}")
@@ -51,19 +53,19 @@ def ask(client: httpx.Client, number: int) -> None:
 def test_the_number_of_series_is_bounded(server: Server):
     def crowd(numbers: range) -> set[tuple[str, frozenset[tuple[str, str]]]]:
         with ThreadPoolExecutor(8) as threads, httpx.Client(base_url=server.url, timeout=30) as client:
-            list(threads.map(lambda number: ask(client, number), numbers))
+            list(threads.map(lambda number: send_requests(client, number), numbers))
         return {(s.name, frozenset(s.labels.items())) for s in samples(server)}
 
-    samples(server)  # which counts itself from the second time on
+    samples(server)  # the request for metrics adds its own series
     few = crowd(range(1000, 1020))
     many = crowd(range(2000, 2100))
     assert few == many
-    # seeds alone, each really made, and many more
+    # many more seeds, each generated
     path = server.pinned("rgb")
-    made = value(server, "seedmint_images_total", model="rgb", format="png")
+    before = value(server, "seedmint_images_total", model="rgb", format="png")
     for number in range(10_000, 12_000):
         assert server.client.get(f"{path}/{number}.png").status_code == 200
-    assert value(server, "seedmint_images_total", model="rgb", format="png") == made + 2000
+    assert value(server, "seedmint_images_total", model="rgb", format="png") == before + 2000
     assert {(s.name, frozenset(s.labels.items())) for s in samples(server)} == few
     assert not [s for s in samples(server) if "pid" in s.labels]
     routes = {s.labels["route"] for s in samples(server) if "route" in s.labels}
@@ -105,7 +107,7 @@ def test_generators_are_described(server: Server):
     ]
 
 
-def test_each_run_is_timed_in_the_queue_in_the_generator_and_in_the_encoder(server: Server):
+def test_queue_inference_and_encoding_of_each_batch_are_timed(server: Server):
     path = server.pinned("grey")
     names = ("queue", "inference", "encoding")
 
@@ -122,34 +124,35 @@ def test_each_run_is_timed_in_the_queue_in_the_generator_and_in_the_encoder(serv
     assert value(server, "seedmint_bulk_requests_in_flight") == 0
 
 
-def test_memory_is_that_of_the_workers(server: Server):
+def test_the_memory_metric_is_the_memory_of_the_workers(server: Server):
     workers = psutil.Process(server.process.pid).children()
-    told = value(server, "seedmint_resident_memory_bytes")
+    memory = value(server, "seedmint_resident_memory_bytes")
     assert value(server, "seedmint_workers") == 1
-    assert told == pytest.approx(sum(one.memory_info().rss for one in workers if "service" in " ".join(one.cmdline())), rel=0.2)
+    processes = [worker for worker in workers if "service" in " ".join(worker.cmdline())]
+    assert memory == pytest.approx(sum(process.memory_info().rss for process in processes), rel=0.2)
 
 
-def test_a_container_tells_its_memory(monkeypatch: pytest.MonkeyPatch):
-    def shown() -> dict[str, float]:
-        now = metrics.ScrapeGauges([], [], readable=True)
-        return {sample.name: sample.value for family in now.collect() for sample in family.samples}
+def test_a_container_has_metrics_of_its_memory(monkeypatch: pytest.MonkeyPatch):
+    def gauges() -> dict[str, float]:
+        scraped = metrics.ScrapeGauges([], [], readable=True)
+        return {sample.name: sample.value for family in scraped.collect() for sample in family.samples}
 
     monkeypatch.setattr(metrics, "container_memory", lambda: Memory(limit=1 << 30, working_set=1 << 29))
-    told = shown()
-    assert (told["seedmint_memory_limit_bytes"], told["seedmint_memory_working_set_bytes"]) == (1 << 30, 1 << 29)
+    values = gauges()
+    assert (values["seedmint_memory_limit_bytes"], values["seedmint_memory_working_set_bytes"]) == (1 << 30, 1 << 29)
     monkeypatch.setattr(metrics, "container_memory", lambda: None)
-    assert not [name for name in shown() if name.startswith("seedmint_memory_")]
+    assert not [name for name in gauges() if name.startswith("seedmint_memory_")]
 
 
-def test_runs_are_counted_from_nought_so_that_the_first_is_seen(tmp_path: Path):
-    """An alert compares two times: a counter that begins with its first image would look as if it made none."""
+def test_batch_counters_start_at_zero(tmp_path: Path):
+    """An alert uses the increase of a counter. A counter that starts with its first batch would show no increase."""
     with serving(fill(tmp_path)) as fresh:
         counts = {s.labels["model"]: s.value for s in samples(fresh) if s.name == "seedmint_batch_size_sum"}
     assert counts == {"grey": 0, "rgb": 0}
 
 
-def test_names_and_units_are_as_prometheus_recommends(server: Server):
-    """The rules of `promtool check metrics`: help, suffixes, base units, no type in a name, no label of a bucket."""
+def test_names_and_units_follow_the_recommendations_of_prometheus(server: Server):
+    """The rules of `promtool check metrics`: help texts, suffixes, base units, no type in a name, no reserved labels."""
     server.client.get(f"{server.pinned('grey')}/1.png")
     families = list(text_string_to_metric_families(server.client.get("/metrics").text))
     assert len({family.name for family in families}) == len(families)
@@ -166,8 +169,8 @@ def test_names_and_units_are_as_prometheus_recommends(server: Server):
     }
 
 
-@pytest.mark.skipif(PROMTOOL is None, reason="needs promtool (of Debian's package prometheus)")
-def test_promtool_finds_nothing_to_say(server: Server):
+@pytest.mark.skipif(PROMTOOL is None, reason="needs promtool (Debian package prometheus)")
+def test_promtool_reports_no_problem(server: Server):
     for path in ("/v1/models/grey/images/1.png", f"{server.pinned('grey')}/1.png", "/nope"):
         server.client.get(path)
     server.client.post("/sample", json={"model": "rgb", "seeds": "0-9"})
@@ -177,16 +180,16 @@ def test_promtool_finds_nothing_to_say(server: Server):
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
-def test_two_workers_count_together_and_two_servers_apart(tmp_path: Path):
-    """Each answer to /metrics comes from one worker; the counts are of both, and of this server alone."""
+def test_metrics_are_the_sum_of_the_workers_of_one_server(tmp_path: Path):
+    """One worker answers each request to /metrics. Its counts include both workers of its server, and no other server."""
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     with serving(fill(tmp_path / "a"), workers=2) as pair, serving(fill(tmp_path / "b")):
         path = pair.pinned("grey")
-        workers = set()
-        for seed in range(60):  # a new connection each: any worker may take it
+        counts = set()
+        for seed in range(60):  # each request has a new connection, which any worker may accept
             assert httpx.get(f"{pair.url}{path}/{seed}.png").status_code == 200
         for _ in range(20):
-            workers.add(value(pair, "seedmint_images_total", model="grey"))
-        assert workers == {60.0}
+            counts.add(value(pair, "seedmint_images_total", model="grey"))
+        assert counts == {60.0}
         assert sum("grey@" in line for line in pair.log) == 2  # one line per worker
