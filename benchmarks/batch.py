@@ -39,7 +39,7 @@ from seedmint.models.directory import SHIPPED, find_generator
 from seedmint.models.runtime.generator_file import checked_card, digest_of
 from seedmint.models.seeds import parse_seeds
 from seedmint.service.batch.engines.process_pool import run, spare_threads
-from seedmint.service.batch.formats import Format, formats_for
+from seedmint.service.batch.formats import ShardFormat, formats_for
 from seedmint.service.batch.job import begin
 from seedmint.service.batch.planning import make_plan
 from seedmint.service.batch.progress import ProgressEvent
@@ -52,7 +52,7 @@ _ROUNDS = 3
 _MEASURE_SECONDS = 0.5  # between two measurements of memory, which take processor time
 
 
-def plain_loop(path: Path, card: Card, form: Format, out: Path, count: int = _IMAGES) -> float:
+def plain_loop(path: Path, card: Card, form: ShardFormat, out: Path, count: int = _IMAGES) -> float:
     """Return the images per second of one process with one thread, from the first image to the closed file."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -87,7 +87,7 @@ def plain_loop(path: Path, card: Card, form: Format, out: Path, count: int = _IM
     return count / (time.perf_counter() - began)
 
 
-def two_loops(path: Path, card: Card, form: Format, out: Path) -> float:
+def two_loops(path: Path, card: Card, form: ShardFormat, out: Path) -> float:
     """Return the images per second of two such processes that start together, each with half of the images."""
     with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as processes:
         for number in range(2):
@@ -115,7 +115,7 @@ class Cost:
     size: float
 
 
-def job(path: Path, card: Card, form: Format, workers: int, out: Path) -> Cost:
+def job(path: Path, card: Card, form: ShardFormat, workers: int, out: Path) -> Cost:
     plan = make_plan(digest_of(path.read_bytes()), card, "cpu", parse_seeds(f"0-{_IMAGES - 1}"), None, 1.0, form, _SHARD)
     output = open_output(str(out / "job"))
     begin(output, plan)

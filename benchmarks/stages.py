@@ -28,7 +28,7 @@ import onnxruntime
 from benchmarks.batch import plain_loop
 from seedmint.models.directory import SHIPPED, find_generator
 from seedmint.models.seeds import parse_seeds
-from seedmint.service.batch.formats import Format, formats_for, parquet, webdataset
+from seedmint.service.batch.formats import ShardFormat, formats_for, parquet, webdataset
 from seedmint.service.batch.formats.pngs import pngs
 from seedmint.service.batch.job import begin
 from seedmint.service.batch.planning import make_plan
@@ -46,7 +46,7 @@ Result = TypeVar("Result")
 Spent = defaultdict[str, list[float]]
 
 
-def measure(path: Path, generator: Generator, form: Format, out: Path, spent: Spent) -> None:
+def measure(path: Path, generator: Generator, form: ShardFormat, out: Path, spent: Spent) -> None:
     """Run one round and append its times.
 
     Args:
@@ -142,7 +142,7 @@ def main() -> None:
     print(f"{generator.name}, a shard of {_IMAGES:,}, microseconds per image; medians of {_ROUNDS} alternating rounds")
     print(f"{platform.machine()}, {os.cpu_count()} cores, ONNX Runtime {onnxruntime.__version__}\n")
     every = formats_for(generator.card)
-    spent: dict[Format, Spent] = {form: defaultdict(list) for form in every}
+    spent: dict[ShardFormat, Spent] = {form: defaultdict(list) for form in every}
     with tempfile.TemporaryDirectory(prefix="seedmint-bench-") as directory:  # deleted at the end, as in benchmarks.batch
         for _ in range(_ROUNDS):
             for form in every:

@@ -1,4 +1,4 @@
-"""Requests of the HTTP API as data, and its errors: what `Client` and `AsyncClient` share."""
+"""What `Client` and `AsyncClient` share: requests of the HTTP API as data, and the API's errors."""
 
 import io
 from collections.abc import Iterable, Sequence
@@ -12,8 +12,8 @@ from tenacity import RetryCallState, retry_if_exception, stop_after_attempt, wai
 
 from seedmint.models.errors import UserError
 
-JobSeeds = int | range | str | Iterable[int] | NDArray[np.int64]
-WireLabels = int | Sequence[int] | NDArray[np.int64] | None
+SeedsArgument = int | range | str | Iterable[int] | NDArray[np.int64]
+LabelsArgument = int | Sequence[int] | NDArray[np.int64] | None
 
 TIMEOUT_SECONDS = 60.0
 ATTEMPTS = 6
@@ -22,7 +22,7 @@ ENDED_STATES = frozenset({"done", "failed", "cancelled"})
 
 Json = dict[str, Any]
 
-_TEMPORARY = frozenset({429, 503})
+_TEMPORARY_STATUSES = frozenset({429, 503})
 _MAX_WAIT_SECONDS = 30.0
 _backoff = wait_random_exponential(multiplier=0.2, max=_MAX_WAIT_SECONDS)
 
@@ -32,10 +32,10 @@ class ApiError(Exception):
 
     Attributes:
         status: HTTP status.
-        detail: One line for people.
-        field: The parameter that is wrong; None where no single parameter is wrong.
-        reason: A stable code.
-        retry_after: Seconds to wait before the next attempt; None where the server names none.
+        detail: One line for people; its text can change.
+        field: The parameter that is wrong; None if no single parameter is wrong.
+        reason: Code of the error for programs; it never changes.
+        retry_after: Seconds to wait before the next attempt; None if the server names no time.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class ApiError(Exception):
 
 @dataclass(frozen=True)
 class ApiRequest:
-    """One request.
+    """A request of the HTTP API.
 
     Attributes:
         method: HTTP method.
@@ -90,13 +90,13 @@ def image_request(kind: str, model: str, seed: int, form: str, label: int | None
     """Build the request of one image, or of one sample. Parameters with their default value are left out.
 
     Args:
-        kind: "image" or "sample": the output of the generator.
-        model: A name, or NAME@DIGEST12.
+        kind: What the generator makes: "image" or "sample".
+        model: Name of the generator, or NAME@ and the first 12 digits of the SHA-256.
         seed: Seed.
         form: Format of the file.
-        label: Class number, or None.
-        truncation: Factor on z.
-        scale: Factor of the enlargement.
+        label: Class number; None for the label that the seed determines.
+        truncation: Factor by which z is multiplied.
+        scale: Factor by which the image is enlarged.
     """
     params: dict[str, Any] = {}
     if label is not None:
@@ -108,14 +108,14 @@ def image_request(kind: str, model: str, seed: int, form: str, label: int | None
     return ApiRequest("GET", f"/v1/models/{model}/{kind}s/{seed}.{form}", params)
 
 
-def bulk_request(model: str, seeds: JobSeeds, labels: WireLabels, truncation: float, form: str) -> ApiRequest:
+def bulk_request(model: str, seeds: SeedsArgument, labels: LabelsArgument, truncation: float, form: str) -> ApiRequest:
     """Build the request of many images or samples.
 
     Args:
-        model: A name, or NAME@DIGEST12.
+        model: Name of the generator, or NAME@ and the first 12 digits of the SHA-256.
         seeds: Seeds.
-        labels: One class number, one for each seed, or None.
-        truncation: Factor on z.
+        labels: One class number, or one for each seed; None for the labels that the seeds determine.
+        truncation: Factor by which z is multiplied.
         form: Format of the response.
     """
     body = {"model": model, "seeds": wire_seeds(seeds), "truncation": truncation, "format": form}
@@ -125,31 +125,31 @@ def bulk_request(model: str, seeds: JobSeeds, labels: WireLabels, truncation: fl
 
 
 def job_request(
-    model: str, seeds: JobSeeds, labels: int | str | None, truncation: float, form: str | None, shard_size: int | None
+    model: str, seeds: SeedsArgument, labels: int | str | None, truncation: float, form: str | None, shard_size: int | None
 ) -> ApiRequest:
-    """Build the request of a batch job. Options that are None are left to the server.
+    """Build the request of a batch job. The server chooses the options that are None.
 
     Args:
-        model: A name, or NAME@DIGEST12.
+        model: Name of the generator, or NAME@ and the first 12 digits of the SHA-256.
         seeds: Seeds.
-        labels: One class number, "balanced", "per-seed", or None.
-        truncation: Factor on z.
+        labels: One class number, "balanced" or "per-seed"; None for the default of the server.
+        truncation: Factor by which z is multiplied.
         form: Format of the shards.
-        shard_size: Seeds in a shard.
+        shard_size: Number of seeds in a shard.
     """
     body: dict[str, Any] = {"model": model, "seeds": wire_seeds(seeds), "truncation": truncation}
     options = {"labels": labels, "format": form, "shard_size": shard_size}
     return ApiRequest("POST", "/v1/jobs", body=body | {name: value for name, value in options.items() if value is not None})
 
 
-def wire_seeds(seeds: JobSeeds) -> str | list[int]:
-    """Return seeds as a JSON body has them: a text of ranges, or a list.
+def wire_seeds(seeds: SeedsArgument) -> str | list[int]:
+    """Convert seeds for the JSON body: a text of ranges such as "0-63,100", or a list.
 
     Args:
         seeds: A seed, a range, a text such as "0-63,100", or any iterable or array of seeds.
 
     Raises:
-        UserError: There is no seed.
+        UserError: An iterable is empty.
     """
     if isinstance(seeds, str):
         return seeds
@@ -159,7 +159,7 @@ def wire_seeds(seeds: JobSeeds) -> str | list[int]:
         return f"{seeds[0]}-{seeds[-1]}"
     values = [int(seed) for seed in seeds]
     if not values:
-        raise UserError("there is no seed", field="seeds", reason="empty")
+        raise UserError("give at least one seed", field="seeds", reason="empty")
     return values
 
 
@@ -167,7 +167,10 @@ def array_of(content: bytes) -> NDArray[Any]:
     """Return the array of an npy file.
 
     Args:
-        content: Bytes of the file. Pickled objects are refused.
+        content: Bytes of the file, without pickled objects.
+
+    Raises:
+        ValueError: The file contains pickled objects, or is not an npy file.
     """
     array: NDArray[Any] = np.load(io.BytesIO(content), allow_pickle=False)
     return array
@@ -175,11 +178,11 @@ def array_of(content: bytes) -> NDArray[Any]:
 
 def is_temporary(error: BaseException) -> bool:
     """Whether the same request can succeed later: the server is busy or restarts, or the connection broke."""
-    return isinstance(error, httpx.TransportError) or (isinstance(error, ApiError) and error.status in _TEMPORARY)
+    return isinstance(error, httpx.TransportError) or (isinstance(error, ApiError) and error.status in _TEMPORARY_STATUSES)
 
 
 def wait_seconds(state: RetryCallState) -> float:
-    """Return the seconds before the next attempt: those of `Retry-After`, or a random exponential time."""
+    """Return the seconds before the next attempt: from `Retry-After`, or a random time with exponential backoff."""
     error = state.outcome.exception() if state.outcome else None
     if isinstance(error, ApiError) and error.retry_after is not None:
         return min(error.retry_after, _MAX_WAIT_SECONDS)
@@ -190,7 +193,7 @@ def retry_options(attempts: int) -> dict[str, Any]:
     """Return the options of tenacity for a request.
 
     Args:
-        attempts: Number of times that a request is sent at most.
+        attempts: Maximum number of times that a request is sent.
     """
     return {
         "retry": retry_if_exception(is_temporary),

@@ -17,9 +17,9 @@ from seedmint.api_requests import (
     TIMEOUT_SECONDS,
     ApiError,
     ApiRequest,
-    JobSeeds,
     Json,
-    WireLabels,
+    LabelsArgument,
+    SeedsArgument,
     array_of,
     auth_headers,
     bulk_request,
@@ -76,12 +76,14 @@ class AsyncClient:
             self._kinds[model] = str((await self.model(model))["output"]["kind"])
         return (await self._read(image_request(self._kinds[model], model, seed, format, label, truncation, scale))).content
 
-    async def images(self, model: str, seeds: JobSeeds, labels: WireLabels = None, truncation: float = 1.0) -> NDArray[Any]:
+    async def images(
+        self, model: str, seeds: SeedsArgument, labels: LabelsArgument = None, truncation: float = 1.0
+    ) -> NDArray[Any]:
         """See `Client.images`."""
         return array_of((await self._read(bulk_request(model, seeds, labels, truncation, "npy"))).content)
 
     async def download(
-        self, model: str, seeds: JobSeeds, path: str | Path, labels: WireLabels = None, truncation: float = 1.0
+        self, model: str, seeds: SeedsArgument, path: str | Path, labels: LabelsArgument = None, truncation: float = 1.0
     ) -> None:
         """See `Client.download`."""
         request = bulk_request(model, seeds, labels, truncation, Path(path).suffix.removeprefix("."))
@@ -90,7 +92,7 @@ class AsyncClient:
     async def submit_job(
         self,
         model: str,
-        seeds: JobSeeds,
+        seeds: SeedsArgument,
         labels: int | str | None = None,
         truncation: float = 1.0,
         format: str | None = None,

@@ -21,9 +21,9 @@ from seedmint.api_requests import (
     TIMEOUT_SECONDS,
     ApiError,
     ApiRequest,
-    JobSeeds,
     Json,
-    WireLabels,
+    LabelsArgument,
+    SeedsArgument,
     array_of,
     auth_headers,
     bulk_request,
@@ -116,7 +116,7 @@ class Client:
         request = image_request(self._kind(model), model, seed, format, label, truncation, scale)
         return str(self._read(request.with_method("HEAD")).url)
 
-    def images(self, model: str, seeds: JobSeeds, labels: WireLabels = None, truncation: float = 1.0) -> NDArray[Any]:
+    def images(self, model: str, seeds: SeedsArgument, labels: LabelsArgument = None, truncation: float = 1.0) -> NDArray[Any]:
         """Return the images or samples of many seeds.
 
         Args:
@@ -134,7 +134,7 @@ class Client:
         return array_of(self._read(bulk_request(model, seeds, labels, truncation, "npy")).content)
 
     def download(
-        self, model: str, seeds: JobSeeds, path: str | Path, labels: WireLabels = None, truncation: float = 1.0
+        self, model: str, seeds: SeedsArgument, path: str | Path, labels: LabelsArgument = None, truncation: float = 1.0
     ) -> None:
         """Write the images or samples of many seeds to a file. The file appears when it is complete.
 
@@ -154,7 +154,7 @@ class Client:
     def submit_job(
         self,
         model: str,
-        seeds: JobSeeds,
+        seeds: SeedsArgument,
         labels: int | str | None = None,
         truncation: float = 1.0,
         format: str | None = None,

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from seedmint.service.batching.errors import ClientGone, Overloaded
-from seedmint.service.encoders.images import Format
+from seedmint.service.encoders.images import ImageFormat
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.specs.single import ImageSpec
 from seedmint.service.telemetry import metrics
@@ -19,7 +19,7 @@ IsDisconnected = Callable[[], bool] | None
 """Returns whether the client has disconnected; None where this is unknown."""
 
 # An image with more pixels is encoded outside the inference thread. npy is a copy.
-_LARGE_PIXELS: dict[Format, int] = {"png": 1 << 18, "webp": 1 << 18, "npy": 1 << 22}
+_LARGE_PIXELS: dict[ImageFormat, int] = {"png": 1 << 18, "webp": 1 << 18, "npy": 1 << 22}
 _MAX_IMAGE_BYTES = 256 << 20  # of the images, not enlarged, that are generated or wait for the thread
 
 # The largest contact sheet takes 2 seconds and 300 MB as webp: one at a time. Large images do not wait for contact sheets.

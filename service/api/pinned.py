@@ -22,7 +22,7 @@ from seedmint.service.api.quota import charge
 from seedmint.service.api.replies import RawHeaders, Reply
 from seedmint.service.api.urls import IMAGES, SAMPLES, Spec
 from seedmint.service.batching.model_repository import ModelRepository, Served
-from seedmint.service.encoders.images import FORMATS, Format
+from seedmint.service.encoders.images import FORMATS, ImageFormat
 from seedmint.service.encoders.tabular import SAMPLE_FORMATS, SampleFormat
 from seedmint.service.settings import Settings
 from seedmint.service.specs.single import ImageSpec, SampleSpec
@@ -32,7 +32,7 @@ from seedmint.service.telemetry.request_context import REQUEST_CONTEXT
 
 _PLAIN = re.compile(r"/v1/models/([^/@%]+)@([0-9a-f]+)/(images|samples)/(0|[1-9][0-9]{0,18})\.([a-z]+)", re.ASCII)
 _TEMPLATES = {"images": IMAGES, "samples": SAMPLES}
-_IMAGE_FORMATS: dict[str, Format] = {form: form for form in FORMATS}
+_IMAGE_FORMATS: dict[str, ImageFormat] = {form: form for form in FORMATS}
 _SAMPLE_FORMATS: dict[str, SampleFormat] = {form: form for form in SAMPLE_FORMATS}
 
 

@@ -9,7 +9,7 @@ from seedmint.models.runtime.provider import Provider
 from seedmint.service.api.query import SHEET_LIMITS
 from seedmint.service.api.urls import image_template, model_url, sample_template, sheet_template, walk_template
 from seedmint.service.encoders.archives import ArchiveFormat, archive_formats
-from seedmint.service.encoders.images import FORMATS, Format, max_scale
+from seedmint.service.encoders.images import FORMATS, ImageFormat, max_scale
 from seedmint.service.encoders.tabular import SAMPLE_FORMATS, SampleFormat
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.specs.sheet import SHEET_FORMATS, SheetFormat
@@ -35,7 +35,7 @@ class ImageGenerator(_Summary):
     """A generator of images."""
 
     output: ImageOutput
-    formats: tuple[Format, ...]
+    formats: tuple[ImageFormat, ...]
     max_scale: Annotated[int, Field(ge=1, description="Maximum of `scale`.")]
     image_url: str = Field(description="URI template (RFC 6570) of the images.")
     grid_formats: tuple[SheetFormat, ...]

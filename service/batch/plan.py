@@ -17,12 +17,12 @@ from seedmint.models.errors import UserError
 from seedmint.models.noise import labels_of
 from seedmint.models.runtime.provider import Provider
 from seedmint.models.seeds import Seeds, parse_seeds
-from seedmint.service.batch.formats import EXTENSIONS, Format
+from seedmint.service.batch.formats import EXTENSIONS, ShardFormat
 from seedmint.service.runtime.arrays import Piece
 
 BATCH = 64  # seeds in one run of the generator; larger batches are no faster on a CPU
 
-Labels = Annotated[int, Field(ge=0)] | Literal["balanced", "per-seed"]
+LabelChoice = Annotated[int, Field(ge=0)] | Literal["balanced", "per-seed"]
 
 
 class PlanError(UserError):
@@ -75,9 +75,9 @@ class Plan(BaseModel):
     card: Card
     provider: Provider
     seeds: str
-    labels: Labels | None
+    labels: LabelChoice | None
     truncation: float
-    format: Format
+    format: ShardFormat
     shard_size: int = Field(ge=1)
     batch: int = Field(default=BATCH, ge=1)
     toolchain: dict[str, str] = Field(validation_alias="libraries", serialization_alias="libraries")

@@ -7,7 +7,7 @@ from seedmint.models.card import Card
 from seedmint.models.errors import UserError
 from seedmint.models.runtime.provider import Provider
 from seedmint.models.seeds import Seeds
-from seedmint.service.batch.formats import Format, check_format, toolchain
+from seedmint.service.batch.formats import ShardFormat, check_format, toolchain
 from seedmint.service.batch.plan import Plan, PlanError
 from seedmint.service.runtime.generator import check_truncation
 
@@ -21,7 +21,7 @@ def make_plan(
     seeds: Seeds,
     labels: int | Literal["balanced", "per-seed"] | None,
     truncation: float,
-    shard_format: Format,
+    shard_format: ShardFormat,
     shard_size: int,
 ) -> Plan:
     """Make a plan and check that its parts fit together.

@@ -14,7 +14,7 @@ from seedmint.models.errors import UserError
 from seedmint.models.runtime.generator_file import GeneratorError, checked_card, digest_of, read_content
 from seedmint.models.runtime.provider import ProviderError, choose_provider
 from seedmint.models.seeds import Seeds, parse_seeds
-from seedmint.service.batch.formats import FORMATS, Format
+from seedmint.service.batch.formats import FORMATS, ShardFormat
 from seedmint.service.batch.job import load_plan
 from seedmint.service.batch.plan import Plan, PlanError
 from seedmint.service.batch.planning import check_same, make_plan
@@ -44,7 +44,7 @@ class JobOptions:
     out: str
     seeds: str | None
     labels: str | None
-    shard_format: Format | None
+    shard_format: ShardFormat | None
     shard_size: int | None
     truncation: float | None
     directory: str | None
@@ -188,7 +188,7 @@ def _plan(
             labels = options.labels
         case _:
             labels = label_number(options.labels, card, "labels")
-    default_format: Format = "webdataset" if card.output.kind == "image" else "parquet"
+    default_format: ShardFormat = "webdataset" if card.output.kind == "image" else "parquet"
     return make_plan(
         digest,
         card,

@@ -13,15 +13,15 @@ from seedmint.service.encoders.png import ENCODER, encode_png
 from seedmint.service.runtime.arrays import Images
 from seedmint.service.runtime.generator import Generator
 
-Format = Literal["png", "webp", "npy"]
-FORMATS: tuple[Format, ...] = get_args(Format)
-MEDIA_TYPES: dict[Format, str] = {"png": "image/png", "webp": "image/webp", "npy": "application/x-npy"}
+ImageFormat = Literal["png", "webp", "npy"]
+FORMATS: tuple[ImageFormat, ...] = get_args(ImageFormat)
+MEDIA_TYPES: dict[ImageFormat, str] = {"png": "image/png", "webp": "image/webp", "npy": "application/x-npy"}
 MAX_SIDE = 4096  # pixels of an enlarged image
 MAX_SHEET_SIDE = 16383  # pixels of a contact sheet; the limit of WebP
 GAP = 2  # pixels between the images of a contact sheet
 
 # Identifies the encoder of each format. Another encoder may give other bytes for the same pixels.
-ENCODERS: dict[Format, str] = {
+ENCODERS: dict[ImageFormat, str] = {
     "png": ENCODER,
     "webp": f"pillow-{features.version('pil')}-webp-{features.version('webp')}",
     "npy": "npy-1.0",
@@ -67,7 +67,7 @@ def text_of(generator: Generator, seeds: int | str, label: int | None, truncatio
     return text | {"model": generator.name, "digest": generator.digest}
 
 
-def encode(image: NDArray[np.uint8], form: Format, text: dict[str, str] | None = None) -> bytes:
+def encode(image: NDArray[np.uint8], form: ImageFormat, text: dict[str, str] | None = None) -> bytes:
     """Encode one image as a file.
 
     Args:

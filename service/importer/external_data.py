@@ -1,4 +1,4 @@
-"""Moves external data of an ONNX file into the model. Reads regular files inside the folder of the ONNX file only."""
+"""Moves external data of an ONNX file into the model. Reads only regular files inside the folder of the ONNX file."""
 
 import math
 import os
@@ -19,22 +19,24 @@ def inline_external_data(model: ModelProto, folder: Path | None) -> None:
 
     Args:
         model: The model; changed in place.
-        folder: The folder of the ONNX file. None for a model without a file: external data are refused.
+        folder: The folder of the ONNX file. None if the model has no file; external data are then refused.
 
     Raises:
-        GeneratorImportError: A location leaves the folder, or is a link, missing or a sparse file; an offset or a length does
-            not fit the file or the tensor; or the data are larger than an ONNX file can be.
+        GeneratorImportError: A file is outside the folder, missing, a link, not a regular file, or sparse; an offset or a
+            length does not match the file or the tensor; or the data are larger than an ONNX file can be. The reason
+            `external_data_link` includes all files that are not regular; `external_data_offset` includes files that are too
+            short; `external_data_length` includes types and shapes that external data cannot have.
     """
     external = [t for t in _all_tensors(model) if t.data_location == TensorProto.EXTERNAL or t.external_data]
     if not external:
         return
     if folder is None:
-        raise _refusal("external data need the folder of the ONNX file", "external_data_missing")
+        raise _refusal("the model has external data, but the folder of the ONNX file is not known", "external_data_missing")
     if len(external) > _MAX_TENSORS:
-        raise _refusal(f"{len(external)} tensors have external data: at most {_MAX_TENSORS}", "external_data_too_large")
+        raise _refusal(f"{len(external)} tensors have external data: the maximum is {_MAX_TENSORS}", "external_data_too_large")
     total = sum(_num_bytes(tensor) for tensor in external)
     if total > MAX_FILE_BYTES:
-        raise _refusal(f"the external data have {total} bytes: at most {MAX_FILE_BYTES}", "external_data_too_large")
+        raise _refusal(f"the external data have {total} bytes: the maximum is {MAX_FILE_BYTES}", "external_data_too_large")
     for tensor in external:
         tensor.raw_data = _read(tensor, folder)
         tensor.data_location = TensorProto.DEFAULT
@@ -49,18 +51,22 @@ def _read(tensor: TensorProto, folder: Path) -> bytes:
     except ValueError:
         raise _refusal(f"tensor {tensor.name!r}: offset and length must be integers", "external_data_offset") from None
     if length != expected:
-        raise _refusal(f"tensor {tensor.name!r} has {expected} bytes, but its external data {length}", "external_data_length")
+        raise _refusal(
+            f"tensor {tensor.name!r} needs {expected} bytes, but its external data have {length}", "external_data_length"
+        )
     descriptor = _open(entries.get("location", ""), folder)
     try:
         size = os.fstat(descriptor).st_size
         if offset < 0 or offset + length > size:
             raise _refusal(
-                f"tensor {tensor.name!r}: bytes {offset} to {offset + length} are beyond the end of the {size} bytes of "
-                f"{entries['location']!r}",
+                f"tensor {tensor.name!r}: bytes {offset} to {offset + length} are not inside {entries['location']!r}, "
+                f"which has {size} bytes",
                 "external_data_offset",
             )
         if _has_hole(descriptor, offset, length):
-            raise _refusal(f"{entries['location']!r} is a sparse file: copy it without holes", "external_data_sparse")
+            raise _refusal(
+                f"{entries['location']!r} is a sparse file: copy it with `cp --sparse=never`", "external_data_sparse"
+            )
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             file.seek(offset)
             data = file.read(length)
@@ -72,19 +78,19 @@ def _read(tensor: TensorProto, folder: Path) -> bytes:
 
 
 def _open(location: str, folder: Path) -> int:
-    """Open one location below the folder; each part of the path must be a real folder and the last a regular file."""
+    """Open a file inside the folder. No part of its path may be a link, and the last part must be a regular file."""
     path = PurePosixPath(location)
     windows = PureWindowsPath(location)
     is_absolute = path.is_absolute() or windows.drive or windows.root
     if not path.parts or is_absolute or ".." in windows.parts or "\0" in location:
         raise _refusal(f"external data {location!r} must be a relative path inside the file's folder", "external_data_path")
-    at = folder
+    current = folder
     for part in path.parts:
-        at = at / part
-        if at.is_symlink():
+        current = current / part
+        if current.is_symlink():
             raise _refusal(f"external data {location!r} is a link: copy the file into the folder", "external_data_link")
     try:
-        descriptor = os.open(at, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        descriptor = os.open(current, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     except OSError as error:
         raise _refusal(
             f"external data {location!r} cannot be read ({error.strerror}): put the file beside the ONNX file",

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel
 
 from seedmint.models.card import Name, Sha256
-from seedmint.service.batch.formats import Format
+from seedmint.service.batch.formats import ShardFormat
 from seedmint.service.batch.plan import Plan
 from seedmint.service.jobs.progress import JobProgress
 
@@ -39,7 +39,7 @@ class JobRecord(BaseModel):
     bytes: int = 0
     model: Name
     digest: Sha256
-    format: Format
+    format: ShardFormat
     images: int
     shards: int
 

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from seedmint.service.problems import MEDIA_TYPE, Problem
 from seedmint.service.server.graceful_shutdown import GracefulShutdown
-from seedmint.service.server.response_cycle import abort_connection, can_send_at_once, disconnect_check, send_together
+from seedmint.service.server.response_cycle import abort_connection, can_send_without_waiting, disconnect_check, send_together
 from seedmint.service.telemetry import metrics
 from seedmint.service.telemetry.logs import log_request
 from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, RequestContext, request_id
@@ -159,7 +159,7 @@ class _Response:
             ClientDisconnect: The client did not read in time. The connection is closed.
         """
         whole = message.get("body", b"")
-        if len(whole) <= _PART_BYTES and can_send_at_once(self._raw_send):
+        if len(whole) <= _PART_BYTES and can_send_without_waiting(self._raw_send):
             await (self._raw_send(message) if start is None else send_together(self._raw_send, start, message))
             return
         body = memoryview(whole)

@@ -25,7 +25,7 @@ def disconnect_check(receive: Receive) -> Callable[[], bool] | None:
     return None if cycle is None else lambda: cycle.disconnected or cycle.transport.is_closing()
 
 
-def can_send_at_once(send: Send) -> bool:
+def can_send_without_waiting(send: Send) -> bool:
     """Return whether `send` returns without waiting for the client. False where the server is not uvicorn.
 
     Args:
@@ -38,7 +38,7 @@ def can_send_at_once(send: Send) -> bool:
 async def send_together(send: Send, start: Message, body: Message) -> None:
     """Send the head of a response and its body in one packet, where uvicorn would write two.
 
-    Call it only if `can_send_at_once(send)`.
+    Call it only if `can_send_without_waiting(send)`.
 
     Args:
         send: The `send` of the request.

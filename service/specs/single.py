@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from seedmint.service.encoders.images import ENCODERS, FORMATS, MEDIA_TYPES, Format, encode, enlarge, text_of
+from seedmint.service.encoders.images import ENCODERS, FORMATS, MEDIA_TYPES, ImageFormat, encode, enlarge, text_of
 from seedmint.service.encoders.tabular import (
     SAMPLE_ENCODERS,
     SAMPLE_FORMATS,
@@ -24,7 +24,7 @@ from seedmint.service.specs.values import (
 
 @dataclass(frozen=True, slots=True)
 class ImageSpec:
-    """One image. The digest of the generator and these fields determine the pixels.
+    """One image. The digest of the generator and the fields other than `format` determine the pixels.
 
     Attributes:
         seed: Seed of the image.
@@ -38,7 +38,7 @@ class ImageSpec:
     label: int | None
     truncation: float
     scale: int
-    format: Format
+    format: ImageFormat
 
     @classmethod
     def create(
@@ -50,7 +50,7 @@ class ImageSpec:
         truncation: float = 1.0,
         scale: int = 1,
     ) -> "ImageSpec":
-        """Check the values against a generator.
+        """Make the spec of an image; check the values against its generator.
 
         Args:
             generator: A generator of images.
@@ -58,7 +58,7 @@ class ImageSpec:
             extension: "png", "webp" or "npy".
             label: Class number; None for the label that the seed determines.
             truncation: 0.001 to 1.
-            scale: 1 to the limit of the generator.
+            scale: 1 to the largest scale that the generator allows.
 
         Raises:
             SpecError: A value is invalid.
@@ -74,7 +74,7 @@ class ImageSpec:
 
     @property
     def encoder(self) -> str:
-        """Name and version of the encoder, which determine the bytes together with the pixels."""
+        """Name and version of the encoder. Together with the pixels, they determine the bytes."""
         return ENCODERS[self.format]
 
     def encode(self, generator: Generator, images: Outputs, labels: Labels | None) -> bytes:
@@ -92,7 +92,7 @@ class ImageSpec:
 
 @dataclass(frozen=True, slots=True)
 class SampleSpec:
-    """One sample. The digest of the generator and these fields determine the values.
+    """One sample. The digest of the generator and the fields other than `format` determine the values.
 
     Attributes:
         seed: Seed of the sample.
@@ -110,7 +110,7 @@ class SampleSpec:
     def create(
         cls, generator: Generator, seed: int, extension: str, label: int | None = None, truncation: float = 1.0
     ) -> "SampleSpec":
-        """Check the values against a generator.
+        """Make the spec of a sample; check the values against its generator.
 
         Args:
             generator: A generator of samples.
@@ -132,7 +132,7 @@ class SampleSpec:
 
     @property
     def encoder(self) -> str:
-        """Name and version of the encoder, which determine the bytes together with the values."""
+        """Name and version of the encoder. Together with the values, they determine the bytes."""
         return SAMPLE_ENCODERS[self.format]
 
     def encode(self, generator: Generator, samples: Outputs, labels: Labels | None) -> bytes:

@@ -8,7 +8,7 @@ from seedmint.models.card import ImageOutput
 from seedmint.models.errors import UserError
 from seedmint.models.seeds import parse_seeds, seeds_from_list
 from seedmint.service.api.bulk_samples import TRUNCATION_BOUNDS, Label, SeedList, SeedText
-from seedmint.service.batch.formats import Format
+from seedmint.service.batch.formats import ShardFormat
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.planning import check_num_shards, make_plan
 from seedmint.service.problems import Problem
@@ -34,7 +34,7 @@ class JobRequest(BaseModel):
         "classes. null or per-seed: the label of each seed.",
     )
     truncation: Annotated[StrictFloat | StrictInt, Field(description="Factor on z.", json_schema_extra=TRUNCATION_BOUNDS)] = 1.0
-    format: Format | None = Field(
+    format: ShardFormat | None = Field(
         default=None,
         description="Format of the shards. Images: any. Samples: parquet, npz or npy. "
         "null: webdataset for images, parquet for samples.",
@@ -65,7 +65,7 @@ def plan_of_request(request: JobRequest, generator: Generator, max_images: int) 
         raise Problem.of(error, "seeds") from None
     if isinstance(request.labels, int):
         require_label(generator, request.labels, "labels")
-    default_format: Format = "webdataset" if isinstance(generator.card.output, ImageOutput) else "parquet"
+    default_format: ShardFormat = "webdataset" if isinstance(generator.card.output, ImageOutput) else "parquet"
     try:
         plan = make_plan(
             generator.digest,

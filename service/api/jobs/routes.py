@@ -18,7 +18,7 @@ from seedmint.service.api.etag import is_current
 from seedmint.service.api.jobs.files import find_file, read_in_threads
 from seedmint.service.api.jobs.pagination import Cursor, listing_path, parse_listing
 from seedmint.service.api.jobs.requests import JobRequest, plan_of_request
-from seedmint.service.api.jobs.schemas import Jobs, job_path, line_of, page_of
+from seedmint.service.api.jobs.schemas import Jobs, document_of, job_path, summary_of
 from seedmint.service.api.query import parse_reference
 from seedmint.service.api.quota import charge
 from seedmint.service.api.request_body import max_body_bytes, parse_body, read_body
@@ -120,7 +120,7 @@ class JobRoutes:
         Args:
             request: The request.
         """
-        return _json(page_of(await self._find(request)))
+        return _json(document_of(await self._find(request)))
 
     async def cancel(self, request: Request) -> Response:
         """Answer `POST /v1/jobs/{job}/cancel`.
@@ -130,7 +130,7 @@ class JobRoutes:
         """
         job = (await self._find(request)).id
         await self._in_thread(lambda: self._store.cancel(job))
-        return _json(page_of(await self._find(request)))
+        return _json(document_of(await self._find(request)))
 
     async def file(self, request: Request) -> Response:
         """Answer `GET /v1/jobs/{job}/files/{name}`.
@@ -180,7 +180,7 @@ class JobRoutes:
         found = await self._in_thread(lambda: self._store.find(job))
         if found is None:
             raise Problem(503, "the job was removed", headers={"Retry-After": "1"})
-        return _json(page_of(found), 201 if is_new else 200, {"Location": job_path(job)})
+        return _json(document_of(found), 201 if is_new else 200, {"Location": job_path(job)})
 
     def _check_capacity(self, generator: Generator, plan: Plan, count: int) -> None:
         """Check the queue and the disk before the client's quota is charged.
@@ -204,7 +204,9 @@ class JobRoutes:
         entries, total = self._store.newest(before, limit + 1)
         has_more = len(entries) > limit
         page = entries[:limit]
-        return Jobs(jobs=tuple(map(line_of, page)), total=total, next_url=listing_path(limit, page[-1]) if has_more else None)
+        return Jobs(
+            jobs=tuple(map(summary_of, page)), total=total, next_url=listing_path(limit, page[-1]) if has_more else None
+        )
 
     async def _find(self, request: Request) -> Job:
         """

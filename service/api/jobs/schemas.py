@@ -5,9 +5,9 @@ from typing import Annotated
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from seedmint.models.card import Name, Sha256
-from seedmint.service.batch.formats import Format
+from seedmint.service.batch.formats import ShardFormat
 from seedmint.service.batch.manifest import MANIFEST
-from seedmint.service.batch.plan import Labels
+from seedmint.service.batch.plan import LabelChoice
 from seedmint.service.jobs.job_record import ID_DIGITS, Job, JobEntry, State
 from seedmint.service.jobs.progress import JobProgress
 
@@ -15,7 +15,7 @@ _MAX_SEEDS_LENGTH = 1000  # characters
 _Count = Annotated[int, Field(ge=0)]
 
 
-class JobLine(BaseModel):
+class JobSummary(BaseModel):
     """A job in the list."""
 
     model_config = ConfigDict(frozen=True)
@@ -26,19 +26,22 @@ class JobLine(BaseModel):
     submitted: AwareDatetime
     model: Name
     digest: Sha256
-    format: Format
+    format: ShardFormat
     images: _Count = Field(description="Number of images, or of samples.")
     images_done: _Count | None = Field(
-        description="Images that exist. null in the list if the job is neither running nor done; its own page has the number."
+        description="Number of finished images. In the list, it is null unless the job is running or done; the job's own URL "
+        "always has the number."
     )
     shards: _Count
-    images_per_second: float | None = Field(description="Rate while the job runs, since it was started or resumed.")
-    seconds_left: float | None
-    error: str | None = Field(description="Why the job failed. The same request resumes it.")
+    images_per_second: float | None = Field(
+        description="Mean rate since the job was last started or resumed; null if the job is not running."
+    )
+    seconds_left: float | None = Field(description="Estimated time until the job is done; null if the rate is not known.")
+    error: str | None = Field(description="Why the job failed. Send the same request again to resume the job.")
 
 
-class JobPage(JobLine):
-    """A job."""
+class JobDocument(JobSummary):
+    """A job with all its fields."""
 
     images_done: _Count
     shards_done: _Count
@@ -46,12 +49,13 @@ class JobPage(JobLine):
     seeds: str = Field(
         description=f"The seeds; cut after {_MAX_SEEDS_LENGTH:,} characters, with ... at the end. plan.json has all of them."
     )
-    labels: Labels | None
+    labels: LabelChoice | None
     truncation: float
     shard_size: _Count
     files_url: str = Field(
-        description="URI template (RFC 6570) of the files. A shard's file exists when the shard is done, under its name in the "
-        "manifest, such as data/shard-000000.tar. plan.json always exists; manifest.json and README.md exist at the end."
+        description="URI template (RFC 6570) of the files. The file of a shard, such as data/shard-000000.tar, exists as soon "
+        "as the shard is done. plan.json always exists. manifest.json, which lists all names, and README.md exist when the "
+        "job is done."
     )
     manifest_url: str | None = Field(description="List of all files with their SHA-256. null until the job is done.")
 
@@ -59,29 +63,29 @@ class JobPage(JobLine):
 class Jobs(BaseModel):
     """One page of the list of jobs, newest first."""
 
-    jobs: tuple[JobLine, ...]
+    jobs: tuple[JobSummary, ...]
     total: _Count = Field(description="Number of all jobs.")
     next_url: str | None = Field(description="URL of the next page, with older jobs. null on the last page.")
 
 
-def job_path(job: str) -> str:
+def job_path(job_id: str) -> str:
     """Return the URL path of a job.
 
     Args:
-        job: Id of the job.
+        job_id: Id of the job.
     """
-    return f"/v1/jobs/{job}"
+    return f"/v1/jobs/{job_id}"
 
 
-def page_of(job: Job) -> JobPage:
+def document_of(job: Job) -> JobDocument:
     """Return the document of a job.
 
     Args:
         job: The job.
     """
-    plan, line = job.plan, line_of(job)
-    return JobPage(
-        **line.model_dump(exclude={"images_done", "seconds_left"}),
+    plan, summary = job.plan, summary_of(job)
+    return JobDocument(
+        **summary.model_dump(exclude={"images_done", "seconds_left"}),
         images_done=job.images_done,
         seconds_left=_seconds_left(plan.count - job.images_done, job.progress),
         shards_done=job.shards_done,
@@ -90,20 +94,24 @@ def page_of(job: Job) -> JobPage:
         labels=plan.labels,
         truncation=plan.truncation,
         shard_size=plan.shard_size,
-        files_url=f"{line.url}/files/{{+file}}",
-        manifest_url=f"{line.url}/files/{MANIFEST}" if job.state == "done" else None,
+        files_url=f"{summary.url}/files/{{+file}}",
+        manifest_url=f"{summary.url}/files/{MANIFEST}" if job.state == "done" else None,
     )
 
 
-def line_of(job: JobEntry) -> JobLine:
-    """Return the entry of a job in the list, without reading the files of the job.
+def summary_of(job: JobEntry) -> JobSummary:
+    """Return the summary of a job for the list, without reading the files of the job.
 
     Args:
         job: The job.
     """
     record, progress = job.record, job.progress
-    done = progress.images if progress is not None else record.images if record.state == "done" else None
-    return JobLine(
+    images_done: int | None = None
+    if progress is not None:
+        images_done = progress.images
+    elif record.state == "done":
+        images_done = record.images
+    return JobSummary(
         id=job.id,
         url=job_path(job.id),
         state=job.state,
@@ -112,13 +120,13 @@ def line_of(job: JobEntry) -> JobLine:
         digest=record.digest,
         format=record.format,
         images=record.images,
-        images_done=done,
+        images_done=images_done,
         shards=record.shards,
         images_per_second=None if progress is None or progress.rate is None else round(progress.rate, 1),
-        seconds_left=None if done is None else _seconds_left(record.images - done, progress),
+        seconds_left=None if images_done is None else _seconds_left(record.images - images_done, progress),
         error=record.error,
     )
 
 
-def _seconds_left(images: int, progress: JobProgress | None) -> float | None:
-    return None if progress is None or not progress.rate else round(images / progress.rate, 1)
+def _seconds_left(images_left: int, progress: JobProgress | None) -> float | None:
+    return None if progress is None or not progress.rate else round(images_left / progress.rate, 1)

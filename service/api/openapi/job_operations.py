@@ -10,7 +10,7 @@ from seedmint.models.card import ImageOutput
 from seedmint.service.api.jobs.files import MEDIA_TYPES
 from seedmint.service.api.jobs.pagination import BEFORE, MAX_LIMIT
 from seedmint.service.api.jobs.requests import JobRequest
-from seedmint.service.api.jobs.schemas import JobPage, Jobs
+from seedmint.service.api.jobs.schemas import JobDocument, Jobs
 from seedmint.service.api.openapi.operations import JSON, Answer, Operation
 from seedmint.service.jobs.job_record import ID_DIGITS
 from seedmint.service.runtime.generator import Generator
@@ -19,10 +19,10 @@ from seedmint.service.settings import Settings
 MODELS: tuple[tuple[type[BaseModel], JsonSchemaMode], ...] = (
     (JobRequest, "validation"),
     (Jobs, "serialization"),
-    (JobPage, "serialization"),
+    (JobDocument, "serialization"),
 )
 
-_PAGE = {200: Answer("The current state of the job.", {JSON: "JobPage"})}
+_PAGE = {200: Answer("The current state of the job.", {JSON: "JobDocument"})}
 _DISK = (503, 504)
 _FILE_HEADERS = ("ETag", "Cache-Control", "Accept-Ranges", "X-Content-Type-Options")
 _TYPES: dict[str, str | None] = {text.partition(";")[0]: None for text in MEDIA_TYPES.values()}
@@ -46,8 +46,8 @@ OPERATIONS: tuple[tuple[str, Operation], ...] = (
             "jobs",
             "Submit a job: a data set in shards. Equal requests are the same job; a failed or cancelled job is resumed",
             {
-                200: Answer("The existing job.", {JSON: "JobPage"}, ("Cache-Control", "Location")),
-                201: Answer("The new job.", {JSON: "JobPage"}, ("Cache-Control", "Location")),
+                200: Answer("The existing job.", {JSON: "JobDocument"}, ("Cache-Control", "Location")),
+                201: Answer("The new job.", {JSON: "JobDocument"}, ("Cache-Control", "Location")),
             },
             (400, 404, 408, 413, 415, 422, 429, 507, *_DISK),
             method="post",

@@ -11,11 +11,11 @@ from seedmint.models.card import Card, ImageOutput
 from seedmint.models.errors import UserError
 from seedmint.service.runtime.arrays import Outputs, SeedArray
 
-Format = Literal["webdataset", "parquet", "png", "npz", "npy"]
-FORMATS: tuple[Format, ...] = get_args(Format)
-EXTENSIONS: dict[Format, str | None] = {"webdataset": "tar", "parquet": "parquet", "png": None, "npz": "npz", "npy": "npy"}
-_SAMPLE_FORMATS: tuple[Format, ...] = ("parquet", "npz", "npy")
-_PNG_FORMATS: tuple[Format, ...] = ("webdataset", "parquet", "png")
+ShardFormat = Literal["webdataset", "parquet", "png", "npz", "npy"]
+FORMATS: tuple[ShardFormat, ...] = get_args(ShardFormat)
+EXTENSIONS: dict[ShardFormat, str | None] = {"webdataset": "tar", "parquet": "parquet", "png": None, "npz": "npz", "npy": "npy"}
+_SAMPLE_FORMATS: tuple[ShardFormat, ...] = ("parquet", "npz", "npy")
+_PNG_FORMATS: tuple[ShardFormat, ...] = ("webdataset", "parquet", "png")
 _RESERVED_COLUMNS = ("seed", "label")
 
 
@@ -58,7 +58,7 @@ class ShardWriter(Protocol):
         ...
 
 
-def formats_for(card: Card) -> tuple[Format, ...]:
+def formats_for(card: Card) -> tuple[ShardFormat, ...]:
     """Return the formats that can hold the output of a generator.
 
     Args:
@@ -67,7 +67,7 @@ def formats_for(card: Card) -> tuple[Format, ...]:
     return FORMATS if isinstance(card.output, ImageOutput) else _SAMPLE_FORMATS
 
 
-def check_format(shard_format: Format, card: Card) -> None:
+def check_format(shard_format: ShardFormat, card: Card) -> None:
     """Check that a format can hold the output of a generator.
 
     Args:
@@ -92,7 +92,7 @@ def check_format(shard_format: Format, card: Card) -> None:
                 )
 
 
-def toolchain(shard_format: Format, card: Card) -> dict[str, str]:
+def toolchain(shard_format: ShardFormat, card: Card) -> dict[str, str]:
     """Return the kind of machine and the library versions that affect the bytes of shards.
 
     Args:

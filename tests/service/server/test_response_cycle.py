@@ -1,9 +1,9 @@
-"""The connection of one request: whether its client has disconnected, and head and body in one packet."""
+"""The connection of one request: it notices that the client has disconnected, and sends head and body in one packet."""
 
 import asyncio
 from typing import Any
 
-from seedmint.service.server.response_cycle import abort_connection, can_send_at_once, disconnect_check, send_together
+from seedmint.service.server.response_cycle import abort_connection, can_send_without_waiting, disconnect_check, send_together
 
 
 class Transport:
@@ -26,7 +26,7 @@ class Flow:
 
 
 class Cycle:
-    """The part of uvicorn's RequestResponseCycle that the functions use."""
+    """The part of uvicorn's RequestResponseCycle that the functions under test use."""
 
     def __init__(self) -> None:
         self.transport: Any = Transport()
@@ -43,19 +43,19 @@ class Cycle:
     async def receive(self) -> Any: ...
 
 
-async def plain(*_: Any) -> Any:
-    """The `receive` or `send` of another server."""
+async def of_another_server(*_: Any) -> Any:
+    """`receive` or `send` of a server other than uvicorn."""
 
 
-def test_head_and_body_are_one_packet_and_the_client_can_be_checked_meanwhile():
-    """An inference thread checks the clients of waiting images at any time."""
+def test_head_and_body_are_one_packet_and_the_connection_can_be_checked_meanwhile():
+    """An inference thread can check at any time whether a waiting client is still connected."""
     cycle = Cycle()
     asyncio.run(send_together(cycle.send, {"body": b"head"}, {"body": b"body"}))
     assert cycle.checks == [False, False]
     assert cycle.transport.written == [b"headbody"]
 
 
-def test_a_closed_or_lost_connection_is_disconnected():
+def test_a_disconnect_and_an_abort_are_both_noticed():
     cycle = Cycle()
     check = disconnect_check(cycle.receive)
     assert check is not None
@@ -67,14 +67,14 @@ def test_a_closed_or_lost_connection_is_disconnected():
     assert check()
 
 
-def test_a_paused_connection_cannot_send_at_once():
+def test_a_paused_connection_cannot_send_without_waiting():
     cycle = Cycle()
-    assert can_send_at_once(cycle.send)
+    assert can_send_without_waiting(cycle.send)
     cycle.flow.write_paused = True
-    assert not can_send_at_once(cycle.send)
+    assert not can_send_without_waiting(cycle.send)
 
 
-def test_other_servers_have_no_connection():
-    assert disconnect_check(plain) is None
-    assert not can_send_at_once(plain)
-    abort_connection(plain)
+def test_functions_do_nothing_on_another_server():
+    assert disconnect_check(of_another_server) is None
+    assert not can_send_without_waiting(of_another_server)
+    abort_connection(of_another_server)

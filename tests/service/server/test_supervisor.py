@@ -1,4 +1,4 @@
-"""The supervisor with a small worker: restarts after any exit, delays repeated failures, and ends the workers on a signal."""
+"""The supervisor restarts workers after any exit, delays restarts after repeated failures, and ends the workers on a signal."""
 
 import os
 import signal
@@ -27,7 +27,7 @@ listener = listen(read_settings({"SEEDMINT_PORT": sys.argv[1]}))
 Supervisor("small_worker", listener, 2).run()
 print("stopped", flush=True)
 """
-# Writes its process id for each connection, and ends with its parent as a worker of the service does.
+# Answers each connection with its process id. Like a worker of the service, it ends when its parent ends.
 WORKER = """
 import asyncio, os, socket, sys
 from seedmint.service.server.supervisor import end_with_supervisor, supervisor_pid
@@ -71,22 +71,30 @@ def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
     return [child for child in psutil.Process(process.pid).children() if child.status() != psutil.STATUS_ZOMBIE]
 
 
-def output(process: subprocess.Popen[str]) -> list[str]:
-    """Stop the supervisor, and return the lines that it has written."""
+def wait_for_two_workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    def two_workers() -> list[psutil.Process] | None:
+        running = workers(process)
+        return running if len(running) == 2 else None
+
+    return wait_until(two_workers)
+
+
+def stop_and_read_lines(process: subprocess.Popen[str]) -> list[str]:
+    """Stop the supervisor, and return the lines of its output."""
     process.send_signal(signal.SIGTERM)
     text, _ = process.communicate(timeout=30)
     return text.splitlines()
 
 
-def test_a_killed_worker_is_replaced_within_a_second_and_logged(tmp_path: Path):
+def test_a_killed_worker_is_replaced_within_a_second_and_a_half_and_logged(tmp_path: Path):
     with supervised(tmp_path, WORKER) as process:
-        first = wait_until(lambda: pair if len(pair := workers(process)) == 2 else None)
-        first[0].kill()
-        killed = time.monotonic()
-        wait_until(lambda: len(pair := workers(process)) == 2 and first[0] not in pair)
-        assert time.monotonic() - killed < 1.5
-        assert first[1] in workers(process)
-        lines = output(process)
+        killed, other = wait_for_two_workers(process)
+        killed.kill()
+        start = time.monotonic()
+        wait_until(lambda: killed not in wait_for_two_workers(process))
+        assert time.monotonic() - start < 1.5
+        assert other in workers(process)
+        lines = stop_and_read_lines(process)
     assert process.returncode == 0
     assert len([line for line in lines if "SIGKILL" in line]) == 1
     assert lines[-1] == "stopped"
@@ -94,28 +102,28 @@ def test_a_killed_worker_is_replaced_within_a_second_and_logged(tmp_path: Path):
 
 def test_workers_end_when_the_supervisor_is_killed(tmp_path: Path):
     with supervised(tmp_path, WORKER) as process:
-        pair = wait_until(lambda: pair if len(pair := workers(process)) == 2 else None)
+        started = wait_for_two_workers(process)
         process.kill()
-        wait_until(lambda: all(has_ended(worker) for worker in pair), 10)
+        wait_until(lambda: all(has_ended(worker) for worker in started), 10)
 
 
-def test_workers_that_fail_at_once_are_started_again_with_a_delay(tmp_path: Path):
+def test_workers_that_fail_at_start_are_restarted_with_a_delay(tmp_path: Path):
     with supervised(tmp_path, FAILING_WORKER) as process:
         time.sleep(3)
-        lines = output(process)
+        lines = stop_and_read_lines(process)
     exits = [line for line in lines if "exited with status 3" in line]
     assert 4 <= len(exits) <= 10
     assert lines[-1] == "stopped"
 
 
-def test_a_port_in_use_is_an_error_of_the_port():
+def test_port_in_use_is_reported_for_the_field_port():
     settings = read_settings({"SEEDMINT_PORT": str(free_port())})
     with listen(settings), pytest.raises(SettingsError) as error:
         listen(settings)
     assert (error.value.field, error.value.reason) == ("port", "unavailable")
 
 
-def test_one_socket_listens_on_both_protocols():
+def test_an_ipv6_socket_also_accepts_ipv4():
     settings = read_settings({"SEEDMINT_HOST": "::", "SEEDMINT_PORT": str(free_port())})
     with listen(settings) as listener, socket.create_connection(("127.0.0.1", listener.getsockname()[1]), timeout=5):
         pass
