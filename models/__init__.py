@@ -1,4 +1,4 @@
 """The core that service and training share: generator files, cards, noise rules, seed syntax, and the shipped generators.
 
-It imports neither service nor training. All but `seedmint.models.runtime` needs only NumPy and Pydantic.
+The package imports neither `service` nor `training`. All modules except `seedmint.models.runtime` need only NumPy and Pydantic.
 """

@@ -26,7 +26,7 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 def _is_none(value: object) -> bool:
-    """Leave optional fields out of the JSON text, so that cards without them keep their bytes."""
+    """Return whether a value is None. The JSON text omits such fields, so that existing cards keep their bytes."""
     return value is None
 
 
@@ -80,7 +80,7 @@ class ImageOutput(_Part):
         height: Pixels.
         width: Pixels.
         channels: 1 for grey images, 3 for RGB images.
-        range: The values of black and white.
+        range: The value of black and the value of white.
     """
 
     kind: Literal["image"] = "image"
@@ -154,6 +154,8 @@ class Provenance(_Part):
         training_seed: Seed of the training run.
         code_version: Git commit of the training code.
         libraries: Name -> version of the libraries that trained the generator.
+        reference_difference: Greatest difference of an imported generator from the outputs of the original; null without a
+            comparison.
     """
 
     recipe: dict[str, Any] | None = None
@@ -206,7 +208,7 @@ class Card(_Part):
         title: One line for people.
         noise: The noise prior.
         classes: Names of the labels; null for an unconditional generator.
-        output: What the generator outputs.
+        output: Kind and shape of the output.
         provenance: Origin of the weights.
         evaluation: Results of the evaluation.
         licence: Licences of data and weights.

@@ -1,4 +1,4 @@
-"""The contract of generator files: what an ONNX graph must look like, so that the graph does what its card says.
+"""The contract of generator files: the requirements on an ONNX graph, so that the graph agrees with its card.
 
 The functions take a parsed `onnx.ModelProto`, so that this module does not need onnx.
 """

@@ -10,7 +10,7 @@ class UserError(ValueError):
     Attributes:
         field: The parameter that is wrong, in snake_case; None where no single parameter is wrong.
         reason: A stable code for programs and tests, in snake_case.
-        status: Exit status of the command line: 1, or 2 where the same command fails however often it is repeated.
+        status: Exit status of the command line: 1, or 2 if the same command always fails.
     """
 
     reason = "invalid"
@@ -30,12 +30,12 @@ class UserError(ValueError):
 
 
 def one_line(text: object, max_length: int = 400) -> str:
-    """Return a text as a log or a terminal can show it: shortened, with control characters escaped.
+    """Return a text as one line for logs and terminals: shortened, with escaped control characters.
 
     Args:
         text: Any object; its `str` is used.
-        max_length: Characters of the text to keep.
+        max_length: Maximum number of characters to keep.
     """
     whole = str(text)
-    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in whole[:max_length])
-    return shown + " ..." * (len(whole) > max_length)
+    escaped = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in whole[:max_length])
+    return escaped + " ..." * (len(whole) > max_length)

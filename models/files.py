@@ -12,9 +12,9 @@ from uuid import uuid4
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[IO[bytes]]:
-    """Return a context with a binary file, which becomes `path` at the end of the context, when its content is on the disk.
+    """Return a context with a temporary binary file. At the end of the context, the file is synced and renamed to `path`.
 
-    An error inside the context leaves no file. Missing parent directories are created.
+    After an error inside the context, no file remains. Missing parent directories are created.
 
     Args:
         path: The file to write. It is replaced if it exists.

@@ -1,6 +1,6 @@
 """Words of the Philox4x64-10 stream (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011).
 
-The stream is that of NumPy: `numpy.random.Philox(key=key).random_raw()`, whose raw output NumPy promises never to change. NumPy
+The stream is the output of `numpy.random.Philox(key=key).random_raw()`, which NumPy guarantees never to change. NumPy
 increments the 256-bit counter before each block, so that block b (words 4b to 4b + 3) is Philox4x64-10 of the counter b + 1.
 
 One call of NumPy computes consecutive blocks. For scattered blocks, setting the state of NumPy's generator would cost

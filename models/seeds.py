@@ -64,17 +64,17 @@ class Seeds:
             int64[size]; the last array can be shorter.
         """
         parts: list[NDArray[np.int64]] = []
-        room = size
+        remaining = size
         for r in self.ranges:
             start = r.start
             while start < r.stop:
-                stop = min(r.stop, start + room)
+                stop = min(r.stop, start + remaining)
                 parts.append(np.arange(stop - start, dtype=np.int64) + np.int64(start))
-                room -= stop - start
+                remaining -= stop - start
                 start = stop
-                if room == 0:
+                if remaining == 0:
                     yield np.concatenate(parts)
-                    parts, room = [], size
+                    parts, remaining = [], size
         if parts:
             yield np.concatenate(parts)
 
@@ -174,11 +174,11 @@ def quoted(text: str) -> str:
     return repr(text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 3] + "...")
 
 
-def _append(ranges: list[range], more: range) -> None:
-    if ranges and ranges[-1].stop == more.start:
-        ranges[-1] = range(ranges[-1].start, more.stop)
+def _append(ranges: list[range], new_range: range) -> None:
+    if ranges and ranges[-1].stop == new_range.start:
+        ranges[-1] = range(ranges[-1].start, new_range.stop)
     else:
-        ranges.append(more)
+        ranges.append(new_range)
 
 
 def _check_count(count: int, limit: int | None) -> None:

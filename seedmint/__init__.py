@@ -1,4 +1,4 @@
-"""Seedmint trains generators with Algorithm 1 of Generative Adversarial Nets and serves them: a seed is an address.
+"""Seedmint trains generators with Algorithm 1 of "Generative Adversarial Nets" and serves their images by seed.
 
 `seedmint.load("mnist").images(range(64))` is uint8[64, 28, 28, 1]; see docs/python.md.
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from seedmint.models.errors import UserError
 
 # ONNX Runtime reads this variable on import. Without it, ONNX Runtime creates a device id and a telemetry database below
-# $HOME. Every process that imports any part of Seedmint passes here first.
+# $HOME. Python runs this module before every other module of Seedmint.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 __all__ = ["ApiError", "AsyncClient", "Client", "Generator", "UserError", "load"]

@@ -1,4 +1,4 @@
-"""What `Client` and `AsyncClient` share: requests of the HTTP API as data, and the API's errors."""
+"""Requests and errors of the HTTP API. `Client` and `AsyncClient` share them."""
 
 import io
 from collections.abc import Iterable, Sequence
@@ -49,7 +49,7 @@ class ApiError(Exception):
         self.retry_after = retry_after
 
     @classmethod
-    def of(cls, response: httpx.Response) -> "ApiError":
+    def from_response(cls, response: httpx.Response) -> "ApiError":
         """Make the error of a response.
 
         Args:
@@ -163,7 +163,7 @@ def wire_seeds(seeds: SeedsArgument) -> str | list[int]:
     return values
 
 
-def array_of(content: bytes) -> NDArray[Any]:
+def parse_npy(content: bytes) -> NDArray[Any]:
     """Return the array of an npy file.
 
     Args:
@@ -177,12 +177,20 @@ def array_of(content: bytes) -> NDArray[Any]:
 
 
 def is_temporary(error: BaseException) -> bool:
-    """Whether the same request can succeed later: the server is busy or restarts, or the connection broke."""
+    """Return whether the same request can succeed later.
+
+    Args:
+        error: The error of a request. Connection errors and the statuses 429 and 503 are temporary.
+    """
     return isinstance(error, httpx.TransportError) or (isinstance(error, ApiError) and error.status in _TEMPORARY_STATUSES)
 
 
 def wait_seconds(state: RetryCallState) -> float:
-    """Return the seconds before the next attempt: from `Retry-After`, or a random time with exponential backoff."""
+    """Return the seconds before the next attempt: from `Retry-After`, or a random time with exponential backoff.
+
+    Args:
+        state: State of the retries, from tenacity.
+    """
     error = state.outcome.exception() if state.outcome else None
     if isinstance(error, ApiError) and error.retry_after is not None:
         return min(error.retry_after, _MAX_WAIT_SECONDS)

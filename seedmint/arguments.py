@@ -1,4 +1,4 @@
-"""Seeds and labels as the Python API accepts them, turned into arrays."""
+"""Converts seeds and labels of the Python API to arrays."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ def seed_array(seeds: SeedsLike) -> NDArray[np.int64]:
         seeds: A seed, a range, a text such as "0-63,100", or any iterable or array of seeds.
 
     Raises:
-        UserError: A seed is not a whole number in 0 <= seed < 2**63, or there is none.
+        UserError: A seed is not a whole number in 0 <= seed < 2**63, or there is no seed.
     """
     if isinstance(seeds, str):
         return parse_seeds(seeds).array()
@@ -40,15 +40,15 @@ def seed_array(seeds: SeedsLike) -> NDArray[np.int64]:
 
 
 def label_array(labels: LabelsLike, count: int, classes: tuple[str, ...]) -> NDArray[np.int64] | None:
-    """Return labels as int64[count], or None where none are given.
+    """Return labels as int64[count], or None if there are no labels.
 
     Args:
-        labels: A class number or name for all outputs, or one for each.
+        labels: A class number or name for all outputs, or one for each output; None for no labels.
         count: Number of outputs.
         classes: Names of the classes; empty for an unconditional generator.
 
     Raises:
-        UserError: A label is not a class, their number is not `count`, or the generator is unconditional.
+        UserError: A label is not a class, the number of labels is not `count`, or the generator is unconditional.
     """
     if labels is None:
         return None

@@ -20,11 +20,11 @@ from seedmint.api_requests import (
     Json,
     LabelsArgument,
     SeedsArgument,
-    array_of,
     auth_headers,
     bulk_request,
     image_request,
     job_request,
+    parse_npy,
     retry_options,
 )
 from seedmint.models.files import whole_file
@@ -80,7 +80,7 @@ class AsyncClient:
         self, model: str, seeds: SeedsArgument, labels: LabelsArgument = None, truncation: float = 1.0
     ) -> NDArray[Any]:
         """See `Client.images`."""
-        return array_of((await self._read(bulk_request(model, seeds, labels, truncation, "npy"))).content)
+        return parse_npy((await self._read(bulk_request(model, seeds, labels, truncation, "npy"))).content)
 
     async def download(
         self, model: str, seeds: SeedsArgument, path: str | Path, labels: LabelsArgument = None, truncation: float = 1.0
@@ -159,5 +159,5 @@ class AsyncClient:
         async with stream as response:
             if response.is_error:
                 await response.aread()
-                raise ApiError.of(response)
+                raise ApiError.from_response(response)
             yield response

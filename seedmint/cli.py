@@ -70,13 +70,13 @@ def cli() -> None:
 def main(arguments: list[str] | None = None) -> Any:
     """Run one command.
 
-    An error that the user can correct is one line on standard error.
+    Prints an error that the user can correct as one line on standard error.
 
     Args:
-        arguments: Words of the command line; None for those of this process.
+        arguments: Arguments of the command line; None for the arguments of this process.
 
     Raises:
-        SystemExit: Always, with the exit status: 0; 1 or 2 after an error.
+        SystemExit: Always. The exit status is 0, or 1 or 2 after an error.
     """
     words = sys.argv[1:] if arguments is None else arguments
     try:
@@ -101,14 +101,14 @@ def main(arguments: list[str] | None = None) -> Any:
 
 
 def error_text(error: UserError, arguments: Sequence[str]) -> str:
-    """Return the message of an error after the name by which the user gave the wrong parameter.
+    """Return the message of an error, prefixed with the name of the wrong parameter.
 
-    The name is the option (`--shard-size`) or the argument (`MODEL`) of the command. The value of an option that is absent from
-    the command line may come from an environment variable: then the name is that of the variable (`SEEDMINT_PORT`).
+    The name is the option (`--shard-size`) or the argument (`MODEL`) of the command. If the option is absent from the command
+    line and its environment variable is set, the name is the variable (`SEEDMINT_PORT`).
 
     Args:
         error: The error.
-        arguments: Words of the command line.
+        arguments: Arguments of the command line.
     """
     message = str(error.args[0]) if error.args else str(error)
     if error.field is None:
@@ -117,8 +117,8 @@ def error_text(error: UserError, arguments: Sequence[str]) -> str:
     variable = f"SEEDMINT_{error.field.upper()}"
     if isinstance(parameter, click.Argument):
         return f"{parameter.human_readable_name}: {message}"
-    is_given = parameter is not None and any(word.partition("=")[0] in parameter.opts for word in arguments)
-    if not is_given and variable in os.environ:
+    is_on_command_line = parameter is not None and any(word.partition("=")[0] in parameter.opts for word in arguments)
+    if not is_on_command_line and variable in os.environ:
         return f"{variable}: {message}"
     if parameter is not None:
         return f"{max(parameter.opts, key=len)}: {message}"

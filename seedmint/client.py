@@ -24,11 +24,11 @@ from seedmint.api_requests import (
     Json,
     LabelsArgument,
     SeedsArgument,
-    array_of,
     auth_headers,
     bulk_request,
     image_request,
     job_request,
+    parse_npy,
     retry_options,
 )
 from seedmint.models.files import whole_file
@@ -131,7 +131,7 @@ class Client:
         Raises:
             ApiError: An error of the server; 413 where the seeds are more than its limit.
         """
-        return array_of(self._read(bulk_request(model, seeds, labels, truncation, "npy")).content)
+        return parse_npy(self._read(bulk_request(model, seeds, labels, truncation, "npy")).content)
 
     def download(
         self, model: str, seeds: SeedsArgument, path: str | Path, labels: LabelsArgument = None, truncation: float = 1.0
@@ -265,5 +265,5 @@ class Client:
         with self._http.stream(request.method, request.path, params=request.params or None, json=request.body) as response:
             if response.is_error:
                 response.read()
-                raise ApiError.of(response)
+                raise ApiError.from_response(response)
             yield response

@@ -20,15 +20,17 @@ if TYPE_CHECKING:
 
     from seedmint.service.runtime.generator import Generator as RuntimeGenerator
 
-_BATCH = 256  # of one run: 64 is 0.86 of the rate of 1,024 for fully connected networks, 256 is 0.98 (benchmarks/python_api.py)
+# Outputs of one run. For fully connected networks, runs of 64 reach 0.86 of the rate of runs of 1,024; runs of 256 reach 0.98
+# (benchmarks/python_api.py).
+_BATCH = 256
 _PREVIEW_SEEDS = range(16)
 
 
 class Generator:
     """A generator file, opened with ONNX Runtime.
 
-    The object can be pickled, is safe in several threads and after `os.fork`: each process opens the file for itself and checks
-    that its digest is the same. It needs neither BentoML nor torch.
+    The object can be pickled. It is safe to use from several threads and after `os.fork`: each process opens the file again and
+    checks its digest. The class needs neither BentoML nor torch.
 
     Attributes:
         source: Path or URL of the generator file.
@@ -60,12 +62,12 @@ class Generator:
         self._lock = threading.Lock()
         self._runtime: RuntimeGenerator | None = None
         self._pid = 0
-        self._digest = self._opened().digest
+        self._digest = self._get_runtime().digest
 
     @property
     def card(self) -> Card:
         """The card of the file: title, classes, output, provenance, evaluation, licences."""
-        return self._opened().card
+        return self._get_runtime().card
 
     @property
     def name(self) -> str:
@@ -75,12 +77,12 @@ class Generator:
     @property
     def digest(self) -> str:
         """SHA-256 of the file in hexadecimal: the version of the generator."""
-        return self._opened().digest
+        return self._get_runtime().digest
 
     @property
     def determinism(self) -> Literal["exact", "approximate"]:
         """ "exact" where each image has the same bytes in batches of every tested size, else "approximate"."""
-        return self._opened().determinism
+        return self._get_runtime().determinism
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -92,8 +94,8 @@ class Generator:
 
         Args:
             seeds: A seed, a range, a text such as "0-63,100", or any iterable or array of seeds, 0 <= seed < 2**63.
-            labels: A class number or name for all seeds, or one for each; None takes the label that each seed determines.
-            truncation: Factor on z, 0.001 to 1: smaller is less varied and more typical.
+            labels: A class number or name for all seeds, or one for each; None for the label that each seed determines.
+            truncation: Factor on z, 0.001 to 1. Smaller values give less variety.
 
         Returns:
             uint8[n, height, width, channels]. Each image depends only on its seed, its label and the truncation.
@@ -105,7 +107,7 @@ class Generator:
         return self._generate(seeds, labels, truncation)
 
     def samples(self, seeds: SeedsLike, labels: LabelsLike = None, truncation: float = 1.0) -> NDArray[np.float32]:
-        """Generate the samples of seeds, for a generator of data that are not images.
+        """Generate the samples of seeds. For generators whose outputs are not images.
 
         Args:
             seeds: As for `images`.
@@ -113,7 +115,7 @@ class Generator:
             truncation: As for `images`.
 
         Returns:
-            float32[n, ...], with the shape of the card's output.
+            float32[n, ...], with the output shape in the card.
 
         Raises:
             UserError: The generator produces images, not samples, or a value is invalid.
@@ -127,7 +129,7 @@ class Generator:
         Args:
             seeds: As for `images`.
         """
-        return self._opened().noise(seed_array(seeds))
+        return self._get_runtime().noise(seed_array(seeds))
 
     def labels(self, seeds: SeedsLike) -> NDArray[np.int64] | None:
         """Return the label that each seed determines: int64[n], or None for an unconditional generator.
@@ -135,18 +137,18 @@ class Generator:
         Args:
             seeds: As for `images`.
         """
-        return self._opened().labels(seed_array(seeds))
+        return self._get_runtime().labels(seed_array(seeds))
 
     def from_latents(self, z: ArrayLike, labels: LabelsLike = None, truncation: float = 1.0) -> NDArray[Any]:
         """Generate outputs of explicit latent vectors.
 
         Args:
             z: float32[n, z_dim], or float32[z_dim] for one output.
-            labels: A class number or name for all, or one for each. A conditional generator needs it.
+            labels: A class number or name for all outputs, or one for each. Required for a conditional generator.
             truncation: Factor on z, 0.001 to 1.
 
         Returns:
-            uint8[n, height, width, channels] of a generator of images, float32[n, ...] of a generator of samples.
+            uint8[n, height, width, channels] for a generator of images, float32[n, ...] for a generator of samples.
 
         Raises:
             UserError: The shape of `z`, a label or the truncation is invalid.
@@ -163,7 +165,7 @@ class Generator:
         return self._run(latents, numbers, self._checked_truncation(truncation))
 
     def outputs(self, seeds: SeedsLike, labels: LabelsLike = None, truncation: float = 1.0) -> NDArray[Any]:
-        """Generate the images or the samples of seeds, whichever the generator produces. See `images` and `samples`.
+        """Generate the images or the samples of seeds, depending on the generator.
 
         Args:
             seeds: As for `images`.
@@ -187,10 +189,10 @@ class Generator:
         """
         array = seed_array(seeds)
         numbers = label_array(labels, len(array), self.classes)
-        return self._opened().labels(array) if numbers is None else numbers
+        return self._get_runtime().labels(array) if numbers is None else numbers
 
     def use_threads(self, threads: int) -> None:
-        """Use this number of CPU threads for one run from now on.
+        """Set the number of CPU threads of one run.
 
         Args:
             threads: At least 1.
@@ -200,7 +202,7 @@ class Generator:
                 self._threads, self._runtime = threads, None
 
     def __getitem__(self, seeds: int | slice | SeedsLike) -> NDArray[Any]:
-        """Generate one output for a seed, or an array of outputs for a slice or several seeds.
+        """Generate one output for one seed, or an array of outputs for a slice or several seeds.
 
         Args:
             seeds: `g[42]` is one output without the batch axis; `g[0:64]` and `g[[3, 5]]` are batches. A slice needs an end.
@@ -284,7 +286,7 @@ class Generator:
         return f"<seedmint.Generator {self.name}@{self.digest[:12]}: {self.card.title}>"
 
     def _repr_html_(self) -> str:
-        """The name, the title and, for images, sixteen images, in a notebook."""
+        """Return HTML for notebooks: the name, the title and, for images, a contact sheet of sixteen images."""
         head = f"<strong>{escape(self.name)}@{self.digest[:12]}</strong> {escape(self.card.title)}"
         if not isinstance(self.card.output, ImageOutput):
             return f"<p>{head}</p>"
@@ -299,8 +301,8 @@ class Generator:
     def __reduce__(self) -> tuple[Any, ...]:
         return _reopen, (self.source, self._provider, self._threads, self._digest)
 
-    def _opened(self) -> "RuntimeGenerator":
-        """The generator of this process. A session of the parent process does not work after a fork."""
+    def _get_runtime(self) -> "RuntimeGenerator":
+        """Return the open generator of this process. After a fork, the session of the parent process does not work."""
         if self._runtime is None or self._pid != os.getpid():
             if self._pid not in (0, os.getpid()):
                 self._lock = threading.Lock()  # another thread of the parent may have held the lock
@@ -336,7 +338,7 @@ class Generator:
         return self._run(self.noise(array), self.label_array(labels, array), self._checked_truncation(truncation))
 
     def _run(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None, truncation: float) -> NDArray[Any]:
-        runtime = self._opened()
+        runtime = self._get_runtime()
         output = self.card.output
         outputs = np.empty((len(z), *output.shape), output.dtype)
         for start in range(0, len(z), runtime.max_batch):

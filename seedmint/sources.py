@@ -1,4 +1,4 @@
-"""From the name, path or URL of a generator to the bytes of its file."""
+"""Finds the file of a generator by name, path or URL, and reads the file."""
 
 import re
 from pathlib import Path
@@ -18,7 +18,7 @@ def resolve_source(model: str | Path, models: str | Path | None = None) -> tuple
         models: Directory of generator files; None for `SEEDMINT_MODELS`, or else the shipped generators.
 
     Returns:
-        The path or URL of the file, and the expected digest or its first digits; None where any version will do.
+        The path or URL of the file, and the expected digest or its first digits; None if any version is accepted.
 
     Raises:
         UserError: There is no such file.
@@ -32,8 +32,8 @@ def resolve_source(model: str | Path, models: str | Path | None = None) -> tuple
     if pinned is None:
         return str(find_generator(model, directory)), None
     name, digest = pinned["name"], pinned["digest"]
-    kept = directory / f"{name}@{digest[:12]}.onnx"
-    return str(kept if kept.is_file() else find_generator(name, directory)), digest
+    versioned = directory / f"{name}@{digest[:12]}.onnx"
+    return str(versioned if versioned.is_file() else find_generator(name, directory)), digest
 
 
 def read_source(source: str) -> bytes:

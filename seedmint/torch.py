@@ -1,8 +1,8 @@
 """PyTorch data sets of generated images or samples: `SeedDataset` and `SeedIterableDataset`.
 
-Each item is a pair of a tensor and a label; of an unconditional generator, the tensor alone. Images are uint8[channels, height,
-width], samples float32 with the shape of the card's output. Workers of a `DataLoader` open the generator for themselves, with
-one thread each, whatever the start method (fork, forkserver, spawn).
+Each item is a tensor and a label, or only a tensor for an unconditional generator. Images are uint8[channels, height, width];
+samples are float32 with the output shape in the card. Each worker of a `DataLoader` opens its own generator with one thread.
+All start methods work (fork, forkserver, spawn).
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ Item = Tensor | tuple[Tensor, int]
 
 
 class SeedDataset(Dataset[Item]):
-    """A map-style data set: item i is the output of the i-th seed. Works with samplers, `DistributedSampler` among them.
+    """A map-style data set: item i is the output of the i-th seed. Works with samplers, including `DistributedSampler`.
 
     The data set has `__getitems__`, so that a `DataLoader` generates a whole batch in one run.
     """
@@ -69,7 +69,7 @@ class SeedDataset(Dataset[Item]):
 class SeedIterableDataset(IterableDataset[Item]):
     """An iterable data set that splits the seeds over workers and ranks without overlap.
 
-    Seeds go round-robin, so that all workers of all ranks yield the same number of items, or one item less.
+    Seeds are distributed round-robin, so that the numbers of items of two workers differ by at most one.
     """
 
     def __init__(
@@ -91,8 +91,8 @@ class SeedIterableDataset(IterableDataset[Item]):
             truncation: Factor on z, 0.001 to 1.
             transform: As for `SeedDataset`.
             batch: Outputs of one run of the generator.
-            rank: Rank of this process; None for that of `torch.distributed`, or 0.
-            world_size: Number of ranks; None for that of `torch.distributed`, or 1.
+            rank: Rank of this process; None for the rank in `torch.distributed`, or 0 without `torch.distributed`.
+            world_size: Number of ranks; None for the number in `torch.distributed`, or 1 without `torch.distributed`.
 
         Raises:
             UserError: A value is invalid.
@@ -119,8 +119,8 @@ class SeedIterableDataset(IterableDataset[Item]):
         labels = None if self._labels is None else self._labels[rows]
         for start in range(0, len(seeds), self._batch):
             part = slice(start, start + self._batch)
-            names = None if labels is None else labels[part]
-            yield from _items(self._generator, seeds[part], names, self._truncation, self._transform)
+            part_labels = None if labels is None else labels[part]
+            yield from _items(self._generator, seeds[part], part_labels, self._truncation, self._transform)
 
 
 def _items(

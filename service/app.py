@@ -43,7 +43,7 @@ _SUPERVISOR = supervisor_pid()
 configure_logs(SETTINGS.log_format)
 
 # A single worker accepts requests after this time even if it still loads generators: then it answers 503.
-_MAX_SILENT_SECONDS = 3.0
+_MAX_START_SECONDS = 3.0
 
 
 def _create_app(bentoml_app: ASGIApp) -> ASGIApp:
@@ -87,7 +87,7 @@ class Seedmint:
         # Workers accept connections from one socket. Each of several workers loads its generators before it accepts: the others
         # answer meanwhile, and a server that is ready stays ready. A single worker does so too, so that clients notice only a
         # pause when it replaces a worker that died, but not for long.
-        await _REPOSITORY.start(None if SETTINGS.workers > 1 else _MAX_SILENT_SECONDS)
+        await _REPOSITORY.start(None if SETTINGS.workers > 1 else _MAX_START_SECONDS)
         _JOBS.start()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from starlette.requests import Request
 from starlette.responses import Response
 
 from seedmint.models.errors import UserError
@@ -77,7 +76,7 @@ class Problem(Exception):  # noqa: N818  # the term of RFC 9457
         self.headers = dict(headers or {})
 
     @classmethod
-    def of(cls, error: UserError, field: str | None = None) -> "Problem":
+    def from_error(cls, error: UserError, field: str | None = None) -> "Problem":
         """Return the problem of an invalid value.
 
         Args:
@@ -112,9 +111,3 @@ class Problem(Exception):  # noqa: N818  # the term of RFC 9457
         """Return the HTTP response."""
         headers = {"Cache-Control": "no-store"} | self.headers
         return Response(json.dumps(self.document()) + "\n", self.status.value, headers, MEDIA_TYPE)
-
-
-async def answer_problem(_: Request, error: Exception) -> Response:
-    """Starlette's exception handler for `Problem`."""
-    assert isinstance(error, Problem)
-    return error.response()

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -16,7 +16,8 @@ from pydantic import (
     IPvAnyAddress,
     IPvAnyNetwork,
     ValidationError,
-    model_validator,
+    ValidationInfo,
+    field_validator,
 )
 
 from seedmint.models.card import field_errors
@@ -29,7 +30,8 @@ PREFIX = "SEEDMINT_"
 class SettingsError(UserError):
     """A setting is invalid.
 
-    `str()` names the environment variable of the setting, because a worker process shows the error in a traceback.
+    `str()` contains the environment variable of the setting, because a worker process shows the error only in a traceback. The
+    command line shows the option or the variable.
     """
 
     def __str__(self) -> str:
@@ -56,7 +58,7 @@ _ORIGIN = re.compile(r"\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:
 _Origins = Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], BeforeValidator(_split)]
 _Location = Annotated[str, AfterValidator(_absolute)]
 _Networks = Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(_split)]
-# An empty variable of API keys is an error, so that a missing secret never turns authentication off.
+# An empty variable for API keys is an error, so that a missing secret never turns authentication off.
 _SECRETS = frozenset({"api_keys", "api_keys_file"})
 
 
@@ -80,6 +82,7 @@ class Settings(BaseModel):
         default=1024,
         ge=1,
         le=1_000_000,
+        validate_default=True,  # against `max_batch`
         description="Maximum number of images that wait for one generator in one worker. Above it, requests are answered 429.",
     )
     max_wait_seconds: float = Field(
@@ -165,13 +168,13 @@ class Settings(BaseModel):
         default=False, description="Export OpenTelemetry traces as configured in BentoML. Tracing slows requests down."
     )
 
-    @model_validator(mode="after")
-    def _check_queue_size(self) -> Self:
-        if self.max_queue < self.max_batch:
-            raise ValueError(
-                f"{variable('max_queue')} ({self.max_queue}) is less than {variable('max_batch')} ({self.max_batch})"
-            )
-        return self
+    @field_validator("max_queue")
+    @classmethod
+    def _check_queue_size(cls, max_queue: int, info: ValidationInfo) -> int:
+        max_batch = info.data.get("max_batch")  # absent if `max_batch` is invalid
+        if max_batch is not None and max_queue < max_batch:
+            raise ValueError(f"the queue must hold at least one full batch of {max_batch} images")
+        return max_queue
 
     @property
     def needs_keys(self) -> bool:
@@ -183,17 +186,21 @@ class Settings(BaseModel):
         fields = self.model_copy(update={"models": self.models.absolute()}).__dict__
         if self.api_keys_file is not None:
             fields["api_keys_file"] = self.api_keys_file.absolute()
-        return {variable(field): _text_of(value) for field, value in fields.items() if value not in (None, ())}
+        return {variable(field): _to_text(value) for field, value in fields.items() if value not in (None, ())}
 
 
 def default_text(field: str) -> str:
-    """Return the default of a field, as the help and the documentation show it."""
+    """Return the default of a field as text for the help and the documentation.
+
+    Args:
+        field: Name of the field.
+    """
     if field == "models":
         return "models/"
-    return _text_of(Settings.model_fields[field].get_default()) or "none"
+    return _to_text(Settings.model_fields[field].get_default()) or "none"
 
 
-def _text_of(value: Any) -> str:
+def _to_text(value: Any) -> str:
     """Return a value as the text of its environment variable; an empty text for None and an empty tuple."""
     if isinstance(value, tuple):
         return ",".join(map(str, value))
@@ -203,7 +210,11 @@ def _text_of(value: Any) -> str:
 
 
 def variable(field: str) -> str:
-    """Return the name of the environment variable of a field."""
+    """Return the name of the environment variable of a field.
+
+    Args:
+        field: Name of the field.
+    """
     return PREFIX + field.upper()
 
 
@@ -214,17 +225,16 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         environment: Environment variables; other variables are ignored.
 
     Raises:
-        SettingsError: A variable is invalid; `field` is the setting, None where several settings do not fit together.
+        SettingsError: A variable is invalid; `field` is the setting.
     """
     for field in _SECRETS:
         if environment.get(variable(field)) == "":
             raise SettingsError("the variable is empty: unset it to serve without API keys", field=field, reason="empty")
-    given = {field: environment[variable(field)] for field in Settings.model_fields if environment.get(variable(field))}
+    values = {field: environment[variable(field)] for field in Settings.model_fields if environment.get(variable(field))}
     try:
-        return Settings.model_validate(given)
+        return Settings.model_validate(values)
     except ValidationError as error:
         field, message = field_errors(error)[0]
         field = field.partition(".")[0]
-        if field not in given:
-            raise SettingsError(message) from None
-        raise SettingsError(f"{given[field]!r} is invalid: {message}", field=field) from None
+        value = values.get(field, _to_text(Settings.model_fields[field].get_default()))
+        raise SettingsError(f"{value!r} is invalid: {message}", field=field) from None

@@ -28,7 +28,7 @@ def read_content(path: Path) -> bytes:
         path: The file.
 
     Raises:
-        GeneratorError: The file is larger than an ONNX file can be, or not a regular file (reading a pipe may never end).
+        GeneratorError: The file is larger than 2 GiB, or is not a regular file (reading a pipe may never end).
         OSError: The file cannot be read.
     """
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))

@@ -12,7 +12,7 @@ from seedmint.models.runtime.generator_file import GeneratorError, parse_model
 from seedmint.models.runtime.provider import Provider, open_session
 
 MAX_BATCH = 64
-_MAX_OUTPUT_BYTES = 256 << 20  # of one batch: large images are generated in small batches
+_MAX_OUTPUT_BYTES = 256 << 20  # of one batch; large images have smaller batches
 
 
 class GeneratorSession:
@@ -23,7 +23,7 @@ class GeneratorSession:
         max_batch: Most images or samples in one batch: `max_batch` of the constructor, or less for large outputs or by the
             limit in the card.
         batch_bytes: Size in bytes of the output of one full batch.
-        batch_sizes: Batch sizes, ascending, that inputs are padded to; empty for no padding.
+        batch_sizes: Batch sizes in ascending order, to which inputs are padded; empty for no padding.
     """
 
     def __init__(self, content: bytes, provider: Provider = "cpu", threads: int = 1, max_batch: int = MAX_BATCH) -> None:
@@ -70,7 +70,7 @@ class GeneratorSession:
         Raises:
             TooSlowError: The run exceeded the time limit.
             TooLargeError: The run needs too much memory.
-            GeneratorError: The run failed, or its output is not as the card describes it, or not finite.
+            GeneratorError: The run failed, or the output differs from the card or is not finite.
         """
         n = len(z)
         size = next((size for size in self.batch_sizes if size >= n), n)

@@ -38,9 +38,9 @@ class Memory(NamedTuple):
     """Memory of a container, in bytes.
 
     Attributes:
-        limit: Most bytes that the processes of the container may use together. The kernel kills a process beyond it.
-        working_set: Bytes in use without the page cache that the kernel can reclaim, as Kubernetes computes it. Files on tmpfs
-            and the kernel's own records count.
+        limit: Maximum memory of all processes of the container. Above the limit, the kernel kills a process.
+        working_set: Bytes in use without the page cache that the kernel can reclaim, as Kubernetes computes it. Includes
+            files on tmpfs and memory of the kernel.
     """
 
     limit: int

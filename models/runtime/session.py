@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from seedmint.models.errors import UserError
 from seedmint.models.runtime.memory import bound_memory
 
-RUN_SECONDS = 30.0  # a client waits for an image this long at most
+RUN_SECONDS = 30.0  # maximum time that a client waits for an image
 
 _ARENA_FULL = "BFCArena"  # ONNX Runtime names this class in the error message when the arena is full
 _CHECK_SECONDS = 0.5

@@ -198,13 +198,13 @@ def _seeds_and_labels(generator: Generator, request: SampleRequest, max_seeds: i
         else:
             seeds = seeds_from_list(request.seeds, max_seeds)
     except UserError as error:
-        raise Problem.of(error, "seeds") from None
+        raise Problem.from_error(error, "seeds") from None
     labels = _labels(generator, seeds, request.labels)
     if request.format == "zip":
         try:
             check_distinct(seeds, labels)
         except UserError as error:
-            raise Problem.of(error, "seeds") from None
+            raise Problem.from_error(error, "seeds") from None
     return seeds, labels
 
 

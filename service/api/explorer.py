@@ -35,7 +35,7 @@ def explorer_page(generators: list[Generator]) -> Response:
     Args:
         generators: The generators to show where JavaScript is off.
     """
-    page = _page().replace("{noscript}", "".join(map(_plain, generators)))
+    page = _page().replace("{noscript}", "".join(map(_static_html, generators)))
     return Response(page, 200, _PAGE_HEADERS, "text/html; charset=utf-8")
 
 
@@ -68,7 +68,7 @@ def _assets() -> dict[str, tuple[bytes, str, str]]:
     return files
 
 
-def _plain(generator: Generator) -> str:
+def _static_html(generator: Generator) -> str:
     """Return a generator as HTML without a script: a contact sheet, or plots."""
     base = f"v1/models/{quote(generator.name)}@{generator.digest12}"
     output = generator.card.output

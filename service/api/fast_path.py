@@ -7,7 +7,7 @@ request. The responses are the same: both answer through `PinnedResources`.
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from seedmint.service.api.pinned import PinnedResources, generate
-from seedmint.service.api.problem_mapping import CORE_ERRORS, problem_of
+from seedmint.service.api.problem_mapping import CORE_ERRORS, to_problem
 from seedmint.service.api.replies import Reply
 from seedmint.service.api.urls import IMAGES, SAMPLES
 from seedmint.service.batching.model_repository import ModelRepository
@@ -49,7 +49,7 @@ class FastPath:
         try:
             reply = match.result if isinstance(match.result, Reply) else await generate(match.result)
         except CORE_ERRORS as error:  # answered inside the CORS middleware, so that the response has CORS headers
-            await problem_of(error).response()(scope, receive, send)
+            await to_problem(error).response()(scope, receive, send)
             return
         await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
         await send({"type": "http.response.body", "body": reply.body})

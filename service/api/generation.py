@@ -44,14 +44,14 @@ async def _generate_large(served: Served, spec: ImageSpec, timeout: float, is_di
     try:
         async with asyncio.timeout(timeout):
             with reserve_image(generator):
-                queued = served.batcher.submit(spec.seed, spec.label, spec.truncation, _unencoded, is_disconnected)
+                queued = served.batcher.submit(spec.seed, spec.label, spec.truncation, _keep_arrays, is_disconnected)
                 images, labels = await queued
                 return await encode_image(generator, partial(spec.encode, generator, images, labels), is_disconnected)
     except TimeoutError:
         raise DeadlineExceeded(f"the image was not ready within {timeout:g} seconds") from None
 
 
-def _unencoded(images: Outputs, labels: Labels | None) -> tuple[Outputs, Labels | None]:
+def _keep_arrays(images: Outputs, labels: Labels | None) -> tuple[Outputs, Labels | None]:
     return images, labels
 
 

@@ -32,7 +32,7 @@ _STATUS: dict[type[BatchingError], int] = {
 _REJECTIONS = frozenset({413, 429, 503, 504})  # counted by seedmint_http_requests_rejected_total
 
 
-def problem_of(error: Exception) -> Problem:
+def to_problem(error: Exception) -> Problem:
     """Return the problem document of an exception of the core.
 
     The problem document and the metric of rejected requests have the same reason.
@@ -50,7 +50,7 @@ def problem_of(error: Exception) -> Problem:
         headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
         problem = Problem(_STATUS[type(error)], str(error), error.field, headers, error.reason)
     elif isinstance(error, UserError):
-        problem = Problem.of(error)
+        problem = Problem.from_error(error)
     elif isinstance(error, Problem):
         problem = error
     else:
@@ -61,6 +61,6 @@ def problem_of(error: Exception) -> Problem:
     return problem
 
 
-async def answer_error(_: Request, error: Exception) -> Response:
+async def handle_error(_: Request, error: Exception) -> Response:
     """Starlette's exception handler for `CORE_ERRORS`."""
-    return problem_of(error).response()
+    return to_problem(error).response()

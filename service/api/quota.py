@@ -22,7 +22,7 @@ def charge(images: int, field: str = "seeds") -> AbstractContextManager[None]:
     context = REQUEST_CONTEXT.get(None)
     if context is None or context.quota is None:
         return _FREE
-    context.quota.take(images, field)
+    context.quota.charge(images, field)
     return _Charge(context.quota, images)
 
 
@@ -35,7 +35,7 @@ class _Charge(AbstractContextManager[None]):
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None and issubclass(kind, CORE_ERRORS):
-            self._quota.give_back(self._images)
+            self._quota.refund(self._images)
 
 
 _FREE = nullcontext()

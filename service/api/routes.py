@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Route
 from seedmint.service.api.explorer import ASSET_PATH, asset
 from seedmint.service.api.handlers import Handlers
 from seedmint.service.api.openapi.operations import HTML, JSON, Answer, Operation, media_types
-from seedmint.service.api.problem_mapping import CORE_ERRORS, answer_error
+from seedmint.service.api.problem_mapping import CORE_ERRORS, handle_error
 from seedmint.service.api.request_body import max_body_bytes
 from seedmint.service.api.urls import IMAGES, SAMPLES
 from seedmint.service.batching.model_repository import ModelRepository
@@ -259,18 +259,18 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             "service",
             "Returns the metrics of all workers, for Prometheus",
             {200: Answer("Prometheus text.", media_types({"text": metrics.CONTENT_TYPE}))},
-            served_while_stopping=True,
+            served_while_draining=True,
         ),
     ),
     Endpoint(
         "/livez",
         None,
-        Operation("isAlive", "service", "Whether the server is alive", _PROBE, unlocked=True, served_while_stopping=True),
+        Operation("isAlive", "service", "Whether the server is alive", _PROBE, is_public=True, served_while_draining=True),
     ),
     Endpoint(
         "/readyz",
         None,
-        Operation("isReady", "service", "Whether the generators are loaded", _PROBE, (503,), unlocked=True),
+        Operation("isReady", "service", "Whether the generators are loaded", _PROBE, (503,), is_public=True),
     ),
 )
 
@@ -302,7 +302,7 @@ def create_app(repository: ModelRepository, settings: Settings, job_routes: Sequ
     handlers = Handlers(repository, settings, operations(settings))
     routes = [_route(handlers, endpoint, settings) for endpoint in ENDPOINTS if endpoint.handler is not None]
     static = Route(ASSET_PATH, asset, methods=["GET"], include_in_schema=False)  # files of a page, no part of the API
-    return Starlette(routes=[*routes, static, *job_routes], exception_handlers=dict.fromkeys(CORE_ERRORS, answer_error))
+    return Starlette(routes=[*routes, static, *job_routes], exception_handlers=dict.fromkeys(CORE_ERRORS, handle_error))
 
 
 def _route(handlers: Handlers, endpoint: Endpoint, settings: Settings) -> Route:

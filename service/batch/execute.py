@@ -81,24 +81,24 @@ def execute(
         UserError: The first error of the job. Finished shards stay; the same call resumes the job.
         OSError: The same.
     """
-    mine = np.arange(plan.num_shards) % parts == part
+    in_part = np.arange(plan.num_shards) % parts == part
     is_new = load_plan(output) is None
     if is_new:  # before `begin`, so that a job that does not fit leaves no files
-        check_free_space(output, estimate_bytes(open_plan_generator(path, plan), plan, count_in_shards(plan, mine)))
+        check_free_space(output, estimate_bytes(open_plan_generator(path, plan), plan, count_in_shards(plan, in_part)))
     begin(output, plan)
     with output.lock(shared=parts > 1):
         if parts == 1:
             output.clean()
         complete = complete_shards(output, plan)
-        missing = np.flatnonzero(mine & ~complete).tolist()
+        missing = np.flatnonzero(in_part & ~complete).tolist()
         count = sum(map(plan.size, missing))
         if missing and not is_new:  # after `clean`, which frees the space of leftovers
             check_free_space(output, estimate_bytes(open_plan_generator(path, plan), plan, count))
         start = time.monotonic()
         if missing:
-            done = mine & complete
-            totals_of = (count_in_shards(plan, mine), int(mine.sum()), count_in_shards(plan, done), int(done.sum()))
-            with display(*totals_of) as on_progress:
+            done = in_part & complete
+            counts = (count_in_shards(plan, in_part), int(in_part.sum()), count_in_shards(plan, done), int(done.sum()))
+            with display(*counts) as on_progress:
                 engine(missing, on_progress)
         seconds = time.monotonic() - start
         totals = finish(output, plan)

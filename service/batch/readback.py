@@ -11,7 +11,7 @@ from seedmint.service.batch.storage.base import Output
 _BLOCK_BYTES = 1 << 20
 
 
-def sha256_of(file: IO[bytes]) -> str:
+def compute_sha256(file: IO[bytes]) -> str:
     """Return the SHA-256 of the rest of a file.
 
     Args:
@@ -57,5 +57,5 @@ def _size_and_sha256(output: Output, plan: Plan, record: Record) -> tuple[int, s
             listing.add(name, output.read(name))
         return listing.bytes, listing.sha256
     with output.open(record.file) as file:
-        sha256 = sha256_of(file)
+        sha256 = compute_sha256(file)
         return file.tell(), sha256

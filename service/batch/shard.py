@@ -3,7 +3,7 @@
 import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator
-from collections.abc import Generator as Suspended
+from collections.abc import Generator as GeneratorType
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from typing import IO
@@ -188,7 +188,7 @@ def _with_progress(batches: Iterator[Batch], on_progress: OnProgress) -> Iterato
         on_progress(ProgressEvent(len(batch[0])))
 
 
-def _batches(generator: Generator, plan: Plan, shard: Shard, threads: int) -> Suspended[Batch]:
+def _batches(generator: Generator, plan: Plan, shard: Shard, threads: int) -> GeneratorType[Batch]:
     """The batches of a shard in order. With threads, the next batches are generated while the caller writes."""
     batches = plan.batches(shard, generator.max_batch)
     if threads == 0:

@@ -14,7 +14,7 @@ from seedmint.service.batch.formats import arrays, toolchain
 from seedmint.service.batch.manifest import MANIFEST, Totals, manifest
 from seedmint.service.batch.plan import Plan, Shard
 from seedmint.service.batch.progress import OnProgress, ProgressEvent
-from seedmint.service.batch.readback import sha256_of
+from seedmint.service.batch.readback import compute_sha256
 from seedmint.service.batch.records import Record, RecordError, read_record, read_records, record_name
 from seedmint.service.batch.storage.base import Output
 from seedmint.service.runtime.arrays import Outputs
@@ -82,7 +82,7 @@ def _summary_faults(output: Output, plan: Plan) -> Iterator[Fault]:
     for name, digest in ((MANIFEST, expected), (DATA_CARD, card)):
         try:
             with output.open(name) as file:
-                is_same = sha256_of(file) == digest.hexdigest()
+                is_same = compute_sha256(file) == digest.hexdigest()
         except FileNotFoundError:
             yield Fault("missing_file", name, f"{name} is missing: run the job again")
             continue
@@ -97,7 +97,7 @@ def _shard_fault(output: Output, plan: Plan, generator: Generator, record: Recor
         return _png_fault(output, plan, generator, shard, record, remedy)
     try:
         with output.open(record.file) as file:
-            if sha256_of(file) != record.sha256:
+            if compute_sha256(file) != record.sha256:
                 message = f"{record.file} has another SHA-256 than its record: {remedy}"
                 return Fault("other_hash", record.file, message, shard.index)
             file.seek(0)

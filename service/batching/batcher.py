@@ -205,7 +205,7 @@ class Batcher:
                 loop.call_soon_threadsafe(self._deliver, *finished.pop())
 
         while True:
-            batch, dropped = self._queues.take(self.generator.max_batch)
+            batch, dropped = self._queues.get_batch(self.generator.max_batch)
             if not (batch or dropped):
                 deliver()
                 return

@@ -48,7 +48,7 @@ class Queues:
             must_start, self.is_busy = not self.is_busy, True
         return must_start
 
-    def take(self, max_images: int) -> tuple[list[Entry], list[Entry]]:
+    def get_batch(self, max_images: int) -> tuple[list[Entry], list[Entry]]:
         """Take the entries of the next batch: first from the queue that is next, then from the other, as many as fit.
 
         Args:
@@ -78,7 +78,7 @@ class Queues:
         return batch, dropped
 
     def withdraw(self, entry: Entry) -> None:
-        """Stop counting an entry. It stays in its queue until `take` drops it.
+        """Stop counting an entry. It stays in its queue until `get_batch` drops it.
 
         Args:
             entry: The entry. Its future is done.

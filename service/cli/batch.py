@@ -148,9 +148,9 @@ def verify(out: str, model: str | None, directory: str | None) -> None:
     with permanent_errors():
         path = find_generator(model or plan.card.name, settings_with(directory).models)
     generator = open_plan_generator(path, plan)
-    here = toolchain(plan.format, plan.card)
-    if plan.toolchain != here:
-        click.echo(f"made with {difference(plan.toolchain, here)}: images may differ in the last place", err=True)
+    current = toolchain(plan.format, plan.card)
+    if plan.toolchain != current:
+        click.echo(f"made with {difference(plan.toolchain, current)}: images may differ in the last place", err=True)
     with show_progress(nouns(plan), plan.count, plan.num_shards) as on_progress:
         faults = list(find_faults(output, plan, generator, on_progress))
     for fault in faults[:_MAX_FAULTS_SHOWN]:

@@ -20,7 +20,7 @@ from seedmint.service.batch.plan import Plan, PlanError
 from seedmint.service.batch.planning import check_same, make_plan
 from seedmint.service.batch.storage.base import Output
 from seedmint.service.batch.storage.resolve import open_output
-from seedmint.service.cli.options import errors_of, label_number, settings_with
+from seedmint.service.cli.options import label_number, set_error_field, settings_with
 
 _SHARD_SIZE = 10_000
 
@@ -179,11 +179,11 @@ def _plan(
     """Make the plan of the options. An option that is not given has its value in the existing plan, or else its default."""
     if options.seeds is None and existing is None:
         raise UserError('is missing: give the seeds, such as "0-999999"', field="seeds", reason="missing")
-    kept: Any = existing
+    previous: Any = existing
     labels: int | Literal["balanced", "per-seed"] | None
     match options.labels:
         case None:
-            labels = kept.labels if kept else None
+            labels = previous.labels if previous else None
         case "balanced" | "per-seed":
             labels = options.labels
         case _:
@@ -192,15 +192,15 @@ def _plan(
     return make_plan(
         digest,
         card,
-        choose_provider(kept.provider if kept else provider),
-        _parse_seeds(options.seeds) if options.seeds is not None else kept.sequence,
+        choose_provider(previous.provider if previous else provider),
+        _parse_seeds(options.seeds) if options.seeds is not None else previous.sequence,
         labels,
-        options.truncation if options.truncation is not None else (kept.truncation if kept else 1.0),
-        options.shard_format or (kept.format if kept else default_format),
-        options.shard_size or (kept.shard_size if kept else _SHARD_SIZE),
+        options.truncation if options.truncation is not None else (previous.truncation if previous else 1.0),
+        options.shard_format or (previous.format if previous else default_format),
+        options.shard_size or (previous.shard_size if previous else _SHARD_SIZE),
     )
 
 
 def _parse_seeds(text: str) -> Seeds:
-    with errors_of("seeds"):
+    with set_error_field("seeds"):
         return parse_seeds(text)

@@ -24,8 +24,8 @@ _SHAPE = re.compile(r"[1-9]\d{0,5}(x[1-9]\d{0,5}){0,2}", re.ASCII)
 _CARD_OPTIONS = ("name", "title", "data", "data_licence", "weights_licence")
 
 
-def _option(flag: str, text: str, *names: str, **more: Any) -> Callable[[Any], Any]:
-    return click.option(flag, *names, help=text, **more)
+def _option(flag: str, text: str, *names: str, **kwargs: Any) -> Callable[[Any], Any]:
+    return click.option(flag, *names, help=text, **kwargs)
 
 
 @click.command()
@@ -65,7 +65,7 @@ def _option(flag: str, text: str, *names: str, **more: Any) -> Callable[[Any], A
 @_option("--weights-licence", "Licence of the weights, for the card.")
 @_option("--replace", "Replace a generator of the same name.", is_flag=True)
 @_option("--models", "Directory of generators [SEEDMINT_MODELS].")
-def add(file: tuple[Path, ...], models: str | None, replace: bool, **given: Any) -> None:
+def add(file: tuple[Path, ...], models: str | None, replace: bool, **option_values: Any) -> None:
     """Import an ONNX file from another project: wrap it to the contract, run it, and write it to the models directory.
 
     FILE is one ONNX file, or the file of a mapping network and the file of its synthesis network. The command finds range,
@@ -84,8 +84,8 @@ def add(file: tuple[Path, ...], models: str | None, replace: bool, **given: Any)
     if len(file) > 2:
         raise UserError("give one file, or a mapping and a synthesis file", field="file", reason="too_many_files")
     settings = settings_with(models)
-    kept = _keep_card(file, given)
-    name = given["name"] or (kept.card.name if kept is not None else file[-1].stem.lower())
+    existing = _keep_card(file, option_values)
+    name = option_values["name"] or (existing.card.name if existing is not None else file[-1].stem.lower())
     if not re.fullmatch(NAME_PATTERN, name):
         raise UserError(
             f"{name!r} must be lower-case letters, digits, '.', '_' and '-', at most 64", field="name", reason="wrong_name"
@@ -94,7 +94,7 @@ def add(file: tuple[Path, ...], models: str | None, replace: bool, **given: Any)
     if target.exists() and not replace:
         raise UserError(f"{target} exists: choose another name, or pass --replace", field="name", reason="name_exists")
     try:
-        imported = kept or _import(file, name, settings.provider, settings.threads, given)
+        imported = existing or _import(file, name, settings.provider, settings.threads, option_values)
     except ValidationError as error:
         raise _card_error(error) from None
     write_whole(target, imported.content)
@@ -104,7 +104,7 @@ def add(file: tuple[Path, ...], models: str | None, replace: bool, **given: Any)
     click.echo(f"{name}@{digest} in {target}. Next: seedmint sample {name} --seeds 0-63 --out {name}.png")
 
 
-def _keep_card(files: Sequence[Path], given: dict[str, Any]) -> "ImportedGenerator | None":
+def _keep_card(files: Sequence[Path], option_values: dict[str, Any]) -> "ImportedGenerator | None":
     """Return the generator file with its card, or None where the file has no card."""
     from seedmint.models.runtime.generator_file import read_content
     from seedmint.service.importer.existing_card import keep_card
@@ -114,14 +114,14 @@ def _keep_card(files: Sequence[Path], given: dict[str, Any]) -> "ImportedGenerat
         return None
     try:
         check_file_kind(files[0])
-        kept = keep_card(read_content(files[0]), **{key: given[key] for key in _CARD_OPTIONS})
+        existing = keep_card(read_content(files[0]), **{key: option_values[key] for key in _CARD_OPTIONS})
     except ValidationError as error:
         raise _card_error(error) from None
     except UserError as error:
         raise _with_file(error, files[0]) from None
-    if kept is not None:
-        _check_no_graph_options(given)
-    return kept
+    if existing is not None:
+        _check_no_graph_options(option_values)
+    return existing
 
 
 def _card_error(error: ValidationError) -> UserError:
@@ -137,23 +137,23 @@ def _with_file(error: UserError, file: Path) -> UserError:
 
 
 def _import(
-    files: Sequence[Path], name: str, provider: "ProviderChoice", threads: int, given: dict[str, Any]
+    files: Sequence[Path], name: str, provider: "ProviderChoice", threads: int, option_values: dict[str, Any]
 ) -> "ImportedGenerator":
     from seedmint.models.runtime.provider import choose_provider
     from seedmint.service.importer.importing import import_files
     from seedmint.service.importer.options import ImportOptions
 
     options = ImportOptions(
-        **given
+        **option_values
         | {
             "name": name,
-            "title": given["title"] or name,
-            "z_scale": _z_scale(given["z_scale"]),
-            "classes": _classes(given["classes"]),
-            "shape": _shape(given["shape"]),
-            "columns": _names(given["columns"], "columns"),
-            "constants": _constants(given["constants"]),
-            "reference": _reference(given["reference"]),
+            "title": option_values["title"] or name,
+            "z_scale": _z_scale(option_values["z_scale"]),
+            "classes": _classes(option_values["classes"]),
+            "shape": _shape(option_values["shape"]),
+            "columns": _names(option_values["columns"], "columns"),
+            "constants": _constants(option_values["constants"]),
+            "reference": _reference(option_values["reference"]),
         }
     )
     try:
@@ -162,10 +162,10 @@ def _import(
         raise _with_file(error, files[0]) from None
 
 
-def _check_no_graph_options(given: dict[str, Any]) -> None:
+def _check_no_graph_options(option_values: dict[str, Any]) -> None:
     """Refuse options that describe a graph without a card."""
     defaults = {"prior": "normal", "z_scale": 1.0, "reference": None}
-    for key, value in given.items():
+    for key, value in option_values.items():
         if key not in _CARD_OPTIONS and (value != defaults[key] if key in defaults else value):
             raise UserError(
                 "the file is a Seedmint generator file: its card has this value",

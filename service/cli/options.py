@@ -34,7 +34,7 @@ def check_models_directory(settings: Settings) -> Settings:
 
 
 @contextmanager
-def errors_of(option: str) -> Iterator[None]:
+def set_error_field(option: str) -> Iterator[None]:
     """Set the field of every `UserError` of the block.
 
     Args:

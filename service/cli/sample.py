@@ -11,7 +11,7 @@ import click
 from seedmint.models.directory import find_generator
 from seedmint.models.errors import UserError
 from seedmint.models.seeds import parse_seed, parse_seeds
-from seedmint.service.cli.options import errors_of, label_number, settings_with
+from seedmint.service.cli.options import label_number, set_error_field, settings_with
 
 _MAX_SEEDS = 10_000_000
 _PROGRESS_BAR_COUNT = 1000  # show a progress bar from this number of images
@@ -84,14 +84,14 @@ def sample(
     settings = settings_with(models)
     seed_values = None
     if seeds is not None:
-        with errors_of("seeds"):
+        with set_error_field("seeds"):
             seed_values = parse_seeds(seeds, _MAX_SEEDS)
     path = find_generator(model, settings.models)
     generator = open_generator(path, settings.provider, settings.threads, settings.max_batch)
     number = None if label is None else label_number(label, generator.card)
     if seed_values is None:
         assert walk is not None
-        with errors_of("walk"):
+        with set_error_field("walk"):
             start, end = (parse_seed(seed) for seed in walk)
         count = write_walk(out, generator, start, end, frames, number, truncation, scale)
         click.echo(f"{count} frames of {generator.name}@{generator.digest12} in {out}")
@@ -109,11 +109,11 @@ def sample(
 def _exit_on_sigterm() -> Iterator[None]:
     """Turn SIGTERM into `SystemExit` with status 143, so that `whole_file` removes its incomplete file."""
 
-    def leave(*_: object) -> None:
+    def exit_process(*_: object) -> None:
         sys.exit(128 + signal.SIGTERM)
 
-    before = signal.signal(signal.SIGTERM, leave)
+    previous = signal.signal(signal.SIGTERM, exit_process)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous)

@@ -14,7 +14,7 @@ from seedmint.models.errors import UserError
 from seedmint.models.files import whole_file
 from seedmint.models.seeds import Seeds
 from seedmint.service.cli.disk_space import check_free_space
-from seedmint.service.cli.options import errors_of
+from seedmint.service.cli.options import set_error_field
 from seedmint.service.encoders.archives import ArchiveFormat, archive_formats, archive_writer, entry_name
 from seedmint.service.encoders.images import encode, text_of
 from seedmint.service.encoders.plots import plot
@@ -221,7 +221,7 @@ class _Writer:
             file.write(encode(picture, "png", text))
 
     def _check_distinct(self) -> None:
-        with errors_of("seeds"):
+        with set_error_field("seeds"):
             check_distinct(self.request.seeds, self.request.label)
 
     def _check_image_space(self, overhead: int | None) -> None:

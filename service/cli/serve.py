@@ -61,7 +61,7 @@ def serve(**options: str | bool | None) -> None:
 
             check_tracing(Seedmint)
         configure_logs(settings.log_format)
-        _announce(settings)
+        _log_url(settings)
         Supervisor(_WORKER_MODULE, listener, settings.workers).run()
 
 
@@ -80,7 +80,7 @@ def _worker_environment(directory: Path) -> dict[str, str]:
     }
 
 
-def _announce(settings: Settings) -> None:
+def _log_url(settings: Settings) -> None:
     """Write one line with the URL of the server."""
     host = f"[{settings.host}]" if settings.host.version == 6 else str(settings.host)
     host = "localhost" if settings.host.is_unspecified else host

@@ -135,7 +135,7 @@ class NpzWriter:
         self._seeds.append(seeds)
         if labels is not None:
             self._labels.append(labels)
-        return self._zip.take()
+        return self._zip.pop()
 
     def finish(self) -> Iterator[bytes]:
         self._values.close()
@@ -145,7 +145,7 @@ class NpzWriter:
                 with self._zip.array(name, (sum(map(len, parts)),), parts[0].dtype) as file:
                     for i in range(0, len(parts), _PIECES_AT_A_TIME):
                         file.write(np.concatenate(parts[i : i + _PIECES_AT_A_TIME]).tobytes())
-                        yield self._zip.take()
+                        yield self._zip.pop()
         yield self._zip.finish()
 
 
@@ -218,7 +218,7 @@ def array_header(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bytes:
 
 
 class _Sink:
-    """A file that cannot seek, and keeps only the bytes since the last `take`."""
+    """A file that cannot seek, and keeps only the bytes since the last `pop`."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -230,7 +230,7 @@ class _Sink:
     def flush(self) -> None:
         """Do nothing: there is no buffer."""
 
-    def take(self) -> bytes:
+    def pop(self) -> bytes:
         parts, self._parts = self._parts, []
         return b"".join(parts)
 
@@ -258,9 +258,9 @@ class _Zip:
         file.write(header)
         return file
 
-    def take(self) -> bytes:
-        return self._sink.take()
+    def pop(self) -> bytes:
+        return self._sink.pop()
 
     def finish(self) -> bytes:
         self._file.close()
-        return self._sink.take()
+        return self._sink.pop()

@@ -12,7 +12,7 @@ from seedmint.service.importer.bindings import FLOAT_TYPES, Input, graph_inputs
 from seedmint.service.importer.errors import GeneratorImportError, first_line
 from seedmint.service.importer.names import rename_values
 from seedmint.service.importer.options import ImportOptions
-from seedmint.service.importer.source_model import convert_opset, opset_of
+from seedmint.service.importer.source_model import convert_opset, opset_version
 
 _TRIAL_ROWS = 4
 
@@ -37,8 +37,8 @@ def join_models(
     Raises:
         GeneratorImportError: The output of the first model fits no input of the second.
     """
-    opset = max(opset_of(mapping), opset_of(synthesis))
-    mapping, synthesis = (m if opset_of(m) == opset else convert_opset(m, opset) for m in (mapping, synthesis))
+    opset = max(opset_version(mapping), opset_version(synthesis))
+    mapping, synthesis = (m if opset_version(m) == opset else convert_opset(m, opset) for m in (mapping, synthesis))
     if len(mapping.graph.output) != 1:
         raise GeneratorImportError("the mapping network must have one output", reason="cannot_join")
     w = mapping.graph.output[0]
@@ -94,7 +94,7 @@ def _repeat(
     source: str, w: onnx.ValueInfoProto, w_dims: tuple[int | None, ...], target: Input, graph: onnx.GraphProto
 ) -> list[onnx.NodeProto]:
     """Return the nodes from the output of the mapping network to the input of the synthesis network."""
-    nodes, at = [], source
+    nodes, tensor = [], source
     if len(target.dims) == len(w_dims) + 1:
         copies = target.dims[1]
         if copies is None:
@@ -104,15 +104,15 @@ def _repeat(
         values = {"join/axis": np.array([1]), "join/copies": np.array([1, copies, *[1] * (len(target.dims) - 2)])}
         graph.initializer.extend(numpy_helper.from_array(value.astype(np.int64), name) for name, value in values.items())
         nodes = [
-            helper.make_node("Unsqueeze", [at, "join/axis"], ["join/one"]),
+            helper.make_node("Unsqueeze", [tensor, "join/axis"], ["join/one"]),
             helper.make_node("Tile", ["join/one", "join/copies"], ["join/many"]),
         ]
-        at = "join/many"
+        tensor = "join/many"
     elif len(target.dims) != len(w_dims):
         raise GeneratorImportError(
             f"the output {w.name!r} does not fit the input {target.name!r} ({target})", reason="cannot_join"
         )
-    return [*nodes, helper.make_node("Cast", [at], [f"synthesis/{target.name}"], to=target.elem_type)]
+    return [*nodes, helper.make_node("Cast", [tensor], [f"synthesis/{target.name}"], to=target.elem_type)]
 
 
 def _bind_truncation(mapping: ModelProto, options: ImportOptions) -> tuple[ImportOptions, list[str]]:

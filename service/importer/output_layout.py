@@ -45,7 +45,7 @@ def find_image_output(
         layout, (height, width, channels) = _layout_of_flat(shape, options)
     if channels not in _CHANNELS:
         raise GeneratorImportError(
-            f"one output is {_show(shape)}, {channels} channels in layout {layout}: images have 1, 3 or 4 channels; "
+            f"one output is {_text(shape)}, {channels} channels in layout {layout}: images have 1, 3 or 4 channels; "
             "use --layout if the layout is wrong, or --sample if the output is no image",
             field="layout",
             reason="channels_not_supported",
@@ -66,7 +66,7 @@ def _layout_of_axes(
         plausible = {layout: size for layout, size in sizes.items() if size[2] in _CHANNELS}
         if not plausible:
             raise GeneratorImportError(
-                f"one output is {_show(shape)}: no axis has 1, 3 or 4 channels; use --sample if the output is no image",
+                f"one output is {_text(shape)}: no axis has 1, 3 or 4 channels; use --sample if the output is no image",
                 field="output",
                 reason="not_an_image",
             )
@@ -75,12 +75,14 @@ def _layout_of_axes(
     if options.shape is not None:
         sizes = {layout: size for layout, size in sizes.items() if size == options.shape}
         if not sizes:
-            raise _misfit(shape, options)
+            raise _shape_mismatch(shape, options)
     if len(sizes) > 1 and (known := _channel_axis(model, output)) is not None:
         sizes = {known: sizes[known]}
     if len(sizes) != 1:
         raise GeneratorImportError(
-            f"option missing: one output is {_show(shape)}, which may be nchw or nhwc", field="layout", reason="layout_missing"
+            f"option missing: one output is {_text(shape)}, which may be nchw or nhwc",
+            field="layout",
+            reason="layout_missing",
         )
     ((layout, size),) = sizes.items()
     return layout, size
@@ -91,17 +93,17 @@ def _layout_of_flat(shape: tuple[int, ...], options: ImportOptions) -> tuple[Lay
         return "nhwc", (*shape, 1)  # N x H x W, grey
     if options.shape is None:
         raise GeneratorImportError(
-            f"option missing: one output is {_show(shape)}; give --shape HEIGHTxWIDTHxCHANNELS, and --layout nchw or nhwc for "
+            f"option missing: one output is {_text(shape)}; give --shape HEIGHTxWIDTHxCHANNELS, and --layout nchw or nhwc for "
             "more than one channel; or --sample if the output is no image",
             field="shape",
             reason="shape_missing",
         )
     if math.prod(shape) != math.prod(options.shape):
-        raise _misfit(shape, options)
+        raise _shape_mismatch(shape, options)
     height, width, channels = options.shape
     if channels > 1 and options.layout is None:
         raise GeneratorImportError(
-            f"option missing: one output is {_show(shape)}; give --layout nchw if all values of a channel follow each other, "
+            f"option missing: one output is {_text(shape)}; give --layout nchw if all values of a channel follow each other, "
             "nhwc if all channels of a pixel do",
             field="layout",
             reason="layout_missing",
@@ -113,14 +115,14 @@ def _channel_axis(model: ModelProto, output: str) -> Layout | None:
     """Follow the output back to an operator that has its channels on axis 1; None where there is no such operator."""
     producers: dict[str, NodeProto] = {name: node for node in model.graph.node for name in node.output}
     order = [0, 1, 2, 3]  # axis of the followed tensor that each axis of the output is
-    at = output
+    tensor = output
     for _ in range(200):
-        node = producers.get(at)
+        node = producers.get(tensor)
         if node is None:
             return None
         if node.op_type in _CHANNEL_FIRST or (node.op_type == "Resize"):
             if node.op_type == "Resize":
-                at = node.input[0]
+                tensor = node.input[0]
                 continue
             return {1: "nchw", 3: "nhwc"}.get(order.index(1))  # type: ignore[return-value]
         if node.op_type == "Transpose":
@@ -130,7 +132,7 @@ def _channel_axis(model: ModelProto, output: str) -> Layout | None:
             order = [perm[axis] for axis in order]
         elif node.op_type not in _ELEMENTWISE:
             return None
-        at = next((name for name in node.input if name in producers and producers[name].op_type != "Constant"), "")
+        tensor = next((name for name in node.input if name in producers and producers[name].op_type != "Constant"), "")
     return None
 
 
@@ -149,7 +151,7 @@ def find_sample_output(shape: tuple[int, ...], options: ImportOptions) -> tuple[
     layout: Layout = options.layout or "nlc"
     if options.shape is not None:
         if len(options.shape) > 2 or math.prod(options.shape) != math.prod(shape):
-            raise _misfit(shape, options)
+            raise _shape_mismatch(shape, options)
         target = options.shape
         if len(shape) == 2 and options.layout is None and target != shape and target == shape[::-1]:
             layout = "ncl"
@@ -160,7 +162,7 @@ def find_sample_output(shape: tuple[int, ...], options: ImportOptions) -> tuple[
         target = shape[::-1] if layout == "ncl" else shape
     else:
         raise GeneratorImportError(
-            f"option missing: one output is {_show(shape)}; give --shape COLUMNS or LENGTHxCHANNELS",
+            f"option missing: one output is {_text(shape)}; give --shape COLUMNS or LENGTHxCHANNELS",
             field="shape",
             reason="shape_missing",
         )
@@ -178,7 +180,7 @@ def _series_layout(shape: tuple[int, ...], options: ImportOptions) -> Layout:
     if (first == count) != (last == count):
         return "ncl" if first == count else "nlc"
     raise GeneratorImportError(
-        f"option missing: one output is {_show(shape)}; give --layout ncl if the channels come first, nlc if the steps do",
+        f"option missing: one output is {_text(shape)}; give --layout ncl if the channels come first, nlc if the steps do",
         field="layout",
         reason="layout_missing",
     )
@@ -188,10 +190,10 @@ def _default_columns(count: int) -> tuple[str, ...]:
     return {1: ("value",), 2: ("x", "y"), 3: ("x", "y", "z")}.get(count) or tuple(f"x{i}" for i in range(count))
 
 
-def _misfit(shape: tuple[int, ...], options: ImportOptions) -> GeneratorImportError:
-    wanted = "x".join(map(str, options.shape or ()))
-    return GeneratorImportError(f"{wanted} does not fit an output of {_show(shape)}", field="shape", reason="shape_mismatch")
+def _shape_mismatch(shape: tuple[int, ...], options: ImportOptions) -> GeneratorImportError:
+    requested = "x".join(map(str, options.shape or ()))
+    return GeneratorImportError(f"{requested} does not fit an output of {_text(shape)}", field="shape", reason="shape_mismatch")
 
 
-def _show(shape: tuple[int, ...]) -> str:
+def _text(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) or "a scalar"

@@ -116,7 +116,7 @@ class _Graph:
         node = self._producers.get(name)
         if node is None:
             return self._outer.interval(name, depth + 1) if self._outer is not None else Interval()
-        return self._of_node(node, name, depth + 1)
+        return self._node_interval(node, name, depth + 1)
 
     def _constant(self, name: str) -> NDArray[Any] | None:
         tensor = self._stored.get(name)
@@ -131,7 +131,7 @@ class _Graph:
             return None
         return np.asarray(numpy_helper.to_array(tensor), np.float64)
 
-    def _of_node(self, node: NodeProto, name: str, depth: int) -> Interval:
+    def _node_interval(self, node: NodeProto, name: str, depth: int) -> Interval:
         operator = node.op_type
         if operator in _BOUNDED:
             return Interval(*_BOUNDED[operator])

@@ -14,9 +14,9 @@ from seedmint.service.importer.external_data import inline_external_data
 from seedmint.service.importer.options import NoiseMode
 from seedmint.service.importer.random_operators import replace_random_operators
 
-OLDEST_OPSET = 7  # the oldest that the version converter reads
-NEWEST_OPSET = 26  # the newest that the runtime runs
-_IR_VERSION = 10  # the oldest that holds all types of the newest operators that generators use
+OLDEST_OPSET = 7  # the oldest opset that the version converter reads
+NEWEST_OPSET = 26  # the newest opset that ONNX Runtime runs
+_IR_VERSION = 10  # the oldest version with all element types that generators use
 
 
 def read_model(content: bytes, folder: Path | None = None, noise: NoiseMode | None = None) -> ModelProto:
@@ -25,7 +25,7 @@ def read_model(content: bytes, folder: Path | None = None, noise: NoiseMode | No
     Args:
         content: The bytes of the file.
         folder: The folder of the file, from which external data are read; None refuses external data.
-        noise: What replaces random operators.
+        noise: Replacement of random operators; None refuses random operators.
 
     Returns:
         A model with standard operators, opset `MIN_OPSET` or later, without functions and without external data.
@@ -58,8 +58,12 @@ def read_model(content: bytes, folder: Path | None = None, noise: NoiseMode | No
     return model
 
 
-def opset_of(model: ModelProto) -> int:
-    """Return the opset version of the standard operators of a model; 0 if the model names none."""
+def opset_version(model: ModelProto) -> int:
+    """Return the opset version of the standard operators of a model; 0 if the model names none.
+
+    Args:
+        model: The model.
+    """
     return max((entry.version for entry in model.opset_import if entry.domain in STANDARD_DOMAINS), default=0)
 
 
@@ -77,13 +81,14 @@ def convert_opset(model: ModelProto, opset: int) -> ModelProto:
         return version_converter.convert_version(model, opset)
     except Exception as error:
         raise GeneratorImportError(
-            f"opset {opset_of(model)} cannot be converted to opset {opset}: {first_line(error)}; export it with opset {opset}",
+            f"opset {opset_version(model)} cannot be converted to opset {opset}: {first_line(error)}; "
+            f"export the graph with opset {opset}",
             reason="opset_not_supported",
         ) from None
 
 
 def _convert_opset(model: ModelProto) -> ModelProto:
-    opset = opset_of(model)
+    opset = opset_version(model)
     if not opset >= OLDEST_OPSET:
         raise GeneratorImportError(f"opset {opset} is too old: export it with opset {MIN_OPSET}", reason="opset_not_supported")
     if opset > NEWEST_OPSET:
@@ -112,7 +117,7 @@ def _drop_unused_domains(model: ModelProto) -> None:
 
 
 def _complete_shapes(model: ModelProto) -> None:
-    """Give inputs and outputs without a shape one that the checker of ONNX accepts: N x ? for inputs, unused for outputs."""
+    """Add the shapes that the checker of ONNX requires: N x ? for inputs without a shape, an empty shape for such outputs."""
     for values, rank in ((model.graph.input, 2), (model.graph.output, 0)):
         for value in values:
             if value.type.HasField("tensor_type") and not value.type.tensor_type.HasField("shape"):
@@ -137,7 +142,7 @@ def _num_inlined_nodes(model: ModelProto) -> float:
         if name not in bodies:
             return 1
         if name not in sizes:
-            sizes[name] = math.inf  # until it is counted, so that a recursive call is infinite
+            sizes[name] = math.inf  # while the body is counted, so that a recursive call is infinite
             sizes[name] = size(bodies[name])
         return sizes[name]
 

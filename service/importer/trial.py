@@ -97,7 +97,7 @@ class Trial:
         except UserError:
             raise
         except Exception as error:
-            raise self._not_running(error) from None
+            raise self._run_error(error) from None
 
     def _find_row_execution(self) -> Execution:
         """Find the batch size with which the graph gives one row, and whether its output has a batch axis."""
@@ -119,11 +119,11 @@ class Trial:
             if size == 1 and self._signature.batch == 1 and raw.ndim in (2, 3):
                 return Execution(by_row=True, has_batch_axis=False)
             failure = failure or ValueError(f"the output for a batch of {size} is {list(raw.shape)}")
-        raise self._not_running(failure)
+        raise self._run_error(failure)
 
-    def _not_running(self, failure: Exception | None) -> GeneratorImportError:
-        given = {"z_dim": self._options.z_dim, "classes": self._options.classes, "set": self._options.constants or None}
-        field = next((name for name, value in given.items() if value is not None), None)
+    def _run_error(self, failure: Exception | None) -> GeneratorImportError:
+        field_values = {"z_dim": self._options.z_dim, "classes": self._options.classes, "set": self._options.constants or None}
+        field = next((name for name, value in field_values.items() if value is not None), None)
         reason = first_line(failure) if failure is not None else "no output"
         return GeneratorImportError(f"ONNX Runtime cannot run the graph: {reason}", field=field, reason="does_not_run")
 
@@ -152,16 +152,16 @@ class Trial:
             first = self._run_rows(session, np.arange(1))
             elapsed = time.perf_counter() - started
             count = int(max(2, min(TRIAL_SEEDS, TRIAL_SECONDS / max(elapsed, 1e-6) / 6)))
-            alone = [first, *(self._run_rows(session, np.array([seed])) for seed in range(1, count))]
-            if any(rows.shape != first.shape for rows in alone):
+            single_runs = [first, *(self._run_rows(session, np.array([seed])) for seed in range(1, count))]
+            if any(rows.shape != first.shape for rows in single_runs):
                 return None
-            rows = np.concatenate(alone)
+            rows = np.concatenate(single_runs)
             for seeds, factors in _batches(count):
-                together = self._run_rows(session, seeds, scale=factors)
-                if together.shape != (len(seeds), *rows.shape[1:]):
+                batched_rows = self._run_rows(session, seeds, scale=factors)
+                if batched_rows.shape != (len(seeds), *rows.shape[1:]):
                     return None
-                plain = factors == 1
-                if together[plain].tobytes() != rows[seeds[plain]].tobytes():
+                unscaled = factors == 1
+                if batched_rows[unscaled].tobytes() != rows[seeds[unscaled]].tobytes():
                     return None
         except UserError:
             raise

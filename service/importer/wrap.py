@@ -166,51 +166,57 @@ class _Wrapper:
         """Give a row of an input the batch axis that the original graph expects, and scale z."""
         if suffix:
             axes = [1, self._signature.z_dim] if name == "z" else [1]
-            at = self._add("Reshape", [name + suffix, self._constant(f"{name}_axes", np.array(axes, np.int64))], f"{name}_one")
+            tensor = self._add(
+                "Reshape", [name + suffix, self._constant(f"{name}_axes", np.array(axes, np.int64))], f"{name}_one"
+            )
             if self._execution.batch > 1:
                 axes[0] = self._execution.batch
-                at = self._add("Expand", [at, self._constant(f"{name}_copies", np.array(axes, np.int64))], f"{name}_many")
+                tensor = self._add(
+                    "Expand", [tensor, self._constant(f"{name}_copies", np.array(axes, np.int64))], f"{name}_many"
+                )
         else:
-            at = name
+            tensor = name
         if name == "z" and self._z_scale != 1:
-            at = self._add("Mul", [at, self._constant("z_scale", np.array(self._z_scale, np.float32))], "z_scaled")
-        self._prepared[name] = at
+            tensor = self._add("Mul", [tensor, self._constant("z_scale", np.array(self._z_scale, np.float32))], "z_scaled")
+        self._prepared[name] = tensor
 
     def _bind(self, binding: Binding) -> None:
         """Add the nodes that give one input of the original graph its value."""
         target = binding.input.name
         if binding.kind == "z":
-            at = self._latent(binding)
+            tensor = self._latent(binding)
         elif binding.kind == "constant":
             self._bind_constant(binding)
             return
         elif binding.kind == "one_hot":
             # ONNX Runtime implements OneHot for few types: one-hot rows are float32 first.
             depth = self._constant("classes", np.array(self._classes, np.int64))
-            at = self._add(
+            tensor = self._add(
                 "OneHot", [self._prepared["label"], depth, self._constant("off_on", np.array([0, 1], np.float32))], None
             )
-            at = self._reshape(at, [-1, *binding.shape])
+            tensor = self._reshape(tensor, [-1, *binding.shape])
         else:
-            at = self._prepared["label" if binding.kind == "label" else "truncation"]
-            at = self._reshape(at, [] if binding.input.dims == () else [-1, *binding.shape])
-        self._add("Cast", [at], _INNER + target, to=binding.input.elem_type)
+            tensor = self._prepared["label" if binding.kind == "label" else "truncation"]
+            tensor = self._reshape(tensor, [] if binding.input.dims == () else [-1, *binding.shape])
+        self._add("Cast", [tensor], _INNER + target, to=binding.input.elem_type)
 
     def _latent(self, binding: Binding) -> str:
-        at = self._prepared["z"]
+        tensor = self._prepared["z"]
         if (binding.start, binding.stop) != (0, self._signature.z_dim):
             bounds = [
                 self._constant(f"{side}/{binding.input.name}", np.array([value], np.int64))
                 for side, value in (("start", binding.start), ("stop", binding.stop), ("axis", 1))
             ]
-            at = self._add("Slice", [at, *bounds], None)
+            tensor = self._add("Slice", [tensor, *bounds], None)
         length, shape = binding.stop - binding.start, binding.shape
         if len(binding.input.dims) == 1:
-            return self._reshape(at, [length])
+            return self._reshape(tensor, [length])
         if length == int(np.prod(shape)):
-            return at if len(shape) == 1 else self._reshape(at, [-1, *shape])
-        at = self._reshape(at, [-1, *[1] * (len(shape) - 1), length])
-        return self._add("Expand", [at, self._constant(f"copies/{binding.input.name}", np.array([1, *shape], np.int64))], None)
+            return tensor if len(shape) == 1 else self._reshape(tensor, [-1, *shape])
+        tensor = self._reshape(tensor, [-1, *[1] * (len(shape) - 1), length])
+        return self._add(
+            "Expand", [tensor, self._constant(f"copies/{binding.input.name}", np.array([1, *shape], np.int64))], None
+        )
 
     def _bind_constant(self, binding: Binding) -> None:
         """Store a constant as the input; repeat a row along the batch axis."""
@@ -219,50 +225,50 @@ class _Wrapper:
         if not binding.per_row or (self._execution.by_row and self._execution.batch == 1):
             self._constant(target, binding.value)
             return
-        at = self._constant(f"value/{binding.input.name}", binding.value)
+        tensor = self._constant(f"value/{binding.input.name}", binding.value)
         num_rows = self._add("Shape", [self._prepared["z"]], None, start=0, end=1)
         rest = self._constant(f"axes/{binding.input.name}", np.array(binding.value.shape[1:], np.int64))
-        self._add("Expand", [at, self._add("Concat", [num_rows, rest], None, axis=0)], target)
+        self._add("Expand", [tensor, self._add("Concat", [num_rows, rest], None, axis=0)], target)
 
     def _raw_output(self) -> str:
         """Return the output of the original graph; of one row without the batch axis."""
-        at = _INNER + self._signature.output
+        tensor = _INNER + self._signature.output
         if self._execution.by_row and self._execution.has_batch_axis:
-            at = self._add("Gather", [at, self._constant("first", np.array(0, np.int64))], None, axis=0)
-        return at
+            tensor = self._add("Gather", [tensor, self._constant("first", np.array(0, np.int64))], None, axis=0)
+        return tensor
 
-    def _output_nodes(self, at: str, output: OutputSpec) -> None:
+    def _output_nodes(self, tensor: str, output: OutputSpec) -> None:
         """Add the nodes from the original output to the image or the sample."""
         lead = [] if self._execution.by_row else [-1]
         shape = output.card.shape
         if output.layout in ("nchw", "ncl") and len(shape) > 1:
             channels_first = [*lead, shape[-1], *shape[:-1]]
-            at = self._reshape(at, channels_first)
+            tensor = self._reshape(tensor, channels_first)
             order = list(range(len(channels_first)))
             axis = len(lead)
             order = [*order[:axis], *order[axis + 1 :], axis]
-            at = self._add("Transpose", [at], None, perm=order)
+            tensor = self._add("Transpose", [tensor], None, perm=order)
         if isinstance(output.card, SampleOutput):
-            at = self._add("Cast", [at], None, to=TensorProto.FLOAT)
+            tensor = self._add("Cast", [tensor], None, to=TensorProto.FLOAT)
         elif output.range != "bytes":
-            at = self._grey_levels(at, output.range)
-        self._reshape(at, [*lead, *shape])
+            tensor = self._grey_levels(tensor, output.range)
+        self._reshape(tensor, [*lead, *shape])
 
-    def _grey_levels(self, at: str, output_range: OutputRange | None) -> str:
+    def _grey_levels(self, tensor: str, output_range: OutputRange | None) -> str:
         gain, offset = GAIN_AND_OFFSET[output_range or "bytes"]
         constants = {
             name: self._constant(name, np.array(value, np.float32))
             for name, value in {"gain": gain, "offset": offset, "black": 0, "white": 255}.items()
         }
-        at = self._add("Cast", [at], None, to=TensorProto.FLOAT)
-        at = self._add("Mul", [at, constants["gain"]], None)
-        at = self._add("Add", [at, constants["offset"]], None)
-        at = self._add("Round", [at], None)
-        at = self._add("Clip", [at, constants["black"], constants["white"]], None)
-        return self._add("Cast", [at], None, to=TensorProto.UINT8)
+        tensor = self._add("Cast", [tensor], None, to=TensorProto.FLOAT)
+        tensor = self._add("Mul", [tensor, constants["gain"]], None)
+        tensor = self._add("Add", [tensor, constants["offset"]], None)
+        tensor = self._add("Round", [tensor], None)
+        tensor = self._add("Clip", [tensor, constants["black"], constants["white"]], None)
+        return self._add("Cast", [tensor], None, to=TensorProto.UINT8)
 
-    def _reshape(self, at: str, shape: list[int]) -> str:
-        return self._add("Reshape", [at, self._constant(f"shape{len(self._constants)}", np.array(shape, np.int64))], None)
+    def _reshape(self, tensor: str, shape: list[int]) -> str:
+        return self._add("Reshape", [tensor, self._constant(f"shape{len(self._constants)}", np.array(shape, np.int64))], None)
 
     def _add(self, operator: str, inputs: list[str], result: str | None, **attributes: Any) -> str:
         """Add a node and return the name of its output."""

@@ -77,9 +77,9 @@ def run_job(output: Output, plan: Plan, path: Path, workers: int, progress: Path
         UserError: The first error of the job.
         OSError: The same.
     """
-    here = toolchain(plan.format, plan.card)
-    if here != plan.toolchain:
-        raise PlanError(f"the job was begun with {difference(plan.toolchain, here)}: submit it again as a new job")
+    current = toolchain(plan.format, plan.card)
+    if current != plan.toolchain:
+        raise PlanError(f"the job was begun with {difference(plan.toolchain, current)}: submit it again as a new job")
 
     def engine(shards: Sequence[int], on_progress: OnProgress) -> None:
         run(path, output.url, plan, shards, min(workers, len(shards)), on_progress)

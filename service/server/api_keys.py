@@ -30,10 +30,10 @@ class Keyring:
             SettingsError: A line has another form; `field` is its setting. The message does not quote it: it may be a key.
         """
         self._keys: list[tuple[bytes, str]] = []
-        for line, field, place in entries:
+        for line, field, position in entries:
             name, _, digest = line.partition(":")
             if not _NAME.fullmatch(name) or not _DIGEST.fullmatch(digest):
-                message = f"{place} is not name:sha256, the line that `seedmint keys new NAME` prints"
+                message = f"{position} is not name:sha256, the line that `seedmint keys new NAME` prints"
                 raise SettingsError(message, field=field, reason="not_a_key_line")
             self._keys.append((bytes.fromhex(digest), name))
 
@@ -84,7 +84,7 @@ def _read_key_file(settings: Settings) -> list[tuple[str, str, str]]:
     except OSError as error:
         raise SettingsError(f"cannot read the file: {error.strerror}", field=field, reason="unreadable") from None
     lines = [(line.strip(), f"line {number}") for number, line in enumerate(text.splitlines(), 1)]
-    entries = [(line, field, place) for line, place in lines if line and not line.startswith("#")]
+    entries = [(line, field, position) for line, position in lines if line and not line.startswith("#")]
     if not entries:
         message = "the file contains no key: add a line of `seedmint keys new NAME`"
         raise SettingsError(message, field=field, reason="empty")

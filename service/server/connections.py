@@ -97,15 +97,15 @@ class Connections:
         """
         max_checks = 1 if len(self.open) > max_connections else self._max_checks
         for connection in list(self.open):
-            kept = connection.is_kept_alive
-            closing = connection.transport.is_closing()  # waits until its client has read the rest of a response
-            if connection.has_request or (kept and max_checks > 1 and not closing):
+            is_kept_alive = connection.is_kept_alive
+            is_closing = connection.transport.is_closing()  # waits until its client has read the rest of a response
+            if connection.has_request or (is_kept_alive and max_checks > 1 and not is_closing):
                 self._idle.pop(connection, None)
                 continue
             request, checks = self._idle.get(connection, (connection.request, 0))
             checks = checks + 1 if request is connection.request else 1
             self._idle[connection] = (connection.request, checks)
             if checks > max_checks:
-                if not (kept or closing):
+                if not (is_kept_alive or is_closing):
                     metrics.count_rejected("slow_head")
                 connection.transport.abort()

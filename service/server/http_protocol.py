@@ -62,8 +62,8 @@ class BoundedProtocol(HttpToolsProtocol):
     _parsed_any = False
     _too_large = False
 
-    def __init__(self, *arguments: Any, **named: Any) -> None:
-        super().__init__(*arguments, **named)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         self.ws_protocol_class = None
         self.parser = _Parser(self)
 

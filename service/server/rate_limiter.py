@@ -1,6 +1,6 @@
 """Rate limits of each client: requests per second and images per minute, as token buckets on a monotonic clock.
 
-Each worker process counts for itself: with N workers a client has up to N times the limits.
+Each worker process has its own counters: with N workers, a client has up to N times the limits.
 """
 
 import math
@@ -39,14 +39,14 @@ class Bucket:
         self._tokens = size
         self._updated = clock()
 
-    def take(self, tokens: float) -> float:
-        """Take tokens, if the bucket holds enough.
+    def consume(self, tokens: float) -> float:
+        """Remove tokens, if the bucket holds enough.
 
         Args:
             tokens: Number of tokens.
 
         Returns:
-            0 if the tokens were taken. Otherwise no token was taken, and the result is the time in seconds until the bucket
+            0 if the tokens were removed. Otherwise no token was removed, and the result is the time in seconds until the bucket
             holds enough: infinite if `tokens` is larger than `size`.
         """
         now = self._clock()
@@ -57,8 +57,8 @@ class Bucket:
             return 0.0
         return math.inf if tokens > self.size else (tokens - self._tokens) / self._rate
 
-    def give_back(self, tokens: float) -> None:
-        """Return tokens that were taken.
+    def refund(self, tokens: float) -> None:
+        """Return tokens that were removed.
 
         Args:
             tokens: Number of tokens.
@@ -86,22 +86,22 @@ class Client:
         Raises:
             Problem: 429, with the time until the next request is accepted.
         """
-        if self._requests is not None and (wait := self._requests.take(1)):
+        if self._requests is not None and (wait := self._requests.consume(1)):
             raise _limit_exceeded("rate_limit", "the limit of requests per second is exceeded", wait)
 
-    def take(self, images: int, field: str = "seeds") -> None:
-        """Count images.
+    def charge(self, images: int, field: str = "seeds") -> None:
+        """Charge images to the client.
 
         Args:
             images: Number of images.
             field: The part of the request that determines the number.
 
         Raises:
-            Problem: 429, with the time until so many images are accepted; 413 if so many are never accepted.
+            Problem: 429 with the time until the images are accepted; 413 if there are more images than the limit.
         """
         if self._images is None:
             return
-        wait = self._images.take(images)
+        wait = self._images.consume(images)
         if wait == math.inf:
             REQUEST_CONTEXT.get().rejected = "image_limit"
             detail = f"{images} images exceed the limit of {self._images.size:g} images per minute"
@@ -109,14 +109,14 @@ class Client:
         if wait:
             raise _limit_exceeded("image_limit", f"the limit of {self._images.size:g} images per minute is exceeded", wait)
 
-    def give_back(self, images: int) -> None:
-        """Return images that were counted and not generated.
+    def refund(self, images: int) -> None:
+        """Refund images that were charged and not generated.
 
         Args:
             images: Number of images.
         """
         if self._images is not None:
-            self._images.give_back(images)
+            self._images.refund(images)
 
 
 class RateLimiter:

@@ -22,12 +22,13 @@ REFUSED = "refused"  # route label of a request that was rejected before routing
 
 _LOG = logging.getLogger(__name__)
 _CLIENT_DISCONNECTED = 499  # counted and logged, never sent
-# Bytes that the server must be able to write within the timeout. The buffers of the kernel on both sides accept data in
-# steps, so that the client itself must read up to four times as many.
+# Bytes that the server must be able to write within the timeout. The kernel buffers on both sides accept data in steps.
+# Therefore the client must read up to four times as many bytes within the timeout.
 _PART_BYTES = 64 << 10
-_MONITORING = frozenset({"/livez", "/readyz", "/metrics"})  # draining does not wait for these
+_MONITORING = frozenset({"/livez", "/readyz", "/metrics"})  # draining does not wait for requests to these paths
 _ANSWERED_WHILE_DRAINING = _MONITORING - {"/readyz"}
 _KEPT_HEADERS = ("allow", "retry-after", "vary")  # of an error response that becomes a problem, besides the CORS headers
+_DRAINING = "draining"
 _UNEXPECTED = "unexpected error; see the log of the server"
 
 Middleware = Callable[[ASGIApp], ASGIApp]
@@ -72,10 +73,10 @@ class RequestMiddleware:
         REQUEST_CONTEXT.set(context)
         response = _Response(send, self._timeout, context.request_id, self._cors)
         if self._shutdown.draining and scope["path"] not in _ANSWERED_WHILE_DRAINING:
-            context.rejected = "stopping"
+            context.rejected = _DRAINING
             headers = {"Retry-After": "5", "Connection": "close"}
             await response.send_problem(
-                Problem(503, "the server is stopping", headers=headers, reason="stopping"), scope, receive
+                Problem(503, "the server is shutting down", headers=headers, reason=_DRAINING), scope, receive
             )
             self._observe(scope, context, response.status, started)
             return
@@ -110,7 +111,7 @@ def _without_cors(app: ASGIApp) -> ASGIApp:
 class _Response:
     """Sends one response. Keeps the head until the first part of the body.
 
-    Then head and body leave in one packet, and an error before the body still becomes a problem.
+    Head and body are then sent in one packet, and an error before the body can still become a problem.
 
     Attributes:
         status: HTTP status, or 499 if the client has disconnected; 0 before the application sends the head.
@@ -196,14 +197,14 @@ class _Response:
 
 
 def _to_problem(start: Message) -> Problem:
-    """Return the problem in place of an error response of Starlette or BentoML.
+    """Return the problem that replaces an error response of Starlette or BentoML.
 
     Args:
         start: The message `http.response.start` of that response.
     """
     status = HTTPStatus(start["status"])
-    given = Headers(raw=start["headers"]).items()
-    headers = {name: value for name, value in given if name in _KEPT_HEADERS or name.startswith("access-control-")}
+    original_headers = Headers(raw=start["headers"]).items()
+    headers = {name: value for name, value in original_headers if name in _KEPT_HEADERS or name.startswith("access-control-")}
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers.setdefault("retry-after", "1")
     if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:  # of Starlette's `max_body_size`; the rest of the body is not read

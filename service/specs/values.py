@@ -113,7 +113,7 @@ def require_range(value: int, minimum: int, maximum: int, field: str) -> None:
         raise SpecError(f"{value} is out of range: {minimum} to {maximum}", field=field)
 
 
-def label_of_seed(generator: Generator, seed: int) -> int | None:
+def default_label(generator: Generator, seed: int) -> int | None:
     """Return the label that the seed determines; None for an unconditional generator."""
     labels = generator.labels(np.array([seed], np.int64))
     return None if labels is None else int(labels[0])
@@ -130,6 +130,6 @@ def explicit_label(generator: Generator, seed: int, label: int | None) -> int | 
     Raises:
         SpecError: "not_conditional" or "out_of_range".
     """
-    if label is None or require_label(generator, label) == label_of_seed(generator, seed):
+    if label is None or require_label(generator, label) == default_label(generator, seed):
         return None
     return label

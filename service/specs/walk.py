@@ -15,8 +15,8 @@ from seedmint.service.runtime.interpolation import walk
 from seedmint.service.specs.errors import SpecError
 from seedmint.service.specs.pictures import PicturePiece, check_picture_size
 from seedmint.service.specs.values import (
+    default_label,
     explicit_label,
-    label_of_seed,
     require_format,
     require_images,
     require_range,
@@ -142,7 +142,7 @@ class WalkSpec:
         """Yield seeds, labels and latent vectors of the frames, in pieces of at most one batch."""
         first, last = generator.noise(np.array([self.start, self.end], np.int64))
         z = walk(generator.card.noise.rule, first, last, self.frames)
-        label = label_of_seed(generator, self.start) if self.label is None else self.label
+        label = default_label(generator, self.start) if self.label is None else self.label
         for i in range(0, self.frames, generator.max_batch):
             piece = z[i : i + generator.max_batch]
             labels = None if label is None else np.full(len(piece), label, np.int64)
@@ -157,7 +157,7 @@ class WalkSpec:
         """
         enlarged = np.stack([enlarge(image, self.scale) for image in images])
         if self.format == "png":
-            label = label_of_seed(generator, self.start) if self.label is None else self.label
+            label = default_label(generator, self.start) if self.label is None else self.label
             text = {"from": str(self.start), "to": str(self.end), "frames": str(self.frames)}
             text |= text_of(generator, self.start, label, self.truncation)
             del text["seed"]

@@ -17,7 +17,7 @@ REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
 class Quota(Protocol):
     """The images that a client may still request."""
 
-    def take(self, images: int, field: str) -> None:
+    def charge(self, images: int, field: str) -> None:
         """Charge images to the client before they are generated.
 
         Args:
@@ -28,7 +28,7 @@ class Quota(Protocol):
             Problem: 429 if the quota is exhausted, 413 if the number of images always exceeds it.
         """
 
-    def give_back(self, images: int) -> None:
+    def refund(self, images: int) -> None:
         """Refund images that were charged and not generated.
 
         Args:
@@ -62,7 +62,7 @@ class RequestContext:
     @property
     def client(self) -> str:
         """The identity of the client: the name of its API key, or otherwise its address."""
-        return self.key or address_of(self._host)
+        return self.key or client_address(self._host)
 
 
 # Each request runs in its own asyncio task and has its own context. Inference threads have none.
@@ -87,7 +87,7 @@ def request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 
 @lru_cache(4096)
-def address_of(host: str) -> str:
+def client_address(host: str) -> str:
     """Normalize the address of a client.
 
     Args:

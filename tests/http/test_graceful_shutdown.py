@@ -54,7 +54,7 @@ def test_new_requests_are_rejected_after_the_signal(tmp_path: Path):
         signalled = time.monotonic()
         wait_until(lambda: httpx.get(f"{server.url}/readyz").status_code == 503)
         assert time.monotonic() - signalled < 2
-        assert check(httpx.get(f"{server.url}/readyz"), 503)["reason"] == "stopping"
+        assert check(httpx.get(f"{server.url}/readyz"), 503)["reason"] == "draining"
         for _ in range(3 * workers):  # any worker may accept the connection
             for client in (server.client, httpx):
                 url = "/v1/models" if client is server.client else f"{server.url}/v1/models"
@@ -69,7 +69,7 @@ def test_new_requests_are_rejected_after_the_signal(tmp_path: Path):
         answer = httpx.get(f"{server.url}/v1/models", headers={"Origin": ORIGIN})
         assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (503, ORIGIN)
         assert httpx.get(f"{server.url}/livez").status_code == 200
-        assert value(server, "seedmint_http_requests_rejected_total", reason="stopping") >= 6 * workers
+        assert value(server, "seedmint_http_requests_rejected_total", reason="draining") >= 6 * workers
         assert not all(response.done() for response in responses)
         assert {response.result().status_code for response in responses} == {200}
         assert server.process.wait(30) == 0

@@ -154,10 +154,15 @@ def test_an_empty_variable_of_api_keys_is_invalid(field: str):
     assert (caught.value.field, caught.value.reason) == (field, "empty")
 
 
-def test_a_queue_smaller_than_a_batch_is_invalid():
+@pytest.mark.parametrize("variables", [{"SEEDMINT_MAX_QUEUE": "8", "SEEDMINT_MAX_BATCH": "16"}, {"SEEDMINT_MAX_BATCH": "1025"}])
+def test_a_queue_smaller_than_a_batch_is_invalid(variables: dict[str, str]):
     with pytest.raises(SettingsError) as caught:
-        read_settings({"SEEDMINT_MAX_QUEUE": "8", "SEEDMINT_MAX_BATCH": "16"})
-    assert caught.value.field is None
+        read_settings(variables)
+    assert caught.value.field == "max_queue"
+
+
+def test_a_queue_of_one_batch_is_valid():
+    assert read_settings({"SEEDMINT_MAX_BATCH": "1024"}).max_queue == 1024
 
 
 @pytest.mark.parametrize(

@@ -31,8 +31,8 @@ def parse_listing(query: str) -> tuple[int, Cursor | None]:
         Problem: 400 malformed cursor, 422 limit out of range.
     """
     parameters = parse_query(query, _PARAMETERS)
-    given_limit = integer(parameters, "limit")
-    limit = MAX_LIMIT if given_limit is None else given_limit
+    requested_limit = integer(parameters, "limit")
+    limit = MAX_LIMIT if requested_limit is None else requested_limit
     if not 1 <= limit <= MAX_LIMIT:
         raise Problem(422, f"{limit} is out of range: 1 to {MAX_LIMIT}", "limit")
     before = parameters.get("before")

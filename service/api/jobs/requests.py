@@ -44,7 +44,7 @@ class JobRequest(BaseModel):
     )
 
 
-def plan_of_request(request: JobRequest, generator: Generator, max_images: int) -> Plan:
+def create_plan(request: JobRequest, generator: Generator, max_images: int) -> Plan:
     """Return the plan of a request. Parsing a list of seeds takes time, so do not call this on the event loop.
 
     Args:
@@ -62,7 +62,7 @@ def plan_of_request(request: JobRequest, generator: Generator, max_images: int) 
         else:
             seeds = seeds_from_list(request.seeds, max_images)
     except UserError as error:
-        raise Problem.of(error, "seeds") from None
+        raise Problem.from_error(error, "seeds") from None
     if isinstance(request.labels, int):
         require_label(generator, request.labels, "labels")
     default_format: ShardFormat = "webdataset" if isinstance(generator.card.output, ImageOutput) else "parquet"

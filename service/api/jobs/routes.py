@@ -17,7 +17,7 @@ from seedmint.models.errors import UserError
 from seedmint.service.api.etag import is_current
 from seedmint.service.api.jobs.files import find_file, read_in_threads
 from seedmint.service.api.jobs.pagination import Cursor, listing_path, parse_listing
-from seedmint.service.api.jobs.requests import JobRequest, plan_of_request
+from seedmint.service.api.jobs.requests import JobRequest, create_plan
 from seedmint.service.api.jobs.schemas import Jobs, document_of, job_path, summary_of
 from seedmint.service.api.query import parse_reference
 from seedmint.service.api.quota import charge
@@ -166,7 +166,7 @@ class JobRoutes:
         body = await read_body(request, self._settings)
         job_request = await asyncio.to_thread(parse_body, JobRequest, body)
         generator = self._models.find(*parse_reference(job_request.model)).generator
-        plan = await asyncio.to_thread(plan_of_request, job_request, generator, self._settings.max_job_images)
+        plan = await asyncio.to_thread(create_plan, job_request, generator, self._settings.max_job_images)
         job = job_id(plan)
         await self._in_thread(lambda: self._store.recheck(job))
         existing = await self._in_thread(lambda: self._store.find(job))

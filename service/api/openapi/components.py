@@ -148,7 +148,7 @@ def parameters(generators: Sequence[Generator], settings: Settings) -> Json:
     seeds = {"type": "string", "pattern": SEEDS_PATTERN}
     duration = _integer(DURATION_STEP, MAX_DURATION, DEFAULT_DURATION) | {"multipleOf": DURATION_STEP}
     model = {"type": "string", "pattern": f"{NAME_PATTERN[:-1]}(@{DIGEST.pattern})?$"}
-    by_kind = _of_kind("Image", images, FORMATS) | _of_kind("Sample", samples, SAMPLE_FORMATS)
+    by_kind = _parameters_by_kind("Image", images, FORMATS) | _parameters_by_kind("Sample", samples, SAMPLE_FORMATS)
     return (
         by_kind
         | job_parameters_by_name
@@ -180,7 +180,7 @@ def parameters(generators: Sequence[Generator], settings: Settings) -> Json:
     )
 
 
-def _of_kind(kind: str, generators: Sequence[Generator], formats: Sequence[str]) -> Json:
+def _parameters_by_kind(kind: str, generators: Sequence[Generator], formats: Sequence[str]) -> Json:
     """Return the parameters of images or of samples."""
     classes = [len(each.card.classes) for each in generators if each.card.classes]
     label = _integer(0, max(classes, default=MAX_CLASSES) - 1)

@@ -50,8 +50,8 @@ class Operation:
     parameters: tuple[str, ...] = ()
     method: Literal["get", "post"] = "get"
     body: str | None = "SampleRequest"
-    unlocked: bool = False
-    served_while_stopping: bool = False
+    is_public: bool = False
+    served_while_draining: bool = False
 
 
 def media_types(by_format: Mapping[Any, str], schemas: dict[str, str] | None = None) -> dict[str, str | None]:

@@ -75,7 +75,7 @@ def _path(operation: Operation, settings: Settings) -> Json:
     answers = {str(status): _answer(answer) for status, answer in operation.answers.items()}
     problems = {str(status): {"$ref": f"#/components/responses/Problem{status}"} for status in _statuses(operation, settings)}
     described: Json = {"operationId": operation.name, "tags": [operation.tag], "summary": operation.summary}
-    if operation.unlocked:
+    if operation.is_public:
         described["security"] = []
     if operation.parameters:
         described["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in operation.parameters]
@@ -95,10 +95,10 @@ def _path(operation: Operation, settings: Settings) -> Json:
 def _statuses(operation: Operation, settings: Settings) -> list[int]:
     """Return the statuses of the problems that an operation can have with these settings."""
     found = {*_EVERYWHERE, *operation.problems}
-    if not operation.unlocked:
+    if not operation.is_public:
         found |= {401} if settings.needs_keys else set()
         found |= {429} if settings.requests_per_second else set()
-    if not operation.served_while_stopping:
+    if not operation.served_while_draining:
         found.add(503)
     return sorted(found)
 

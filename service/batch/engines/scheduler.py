@@ -34,12 +34,12 @@ class Scheduler:
         self._waiting = iter(shards)
         self._retries: list[int] = []
         self._deaths: Counter[int] = Counter()
-        self._in_hand: dict[int, dict[int, int]] = {}  # worker -> shard -> images written, the latest shard last
+        self._assigned: dict[int, dict[int, int]] = {}  # worker -> shard -> images written, the latest shard last
 
     @property
     def is_finished(self) -> bool:
         """Whether no worker has a shard in hand."""
-        return not any(self._in_hand.values())
+        return not any(self._assigned.values())
 
     def is_busy(self, worker: int) -> bool:
         """Return whether a worker has a shard in hand.
@@ -47,7 +47,7 @@ class Scheduler:
         Args:
             worker: Number of the worker.
         """
-        return bool(self._in_hand.get(worker))
+        return bool(self._assigned.get(worker))
 
     def latest_shard(self, worker: int) -> int:
         """Return the shard that a worker writes, or syncs if there is no other.
@@ -55,7 +55,7 @@ class Scheduler:
         Args:
             worker: Number of a busy worker.
         """
-        return next(reversed(self._in_hand[worker]))
+        return next(reversed(self._assigned[worker]))
 
     def assign(self, worker: int) -> ToWorker:
         """Give a worker its next shard, if there is one.
@@ -66,11 +66,11 @@ class Scheduler:
         Returns:
             The message for the worker.
         """
-        in_hand = self._in_hand.setdefault(worker, {})
+        assigned = self._assigned.setdefault(worker, {})
         index = self._retries.pop() if self._retries else next(self._waiting, None)
         if index is None:
             return NoMoreShards()
-        in_hand[index] = 0
+        assigned[index] = 0
         return MakeShard(index)
 
     def receive(self, worker: int, message: FromWorker) -> ProgressEvent:
@@ -86,18 +86,18 @@ class Scheduler:
         Raises:
             Exception: The error of a `WorkerFailed`.
         """
-        in_hand = self._in_hand[worker]
+        assigned = self._assigned[worker]
         match message:
             case ImagesWritten(count):
-                in_hand[self.latest_shard(worker)] += count
+                assigned[self.latest_shard(worker)] += count
                 return ProgressEvent(count)
             case ShardWritten():
                 index = self.latest_shard(worker)
-                rest = self._plan.size(index) - in_hand[index]
-                in_hand[index] += rest
+                rest = self._plan.size(index) - assigned[index]
+                assigned[index] += rest
                 return ProgressEvent(rest)
             case ShardRecorded():
-                del in_hand[next(iter(in_hand))]
+                del assigned[next(iter(assigned))]
                 return ProgressEvent(0, 1)
             case WorkerFailed(error):
                 raise error
@@ -112,9 +112,9 @@ class Scheduler:
             The progress that is lost.
         """
         self._deaths[self.latest_shard(worker)] += 1
-        in_hand = self._in_hand.pop(worker)
-        self._retries += in_hand
-        return ProgressEvent(-sum(in_hand.values()))
+        assigned = self._assigned.pop(worker)
+        self._retries += assigned
+        return ProgressEvent(-sum(assigned.values()))
 
     def may_retry(self, index: int) -> bool:
         """Return whether a shard may be made again after the deaths of its workers.

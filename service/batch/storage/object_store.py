@@ -184,9 +184,9 @@ class ObjectStoreOutput:
         except Exception as error:
             if isinstance(error, permanent) and not isinstance(error, PermissionError):
                 raise
-            tried = "" if _is_permanent(error, permanent) else f", tried {ATTEMPTS} times"
+            attempts_text = "" if _is_permanent(error, permanent) else f", after {ATTEMPTS} attempts"
             cause = (str(error) or repr(error)).splitlines()[0]
-            raise OutputError(f"{self.url}: cannot {verb} {name or 'it'}{tried}: {cause}", field="out") from error
+            raise OutputError(f"{self.url}: cannot {verb} {name or 'it'}{attempts_text}: {cause}", field="out") from error
 
 
 def _is_permanent(error: BaseException, permanent: tuple[type[Exception], ...]) -> bool:

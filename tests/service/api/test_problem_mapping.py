@@ -7,7 +7,7 @@ from starlette.requests import ClientDisconnect
 
 from seedmint.models.errors import UserError
 from seedmint.models.seeds import SeedCountError, SeedRangeError, SeedSyntaxError
-from seedmint.service.api.problem_mapping import problem_of
+from seedmint.service.api.problem_mapping import to_problem
 from seedmint.service.api.query import QueryError, UnknownDigestError
 from seedmint.service.batching.errors import (
     ClientGone,
@@ -52,7 +52,7 @@ def test_an_exception_gives_a_problem_document(error: Exception, status: int, fi
     context = RequestContext(b"test")
     token = REQUEST_CONTEXT.set(context)
     try:
-        document = json.loads(bytes(problem_of(error).response().body))
+        document = json.loads(bytes(to_problem(error).response().body))
     finally:
         REQUEST_CONTEXT.reset(token)
     assert (document["status"], document.get("field"), document["reason"]) == (status, field, reason)
@@ -64,16 +64,16 @@ def test_the_reason_of_a_limit_is_kept():
     context.rejected = "image_limit"
     token = REQUEST_CONTEXT.set(context)
     try:
-        assert problem_of(Problem(429, "")).reason == context.rejected == "image_limit"
+        assert to_problem(Problem(429, "")).reason == context.rejected == "image_limit"
     finally:
         REQUEST_CONTEXT.reset(token)
 
 
 def test_a_disconnected_client_has_no_problem_document():
     with pytest.raises(ClientDisconnect):
-        problem_of(ClientGone())
+        to_problem(ClientGone())
 
 
 def test_an_unexpected_exception_is_raised_again():
     with pytest.raises(ZeroDivisionError):
-        problem_of(ZeroDivisionError())
+        to_problem(ZeroDivisionError())

@@ -18,7 +18,7 @@ from seedmint.service.encoders.images import FORMATS
 from seedmint.service.problems import Problem
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.specs.single import ImageSpec
-from seedmint.service.specs.values import label_of_seed
+from seedmint.service.specs.values import default_label
 
 SEEDS = st.integers(0, (1 << 63) - 1)
 TAG = re.compile(r'"[0-9a-f]{32}"')
@@ -40,7 +40,7 @@ def tag(generator: Generator, spec: ImageSpec) -> str:
 def test_a_url_gives_the_spec_that_it_names(rgb: Generator, seed: int, form: str, label: int, scale: int, thousandths: int):
     truncation = thousandths / 1000
     query = urlencode({"scale": scale, "label": label, "truncation": f"{truncation:.3f}"})
-    explicit = None if label_of_seed(rgb, seed) == label else label
+    explicit = None if default_label(rgb, seed) == label else label
     assert parse_image(rgb, f"{seed}.{form}", query) == ImageSpec(seed, explicit, truncation, scale, form)  # type: ignore[arg-type]
 
 
@@ -56,7 +56,7 @@ def test_any_printed_double_is_a_valid_truncation(rgb: Generator, truncation: fl
 def test_any_text_gives_a_spec_or_an_error_with_a_field(rgb: Generator, file: str, query: str):
     spec = result_or_error(parse_image, rgb, file, query)
     if isinstance(spec, UserError):
-        problem = Problem.of(spec)
+        problem = Problem.from_error(spec)
         assert problem.status in (400, 404, 422)
         assert problem.field
         assert len(problem.detail) < 400
@@ -75,14 +75,14 @@ def test_a_seed_has_one_spelling(rgb: Generator, digits: str):
 
 @given(SEEDS)
 def test_the_label_of_the_seed_gives_the_same_spec_as_no_label(rgb: Generator, seed: int):
-    assert parse_image(rgb, f"{seed}.png", "") == parse_image(rgb, f"{seed}.png", f"label={label_of_seed(rgb, seed)}")
+    assert parse_image(rgb, f"{seed}.png", "") == parse_image(rgb, f"{seed}.png", f"label={default_label(rgb, seed)}")
 
 
 @given(st.text())
 def test_any_text_gives_a_reference_or_an_error(text: str):
     reference = result_or_error(parse_reference, text)
     if isinstance(reference, UserError):
-        assert (Problem.of(reference).status, reference.field, reference.reason) == (404, "digest", "unknown_version")
+        assert (Problem.from_error(reference).status, reference.field, reference.reason) == (404, "digest", "unknown_version")
     else:
         name, digest = reference
         assert text == (name if digest is None else f"{name}@{digest}")

@@ -12,7 +12,7 @@ from seedmint.service.api.quota import charge
 from seedmint.service.problems import Problem
 from seedmint.service.server.rate_limiter import _MAX_CLIENTS, Bucket, RateLimiter, create_rate_limiter
 from seedmint.service.settings import read_settings
-from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, RequestContext, address_of
+from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, RequestContext, client_address
 
 
 class Clock:
@@ -45,7 +45,7 @@ def test_a_bucket_does_what_the_definition_says(rate: float, size: int, steps: l
     for eighths, tokens in steps:
         clock.now += eighths / 8
         held = min(Fraction(size), held + Fraction(eighths, 8) * Fraction(rate))
-        wait = bucket.take(tokens)
+        wait = bucket.consume(tokens)
         if tokens <= held:
             assert wait == 0
             held -= tokens
@@ -155,4 +155,4 @@ def test_without_limits_there_is_nothing_to_count():
     ],
 )
 def test_an_address_is_one_client(host: str, name: str):
-    assert address_of(host) == name
+    assert client_address(host) == name

@@ -15,9 +15,9 @@ def _request_context() -> None:
 
 def test_images_refill_in_exactly_a_minute():
     limits = RateLimiter(read_settings({"SEEDMINT_IMAGES_PER_MINUTE": "120"}), lambda: 0.0)
-    limits.client("a").take(120)
+    limits.client("a").charge(120)
     with pytest.raises(Problem) as raised:
-        limits.client("a").take(120)
+        limits.client("a").charge(120)
     assert raised.value.headers["Retry-After"] == "60"
 
 
