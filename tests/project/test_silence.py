@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -14,7 +13,7 @@ import httpx
 import pytest
 
 from tests.support import generators
-from tests.support.servers import free_port, wait_until
+from tests.support.servers import free_port, kill, wait_until
 
 pytestmark = [
     pytest.mark.slow,
@@ -112,9 +111,7 @@ def test_the_server_is_silent(tmp_path: Path, home: Path):
         subprocess.run(["pkill", "-TERM", "-P", str(process.pid)], check=True)  # the command below strace
         assert process.wait(60) == 0
     finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+        kill(process)
     assert foreign_hosts(tmp_path / "trace") == set()
     assert written(home) == []
 
