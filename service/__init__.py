@@ -1,1 +1,1 @@
-"""The serving wing: generator files and seeds become images, or samples of other data. Runs without torch."""
+"""The service: generates images, or samples of other data, from generator files and seeds. Runs without torch."""

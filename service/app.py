@@ -42,7 +42,7 @@ _SHUTDOWN = GracefulShutdown()
 _SUPERVISOR = supervisor_pid()
 configure_logs(SETTINGS.log_format)
 
-# A single worker accepts requests after this time even if it still loads generators: then it answers 503.
+# A single worker accepts requests after this time, even if it is still loading generators. Then it answers 503.
 _MAX_START_SECONDS = 3.0
 
 
@@ -84,9 +84,9 @@ class Seedmint:
         if _SHUTDOWN.install():
             self._tasks.append(asyncio.create_task(end_with_supervisor(_SUPERVISOR)))
         bound_memory(SETTINGS.workers)
-        # Workers accept connections from one socket. Each of several workers loads its generators before it accepts: the others
-        # answer meanwhile, and a server that is ready stays ready. A single worker does so too, so that clients notice only a
-        # pause when it replaces a worker that died, but not for long.
+        # All workers accept connections from one socket. With several workers, each worker first loads its generators, because
+        # the other workers can answer. A single worker does the same for a few seconds, so that clients
+        # notice only a short pause when a new worker replaces a dead one.
         await _REPOSITORY.start(None if SETTINGS.workers > 1 else _MAX_START_SECONDS)
         _JOBS.start()
 

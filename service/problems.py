@@ -77,11 +77,11 @@ class Problem(Exception):  # noqa: N818  # the term of RFC 9457
 
     @classmethod
     def from_error(cls, error: UserError, field: str | None = None) -> "Problem":
-        """Return the problem of an invalid value.
+        """Return the problem for an invalid value.
 
         Args:
             error: The error. Its type or its reason determines the status; without an entry the status is 400.
-            field: The part of the request that is wrong, where the error has no field.
+            field: The part of the request that is wrong; used if the error has no field.
         """
         status = _STATUS_OF_TYPE.get(type(error)) or _STATUS_OF_REASON.get(error.reason, 400)
         # 413 is a rejection: its reason is the label of the metric of rejected requests.
@@ -90,7 +90,7 @@ class Problem(Exception):  # noqa: N818  # the term of RFC 9457
 
     @classmethod
     def malformed(cls, errors: Sequence[Mapping[str, Any]]) -> "Problem":
-        """Return the problem of a body that does not validate: 400, with the first invalid field.
+        """Return the problem for an invalid body: 400, with the first invalid field.
 
         Args:
             errors: The errors of pydantic, at least one.

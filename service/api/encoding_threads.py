@@ -42,7 +42,7 @@ def is_large(generator: Generator, spec: ImageSpec) -> bool:
 
 @contextmanager
 def reserve_image(generator: Generator) -> Iterator[None]:
-    """Hold the memory of one large image from its request to the end of its encoding.
+    """Reserve the memory of one large image until its encoding ends.
 
     Args:
         generator: The generator of the image.

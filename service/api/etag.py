@@ -1,4 +1,4 @@
-"""Entity tags: whether two responses have the same bytes, decided without generating them."""
+"""Entity tags, computed without generating the response. Responses with equal tags have equal bytes."""
 
 import hashlib
 import platform
@@ -28,7 +28,7 @@ def immutable(private: bool) -> str:
     """Return the Cache-Control of a response that never changes.
 
     Args:
-        private: Only the cache of the client may keep the response, because it needs an API key.
+        private: Whether only the cache of the client may store the response. True if requests need an API key.
     """
     return f"{'private' if private else 'public'}, max-age=31536000, immutable"
 
@@ -38,7 +38,7 @@ def entity_tag(generator: Generator, spec: Encoded, url: str) -> str:
 
     Args:
         generator: The generator.
-        spec: What the response contains.
+        spec: Spec of the response.
         url: The canonical URL of the response.
     """
     state = _hash_state(generator.digest, generator.provider, spec.encoder).copy()

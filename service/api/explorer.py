@@ -1,4 +1,4 @@
-"""The explorer: a page to look at the generators, made of static files without a build step."""
+"""The explorer: a page that shows the generators. The page consists of static files without a build step."""
 
 import hashlib
 from functools import cache
@@ -26,21 +26,28 @@ _PAGE_HEADERS = {
 }
 _PLAIN_SEEDS = "0-31"  # seeds of each generator on the page without JavaScript
 _PLAIN_PLOTS = 4
-_PLAIN_SIDE = 96  # pixels, about, of an image there
+_PLAIN_SIDE = 96  # approximate side of an image on that page, in pixels
 
 
 def explorer_page(generators: list[Generator]) -> Response:
     """Return the page of the explorer.
 
     Args:
-        generators: The generators to show where JavaScript is off.
+        generators: The generators on the page without JavaScript.
     """
     page = _page().replace("{noscript}", "".join(map(_static_html, generators)))
     return Response(page, 200, _PAGE_HEADERS, "text/html; charset=utf-8")
 
 
 async def asset(request: Request) -> Response:
-    """Return one file of the explorer."""
+    """Return one file of the explorer.
+
+    Args:
+        request: A request with the path parameter `file`.
+
+    Raises:
+        HTTPException: 404.
+    """
     files = _assets()
     name = request.path_params["file"]
     if name not in files:

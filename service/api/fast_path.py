@@ -1,7 +1,7 @@
 """ASGI middleware that answers the canonical URLs of single images and samples before BentoML's application and the router.
 
-Most requests are for these URLs. BentoML's application and the router take several times as long as all other work of such a
-request. The responses are the same: both answer through `PinnedResources`.
+Most requests are for these URLs. BentoML's application and the router take several times as long as the rest of such a
+request. The fast path and the router both use `PinnedResources`, so that their responses are equal.
 """
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -15,7 +15,7 @@ from seedmint.service.settings import Settings
 
 
 class _Route:
-    """Stands in for a route of Starlette, so that the request middleware finds the route template."""
+    """Replaces a route of Starlette, so that the request middleware finds the route template."""
 
     def __init__(self, path: str) -> None:
         self.path = path

@@ -24,10 +24,10 @@ def submit_image(
         served: The generator and its batcher.
         spec: The image or sample.
         timeout: Seconds until a large image ends with `DeadlineExceeded`; the batcher has its own deadline.
-        is_disconnected: Checked from time to time. The image of a client that has disconnected is not generated.
+        is_disconnected: Checked periodically. The image of a client that has disconnected is not generated.
 
     Returns:
-        The future of the encoded image. To cancel the future removes the entry from the queue.
+        The future of the encoded image. Cancelling the future removes the entry from the queue.
 
     Raises:
         BatchingError: The queue is full, or the server is shutting down.
@@ -64,7 +64,7 @@ async def generate_picture(
         served: The generator and its batcher.
         spec: The picture.
         timeout: Seconds until `DeadlineExceeded`.
-        is_disconnected: Checked from time to time. The picture of a client that has disconnected is not generated.
+        is_disconnected: Checked periodically. The picture of a client that has disconnected is not generated.
 
     Raises:
         BatchingError: Too many bulk requests are in flight, the deadline has passed, the client has disconnected, or the

@@ -1,4 +1,4 @@
-"""Immutable resources: from a request to a finished reply, or to an image in the queue. Independent of ASGI.
+"""Immutable resources: turns a request into a finished reply, or into a reply whose body is generated. Independent of ASGI.
 
 The router and the fast path both answer through this module. A protocol class can use it directly:
 
@@ -42,7 +42,7 @@ class PendingReply:
 
     Attributes:
         served: The generator and its batcher.
-        spec: What to generate.
+        spec: Spec of the body.
         headers: Headers of the reply, without Content-Length.
         timeout: Seconds until the generation ends with `DeadlineExceeded`.
     """
@@ -56,10 +56,10 @@ class PendingReply:
         """Start to generate the body.
 
         Args:
-            is_disconnected: Checked from time to time. The body for a client that has disconnected is not generated.
+            is_disconnected: Checked periodically. The body for a client that has disconnected is not generated.
 
         Returns:
-            The future of the body. To cancel the future stops the generation.
+            The future of the body. Cancelling the future stops the generation.
 
         Raises:
             BatchingError: The queue is full, or the server is shutting down.
@@ -123,7 +123,7 @@ class PinnedResources:
             headers: Request headers; names in lower case.
 
         Returns:
-            None for all other requests, also for invalid requests: the router answers them.
+            The match. None for all other requests, including invalid requests: the router answers them.
         """
         if query or method not in ("GET", "HEAD"):
             return None
@@ -147,7 +147,7 @@ class PinnedResources:
             method: "GET" or "HEAD".
             if_none_match: The values of all If-None-Match headers.
             served: The generator.
-            spec: What the URL names.
+            spec: Spec of the resource.
             url: Canonical URL of the spec.
 
         Returns:

@@ -1,4 +1,4 @@
-"""Maps the exceptions of the core to problem documents. No other module of the service does."""
+"""Maps the exceptions of the core to problem documents. No other module of the service maps exceptions."""
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -62,5 +62,10 @@ def to_problem(error: Exception) -> Problem:
 
 
 async def handle_error(_: Request, error: Exception) -> Response:
-    """Starlette's exception handler for `CORE_ERRORS`."""
+    """Return the response for one of `CORE_ERRORS`. Starlette calls this exception handler.
+
+    Args:
+        _: The request.
+        error: The exception.
+    """
     return to_problem(error).response()

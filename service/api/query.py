@@ -162,7 +162,7 @@ def parse_query(query: str, known: tuple[str, ...]) -> Parameters:
         known: Names of the parameters.
 
     Raises:
-        QueryError: A parameter is unknown or repeated, or there are too many.
+        QueryError: A parameter is unknown or repeated, or there are too many parameters.
     """
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=2 * len(known))

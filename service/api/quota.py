@@ -14,7 +14,7 @@ def charge(images: int, field: str = "seeds") -> AbstractContextManager[None]:
         field: The part of the request that determines the number.
 
     Returns:
-        A context that refunds the images if an exception of the core ends it: a rejected request costs nothing.
+        A context that refunds the images if it ends with one of `CORE_ERRORS`, so that a rejected request costs nothing.
 
     Raises:
         Problem: 429 or 413, the quota of the client is exceeded.

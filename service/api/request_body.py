@@ -11,7 +11,7 @@ from seedmint.models.seeds import LONGEST_QUOTE, quoted
 from seedmint.service.problems import Problem
 from seedmint.service.settings import Settings
 
-_BYTES_PER_SEED = 32  # the longest seed and label of a list, with comma and space, are shorter
+_BYTES_PER_SEED = 32  # more than the longest seed and label of a list, with commas and spaces
 _OTHER_BYTES = 64 << 10
 _MAX_BYTES_IN_FLIGHT = 128 << 20  # of all bodies that this process reads at the same time
 
@@ -63,7 +63,7 @@ async def read_body(request: Request, settings: Settings) -> bytes:
 
 
 def parse_body(kind: type[Body], body: bytes) -> Body:
-    """Parse a JSON body. A body of megabytes takes long: call this in a thread.
+    """Parse a JSON body. Call this in a thread for large bodies, because the parsing is slow.
 
     Args:
         kind: Model of the body.

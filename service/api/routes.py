@@ -49,7 +49,7 @@ _CURRENT = Answer("Redirect to the pinned URL of the current version.", {}, ("Lo
 _INVALID = (400, 404, 422)  # an invalid URL
 _UNAVAILABLE = (429, 503, 504)  # the generator is overloaded, not ready or too slow
 _INVALID_BODY = (400, 404, 408, 413, 415, 422)
-_PROBE = {200: Answer("Yes.", {"text/plain": None}, ())}
+_PROBE = {200: Answer("Success.", {"text/plain": None}, ())}
 _HTML_HEADERS = ("Cache-Control", "Content-Security-Policy")
 _SHEET_PARAMETERS = ("Seeds", "Columns", "ImageLabel", "Truncation", "Scale")
 _WALK_PARAMETERS = ("From", "To", "Frames", "ImageLabel", "Truncation", "Scale", "Duration", "Loop")
@@ -215,7 +215,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         Operation(
             "showGenerators",
             "service",
-            "Shows the explorer: a page to look at the generators",
+            "Shows the explorer, a page with all generators",
             {200: Answer("The page.", {HTML: None}, _HTML_HEADERS)},
         ),
     ),
@@ -265,12 +265,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "/livez",
         None,
-        Operation("isAlive", "service", "Whether the server is alive", _PROBE, is_public=True, served_while_draining=True),
+        Operation(
+            "isAlive", "service", "Checks whether the server is alive", _PROBE, is_public=True, served_while_draining=True
+        ),
     ),
     Endpoint(
         "/readyz",
         None,
-        Operation("isReady", "service", "Whether the generators are loaded", _PROBE, (503,), is_public=True),
+        Operation("isReady", "service", "Checks whether the generators are loaded", _PROBE, (503,), is_public=True),
     ),
 )
 

@@ -24,7 +24,11 @@ _DEFAULT_ONE = (("truncation", 1), ("scale", 1))
 
 
 def model_url(generator: Generator) -> str:
-    """Return the pinned URL of a generator."""
+    """Return the pinned URL of a generator.
+
+    Args:
+        generator: The generator.
+    """
     return f"/v1/models/{generator.name}@{generator.digest12}"
 
 
@@ -33,7 +37,7 @@ def canonical_url(generator: Generator, spec: Spec) -> str:
 
     Args:
         generator: The generator that the spec was checked against.
-        spec: What the URL names.
+        spec: Spec of the image, sample, contact sheet or walk.
     """
     return f"{model_url(generator)}/{_path_and_query(spec)}"
 
@@ -75,22 +79,38 @@ def query_string(**parameters: object) -> str:
 
 
 def image_template(generator: Generator) -> str:
-    """Return the URI template (RFC 6570) of a generator's images."""
+    """Return the URI template (RFC 6570) of a generator's images.
+
+    Args:
+        generator: The generator.
+    """
     return f"{model_url(generator)}/images/{{seed}}.{{format}}{_template_query(generator, IMAGE_PARAMETERS)}"
 
 
 def sample_template(generator: Generator) -> str:
-    """Return the URI template (RFC 6570) of a generator's samples."""
+    """Return the URI template (RFC 6570) of a generator's samples.
+
+    Args:
+        generator: The generator.
+    """
     return f"{model_url(generator)}/samples/{{seed}}.{{format}}{_template_query(generator, SAMPLE_PARAMETERS)}"
 
 
 def sheet_template(generator: Generator) -> str:
-    """Return the URI template (RFC 6570) of a generator's contact sheets."""
+    """Return the URI template (RFC 6570) of a generator's contact sheets.
+
+    Args:
+        generator: The generator.
+    """
     return f"{model_url(generator)}/grid.{{format}}{_template_query(generator, SHEET_PARAMETERS)}"
 
 
 def walk_template(generator: Generator) -> str:
-    """Return the URI template (RFC 6570) of a generator's latent walks."""
+    """Return the URI template (RFC 6570) of a generator's latent walks.
+
+    Args:
+        generator: The generator.
+    """
     return f"{model_url(generator)}/walk.{{format}}{_template_query(generator, ANIMATION_PARAMETERS)}"
 
 

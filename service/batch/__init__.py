@@ -1,1 +1,1 @@
-"""Batch jobs: a generator and a range of seeds into sharded files, the same bytes whoever makes them."""
+"""Batch jobs: write the outputs of many seeds to shards. Every run of a job writes the same bytes."""

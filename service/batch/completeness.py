@@ -72,12 +72,12 @@ def orphans(output: Output, plan: Plan) -> Iterator[str]:
 
 
 def _data_names(output: Output, plan: Plan) -> list[str]:
-    """The names of the data files. Only the format png has subfolders."""
+    """Return the names of the data files. Only the format png has subfolders."""
     return list(output.walk(_DATA_FOLDER) if plan.format == "png" else output.names(_DATA_FOLDER))
 
 
 def _expected_files(plan: Plan) -> NDArray[np.int64]:
-    """The number of data files of each shard, as int64[num_shards]."""
+    """Return the number of data files of each shard, as int64[num_shards]."""
     num_files = np.ones(plan.num_shards, np.int64)
     if plan.format == "png":
         num_files[:] = plan.shard_size
@@ -86,7 +86,7 @@ def _expected_files(plan: Plan) -> NDArray[np.int64]:
 
 
 def _owners(plan: Plan, names: list[str]) -> NDArray[np.int64]:
-    """The index of the shard of each data file, or -1, as int64[n]."""
+    """Return the index of the shard of each data file, or -1, as int64[n]."""
     if plan.format == "png":
         return _png_owners(plan, names)
     owners = np.full(len(names), -1, np.int64)

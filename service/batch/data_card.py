@@ -109,7 +109,7 @@ def _label_rows(plan: Plan) -> list[tuple[str, str]]:
 
 
 def _example_code(plan: Plan) -> str:
-    """Python code that reads the data with the usual library for the format."""
+    """Return Python code that reads the data with the usual library for the format."""
     first, array = plan.file_name(0), f"{plan.card.output.kind}s"
     match plan.format:
         case "webdataset":

@@ -29,12 +29,12 @@ class ProgressDisplay(Protocol):
 
         Args:
             images: Images or samples of the job, or of this part of it.
-            shards: Shards of the same.
+            shards: Shards of the job, or of this part of it.
             images_done: Images that were complete before.
             shards_done: Shards that were complete before.
 
         Returns:
-            A context manager for the time the engine runs; it gives the function that receives the events.
+            A context that lasts while the engine runs. Its value is the function that receives the events.
         """
         ...
 
@@ -75,7 +75,7 @@ def execute(
         parts: Number of parts.
 
     Returns:
-        What this run made.
+        The result of this run.
 
     Raises:
         UserError: The first error of the job. Finished shards stay; the same call resumes the job.

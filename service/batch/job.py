@@ -80,7 +80,16 @@ def open_plan_generator(path: Path, plan: Plan) -> Generator:
 
 
 def read_plan_generator(path: Path, plan: Plan) -> bytes:
-    """Read the generator file of a plan. Arguments and errors are those of `open_plan_generator`."""
+    """Read the generator file of a plan.
+
+    Args:
+        path: The generator file.
+        plan: The plan.
+
+    Raises:
+        PlanError: The file is not the generator file of the plan.
+        OSError: The file is not readable.
+    """
     content = read_content(path)
     digest = digest_of(content)
     if digest != plan.model:

@@ -30,7 +30,19 @@ _GENERATE_AHEAD = 2  # batches beyond one for each thread; these bound the memor
 def make_shard(
     generator: Generator, plan: Plan, index: int, output: Output, on_progress: OnProgress = ignore_progress
 ) -> Record:
-    """Make a shard and write its record. Arguments and errors are those of `write_shard`."""
+    """Make a shard and write its record.
+
+    Args:
+        generator: The generator of the plan.
+        plan: The plan of the job.
+        index: Index of the shard.
+        output: The output of the job.
+        on_progress: Receives an event after each batch.
+
+    Raises:
+        OSError: The output is not writable. The shard then has no record.
+        UserError: The same, for an object store.
+    """
     return write_shard(generator, plan, index, output, on_progress)()
 
 
@@ -182,14 +194,14 @@ def _write_files(
 
 
 def _with_progress(batches: Iterator[Batch], on_progress: OnProgress) -> Iterator[Batch]:
-    """The same batches, with an event after each. The writer has written a batch when it takes the next one."""
+    """Yield the batches and report each one. The writer has written a batch when it requests the next batch."""
     for batch in batches:
         yield batch
         on_progress(ProgressEvent(len(batch[0])))
 
 
 def _batches(generator: Generator, plan: Plan, shard: Shard, threads: int) -> GeneratorType[Batch]:
-    """The batches of a shard in order. With threads, the next batches are generated while the caller writes."""
+    """Yield the batches of a shard in order. With threads, the next batches are generated while the caller writes."""
     batches = plan.batches(shard, generator.max_batch)
     if threads == 0:
         for seeds, labels in batches:

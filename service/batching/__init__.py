@@ -1,1 +1,1 @@
-"""Queues, slots and batches of generators, and the repository of generators. Knows nothing of HTTP."""
+"""Queues, slots and batches of generators, and the repository of generators. Independent of HTTP."""

@@ -1,8 +1,8 @@
 """The batcher: runs images that are requested at the same time in one batch. One batcher for each generator and process.
 
 The batcher never waits for more requests: whenever the generator is free, it takes the queued entries, up to the largest batch.
-Single images and pieces of bulk requests have separate queues that alternate, so that neither waits behind a long queue of the
-other.
+Single images and pieces of bulk requests have separate queues. Batches take from them alternately, so that a long queue of one
+kind does not delay the other kind.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ from seedmint.service.telemetry import metrics
 _SWEEP_SECONDS = 0.25  # interval of the check for disconnected clients and exceeded deadlines
 _SMOOTHING = 0.2  # weight of the latest batch in the estimated duration of a batch
 _PIECES_IN_FLIGHT = 2  # pieces that one bulk request submits at a time
-_PIECES_HELD = _PIECES_IN_FLIGHT + 2  # and one piece that is encoded, and one that is sent
+_PIECES_HELD = _PIECES_IN_FLIGHT + 2  # plus one piece in encoding, and one piece in sending
 _RETRY_SECONDS = 5
 
 Result = asyncio.Future[Any]
@@ -41,7 +41,7 @@ class Batcher:
         Args:
             generator: The generator.
             max_queue: Most single images that wait. Separately, most images for which bulk requests hold slots.
-            max_wait: Longest expected wait of a single image, in seconds. It applies when a full batch or more waits.
+            max_wait: Longest expected wait of a single image, in seconds. The limit applies while at least a full batch waits.
             deadline_seconds: Longest time from submission to result, for a single image or a piece of a bulk request.
         """
         self.generator = generator
@@ -146,7 +146,7 @@ class Batcher:
         self._thread.shutdown(wait=False)
 
     def _expected_wait(self) -> float:
-        """Return the estimated wait of the next single image in seconds. With bulk requests, every other batch is theirs."""
+        """Return the estimated wait of the next single image in seconds. Active bulk requests get every second batch."""
         batches = 1 + self._queues.singles // self.generator.max_batch
         return batches * self._batch_seconds * (2 if self._slots.active else 1)
 
@@ -221,7 +221,7 @@ class Batcher:
                 except Exception as error:  # the next batch may succeed
                     results = [error] * len(batch)
                 self._running = []
-                deliver()  # still to do if the batch failed before its run
+                deliver()  # does nothing unless the batch failed before its run
                 finished.append((batch, results, time.perf_counter() - started))
 
     def _deliver(self, batch: list[Entry], results: list[Any], seconds: float) -> None:

@@ -1,7 +1,7 @@
 """Slots of bulk requests at one generator: limits on requests that generate at the same time, and on responses in flight.
 
 A request occupies its slot while it generates. While its client is slow to read, the request is stalled, and its slot is free
-for other requests until the client reads on. Therefore slow readers do not block other clients.
+for other requests until the client continues to read. Therefore slow readers do not block other clients.
 """
 
 import math
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from seedmint.service.batching.errors import Limit, Overloaded
 
-_STALLED_SECONDS = 0.25  # a request is stalled if the client does not read a piece for so long
+_STALLED_SECONDS = 0.25  # a request is stalled if the client has not read a piece after this time
 _RESPONSES_PER_SLOT = 8  # most requests per slot, stalled ones included
 _MAX_RESPONSE_BYTES = 256 << 20  # most bytes that all requests hold together
 _CLIENT_RESPONSE_SHARE = 0.5  # of all requests, for one client
@@ -58,7 +58,7 @@ class Slot:
         return now - self._sending_since > _STALLED_SECONDS
 
     def seconds(self, now: float) -> float:
-        """Return the duration of the request in seconds, without the time in which the client read.
+        """Return the duration of the request in seconds, without the time that the client spent reading.
 
         Args:
             now: The time in seconds.
@@ -88,7 +88,7 @@ class BulkSlots:
 
     @property
     def active(self) -> int:
-        """Number of requests that are not stalled. It exceeds `max_slots` when several stalled clients read on together."""
+        """Number of requests that are not stalled. Can exceed `max_slots` when several stalled clients resume."""
         now = self._clock()
         return sum(not slot.is_stalled(now) for slot in self._slots)
 
@@ -129,6 +129,6 @@ class BulkSlots:
 
     def _overloaded(self, limit: Limit, detail: str, active: list[Slot], now: float) -> Overloaded:
         """Return the exception for a client that must wait until one of the active requests ends."""
-        # At least the duration of the oldest request: a request that outlasts the estimate proves the estimate wrong.
+        # At least the duration of the longest active request, which can already exceed the average.
         seconds = max(self._average_seconds, *(slot.seconds(now) for slot in active)) / len(active)
         return Overloaded(detail, limit, retry_after=max(1, math.ceil(seconds)))

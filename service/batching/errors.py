@@ -1,4 +1,4 @@
-"""Exceptions of the batching layer. They know nothing of HTTP: `service/api` maps each of them to a problem document."""
+"""Exceptions of the batching layer. They are independent of HTTP: `service/api` maps each of them to a problem document."""
 
 # ruff: noqa: N818  # "Overloaded" and the like are clearer without the suffix "Error"
 
@@ -8,7 +8,7 @@ Limit = Literal["queue", "slots", "slots_of_client", "responses", "responses_of_
 
 
 class BatchingError(Exception):
-    """Base class: the batching layer cannot give a result.
+    """Base class: the batching layer cannot return a result.
 
     Attributes:
         reason: A stable code for programs and tests, in snake_case.
@@ -62,7 +62,7 @@ class ClientGone(BatchingError):
 
 
 class GeneratorFailed(BatchingError):
-    """The generator failed on this input. The log has the cause."""
+    """The generator failed on this input. The log contains the cause."""
 
     reason = "generator_failed"
 

@@ -83,8 +83,8 @@ def run_batch(
 ) -> list[Any]:
     """Run the generator once, then call `finish` for each entry. Runs in the thread of the generator.
 
-    If the run fails, each entry gets a run of its own, because one entry can be the cause. After `TooSlowError` it does not:
-    each run could take as long again.
+    If the run fails, each entry runs separately, because one entry can be the cause. After `TooSlowError` no entry runs
+    again, because each run could take as long.
 
     Args:
         generator: The generator.

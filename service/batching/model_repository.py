@@ -32,7 +32,7 @@ _FileVersion = tuple[int, int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A generator and its batcher. A request keeps both, even if the file is replaced meanwhile."""
+    """A generator and its batcher. A request uses both until its end, even if the file is replaced."""
 
     generator: Generator
     batcher: Batcher
@@ -44,8 +44,8 @@ class ModelFile:
 
     Attributes:
         version: The version at the latest scan.
-        loaded: The version that was opened or refused last; None if there is none, or if it could not be read.
-        error: Why `version` is refused; None if it is not.
+        loaded: The version that was last opened or refused; None before the first load.
+        error: Why `version` is refused; None if `version` is not refused.
         served: The generator in service: of `version`, or of an earlier version if `version` is refused or not loaded yet.
     """
 
@@ -95,7 +95,7 @@ class ModelRepository:
         """Start to load the generators and to watch the directory. `ready` becomes True after the first successful scan.
 
         Args:
-            wait_seconds: Return after the first scan, or after this time if it ends first. None: after the first scan.
+            wait_seconds: Maximum time to wait for the first scan; None for no maximum.
         """
         self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._refresh_metrics())]
         with contextlib.suppress(TimeoutError):
@@ -147,7 +147,7 @@ class ModelRepository:
         raise UnknownVersion(f"this version of the generator is not served; the present version is {current}")
 
     def find_pinned(self, name: str, digest12: str) -> Served | None:
-        """Return a version that is in service: the present one, or one of a file NAME@DIGEST12.onnx; None if neither.
+        """Return a version that is in service, from NAME.onnx or NAME@DIGEST12.onnx; None if there is no such version.
 
         Args:
             name: Name of the generator.
@@ -159,7 +159,7 @@ class ModelRepository:
         return self._in_service(f"{name}@{digest12}")
 
     def load_errors(self) -> dict[str, str]:
-        """Return why files are refused, by stem, sorted."""
+        """Return the error of each refused file, by stem, in alphabetical order."""
         return {stem: file.error for stem, file in sorted(self._files.items()) if file.error is not None}
 
     @property
@@ -211,7 +211,8 @@ class ModelRepository:
         changed: list[str] = []
         for stem, version in found.items():
             file = self._files.setdefault(stem, ModelFile())
-            # Load a file when it is the same in two scans: a file that is being copied is incomplete. The first scan loads all.
+            # Load a file when two scans find the same version, because a file is incomplete while it is copied. The first scan
+            # loads all files.
             if version != file.loaded and (version == file.version or not self.ready):
                 changed.append(stem)
             file.version = version
@@ -222,7 +223,7 @@ class ModelRepository:
             await asyncio.to_thread(release_memory)
         self._batchers_at_scan = len(self._batchers)
         if not self.ready:
-            # The objects that exist now stay: exclude them from all later garbage collections.
+            # The present objects are permanent: exclude them from all later garbage collections.
             gc.collect()
             gc.freeze()
             self.ready = True
@@ -244,7 +245,7 @@ class ModelRepository:
         """Put a version of a file into service, or refuse it until it changes. An unreadable file is retried at each scan.
 
         Returns:
-            False if a version was refused that was not known to be refused.
+            False if a version was refused for the first time.
         """
         version = file.version
         try:

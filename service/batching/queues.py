@@ -17,11 +17,11 @@ Queue = deque[Entry]
 
 
 class Queues:
-    """Safe to use from several threads.
+    """The two queues of a generator. Safe to use from several threads.
 
     Attributes:
         singles: Number of single images that wait, without withdrawn ones.
-        is_busy: Whether a thread takes entries, which it does until both queues are empty.
+        is_busy: Whether a thread takes entries. The thread continues until both queues are empty.
     """
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Queues:
         return must_start
 
     def get_batch(self, max_images: int) -> tuple[list[Entry], list[Entry]]:
-        """Take the entries of the next batch: first from the queue that is next, then from the other, as many as fit.
+        """Take the entries of the next batch. The queues are first alternately; the other queue fills the rest of the batch.
 
         Args:
             max_images: Most seeds of the batch.

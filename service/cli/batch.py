@@ -44,7 +44,8 @@ def batch() -> None:
 @click.option(
     "--workers",
     type=click.IntRange(min=1),
-    help="Processes that write shards. With fewer workers than processors, each uses up to three. [one for each processor]",
+    help="Number of processes that write shards. If there are fewer workers than processors, each worker uses up to three. "
+    "[one for each processor]",
 )
 @click.option(
     "--engine",
@@ -139,7 +140,7 @@ def verify(out: str, model: str | None, directory: str | None) -> None:
 
     \b
     Exit status:
-      0  the files are as recorded
+      0  the files agree with the records
       1  the files have faults; one line for each on standard error
       2  there is no job in DIR_OR_URL, or the generator is not the generator of the job
     """
@@ -150,7 +151,9 @@ def verify(out: str, model: str | None, directory: str | None) -> None:
     generator = open_plan_generator(path, plan)
     current = toolchain(plan.format, plan.card)
     if plan.toolchain != current:
-        click.echo(f"made with {difference(plan.toolchain, current)}: images may differ in the last place", err=True)
+        click.echo(
+            f"the job was written with {difference(plan.toolchain, current)}: values may differ in the last digit", err=True
+        )
     with show_progress(nouns(plan), plan.count, plan.num_shards) as on_progress:
         faults = list(find_faults(output, plan, generator, on_progress))
     for fault in faults[:_MAX_FAULTS_SHOWN]:
@@ -163,7 +166,7 @@ def verify(out: str, model: str | None, directory: str | None) -> None:
         raise UserError(
             f"{output.url}: {len(faults):,} fault{'s' * (len(faults) != 1)}{more}", field="out", reason="faults_found"
         )
-    click.echo(f"{plan.count:,} {nouns(plan)} in {shards_text(plan.num_shards)}: all as recorded")
+    click.echo(f"{plan.count:,} {nouns(plan)} in {shards_text(plan.num_shards)}: all agree with the records")
 
 
 @batch.command()

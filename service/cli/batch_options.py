@@ -55,10 +55,10 @@ class OpenJob:
     """A job whose options have been checked.
 
     Attributes:
-        output: Where its files are.
+        output: Storage of the files of the job.
         plan: The plan that the options give.
         path: The generator file.
-        exists: Whether the output already holds this plan.
+        exists: Whether the output already contains this plan.
     """
 
     output: Output
@@ -135,7 +135,7 @@ def _read(path: Path) -> tuple[bytes, Card]:
 
 @contextmanager
 def permanent_errors() -> Iterator[None]:
-    """Turn errors in the arguments into `PlanError`, whose exit status says that another try fails too."""
+    """Turn errors in the arguments into `PlanError`, whose exit status 2 means that the same command always fails."""
     try:
         yield
     except ProviderError:
@@ -148,8 +148,8 @@ def parse_part(index: int | None, count: int | None) -> tuple[int, int]:
     """Check the index of this machine and the number of machines.
 
     Args:
-        index: Value of `--shard-index`; None if it is not given.
-        count: Value of `--num-shards`; None if it is not given.
+        index: Value of `--shard-index`; None if the option is absent.
+        count: Value of `--num-shards`; None if the option is absent.
 
     Returns:
         The index and the number.
@@ -176,7 +176,7 @@ def parse_part(index: int | None, count: int | None) -> tuple[int, int]:
 def _plan(
     options: JobOptions, existing: Plan | None, card: Card, digest: str, provider: Literal["auto", "cpu", "cuda"]
 ) -> Plan:
-    """Make the plan of the options. An option that is not given has its value in the existing plan, or else its default."""
+    """Make the plan of the options. A missing option has its value in the existing plan, or otherwise its default."""
     if options.seeds is None and existing is None:
         raise UserError('is missing: give the seeds, such as "0-999999"', field="seeds", reason="missing")
     previous: Any = existing

@@ -35,7 +35,7 @@ def run_job(output: Output, plan: Plan, path: Path, part: int, parts: int, engin
         part: Make only shards whose index modulo `parts` is `part`.
         parts: Number of parts.
         engine: "local": processes of this machine. "ray": tasks of a Ray cluster.
-        workers: Shards at the same time; None for one on each processor.
+        workers: Number of shards at the same time; None for one shard on each processor.
 
     Raises:
         UserError: The first error of the job. Finished shards stay; the same call resumes the job.
@@ -54,9 +54,9 @@ def run_job(output: Output, plan: Plan, path: Path, part: int, parts: int, engin
             run(path, output.url, plan, shards, processes, on_progress, spare_threads(processes))
 
     result = execute(output, plan, path, make_shards, display, part, parts)
-    summary = "all complete before"
+    summary = "all were complete"
     if result.count:
-        summary = f"{result.count:,} made in {duration(result.seconds)}: {result.count / result.seconds:,.0f}/s"
+        summary = f"{result.count:,} generated in {duration(result.seconds)}: {result.count / result.seconds:,.0f}/s"
     if result.totals:
         job = f"{plan.count:,} {noun} of {plan.card.name}@{plan.model[:12]}"
         click.echo(f"{job} in {output.url}, {shards_text(plan.num_shards)}, {summary}")
@@ -82,7 +82,7 @@ def _ray_run() -> _RayRun:
 
 @contextmanager
 def stop_on_signals(output: Output, plan: Plan) -> Iterator[None]:
-    """Stop the job in order on Ctrl-C or SIGTERM, and exit with status 130 or 143. A second signal exits at once.
+    """Stop the job on Ctrl-C or SIGTERM, and exit with status 130 or 143. A second signal ends the process at once.
 
     Args:
         output: The output of the job.

@@ -23,8 +23,8 @@ def new(name: str) -> None:
     seedmint keys new alice >> keys.txt
     SEEDMINT_API_KEYS_FILE=keys.txt seedmint serve
 
-    Standard error shows the key, once. Standard output is the line for the server: it contains the SHA-256 of the key, not the
-    key. Logs and limits identify the client by NAME. Several keys can have the same name.
+    The command prints the key once, to standard error. It prints the line for the server to standard output: the line contains
+    only the SHA-256 of the key. Logs and limits identify the client by NAME. Several keys can have the same name.
     """
     key, line = new_key(name)
     click.echo(key, err=True)

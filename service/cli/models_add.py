@@ -69,8 +69,8 @@ def add(file: tuple[Path, ...], models: str | None, replace: bool, **option_valu
     """Import an ONNX file from another project: wrap it to the contract, run it, and write it to the models directory.
 
     FILE is one ONNX file, or the file of a mapping network and the file of its synthesis network. The command finds range,
-    layout, inputs and batch size in the graph and prints them for you to check. It asks for an option where the graph does not
-    show a value. docs/import.md describes all options. A Seedmint generator file keeps its card.
+    layout, inputs and batch size in the graph. Check the printed values. If the graph does not show a value, the command asks
+    for an option. docs/import.md describes all options. A Seedmint generator file keeps its card.
 
     \b
     seedmint models add dcgan.onnx --name faces --title "Faces of 64x64 pixels"
@@ -105,7 +105,7 @@ def add(file: tuple[Path, ...], models: str | None, replace: bool, **option_valu
 
 
 def _keep_card(files: Sequence[Path], option_values: dict[str, Any]) -> "ImportedGenerator | None":
-    """Return the generator file with its card, or None where the file has no card."""
+    """Return the generator file with its card, or None if the file has no card."""
     from seedmint.models.runtime.generator_file import read_content
     from seedmint.service.importer.existing_card import keep_card
     from seedmint.service.importer.file_kinds import check_file_kind
@@ -130,7 +130,7 @@ def _card_error(error: ValidationError) -> UserError:
 
 
 def _with_file(error: UserError, file: Path) -> UserError:
-    """Name the file in an error that no option corrects."""
+    """Add the file name to an error that has no field."""
     if error.field is not None:
         return error
     return UserError(f"{file}: {one_line(error, 600)}", reason=error.reason)

@@ -13,7 +13,7 @@ def settings_with(models: str | None) -> Settings:
     """Return the settings of a command that has the option `--models`.
 
     Args:
-        models: Value of the option; None where the option is absent.
+        models: Value of the option; None if the option is absent.
 
     Raises:
         SettingsError: A setting is invalid, or the models directory does not exist.
@@ -23,7 +23,10 @@ def settings_with(models: str | None) -> Settings:
 
 
 def check_models_directory(settings: Settings) -> Settings:
-    """Return the settings.
+    """Return the settings after a check of the models directory.
+
+    Args:
+        settings: The settings.
 
     Raises:
         SettingsError: The models directory does not exist.
@@ -34,16 +37,16 @@ def check_models_directory(settings: Settings) -> Settings:
 
 
 @contextmanager
-def set_error_field(option: str) -> Iterator[None]:
+def set_error_field(field: str) -> Iterator[None]:
     """Set the field of every `UserError` of the block.
 
     Args:
-        option: Name of the option in snake_case.
+        field: Name of the parameter in snake_case.
     """
     try:
         yield
     except UserError as error:
-        error.field = option
+        error.field = field
         raise
 
 

@@ -22,7 +22,7 @@ _PROGRESS_BAR_COUNT = 1000  # show a progress bar from this number of images
 @click.option("--seeds", help='Seeds, for example "7", "0-63" or "0-9,100". Ranges include both ends.')
 @click.option("--walk", nargs=2, metavar="FROM TO", help="Write a latent walk from seed FROM to seed TO. Replaces --seeds.")
 @click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="Output file or directory. Its name sets the format."
+    "--out", required=True, type=click.Path(path_type=Path), help="Output file or directory. The name selects the format."
 )
 @click.option("--label", help="Class number or class name of all images. Default: the label that each seed determines.")
 @click.option("--truncation", type=float, default=1.0, help="Factor on z, 0.001 to 1. Smaller values give less variety.")

@@ -40,7 +40,7 @@ def serve(**options: str | bool | None) -> None:
     the requests in flight.
     """
     settings = check_models_directory(read_settings(os.environ | to_variables(options)))
-    # Everything that can fail is checked once here. Otherwise each worker fails, and is started again and again.
+    # Check here everything that can fail. Otherwise every worker fails, and the supervisor starts workers forever.
     if find_spec("bentoml") is None:
         raise ModuleNotFoundError("No module named 'bentoml'", name="bentoml")
     check_tables(*NOISE_RULES)

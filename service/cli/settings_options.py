@@ -12,7 +12,7 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add an option for each setting to a command: `--max-batch N` or `--access-log/--no-access-log`.
 
     Args:
-        command: Function that receives the value of each option under the name of its field; None for an absent option.
+        command: Function that receives the value of each option as the parameter `field`; None for an absent option.
     """
     for field, info in reversed(Settings.model_fields.items()):
         option = f"--{field.replace('_', '-')}"

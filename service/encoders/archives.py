@@ -32,7 +32,7 @@ ARCHIVE_MEDIA_TYPES: dict[ArchiveFormat, str] = {
 }
 _IMAGE_FORMATS: tuple[ArchiveFormat, ...] = ("zip", "npz", "npy")
 _SAMPLE_FORMATS: tuple[ArchiveFormat, ...] = ("npz", "npy", "csv", "jsonl")
-_PIECES_AT_A_TIME = 256  # pieces whose seeds or labels are sent together
+_PIECES_AT_A_TIME = 256  # number of pieces whose seeds or labels are sent together
 
 
 def archive_formats(output: ImageOutput | SampleOutput) -> tuple[ArchiveFormat, ...]:
@@ -47,7 +47,7 @@ def archive_formats(output: ImageOutput | SampleOutput) -> tuple[ArchiveFormat, 
 class ArchiveWriter(Protocol):
     """Encodes one archive. Call `add` for each piece in order, then `finish`, from one thread at a time.
 
-    Memory for each image or sample until the end: 8 bytes each for seed and label (npz), 10 bytes and the name (zip), or none.
+    Memory that a writer keeps for each image or sample: npz 16 bytes (seed and label), zip 10 bytes and the name, others none.
     """
 
     def add(self, seeds: SeedArray, labels: Labels | None, outputs: Outputs) -> bytes:
@@ -103,6 +103,11 @@ class NpyWriter:
     """
 
     def __init__(self, generator: Generator, count: int) -> None:
+        """
+        Args:
+            generator: The generator of the outputs.
+            count: Number of images or samples.
+        """
         output = generator.card.output
         shape, dtype = (count, *output.shape), np.dtype(output.dtype)
         self._header = array_header(shape, dtype)
@@ -124,6 +129,11 @@ class NpzWriter:
     """
 
     def __init__(self, generator: Generator, count: int) -> None:
+        """
+        Args:
+            generator: The generator of the outputs.
+            count: Number of images or samples.
+        """
         self._zip = _Zip()
         output = generator.card.output
         self._values = self._zip.array(f"{output.kind}s.npy", (count, *output.shape), np.dtype(output.dtype))
@@ -153,6 +163,11 @@ class ZipWriter:
     """A zip of PNGs, stored without further compression. Each PNG has the same bytes as at its own URL."""
 
     def __init__(self, generator: Generator, truncation: float) -> None:
+        """
+        Args:
+            generator: The generator of the images.
+            truncation: Factor on z, for the text in the PNGs.
+        """
         self._zip = StoredZip()
         self._generator = generator
         self._truncation = truncation
@@ -176,6 +191,10 @@ class CsvWriter:
     """
 
     def __init__(self, generator: Generator) -> None:
+        """
+        Args:
+            generator: The generator of the samples.
+        """
         self._output = sample_output(generator)
         first_columns = ("seed",) if generator.card.classes is None else ("seed", "label")
         self._header = csv_text([csv_header(self._output, *first_columns)])
@@ -241,14 +260,14 @@ class _ZipFile(zipfile.ZipFile):
 
 
 class _Zip:
-    """A zip that is sent while it is written, for few members of any size. `StoredZip` is for many small files."""
+    """A zip stream for a few members of any size. `StoredZip` is for many small files."""
 
     def __init__(self) -> None:
         self._sink = _Sink()
         self._file = _ZipFile(self._sink, "w", zipfile.ZIP_STORED)  # type: ignore[call-overload]  # ZipFile needs only write and flush
 
     def array(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
-        """Open a member that is an npy file, write its header, and return it for the values."""
+        """Open a member, write the header of an npy file, and return the open member for the values."""
         header = array_header(shape, dtype)
         size = len(header) + math.prod(shape) * dtype.itemsize
         info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))

@@ -102,7 +102,7 @@ class _Axes:
             draw.line(points, fill=_BLUE, width=width, joint="curve")
 
     def frame(self, draw: ImageDraw.ImageDraw, y_ticks: bool = True) -> None:
-        """Draw the axes. Call this last, so that the axes cover what reaches the edges."""
+        """Draw the axes. Call this last, so that the axes cover points at the edges."""
         font = ImageFont.load_default(_FONT_SIZE * _OVERSAMPLING)
         draw.line([(self.left, self.top), (self.left, self.bottom), (self.right, self.bottom)], fill=_INK, width=_OVERSAMPLING)
         for x in _ticks(*self.x):

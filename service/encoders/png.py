@@ -16,7 +16,7 @@ ENCODER = f"png-1-zlib-ng-{zlib_ng.ZLIBNG_RUNTIME_VERSION}"
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # channels -> color type of the format
-_SMALL = 1000  # bytes of pixels; for smaller images, filters and dynamic Huffman codes are slow and save little
+_SMALL = 1000  # bytes of pixels; up to this size, filters and dynamic Huffman codes are slow and save little
 _BAND = 1 << 18  # bytes filtered at a time
 
 _Rows = NDArray[np.uint8]

@@ -1,4 +1,4 @@
-"""A zip of many small uncompressed files, which is sent while it is written.
+"""A stream of a zip with many small uncompressed files.
 
 `zipfile` keeps about 360 bytes for each file until the end. In a stream it writes the sizes after the data, where some readers
 do not find them. This writer keeps 10 bytes and the name, and sends the central directory in pieces. Format: PKWARE APPNOTE
@@ -26,7 +26,7 @@ _FILES_AT_A_TIME = 4096  # files in one piece of the central directory
 
 
 class StoredZip:
-    """Call `add` for each file, then `finish`. The bytes depend only on names and contents."""
+    """Writes the zip. Call `add` for each file, then `finish`. The bytes depend only on names and contents."""
 
     def __init__(self) -> None:
         self._sums = array("I")

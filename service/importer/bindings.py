@@ -1,4 +1,4 @@
-"""Inputs of a graph, and what each input receives."""
+"""Inputs of a graph, and the value that each input receives."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -44,7 +44,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Binding:
-    """What one input receives.
+    """The value that one input receives.
 
     Attributes:
         input: The input.
@@ -71,7 +71,7 @@ class Signature:
     """Inputs and output of a graph.
 
     Attributes:
-        bindings: What each input receives.
+        bindings: The value that each input receives.
         z_dim: Length of z.
         output: Name of the output.
         batch: The fixed batch size that the inputs declare; None if dynamic.
@@ -94,7 +94,7 @@ class Signature:
 
     @property
     def needs_rows(self) -> bool:
-        """Whether an input holds one number for the whole batch, though rows may need different ones."""
+        """Whether an input has one number for the whole batch, although rows can need different numbers."""
         return any(
             (b.input.is_scalar and b.kind in ("label", "truncation")) or (b.kind == "z" and len(b.input.dims) == 1)
             for b in self.bindings

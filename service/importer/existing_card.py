@@ -1,4 +1,4 @@
-"""Adds a file that is a generator file already: its card is kept, and renamed where asked."""
+"""Adds a file that is already a generator file. The card is kept, except the values that options replace."""
 
 from typing import Any
 

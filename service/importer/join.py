@@ -31,7 +31,7 @@ def join_models(
         options: Options of the import.
 
     Returns:
-        The joined model; the options, with a constant for the truncation of the mapping network where it is found by trial; and
+        The joined model; the options, with a constant for the truncation of the mapping network if trial runs find it; and
         findings for the user.
 
     Raises:
@@ -118,7 +118,7 @@ def _repeat(
 def _bind_truncation(mapping: ModelProto, options: ImportOptions) -> tuple[ImportOptions, list[str]]:
     """Bind a scalar input of the mapping network to 1, if trial runs show that it interpolates between the mean of w and w.
 
-    An exporter often writes the truncation as an input without a name of its own. The input is the truncation if w does not
+    Exporters often write the truncation as an input with a generated name. The input is the truncation if w does not
     depend on z at 0, and w at 0.5 is the mean of w at 0 and w at 1.
     """
     inputs = graph_inputs(mapping)

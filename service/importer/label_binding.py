@@ -60,7 +60,7 @@ def _label_name(free: dict[str, Input], options: ImportOptions) -> str | None:
 
 
 def _is_one_hot(value: Input, classes: int) -> bool:
-    """Return whether the label is a one-hot vector. Where the width is not known, float inputs are."""
+    """Return whether the label is a one-hot vector. If the width is unknown, the result is True for float inputs."""
     row = value.row_dims
     width = row[0] if row else 1
     if width not in (None, 1, classes) or any(size not in (1, None) for size in row[1:]):

@@ -1,4 +1,4 @@
-"""Reads the number of labels from the graph: the size of the embedding that the label selects a row of."""
+"""Reads the number of labels from the graph: the number of rows of the embedding that the label indexes."""
 
 from onnx import ModelProto, NodeProto
 
@@ -6,7 +6,7 @@ _PASS_THROUGH = {"Cast", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Flatten
 
 
 def embedding_rows(model: ModelProto, label: str) -> int | None:
-    """Return the number of rows of the smallest embedding that the label indexes; None where there is none.
+    """Return the number of rows of the smallest embedding that the label indexes; None if there is no embedding.
 
     Args:
         model: The model.

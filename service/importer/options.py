@@ -13,7 +13,7 @@ NoiseMode = Literal["fixed", "zero"]
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """Options of one import. With None, the value is taken from the graph or from its outputs.
+    """Options of one import. If an option is None, the import finds the value in the graph or in its outputs.
 
     Attributes:
         name: Name of the generator.

@@ -114,7 +114,7 @@ def _layout_of_flat(shape: tuple[int, ...], options: ImportOptions) -> tuple[Lay
 def _channel_axis(model: ModelProto, output: str) -> Layout | None:
     """Follow the output back to an operator that has its channels on axis 1; None where there is no such operator."""
     producers: dict[str, NodeProto] = {name: node for node in model.graph.node for name in node.output}
-    order = [0, 1, 2, 3]  # axis of the followed tensor that each axis of the output is
+    order = [0, 1, 2, 3]  # for each axis of the output, the same axis in the followed tensor
     tensor = output
     for _ in range(200):
         node = producers.get(tensor)

@@ -1,4 +1,4 @@
-"""Decides what each input of a graph receives: z, the label, the truncation or a constant."""
+"""Decides the value of each input of a graph: z, the label, the truncation or a constant."""
 
 import math
 import re
@@ -19,7 +19,7 @@ _NOISE_NAME = re.compile(r".*noise.*", re.IGNORECASE)
 
 
 def read_signature(model: ModelProto, options: ImportOptions) -> Signature:
-    """Decide what each input receives.
+    """Decide the value of each input.
 
     Args:
         model: The model.

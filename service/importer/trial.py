@@ -24,7 +24,7 @@ from seedmint.service.importer.wrap import Execution, wrap_raw
 TRIAL_SEEDS = 64
 TRIAL_SECONDS = 6.0  # for the runs that compare batches
 BATCH_SECONDS = 2.0  # longest run of a full batch in the service
-SETTINGS_MAX_BATCH = 64  # a generator that runs so many at once in time needs no limit of its own
+SETTINGS_MAX_BATCH = 64  # a generator that runs this batch in time needs no limit in its card
 _MEMORY_SHARE = 0.5  # of the memory of the process for runs: one full batch
 _BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)  # fixed batch sizes to try where the graph does not declare its own
 
@@ -57,7 +57,7 @@ class Trial:
         """
         Args:
             model: A self-contained model.
-            signature: What its inputs receive.
+            signature: The values of its inputs.
             options: Options of the import.
             provider: Execution provider of the runs.
             threads: Processor threads of one run.
@@ -197,7 +197,7 @@ class Trial:
             )
 
     def _check_labels(self, session: Session, row_seconds: float) -> None:
-        """Run every label; of a slow generator only the last."""
+        """Run every label, or only the last label of a slow generator."""
         if self._signature.label is None:
             return
         labels = np.arange(self._classes, dtype=np.int64)
@@ -228,10 +228,10 @@ class Trial:
 
 
 def _batches(count: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Yield seeds and factors on their z: batches of several sizes, orders and companies.
+    """Yield seeds and factors on their z, in batches of several sizes and orders.
 
-    A row with factor 1 must be the same everywhere. Rows with other factors are company only: zeros, and values larger than
-    those of any seed, which change a scale or a statistic of the batch.
+    The output of a row with factor 1 must be the same in every batch. Rows with other factors only fill the batch: zeros, and
+    values larger than the values of any seed, which change a scale or a statistic of the batch.
     """
     random = np.random.RandomState(0)
     for size in sorted({2, min(3, count), min(7, count), count}):

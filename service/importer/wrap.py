@@ -1,4 +1,4 @@
-"""Wraps a graph to the contract: z, label and truncation in, finished images or samples out; batched, or row by row."""
+"""Wraps a graph to the contract: the inputs are z, label and truncation, the outputs finished images or samples."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -20,7 +20,7 @@ GAIN_AND_OFFSET = {
     "0..65535": (255.0 / 65535.0, 0.0),
     "bytes": (1.0, 0.0),
 }
-"""Factor and summand that turn values of each range into grey levels."""
+"""Factor and offset that turn values of each range into grey levels."""
 
 _INNER = "inner/"  # prefix of every name of the original graph
 
@@ -62,7 +62,7 @@ def wrap_raw(model: ModelProto, signature: Signature, z_scale: float, classes: i
 
     Args:
         model: A self-contained model.
-        signature: What its inputs receive.
+        signature: The values of its inputs.
         z_scale: Factor on z.
         classes: Number of classes, 0 without labels.
         execution: Batched or row by row.
@@ -77,7 +77,7 @@ def wrap(
 
     Args:
         model: A self-contained model.
-        signature: What its inputs receive.
+        signature: The values of its inputs.
         z_scale: Factor on z.
         card: The card of the result.
         execution: Batched or row by row.

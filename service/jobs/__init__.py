@@ -1,1 +1,1 @@
-"""Jobs submitted over HTTP: batch jobs in folders under one root, run by processes beside the service."""
+"""Jobs submitted over HTTP: batch jobs in folders under one root. Separate processes run them."""

@@ -1,4 +1,4 @@
-"""The parent's side of a job's process."""
+"""Controls the process of a job, from the service."""
 
 import subprocess
 import sys
@@ -52,7 +52,7 @@ class JobProcess:
         return self._process.poll()
 
     def stop(self) -> None:
-        """Ask the process to end. A call five seconds after the first one kills it."""
+        """Ask the process to end. A second call kills the process if five seconds have passed since the first call."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._kill_time = self._kill_time or time.monotonic() + _STOP_SECONDS
@@ -73,7 +73,7 @@ class JobProcess:
             self._process.wait()
 
     def read_output(self) -> str:
-        """Return what a process that has ended printed."""
+        """Return the standard output of a process that has ended."""
         assert self._process.stdout is not None
         with self._process.stdout as out:
             return out.read().strip()

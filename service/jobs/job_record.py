@@ -1,4 +1,4 @@
-"""What the service knows of a job: its record, its entry in a list, and its current state."""
+"""Data of a job: its record, its entry in a list, and its current state."""
 
 import re
 from dataclasses import dataclass

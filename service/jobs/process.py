@@ -27,7 +27,7 @@ from seedmint.service.jobs.errors import public_text
 from seedmint.service.jobs.progress import JobProgress, write_progress
 from seedmint.service.telemetry.logs import format_error
 
-BUSY = 75  # exit status if another process makes the same job (EX_TEMPFAIL)
+BUSY = 75  # exit status if another process runs the same job (EX_TEMPFAIL)
 _NICENESS = 19
 _WRITE_SECONDS = 0.5  # between two writes of the progress file
 
@@ -39,7 +39,7 @@ class _ProgressWriter:
         """
         Args:
             path: The progress file.
-            images: Images that existed before.
+            images: Number of images that existed before.
         """
         self._path = path
         self._images = images
@@ -79,7 +79,7 @@ def run_job(output: Output, plan: Plan, path: Path, workers: int, progress: Path
     """
     current = toolchain(plan.format, plan.card)
     if current != plan.toolchain:
-        raise PlanError(f"the job was begun with {difference(plan.toolchain, current)}: submit it again as a new job")
+        raise PlanError(f"the job was started with {difference(plan.toolchain, current)}: submit it again as a new job")
 
     def engine(shards: Sequence[int], on_progress: OnProgress) -> None:
         run(path, output.url, plan, shards, min(workers, len(shards)), on_progress)

@@ -42,7 +42,7 @@ class RecordFiles:
     def scratch(self) -> Path:
         """A local folder for the processes of this machine.
 
-        It is in the root if that is local. Otherwise it is in the folder where the workers of a server share their metrics.
+        The folder is inside a local root, or else inside the folder where the workers of a server share their metrics.
         """
         if isinstance(self._root, LocalOutput):
             return self._root.root / ".service"
@@ -64,7 +64,7 @@ class RecordFiles:
             job: Id of the job.
 
         Returns:
-            The record, or None if there is none. A damaged record counts as none: the next submission replaces it.
+            The record, or None if there is no record or the record is damaged. The next submission replaces a damaged record.
         """
         try:
             return JobRecord.model_validate_json(self._root.read(_file_name(job)))

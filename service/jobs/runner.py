@@ -1,4 +1,4 @@
-"""Runs queued jobs, each in its own process. Of all workers of a server, one runs the jobs."""
+"""Runs queued jobs, each in its own process. One worker of a server runs all jobs."""
 
 import fcntl
 import logging
@@ -16,7 +16,7 @@ from seedmint.service.settings import Settings
 from seedmint.service.telemetry import metrics
 
 _LOG = logging.getLogger(__name__)
-_ATTEMPTS = 3  # processes that may end without an error text before a job fails
+_ATTEMPTS = 3  # number of processes that end without an error text until a job fails
 _RETRY_SECONDS = 5.0  # before a job is started again
 
 
@@ -75,7 +75,7 @@ class JobRunner:
                 self._leader_lock.close()
 
     def _is_leader(self) -> bool:
-        """Whether this process runs the jobs. When the leader dies, another process becomes the leader."""
+        """Return whether this process runs the jobs. When the leader dies, another process becomes the leader."""
         if self._leader_lock is None:
             self._store.prepare()
             file = (self._store.scratch / "runner.lock").open("ab")
@@ -108,7 +108,7 @@ class JobRunner:
         if self._is_closed:
             return
         if plan is None:
-            self._fail(job, "its folder was removed: submit it again")
+            self._fail(job, "the folder of the job was removed: submit the job again")
             return
         generator = self._settings.models / f"{plan.card.name}.onnx"
         url, progress = self._store.output(job).url, self._store.progress_file(job)
@@ -137,7 +137,7 @@ class JobRunner:
         self._silent_ends[job] += 1
         if self._silent_ends[job] >= _ATTEMPTS:
             del self._silent_ends[job]
-            self._fail(job, f"its process ended {_ATTEMPTS} times without an error text, the last time {cause}")
+            self._fail(job, f"the process of the job ended {_ATTEMPTS} times without an error text, the last time {cause}")
 
     def _fail(self, job: str, error: str) -> None:
         # If the record cannot be written, this delay keeps the job from starting again at once.

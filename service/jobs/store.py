@@ -238,7 +238,7 @@ class JobStore:
             if record is None or record.state != "done":
                 return
             if plan is None or len(missing_shards(self.output(job), plan)):
-                update = {"state": "failed", "error": "some of its files were removed"}
+                update = {"state": "failed", "error": "some files of the job were removed"}
                 self._files.write(job, record.model_copy(update=update))
 
     def error_text(self, error: Exception) -> str:
@@ -253,7 +253,7 @@ class JobStore:
         return read_progress(self.progress_file(job)) if record.state == "queued" else None
 
     def _recorded_bytes(self, job: str, plan: Plan, output: Output, recorded: NDArray[np.bool_]) -> int:
-        """The size of the recorded shards in bytes. Reads each record once."""
+        """Return the size of the recorded shards in bytes. Reads each record once."""
         counted, size = self._sizes.get(job, (np.zeros(plan.num_shards, np.bool_), 0))
         if (counted & ~recorded).any():  # a record was removed
             counted, size = np.zeros(plan.num_shards, np.bool_), 0
@@ -266,7 +266,7 @@ class JobStore:
 
 @lru_cache(16)  # few plans, because a plan may name millions of seeds
 def _read_plan(url: str) -> Plan:
-    """The plan of a job. It never changes, because the id of the job is part of the plan's digest."""
+    """Return the plan of a job. The plan never changes, because the id of the job is a part of the digest of the plan."""
     plan = load_plan(open_output(url))
     if plan is None:
         raise FileNotFoundError

@@ -1,4 +1,4 @@
-"""A generator in service: an open file, warmed up and tested for the same bytes in batches of every size."""
+"""A generator in service: an open file, warmed up and tested for equal bytes in batches of several sizes."""
 
 import math
 from pathlib import Path
@@ -19,7 +19,7 @@ from seedmint.service.runtime.noise_check import check_tables
 MIN_TRUNCATION = 0.001
 _REFERENCE_SEEDS = 512
 _REFERENCE_VALUES = 1 << 20  # most values in `reference`, unless a single sample has more
-_CUDA_BATCH = 8  # the middle one of the batch sizes that batches on CUDA are padded to
+_CUDA_BATCH = 8  # batches on CUDA are padded to 1, this size or `max_batch`
 _TESTED_BATCH = 64
 
 Truncation = float | NDArray[np.float32]

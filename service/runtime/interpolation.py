@@ -3,8 +3,8 @@
 For the uniform prior, the path is a straight line. For the normal prior, whose mass is near a sphere, the direction follows the
 great circle (Shoemake, 1985; White, "Sampling Generative Networks", 2016), and the length changes linearly.
 
-The sine of a mathematics library differs between machines. Therefore mpmath computes the two weights of each frame in integer
-arithmetic of 320 bits, and rounds them once. The rest is two products and a sum in float64, which IEEE 754 defines exactly.
+The sine function differs between mathematics libraries. Therefore mpmath computes the two weights of each frame with 320-bit
+integer arithmetic, and rounds each weight once. The two products and the sum are float64, which IEEE 754 defines exactly.
 """
 
 import mpmath

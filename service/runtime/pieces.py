@@ -17,7 +17,7 @@ def pieces(generator: Generator, seeds: Seeds, labels: int | Labels | None) -> I
     Args:
         generator: The generator.
         seeds: The seeds.
-        labels: One label for all seeds, or int64[count], or None for the default labels. None for an unconditional generator.
+        labels: One label for all seeds, or int64[count]; None for the default labels, and for an unconditional generator.
 
     Yields:
         int64[n] and int64[n], or int64[n] and None for an unconditional generator.

@@ -1,1 +1,1 @@
-"""From socket to application: HTTP bounds, idle connections, keys, rate limits, CORS, drain, supervisor."""
+"""The HTTP server: protocol limits, connections, API keys, rate limits, CORS, graceful shutdown, supervisor."""

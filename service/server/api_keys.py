@@ -24,10 +24,10 @@ class Keyring:
     def __init__(self, entries: Iterable[tuple[str, str, str]]) -> None:
         """
         Args:
-            entries: For each key its line `name:sha256hex`, the setting that contains the line, and its place in the setting.
+            entries: For each key its line `name:sha256hex`, the setting that contains the line, and the position of the line.
 
         Raises:
-            SettingsError: A line has another form; `field` is its setting. The message does not quote it: it may be a key.
+            SettingsError: A line is malformed; `field` is its setting. The message omits the line, which may be a key.
         """
         self._keys: list[tuple[bytes, str]] = []
         for line, field, position in entries:
@@ -38,7 +38,7 @@ class Keyring:
             self._keys.append((bytes.fromhex(digest), name))
 
     def name_of(self, key: bytes) -> str | None:
-        """Return the name of a key, or None for an unknown key. Takes the same time for both.
+        """Return the name of a key, or None for an unknown key. Both cases take the same time.
 
         Args:
             key: The key that a client sent.
@@ -108,7 +108,7 @@ def new_key(name: str) -> tuple[str, str]:
 
 
 def key_from_headers(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
-    """Return the API key of a request: of `Authorization: Bearer`, or else of `X-API-Key`.
+    """Return the API key of a request, from `Authorization: Bearer` or otherwise from `X-API-Key`.
 
     Args:
         headers: The headers of the request, with names in lower case.

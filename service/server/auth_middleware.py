@@ -14,7 +14,7 @@ _REALM = 'Bearer realm="seedmint"'
 
 
 class AuthMiddleware:
-    """Rejects requests without a valid API key, and requests beyond the rate limit. Inside the request middleware."""
+    """Rejects requests without a valid API key, and requests beyond the rate limit. Runs inside the request middleware."""
 
     def __init__(self, app: ASGIApp, keyring: Keyring | None, limiter: RateLimiter | None) -> None:
         """

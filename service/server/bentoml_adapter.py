@@ -51,7 +51,7 @@ class BentoEndpoints:
 def service_class(
     create_app: Callable[[ASGIApp], ASGIApp], protocol: type[BoundedProtocol], trusted_proxies: str
 ) -> type[bentoml.Service[Any]]:
-    """Return a class of BentoML services whose ASGI application is our own.
+    """Return a class of BentoML services that serve the application of `create_app`.
 
     Args:
         create_app: Receives BentoML's application and returns the application to serve.
@@ -87,7 +87,7 @@ def traced(app: ASGIApp, service_name: str) -> ASGIApp:
 
 
 def check_tracing(service: Any) -> None:
-    """Check that the trace exporter of BentoML's configuration can be created. Otherwise each worker fails again and again.
+    """Check that the trace exporter of BentoML's configuration can be created. Otherwise every new worker would fail.
 
     Args:
         service: The BentoML service.

@@ -18,7 +18,7 @@ _UNSENT_BYTES = 64 << 10
 
 
 class Connection(Protocol):
-    """What `Connections` needs of a connection."""
+    """The attributes of a connection that `Connections` needs."""
 
     @property
     def transport(self) -> asyncio.Transport:
@@ -34,7 +34,7 @@ class Connection(Protocol):
 
     @property
     def is_kept_alive(self) -> bool:
-        """Whether the connection waits for its next request. The server closes it after a time of its own."""
+        """Whether the connection waits for its next request. uvicorn closes it after the keep-alive timeout."""
 
 
 def raise_descriptor_limit() -> int:
@@ -49,8 +49,8 @@ def raise_descriptor_limit() -> int:
 def limit_unsent_bytes(transport: asyncio.Transport) -> None:
     """Limit how many bytes of a response the kernel buffers for a client that does not read.
 
-    Without a limit the kernel buffers megabytes. When its buffer is full, it accepts more only after the client has read a
-    third of the buffer: a client would have to read so much within the timeout. Bytes in transit to the client are not limited.
+    Without a limit, the kernel buffers megabytes. A full buffer accepts more bytes only after the client has read a third of
+    it, and the client would have to read these megabytes within the timeout. Bytes in transit to the client are not limited.
 
     Args:
         transport: Transport of the connection.
@@ -60,7 +60,8 @@ def limit_unsent_bytes(transport: asyncio.Transport) -> None:
 
 
 class Connections:
-    """The open connections of this process. Closes each one that has no request for too long, or when there are too many.
+    """The open connections of this process. Closes connections that have no request for too long, and closes idle connections
+    earlier when there are too many connections.
 
     Attributes:
         open: The open connections.
@@ -72,8 +73,8 @@ class Connections:
             timeout_seconds: Maximum time without a request.
         """
         self.open: set[Connection] = set()
-        # The timeout is counted in checks. On a machine that was suspended, a clock would expire before the process reads what
-        # its clients have sent.
+        # The timeout is counted in checks. After a machine was suspended, a clock would expire before the process reads the
+        # data of its clients.
         self._max_checks = 1 + math.ceil(timeout_seconds / _CHECK_SECONDS)
         # The latest request of each idle connection, and the number of checks that found it idle.
         self._idle: WeakKeyDictionary[Connection, tuple[object, int]] = WeakKeyDictionary()
@@ -89,16 +90,16 @@ class Connections:
             await asyncio.sleep(_CHECK_SECONDS)
 
     def check(self, max_connections: int) -> None:
-        """Close the connections that too many checks found without a request.
+        """Close each connection that had no request in too many consecutive checks.
 
         Args:
-            max_connections: With more open connections, each connection is closed that two checks in succession find without a
+            max_connections: If there are more open connections, a connection is closed after two consecutive checks without a
                 request.
         """
         max_checks = 1 if len(self.open) > max_connections else self._max_checks
         for connection in list(self.open):
             is_kept_alive = connection.is_kept_alive
-            is_closing = connection.transport.is_closing()  # waits until its client has read the rest of a response
+            is_closing = connection.transport.is_closing()  # the client has not yet read the rest of a response
             if connection.has_request or (is_kept_alive and max_checks > 1 and not is_closing):
                 self._idle.pop(connection, None)
                 continue

@@ -1,7 +1,6 @@
 """Graceful shutdown: after SIGTERM or SIGINT new requests get 503, requests in flight are finished, then the server stops.
 
-uvicorn itself closes the socket first. The supervisor keeps the same socket open, so that new clients would wait for a response
-that never comes.
+uvicorn itself closes the socket first. New clients would then wait forever, because the supervisor keeps the same socket open.
 """
 
 import asyncio
@@ -31,7 +30,7 @@ class GracefulShutdown:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def install(self) -> bool:
-        """Take the place of the server's signal handlers, and call them after draining. Call it on the event loop.
+        """Replace the signal handlers of the server by handlers that first drain. Call this on the event loop.
 
         Returns:
             Whether a server handles SIGTERM in this thread. False in a test client, for example.

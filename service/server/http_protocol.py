@@ -18,17 +18,17 @@ from seedmint.service.telemetry import metrics
 
 MAX_HEAD_BYTES = 64 << 10  # of the URL and the headers, or of the trailers
 MAX_HEADERS = 100
-MAX_PIPELINED = 32  # requests that a client sends before it has the response to an earlier one
+MAX_PIPELINED = 32  # requests that a client sends before it receives the response to an earlier request
 
 
 class _LimitExceededError(Exception):
-    """Ends the work of the parser, which reports it as an invalid request."""
+    """Stops the parser. The parser then reports an invalid request."""
 
 
 class _Parser(httptools.HttpRequestParser):
-    """A parser that ignores requests for another protocol.
+    """A parser that ignores the upgrade of a request to another protocol.
 
-    Without this, the body of such a request is lost, or is parsed as the next request.
+    Otherwise the body of such a request would be lost, or parsed as the next request.
     """
 
     def __init__(self, protocol: "BoundedProtocol") -> None:
@@ -46,7 +46,7 @@ class _Parser(httptools.HttpRequestParser):
 class BoundedProtocol(HttpToolsProtocol):
     """Answers a head that is too large with 431, and closes a connection with too many pipelined requests.
 
-    It speaks HTTP/1.1 alone: a request for HTTP/2 or a WebSocket is answered as if it did not ask for the upgrade.
+    Only HTTP/1.1 is supported. An upgrade to HTTP/2 or to a WebSocket is ignored.
 
     Attributes:
         registry: The open connections of this process.
@@ -58,7 +58,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     _head_bytes = 0
     _num_headers = 0
-    _unparsed_bytes = 0  # bytes that the parser keeps: of a header, a trailer or the line of a chunk that does not end
+    _unparsed_bytes = 0  # bytes of an incomplete header, trailer or chunk line in the buffer of the parser
     _parsed_any = False
     _too_large = False
 
@@ -79,7 +79,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @property
     def is_kept_alive(self) -> bool:
-        """Whether uvicorn closes the connection unless its next request begins soon."""
+        """Whether the keep-alive timeout of the connection is running."""
         return self.timeout_keep_alive_task is not None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -123,7 +123,7 @@ class BoundedProtocol(HttpToolsProtocol):
             raise _LimitExceededError
 
     def parse_again(self, rest: bytes) -> None:
-        """Parse a request again, without its request for another protocol.
+        """Parse a request again, without its upgrade to another protocol.
 
         Args:
             rest: The data after the head of the request.
@@ -185,7 +185,7 @@ def bounded_protocol(connections: Connections, origins: tuple[str, ...]) -> type
 
     Args:
         connections: The open connections of this process.
-        origins: Web origins whose pages may read its error responses.
+        origins: Web origins whose pages may read the error responses of the class.
     """
 
     class Protocol(BoundedProtocol):

@@ -1,6 +1,6 @@
 """Access to the connection of one request. Everything that relies on uvicorn's `RequestResponseCycle`.
 
-ASGI has no means for what these functions do. uvicorn passes the methods `receive` and `send` of a `RequestResponseCycle` to
+ASGI does not offer these functions. uvicorn passes the methods `receive` and `send` of a `RequestResponseCycle` to
 the application; the functions use its attributes `disconnected`, `transport` and `flow.write_paused`. pyproject.toml pins
 uvicorn to one minor version for this reason. Under another server, such as a test client, the functions do nothing.
 """
@@ -60,22 +60,22 @@ async def send_together(send: Send, start: Message, body: Message) -> None:
 
 
 class BufferingTransport:
-    """Takes the place of a transport while one response is written.
+    """Replaces a transport while one response is written.
 
     Attributes:
-        parts: What was written.
-        closed: Whether the transport is to be closed after the parts are written.
+        parts: The written bytes.
+        closed: Whether to close the transport after the parts are written.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
         """
         Args:
-            transport: The transport whose place it takes.
+            transport: The replaced transport.
         """
         self.parts: list[bytes] = []
         self.closed = False
         self.write = self.parts.append
-        self.is_closing = transport.is_closing  # an inference thread may call it meanwhile, through `disconnect_check`
+        self.is_closing = transport.is_closing  # an inference thread may call this through `disconnect_check`
 
     def close(self) -> None:
         self.closed = True

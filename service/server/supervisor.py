@@ -19,7 +19,7 @@ from seedmint.service.settings import Settings, SettingsError
 _LOG = logging.getLogger(__name__)
 _BACKLOG = 2048  # connections that the kernel keeps until a worker accepts them
 _POLL_SECONDS = 0.1
-_STABLE_SECONDS = 10.0  # a worker that ran for so long is replaced at once, however often its predecessors exited
+_STABLE_SECONDS = 10.0  # a worker that ran this long is replaced at once, even after repeated exits of earlier workers
 _MAX_DELAY_SECONDS = 5.0
 _KILL_SECONDS = 60.0  # more than the workers need to finish the requests in flight
 _PARENT_POLL_SECONDS = 1.0
@@ -47,9 +47,9 @@ def listen(settings: Settings) -> socket.socket:
     """
     address = (str(settings.host), settings.port)
     family = socket.AF_INET6 if settings.host.version == 6 else socket.AF_INET
-    both = settings.host.version == 6 and settings.host.is_unspecified and socket.has_dualstack_ipv6()
+    is_dual_stack = settings.host.version == 6 and settings.host.is_unspecified and socket.has_dualstack_ipv6()
     try:
-        return socket.create_server(address, family=family, backlog=_BACKLOG, dualstack_ipv6=both)
+        return socket.create_server(address, family=family, backlog=_BACKLOG, dualstack_ipv6=is_dual_stack)
     except OSError as error:
         message = f"cannot listen on {settings.host} port {settings.port}: {os.strerror(error.errno or 0)}"
         raise SettingsError(message, field="port", reason="unavailable") from None
@@ -94,7 +94,7 @@ class Supervisor:
         self._signals: list[int] = []
 
     def run(self) -> None:
-        """Start the workers and supervise them until they have ended after a signal. In the main thread."""
+        """Start the workers and supervise them until they have ended after a signal. Call in the main thread."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         while not self._signals:
@@ -111,7 +111,7 @@ class Supervisor:
         now = time.monotonic()
         for worker in self._workers:
             if worker.process is None and now >= worker.start_at and not self._signals:
-                # A process group of its own: Ctrl-C in a terminal reaches the supervisor alone.
+                # A new process group, so that Ctrl-C in a terminal reaches only the supervisor.
                 worker.process = subprocess.Popen(
                     self._command,
                     env=self._environment,
@@ -124,7 +124,7 @@ class Supervisor:
     def _exited(self) -> Iterator[tuple[_Worker, int]]:
         """Yield each worker that has exited, with its exit status; the status is -N after signal N.
 
-        The supervisor may be process 1 of a container. Then it also reaps the processes that its dead workers leave behind.
+        The supervisor may be process 1 of a container. Then it also reaps orphaned processes of dead workers.
         """
         with contextlib.suppress(ChildProcessError):  # there are no child processes
             while (found := os.waitpid(-1, os.WNOHANG))[0]:
@@ -165,7 +165,7 @@ class Supervisor:
 
 
 def supervisor_pid() -> int:
-    """Return the process id of the supervisor of this worker: of `seedmint serve`, or otherwise the parent process."""
+    """Return the process id of the supervisor of this worker: `seedmint serve`, or otherwise the parent process."""
     return int(os.environ.get(_PID_VARIABLE) or os.getppid())
 
 

@@ -1,1 +1,1 @@
-"""What a request names: one image, one sample, a contact sheet or a latent walk, as checked objects without HTTP."""
+"""Specs: checked descriptions of one image, one sample, a contact sheet or a latent walk. Independent of HTTP."""

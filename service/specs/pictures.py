@@ -1,4 +1,4 @@
-"""What contact sheets and latent walks share: the pieces to generate and the size limit."""
+"""The type of pieces and the size limit of contact sheets and latent walks."""
 
 import numpy as np
 from numpy.typing import NDArray

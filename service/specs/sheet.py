@@ -74,7 +74,7 @@ class SheetSpec:
         scale: int = 1,
         limits: SheetLimits | None = None,
     ) -> "SheetSpec":
-        """Check the values against a generator.
+        """Create the spec after a check of the values against a generator.
 
         Args:
             generator: A generator of images.
@@ -115,6 +115,7 @@ class SheetSpec:
 
     @property
     def media_type(self) -> str:
+        """Media type of the file."""
         return MEDIA_TYPES[self.format]
 
     @property
@@ -128,7 +129,11 @@ class SheetSpec:
         return self.seeds.count
 
     def pieces(self, generator: Generator) -> Iterator[PicturePiece]:
-        """Yield seeds and labels of the images, in pieces of at most one batch."""
+        """Yield seeds and labels of the images, in pieces of at most one batch.
+
+        Args:
+            generator: The generator of the images.
+        """
         return ((seeds, labels, None) for seeds, labels in pieces(generator, self.seeds, self.label))
 
     def encode(self, generator: Generator, images: Images) -> bytes:
@@ -143,5 +148,9 @@ class SheetSpec:
 
 
 def square_columns(count: int) -> int:
-    """Return the number of columns that makes a sheet of `count` images almost square."""
+    """Return the number of columns of an almost square sheet.
+
+    Args:
+        count: Number of images.
+    """
     return math.ceil(math.sqrt(count))

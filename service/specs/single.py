@@ -70,6 +70,7 @@ class ImageSpec:
 
     @property
     def media_type(self) -> str:
+        """Media type of the file."""
         return MEDIA_TYPES[self.format]
 
     @property
@@ -128,6 +129,7 @@ class SampleSpec:
 
     @property
     def media_type(self) -> str:
+        """Media type of the file."""
         return SAMPLE_MEDIA_TYPES[self.format]
 
     @property

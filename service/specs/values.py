@@ -17,6 +17,9 @@ Format = TypeVar("Format", bound=str)
 def require_images(generator: Generator) -> ImageOutput:
     """Return the output of a generator of images.
 
+    Args:
+        generator: The generator.
+
     Raises:
         SpecError: "wrong_output", the generator produces samples.
     """
@@ -28,6 +31,9 @@ def require_images(generator: Generator) -> ImageOutput:
 
 def require_samples(generator: Generator) -> SampleOutput:
     """Return the output of a generator of samples.
+
+    Args:
+        generator: The generator.
 
     Raises:
         SpecError: "wrong_output", the generator produces images.
@@ -55,7 +61,7 @@ def require_format(extension: str, formats: tuple[Format, ...]) -> Format:
 
 
 def require_label(generator: Generator, label: int, field: str = "label") -> int:
-    """Return a label that the generator has.
+    """Return a label after a check against the generator.
 
     Args:
         generator: The generator.
@@ -104,7 +110,13 @@ def require_scale(output: ImageOutput, scale: int) -> int:
 
 
 def require_range(value: int, minimum: int, maximum: int, field: str) -> None:
-    """Check that an integer lies between two bounds, both included.
+    """Check that an integer is within two inclusive bounds.
+
+    Args:
+        value: The integer.
+        minimum: Lower bound.
+        maximum: Upper bound.
+        field: Name of the parameter, for the error.
 
     Raises:
         SpecError: "out_of_range".
@@ -114,13 +126,18 @@ def require_range(value: int, minimum: int, maximum: int, field: str) -> None:
 
 
 def default_label(generator: Generator, seed: int) -> int | None:
-    """Return the label that the seed determines; None for an unconditional generator."""
+    """Return the label that a seed determines; None for an unconditional generator.
+
+    Args:
+        generator: The generator.
+        seed: The seed.
+    """
     labels = generator.labels(np.array([seed], np.int64))
     return None if labels is None else int(labels[0])
 
 
 def explicit_label(generator: Generator, seed: int, label: int | None) -> int | None:
-    """Return a checked label, or None where the seed determines the same label.
+    """Return a checked label, or None if the seed determines the same label.
 
     Args:
         generator: The generator.

@@ -85,7 +85,7 @@ class WalkSpec:
         duration: int | None = None,
         loop: int | None = None,
     ) -> "WalkSpec":
-        """Check the values against a generator.
+        """Create the spec after a check of the values against a generator.
 
         Args:
             generator: A generator of images.
@@ -126,6 +126,7 @@ class WalkSpec:
 
     @property
     def media_type(self) -> str:
+        """Media type of the file."""
         return WALK_MEDIA_TYPES[self.format]
 
     @property
@@ -139,7 +140,11 @@ class WalkSpec:
         return self.frames
 
     def pieces(self, generator: Generator) -> Iterator[PicturePiece]:
-        """Yield seeds, labels and latent vectors of the frames, in pieces of at most one batch."""
+        """Yield seeds, labels and latent vectors of the frames, in pieces of at most one batch.
+
+        Args:
+            generator: The generator of the frames.
+        """
         first, last = generator.noise(np.array([self.start, self.end], np.int64))
         z = walk(generator.card.noise.rule, first, last, self.frames)
         label = default_label(generator, self.start) if self.label is None else self.label

@@ -138,7 +138,11 @@ def count_job_images(model: str, images: int) -> None:
 
 
 def known_method(method: str) -> str:
-    """Return `method` if it is a standard HTTP method, otherwise "other"."""
+    """Return `method` if it is a standard HTTP method, otherwise "other".
+
+    Args:
+        method: The HTTP method of a request.
+    """
     return method if method in _METHODS else "other"
 
 

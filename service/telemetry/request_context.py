@@ -51,6 +51,12 @@ class RequestContext:
     __slots__ = ("_host", "images", "is_disconnected", "key", "quota", "rejected", "request_id")
 
     def __init__(self, request_id: bytes, host: str = "", is_disconnected: Callable[[], bool] | None = None) -> None:
+        """
+        Args:
+            request_id: Id of the request.
+            host: Address of the client; empty if it is unknown.
+            is_disconnected: Returns whether the client has disconnected; None if the server cannot detect it.
+        """
         self.request_id = request_id
         self._host = host
         self.is_disconnected = is_disconnected

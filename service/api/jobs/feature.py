@@ -1,4 +1,4 @@
-"""Whether the jobs API is enabled. Its modules are imported only if it is."""
+"""Enables or disables the jobs API. The modules of a disabled jobs API are not imported."""
 
 from typing import Protocol
 

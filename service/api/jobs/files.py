@@ -1,4 +1,4 @@
-"""The files of a job that clients may read: only those that its plan names."""
+"""The files of a job that clients may read: only files that the plan of the job names."""
 
 import asyncio
 import re
@@ -60,7 +60,7 @@ def find_file(output: Output, plan: Plan, name: str) -> JobFile:
         name: Name of the file in the output.
 
     Raises:
-        FileNotFoundError: There is no such file, or not yet.
+        FileNotFoundError: The file does not exist, or does not exist yet.
         UserError: The file is not readable.
         OSError: The same.
     """

@@ -1,1 +1,1 @@
-"""The OpenAPI specification and the reference page that is made from it."""
+"""The OpenAPI document, and the reference page that is rendered from it."""

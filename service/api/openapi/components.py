@@ -214,7 +214,7 @@ def _example(values: Sequence[str]) -> Json:
 
 
 def schemas(generators: Sequence[Generator], settings: Settings) -> Json:
-    """Return the schemas by name: of the pydantic models, and the few without a model.
+    """Return all schemas by name: the schemas of the pydantic models, and the schemas without a model.
 
     Args:
         generators: The generators that are served. They determine examples.

@@ -38,8 +38,8 @@ class Operation:
         parameters: Names in `components/parameters`.
         method: "get" also describes HEAD.
         body: Schema of the body of a POST request; None without a body.
-        unlocked: Needs no API key, and has no rate limit.
-        served_while_stopping: The server answers also while it shuts down.
+        is_public: Whether the operation needs no API key and has no rate limit.
+        served_while_draining: Whether the server also answers while it shuts down.
     """
 
     name: str

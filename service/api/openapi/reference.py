@@ -1,4 +1,4 @@
-"""The reference page: the OpenAPI document as one HTML page, which loads nothing and runs no script."""
+"""The reference page: the OpenAPI document as one HTML page without scripts and external resources."""
 
 import base64
 import hashlib
@@ -38,7 +38,7 @@ def reference(document: dict[str, Any]) -> str:
         return target
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"resolved": resolved, "type": type_text, "shown": _json_text}
+    environment.filters |= {"resolved": resolved, "type": type_text, "json_text": _json_text}
     return environment.from_string(_SOURCE).render(document=document)
 
 

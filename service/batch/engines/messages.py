@@ -16,7 +16,7 @@ class MakeShard:
 
 @dataclass(frozen=True, slots=True)
 class NoMoreShards:
-    """To a worker: finish the shard in hand, then exit."""
+    """To a worker: finish the current shard, then exit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ class _Worker:
         child_pipe.close()
 
     def receive(self) -> FromWorker | None:
-        """The next message, or None if the process has died."""
+        """Return the next message, or None if the process has died."""
         try:
             message: FromWorker = self.pipe.recv()
         except (EOFError, ConnectionResetError):
@@ -89,7 +89,7 @@ class _Pool:
             worker.join()
 
     def _start_worker(self) -> bool:
-        """Start a worker and give it a shard. Returns whether there was one."""
+        """Start a worker and assign a shard. Return whether there was a shard."""
         worker = _Worker(self._num_started, *self._worker_arguments)
         self._num_started += 1
         self._workers.append(worker)

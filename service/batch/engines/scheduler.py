@@ -1,4 +1,4 @@
-"""Assigns shards to workers and counts progress. Knows no processes."""
+"""Assigns shards to workers and counts progress. Independent of processes."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ from seedmint.service.batch.progress import ProgressEvent
 class Scheduler:
     """State of all shards of one run.
 
-    A worker has at most two shards in hand: the latest, which it writes, and the one before, which it syncs or uploads.
+    A worker has at most two shards: the latest shard, which it writes, and the shard before, which it syncs or uploads.
     """
 
     def __init__(self, plan: Plan, shards: Iterable[int]) -> None:
@@ -38,11 +38,11 @@ class Scheduler:
 
     @property
     def is_finished(self) -> bool:
-        """Whether no worker has a shard in hand."""
+        """Whether no worker has a shard."""
         return not any(self._assigned.values())
 
     def is_busy(self, worker: int) -> bool:
-        """Return whether a worker has a shard in hand.
+        """Return whether a worker has a shard.
 
         Args:
             worker: Number of the worker.
@@ -103,7 +103,7 @@ class Scheduler:
                 raise error
 
     def remove(self, worker: int) -> ProgressEvent:
-        """Record the death of a busy worker: its shards are to be made again.
+        """Record the death of a busy worker: its shards must be made again.
 
         Args:
             worker: Number of the worker.

@@ -64,7 +64,7 @@ def _receive(pipe: Connection) -> ToWorker:
 
 
 class _Reporter:
-    """Sends progress to the parent: of the shard that is written, and of the shard before, which another thread finishes."""
+    """Sends progress to the parent, for the shard that is written and for the shard before, which another thread finishes."""
 
     def __init__(self, pipe: Connection) -> None:
         self._pipe = pipe

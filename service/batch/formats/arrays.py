@@ -27,7 +27,13 @@ class ArrayWriter:
         self._writer: NpyWriter | NpzWriter = writer(generator, count)
 
     def add(self, seeds: SeedArray, labels: NDArray[np.int64] | None, outputs: Outputs) -> None:
-        """Write one batch. The arguments are those of `ShardWriter.add`."""
+        """Write one batch.
+
+        Args:
+            seeds: int64[n].
+            labels: int64[n], or None for an unconditional generator.
+            outputs: uint8[n, height, width, channels] or float32[n, ...].
+        """
         self._sink.write(self._writer.add(seeds, labels, outputs))
 
     def finish(self) -> None:

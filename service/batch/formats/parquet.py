@@ -47,7 +47,13 @@ class ParquetWriter:
         self._bytes = 0
 
     def add(self, seeds: SeedArray, labels: NDArray[np.int64] | None, outputs: Outputs) -> None:
-        """Write one batch. The arguments are those of `ShardWriter.add`."""
+        """Write one batch.
+
+        Args:
+            seeds: int64[n].
+            labels: int64[n], or None for an unconditional generator.
+            outputs: uint8[n, height, width, channels] or float32[n, ...].
+        """
         values: Any = pngs(self._generator, seeds, labels, outputs, self._truncation) if self._is_image else outputs
         row_labels = [None] * len(seeds) if labels is None else labels.tolist()
         for row in zip(seeds.tolist(), row_labels, values, strict=True):
@@ -77,7 +83,7 @@ class ParquetWriter:
 
 
 def _sample_columns(card: Card, samples: Outputs) -> dict[str, Any]:
-    """One float32 column for each output name. A column of series holds lists of fixed length, one for each sample."""
+    """Return one float32 column for each output name. A column of series holds lists of fixed length, one for each sample."""
     names = card.output.names  # type: ignore[union-attr]
     if samples.ndim == 2:
         return {name: pa.array(samples[:, i]) for i, name in enumerate(names)}

@@ -37,7 +37,13 @@ class WebDatasetWriter:
         self._size = 0
 
     def add(self, seeds: SeedArray, labels: NDArray[np.int64] | None, outputs: Outputs) -> None:
-        """Write one batch. The arguments are those of `ShardWriter.add`."""
+        """Write one batch.
+
+        Args:
+            seeds: int64[n].
+            labels: int64[n], or None for an unconditional generator.
+            outputs: uint8[n, height, width, channels] or float32[n, ...].
+        """
         keys = [f"{seed:0{_KEY_DIGITS}}" for seed in seeds.tolist()]
         images = pngs(self._generator, seeds, labels, outputs, self._truncation)
         if labels is None:

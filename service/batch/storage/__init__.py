@@ -1,1 +1,1 @@
-"""Where a job's files lie: a local folder or an object store."""
+"""Storage of the files of a job: a local folder or an object store."""

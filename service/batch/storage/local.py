@@ -29,7 +29,7 @@ class LocalOutput:
 
     Attributes:
         root: The folder.
-        url: The same as text.
+        url: The folder as text.
     """
 
     def __init__(self, root: Path) -> None:
@@ -154,7 +154,11 @@ class LocalOutput:
         return shutil.disk_usage(existing).free
 
     def _check_exists(self) -> None:
-        """Do not create the folder again after it was moved or removed: the new folder would lack the earlier shards."""
+        """Check that the folder was not moved or removed. A new folder would lack the earlier shards.
+
+        Raises:
+            OutputError: The folder or its plan is missing.
+        """
         if not (self.root / PLAN_FILE).exists():
             raise OutputError(
                 f"{self.url} or its {PLAN_FILE} was removed: restore it, or run the job in a new folder",
@@ -176,7 +180,7 @@ def _write_new(path: Path, content: bytes) -> None:
 
 
 def _try_lock(file: IO[bytes], shared: bool) -> bool:
-    """Whether the lock was acquired."""
+    """Try to acquire a lock. Return whether it was acquired."""
     try:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError as error:

@@ -18,7 +18,7 @@ ATTEMPTS = 7
 _MAX_WAIT_SECONDS = 20.0  # between two attempts
 _CONCURRENT_UPLOADS = 32  # of small files
 _PERMANENT = (UserError, PermissionError, FileNotFoundError, FileExistsError, IsADirectoryError, NotImplementedError, TypeError)
-# When the answer to the end of an upload is lost, the next attempt to end it gives "not found". Upload again in that case.
+# If the response to the end of an upload is lost, the next attempt to end the upload fails with "not found". Then upload again.
 _PERMANENT_IN_UPLOADS = tuple(kind for kind in _PERMANENT if kind is not FileNotFoundError)
 PART_BYTES = 8 << 20  # of an S3 upload; ten parts are in memory at once (s3fs's default is 50 MiB)
 _MAX_PARTS = 10_000  # limit of S3
@@ -50,7 +50,7 @@ class ObjectStoreOutput:
         self._is_s3 = "s3" in system.protocol
 
     def read(self, name: str) -> bytes:
-        options = {"max_concurrency": 1} if self._is_s3 else {}  # more would ask for the size of the object first
+        options = {"max_concurrency": 1} if self._is_s3 else {}  # with more, s3fs first requests the size of the object
         content: bytes = self._retry(lambda: self._system.cat_file(self._path(name), **options), "read", name)
         return content
 
@@ -172,7 +172,7 @@ class ObjectStoreOutput:
         name: str,
         permanent: tuple[type[Exception], ...] = _PERMANENT,
     ) -> Result:
-        """Call `action`, and again after growing delays while it fails for a reason that may pass."""
+        """Call `action`. After a temporary error, repeat the call with growing delays."""
         attempts = Retrying(
             stop=stop_after_attempt(ATTEMPTS),
             wait=wait_random_exponential(max=_MAX_WAIT_SECONDS),
@@ -190,6 +190,6 @@ class ObjectStoreOutput:
 
 
 def _is_permanent(error: BaseException, permanent: tuple[type[Exception], ...]) -> bool:
-    """Whether another attempt cannot succeed."""
-    # botocore need not be installed, so its exception is known by its name
+    """Return whether another attempt cannot succeed."""
+    # compares the name of botocore's exception, because botocore is optional
     return isinstance(error, permanent) or type(error).__name__ == "NoCredentialsError"
