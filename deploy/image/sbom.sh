@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
-# Write the bill of materials of an image (CycloneDX) to build/sbom/VARIANT.json. For the CPU image, also write docs/licences.md.
+# Write the bill of materials of a container image (CycloneDX) to build/sbom/VARIANT.json.
+# For the CPU container image, also write docs/licences.md.
 #   deploy/image/sbom.sh cpu
 set -Eeuo pipefail
 cd "$(dirname "$0")/../.."
 variant=$1
 out=build/sbom
 mkdir -p "$out"
-[ -x "$out/tool/bin/cyclonedx-py" ] || { python3 -m venv "$out/tool" && "$out/tool/bin/pip" install --quiet --disable-pip-version-check cyclonedx-bom==7.5.0; }
+if [ ! -x "$out/tool/bin/cyclonedx-py" ]; then
+  python3 -m venv "$out/tool"
+  "$out/tool/bin/pip" install --quiet --disable-pip-version-check cyclonedx-bom==7.5.0
+fi
 rm -rf "$out/$variant"
 python3 -m venv --without-pip "$out/$variant"
 python3 -m pip --python "$out/$variant/bin/python" install --quiet --disable-pip-version-check --no-deps --require-hashes \
