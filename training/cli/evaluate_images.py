@@ -22,7 +22,7 @@ from seedmint.training.evaluation.results import format_table, json_document
 from seedmint.training.export.onnx_export import with_card
 from seedmint.training.plotting.image_grid import grid
 from seedmint.training.recipes.data import Data
-from seedmint.training.recipes.schema import MetricName
+from seedmint.training.recipes.schema import ImageMetric
 from seedmint.training.report.html_report import render_report
 
 
@@ -72,7 +72,7 @@ def evaluate_images(
         click.echo(f"updated the card of {path}; the file has a new digest, and the generator has new URLs", err=True)
 
 
-def parse_metrics(metrics: str | None) -> tuple[MetricName, ...] | None:
+def parse_metrics(metrics: str | None) -> tuple[ImageMetric, ...] | None:
     """Parse the option `--metrics`.
 
     Args:
@@ -86,14 +86,14 @@ def parse_metrics(metrics: str | None) -> tuple[MetricName, ...] | None:
     """
     if metrics is None:
         return None
-    requested, known = [part.strip() for part in metrics.split(",")], get_args(MetricName)
+    requested, known = [part.strip() for part in metrics.split(",")], get_args(ImageMetric)
     if unknown := next((name for name in requested if name not in known), None):
         raise UserError(f"{unknown!r} is not one of {', '.join(known)}", field="metrics", reason="unknown_metric")
     return tuple(name for name in known if name in requested)
 
 
 def measure_images(
-    generator: GeneratorFile, data: Data, names: tuple[MetricName, ...] | None, samples: int | None
+    generator: GeneratorFile, data: Data, names: tuple[ImageMetric, ...] | None, samples: int | None
 ) -> Evaluation:
     """Measure a generator of images and show the progress.
 

@@ -17,7 +17,7 @@ from seedmint.training.cli.options import MODELS
 @click.option("--name", required=True, help="Name of the generator: NAME.onnx, and /v1/models/NAME.")
 @click.option("--title", help="One line for people. Default: the title of the recipe.")
 @click.option("--step", type=int, help="Step of the checkpoint. Default: the newest.")
-@click.option("--weights", type=click.Choice(["ema", "last"]), help="Default: ema if the checkpoint has an average.")
+@click.option("--weights", type=click.Choice(["ema", "last"]), help="Default: ema if the checkpoint has averaged weights.")
 @click.option("--replace", is_flag=True, help="Replace a generator of the same name.")
 @MODELS
 def export(

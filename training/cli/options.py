@@ -5,7 +5,7 @@ from typing import get_args
 
 import click
 
-from seedmint.training.recipes.schema import MetricName
+from seedmint.training.recipes.schema import ImageMetric
 
 MODELS = click.option(
     "--models",
@@ -30,7 +30,7 @@ DATA = click.option(
 METRICS = click.option(
     "--metrics",
     metavar="NAME,NAME",
-    help=f"Metrics to measure: {', '.join(get_args(MetricName))}. Default: all that apply.",
+    help=f"Metrics to measure: {', '.join(get_args(ImageMetric))}. Default: all that apply.",
 )
 SAMPLES = click.option(
     "--samples",

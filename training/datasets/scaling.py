@@ -6,24 +6,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-STEPS_PER_STD = 4096
-"""Approximate number of steps of the resolution in one standard deviation."""
+UNITS_PER_STD = 4096
+"""Approximate number of rounding units in one standard deviation."""
 
-MAX_STEPS = 1 << 24
-"""Largest range of integers that float32 represents exactly."""
+MAX_UNITS = 1 << 24
+"""Largest absolute value of a sample in rounding units: float32 represents all integers up to this number exactly."""
 
 
 @dataclass(frozen=True)
 class Scaling:
     """Mean, standard deviation and resolution of each column or channel, in the units of the data; all exact in float32.
 
-    Generated samples are rounded to multiples of the resolution, as images are rounded to gray levels. The rounding hides the
-    last bits of a sum, which depend on the machine and the batch.
+    Generated samples are rounded to multiples of the resolution (the rounding unit), as images are rounded to gray levels. The
+    rounding hides the last bits of a sum, which depend on the machine and the batch.
 
     Attributes:
         mean: Mean of each column.
         std: Standard deviation of each column.
-        resolution: Step of each column in generated samples.
+        resolution: Rounding unit of each column of generated samples, a power of two.
     """
 
     mean: tuple[float, ...]
@@ -61,6 +61,6 @@ def scaling_of(samples: NDArray[np.float32]) -> Scaling:
 
 
 def _resolution(std: float, largest: float, is_integer: bool) -> float:
-    finest = max(std / STEPS_PER_STD, 4 * largest / MAX_STEPS, 2.0**-126)  # generated values can exceed the data's largest
+    finest = max(std / UNITS_PER_STD, 4 * largest / MAX_UNITS, 2.0**-126)  # generated values can exceed the data's largest
     power = 2.0 ** math.floor(math.log2(finest))
     return max(power, 1.0) if is_integer else power

@@ -12,12 +12,12 @@ from seedmint.training.evaluation.image_sample import ImageSample, sample_seeds
 from seedmint.training.evaluation.metric_families import FAMILIES, inapplicable_reason, measure, num_samples
 from seedmint.training.evaluation.metrics.labels import histogram
 from seedmint.training.evaluation.reference_data import RealData
-from seedmint.training.recipes.schema import MetricName
+from seedmint.training.recipes.schema import ImageMetric
 
 MIN_CLASSIFIER_ACCURACY = 0.9
 """Smallest accuracy of a classifier on real images with which its scores can be written to a card."""
 
-_WITHOUT_BASELINE: tuple[MetricName, ...] = ("nearest",)  # training images are their own nearest neighbors
+_WITHOUT_BASELINE: tuple[ImageMetric, ...] = ("nearest",)  # training images are their own nearest neighbors
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ class Evaluation:
         classifier_accuracy: Accuracy of the classifier on real images; None if no metric uses the classifier.
     """
 
-    families: dict[MetricName, tuple[Metric, ...]]
+    families: dict[ImageMetric, tuple[Metric, ...]]
     real_scores: dict[str, float]
-    skipped: dict[MetricName, str]
+    skipped: dict[ImageMetric, str]
     sample: ImageSample
     classifier_accuracy: float | None
 
@@ -91,7 +91,7 @@ def evaluate_generator(
     card: Card,
     images: Callable[[NDArray[np.int64]], NDArray[np.uint8]],
     real: RealData,
-    names: Sequence[MetricName] | None,
+    names: Sequence[ImageMetric] | None,
     samples: int | None,
     on_task: Callable[[str], None],
 ) -> Evaluation:
@@ -123,7 +123,7 @@ def evaluate_generator(
     counts = {name: num_samples(name, samples) for name in measured}
     on_task("generate")
     sample = sample_seeds(images, len(card.classes or ()), max(counts.values(), default=0), real)
-    families: dict[MetricName, tuple[Metric, ...]] = {}
+    families: dict[ImageMetric, tuple[Metric, ...]] = {}
     for name in measured:
         on_task(name)
         families[name] = measure(name, sample, counts[name])

@@ -17,7 +17,7 @@ from seedmint.training.evaluation.metrics.labels import histogram, kl_divergence
 from seedmint.training.evaluation.metrics.nearest import copying
 from seedmint.training.evaluation.metrics.parzen import SIGMAS, parzen
 from seedmint.training.evaluation.reference_data import NUM_CONTROLS, RealData
-from seedmint.training.recipes.schema import MetricName
+from seedmint.training.recipes.schema import ImageMetric
 
 DEFAULT_SAMPLES = 10_000
 """Number of generated images of most families."""
@@ -44,7 +44,7 @@ class Family:
     prefixes: tuple[str, ...]
 
 
-def measure(name: MetricName, sample: ImageSample, n: int) -> tuple[Metric, ...]:
+def measure(name: ImageMetric, sample: ImageSample, n: int) -> tuple[Metric, ...]:
     """Return the metrics of one family.
 
     Args:
@@ -58,7 +58,7 @@ def measure(name: MetricName, sample: ImageSample, n: int) -> tuple[Metric, ...]
     return FAMILIES[name].measure(sample, n)
 
 
-def num_samples(name: MetricName, samples: int | None) -> int:
+def num_samples(name: ImageMetric, samples: int | None) -> int:
     """Return the number of generated images that a family measures.
 
     Args:
@@ -68,7 +68,7 @@ def num_samples(name: MetricName, samples: int | None) -> int:
     return FAMILIES[name].samples if samples is None else samples
 
 
-def inapplicable_reason(name: MetricName, real: RealData, classes: tuple[str, ...] | None) -> str | None:
+def inapplicable_reason(name: ImageMetric, real: RealData, classes: tuple[str, ...] | None) -> str | None:
     """Return why a family does not apply, or None if it applies.
 
     Args:
@@ -79,7 +79,7 @@ def inapplicable_reason(name: MetricName, real: RealData, classes: tuple[str, ..
     if len(real.train.images) < _MIN_IMAGES:
         return f"{real.name} has fewer than {_MIN_IMAGES} images"
     if name == "modes" and not real.is_stacked:
-        return "it counts modes only of stacked-mnist"
+        return "it counts the modes of stacked-mnist only"
     if FAMILIES[name].uses_classifier:
         if real.train.labels is None or real.train.classes is None:
             return f"it needs a classifier, and {real.name} has no labels to train one"
@@ -174,7 +174,7 @@ def _metric(name: str, protocol: str, value: float, samples: int, standard_error
     return Metric(metric=name, protocol=protocol, value=value, samples=samples, standard_error=standard_error)
 
 
-FAMILIES: dict[MetricName, Family] = {
+FAMILIES: dict[ImageMetric, Family] = {
     "parzen": Family(
         DEFAULT_SAMPLES,
         "the paper's metric, in nats; higher is better, but it says little about image quality (Theis et al., 2016)",

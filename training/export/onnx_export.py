@@ -24,7 +24,7 @@ OPSET = 18
 VERIFIED_SEEDS = 1000
 """Number of seeds, from 0, over which an export is compared with torch."""
 TOLERANCE = 1
-"""Largest difference between torch and ONNX Runtime, in gray levels or steps of the resolution. Their sums differ in order."""
+"""Largest difference between torch and ONNX Runtime, in gray levels or rounding units. The order of their sums differs."""
 
 
 class ExportError(UserError):
@@ -63,7 +63,7 @@ def verify_export(content: bytes, served: nn.Module) -> int:
         served: The module, in evaluation mode.
 
     Returns:
-        The largest difference, in gray levels or steps of the resolution.
+        The largest difference, in gray levels or rounding units.
 
     Raises:
         ExportError: The difference exceeds `TOLERANCE`, or the file does not run.
@@ -87,7 +87,9 @@ def verify_export(content: bytes, served: nn.Module) -> int:
     if outputs.shape != expected.shape:
         message = f"the output of ONNX Runtime has shape {list(outputs.shape)}, torch's {list(expected.shape)}"
         raise ExportError(message, reason="wrong_shape")
-    unit, unit_name = (1.0, "gray levels") if isinstance(card.output, ImageOutput) else (_resolution(card.output), "steps")
+    unit, unit_name = (
+        (1.0, "gray levels") if isinstance(card.output, ImageOutput) else (_resolution(card.output), "rounding units")
+    )
     differences = np.abs(outputs.astype(np.float64) - expected.astype(np.float64)) / unit
     largest = int(differences.max())
     if largest > TOLERANCE:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from seedmint.models.noise import labels_of, noise
 from seedmint.training.datasets import Dataset
-from seedmint.training.datasets.scaling import MAX_STEPS, Scaling
+from seedmint.training.datasets.scaling import MAX_UNITS, Scaling
 from seedmint.training.recipes.schema import Recipe
 
 _MAX_BATCH = 500
@@ -62,8 +62,8 @@ class _ToDataUnits(nn.Module):
             self.register_buffer(name, torch.from_numpy(values).float())
 
     def forward(self, samples: Tensor) -> Tensor:
-        steps = (samples * self.gain + self.offset).round().clamp(-MAX_STEPS, MAX_STEPS)
-        return steps.to(torch.int32).to(torch.float32) * self.resolution  # the integers remove -0.0
+        units = (samples * self.gain + self.offset).round().clamp(-MAX_UNITS, MAX_UNITS)
+        return units.to(torch.int32).to(torch.float32) * self.resolution  # the integers remove -0.0
 
 
 @dataclass(frozen=True)

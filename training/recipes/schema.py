@@ -16,7 +16,7 @@ from seedmint.training.recipes.networks import Discriminator, Generator
 from seedmint.training.recipes.optimizers import Optimizers
 
 CHANGEABLE_FIELDS = ("data.path", "every", "metrics", "name", "steps", "title", "watch")
-"""Fields of a recipe that can change between two parts of a run. The finished iterations do not depend on them."""
+"""Fields of a recipe that can change when a run is resumed. The finished iterations do not depend on them."""
 
 
 class RecipeError(UserError):
@@ -25,7 +25,7 @@ class RecipeError(UserError):
     reason = "invalid_recipe"
 
 
-MetricName = Literal["parzen", "frechet", "kid", "prdc", "labels", "modes", "nearest"]
+ImageMetric = Literal["parzen", "frechet", "kid", "prdc", "labels", "modes", "nearest"]
 """Metric families of images; see `seedmint.training.evaluation.metric_families`."""
 
 SampleMetric = Literal["marginals", "correlations", "ring"]
@@ -41,7 +41,7 @@ class Every(Config):
     preview: int = Field(default=1000, ge=1)
     checkpoint: int = Field(default=1000, ge=1)
     evaluate: int | None = Field(
-        default=None, ge=1, description="steps between measurements of `metrics`; null measures nothing"
+        default=None, ge=1, description="steps between measurements of `metrics`; null: no measurements"
     )
 
 
@@ -49,7 +49,9 @@ class Watch(Config):
     """Thresholds of the diagnostics. They do not change the result, except that `stop_at_equilibrium` can end the run."""
 
     reports: int = Field(
-        default=10, ge=1, description="consecutive log entries (every.log) after which saturation or equilibrium is reported"
+        default=10,
+        ge=1,
+        description="number of consecutive log entries (interval: every.log) after which saturation or equilibrium is reported",
     )
     saturation: float = Field(
         default=0.01, gt=0, lt=0.5, description="D is saturated if D(x) exceeds 1 - saturation and D(G(z)) is below saturation"
@@ -59,13 +61,16 @@ class Watch(Config):
     )
     stop_at_equilibrium: bool = Field(default=False, description="finish the run when the equilibrium is reported")
     previews: int = Field(
-        default=3, ge=1, description="consecutive previews (every.preview) after which mode collapse is reported"
+        default=3,
+        ge=1,
+        description="number of consecutive previews (interval: every.preview) after which mode collapse is reported",
     )
     collapse: float = Field(
         default=0.5,
         ge=0,
         lt=1,
-        description="mode collapse: the mean distance between two generated examples, relative to the data, is below this",
+        description="mode collapse is reported if the mean distance between two generated examples is below this fraction of "
+        "the same distance in the data",
     )
 
 
@@ -83,23 +88,28 @@ class Recipe(Config):
     objective: Literal["minimax", "non-saturating"] = "non-saturating"
     order: Literal["alternating", "simultaneous"] = Field(
         default="alternating",
-        description="alternating: as in Algorithm 1; simultaneous: both gradients at the same parameters, from one shared "
-        "batch of generated examples, as in the paper's code",
+        description="alternating: as in Algorithm 1; simultaneous: the gradients of D and G are computed before either is "
+        "updated, from one shared batch of generated examples, as in the paper's code",
     )
     k: int = Field(default=1, ge=1, description="updates of D per iteration")
     m: int = Field(default=100, ge=2, description="minibatch size, examples")
     steps: int = Field(ge=1, description="iterations of Algorithm 1")
-    rule: Optimizers
+    rule: Optimizers = Field(description="the optimizers of G and D (the learning rules of Algorithm 1)")
     ema: float = Field(default=0.0, ge=0, lt=1, description="decay per step of the averaged generator; 0 keeps no average")
     ema_start: int = Field(default=0, ge=0, description="steps before the average starts")
     seed: int = Field(default=0, ge=0, lt=1 << 32)
-    threads: int = Field(default=1, ge=1, le=256, description="CPU threads; floating-point sums depend on their number")
+    threads: int = Field(
+        default=1,
+        ge=1,
+        le=256,
+        description="CPU threads; the number of threads changes the rounding of sums, and so the result",
+    )
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32",
         description="bfloat16 is used only for matrix products and convolutions; weights and sums stay float32",
     )
-    metrics: list[Literal[MetricName, SampleMetric]] = Field(
-        default=[], description="metrics to measure every `every.evaluate` steps"
+    metrics: list[Literal[ImageMetric, SampleMetric]] = Field(
+        default=[], description="metrics to measure; the interval is every.evaluate"
     )
     every: Every = Every()
     watch: Watch = Watch()
@@ -107,13 +117,15 @@ class Recipe(Config):
     @model_validator(mode="after")
     def _check_fields(self) -> "Recipe":
         if self.order == "simultaneous" and self.k != 1:
-            raise ValueError("k must be 1 with order simultaneous")
+            raise ValueError("order: simultaneous requires k: 1")
         if (self.every.evaluate is None) != (not self.metrics):
             raise ValueError("metrics and every.evaluate must be set together")
         if self.ema_start and not self.ema:
-            raise ValueError("ema_start needs ema above 0")
+            raise ValueError("ema_start requires ema above 0")
         for metric in self.metrics:
-            if (metric in SAMPLE_METRICS) != self.uses_samples or (metric == "ring" and self.data.source != "ring-2d"):
+            measures_samples = metric in SAMPLE_METRICS
+            needs_other_data = metric == "ring" and self.data.source != "ring-2d"
+            if measures_samples != self.uses_samples or needs_other_data:
                 raise ValueError(f"metric {metric} does not apply to source {self.data.source}")
         return self
 
@@ -123,13 +135,13 @@ class Recipe(Config):
         return self.data.source in SAMPLE_SOURCES
 
     @property
-    def image_metrics(self) -> tuple[MetricName, ...]:
+    def image_metrics(self) -> tuple[ImageMetric, ...]:
         """The members of `metrics` that measure images."""
-        return tuple(metric for metric in get_args(MetricName) if metric in self.metrics)
+        return tuple(metric for metric in get_args(ImageMetric) if metric in self.metrics)
 
     @property
     def noise_rule(self) -> str:
-        """Name of the rule that maps seeds to z; see `seedmint.models.noise`."""
+        """Name of the noise rule, which maps seeds to z; see `seedmint.models.noise`. It is not related to the field `rule`."""
         return f"philox-{self.prior}-v1"
 
     def document(self) -> dict[str, Any]:
@@ -137,7 +149,10 @@ class Recipe(Config):
         return self.model_dump(mode="json")
 
     def published(self) -> dict[str, Any]:
-        """Return the document without `data.path`, which holds only on this machine. The card has the digest of the data."""
+        """Return the document with `data.path` set to null, because the path is valid only on this machine.
+
+        The card contains the digest of the data instead.
+        """
         document = self.document()
         document["data"]["path"] = None
         return document
@@ -159,8 +174,8 @@ def validate_recipe(document: dict[str, Any], source: str) -> Recipe:
         source: Where the document comes from, for the error message.
 
     Raises:
-        RecipeError: At least one field is unknown or wrong. `field` is the first one; the message lists
-            all of them.
+        RecipeError: At least one field is unknown or wrong. `field` is the path of the first wrong field; the message lists
+            all wrong fields.
     """
     try:
         return Recipe.model_validate(document)
@@ -169,5 +184,6 @@ def validate_recipe(document: dict[str, Any], source: str) -> Recipe:
             (".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, "))
             for item in error.errors(include_url=False, include_context=False, include_input=False)
         ]
+        # The caller renders `field` before the message, so the message repeats the names of the other fields only.
         message = "; ".join([f"{first[1]} ({source})", *(f"{field}: {text}" for field, text in others)])
         raise RecipeError(message, field=first[0] or None) from None

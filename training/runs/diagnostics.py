@@ -59,7 +59,7 @@ class Diagnostics:
             The conditions whose count reaches the threshold with this entry.
         """
         watch, found = self._watch, []
-        evidence = f"in {watch.reports} consecutive reports, now D(x) {d_real:.3f}, D(G(z)) {d_fake:.3f}"
+        evidence = f"in {watch.reports} consecutive log entries, now D(x) {d_real:.3f}, D(G(z)) {d_fake:.3f}"
         if self._reaches("saturated", d_real > 1 - watch.saturation and d_fake < watch.saturation, watch.reports):
             message = f"D is saturated {evidence}; G hardly learns: try a lower rule.discriminator.learning_rate"
             found.append(Diagnostic("saturated", message))
@@ -81,7 +81,7 @@ class Diagnostics:
             return ()
         message = (
             f"mode collapse in {self._watch.previews} consecutive previews: the mean distance between generated examples is "
-            f"{diversity:.3f} times the distance between data, below {self._watch.collapse}"
+            f"{diversity:.3f} times the mean distance in the data, below {self._watch.collapse}"
         )
         return (Diagnostic("collapsed", message),)
 

@@ -26,23 +26,25 @@ def export_run(
         name: Name of the generator.
         title: One line for people; None uses the recipe's title.
         step: Step of the checkpoint; None uses the newest.
-        weights: `ema` or `last`; None uses `ema` if the checkpoint has an average.
+        weights: `ema` or `last`; None uses `ema` if the checkpoint has averaged weights, else `last`.
 
     Returns:
         The bytes of the file; the same for the same checkpoint and arguments.
 
     Raises:
-        UserError: The run or the checkpoint does not exist, or the verification failed.
+        UserError: The run or the checkpoint does not exist, the checkpoint has no averaged weights but `weights` is `ema`, or
+            the file does not compute the same as torch.
     """
-    read_run_recipe(directory)
+    read_run_recipe(directory)  # only to check that the directory holds a run
     checkpoint = _load_checkpoint(directory, step)
     recipe = validate_recipe(checkpoint.recipe, str(directory))
     has_ema = recipe.ema > 0 and checkpoint.step > recipe.ema_start
     chosen: Literal["ema", "last"] = weights or ("ema" if has_ema else "last")
     if chosen == "ema" and not has_ema:
-        message = f"step {checkpoint.step} has no average (ema: {recipe.ema:g}, ema_start: {recipe.ema_start})"
+        message = f"step {checkpoint.step} has no averaged weights (ema: {recipe.ema:g}, ema_start: {recipe.ema_start})"
         raise ExportError(message, field="weights", reason="no_average")
     dataset = checkpoint.metadata["dataset"]
+    # A checkpoint stores the last weights under "generator" and the averaged weights under "ema".
     generator = _load_generator(recipe, dataset, checkpoint.tensors, "ema" if chosen == "ema" else "generator")
     card = card_of_run(recipe, checkpoint.metadata, checkpoint.step, name, title, chosen)
     return export_generator(generator, card, _scaling(dataset))
@@ -55,13 +57,14 @@ def _load_checkpoint(directory: Path, step: int | None) -> Checkpoint:
     if step is None:
         return load_checkpoint(checkpoints[max(checkpoints)])
     if step not in checkpoints:
-        message = f"{directory} has no checkpoint of step {step}, only of {', '.join(map(str, checkpoints))}"
+        message = f"{directory} has no checkpoint of step {step}; its checkpoints are {', '.join(map(str, checkpoints))}"
         raise CheckpointError(message, field="step", reason="no_checkpoint")
     return load_checkpoint(checkpoints[step])
 
 
 def _load_generator(recipe: Recipe, dataset: dict[str, Any], tensors: dict[str, Tensor], part: str) -> nn.Module:
-    shape = dataset["shape"]
+    shape = dataset["shape"]  # of images: height, width, channels; the networks use channels, height, width
+    # The values do not matter, only the shape: `load_state_dict` replaces all weights.
     marginals = torch.zeros(shape) if "scaling" in dataset else torch.full((shape[2], shape[0], shape[1]), 0.5)
     classes = len(dataset["classes"]) if recipe.conditional else 0
     generator, _ = build_networks(recipe, marginals, classes)

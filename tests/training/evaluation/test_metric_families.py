@@ -11,7 +11,7 @@ from seedmint.training.evaluation.image_sample import ImageSample, sample_seeds
 from seedmint.training.evaluation.metric_families import FAMILIES, inapplicable_reason, measure, num_samples
 from seedmint.training.evaluation.reference_data import RealData
 from seedmint.training.recipes.data import Data
-from seedmint.training.recipes.schema import MetricName
+from seedmint.training.recipes.schema import ImageMetric
 from tests.support.errors import raises
 
 N = 1400
@@ -37,7 +37,7 @@ def real(mnist):
 
 
 def test_every_metric_of_a_recipe_has_a_family():
-    assert tuple(FAMILIES) == get_args(MetricName)
+    assert tuple(FAMILIES) == get_args(ImageMetric)
 
 
 def test_scores_of_training_images(real):

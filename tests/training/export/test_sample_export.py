@@ -1,4 +1,4 @@
-"""Generator files of samples include the conversion to the units of the data, and the rounding."""
+"""A generator file that outputs samples also converts them to the units of the data and rounds them."""
 
 import json
 
@@ -11,7 +11,7 @@ import torch
 from seedmint.models.card import Card, Noise, Provenance, SampleOutput
 from seedmint.models.contract import ContractError, check_contract
 from seedmint.models.noise import labels_of, noise
-from seedmint.training.datasets.scaling import MAX_STEPS, Scaling
+from seedmint.training.datasets.scaling import MAX_UNITS, Scaling
 from seedmint.training.export.onnx_export import ExportError, export_generator, verify_export
 from seedmint.training.export.served_generator import ServedGenerator
 from seedmint.training.networks import build_networks
@@ -44,16 +44,21 @@ def generator_and_card(kind, shape, scaling, classes=0):
     return generator.eval(), card
 
 
-TWO = Scaling((3.0, -100.0), (0.5, 40.0), (2.0**-14, 2.0**-7))
-ONE = Scaling((0.25,), (0.125,), (2.0**-15,))
+TWO_COLUMNS = Scaling((3.0, -100.0), (0.5, 40.0), (2.0**-14, 2.0**-7))
+ONE_COLUMN = Scaling((0.25,), (0.125,), (2.0**-15,))
 
 
 @pytest.mark.parametrize(
     ("kind", "shape", "scaling", "classes"),
-    [("mlp", (2,), TWO, 3), ("mlp", (1,), ONE, 0), ("sequence", (20, 2), TWO, 0), ("sequence", (64, 1), ONE, 3)],
+    [
+        ("mlp", (2,), TWO_COLUMNS, 3),
+        ("mlp", (1,), ONE_COLUMN, 0),
+        ("sequence", (20, 2), TWO_COLUMNS, 0),
+        ("sequence", (64, 1), ONE_COLUMN, 3),
+    ],
 )
 def test_file_matches_the_contract_and_torch(kind, shape, scaling, classes):
-    """NumPy converts torch's standardized output in float64; the difference is at most one step of the resolution."""
+    """NumPy converts torch's standardized output in float64; the difference is at most one rounding unit."""
     generator, card = generator_and_card(kind, shape, scaling, classes)
     content = export_generator(generator, card, scaling)
     model = onnx.load_from_string(content)
@@ -69,22 +74,22 @@ def test_file_matches_the_contract_and_torch(kind, shape, scaling, classes):
     with torch.no_grad():
         standardized = generator(*(torch.from_numpy(array) for array in feeds.values())).numpy().astype(np.float64)
     expected = standardized * scaling.std + scaling.mean
-    steps = found / np.array(scaling.resolution)
-    np.testing.assert_array_equal(steps, np.rint(steps))
-    assert np.abs(steps - expected / scaling.resolution).max() <= 1
+    units = found / np.array(scaling.resolution)
+    np.testing.assert_array_equal(units, np.rint(units))
+    assert np.abs(units - expected / scaling.resolution).max() <= 1
     assert len(np.unique(found)) > 3
 
 
 def test_serving_inverts_the_standardization():
-    """With an identity generator, standardized data return within half a step."""
+    """With an identity generator, standardized data come back with an error of at most half a rounding unit."""
 
     class Identity(torch.nn.Module):
         def forward(self, z):
             return z
 
-    data = np.random.default_rng(0).normal(TWO.mean, TWO.std, (1000, 2)).astype(np.float32)
-    restored = ServedGenerator(Identity(), TWO)(torch.from_numpy(TWO.standardize(data))).numpy()
-    assert (np.abs(restored - data) <= 0.51 * np.array(TWO.resolution)).all()
+    data = np.random.default_rng(0).normal(TWO_COLUMNS.mean, TWO_COLUMNS.std, (1000, 2)).astype(np.float32)
+    restored = ServedGenerator(Identity(), TWO_COLUMNS)(torch.from_numpy(TWO_COLUMNS.standardize(data))).numpy()
+    assert (np.abs(restored - data) <= 0.51 * np.array(TWO_COLUMNS.resolution)).all()
 
 
 def test_extreme_values_are_clamped_and_zero_is_positive():
@@ -92,31 +97,31 @@ def test_extreme_values_are_clamped_and_zero_is_positive():
         def forward(self, z):
             return torch.tensor([[1e30], [-1e30], [-2.0 - 1e-7], [-2.0]])
 
-    samples = ServedGenerator(Fixed(), ONE)(torch.zeros(4, 1)).numpy()[:, 0]
-    assert samples[0] == MAX_STEPS * ONE.resolution[0]
+    samples = ServedGenerator(Fixed(), ONE_COLUMN)(torch.zeros(4, 1)).numpy()[:, 0]
+    assert samples[0] == MAX_UNITS * ONE_COLUMN.resolution[0]
     assert samples[1] == -samples[0]
     assert samples[2:].tolist() == [0.0, 0.0]
     assert not np.signbit(samples[2:]).any()
 
 
 def test_file_that_differs_from_torch_is_refused():
-    generator, card = generator_and_card("mlp", (2,), TWO)
-    content = export_generator(generator, card, TWO)
+    generator, card = generator_and_card("mlp", (2,), TWO_COLUMNS)
+    content = export_generator(generator, card, TWO_COLUMNS)
     with torch.no_grad():
         generator.layers[-1].bias += 0.01
     with raises(ExportError, "differs_from_torch"):
-        verify_export(content, ServedGenerator(generator, TWO).eval())
+        verify_export(content, ServedGenerator(generator, TWO_COLUMNS).eval())
 
 
 def test_card_of_another_shape_is_refused():
-    generator, card = generator_and_card("mlp", (2,), TWO)
+    generator, card = generator_and_card("mlp", (2,), TWO_COLUMNS)
     wrong = card.model_copy(update={"output": SampleOutput(kind="sample", shape=(3,), names=("a", "b", "c"))})
     with raises(ContractError):
-        export_generator(generator, wrong, TWO)
+        export_generator(generator, wrong, TWO_COLUMNS)
 
 
 def test_output_on_the_card():
-    _, card = generator_and_card("sequence", (20, 2), TWO)
+    _, card = generator_and_card("sequence", (20, 2), TWO_COLUMNS)
     assert json.loads(card.to_json())["output"] == {
         "kind": "sample",
         "shape": [20, 2],
