@@ -1,4 +1,4 @@
-"""`bentoml build` succeeds, packs what serving needs and nothing else, and what it packs serves."""
+"""`bentoml build` succeeds and packs only files that serving needs; the bento serves."""
 
 import os
 import re
@@ -18,18 +18,18 @@ _ROOT = Path(__file__).parents[2]
 
 
 def requirements() -> list[str]:
-    """The extras `serve` and `s3` of pyproject.toml, with the extras of our own that it names written out."""
+    """Return the requirements of the extras `serve` and `s3` of pyproject.toml, with nested extras of Seedmint resolved."""
     project = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
 
-    def written_out(extra: str) -> list[str]:
-        found: list[str] = []
+    def resolve(extra: str) -> list[str]:
+        resolved: list[str] = []
         for requirement in extras[extra]:
             inner = re.fullmatch(r"seedmint\[(\w+)\]", requirement)
-            found += written_out(inner[1]) if inner else [requirement]
-        return found
+            resolved += resolve(inner[1]) if inner else [requirement]
+        return resolved
 
-    return list(dict.fromkeys([*project["dependencies"], *written_out("serve"), *written_out("s3")]))
+    return list(dict.fromkeys([*project["dependencies"], *resolve("serve"), *resolve("s3")]))
 
 
 @pytest.fixture(scope="module")
@@ -56,13 +56,13 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return plain | {"BENTOML_HOME": str(home), "BENTOML_DO_NOT_TRACK": "true"} | more
 
 
-def test_the_bentofile_asks_for_what_serving_asks_for():
+def test_the_bentofile_has_the_requirements_of_serving():
     assert yaml.safe_load((_ROOT / "bentofile.yaml").read_text())["python"]["packages"] == requirements()
 
 
-def test_the_bento_holds_the_service_the_hall_and_the_generators(bento: Path):
+def test_the_bento_contains_the_service_the_models_package_and_the_generators(bento: Path):
     packed = {str(path.relative_to(bento / "src")) for path in (bento / "src").rglob("*") if path.is_file()}
-    wanted = {"pyproject.toml", "LICENSE", "bentofile.yaml"}
+    expected = {"pyproject.toml", "LICENSE", "bentofile.yaml"}
     for pattern in (
         "seedmint/*.py",
         "service/**/*.py",
@@ -73,11 +73,11 @@ def test_the_bento_holds_the_service_the_hall_and_the_generators(bento: Path):
         "models/*.onnx",
         "deploy/image/requirements/*.txt",
     ):
-        wanted |= {str(path.relative_to(_ROOT)) for path in _ROOT.glob(pattern)}
-    assert packed == wanted
+        expected |= {str(path.relative_to(_ROOT)) for path in _ROOT.glob(pattern)}
+    assert packed == expected
 
 
-def test_the_bento_tells_nothing_of_the_machine_that_built_it(bento: Path):
+def test_the_bento_contains_no_paths_or_urls_of_the_build_machine(bento: Path):
     for path in (*bento.glob("*.yaml"), *bento.glob("env/**/*")):
         if path.is_file():
             text = path.read_text()
@@ -87,7 +87,7 @@ def test_the_bento_tells_nothing_of_the_machine_that_built_it(bento: Path):
 
 
 def test_the_bento_serves(bento: Path, home: Path, tmp_path: Path):
-    """As its container does: by BentoML's own command, from a directory that has nothing to do with the source."""
+    """Run `bentoml serve` from a directory outside the source tree."""
     generators.write(tmp_path, "one")
     port = free_port()
     process = subprocess.Popen(
@@ -101,14 +101,14 @@ def test_the_bento_serves(bento: Path, home: Path, tmp_path: Path):
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", follow_redirects=True) as client:
 
-            def ready() -> bool:
+            def is_ready() -> bool:
                 assert process.poll() is None
                 try:
                     return client.get("/readyz").status_code == 200
                 except httpx.TransportError:
                     return False
 
-            wait_until(ready, 60)
+            wait_until(is_ready, 60)
             assert client.get("/v1/models/one/images/1.png").headers["content-type"] == "image/png"
             assert 'seedmint_images_total{format="png",model="one"} 1.0' in client.get("/metrics").text
         process.terminate()

@@ -1,4 +1,4 @@
-"""The service needs neither torch nor a GPU, prints nothing by itself, and checks its settings."""
+"""The service needs neither torch nor a GPU, prints nothing, and validates its settings."""
 
 import os
 import subprocess
@@ -87,7 +87,7 @@ def test_settings_have_defaults_and_survive_the_environment(tmp_path: Path):
 
 
 def test_every_setting_survives_the_environment(tmp_path: Path):
-    given = {
+    variables = {
         "SEEDMINT_API_KEYS": f"a:{'0' * 64},b:{'1' * 64}",
         "SEEDMINT_API_KEYS_FILE": str(tmp_path / "keys"),
         "SEEDMINT_REQUESTS_PER_SECOND": "2.5",
@@ -101,14 +101,14 @@ def test_every_setting_survives_the_environment(tmp_path: Path):
         "SEEDMINT_TRACING": "1",
         "SEEDMINT_JOBS_URL": "s3://bucket/made",
     }
-    settings = read_settings(given)
+    settings = read_settings(variables)
     assert settings.allowed_origins == ("*", "http://[::1]:8080", "https://a.example")
     assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.0/8", "::1/128"]
     assert settings.jobs_url == "s3://bucket/made"
-    assert read_settings(given | {"SEEDMINT_JOBS_URL": "made"}).jobs_url == str(Path("made").absolute())
+    assert read_settings(variables | {"SEEDMINT_JOBS_URL": "made"}).jobs_url == str(Path("made").absolute())
     assert (settings.access_log, settings.tracing, settings.needs_keys) == (True, True, True)
     assert read_settings(settings.to_environment()) == settings
-    assert set(settings.to_environment()) > set(given)
+    assert set(settings.to_environment()) > set(variables)
 
 
 @pytest.mark.parametrize(
@@ -187,12 +187,12 @@ def test_every_setting_has_a_description():
 
 
 def test_a_cuda_failure_is_an_error_without_output(capfd: pytest.CaptureFixture[str]):
-    """ONNX Runtime by itself prints a banner and computes on the CPU."""
+    """With its default options, ONNX Runtime would print a banner and use the CPU."""
     graph = generators.content("one")
     if "CUDAExecutionProvider" in onnxruntime.InferenceSession(graph, providers=["CUDAExecutionProvider"]).get_providers():
-        pytest.skip("CUDA works here")
+        pytest.skip("CUDA works on this machine")
     capfd.readouterr()
-    with pytest.raises(Exception, match=r"CUDA|cuda"):
+    with pytest.raises(Exception, match=r"CUDA|cuda"):  # ProviderError, or an error of ONNX Runtime that names CUDA
         open_session(graph, "cuda", 1)
     assert capfd.readouterr().out == ""
 

@@ -54,26 +54,26 @@ class TwoNodes:
     def __init__(self) -> None:
         from ray.cluster_utils import Cluster
 
-        small = {"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False}
-        self.cluster = Cluster(initialize_head=True, head_node_args=small)
+        options = {"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False}
+        self.cluster = Cluster(initialize_head=True, head_node_args=options)
         self.address = self.cluster.address
-        self.second = self.cluster.add_node(**small)
+        self.second = self.cluster.add_node(**options)
 
-    def at_work(self, node: Any) -> list[psutil.Process]:
-        """The processes of a node that make a shard."""
+    def working(self, node: Any) -> list[psutil.Process]:
+        """Return the processes of a node that make a shard."""
         (raylet,) = node.all_processes["raylet"]
         found = []
-        for one in psutil.Process(raylet.process.pid).children():
-            with suppress(psutil.NoSuchProcess):  # it has just ended
-                if one.cmdline()[:1] == ["ray::_make_shard"]:
-                    found.append(one)
+        for child in psutil.Process(raylet.process.pid).children():
+            with suppress(psutil.NoSuchProcess):  # the process has just ended
+                if child.cmdline()[:1] == ["ray::_make_shard"]:
+                    found.append(child)
         return found
 
     def kill(self, node: Any) -> None:
-        """kill -9 all processes of a node."""
+        """Kill all processes of a node with SIGKILL."""
         (raylet,) = node.all_processes["raylet"]
-        every = [*psutil.Process(raylet.process.pid).children(recursive=True), psutil.Process(raylet.process.pid)]
-        for process in every:
+        processes = [*psutil.Process(raylet.process.pid).children(recursive=True), psutil.Process(raylet.process.pid)]
+        for process in processes:
             process.kill()
         raylet.process.wait()
 
@@ -81,7 +81,7 @@ class TwoNodes:
 @pytest.fixture
 def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[TwoNodes]:
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # as if Seedmint was installed on the nodes
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # Seedmint must be importable on the nodes
     nodes = TwoNodes()
     try:
         monkeypatch.setenv("RAY_ADDRESS", nodes.address)
@@ -96,11 +96,11 @@ def test_a_killed_node_loses_no_shard(tmp_path: Path, slow: Path, nodes: TwoNode
     out = tmp_path / "out"
     job = [slow, "--seeds", "0-14999", "--shard-size", "1500", "--engine", "ray", "--out", out]
     process = start(*job)
-    wait_until(lambda: len(list(out.glob("records/*.json"))) >= 2 and nodes.at_work(nodes.second), 120)
+    wait_until(lambda: len(list(out.glob("records/*.json"))) >= 2 and nodes.working(nodes.second), 120)
     nodes.kill(nodes.second)
-    said, complained = process.communicate(timeout=200)
-    assert process.returncode == 0, complained
-    assert "10 shards, 15,000 made" in said
+    stdout, stderr = process.communicate(timeout=200)
+    assert process.returncode == 0, stderr
+    assert "10 shards, 15,000 made" in stdout
     assert hashes(out) == expected
 
 
@@ -110,30 +110,30 @@ def test_another_engine_resumes_a_job_that_was_stopped_or_failed(tmp_path: Path,
     out = tmp_path / "out"
     job = [slow, "--seeds", "0-5999", "--shard-size", "2000", "--format", "npz", "--out", out, "--engine"]
     process = start(*job, "ray")
-    wait_until(lambda: nodes.at_work(nodes.second), 120)
+    wait_until(lambda: nodes.working(nodes.second), 120)
     os.killpg(process.pid, signal.SIGINT)
-    _, complained = process.communicate(timeout=60)
-    assert process.returncode == 130, complained
-    assert "of 3 shards" in complained.strip().splitlines()[-1]
-    wait_until(lambda: not nodes.at_work(nodes.second), 20)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert "of 3 shards" in stderr.strip().splitlines()[-1]
+    wait_until(lambda: not nodes.working(nodes.second), 20)
     assert not [name for name in hashes(out) if Path(name).name.startswith(".")]
 
-    over = threading.Event()
+    stop = threading.Event()
 
     def kill_workers() -> None:
-        while not over.wait(0.05):
+        while not stop.wait(0.05):
             for node in (nodes.cluster.head_node, nodes.second):
-                for worker in nodes.at_work(node):
+                for worker in nodes.working(node):
                     with suppress(psutil.NoSuchProcess):
                         worker.kill()
 
     killer = threading.Thread(target=kill_workers)
     killer.start()
-    code, _, complained = finished(*job, "ray", "--workers", "1")
-    over.set()
+    code, _, stderr = finished(*job, "ray", "--workers", "1")
+    stop.set()
     killer.join()
-    assert (code, complained.count("\n")) == (1, 1), complained
-    assert re.match(r"Error: .*shard \d", complained)
+    assert (code, stderr.count("\n")) == (1, 1), stderr
+    assert re.match(r"Error: .*shard \d", stderr)
 
     assert finished(*job, "local", "--workers", "1")[0] == 0
     assert hashes(out) == expected

@@ -1,4 +1,4 @@
-"""Token buckets against a reference in exact fractions, and what they tell a client who must wait."""
+"""Token buckets compared with a reference in exact fractions, and the Retry-After header of rejected requests."""
 
 import math
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, RequestC
 
 
 class Clock:
-    """Time that a test sets."""
+    """A clock that a test sets."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -26,19 +26,19 @@ class Clock:
 
 
 @pytest.fixture(autouse=True)
-def visit() -> Iterator[RequestContext]:
+def context() -> Iterator[RequestContext]:
     token = REQUEST_CONTEXT.set(RequestContext(b"1"))
     yield REQUEST_CONTEXT.get()
     REQUEST_CONTEXT.reset(token)
 
 
-# Steps and rates in powers of two: then floats are exact, and must agree with the fractions to the last bit.
+# Time steps and rates are powers of two, so that floats are exact and equal to the fractions.
 @given(
     st.sampled_from([0.125, 0.5, 1, 4, 64]),
     st.integers(1, 50),
     st.lists(st.tuples(st.integers(0, 64), st.integers(1, 60)), max_size=60),
 )
-def test_a_bucket_does_what_the_definition_says(rate: float, size: int, steps: list[tuple[int, int]]):
+def test_a_bucket_equals_the_exact_reference(rate: float, size: int, steps: list[tuple[int, int]]):
     clock = Clock()
     bucket = Bucket(rate, size, clock)
     held = Fraction(size)
@@ -55,69 +55,72 @@ def test_a_bucket_does_what_the_definition_says(rate: float, size: int, steps: l
             assert wait == (tokens - held) / Fraction(rate)
 
 
-def retry_after(limits: RateLimiter, who: str) -> int:
-    with pytest.raises(Problem) as refused:
-        limits.client(who).count_request()
-    assert refused.value.status == 429
-    return int(refused.value.headers["Retry-After"])
+def retry_after(limits: RateLimiter, client: str) -> int:
+    """Send a request that must be rejected, and return its Retry-After header."""
+    with pytest.raises(Problem) as caught:
+        limits.client(client).count_request()
+    assert caught.value.status == 429
+    return int(caught.value.headers["Retry-After"])
 
 
 @pytest.mark.parametrize("rate", [0.1, 0.3, 1, 2.5, 40])
-def test_retry_after_is_honest(rate: float, visit: RequestContext):
-    """After the time told a request is let in; a second earlier it is not, unless it was under a second."""
+def test_a_request_is_accepted_after_the_time_in_retry_after(rate: float, context: RequestContext):
+    """A request one second earlier is rejected if the time is longer than a second."""
     clock = Clock()
     limits = RateLimiter(read_settings({"SEEDMINT_REQUESTS_PER_SECOND": str(rate)}), clock)
     for _ in range(max(1, math.ceil(rate))):
         limits.client("a").count_request()
-    told = retry_after(limits, "a")
-    assert visit.rejected == "rate_limit"
-    assert told == max(1, math.ceil(1 / rate))
-    if told > 1:
-        clock.now += told - 1
+    seconds = retry_after(limits, "a")
+    assert context.rejected == "rate_limit"
+    assert seconds == max(1, math.ceil(1 / rate))
+    if seconds > 1:
+        clock.now += seconds - 1
         assert retry_after(limits, "a") == 1
         clock.now += 1
     else:
-        clock.now += told
+        clock.now += seconds
     limits.client("a").count_request()
 
 
-def test_a_burst_is_let_in_at_once_and_clients_do_not_share():
+def test_each_client_may_send_a_burst():
     limits = RateLimiter(read_settings({"SEEDMINT_REQUESTS_PER_SECOND": "1", "SEEDMINT_REQUEST_BURST": "5"}), Clock())
-    for who in ("a", "b"):
+    for client in ("a", "b"):
         for _ in range(5):
-            limits.client(who).count_request()
-        assert retry_after(limits, who) == 1
+            limits.client(client).count_request()
+        assert retry_after(limits, client) == 1
 
 
-def test_images_a_minute(visit: RequestContext):
+def test_images_per_minute(context: RequestContext):
     clock = Clock()
     limits = RateLimiter(read_settings({"SEEDMINT_IMAGES_PER_MINUTE": "120"}), clock)
-    visit.quota = limits.client("a")
+    context.quota = limits.client("a")
     limits.client("a").count_request()  # requests are not limited
     charge(100)
-    with pytest.raises(Problem) as refused:
+    with pytest.raises(Problem) as caught:
         charge(50)
-    assert (refused.value.status, refused.value.headers["Retry-After"]) == (429, "15")  # 30 more, two a second
-    assert visit.rejected == "image_limit"
+    assert (caught.value.status, caught.value.headers["Retry-After"]) == (429, "15")  # 30 more images, two per second
+    assert context.rejected == "image_limit"
     clock.now += 15
     charge(50)
-    with pytest.raises(Problem) as never:
+    with pytest.raises(Problem) as too_large:
         charge(121)
-    assert (never.value.status, never.value.field) == (413, "seeds")
-    with pytest.raises(Problem) as never:
+    assert (too_large.value.status, too_large.value.field) == (413, "seeds")
+    with pytest.raises(Problem) as too_large:
         charge(121, "frames")
-    assert never.value.field == "frames"
+    assert too_large.value.field == "frames"
 
 
-def test_images_that_were_refused_are_given_back(visit: RequestContext):
+def test_images_of_rejected_requests_are_not_charged(context: RequestContext):
     clock = Clock()
-    visit.quota = RateLimiter(read_settings({"SEEDMINT_IMAGES_PER_MINUTE": "100"}), clock).client("a")
-    with pytest.raises(Problem, match="busy"), charge(100):
-        raise Problem(429, "busy")
+    context.quota = RateLimiter(read_settings({"SEEDMINT_IMAGES_PER_MINUTE": "100"}), clock).client("a")
+    rejection = Problem(429, "busy")
+    with pytest.raises(Problem) as caught, charge(100):
+        raise rejection
+    assert caught.value is rejection
     with charge(60):
         pass
     with pytest.raises(RuntimeError), charge(40):
-        raise RuntimeError("it was made, and its client left")
+        raise RuntimeError("the client disconnected after the generation")
     with pytest.raises(Problem):
         charge(1)
     clock.now += 120
@@ -127,17 +130,17 @@ def test_images_that_were_refused_are_given_back(visit: RequestContext):
         charge(101)
 
 
-def test_clients_remembered_are_bounded():
+def test_the_number_of_stored_clients_is_bounded():
     limits = RateLimiter(read_settings({"SEEDMINT_REQUESTS_PER_SECOND": "1"}), Clock())
     limits.client("kept").count_request()
     for i in range(_MAX_CLIENTS + 10):
-        limits.client(f"one-{i}")
-        limits.client("kept")  # who keeps asking is not forgotten
+        limits.client(f"other-{i}")
+        limits.client("kept")  # an active client is not removed
     assert retry_after(limits, "kept") == 1
     assert len(limits._clients) == _MAX_CLIENTS
 
 
-def test_without_limits_there_is_nothing_to_count():
+def test_without_limits_there_is_no_rate_limiter():
     assert create_rate_limiter(read_settings({})) is None
     charge(10**9)
 
@@ -154,5 +157,5 @@ def test_without_limits_there_is_nothing_to_count():
         ("", "unknown"),
     ],
 )
-def test_an_address_is_one_client(host: str, name: str):
+def test_the_client_of_an_address(host: str, name: str):
     assert client_address(host) == name
