@@ -1,9 +1,9 @@
-# Source this (bash): afterwards $ENGINE (docker or podman) builds and runs containers on this machine, and $BASE_IMAGE is there.
-# Docker is taken if it answers, else Podman; else Podman is installed from Debian, which needs root. Where no image registry can be
-# reached, Debian bookworm's own Python stands in for the base image, under a name of its own: then that image's Python is not
-# what is tested.
+# Source this file in bash. It sets $ENGINE to docker or podman, and pulls the image $BASE_IMAGE.
+# It uses Docker if Docker runs, otherwise Podman. Without both, it installs Podman from Debian, which needs root.
+# If no image registry is reachable, it builds a substitute base image with the Python of Debian bookworm. The tests then do not
+# cover the Python of the real base image.
 : "${CONTAINERS_HOME:=/var/tmp/seedmint-ci-containers}" "${BASE_IMAGE:=docker.io/library/python:3.11-slim}"
-STAND_IN=localhost/debian-python-for-tests:bookworm
+SUBSTITUTE=localhost/debian-python-for-tests:bookworm
 export DEBIAN_FRONTEND=noninteractive
 
 if docker info >/dev/null 2>&1; then
@@ -20,7 +20,7 @@ elif [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
     apt-get update -qq
     apt-get install -qqy --no-install-recommends "${missing[@]}" >/dev/null
   fi
-  # Storage of its own, so that nothing of this machine's is touched. runc and cgroupfs do without systemd and with older cgroups.
+  # A separate storage, so that the images of this machine do not change. runc and cgroupfs need neither systemd nor cgroups v2.
   mkdir -p "$CONTAINERS_HOME"
   export CONTAINERS_CONF=$CONTAINERS_HOME/containers.conf CONTAINERS_STORAGE_CONF=$CONTAINERS_HOME/storage.conf
   cat >"$CONTAINERS_CONF" <<EOF
@@ -38,27 +38,27 @@ graphroot = "$CONTAINERS_HOME/storage"
 runroot = "$CONTAINERS_HOME/run"
 EOF
 else
-  echo "This machine has neither Docker nor Podman, and Podman cannot be installed: that needs root and apt-get" >&2
+  echo "neither Docker nor Podman is available; installing Podman needs root and apt-get" >&2
   exit 1
 fi
 export ENGINE
 
 if ! "$ENGINE" image inspect "$BASE_IMAGE" >/dev/null 2>&1 && ! timeout 120 "$ENGINE" pull --quiet "$BASE_IMAGE" >/dev/null 2>&1; then
-  echo "container: no registry gives $BASE_IMAGE: Debian's Python stands in for it, as $STAND_IN"
-  BASE_IMAGE=$STAND_IN
+  echo "container: cannot pull $BASE_IMAGE; using $SUBSTITUTE with the Python of Debian instead"
+  BASE_IMAGE=$SUBSTITUTE
 fi
 export BASE_IMAGE
 
-if [ "$BASE_IMAGE" = "$STAND_IN" ] && ! "$ENGINE" image inspect "$BASE_IMAGE" >/dev/null 2>&1; then
+if [ "$BASE_IMAGE" = "$SUBSTITUTE" ] && ! "$ENGINE" image inspect "$BASE_IMAGE" >/dev/null 2>&1; then
   root=$CONTAINERS_HOME/base-root
   rm -rf "$root"
   mirror=$(awk '/^URIs:/ {print $2; exit}' /etc/apt/sources.list.d/debian.sources 2>/dev/null || true)
   debootstrap --variant=minbase --include=ca-certificates,python3,python3-venv,python3-pip bookworm "$root" \
     "${mirror:-https://deb.debian.org/debian}" >"$CONTAINERS_HOME/debootstrap.log"
-  # Whom this machine trusts, pip in a build trusts.
+  # pip in the build trusts the same certificate authorities as this machine.
   cp /usr/local/share/ca-certificates/*.crt "$root/usr/local/share/ca-certificates/" 2>/dev/null || true
   chroot "$root" update-ca-certificates >/dev/null 2>&1
-  # As in the real image: pip may install, Python is called python, too, and there are no manuals.
+  # As in the real base image: pip may install packages, the command `python` exists, and there are no manuals.
   rm -rf "$root"/usr/share/{doc,info,locale,man} "$root"/usr/lib/python3.11/EXTERNALLY-MANAGED "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/*
   ln -sf /usr/bin/python3 "$root/usr/local/bin/python"
   echo "127.0.0.1 localhost" >"$root/etc/hosts"

@@ -21,7 +21,7 @@ from image import READY_SECONDS, Image, check_hardening, check_images, say
 
 from seedmint.models.directory import SHIPPED
 
-MOST_MEGABYTES = 370  # on top of the base image, whose Python on Debian takes 125 to 150
+MAX_MEGABYTES = 370  # without the base image of 125 to 150 MB
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
         if image.engine == "podman":
             check_chart(image, work)
         else:
-            say("not checked: the pod of the Helm chart, which `podman kube play` runs, and Docker cannot")
+            say("skipped: the pod of the Helm chart, which needs `podman kube play`")
     finally:
         shutil.rmtree(work)
 
@@ -48,15 +48,15 @@ def check_content(image: Image) -> None:
         int(image.call("image", "inspect", "--format", "{{.Size}}", name)) / 1e6
         for name in (image.name, os.environ["BASE_IMAGE"])
     )
-    assert whole - base <= MOST_MEGABYTES, (whole, base)
+    assert whole - base <= MAX_MEGABYTES, (whole, base)
     installed = image.call("run", "--rm", image.name, "ls", "-1", "/opt/seedmint/lib/python3.11/site-packages").splitlines()
     assert "onnxruntime" in installed
     assert not {"torch", "pip", "setuptools"} & set(installed)
     image.call("run", "--rm", image.name, "sh", "-c", "command -v gcc || command -v cc", fails=True)
-    packages = sum(one.endswith(".dist-info") for one in installed)
+    packages = sum(name.endswith(".dist-info") for name in installed)
     version = tomllib.loads(Path("pyproject.toml").read_text())["project"]["version"]
     assert image.call("run", "--rm", image.name, "seedmint", "--version") == f"seedmint, version {version}"
-    say(f"image of {version}: {whole:.0f} MB, of which the base image {base:.0f}; {packages} packages, no torch, no compiler")
+    say(f"image {version}: {whole:.0f} MB ({base:.0f} MB base image), {packages} packages, no torch, no compiler")
 
 
 def check_service(image: Image, work: Path) -> None:
@@ -75,16 +75,16 @@ def check_service(image: Image, work: Path) -> None:
         assert client.get("/livez").status_code == 200
         assert client.get("/v1/models").status_code == 401
         client.headers["Authorization"] = f"Bearer {key}"
-        assert [one["name"] for one in client.get("/v1/models").json()["models"]] == ["mnist"]
+        assert [model["name"] for model in client.get("/v1/models").json()["models"]] == ["mnist"]
         check_images(client)
 
         shutil.copy(SHIPPED / "digits.onnx", work)
         (work / "digits.onnx").rename(models / "digits.onnx")
         end = time.monotonic() + 20
         while client.get("/v1/models/digits").status_code != 200:
-            assert time.monotonic() < end, "a generator that was added to the volume is not served"
+            assert time.monotonic() < end, "a new generator on the volume is not served"
             time.sleep(0.1)
-        say("a generator added to the volume is served")
+        say("a new generator on the volume is served")
 
         image.call("healthcheck", "run", container) if image.engine == "podman" else wait_for_docker_health(image, container)
         metrics = client.get("/metrics").text
@@ -95,19 +95,19 @@ def check_service(image: Image, work: Path) -> None:
             'seedmint_http_requests_rejected_total{reason="no_key"} 1.0',
         ):
             assert line in metrics, metrics
-        say("probes, key, image, bulk, metrics, health check: as promised")
+        say("probes, API key, images, bulk images, metrics and health check are correct")
 
         image.call("exec", container, "python", "-c", KILL_THE_WORKER)
         time.sleep(1)
         image.wait_until_ready(container, client)
         check_images(client)
-        say("a worker that was killed is there again")
+        say("the supervisor has replaced a killed worker")
 
 
-# The supervisor is process 1, and the worker its child that opens the service.
+# The supervisor is process 1. The worker is its child process with "service" in its command line.
 KILL_THE_WORKER = """
 import os, psutil, signal
-(worker,) = [one for one in psutil.Process(1).children() if "service" in " ".join(one.cmdline())]
+(worker,) = [child for child in psutil.Process(1).children() if "service" in " ".join(child.cmdline())]
 os.kill(worker.pid, signal.SIGKILL)
 """
 
@@ -120,7 +120,7 @@ def wait_for_docker_health(image: Image, container: str) -> None:
 
 
 def check_stop(image: Image) -> None:
-    """SIGTERM while a large answer is under way: it is finished, and the container ends with status 0."""
+    """SIGTERM during a large response: the response is complete, and the exit status of the container is 0."""
     with image.started() as (container, client), ThreadPoolExecutor() as pool:
         seeds = 20_000
         answer = pool.submit(client.post, "/v1/sample", json={"model": "mnist-paper", "seeds": f"0-{seeds - 1}"})
@@ -129,7 +129,7 @@ def check_stop(image: Image) -> None:
             time.sleep(0.05)
         began = time.monotonic()
         image.call("stop", "--time", "30", container)
-        took = time.monotonic() - began
+        seconds = time.monotonic() - began
         done = answer.result()
         assert done.status_code == 200
         with zipfile.ZipFile(io.BytesIO(done.content)) as archive:
@@ -137,7 +137,7 @@ def check_stop(image: Image) -> None:
             assert archive.testzip() is None
         code = json.loads(image.call("inspect", container))[0]["State"]["ExitCode"]
         assert code == 0, image.call("logs", container)
-        say(f"stopped within {took:.1f} s, exit code {code}, the {seeds} images under way came whole")
+        say(f"stopped after {seconds:.1f} s with exit code {code}; the response of {seeds} images in flight was complete")
 
 
 if __name__ == "__main__":

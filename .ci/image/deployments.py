@@ -12,59 +12,59 @@ from pathlib import Path
 import boto3
 import httpx
 import numpy as np
-from image import HARDENED, READ_ONLY, Image, check_hardening, check_images, made_here, say
+from image import HARDENED, READ_ONLY, Image, check_hardening, check_images, local_samples, say
 
 from tests.support.servers import free_port, wait_until
 
 HELM = shutil.which("helm") or Path("build/tools/helm")
-_SOMEBODY = 4321  # who calls the engine, with a folder of their own
+_USER = 4321  # owner of the output folder if this program runs as root
 _RUN = ("seedmint", "batch", "run", "mnist", "--out")
 _VERIFY = ("seedmint", "batch", "verify")
 _MAKE = ("--seeds", "0-999", "--shard-size", "250", "--format")
 
 
 def check_batch(image: Image, work: Path) -> None:
-    """A job in the same image, with the same hardening: begun by one container, verified by another."""
+    """Run a batch job in a hardened container, and verify it in another container."""
     out = work / "out"
     out.mkdir()
-    user = _SOMEBODY if os.getuid() == 0 else os.getuid()
+    user = _USER if os.getuid() == 0 else os.getuid()
     os.chown(out, user, user)
-    mine = (*HARDENED, "--user", f"{user}:{user}", "--volume", f"{out}:/out")
+    options = (*HARDENED, "--user", f"{user}:{user}", "--volume", f"{out}:/out")
     if image.engine == "podman" and os.getuid() != 0:
-        mine += ("--userns", "keep-id")
+        options += ("--userns", "keep-id")
     for command in ((*_RUN, "/out/digits", *_MAKE, "npz"), (*_VERIFY, "/out/digits")):
-        image.call("run", "--rm", *mine, image.name, *command)
+        image.call("run", "--rm", *options, image.name, *command)
     shards = sorted((out / "digits").rglob("*.npz"))
     assert len(shards) == 4, shards
     assert {shard.stat().st_uid for shard in shards} == {user}
     images = np.concatenate([np.load(shard)["images"] for shard in shards])
-    assert np.array_equal(images, made_here("mnist", "0-999")["images"])
+    assert np.array_equal(images, local_samples("mnist", "0-999")["images"])
     for command in ((*_RUN, "/out/table", *_MAKE, "parquet"), (*_VERIFY, "/out/table")):
-        image.call("run", "--rm", *mine, image.name, *command)
-    say("a batch job in the same image: the same images, verified, in a folder of the user's own; and Parquet")
+        image.call("run", "--rm", *options, image.name, *command)
+    say("batch jobs with npz and Parquet: equal images, verified; the files belong to the user of the container")
 
     volume = image.call("volume", "create")
     try:
         image.call("run", "--rm", *HARDENED, "--volume", f"{volume}:/out", image.name, *_RUN, "/out/digits", *_MAKE, "npz")
     finally:
         image.call("volume", "rm", volume)
-    say("a batch job to a new volume")
+    say("a batch job writes to a new volume")
 
 
 def check_object_store(image: Image) -> None:
-    """A job to S3: the image holds what that needs."""
+    """Run and verify a batch job with an output on S3."""
     with _s3() as url:
         secrets = {"AWS_ACCESS_KEY_ID": "ci", "AWS_SECRET_ACCESS_KEY": "ci", "AWS_ENDPOINT_URL": url}
         variables = [part for name, value in secrets.items() for part in ("--env", f"{name}={value}")]
         out = "s3://made/digits"
         for command in ((*_RUN, out, *_MAKE, "npz"), (*_VERIFY, out)):
             image.call("run", "--rm", "--network", "host", *HARDENED, *variables, image.name, *command)
-    say("a batch job to an object store, verified")
+    say("a batch job writes to an object store; verified")
 
 
 @contextmanager
 def _s3() -> Iterator[str]:
-    """An S3 server with the bucket `made`: its URL."""
+    """Run an S3 server with the bucket `made`. Yields its URL."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     server = subprocess.Popen(
@@ -86,10 +86,10 @@ def _listens(port: int) -> bool:
 
 
 def check_compose(image: Image, work: Path) -> None:
-    """The service of compose.yaml, with settings and keys from files, and a data set asked for over HTTP."""
-    place = work / "compose"
-    place.mkdir()
-    keys, settings = place / "keys", place / "settings.env"
+    """Run the service of compose.yaml with settings and keys from files, and request a data set over HTTP."""
+    folder = work / "compose"
+    folder.mkdir()
+    keys, settings = folder / "keys", folder / "settings.env"
     key = image.new_key("compose", keys)
     settings.write_text("SEEDMINT_JOBS_URL=/jobs\nSEEDMINT_MAX_SEEDS=100\n")
     port = free_port()
@@ -115,7 +115,7 @@ def check_compose(image: Image, work: Path) -> None:
         url = f"http://127.0.0.1:{port}"
         with httpx.Client(base_url=url, timeout=60, follow_redirects=True) as client:
             image.wait_until_ready(container, client)
-            check_hardening(image, container, READ_ONLY)  # Podman makes /var/tmp writable
+            check_hardening(image, container, READ_ONLY)  # in Podman, /var/tmp is writable
             assert client.get("/v1/models").status_code == 401
             client.headers["Authorization"] = f"Bearer {key}"
             assert client.post("/v1/sample", json={"model": "mnist", "seeds": "0-100"}).status_code == 413
@@ -123,16 +123,18 @@ def check_compose(image: Image, work: Path) -> None:
             wait_until(lambda: client.get(f"/v1/jobs/{job['id']}").json()["state"] == "done", 60)
     finally:
         call("down", "--volumes")
-    say("the service of compose.yaml: settings and keys from files, a data set over HTTP on its volume")
+    say("the service of compose.yaml reads settings and keys from files, and writes a data set to its volume")
 
 
 def check_chart(image: Image, work: Path) -> None:
-    """The pod that the Helm chart renders runs as it is written. (Podman takes no second replica on one machine.)"""
+    """Run the pod that the Helm chart renders, with one replica: Podman cannot run a second replica on one machine."""
     repository, _, tag = image.name.partition(":")
     values = (f"image.repository=localhost/{repository}", f"image.tag={tag}", "serve.replicas=1")
     pod = work / "pod.yaml"
     render = [str(HELM), "template", "seedmint", "deploy/chart", "--show-only", "templates/deployment.yaml"]
-    rendered = subprocess.run([*render, *(f"--set={one}" for one in values)], check=True, capture_output=True, text=True).stdout
+    rendered = subprocess.run(
+        [*render, *(f"--set={value}" for value in values)], check=True, capture_output=True, text=True
+    ).stdout
     port = free_port()
     pod.write_text(rendered.replace("containerPort: 3000", f"containerPort: 3000\n              hostPort: {port}"))
     image.call("kube", "play", str(pod))
@@ -144,4 +146,4 @@ def check_chart(image: Image, work: Path) -> None:
         check_hardening(image, container)
     finally:
         image.call("kube", "down", str(pod))
-    say("the pod of the Helm chart runs, as hardened as the container")
+    say("the pod of the Helm chart runs, with the same hardening as the container")

@@ -1,4 +1,4 @@
-"""The image in its container engine, and the checks that every container must pass."""
+"""Runs the image in a container engine; checks of every container."""
 
 import contextlib
 import io
@@ -25,14 +25,27 @@ READ_ONLY = ("/opt/seedmint", "/models", "/etc", "/root")
 
 
 class Image:
-    """An image and the engine that runs it."""
+    """An image and its container engine."""
 
     def __init__(self, engine: str, name: str) -> None:
+        """
+        Args:
+            engine: "docker" or "podman".
+            name: Name of the image.
+        """
         self.engine = engine
         self.name = name
 
     def call(self, *arguments: str, fails: bool = False) -> str:
-        """What the engine prints. A command that must fail gives its errors."""
+        """Run a command of the engine.
+
+        Args:
+            arguments: The command.
+            fails: The command must fail.
+
+        Returns:
+            Standard output, or standard error of a command that must fail.
+        """
         done = subprocess.run([self.engine, *arguments], capture_output=True, text=True, check=False)
         assert (done.returncode != 0) == fails, (
             f"{self.engine} {' '.join(arguments)}: {done.returncode}\n{done.stdout}{done.stderr}"
@@ -41,12 +54,14 @@ class Image:
 
     @contextlib.contextmanager
     def started(self, *options: str) -> Iterator[tuple[str, httpx.Client]]:
-        """A hardened container that is ready: its id, and a client."""
+        """Start a hardened container, and wait until the service is ready. Yields the id of the container and a client."""
         port = free_port()
-        # Podman would make /run and /var/tmp writable. And it leaves the clock of health checks to systemd, which may not be
-        # there: the check is run by hand below.
-        own = ("--read-only-tmpfs=false", "--health-interval", "disable") if self.engine == "podman" else ()
-        container = self.call("run", "--detach", "--publish", f"127.0.0.1:{port}:3000", *HARDENED, *own, *options, self.name)
+        # By default, Podman makes /run and /var/tmp writable, and needs systemd to run health checks. The checks of the service
+        # run the health check explicitly.
+        podman_options = ("--read-only-tmpfs=false", "--health-interval", "disable") if self.engine == "podman" else ()
+        container = self.call(
+            "run", "--detach", "--publish", f"127.0.0.1:{port}:3000", *HARDENED, *podman_options, *options, self.name
+        )
         try:
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, follow_redirects=True) as client:
                 self.wait_until_ready(container, client)
@@ -64,28 +79,29 @@ class Image:
         raise AssertionError(f"not ready within {READY_SECONDS} s:\n{self.call('logs', container)}")
 
     def new_key(self, name: str, lines: Path) -> str:
-        """A fresh API key, whose line is added to a file."""
+        """Create an API key, append its line to the file `lines`, and return the key."""
         command = [self.engine, "run", "--rm", self.name, "seedmint", "keys", "new", name]
-        made = subprocess.run(command, capture_output=True, check=True, text=True)
+        created = subprocess.run(command, capture_output=True, check=True, text=True)
         with lines.open("a") as file:
-            file.write(made.stdout)
-        return next(word for word in made.stderr.split() if word.startswith("sm_"))
+            file.write(created.stdout)
+        return next(word for word in created.stderr.split() if word.startswith("sm_"))
 
 
-def check_hardening(image: Image, container: str, places: tuple[str, ...] = (*READ_ONLY, "/var/tmp")) -> None:
+def check_hardening(image: Image, container: str, read_only: tuple[str, ...] = (*READ_ONLY, "/var/tmp")) -> None:
+    """Check the user, the capabilities and the read-only directories of a container."""
     status = dict(line.split(":", 1) for line in image.call("exec", container, "cat", "/proc/1/status").splitlines())
     assert status["Uid"].split() == status["Gid"].split() == [UID] * 4, status
     for capabilities in ("CapPrm", "CapEff", "CapBnd", "CapAmb"):
         assert int(status[capabilities], 16) == 0, status
     assert status["NoNewPrivs"].strip() == "1"
-    for place in places:
-        image.call("exec", container, "touch", f"{place}/x", fails=True)
-    say(f"user {UID}, no capability, no new privileges, the root file system and /models read-only")
+    for directory in read_only:
+        image.call("exec", container, "touch", f"{directory}/x", fails=True)
+    say(f"user {UID}, no capabilities, no new privileges, read-only root file system and /models")
 
 
 def check_images(client: httpx.Client) -> None:
-    """Against the arrays that this repository's own code makes here."""
-    expected = made_here("mnist", "0-999")
+    """Compare the images of a service with the images that this source tree generates on this machine."""
+    expected = local_samples("mnist", "0-999")
     answer = client.get("/v1/models/mnist/images/42.npy")
     assert "immutable" in answer.headers["cache-control"]
     assert np.array_equal(np.load(io.BytesIO(answer.content)), expected["images"][42])
@@ -95,9 +111,10 @@ def check_images(client: httpx.Client) -> None:
         assert np.array_equal(arrays["labels"], expected["labels"])
 
 
-def made_here(model: str, seeds: str) -> dict[str, np.ndarray]:
+def local_samples(model: str, seeds: str) -> dict[str, np.ndarray]:
+    """Generate samples with this source tree, and return the arrays of the npz file."""
     with tempfile.TemporaryDirectory() as directory:
-        out = Path(directory, "made.npz")
+        out = Path(directory, "samples.npz")
         command = [
             sys.executable,
             "-m",

@@ -1,4 +1,4 @@
-"""Asserts that the outputs of a generator depend on seed, label and truncation only."""
+"""Asserts that an output of a generator depends only on its seed, label and truncation, not on its batch."""
 
 import numpy as np
 from hypothesis import HealthCheck, given, settings
@@ -10,7 +10,7 @@ _SEEDS = st.lists(st.integers(0, 40) | st.integers(0, 2**63 - 1), min_size=1, ma
 
 
 def assert_rows_are_independent(content: bytes, examples: int = 8) -> None:
-    """Generate random batches and compare every row with the row alone.
+    """Generate random batches, and compare each row with the output of a batch of one.
 
     Args:
         content: A generator file.

@@ -25,7 +25,15 @@ ROOT = Path(__file__).parents[2]
 
 
 def plan_for(generator: Generator, seeds: str = "0-99", form: str = "webdataset", shard_size: int = 32, **changes: Any) -> Plan:
-    """A plan for a generator."""
+    """Return a plan for a generator.
+
+    Args:
+        generator: The generator.
+        seeds: The seeds of the job.
+        form: Format of the shards.
+        shard_size: Images per shard.
+        changes: Other options of the plan: `labels`, `truncation`.
+    """
     options: dict[str, Any] = {"labels": None, "truncation": 1.0} | changes
     return make_plan(
         generator.digest,
@@ -39,7 +47,14 @@ def plan_for(generator: Generator, seeds: str = "0-99", form: str = "webdataset"
 
 
 def make_all(output: Output, plan: Plan, generator: Generator, backwards: bool = False) -> None:
-    """Make a whole job without an engine."""
+    """Make a whole job in this process, without an engine.
+
+    Args:
+        output: The output.
+        plan: The plan.
+        generator: The generator of the plan.
+        backwards: Make the last shard first.
+    """
     begin(output, plan)
     shards = missing_shards(output, plan).tolist()
     for index in reversed(shards) if backwards else shards:
@@ -48,19 +63,20 @@ def make_all(output: Output, plan: Plan, generator: Generator, backwards: bool =
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    """The SHA-256 of each file of an output by name, including hidden files except the lock."""
+    """Return the SHA-256 of each file of an output by name. Includes hidden files, except the lock."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != ".lock")
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def whole(tmp_path: Path, generator: Generator, seeds: str, form: str, shard_size: int) -> dict[str, str]:
-    """The hashes of a job made in this process."""
+    """Make a whole job in this process, and return the hashes of its files."""
     out = tmp_path / "whole"
     make_all(open_output(str(out)), plan_for(generator, seeds, form, shard_size), generator)
     return hashes(out)
 
 
 def command(*arguments: str | Path) -> list[str]:
+    """Return the command line of `seedmint batch run`."""
     return [sys.executable, "-m", "seedmint", "batch", "run", *map(str, arguments)]
 
 

@@ -9,15 +9,15 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-# No sandbox, since tests may run as root; and no connections of the browser's own.
+# Without sandbox, because tests may run as root. Without connections that the browser opens by itself.
 ARGUMENTS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-sync"
 
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian's package chromium)")
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian package chromium)")
 
 
 @contextmanager
 def chromium() -> Iterator[Browser]:
-    """A browser without a window."""
+    """Run a browser without a window."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS.split())
         try:
@@ -28,11 +28,11 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def opened(browser: Browser, url: str, **options: Any) -> Iterator[Page]:
-    """A page that writes no message to the console, and no error.
+    """Open a page. Fail if the page logs a message to the console, or raises an error.
 
     Args:
         browser: The browser.
-        url: What to open.
+        url: The URL.
         **options: Options of the page, such as `viewport` or `color_scheme`.
     """
     messages: list[str] = []

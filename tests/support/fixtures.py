@@ -1,4 +1,4 @@
-"""Fixtures for all tests: one server with generators of images, one with generators of samples; tests only read from them."""
+"""Fixtures for all tests: a server with image generators and a server with sample generators. Tests do not change them."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,7 +45,7 @@ def rgb(models: Path) -> Generator:
 
 @pytest.fixture(scope="session")
 def sample_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`grey` again, `point` (two columns, three classes) and `wave` (series of 16 steps in two channels, unconditional)."""
+    """A directory with `grey`, `point` (two columns, three classes) and `wave` (16 steps in two channels, unconditional)."""
     directory = tmp_path_factory.mktemp("sample-models")
     generators.write(directory, "grey", 1)
     generators.write(directory, "point", 3, classes=CLASSES, output=POINT)
@@ -71,13 +71,13 @@ def wave(sample_models: Path) -> Generator:
 
 @pytest.fixture
 def home(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory of commands on the generators of images."""
+    """A working directory for commands that use the image generators."""
     return _home(models, tmp_path, monkeypatch)
 
 
 @pytest.fixture
 def sample_home(sample_models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The same on those of samples."""
+    """A working directory for commands that use the sample generators."""
     return _home(sample_models, tmp_path, monkeypatch)
 
 

@@ -12,7 +12,12 @@ HIDDEN = 32
 
 
 def card(name: str, **changes: Any) -> Card:
-    """Return a valid card: of an unconditional generator of 8x8 grey images, apart from `changes`."""
+    """Return a valid card.
+
+    Args:
+        name: Name of the generator.
+        changes: Fields that differ from an unconditional generator of 8x8 grey images.
+    """
     fields: dict[str, Any] = {
         "name": name,
         "title": f"Test generator {name}",
@@ -25,9 +30,16 @@ def card(name: str, **changes: Any) -> Card:
 
 
 def model(described: Card, weights_seed: int = 0, opset: int = 18, idle_trips: int = 0) -> ModelProto:
-    """Build z -> (+ row of the label) -> tanh layer -> sigmoid layer -> bytes, or linear layer -> multiples of 1/1024.
+    """Build a generator.
 
-    `idle_trips` makes the generator slow: iterations of a loop that changes nothing, about a microsecond each.
+    Images: z -> (+ row of the label) -> tanh layer -> sigmoid layer -> bytes.
+    Samples: z -> (+ row of the label) -> tanh layer -> linear layer -> multiples of 1/1024.
+
+    Args:
+        described: The card.
+        weights_seed: Seed of the weights.
+        opset: ONNX opset version.
+        idle_trips: Iterations of a loop that changes nothing, about a microsecond each. They make the generator slow.
     """
     random = np.random.RandomState(weights_seed)
     z_dim, shape = described.noise.z_dim, described.output.shape

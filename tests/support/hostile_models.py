@@ -1,4 +1,4 @@
-"""Hostile generator files of a few kilobytes: each would exhaust memory or time, and most satisfy the contract."""
+"""Hostile generator files of a few kilobytes. Each file would exhaust memory or time; most files satisfy the contract."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -117,7 +117,7 @@ def crowded(name: str) -> ModelProto:
 
 
 def false_sizes(name: str) -> ModelProto:
-    """A weight with a declared size of terabytes, of which the file has a few numbers."""
+    """A weight with a declared size of terabytes. The file contains only a few numbers."""
     model = generators.model(generators.card(name))
     model.graph.initializer[0].dims[0] = 1 << 40
     return model

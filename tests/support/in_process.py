@@ -1,4 +1,4 @@
-"""The routes and the fast path over one model repository, without sockets and without BentoML."""
+"""The routes and the fast path with one model repository, without sockets and without BentoML."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ class Answer:
 
 
 class Application:
-    """The routes and the fast path, on an event loop of their own.
+    """The routes and the fast path, on their own event loop.
 
     Attributes:
         routes: The application without the fast path.
@@ -103,9 +103,9 @@ async def request(app: ASGIApp, method: str, path: str, query: str = "", headers
 def application(models: Path) -> Iterator[Application]:
     """Load the generators of a directory, and close them at the end."""
     with asyncio.Runner() as runner:
-        found = Application(models, runner)
-        runner.run(found.repository.start())
+        created = Application(models, runner)
+        runner.run(created.repository.start())
         try:
-            yield found
+            yield created
         finally:
-            runner.run(found.repository.close())
+            runner.run(created.repository.close())

@@ -14,7 +14,7 @@ _NO_NETWORK = ("--no-index", "--no-deps", "--no-build-isolation")
 
 
 def copy_source(directory: Path) -> Path:
-    """Copy what an installation needs, with its symbolic links. A build writes files next to the source.
+    """Copy the files that an installation needs, with symbolic links. A build writes files next to the source.
 
     Args:
         directory: Directory of the copy; it does not exist yet.
@@ -58,7 +58,7 @@ def build_sdist(source: Path, directory: Path) -> Path:
 
 
 def install(directory: Path, *requirement: str) -> Path:
-    """Create a virtual environment with Seedmint, which finds its dependencies among those of this Python.
+    """Create a virtual environment with Seedmint. It imports the dependencies from the environment of this Python.
 
     Args:
         directory: Directory of the virtual environment.

@@ -1,4 +1,4 @@
-"""Load from outside: requests that begin by the clock, answered or not (an open loop), or as answers come (a closed one)."""
+"""Load generators. An open loop starts requests at a constant rate; a closed loop starts a request after each response."""
 
 import asyncio
 import threading
@@ -11,12 +11,18 @@ from dataclasses import dataclass, field
 import aiohttp
 import numpy as np
 
-BROKEN = 0  # in place of a status: the connection was refused or broke
+BROKEN = 0  # instead of a status: the connection failed
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One request: when it was due, when it ended, on the monotonic clock, and its status."""
+    """The result of one request.
+
+    Attributes:
+        due: Scheduled start, in seconds of the monotonic clock.
+        ended: End, in seconds of the monotonic clock.
+        status: HTTP status, or `BROKEN`.
+    """
 
     due: float
     ended: float
@@ -29,7 +35,12 @@ class Answer:
 
 @dataclass
 class Load:
-    """Requests under way and done. More may come until it ends."""
+    """The results of a load, which grow until its end.
+
+    Attributes:
+        answers: Results of the finished requests.
+        end: Set to stop the load.
+    """
 
     answers: list[Answer] = field(default_factory=list)
     end: threading.Event = field(default_factory=threading.Event)
@@ -38,48 +49,57 @@ class Load:
         return Counter(answer.status for answer in self.answers)
 
     def quantile(self, share: float, status: int = 200) -> float:
-        """Seconds within which this share of the answers of one status came."""
+        """Return a quantile of the latency, in seconds, of the requests with this status."""
         return float(np.quantile([answer.seconds for answer in self.answers if answer.status == status], share))
 
 
 @contextmanager
-def open_loop(address: Callable[[int], str], rate: float, keep_alive: bool = False) -> Iterator[Load]:
-    """So many requests a second, until the block ends; then all answers are waited for.
+def open_loop(url: Callable[[int], str], rate: float, keep_alive: bool = False) -> Iterator[Load]:
+    """Send requests at a constant rate until the block ends; then wait for all responses.
 
-    Each is on a connection of its own, or, with `keep_alive`, on any that is free. One that cannot be sent in time counts from
-    when it was due, so that a load that stumbles hides nothing.
+    Latencies start at the scheduled time, so that they include delays of the load generator.
+
+    Args:
+        url: Returns the URL of request number i.
+        rate: Requests per second.
+        keep_alive: Reuse connections. By default, each request has a new connection.
     """
 
     async def run(load: Load) -> None:
         async with _session(keep_alive) as session:
             began = time.monotonic()
-            asked: set[asyncio.Task[None]] = set()
+            pending: set[asyncio.Task[None]] = set()
             number = 0
             while not load.end.is_set():
                 due = began + number / rate
                 if (early := due - time.monotonic()) > 0:
                     await asyncio.sleep(early)
-                task = asyncio.create_task(_ask(session, address(number), due, load))
-                asked.add(task)
-                task.add_done_callback(asked.discard)
+                task = asyncio.create_task(_send(session, url(number), due, load))
+                pending.add(task)
+                task.add_done_callback(pending.discard)
                 number += 1
                 if number % 16 == 0:
                     await asyncio.sleep(0)
-            await asyncio.gather(*asked)
+            await asyncio.gather(*pending)
 
     with _running(run) as load:
         yield load
 
 
 @contextmanager
-def closed_loop(address: Callable[[int], str], connections: int) -> Iterator[Load]:
-    """So many clients that each ask again as soon as they are answered, until the block ends."""
+def closed_loop(url: Callable[[int], str], connections: int) -> Iterator[Load]:
+    """Run clients that send the next request after each response, until the block ends.
+
+    Args:
+        url: Returns the URL of request number i.
+        connections: Number of clients.
+    """
 
     async def run(load: Load) -> None:
         async def client(first: int) -> None:
             number = first
             while not load.end.is_set():
-                await _ask(session, address(number), time.monotonic(), load)
+                await _send(session, url(number), time.monotonic(), load)
                 number += connections
 
         async with _session() as session:
@@ -89,9 +109,17 @@ def closed_loop(address: Callable[[int], str], connections: int) -> Iterator[Loa
         yield load
 
 
-def capacity(address: Callable[[int], str], connections: int, seconds: float = 2.0) -> float:
-    """Images a second, of as many clients, each answered 200. They come run by run: from the end of one to that of the last."""
-    with closed_loop(address, connections) as load:
+def capacity(url: Callable[[int], str], connections: int, seconds: float = 2.0) -> float:
+    """Measure the images per second in a closed loop. All responses must have status 200.
+
+    Responses arrive in batches. Therefore the time is measured from the end of the first batch to the end of the last batch.
+
+    Args:
+        url: Returns the URL of request number i.
+        connections: Number of clients.
+        seconds: Duration of the load.
+    """
+    with closed_loop(url, connections) as load:
         time.sleep(seconds)
     assert set(load.statuses()) == {200}, load.statuses()
     ended = sorted(answer.ended for answer in load.answers)
@@ -113,13 +141,13 @@ def _running(run: Callable[[Load], object]) -> Iterator[Load]:
 def _session(keep_alive: bool = False) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(limit=0, force_close=not keep_alive)
     session = aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=60))
-    session._retry_connection = False  # it would hide what is lost
+    session._retry_connection = False  # a retry would hide a lost request
     return session
 
 
-async def _ask(session: aiohttp.ClientSession, address: str, due: float, load: Load) -> None:
+async def _send(session: aiohttp.ClientSession, url: str, due: float, load: Load) -> None:
     try:
-        async with session.get(address) as answer:
+        async with session.get(url) as answer:
             await answer.read()
             status = answer.status
     except (aiohttp.ClientError, OSError, TimeoutError):

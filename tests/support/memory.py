@@ -1,4 +1,4 @@
-"""The memory of a server over time: how much it grew, and how steadily."""
+"""Measures the memory of a server over time."""
 
 import threading
 import time
@@ -11,13 +11,17 @@ _SECONDS = 0.2
 
 
 class Memory:
-    """Looks at a server's resident memory from time to time, for as long as its block lasts."""
+    """Measures the resident memory of a server several times per second while the block runs."""
 
     def __init__(self, server: Server) -> None:
+        """
+        Args:
+            server: The server.
+        """
         self._server = server
         self._end = threading.Event()
-        self._thread = threading.Thread(target=self._look)
-        self._looks: list[tuple[float, float]] = []  # seconds, MiB
+        self._thread = threading.Thread(target=self._measure)
+        self._samples: list[tuple[float, float]] = []  # seconds, MiB
 
     def __enter__(self) -> "Memory":
         self._thread.start()
@@ -28,22 +32,22 @@ class Memory:
         self._thread.join()
 
     def begin(self) -> None:
-        """Forget what was before: the server is warm now."""
-        self._looks = [(time.monotonic(), self._server.memory())]
+        """Discard earlier measurements. Call this method after the warm-up of the server."""
+        self._samples = [(time.monotonic(), self._server.memory())]
 
     def grown(self) -> float:
-        """MiB from the beginning to the highest."""
-        return max(size for _, size in self._looks) - self._looks[0][1]
+        """Return the difference between the maximum and the first measurement, in MiB."""
+        return max(size for _, size in self._samples) - self._samples[0][1]
 
     def last(self) -> float:
-        """MiB from the beginning to now; less than nothing where memory was given back."""
-        return self._server.memory() - self._looks[0][1]
+        """Return the difference between the memory now and the first measurement, in MiB. Negative if memory was released."""
+        return self._server.memory() - self._samples[0][1]
 
     def slope(self) -> float:
-        """MiB an hour, of the straight line that fits best."""
-        seconds, sizes = np.array(self._looks).T
+        """Return the slope of the linear regression of the memory, in MiB per hour."""
+        seconds, sizes = np.array(self._samples).T
         return float(np.polyfit(seconds - seconds[0], sizes, 1)[0] * 3600)
 
-    def _look(self) -> None:
+    def _measure(self) -> None:
         while not self._end.wait(_SECONDS):
-            self._looks.append((time.monotonic(), self._server.memory()))
+            self._samples.append((time.monotonic(), self._server.memory()))

@@ -73,6 +73,8 @@ class MomentumOptimizer:
 
 
 class AdamOptimizer:
+    """Adam with bias correction."""
+
     def __init__(self, learning_rate, beta1, beta2, epsilon):
         self.settings, self.t, self.m, self.v = (learning_rate, beta1, beta2, epsilon), 0, None, None
 
@@ -88,6 +90,8 @@ class AdamOptimizer:
 
 
 class RMSPropOptimizer:
+    """RMSProp without momentum."""
+
     def __init__(self, learning_rate, alpha, epsilon):
         self.settings, self.v = (learning_rate, alpha, epsilon), None
 
@@ -106,7 +110,9 @@ def append_one_hot(x, label, classes):
 
 
 def iterate(generator, discriminator, generator_optimizer, discriminator_optimizer, objective, k, minibatches, classes):
-    """Run one iteration of Algorithm 1. `minibatches` draws anew: data() returns (x, label), noise() z, labels() a label.
+    """Run one iteration of Algorithm 1.
+
+    Each call of `minibatches` draws a new minibatch: data() returns (x, label), noise() returns z, labels() returns labels.
 
     Returns:
         V, mean D(x) and mean D(G(z)) of the last D-step.

@@ -27,7 +27,7 @@ Start = Callable[..., Any]
 
 
 class FaultInjector:
-    """WSGI middleware that lets some requests fail in the ways of real stores and networks."""
+    """WSGI middleware that lets some requests fail as real stores and networks do."""
 
     def __init__(self, application: Callable[[dict[str, Any], Start], Iterable[bytes]]) -> None:
         self._application = application

@@ -17,28 +17,33 @@ from tests.support.servers import free_port, wait_until
 
 
 class S3Server:
-    """The server and a client."""
+    """The S3 server and a client for it.
+
+    Attributes:
+        url: Its URL.
+        client: A client of boto3.
+    """
 
     def __init__(self, url: str) -> None:
         self.url = url
         self.client: Any = boto3.client("s3", endpoint_url=url)
 
     def set_faults(self, period: int) -> None:
-        """Let every `period`-th request of each operation fail; 0 for none."""
+        """Let every `period`-th request of each operation fail; 0 lets no request fail."""
         httpx.post(f"{self.url}/-/faults/{period}").raise_for_status()
 
     def counts(self) -> dict[str, int]:
-        """Numbers of requests and of faults."""
+        """Return the numbers of requests and of faults."""
         return dict(httpx.get(f"{self.url}/-/counts").json())
 
     def hashes(self, bucket: str, prefix: str) -> dict[str, str]:
-        """The SHA-256 of each visible object, by name."""
-        found = {}
+        """Return the SHA-256 of each visible object by name, without the prefix."""
+        digests = {}
         for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/"):
             for entry in page.get("Contents", ()):
                 body = self.client.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read()
-                found[entry["Key"].removeprefix(f"{prefix}/")] = hashlib.sha256(body).hexdigest()
-        return found
+                digests[entry["Key"].removeprefix(f"{prefix}/")] = hashlib.sha256(body).hexdigest()
+        return digests
 
 
 @pytest.fixture(scope="session")

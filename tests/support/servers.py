@@ -18,7 +18,7 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 
 _READY_SECONDS = 60.0
-_Found = TypeVar("_Found")
+_Result = TypeVar("_Result")
 
 
 @dataclass
@@ -64,11 +64,11 @@ class Server:
         return str(wait_until(lambda: next((line for line in self.log if text in line), None), seconds))
 
 
-def wait_until(found: Callable[[], _Found], seconds: float = 20.0) -> _Found:
+def wait_until(call: Callable[[], _Result], seconds: float = 20.0) -> _Result:
     """Call a function until its result is true, and return the result.
 
     Args:
-        found: The function.
+        call: The function.
         seconds: Maximum time.
 
     Raises:
@@ -76,7 +76,7 @@ def wait_until(found: Callable[[], _Found], seconds: float = 20.0) -> _Found:
     """
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if result := found():
+        if result := call():
             return result
         time.sleep(0.02)
     raise AssertionError(f"no result after {seconds} s")
@@ -120,7 +120,7 @@ def serving(
     Raises:
         AssertionError: The server did not become ready, or ended with another status than `exit_status`.
     """
-    limited = ("/bin/sh", "-c", f'ulimit -n {descriptors} && exec "$@"', "sh") if descriptors else ()
+    limit_command = ("/bin/sh", "-c", f'ulimit -n {descriptors} && exec "$@"', "sh") if descriptors else ()
     port = free_port()
     temporary = tempfile.TemporaryDirectory(prefix="seedmint-test-")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("SEEDMINT_", "BENTOML_"))}
@@ -128,7 +128,7 @@ def serving(
     environment |= {"TMPDIR": temporary.name}
     environment |= {f"SEEDMINT_{name.upper()}": str(value) for name, value in settings.items()} | dict(variables or {})
     process = subprocess.Popen(
-        [*limited, sys.executable, "-m", "seedmint", "serve"],
+        [*limit_command, sys.executable, "-m", "seedmint", "serve"],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
