@@ -4,7 +4,7 @@ python -m benchmarks.batch [generator]
 
 The loop draws normal noise with NumPy, runs batches of 64, encodes each image with Pillow's `save`, and writes one tar with
 `tarfile` (png: files; npz and npy: all images at once with `np.savez` and `np.save`). "2 loops" runs two such processes at
-once, to show what the processor cores can do. Runs alternate, and the table shows medians. A job also syncs, hashes and records
+once, as the limit of the processor cores. Runs alternate, and the table shows medians. A job also syncs, hashes and records
 its shards, and its PNGs have metadata. The first tenth of a job, in which the workers start, does not count. The files (up to 3
 GB) are removed after all runs of a format, because ext4 creates files slowly where many have just been deleted.
 """
@@ -45,7 +45,7 @@ from seedmint.service.batch.planning import make_plan
 from seedmint.service.batch.progress import ProgressEvent
 from seedmint.service.batch.storage.resolve import open_output
 
-_IMAGES = 60_000  # with fewer images, the end of the job, where one worker is left, affects the rate
+_IMAGES = 60_000  # with fewer images, the end of the job, when only one worker still works, affects the rate
 _SHARD = 2_500
 _BATCH = 64
 _ROUNDS = 3
@@ -63,8 +63,8 @@ def plain_loop(path: Path, card: Card, form: ShardFormat, out: Path, count: int 
         inputs: dict[str, Any] = {"z": random.standard_normal((n, card.noise.z_dim), np.float32)}
         if card.classes is not None:
             inputs["label"] = random.integers(0, len(card.classes), n)
-        (made,) = session.run(None, inputs)
-        return made  # type: ignore[no-any-return]
+        (images,) = session.run(None, inputs)
+        return images  # type: ignore[no-any-return]
 
     batch(_BATCH)
     began = time.perf_counter()
@@ -102,11 +102,13 @@ def _picture(image: NDArray[np.uint8]) -> Image.Image:
 
 @dataclass
 class Cost:
-    """Run a job.
+    """The cost of a job.
 
-    Returns:
-        Images per second from a tenth of the images to the last record; processor time of the workers in that time in
-        microseconds per image; largest memory of a worker in MiB; bytes of the shards per image.
+    Attributes:
+        rate: Images per second, from a tenth of the images to the last record.
+        processor: CPU time of the workers in that time, in microseconds per image.
+        memory: Largest memory of a worker in MiB.
+        size: Bytes of the shards per image.
     """
 
     rate: float
@@ -116,46 +118,47 @@ class Cost:
 
 
 def job(path: Path, card: Card, form: ShardFormat, workers: int, out: Path) -> Cost:
+    """Run a job, and return its cost."""
     plan = make_plan(digest_of(path.read_bytes()), card, "cpu", parse_seeds(f"0-{_IMAGES - 1}"), None, 1.0, form, _SHARD)
     output = open_output(str(out / "job"))
     begin(output, plan)
     measured: list[tuple[float, int, float]] = []  # after a tenth of the images, and after the last record
-    made = shards = 0
+    images = shards = 0
     largest = 0
-    over = threading.Event()
+    stop = threading.Event()
 
-    def news(step: ProgressEvent) -> None:
-        nonlocal made, shards
-        made += step.images
-        shards += step.shards
-        if shards == plan.num_shards or (not measured and made >= _IMAGES / 10):
-            measured.append((time.perf_counter(), made, _processor()))
+    def on_progress(event: ProgressEvent) -> None:
+        nonlocal images, shards
+        images += event.images
+        shards += event.shards
+        if shards == plan.num_shards or (not measured and images >= _IMAGES / 10):
+            measured.append((time.perf_counter(), images, _cpu_seconds()))
 
     def watch() -> None:
         nonlocal largest
-        while not over.wait(_MEASURE_SECONDS):
+        while not stop.wait(_MEASURE_SECONDS):
             for child in psutil.Process().children():
                 with suppress(psutil.Error):
                     largest = max(largest, child.memory_full_info().uss)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    run(path, output.url, plan, range(plan.num_shards), workers, news, spare_threads(workers))
-    over.set()
+    run(path, output.url, plan, range(plan.num_shards), workers, on_progress, spare_threads(workers))
+    stop.set()
     watcher.join()
-    (began, told, before), (ended, images, after) = measured
-    images -= told
+    (began, first_images, cpu_before), (ended, last_images, cpu_after) = measured
+    count = last_images - first_images
     size = sum(file.stat().st_size for file in (out / "job/data").rglob("*") if file.is_file())
-    return Cost(images / (ended - began), (after - before) / images * 1e6, largest / 2**20, size / _IMAGES)
+    return Cost(count / (ended - began), (cpu_after - cpu_before) / count * 1e6, largest / 2**20, size / _IMAGES)
 
 
-def _processor() -> float:
-    """Return the processor time of the workers in seconds, including workers that have ended."""
-    taken = 0.0
+def _cpu_seconds() -> float:
+    """Return the CPU time of the workers in seconds, including workers that have exited."""
+    total = 0.0
     for child in psutil.Process().children():
         with suppress(psutil.Error):
-            taken += sum(child.cpu_times()[:2])
-    return taken
+            total += sum(child.cpu_times()[:2])
+    return total
 
 
 def main() -> None:

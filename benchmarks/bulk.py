@@ -33,10 +33,10 @@ def bulk_table(model: Path, path: str, rounds: int = ROUNDS) -> Iterator[str]:
     arrays, pngs = loops(model)
     with running(seedmint(path), model, path) as ours, running(LOOP, model, "/") as socket_loop:
         works: dict[str, Callable[[], None]] = {
-            "npy": lambda: ask(ours, model.stem, "npy"),
+            "npy": lambda: request_bulk(ours, model.stem, "npy"),
             "loop": arrays,
-            "sent": lambda: ask(socket_loop, model.stem, "npy"),
-            "zip": lambda: ask(ours, model.stem, "zip"),
+            "sent": lambda: request_bulk(socket_loop, model.stem, "npy"),
+            "zip": lambda: request_bulk(ours, model.stem, "zip"),
             "pillow": pngs,
         }
         times = alternated(works, rounds, {"npy": ours, "zip": ours, "sent": socket_loop})
@@ -113,7 +113,7 @@ def ratio(times: Times, mine: str, its: str) -> float:
     return statistics.median(other / own for (own, _), (other, _) in zip(times[mine], times[its], strict=True))
 
 
-def ask(server: Running, model: str, form: str) -> None:
+def request_bulk(server: Running, model: str, form: str) -> None:
     """Send one bulk request and read the response."""
     body = json.dumps({"model": model, "seeds": f"0-{SEEDS - 1}", "format": form}).encode()
     request = urllib.request.Request(f"http://127.0.0.1:{server.port}/v1/sample", body, {"Content-Type": "application/json"})

@@ -19,7 +19,7 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp()  # as in a worker; t
 
 import uvloop
 
-from benchmarks.bulk import ROUNDS, SEEDS, alternated, ask, bulk_table, figures, loops, ratio
+from benchmarks.bulk import ROUNDS, SEEDS, alternated, bulk_table, figures, loops, ratio, request_bulk
 from benchmarks.servers import running, seedmint
 from seedmint.models.seeds import Seeds
 from seedmint.service.api.bulk_samples import stream
@@ -79,7 +79,7 @@ def layers_table(model: Path, path: str, rounds: int = ROUNDS) -> Iterator[str]:
             "generator: checks": generated,
             "batcher: thread, queue, metrics": lambda: on_loop(lambda: batched(batcher)),
             "stream: bulk slots, npy": lambda: on_loop(lambda: streamed(Served(generator, batcher))),
-            "HTTP to a local client": lambda: ask(ours, model.stem, "npy"),
+            "HTTP to a local client": lambda: request_bulk(ours, model.stem, "npy"),
         }
         times = alternated(works, rounds, {list(works)[-1]: ours})
         loop.run(batcher.close())

@@ -1,4 +1,4 @@
-"""Measures the requests of a batch job to an S3 server on this machine, and the processor time of uploads.
+"""Counts the requests of a batch job to an S3 server on this machine, and measures the CPU time of uploads.
 
 python -m benchmarks.objects
 """
@@ -27,9 +27,9 @@ from tests.support.servers import free_port, wait_until
 
 _SHARDS = 20
 _IMAGES = 500  # in each shard
-_SENT = 16  # objects
-_BYTES = 32 << 20  # in each: four parts
-_SMALL = 1000  # objects
+_LARGE_OBJECTS = 16
+_LARGE_BYTES = 32 << 20  # four parts
+_SMALL_OBJECTS = 1000
 
 
 def requests(url: str) -> dict[str, int]:
@@ -37,13 +37,14 @@ def requests(url: str) -> dict[str, int]:
     return dict(httpx.get(f"{url}/-/counts").json())
 
 
-def since(url: str, before: dict[str, int]) -> str:
-    now = requests(url)
-    found = {kind: times - before.get(kind, 0) for kind, times in now.items()}
-    return ", ".join(f"{times} {kind}" for kind, times in sorted(found.items()) if times) or "none"
+def new_requests(url: str, before: dict[str, int]) -> str:
+    """Return the number of requests since `before` by operation, as text."""
+    counts = {operation: count - before.get(operation, 0) for operation, count in requests(url).items()}
+    return ", ".join(f"{count} {operation}" for operation, count in sorted(counts.items()) if count) or "none"
 
 
 def measure(url: str) -> None:
+    """Print the requests of each step of a job, and the CPU time of uploads."""
     path = find_generator("mnist", SHIPPED)
     content = path.read_bytes()
     seeds = parse_seeds(f"0-{_SHARDS * _IMAGES - 1}")
@@ -52,37 +53,37 @@ def measure(url: str) -> None:
     output = open_output("s3://bucket/job")
     before = requests(url)
     begin(output, plan)
-    print(f"to begin                    {since(url, before)}")
+    print(f"begin                     {new_requests(url, before)}")
     before = requests(url)
-    left = missing_shards(output, plan).tolist()
-    print(f"to list {_SHARDS} records          {since(url, before)}")
+    missing = missing_shards(output, plan).tolist()
+    print(f"list {_SHARDS} records           {new_requests(url, before)}")
     before = requests(url)
-    for index in left:
+    for index in missing:
         make_shard(generator, plan, index, output)
-    print(f"to write {_SHARDS} shards          {since(url, before)}")
+    print(f"write {_SHARDS} shards           {new_requests(url, before)}")
     before = requests(url)
     finish(output, plan)
-    print(f"to end, with {_SHARDS} records     {since(url, before)}")
+    print(f"finish, {_SHARDS} records        {new_requests(url, before)}")
 
     block = os.urandom(1 << 20)
-    before, cpu, began = requests(url), _processor(), time.perf_counter()
-    for number in range(_SENT):
+    before, cpu, began = requests(url), _cpu_seconds(), time.perf_counter()
+    for number in range(_LARGE_OBJECTS):
         with output.write(f"data/{number}") as file:
-            for _ in range(_BYTES >> 20):
+            for _ in range(_LARGE_BYTES >> 20):
                 file.write(block)
-    seconds, cpu = time.perf_counter() - began, _processor() - cpu
-    print(f"to send {_SENT} of 32 MiB         {since(url, before)}")
-    sent = _SENT * _BYTES / 1e6
-    print(f"processor to send           {cpu / sent * 1e3:.1f} ms a MB, at {sent / seconds:,.0f} MB/s beside the server")
-    cpu, began = _processor(), time.perf_counter()
+    seconds, cpu = time.perf_counter() - began, _cpu_seconds() - cpu
+    print(f"upload {_LARGE_OBJECTS} x 32 MiB        {new_requests(url, before)}")
+    megabytes = _LARGE_OBJECTS * _LARGE_BYTES / 1e6
+    print(f"CPU time of uploads       {cpu / megabytes * 1e3:.1f} ms per MB, at {megabytes / seconds:,.0f} MB/s")
+    cpu, began = _cpu_seconds(), time.perf_counter()
     with output.write_many() as add:
-        for number in range(_SMALL):
+        for number in range(_SMALL_OBJECTS):
             add(f"data/small-{number}", block[:500])
-    seconds, cpu = time.perf_counter() - began, _processor() - cpu
-    print(f"processor of a small object {cpu / _SMALL * 1e3:.1f} ms, at {_SMALL / seconds:,.0f}/s beside the server")
+    seconds, cpu = time.perf_counter() - began, _cpu_seconds() - cpu
+    print(f"CPU time of a small file  {cpu / _SMALL_OBJECTS * 1e3:.1f} ms, at {_SMALL_OBJECTS / seconds:,.0f}/s")
 
 
-def _processor() -> float:
+def _cpu_seconds() -> float:
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 
@@ -92,7 +93,7 @@ def main() -> None:
     url = f"http://127.0.0.1:{port}"
     os.environ |= {"AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
     os.environ |= {"AWS_DEFAULT_REGION": "us-east-1"}
-    print(f"mnist, webdataset; {platform.machine()}, {os.cpu_count()} cores\n")
+    print(f"mnist, webdataset; {platform.machine()}, {os.cpu_count()} cores, shared with the server\n")
     with TemporaryDirectory() as folder:
         log = (Path(folder) / "log").open("wb")
         command = [sys.executable, "-m", "tests.support.s3_server", str(port)]

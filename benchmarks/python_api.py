@@ -1,8 +1,8 @@
-"""The Python API against one run of ONNX Runtime, on blocks of 1,024 seeds.
+"""Compares the Python API with ONNX Runtime alone, on blocks of 1,024 seeds.
 
     python benchmarks/python_api.py [GENERATOR...]
 
-Both use one CPU thread. Each round times both, so that the ratio does not depend on the speed of the machine. The
+Both use one CPU thread. Each round measures both, so that the ratio does not depend on the speed of the machine. The
 time of the Python API includes noise and labels.
 """
 
@@ -38,9 +38,7 @@ def main(names: list[str]) -> None:
             end = time.perf_counter()
             ratios.append((middle - began) / (end - middle))
             rates.append(_SEEDS / (end - middle))
-        print(
-            f"{name:<14} {statistics.median(rates):>9,.0f} a second, {statistics.median(ratios):.2f} of one run of ONNX Runtime"
-        )
+        print(f"{name:<14} {statistics.median(rates):>9,.0f} per second, {statistics.median(ratios):.2f} of ONNX Runtime alone")
 
 
 if __name__ == "__main__":

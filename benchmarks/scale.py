@@ -24,17 +24,22 @@ WORKERS = (10, 100, 1000)
 # Assumed, not measured.
 PREFIX_PUTS = 3_500  # PUT and POST requests per second to one prefix: Amazon S3, "Best practices design patterns"
 LISTED = 1_000  # names in one response of S3
-ANSWER_SECONDS = 0.05  # of a small request
-AT_ONCE = 16  # records read at the same time: service/batch/records.py
-_AS_THEY_ARE = ("stages", "objects", "simulation")
+REQUEST_SECONDS = 0.05  # latency of a small request
+PARALLEL_READS = 16  # records that are read at the same time: service/batch/records.py
+_COPIED_RESULTS = ("stages", "objects", "simulation")
 
 _NUMBER = r"[\d,]+"
 _FIGURE = rf"({_NUMBER})"
 
 
 @dataclass(frozen=True)
-class Sending:
-    """Processor time of uploads in milliseconds: for each megabyte, and for each file."""
+class UploadCost:
+    """CPU time of uploads.
+
+    Attributes:
+        megabyte: Milliseconds per megabyte.
+        file: Milliseconds per file.
+    """
 
     megabyte: float
     file: float
@@ -42,7 +47,14 @@ class Sending:
 
 @dataclass(frozen=True)
 class Format:
-    """A line of benchmarks/results/batch.txt: processor time in microseconds per image, bytes per image, MiB per worker."""
+    """A line of benchmarks/results/batch.txt.
+
+    Attributes:
+        name: Name of the format.
+        memory: MiB per worker.
+        processor: CPU time in microseconds per image.
+        size: Bytes per image.
+    """
 
     name: str
     memory: float
@@ -56,18 +68,18 @@ class Format:
 
     @property
     def puts(self) -> float:
-        """Write requests per image: data, at once or in parts, and records."""
-        file = IMAGES // self.files * self.size
-        each = 1 if file < 2 * PART_BYTES else math.ceil(file / PART_BYTES) + 2
+        """Write requests per image: for data files, as one request or in parts, and for records."""
+        file_bytes = IMAGES // self.files * self.size
+        each = 1 if file_bytes < 2 * PART_BYTES else math.ceil(file_bytes / PART_BYTES) + 2
         return (self.files * each + SHARDS) / IMAGES
 
-    def sending(self, cost: Sending) -> float:
-        """Processor time in microseconds to upload an image."""
+    def upload_time(self, cost: UploadCost) -> float:
+        """Return the CPU time of the upload in microseconds per image."""
         return self.size * cost.megabyte / 1e3 + self.files / IMAGES * cost.file * 1e3
 
-    def rate(self, cost: Sending) -> float:
-        """Images per second of a worker with a processor of its own, including the upload."""
-        return 1e6 / (self.processor + self.sending(cost))
+    def rate(self, cost: UploadCost) -> float:
+        """Return the images per second of a worker with its own processor, including the upload."""
+        return 1e6 / (self.processor + self.upload_time(cost))
 
 
 def formats(text: str) -> list[Format]:
@@ -77,11 +89,11 @@ def formats(text: str) -> list[Format]:
     return [Format(name, *(float(value.replace(",", "")) for value in values)) for name, *values in rows]
 
 
-def sending(text: str) -> Sending:
+def upload_cost(text: str) -> UploadCost:
     """Return the upload costs from the results of benchmarks.objects."""
-    (megabyte,) = re.findall(r"^processor to send +([\d.]+) ms a MB", text, re.MULTILINE)
-    (file,) = re.findall(r"^processor of a small object +([\d.]+) ms", text, re.MULTILINE)
-    return Sending(float(megabyte), float(file))
+    (megabyte,) = re.findall(r"^CPU time of uploads +([\d.]+) ms per MB", text, re.MULTILINE)
+    (file,) = re.findall(r"^CPU time of a small file +([\d.]+) ms", text, re.MULTILINE)
+    return UploadCost(float(megabyte), float(file))
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
@@ -89,38 +101,38 @@ def table(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def whole(every: list[Format], cost: Sending) -> str:
+def totals(every: list[Format], cost: UploadCost) -> str:
     """Return the table of the totals of 10^9 images for each format."""
-    head = ["format", "core-hours", "to send them", "files", "TB", "MiB a worker"]
+    head = ["format", "core-hours", "core-hours of uploads", "files", "TB", "MiB per worker"]
     rows = [
         [
-            one.name,
-            f"{IMAGES * one.processor / 3.6e9:,.0f}",
-            f"{IMAGES * one.sending(cost) / 3.6e9:,.1f}",
-            f"{one.files:,}",
-            f"{IMAGES * one.size / 1e12:.2f}",
-            f"{one.memory:.0f}",
+            form.name,
+            f"{IMAGES * form.processor / 3.6e9:,.0f}",
+            f"{IMAGES * form.upload_time(cost) / 3.6e9:,.1f}",
+            f"{form.files:,}",
+            f"{IMAGES * form.size / 1e12:.2f}",
+            f"{form.memory:.0f}",
         ]
-        for one in every
+        for form in every
     ]
     return table(head, rows)
 
 
-def by_workers(one: Format, cost: Sending) -> str:
+def by_workers(form: Format, cost: UploadCost) -> str:
     """Return the table of one format by number of workers."""
-    head = ["workers", "hours", "images/s", "MB/s to the store", "writes/s", "LIST in all", "seconds to end"]
+    head = ["workers", "hours", "images/s", "MB/s to the store", "writes/s", "LIST requests", "seconds to finish"]
     rows = []
     for workers in WORKERS:
-        rate = workers * one.rate(cost)
+        rate = workers * form.rate(cost)
         listed = workers * 2 * 2 * -(-SHARDS // LISTED)  # records and data, at the start and at the end
-        end = SHARDS / AT_ONCE * ANSWER_SECONDS
+        end = SHARDS / PARALLEL_READS * REQUEST_SECONDS
         rows.append(
             [
                 f"{workers:,}",
                 f"{IMAGES / rate / 3600:,.2f}",
                 f"{rate:,.0f}",
-                f"{rate * one.size / 1e6:,.1f}",
-                f"{rate * one.puts:,.1f}",
+                f"{rate * form.size / 1e6:,.1f}",
+                f"{rate * form.puts:,.1f}",
                 f"{listed:,}",
                 f"{end:,.0f}",
             ]
@@ -128,12 +140,12 @@ def by_workers(one: Format, cost: Sending) -> str:
     return table(head, rows)
 
 
-def limits(every: list[Format], cost: Sending) -> str:
+def limits(every: list[Format], cost: UploadCost) -> str:
     """Return the table of the numbers of workers at which the store or the network is the limit."""
-    head = ["format", f"{PREFIX_PUTS:,} writes/s of one prefix", "a network of 10 Gbit/s"]
+    head = ["format", f"{PREFIX_PUTS:,} writes/s to one prefix", "network of 10 Gbit/s"]
     rows = [
-        [one.name, f"{PREFIX_PUTS / (one.rate(cost) * one.puts):,.0f}", f"{1.25e9 / (one.rate(cost) * one.size):,.0f}"]
-        for one in every
+        [form.name, f"{PREFIX_PUTS / (form.rate(cost) * form.puts):,.0f}", f"{1.25e9 / (form.rate(cost) * form.size):,.0f}"]
+        for form in every
     ]
     return table(head, rows)
 
@@ -141,15 +153,15 @@ def limits(every: list[Format], cost: Sending) -> str:
 def tables() -> dict[str, str]:
     """Return all tables by name."""
     every = formats((RESULTS / "batch.txt").read_text())
-    cost = sending((RESULTS / "objects.txt").read_text())
-    named = {one.name: one for one in every}
-    found = {"whole": whole(every, cost), "limits": limits(every, cost)}
+    cost = upload_cost((RESULTS / "objects.txt").read_text())
+    named = {form.name: form for form in every}
+    found = {"totals": totals(every, cost), "limits": limits(every, cost)}
     found |= {name: by_workers(named[name], cost) for name in ("webdataset", "parquet")}
-    return found | {name: f"```\n{(RESULTS / f'{name}.txt').read_text().strip()}\n```" for name in _AS_THEY_ARE}
+    return found | {name: f"```\n{(RESULTS / f'{name}.txt').read_text().strip()}\n```" for name in _COPIED_RESULTS}
 
 
 def filled(page: str, parts: dict[str, str]) -> str:
-    """Return the page with these tables. Each table is between two comments."""
+    """Return the page with these tables. Two comments mark the place of each table."""
     for name, text in parts.items():
         place = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
         page, times = place.subn(lambda match, text=text: f"{match[1]}{text}\n{match[2]}", page)  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Simulates a job with many shards whose workers die at random. Uses real plans and records, but makes no images.
+"""Simulates a job with many shards whose workers die at random. Uses real plans and records, but generates no images.
 
 python -m benchmarks.simulation [shards] [parts]
 
@@ -140,37 +140,37 @@ def simulate(shards: int, parts: int, loss: float = _LOSS, seed: int = 0) -> Out
     waiting = [(chance.random(), part, _missing(outcome, part, parts)) for part in range(parts)]
     heapq.heapify(waiting)
     while waiting:
-        now, part, left = heapq.heappop(waiting)
-        if not left:
+        now, part, missing = heapq.heappop(waiting)
+        if not missing:
             began = time.perf_counter()
             finish(outcome.output, plan)
             outcome.finish_seconds = time.perf_counter() - began
             continue
-        if _make(outcome, left.pop(0), chance, loss):
-            left = _missing(outcome, part, parts)
-        heapq.heappush(waiting, (now + chance.expovariate(1.0), part, left))
+        if _make(outcome, missing.pop(0), chance, loss):
+            missing = _missing(outcome, part, parts)
+        heapq.heappush(waiting, (now + chance.expovariate(1.0), part, missing))
     return outcome
 
 
 def _missing(outcome: Outcome, part: int, parts: int) -> list[int]:
     began = time.perf_counter()
-    left: list[int] = missing_shards(outcome.output, outcome.plan, part, parts).tolist()
+    missing: list[int] = missing_shards(outcome.output, outcome.plan, part, parts).tolist()
     outcome.listing_seconds += time.perf_counter() - began
     outcome.listings += 1
-    return left
+    return missing
 
 
 def _make(outcome: Outcome, index: int, chance: random.Random, loss: float) -> bool:
     """Make one shard. Returns whether its worker died."""
-    lost = chance.choice(("half-way", "unrecorded", "recorded")) if chance.random() < loss else None
-    if lost is not None:
-        outcome.losses[lost] += 1
-    if lost == "half-way":
+    step = chance.choice(("half-way", "unrecorded", "recorded")) if chance.random() < loss else None
+    if step is not None:
+        outcome.losses[step] += 1
+    if step == "half-way":
         return True
     outcome.made[index] += 1
     with outcome.output.write(outcome.plan.file_name(index)):
         pass
-    if lost == "unrecorded":
+    if step == "unrecorded":
         return True
     shard, plan = outcome.plan.shard(index), outcome.plan
     record = Record(
@@ -185,7 +185,7 @@ def _make(outcome: Outcome, index: int, chance: random.Random, loss: float) -> b
         determinism="exact",
     )
     write_record(outcome.output, record)
-    return lost is not None
+    return step is not None
 
 
 def faults(outcome: Outcome) -> list[str]:
@@ -193,16 +193,16 @@ def faults(outcome: Outcome) -> list[str]:
     found = []
     seeds = [parse_seeds(shard["seeds"]) for shard in json.loads(outcome.output.files[MANIFEST])["shards"]]
     following = 0
-    for start, stop in sorted((part.start, part.stop) for one in seeds for part in one.ranges):
+    for start, stop in sorted((part.start, part.stop) for shard_seeds in seeds for part in shard_seeds.ranges):
         if start > following:
-            found.append(f"seeds {following} to {start - 1} are lost")
+            found.append(f"seeds {following} to {start - 1} are missing")
         if start < following:
-            found.append(f"seeds from {start} on are there twice")
+            found.append(f"seeds from {start} are duplicated")
         following = stop
     if following != outcome.plan.count:
-        found.append(f"seeds from {following} on are lost")
-    again = [name for name, times in outcome.output.writes.items() if name.startswith("records/") and times > 1]
-    found += [f"{name} was written twice" for name in again]
+        found.append(f"seeds from {following} are missing")
+    rewritten = [name for name, times in outcome.output.writes.items() if name.startswith("records/") and times > 1]
+    found += [f"{name} was written twice" for name in rewritten]
     return found
 
 
@@ -210,21 +210,21 @@ def main() -> None:
     shards, parts = (int(value) for value in (sys.argv[1:] + ["100000", "100"][len(sys.argv) - 1 :]))
     began = time.perf_counter()
     outcome = simulate(shards, parts)
-    wrong = faults(outcome)
-    again = sum(times - 1 for times in outcome.made.values())
+    found = faults(outcome)
+    repeated = sum(times - 1 for times in outcome.made.values())
     losses = ", ".join(f"{times:,} {when}" for when, times in sorted(outcome.losses.items()))
     print(f"shards             {outcome.plan.num_shards:,}, of {outcome.plan.count:,} seeds")
-    print(f"workers            {parts:,}; lost {outcome.losses.total():,} times: {losses}")
-    print(f"shards made again  {again:,}, whose workers were lost before the record")
+    print(f"workers            {parts:,}; died {outcome.losses.total():,} times: {losses}")
+    print(f"repeated shards    {repeated:,}, whose workers died between the shard and its record")
     each = outcome.listing_seconds / outcome.listings * 1e3
-    print(f"listings           {outcome.listings:,} of the records and the data, {each:.0f} ms each")
+    print(f"listings           {outcome.listings:,} of records and data, {each:.0f} ms each")
     size = len(outcome.output.files[MANIFEST]) / 1e6
-    print(f"the end            {outcome.finish_seconds:.1f} s to read all records and write a manifest of {size:.1f} MB")
-    print(f"lost or twice      {len(wrong)}")
+    print(f"finish             {outcome.finish_seconds:.1f} s to read all records and write a manifest of {size:.1f} MB")
+    print(f"faults             {len(found)}")
     print(f"simulated in       {time.perf_counter() - began:.0f} s")
-    for fault in wrong[:10]:
+    for fault in found[:10]:
         print(fault)
-    sys.exit(bool(wrong))
+    sys.exit(bool(found))
 
 
 if __name__ == "__main__":

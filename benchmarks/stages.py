@@ -4,7 +4,7 @@ python -m benchmarks.stages [generator]
 
 One process with one thread runs the stages one after another over one shard; the table shows medians of alternating rounds.
 `noise` computes z and labels from seeds, `run` is ONNX Runtime, and `layout` is the container format around images or PNGs.
-`disk` writes, syncs and renames the shard and its record; a worker does this in the background. `whole` is the complete worker.
+`disk` writes, syncs and renames the shard and its record; a worker does this in the background. `whole` is the whole work.
 """
 
 import hashlib

@@ -1,6 +1,7 @@
 """A simulated job with many shards, whose workers die at random: no shard is lost, and no shard is recorded twice."""
 
 import json
+import re
 
 import pytest
 
@@ -33,12 +34,14 @@ def test_lost_and_duplicated_seeds_are_detected():
     small = simulate(20, 2, loss=0.0)
     manifest = json.loads(small.output.files[MANIFEST])
     shards = manifest["shards"]
-    for changed, said in (
-        (shards[:7] + shards[8:], "seeds 70000 to 79999 are lost"),
-        (shards[:-1], "seeds from 190000 on are lost"),
-        (shards + shards[3:4], "seeds from 30000 on are there twice"),
+    for changed, seeds in (
+        (shards[:7] + shards[8:], ["70000", "79999"]),
+        (shards[:-1], ["190000"]),
+        (shards + shards[3:4], ["30000"]),
     ):
         small.output.files[MANIFEST] = json.dumps(manifest | {"shards": changed}).encode()
-        assert said in faults(small)
+        assert [re.findall(r"\d+", fault) for fault in faults(small)] == [seeds]
+    small.output.files[MANIFEST] = json.dumps(manifest).encode()
     small.output.writes["records/000003.json"] += 1
-    assert "records/000003.json was written twice" in faults(small)
+    (fault,) = faults(small)
+    assert fault.startswith("records/000003.json ")
