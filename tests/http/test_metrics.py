@@ -86,7 +86,7 @@ def test_requests_images_and_rejections_are_counted(server: Server):
             npz=int(value(server, "seedmint_images_total", model="grey", format="npz")),
             run=int(value(server, "seedmint_batch_size_sum", model="grey")),
             unchanged=int(value(server, "seedmint_http_requests_total", route=route, method="GET", status="304")),
-            large=int(value(server, "seedmint_http_requests_rejected_total", reason="too_many_seeds")),
+            large=int(value(server, "seedmint_http_requests_rejected_total", reason="too_large")),
         )
 
     before = counts()
