@@ -98,7 +98,7 @@ def test_the_grid_shows_the_images_of_its_seeds(page: Page, server: Server, rgb:
     assert links.nth(5).get_attribute("aria-label") == f"Seed 5, class {names[labels[5]]}"
 
 
-def test_the_grid_goes_on_when_it_is_scrolled(page: Page, server: Server):
+def test_scrolling_the_grid_loads_more_images(page: Page, server: Server):
     go(page, server, "/models/grey")
     loaded(page, ".block:first-child img")
     before = page.locator(".block").count()
@@ -219,14 +219,14 @@ def test_samples_are_shown_as_plots_and_files(browser: Browser, sample_server: S
         expect(page.locator("li")).to_have_count(4)
 
 
-def test_an_unknown_generator_is_said(browser: Browser, server: Server):
+def test_the_page_shows_an_error_for_an_unknown_generator(browser: Browser, server: Server):
     page = browser.new_page()
     go(page, server, "/models/none")
     expect(page.locator("h1")).to_have_text("Not found")
     page.close()
 
 
-def test_without_javascript_there_is_a_plain_gallery(browser: Browser, server: Server):
+def test_the_page_without_javascript_has_a_gallery(browser: Browser, server: Server):
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(server.url)
@@ -236,7 +236,7 @@ def test_without_javascript_there_is_a_plain_gallery(browser: Browser, server: S
     context.close()
 
 
-def test_a_busy_server_is_asked_again(browser: Browser, server: Server):
+def test_requests_to_a_busy_server_are_repeated(browser: Browser, server: Server):
     page = browser.new_page()
     refused = [False]
 

@@ -31,7 +31,7 @@ def no_waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return waits
 
 
-def test_it_lists_and_shows_generators(server: Server):
+def test_the_client_lists_and_shows_generators(server: Server):
     with seedmint.Client(server.url) as client:
         assert [model["name"] for model in client.models()] == ["grey", "rgb"]
         assert client.model("rgb")["digest"] == server.digest("rgb")
@@ -40,7 +40,7 @@ def test_it_lists_and_shows_generators(server: Server):
         assert (error.value.status, error.value.field) == (404, "model")
 
 
-def test_one_image_is_the_image_of_the_generator(server: Server, rgb: Generator):
+def test_the_client_returns_the_image_of_the_generator(server: Server, rgb: Generator):
     with seedmint.Client(server.url) as client:
         content = client.image("rgb", 7, format="npy", label=2, truncation=0.5)
         expected = rgb.generate(np.array([7]), np.array([2]), 0.5)[0]
@@ -50,7 +50,7 @@ def test_one_image_is_the_image_of_the_generator(server: Server, rgb: Generator)
         assert httpx.get(url).content == client.image("rgb", 7, label=2, truncation=0.5)
 
 
-def test_many_images_come_as_one_array(server: Server, rgb: Generator):
+def test_many_images_are_one_array(server: Server, rgb: Generator):
     seeds = np.arange(100)
     with seedmint.Client(server.url) as client:
         for form in (range(100), "0-99", list(range(100)), seeds):
@@ -63,7 +63,7 @@ def test_many_images_come_as_one_array(server: Server, rgb: Generator):
         assert (error.value.status, error.value.field) == (422, "labels")
 
 
-def test_samples_come_as_one_array(sample_server: Server, point: Generator):
+def test_many_samples_are_one_array(sample_server: Server, point: Generator):
     with seedmint.Client(sample_server.url) as client:
         np.testing.assert_array_equal(client.images("point", range(10)), point.generate(np.arange(10)))
         assert json.loads(client.image("point", 5, format="json"))["seed"] == 5
@@ -129,7 +129,7 @@ def refusal(status: int, **headers: str) -> httpx.Response:
     return httpx.Response(status, json=problem, headers=headers)
 
 
-def test_it_repeats_what_can_succeed_later(no_waits: list[float]):
+def test_requests_that_may_succeed_later_are_repeated(no_waits: list[float]):
     transport, requests = scripted(
         refusal(429, **{"Retry-After": "7"}),
         httpx.ConnectError("refused"),
@@ -144,14 +144,14 @@ def test_it_repeats_what_can_succeed_later(no_waits: list[float]):
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 413, 422, 500, 504])
-def test_it_does_not_repeat_what_fails_again(no_waits: list[float], status: int):
+def test_requests_that_fail_again_are_not_repeated(no_waits: list[float], status: int):
     transport, requests = scripted(refusal(status))
     with seedmint.Client("http://server", transport=transport) as client, pytest.raises(seedmint.ApiError) as error:
         client.models()
     assert (error.value.status, error.value.reason, len(requests)) == (status, "overloaded", 1)
 
 
-def test_it_gives_up_after_so_many_attempts(no_waits: list[float], tmp_path: Path):
+def test_the_number_of_attempts_is_limited(no_waits: list[float], tmp_path: Path):
     transport, requests = scripted(*(refusal(429) for _ in range(3)))
     with seedmint.Client("http://server", attempts=3, transport=transport) as client, pytest.raises(seedmint.ApiError):
         client.download("rgb", range(3), tmp_path / "images.npy")

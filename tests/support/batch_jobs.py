@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -106,6 +107,11 @@ def batch(*arguments: str | Path) -> str:
     result = CliRunner().invoke(cli, ["batch", *map(str, arguments)], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.output
+
+
+def job_status(out: str | Path) -> dict[str, str]:
+    """Return the output of `seedmint batch status`: the value of each row by its name."""
+    return dict(re.split(r" {2,}", line, maxsplit=1) for line in batch("status", out).splitlines())
 
 
 def batch_error(*arguments: str | Path) -> UserError:

@@ -37,7 +37,7 @@ def tag(generator: Generator, spec: ImageSpec) -> str:
 
 
 @given(SEEDS, st.sampled_from(FORMATS), st.integers(0, 2), st.integers(1, 256), st.integers(1, 1000))
-def test_a_url_gives_the_spec_that_it_names(rgb: Generator, seed: int, form: str, label: int, scale: int, thousandths: int):
+def test_a_url_is_parsed_to_its_spec(rgb: Generator, seed: int, form: str, label: int, scale: int, thousandths: int):
     truncation = thousandths / 1000
     query = urlencode({"scale": scale, "label": label, "truncation": f"{truncation:.3f}"})
     explicit = None if default_label(rgb, seed) == label else label

@@ -213,7 +213,7 @@ def test_a_job_that_does_not_fit_the_disk_is_refused_before_it_begins(small_disk
     assert not list(small_disk.iterdir())
 
 
-def test_shards_without_records_are_made_again(tmp_path: Path, models: Path):
+def test_shards_without_records_are_repeated(tmp_path: Path, models: Path):
     generator = begun(models, tmp_path / "out", 4)
     plan, output = plan_for(generator, "0-99", "npz", 30), open_output(str(tmp_path / "out"))
     assert finish(output, plan)

@@ -40,7 +40,7 @@ def test_a_worker_makes_one_shard_after_another():
     assert scheduler.is_finished
 
 
-def test_the_shards_of_a_dead_worker_are_made_again():
+def test_the_shards_of_a_dead_worker_are_repeated():
     scheduler = Scheduler(plan("0-49", 10), range(3))
     scheduler.assign(0)
     scheduler.receive(0, ShardWritten())

@@ -164,7 +164,7 @@ def test_every_storage_holds_the_same_bytes(storage: Storage, tmp_path: Path, rg
 
 
 @pytest.mark.parametrize("shard_format", ["npz", "png"])
-def test_lost_files_are_made_again(storage: Storage, rgb: Generator, shard_format: str):
+def test_lost_files_are_replaced(storage: Storage, rgb: Generator, shard_format: str):
     plan = plan_for(rgb, form=shard_format)
     output = storage.output
     make_all(output, plan, rgb)

@@ -356,7 +356,7 @@ class Conditional(ControlledGenerator):
         return labels.astype(np.uint8).reshape(-1, 1, 1, 1)
 
 
-def test_given_and_default_labels_share_a_batch():
+def test_explicit_and_default_labels_share_a_batch():
     async def scenario() -> None:
         generator = Conditional()
         batcher = new_batcher(generator)

@@ -43,7 +43,7 @@ def test_other_readers_find_every_file(tmp_path: Path, count: int, start: int):
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_central_directory_comes_in_pieces_and_needs_little_memory():
+def test_central_directory_is_written_in_pieces_with_little_memory():
     archive = StoredZip()
     for name, content in random_files(20_000).items():
         archive.add(name, content)

@@ -32,5 +32,5 @@ def test_the_client_of_the_oldest_request_is_forgotten_first():
 
 
 @pytest.mark.parametrize("setting", ["SEEDMINT_REQUESTS_PER_SECOND", "SEEDMINT_IMAGES_PER_MINUTE"])
-def test_each_limit_stands_alone(setting: str):
+def test_each_limit_can_be_set_alone(setting: str):
     assert create_rate_limiter(read_settings({setting: "10"})) is not None

@@ -125,7 +125,7 @@ def test_new_metrics_replace_old_metrics_of_the_same_family(real):
     ]
 
 
-def test_classifier_is_judged_only_if_a_metric_uses_it(real):
+def test_classifier_is_evaluated_only_if_a_metric_uses_it(real):
     evaluation, _ = evaluate(FakeGenerator(real), real, "labels")
     assert evaluation.classifier_accuracy >= MIN_CLASSIFIER_ACCURACY
     assert evaluation.is_classifier_reliable
