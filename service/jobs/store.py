@@ -20,6 +20,7 @@ from seedmint.service.jobs.job_record import Job, JobEntry, JobRecord, job_id
 from seedmint.service.jobs.progress import JobProgress, read_progress
 from seedmint.service.jobs.record_files import RecordFiles
 
+FILES_REMOVED = "some files of the job were removed"
 _READERS = 16  # concurrent requests to an object store
 
 
@@ -238,7 +239,7 @@ class JobStore:
             if record is None or record.state != "done":
                 return
             if plan is None or len(missing_shards(self.output(job), plan)):
-                update = {"state": "failed", "error": "some files of the job were removed"}
+                update = {"state": "failed", "error": FILES_REMOVED}
                 self._files.write(job, record.model_copy(update=update))
 
     def error_text(self, error: Exception) -> str:

@@ -17,7 +17,7 @@ from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.planning import make_plan
 from seedmint.service.jobs.job_record import Job, job_id
 from seedmint.service.jobs.progress import JobProgress, write_progress
-from seedmint.service.jobs.store import JobStore, QueueFullError
+from seedmint.service.jobs.store import FILES_REMOVED, JobStore, QueueFullError
 from tests.support import generators
 
 NUM_PLANS = 5
@@ -133,7 +133,7 @@ class StoreMachine(RuleBasedStateMachine):
         job = data.draw(st.sampled_from(sorted(self.jobs)))
         self.store.recheck(job)
         if self.jobs[job].state == "done":
-            self.jobs[job].state, self.jobs[job].error = "failed", "some of its files were removed"
+            self.jobs[job].state, self.jobs[job].error = "failed", FILES_REMOVED
 
     @rule()
     def restart(self) -> None:

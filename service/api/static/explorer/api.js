@@ -1,4 +1,4 @@
-// Requests to the server: API key, retries, and images of which at most a few are loaded at the same time.
+// Requests to the server: API key, retries, and a limit of images that load at the same time.
 
 const KEY = "seedmint-key";
 const IN_FLIGHT = 2;
@@ -20,22 +20,22 @@ function wait(milliseconds, signal) {
   });
 }
 
-let signingIn = null;
+let pendingSignIn = null;
 
 function signIn() {
-  signingIn ??= new Promise((resolve) => {
+  pendingSignIn ??= new Promise((resolve) => {
     const dialog = document.querySelector("#sign-in");
     dialog.addEventListener("close", () => {
       sessionStorage.setItem(KEY, dialog.querySelector("input").value.trim());
-      signingIn = null;
+      pendingSignIn = null;
       resolve();
     }, { once: true });
     dialog.showModal();
   });
-  return signingIn;
+  return pendingSignIn;
 }
 
-/** Fetches a path. Waits as long as `Retry-After` says where the server is busy, and asks for an API key where it needs one. */
+/** Fetches a path. If the server is busy, waits for the time in `Retry-After`. If the server requires an API key, opens the sign-in dialog. */
 export async function request(path, options = {}) {
   for (let attempt = 1; ; attempt++) {
     const key = sessionStorage.getItem(KEY);
@@ -60,19 +60,19 @@ export async function request(path, options = {}) {
   }
 }
 
-let listed = null;
+let modelList = null;
 
-/** All generators, as `/v1/models` lists them. */
+/** Returns all generators of `/v1/models`. */
 export function models() {
-  listed ??= request("v1/models").then((response) => response.json()).then((page) => page.models)
-    .catch((error) => { listed = null; throw error; });
-  return listed;
+  modelList ??= request("v1/models").then((response) => response.json()).then((page) => page.models)
+    .catch((error) => { modelList = null; throw error; });
+  return modelList;
 }
 
-/** Forgets the list, so that new generators are found. */
-export function refresh() { listed = null; }
+/** Discards the cached list, so that the next call of `models` finds new generators. */
+export function refresh() { modelList = null; }
 
-/** One generator by name or NAME@DIGEST12, with its card. */
+/** Returns one generator with its card, by name or NAME@DIGEST12. */
 export async function model(name) {
   return (await request(`v1/models/${name}`)).json();
 }
@@ -80,12 +80,12 @@ export async function model(name) {
 function next() {
   while (running < IN_FLIGHT && QUEUE.length) {
     running++;
-    const { work, resolve, reject } = QUEUE.pop(); // the latest first: it is what the user looks at
+    const { work, resolve, reject } = QUEUE.pop(); // the latest request first, because its image is probably on the screen
     work().then(resolve, reject).finally(() => { running--; next(); });
   }
 }
 
-/** Runs work when fewer than two other pieces of work are running. */
+/** Runs a function as soon as fewer than `IN_FLIGHT` functions are running. */
 export function queued(work) {
   return new Promise((resolve, reject) => { QUEUE.push({ work, resolve, reject }); next(); });
 }
@@ -111,7 +111,7 @@ export async function show(image, path) {
   }
 }
 
-/** Drops the picture of an <img>. */
+/** Removes the picture of an <img> and frees its memory. */
 export function release(image) {
   image.loader?.abort();
   if (image.src.startsWith("blob:")) URL.revokeObjectURL(image.src);

@@ -1,4 +1,4 @@
-// What the card of a generator says: how good it is, how it was made, and under which licence.
+// The card of a generator: evaluation, provenance and licence.
 
 import { element } from "./dom.js";
 import { DETERMINISM } from "./model.js";
@@ -38,24 +38,24 @@ function table(head, body) {
 
 const cell = (text, className = "") => element("td", { textContent: text, className });
 
-export function card(place, model) {
+export function card(container, model) {
   const { evaluation, provenance, licence, classes, noise } = model.card;
-  place.replaceChildren(
+  container.replaceChildren(
     element("h2", { textContent: "Determinism" }),
     element("p", {}, element("strong", { textContent: `${model.determinism}. ` }), DETERMINISM[model.determinism]),
     element("h2", { textContent: "Evaluation" }),
     evaluation?.length
-      ? table(["Metric", "Value", "Meaning", "Protocol"], evaluation.map((one) => [
-        element("th", { scope: "row", textContent: one.metric }),
-        cell(Number(one.value.toPrecision(4)) + (one.standard_error ? ` ± ${Number(one.standard_error.toPrecision(2))}` : ""), "number"),
-        cell(meaning(one.metric)), cell(one.protocol, "quiet")]))
+      ? table(["Metric", "Value", "Meaning", "Protocol"], evaluation.map((metric) => [
+        element("th", { scope: "row", textContent: metric.metric }),
+        cell(Number(metric.value.toPrecision(4)) + (metric.standard_error ? ` ± ${Number(metric.standard_error.toPrecision(2))}` : ""), "number"),
+        cell(meaning(metric.metric)), cell(metric.protocol, "quiet")]))
       : element("p", { textContent: "The card holds no evaluation. Run: seedmint evaluate NAME --write" }),
     element("h2", { textContent: "Properties" }),
     table(["Property", "Value"], [
       ["digest", model.digest], ["noise rule", noise.rule], ["z_dim", String(noise.z_dim)],
       ...(classes ? [["classes", classes.join(", ")]] : []), ...rows(licence ?? {}, "licence.")]
       .map(([name, value]) => [element("th", { scope: "row", textContent: name }), cell(value, "mono")])),
-    element("h2", { textContent: "How it was made" }),
+    element("h2", { textContent: "Provenance" }),
     provenance
       ? table(["Provenance", "Value"], rows(provenance).map(([name, value]) => [element("th", { scope: "row", textContent: name }), cell(value, "mono")]))
       : element("p", { textContent: "The card holds no provenance." }));

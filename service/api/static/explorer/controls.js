@@ -39,13 +39,13 @@ export function seedField(name, seed, onChange) {
 }
 
 export function button(text, onClick, properties = {}) {
-  const made = element("button", { type: "button", textContent: text, ...properties });
-  made.addEventListener("click", onClick);
-  return made;
+  const created = element("button", { type: "button", textContent: text, ...properties });
+  created.addEventListener("click", onClick);
+  return created;
 }
 
-/** Label and truncation from the parameters of a view. */
-export function optionsOf(model, parameters) {
+/** Reads label and truncation from the parameters of a view. */
+export function readOptions(model, parameters) {
   const label = parameters.get("label");
   const number = label !== null && /^[0-9]+$/.test(label) && Number(label) < (model.classes?.length ?? 0) ? Number(label) : null;
   const truncation = Number(parameters.get("truncation") ?? 1);

@@ -1,25 +1,25 @@
 // Small helpers for the page.
 
-/** Creates an element. `properties` are DOM properties, and attributes where the name has a hyphen; `children` nodes or texts. */
+/** Creates an element. Properties whose name has a hyphen are attributes, the others DOM properties. Children are nodes or texts. */
 export function element(tag, properties = {}, ...children) {
-  const made = document.createElement(tag);
+  const created = document.createElement(tag);
   for (const [name, value] of Object.entries(properties)) {
-    if (name.includes("-")) made.setAttribute(name, value);
-    else made[name] = value;
+    if (name.includes("-")) created.setAttribute(name, value);
+    else created[name] = value;
   }
-  made.append(...children.filter((child) => child !== null));
-  return made;
+  created.append(...children.filter((child) => child !== null));
+  return created;
 }
 
 /** Shows a short message at the bottom of the page. */
 export function announce(text) {
-  const place = document.querySelector("#message");
-  place.textContent = text;
+  const container = document.querySelector("#message");
+  container.textContent = text;
   clearTimeout(announce.timer);
-  announce.timer = setTimeout(() => { place.textContent = ""; }, 4000);
+  announce.timer = setTimeout(() => { container.textContent = ""; }, 4000);
 }
 
-/** Copies a text, and says so. */
+/** Copies a text to the clipboard and shows a message. */
 export async function copy(text, name) {
   try {
     await navigator.clipboard.writeText(text);
@@ -29,7 +29,7 @@ export async function copy(text, name) {
   }
 }
 
-/** The address of a view: path and parameters in the fragment. Parameters that are null or empty are left out. */
+/** Returns the URL of a view: path and parameters in the fragment, without parameters that are null or empty. */
 export function viewUrl(path, parameters = {}) {
   const entries = Object.entries(parameters).filter(([, value]) => value !== null && value !== undefined && value !== "");
   const query = new URLSearchParams(entries).toString();

@@ -2,10 +2,10 @@
 
 import { models, refresh, show } from "./api.js";
 import { announce, element, viewUrl } from "./dom.js";
-import { ofImages, outputPath, shapeText, sheetPath } from "./model.js";
+import { hasImages, outputPath, shapeText, sheetPath } from "./model.js";
 
 function preview(model) {
-  if (!ofImages(model)) return outputPath(model, 0n, "png");
+  if (!hasImages(model)) return outputPath(model, 0n, "png");
   const { width, height } = model.output;
   const columns = Math.max(1, Math.min(8, Math.floor(264 / Math.max(width, 24))));
   const rows = Math.max(1, Math.min(4, Math.floor(136 / Math.max(height, 24))));
@@ -14,7 +14,7 @@ function preview(model) {
 }
 
 function card(model) {
-  const image = element("img", { alt: `Outputs of ${model.name}`, className: ofImages(model) ? "pixels" : "" });
+  const image = element("img", { alt: `Outputs of ${model.name}`, className: hasImages(model) ? "pixels" : "" });
   const tags = [
     shapeText(model.output),
     ...(model.classes ? [`${model.classes.length} classes`] : []),
@@ -30,7 +30,7 @@ function card(model) {
   return { node, image, model, text: `${model.name} ${model.title} ${tags.join(" ")}`.toLowerCase() };
 }
 
-export async function gallery(place, parameters, replace) {
+export async function gallery(container, parameters, replace) {
   document.title = "Seedmint: generators";
   refresh();
   const cards = (await models()).map(card);
@@ -38,13 +38,13 @@ export async function gallery(place, parameters, replace) {
     for (const { isIntersecting, target } of entries) {
       if (!isIntersecting) continue;
       watcher.unobserve(target);
-      const { image, model } = cards.find((one) => one.node === target);
+      const { image, model } = cards.find((entry) => entry.node === target);
       show(image, preview(model)).catch((error) => announce(error.message));
     }
   }, { rootMargin: "200px" });
   const search = element("input", { type: "search", value: parameters.get("search") ?? "" });
   const count = element("p", { className: "quiet", role: "status" });
-  const list = element("ul", { className: "cards" }, ...cards.map((one) => one.node));
+  const list = element("ul", { className: "cards" }, ...cards.map((entry) => entry.node));
   const filter = () => {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;
@@ -56,9 +56,9 @@ export async function gallery(place, parameters, replace) {
     replace({ search: search.value });
   };
   search.addEventListener("input", filter);
-  place.replaceChildren(
+  container.replaceChildren(
     element("h1", { textContent: "Generators" }),
-    element("p", { textContent: "A seed is an address: the same seed of the same generator is the same image, byte for byte, for ever." }),
+    element("p", { textContent: "The same seed of the same generator always gives the same image, byte for byte." }),
     element("div", { className: "bar" }, element("label", { textContent: "Search" }, search)),
     count, list);
   if (!cards.length) {

@@ -1,30 +1,30 @@
-// The page of one generator: an endless grid, classes × seeds, latent walks, and what the card says.
+// The page of one generator: an endless grid, classes × seeds, latent walks, and the card.
 
 import { model as fetchModel } from "./api.js";
 import { card } from "./card.js";
-import { button, classChoice, optionsOf, seedField, truncationSlider } from "./controls.js";
+import { button, classChoice, readOptions, seedField, truncationSlider } from "./controls.js";
 import { element, viewUrl } from "./dom.js";
 import { Block, SeedGrid, cellSize } from "./grid.js";
-import { DETERMINISM, ofImages, pinned, shapeText } from "./model.js";
+import { DETERMINISM, hasImages, pinned, shapeText } from "./model.js";
 import { SEED_LIMIT, parseSeed, randomSeed } from "./noise.js";
 import { walk } from "./walk.js";
 
 const PAGE = 100n; // seeds that "Previous" and "Next" move by
 const MATRIX_CLASSES = 50;
 
-export async function generatorView(place, name, parameters, replace) {
+export async function generatorView(container, name, parameters, replace) {
   const model = await fetchModel(name);
   document.title = `Seedmint: ${model.name}`;
   const view = parameters.get("view") ?? "seeds";
-  const tabs = [["seeds", "Seeds"], ...(model.classes && ofImages(model) ? [["classes", "Classes × seeds"]] : []),
-    ...(ofImages(model) ? [["walk", "Latent walk"]] : []), ["card", "Card"]];
+  const tabs = [["seeds", "Seeds"], ...(model.classes && hasImages(model) ? [["classes", "Classes × seeds"]] : []),
+    ...(hasImages(model) ? [["walk", "Latent walk"]] : []), ["card", "Card"]];
   const navigation = element("nav", { className: "tabs", "aria-label": "Views" }, ...tabs.map(([key, text]) => {
     const link = element("a", { href: viewUrl(`/models/${name}`, { ...Object.fromEntries(parameters), view: key === "seeds" ? null : key }), textContent: text });
     if (key === view) link.setAttribute("aria-current", "page");
     return link;
   }));
   const body = element("div");
-  place.replaceChildren(
+  container.replaceChildren(
     element("h1", { textContent: model.name }),
     element("p", { textContent: model.title }),
     element("p", { className: "quiet" },
@@ -32,13 +32,13 @@ export async function generatorView(place, name, parameters, replace) {
       element("span", { title: DETERMINISM[model.determinism], textContent: model.determinism }), ` on ${model.provider}`),
     navigation, body);
   if (view === "card") return card(body, model);
-  if (view === "walk" && ofImages(model)) return walk(body, model, parameters, replace);
+  if (view === "walk" && hasImages(model)) return walk(body, model, parameters, replace);
   if (view === "classes" && model.classes) return matrix(body, model, parameters, replace);
   return seeds(body, model, parameters, replace);
 }
 
-function seeds(place, model, parameters, replace) {
-  let options = optionsOf(model, parameters);
+function seeds(container, model, parameters, replace) {
+  let options = readOptions(model, parameters);
   let first = parseSeed(parameters.get("seed") ?? "0") ?? 0n;
   let grid = null;
   const state = () => replace({ seed: first === 0n ? null : first, label: options.label, truncation: options.truncation === 1 ? null : options.truncation });
@@ -61,7 +61,7 @@ function seeds(place, model, parameters, replace) {
     grid.change(options);
   };
   const field = seedField("First seed", first, go);
-  place.replaceChildren(element("div", { className: "bar" }, field,
+  container.replaceChildren(element("div", { className: "bar" }, field,
     button("Previous", () => go(first - PAGE)), button("Next", () => go(first + PAGE)), button("Random", () => go(randomSeed())),
     classChoice(model, options.label, (label) => change({ label })),
     truncationSlider(options.truncation, (truncation) => change({ truncation }))), holder);
@@ -69,8 +69,8 @@ function seeds(place, model, parameters, replace) {
   return () => grid.close();
 }
 
-function matrix(place, model, parameters, replace) {
-  let { truncation } = optionsOf(model, parameters);
+function matrix(container, model, parameters, replace) {
+  let { truncation } = readOptions(model, parameters);
   let first = parseSeed(parameters.get("seed") ?? "0") ?? 0n;
   const holder = element("div");
   let blocks = [];
@@ -86,7 +86,7 @@ function matrix(place, model, parameters, replace) {
     blocks = model.classes.slice(0, MATRIX_CLASSES).map((_, label) => new Block(model, first, columns, columns, { label, truncation }));
     watcher = new IntersectionObserver((entries) => {
       for (const { target, isIntersecting } of entries) {
-        const block = blocks.find((one) => one.node === target);
+        const block = blocks.find((candidate) => candidate.node === target);
         if (isIntersecting) block.load();
         else if (block.visible) block.release();
       }
@@ -95,7 +95,7 @@ function matrix(place, model, parameters, replace) {
     for (const block of blocks) watcher.observe(block.node);
   };
   const field = seedField("First seed", first, (seed) => { first = seed; draw(); });
-  place.replaceChildren(element("p", { className: "quiet", textContent: "Each row is one class, each column one seed: the same noise in every class." }),
+  container.replaceChildren(element("p", { className: "quiet", textContent: "Each row is one class, each column one seed: the same noise in every class." }),
     element("div", { className: "bar" }, field,
       button("Random", () => { first = randomSeed(); field.querySelector("input").value = String(first); draw(); }),
       truncationSlider(truncation, (value) => {

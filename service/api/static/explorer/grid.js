@@ -2,12 +2,12 @@
 
 import { ApiError, release, show } from "./api.js";
 import { announce, element, viewUrl } from "./dom.js";
-import { effectiveLabel, ofImages, outputPath, pinned, sheetPath } from "./model.js";
+import { effectiveLabel, hasImages, outputPath, pinned, sheetPath } from "./model.js";
 import { SEED_LIMIT } from "./noise.js";
 
 const GAP = 2; // pixels between the images of a contact sheet
 const SHEET_PIXELS = 1 << 21;
-const CELL = 72; // CSS pixels, about
+const CELL = 72; // approximate size in CSS pixels
 const ROWS = 6;
 const PLOTS = 12;
 const NEAR = { sheets: "150% 0px", plots: "25% 0px" }; // how far from the screen pictures are loaded
@@ -115,22 +115,22 @@ class Plot {
   }
 }
 
-/** The endless grid. `node` is the element to place; `change` sets label and truncation. */
+/** The endless grid. Insert its element `node` into the document. `change` sets label and truncation. */
 export class SeedGrid {
   constructor(model, first, options, target = CELL) {
     Object.assign(this, { model, next: first, options, target });
     this.items = new Map();
-    this.body = element("div", { className: ofImages(model) ? "blocks" : "plots" });
+    this.body = element("div", { className: hasImages(model) ? "blocks" : "plots" });
     this.end = element("div", { className: "quiet", textContent: "…" });
     this.node = element("div", {}, this.body, this.end);
-    const rootMargin = ofImages(model) ? NEAR.sheets : NEAR.plots;
-    this.watcher = new IntersectionObserver((entries) => this.seen(entries), { rootMargin });
+    const rootMargin = hasImages(model) ? NEAR.sheets : NEAR.plots;
+    this.watcher = new IntersectionObserver((entries) => this.onIntersection(entries), { rootMargin });
     this.more = new IntersectionObserver((entries) => {
       if (entries.some((entry) => entry.isIntersecting)) this.extend();
     }, { rootMargin });
   }
 
-  /** Begins to fill the grid. Call when `node` is in the document, whose width decides the number of columns. */
+  /** Starts to fill the grid. Call this when `node` is in the document: the width of `node` determines the number of columns. */
   start() {
     this.more.observe(this.end);
     return this;
@@ -149,30 +149,30 @@ export class SeedGrid {
 
   extend() {
     if (!this.node.isConnected) return;
-    const left = SEED_LIMIT - this.next;
-    if (left <= 0n) {
+    const remaining = SEED_LIMIT - this.next;
+    if (remaining <= 0n) {
       this.end.textContent = "The last seed is 2⁶³ − 1.";
       this.more.disconnect();
       return;
     }
-    if (ofImages(this.model)) this.addBlock(left);
-    else this.addPlots(left);
-    // Ask again: the end of the grid may still be near the screen.
+    if (hasImages(this.model)) this.addBlock(remaining);
+    else this.addPlots(remaining);
+    // Observe the end of the grid again, because it may still be near the screen.
     this.more.unobserve(this.end);
     this.more.observe(this.end);
   }
 
-  addBlock(left) {
+  addBlock(remaining) {
     const { width, height, scale } = cellSize(this.model.output, this.target);
     const columns = Math.max(1, Math.floor((this.body.clientWidth + GAP) / (width + GAP)));
     const perImage = (this.model.output.width * scale + GAP) * (this.model.output.height * scale + GAP);
     const rows = Math.max(1, Math.min(ROWS, Math.floor(SHEET_PIXELS / (perImage * columns))));
-    const count = Math.min(columns * rows, 1024, Number(left < 1024n ? left : 1024n));
+    const count = Math.min(columns * rows, 1024, Number(remaining < 1024n ? remaining : 1024n));
     this.add(new Block(this.model, this.next, count, columns, this.options, this.target), count);
   }
 
-  addPlots(left) {
-    const count = Math.min(PLOTS, Number(left < 1024n ? left : 1024n));
+  addPlots(remaining) {
+    const count = Math.min(PLOTS, Number(remaining < 1024n ? remaining : 1024n));
     for (let i = 0; i < count; i++) this.add(new Plot(this.model, this.next, this.options), 1);
   }
 
@@ -183,7 +183,7 @@ export class SeedGrid {
     this.watcher.observe(item.node);
   }
 
-  seen(entries) {
+  onIntersection(entries) {
     for (const { target, isIntersecting } of entries) {
       const item = this.items.get(target);
       if (isIntersecting) item.load();

@@ -1,27 +1,27 @@
 // The page of one seed: the image or the sample, its formats, code to fetch it, and seeds like it.
 
 import { model as fetchModel, request, show } from "./api.js";
-import { button, classChoice, optionsOf, truncationSlider } from "./controls.js";
+import { button, classChoice, readOptions, truncationSlider } from "./controls.js";
 import { announce, copy, element, viewUrl } from "./dom.js";
 import { isFavourite, toggleFavourite } from "./favourites.js";
 import { cellSize } from "./grid.js";
-import { effectiveLabel, ofImages, outputPath, pinned } from "./model.js";
+import { effectiveLabel, hasImages, outputPath, pinned } from "./model.js";
 import { SEED_LIMIT, parseSeed } from "./noise.js";
 
 const LARGE = 448; // CSS pixels
 const SIMILAR = 12;
 const COMPARED_BYTES = 4 << 20;
 
-export async function imageView(place, name, text, parameters, replace) {
+export async function imageView(container, name, text, parameters, replace) {
   const model = await fetchModel(name);
   const seed = parseSeed(text);
   if (seed === null) throw new Error(`${text} is not a seed: a whole number from 0 to 9223372036854775807.`);
   document.title = `Seedmint: ${model.name}, seed ${seed}`;
-  let options = optionsOf(model, parameters);
+  let options = readOptions(model, parameters);
   let smooth = false;
-  const images = ofImages(model);
+  const images = hasImages(model);
   const picture = element("img", { className: images ? "large pixels" : "large", alt: "" });
-  const facts = element("p");
+  const classText = element("p");
   const files = element("div");
   const code = element("div", { className: "copies" });
   const classes = element("div", { className: "copies" });
@@ -31,7 +31,7 @@ export async function imageView(place, name, text, parameters, replace) {
     const label = effectiveLabel(model, seed, options.label);
     replace({ label: options.label, truncation: options.truncation === 1 ? null : options.truncation });
     picture.alt = `Seed ${seed}${label === null ? "" : `, class ${model.classes[label]}`}`;
-    facts.textContent = label === null ? "" : `Class: ${model.classes[label]}${options.label === null ? " (the class of this seed)" : ""}`;
+    classText.textContent = label === null ? "" : `Class: ${model.classes[label]}${options.label === null ? " (the class of this seed)" : ""}`;
     if (images) picture.style.aspectRatio = `${model.output.width} / ${model.output.height}`;
     show(picture, outputPath(model, seed, "png", options)).catch((error) => announce(error.message));
     const absolute = (format) => new URL(outputPath(model, seed, format, options), document.baseURI).href;
@@ -62,9 +62,9 @@ export async function imageView(place, name, text, parameters, replace) {
   };
   const favourite = button("", () => { toggleFavourite(model, seed, options); star(); });
   const star = () => {
-    const is = isFavourite(model, seed, options);
-    favourite.textContent = is ? "Remove from favourites" : "Add to favourites";
-    favourite.setAttribute("aria-pressed", String(is));
+    const isSaved = isFavourite(model, seed, options);
+    favourite.textContent = isSaved ? "Remove from favourites" : "Add to favourites";
+    favourite.setAttribute("aria-pressed", String(isSaved));
   };
   const change = (changed) => {
     options = { ...options, ...changed };
@@ -89,10 +89,10 @@ export async function imageView(place, name, text, parameters, replace) {
       similar.replaceChildren(error.message);
     }
   };
-  place.replaceChildren(
+  container.replaceChildren(
     element("p", {}, element("a", { href: viewUrl(`/models/${name}`, { seed: seed === 0n ? null : seed }), textContent: `← ${model.name}` })),
     element("h1", { textContent: `Seed ${seed}` }),
-    facts,
+    classText,
     element("div", { className: "columns" },
       element("div", {}, picture,
         element("div", { className: "bar" }, button("Previous seed", () => move(-1n)), button("Next seed", () => move(1n)), favourite,
@@ -101,7 +101,7 @@ export async function imageView(place, name, text, parameters, replace) {
         element("div", { className: "bar" }, classChoice(model, options.label, (label) => change({ label })),
           truncationSlider(options.truncation, (truncation) => change({ truncation }))),
         element("h2", { textContent: "Files" }), files,
-        element("h2", { textContent: "Use it" }), code,
+        element("h2", { textContent: "Code" }), code,
         ...(images && model.classes ? [element("h2", { textContent: "The same noise in other classes" }), classes] : []),
         ...(images ? [element("h2", { textContent: "Seeds like this" }), button("Find similar seeds", find), similar] : []))));
   picture.style.width = images ? `min(100%, ${Math.max(1, Math.round(LARGE / model.output.width)) * model.output.width}px)` : "min(100%, 40rem)";
@@ -120,7 +120,7 @@ async function nearest(model, seed, options) {
   const size = width * height * channels;
   const count = Math.max(SIMILAR + 1, Math.min(1024, Math.floor(COMPARED_BYTES / size)));
   const label = effectiveLabel(model, seed, options.label);
-  const seeds = [seed, ...Array.from({ length: count }, (_, i) => BigInt(i)).filter((one) => one !== seed)];
+  const seeds = [seed, ...Array.from({ length: count }, (_, i) => BigInt(i)).filter((candidate) => candidate !== seed)];
   const body = `{"model": "${pinned(model)}", "seeds": [${seeds.join(",")}], "format": "npy", "truncation": ${options.truncation}${label === null ? "" : `, "labels": ${label}`}}`;
   const response = await request("v1/sample", { method: "POST", headers: { "Content-Type": "application/json" }, body });
   const bytes = new Uint8Array(await response.arrayBuffer());
@@ -133,5 +133,5 @@ async function nearest(model, seed, options) {
     }
     return sum;
   };
-  return seeds.map((one, row) => ({ one, d: distance(row) })).slice(1).sort((a, b) => a.d - b.d).slice(0, SIMILAR).map(({ one }) => one);
+  return seeds.map((candidate, row) => ({ candidate, d: distance(row) })).slice(1).sort((a, b) => a.d - b.d).slice(0, SIMILAR).map(({ candidate }) => candidate);
 }

@@ -1,4 +1,4 @@
-// The explorer: from the address to a view. The fragment holds the whole state, so that back, forward and links work.
+// The explorer: opens the view of the URL. The fragment of the URL contains the whole state, so that back, forward and links work.
 
 import { compare } from "./compare.js";
 import { element, viewUrl } from "./dom.js";
@@ -7,52 +7,52 @@ import { gallery } from "./gallery.js";
 import { generatorView } from "./generator.js";
 import { imageView } from "./image.js";
 
-const place = document.querySelector("#content");
+const container = document.querySelector("#content");
 let close = () => {};
-let shown = null;
-let visit = 0;
+let currentUrl = null;
+let latestNavigation = 0;
 
 function parse(hash) {
   const [path, query = ""] = hash.replace(/^#/, "").split("?");
   return { path: path || "/", parts: path.split("/").filter(Boolean).map(decodeURIComponent), parameters: new URLSearchParams(query) };
 }
 
-function viewOf({ parts, parameters, path }) {
+function openView({ parts, parameters, path }) {
   const replace = (changed) => {
-    shown = viewUrl(path, changed);
-    history.replaceState(null, "", shown);
+    currentUrl = viewUrl(path, changed);
+    history.replaceState(null, "", currentUrl);
   };
-  if (!parts.length) return gallery(place, parameters, replace);
-  if (parts[0] === "compare") return compare(place, parameters, replace);
-  if (parts[0] === "favourites") return favourites(place);
-  if (parts[0] === "models" && parts.length === 2) return generatorView(place, parts[1], parameters, replace);
-  if (parts[0] === "models" && parts.length === 3) return imageView(place, parts[1], parts[2], parameters, replace);
+  if (!parts.length) return gallery(container, parameters, replace);
+  if (parts[0] === "compare") return compare(container, parameters, replace);
+  if (parts[0] === "favourites") return favourites(container);
+  if (parts[0] === "models" && parts.length === 2) return generatorView(container, parts[1], parameters, replace);
+  if (parts[0] === "models" && parts.length === 3) return imageView(container, parts[1], parts[2], parameters, replace);
   throw new Error("There is no such view.");
 }
 
 async function route() {
-  if (location.hash === shown) return;
-  const first = shown === null;
-  shown = location.hash;
-  const mine = ++visit;
+  if (location.hash === currentUrl) return;
+  const first = currentUrl === null;
+  currentUrl = location.hash;
+  const navigation = ++latestNavigation;
   close();
   close = () => {};
-  place.setAttribute("aria-busy", "true");
+  container.setAttribute("aria-busy", "true");
   try {
-    const ended = await viewOf(parse(location.hash));
-    if (mine === visit) close = ended;
-    else ended();
+    const closeView = await openView(parse(location.hash));
+    if (navigation === latestNavigation) close = closeView;
+    else closeView();
   } catch (error) {
-    if (mine !== visit) return;
-    place.replaceChildren(element("h1", { textContent: "Not found" }), element("p", { className: "error", textContent: error.message }),
+    if (navigation !== latestNavigation) return;
+    container.replaceChildren(element("h1", { textContent: "Not found" }), element("p", { className: "error", textContent: error.message }),
       element("p", {}, element("a", { href: "#/", textContent: "All generators" })));
   }
-  if (mine === visit) {
-    place.removeAttribute("aria-busy");
-    if (!first) { place.focus({ preventScroll: true }); scrollTo(0, 0); }
+  if (navigation === latestNavigation) {
+    container.removeAttribute("aria-busy");
+    if (!first) { container.focus({ preventScroll: true }); scrollTo(0, 0); }
   }
 }
 
-document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); place.focus(); });
+document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); container.focus(); });
 addEventListener("hashchange", route);
 route();

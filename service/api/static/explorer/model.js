@@ -1,6 +1,6 @@
-// URLs of a generator's resources, in canonical form: parameters in the server's order, and none that says nothing.
+// Canonical URLs of a generator's resources: parameters in the order of the server, without parameters that have default values.
 
-import { labelOf } from "./noise.js";
+import { defaultLabel } from "./noise.js";
 
 export const CLASS_LIMIT = 1000;
 
@@ -14,20 +14,20 @@ const relative = (url) => url.replace(/^\//, "");
 /** Name and version, as in URLs. */
 export const pinned = (model) => `${model.name}@${model.digest.slice(0, 12)}`;
 
-export const ofImages = (model) => model.output.kind === "image";
+export const hasImages = (model) => model.output.kind === "image";
 
-/** The label of a seed, where the generator is conditional: the label asked for, or the label that the seed determines. */
+/** Returns the label of an image: the selected label, or the label that the seed determines; null for an unconditional generator. */
 export function effectiveLabel(model, seed, label) {
   if (!model.classes) return null;
-  return label ?? labelOf(seed, model.classes.length);
+  return label ?? defaultLabel(seed, model.classes.length);
 }
 
 /** Path of one image or sample. */
 export function outputPath(model, seed, format, { label = null, truncation = 1, scale = 1 } = {}) {
-  const own = model.classes ? labelOf(seed, model.classes.length) : null;
-  const parameters = { label: label === own ? null : label, truncation: truncation === 1 ? null : truncation };
-  if (ofImages(model)) parameters.scale = scale === 1 ? null : scale;
-  return `${relative(model.url)}/${ofImages(model) ? "images" : "samples"}/${seed}.${format}${query(parameters)}`;
+  const seedLabel = model.classes ? defaultLabel(seed, model.classes.length) : null;
+  const parameters = { label: label === seedLabel ? null : label, truncation: truncation === 1 ? null : truncation };
+  if (hasImages(model)) parameters.scale = scale === 1 ? null : scale;
+  return `${relative(model.url)}/${hasImages(model) ? "images" : "samples"}/${seed}.${format}${query(parameters)}`;
 }
 
 /** Path of a contact sheet. */
@@ -54,7 +54,7 @@ export function walkPath(model, from, to, format, frames, { label = null, trunca
   });
 }
 
-/** Width and height, or the columns, in words. */
+/** Describes the shape of an output: width and height, or columns. */
 export function shapeText({ kind, height, width, channels, shape, names }) {
   if (kind === "image") return `${width}×${height}, ${{ 1: "grey", 3: "RGB", 4: "RGBA" }[channels]}`;
   const columns = names.length > 4 ? `${names.slice(0, 4).join(", ")}, …` : names.join(", ");

@@ -4,7 +4,7 @@ const WORDS = 1n << 64n;
 export const SEED_LIMIT = 1n << 63n;
 
 /** The label that a seed determines: Philox4x64-10 with key 1, one 64-bit word a seed, modulo the number of classes. */
-export function labelOf(seed, classes) {
+export function defaultLabel(seed, classes) {
   let [a, b, c, d] = [(BigInt(seed) >> 2n) + 1n, 0n, 0n, 0n];
   for (let round = 0n; round < 10n; round++) {
     const [left, right] = [0xD2E7470EE14C6C93n * a, 0xCA5A826395121157n * c];
@@ -14,7 +14,7 @@ export function labelOf(seed, classes) {
   return Number([a, b, c, d][Number(BigInt(seed) % 4n)] % BigInt(classes));
 }
 
-/** A seed from a text, or null where the text is no seed. */
+/** Parses a seed. Returns null if the text is not a seed. */
 export function parseSeed(text) {
   if (!/^(0|[1-9][0-9]{0,18})$/.test(text)) return null;
   const seed = BigInt(text);

@@ -1,7 +1,7 @@
 // A walk through latent space between two seeds: a slider over its frames, and the animation to save.
 
 import { request, queued } from "./api.js";
-import { button, classChoice, optionsOf, seedField, truncationSlider } from "./controls.js";
+import { button, classChoice, readOptions, seedField, truncationSlider } from "./controls.js";
 import { announce, copy, element } from "./dom.js";
 import { cellSize } from "./grid.js";
 import { walkPath } from "./model.js";
@@ -12,8 +12,8 @@ const SIDE = 320; // CSS pixels
 const STRIP_SIDE = 16000; // pixels: the server's limit is 16,383
 const FRAME_SECONDS = 0.04;
 
-export function walk(place, model, parameters, replace) {
-  let { label, truncation } = optionsOf(model, parameters);
+export function walk(container, model, parameters, replace) {
+  let { label, truncation } = readOptions(model, parameters);
   let from = parseSeed(parameters.get("from") ?? "1") ?? 1n;
   let to = parseSeed(parameters.get("to") ?? "2") ?? 2n;
   const { width, height } = model.output;
@@ -25,7 +25,7 @@ export function walk(place, model, parameters, replace) {
   slider.setAttribute("aria-label", "Frame");
   const play = button("Play", () => { playing = !playing; play.setAttribute("aria-pressed", String(playing)); last = 0; if (playing) requestAnimationFrame(step); }, { "aria-pressed": "false" });
   const download = element("span", { className: "copies" });
-  let [strip, playing, last, direction, wanted] = [null, false, 0, 1, 0];
+  let [strip, playing, last, direction, latestLoad] = [null, false, 0, 1, 0];
 
   const draw = () => {
     canvas.setAttribute("aria-label", `Frame ${Number(slider.value) + 1} of ${frames}, from seed ${from} to seed ${to}`);
@@ -46,7 +46,7 @@ export function walk(place, model, parameters, replace) {
     requestAnimationFrame(step);
   };
   const load = async () => {
-    const mine = ++wanted;
+    const thisLoad = ++latestLoad;
     replace({ view: "walk", from, to, label, truncation: truncation === 1 ? null : truncation });
     const options = { label, truncation };
     const scale = Math.min(cellSize(model.output, 224).scale, Math.max(1, Math.floor(Math.sqrt((1 << 22) / (32 * width * height)))));
@@ -57,11 +57,11 @@ export function walk(place, model, parameters, replace) {
     }));
     try {
       const bitmap = await queued(async () => {
-        if (mine !== wanted) return null;
+        if (thisLoad !== latestLoad) return null;
         const response = await request(walkPath(model, from, to, "png", frames, options));
         return createImageBitmap(await response.blob());
       });
-      if (mine === wanted && bitmap) { strip = bitmap; draw(); }
+      if (thisLoad === latestLoad && bitmap) { strip = bitmap; draw(); }
     } catch (error) {
       announce(error.message);
     }
@@ -69,7 +69,7 @@ export function walk(place, model, parameters, replace) {
   slider.addEventListener("input", draw);
   const start = seedField("From seed", from, (seed) => { from = seed; load(); });
   const end = seedField("To seed", to, (seed) => { to = seed; load(); });
-  place.replaceChildren(
+  container.replaceChildren(
     element("div", { className: "bar" }, start, end,
       button("Random", () => {
         [from, to] = [randomSeed(), randomSeed()];
