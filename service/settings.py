@@ -83,19 +83,19 @@ class Settings(BaseModel):
         ge=1,
         le=1_000_000,
         validate_default=True,  # against `max_batch`
-        description="Maximum number of images that wait for one generator in one worker. Above it, requests are answered 429.",
+        description="Maximum number of images that wait for one generator in one worker. Above it, requests get status 429.",
     )
     max_wait_seconds: float = Field(
         default=3.0,
         gt=0,
         le=3600,
-        description="Maximum expected wait of an image when its batch is full. Above it, requests are answered 429.",
+        description="Maximum expected wait of an image when its batch is full. Above it, requests get status 429.",
     )
     max_seeds: int = Field(
         default=65536,
         ge=1,
         le=1_000_000,
-        description="Maximum number of seeds in one POST request. Above it, requests are answered 413.",
+        description="Maximum number of seeds in one POST request. Above it, requests get status 413.",
     )
     timeout_seconds: float = Field(
         default=30.0,
@@ -145,10 +145,10 @@ class Settings(BaseModel):
         default=1, ge=1, le=256, description="Maximum number of jobs that run at the same time. Other jobs wait."
     )
     max_queued_jobs: int = Field(
-        default=16, ge=1, le=1000, description="Maximum number of jobs that wait. Above it, new jobs are answered 429."
+        default=16, ge=1, le=1000, description="Maximum number of jobs that wait. Above it, new jobs get status 429."
     )
     max_job_images: int = Field(
-        default=1_000_000, ge=1, le=10**9, description="Maximum number of images in one job. Above it, a job is answered 413."
+        default=1_000_000, ge=1, le=10**9, description="Maximum number of images in one job. Above it, a job gets status 413."
     )
     job_workers: int = Field(
         default=1, ge=1, le=256, description="Number of processes for one job. They run at the lowest CPU priority."

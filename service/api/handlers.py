@@ -47,54 +47,129 @@ class Handlers:
         self._documents = DocumentWriter(settings, operations)
 
     async def page(self, _: Request) -> Response:
+        """Answer `GET /`.
+
+        Args:
+            _: The request.
+        """
         return explorer_page(self._generators())
 
     async def reference(self, request: Request) -> Response:
+        """Answer `GET /docs`.
+
+        Args:
+            request: The request.
+        """
         page = (await self._documents.documents(self._generators())).reference
         return _conditional(request, page, REFERENCE_HEADERS, "text/html; charset=utf-8")
 
     async def specification(self, request: Request) -> Response:
+        """Answer `GET /openapi.json`.
+
+        Args:
+            request: The request.
+        """
         document = (await self._documents.documents(self._generators())).specification
         return _conditional(request, document, _NO_CACHE, "application/json")
 
     async def metrics(self, _: Request) -> Response:
+        """Answer `GET /metrics`.
+
+        Args:
+            _: The request.
+        """
         self._repository.update_metrics()
-        now = metrics.ScrapeGauges(self._generators(), self._repository.load_errors(), self._repository.readable)
-        text = await asyncio.to_thread(metrics.exposition, now)
+        gauges = metrics.ScrapeGauges(self._generators(), self._repository.load_errors(), self._repository.readable)
+        text = await asyncio.to_thread(metrics.exposition, gauges)
         return Response(text, 200, _NO_STORE, metrics.CONTENT_TYPE)
 
     async def models(self, _: Request) -> Response:
+        """Answer `GET /v1/models`.
+
+        Args:
+            _: The request.
+        """
         return _json(Generators(models=tuple(summary(served.generator) for served in self._repository.all())))
 
     async def model(self, request: Request) -> Response:
+        """Answer `GET /v1/models/{model}`.
+
+        Args:
+            request: The request.
+        """
         reference = parse_reference(request.path_params["model"])
         return _json(generator_page(self._repository.find(*reference).generator))
 
     async def image(self, request: Request) -> Response:
+        """Answer GET of a pinned URL of an image.
+
+        Args:
+            request: The request.
+        """
         return await self._pinned(request, parse_image)
 
     async def current_image(self, request: Request) -> Response:
+        """Answer GET of an image URL without digest.
+
+        Args:
+            request: The request.
+        """
         return self._redirect(request, parse_image)
 
     async def single_sample(self, request: Request) -> Response:
+        """Answer GET of a pinned URL of a sample.
+
+        Args:
+            request: The request.
+        """
         return await self._pinned(request, parse_sample)
 
     async def current_single_sample(self, request: Request) -> Response:
+        """Answer GET of a sample URL without digest.
+
+        Args:
+            request: The request.
+        """
         return self._redirect(request, parse_sample)
 
     async def sheet(self, request: Request) -> Response:
+        """Answer GET of a pinned URL of a contact sheet.
+
+        Args:
+            request: The request.
+        """
         return await self._pinned(request, parse_sheet)
 
     async def current_sheet(self, request: Request) -> Response:
+        """Answer GET of a contact sheet URL without digest.
+
+        Args:
+            request: The request.
+        """
         return self._redirect(request, parse_sheet)
 
     async def walk(self, request: Request) -> Response:
+        """Answer GET of a pinned URL of a latent walk.
+
+        Args:
+            request: The request.
+        """
         return await self._pinned(request, parse_walk)
 
     async def current_walk(self, request: Request) -> Response:
+        """Answer GET of a latent walk URL without digest.
+
+        Args:
+            request: The request.
+        """
         return self._redirect(request, parse_walk)
 
     async def sample(self, request: Request) -> Response:
+        """Answer `POST /v1/sample` and `POST /sample`.
+
+        Args:
+            request: The request.
+        """
         return await bulk_samples.sample(self._repository, self._settings, await read_body(request, self._settings))
 
     def _generators(self) -> list[Generator]:
