@@ -1,7 +1,7 @@
 """Samples of known distributions: a Gaussian, a ring of Gaussians, damped sines. They are the same on every machine.
 
 The random numbers are raw words of Philox; normal numbers come from the noise rule's table. The results of exp and sin are
-rounded to far fewer bits than they have, because their last bits depend on the machine's mathematics library.
+rounded to multiples of 2^-16, because their last bits depend on the machine's mathematics library.
 """
 
 import hashlib
@@ -82,7 +82,7 @@ def _key(text: str) -> int:
 
 
 def _normal(words: NDArray[np.uint64]) -> NDArray[np.float32]:
-    """Return standard normal numbers, float32[n, 4]: four of each word."""
+    """Return standard normal numbers, float32[n, 4]: four numbers from each word."""
     numbers = words[:, None].astype("<u8").view("<u2")
     normal: NDArray[np.float32] = table("philox-normal-v1")[numbers]
     return normal

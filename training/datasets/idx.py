@@ -1,6 +1,6 @@
 """Reads MNIST and Fashion-MNIST from their original IDX files, gzipped or not. Downloads them if they are missing.
 
-The files are searched in `path`; without a path, in `$SEEDMINT_DATA/NAME` and in the cache of earlier downloads.
+Seedmint searches for the files in `path`; without a path, in `$SEEDMINT_DATA/NAME` and in the cache of earlier downloads.
 """
 
 import gzip

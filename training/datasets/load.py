@@ -56,8 +56,8 @@ def load_all(data: Data) -> Dataset:
 def load_test(data: Data) -> Dataset | None:
     """Return the test set that belongs to a source, or None.
 
-    MNIST and Fashion-MNIST have a test set. The test set of Stacked MNIST consists of MNIST's. For the generated sources, other
-    random numbers give the test set.
+    MNIST and Fashion-MNIST have a test set. The test set of Stacked MNIST consists of MNIST's test digits. The
+    test sets of generated sources use other random numbers than their training data.
 
     Args:
         data: The section `data` of the recipe.
@@ -78,7 +78,7 @@ def load_splits(data: Data) -> tuple[Dataset, Dataset]:
     """Return the training data and the held-out data of a source.
 
     The held-out data are the source's test set. Image sources without a test set hold out every fifth image. Tables and series
-    hold out a random fifth of the rows, and generators never train on these.
+    hold out a random fifth of the rows, and generators never train on the held-out rows.
 
     Args:
         data: The section `data` of the recipe.

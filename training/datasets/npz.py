@@ -40,7 +40,7 @@ def load_npz(path: str, licence: str | None) -> Dataset:
 
 
 def read_arrays(path: str, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:
-    """Return the named arrays of an .npz file, without the missing ones. No pickle is loaded.
+    """Return the named arrays that an .npz file contains. No pickle is loaded.
 
     Args:
         path: The file.
@@ -62,7 +62,7 @@ def labels_and_classes(
     """Return the labels and their names.
 
     Args:
-        arrays: The arrays of a file, `labels` and `classes` among them.
+        arrays: The arrays of a file; the function reads `labels` and `classes`.
         path: The file, for error messages.
 
     Returns:

@@ -99,7 +99,7 @@ def load_classifier(train: Dataset, test: Dataset, data_name: str) -> Classifier
 
     Raises:
         DataError: The data have no labels.
-        RuntimeError: The shipped weights differ from the published ones.
+        RuntimeError: The shipped weights differ from the published weights.
     """
     if train.digest in _SHIPPED_WEIGHTS:
         name, published_digest = _SHIPPED_WEIGHTS[train.digest]

@@ -42,7 +42,7 @@ class GeneratorFile:
 
         Args:
             seeds: int64[n].
-            labels: int64[n]; None uses the label of each seed.
+            labels: int64[n]; None uses the labels that the seeds determine.
 
         Returns:
             uint8[n, height, width, channels].
@@ -57,7 +57,7 @@ class GeneratorFile:
 
         Args:
             seeds: int64[n].
-            labels: int64[n]; None uses the label of each seed.
+            labels: int64[n]; None uses the labels that the seeds determine.
 
         Returns:
             float32[n, ...] in the units of the data.

@@ -42,7 +42,7 @@ class ImageSample:
 
 
 def sample_seeds(images: Callable[[NDArray[np.int64]], NDArray[np.uint8]], classes: int, n: int, real: RealData) -> ImageSample:
-    """Return the images of seeds 0 to n - 1, each with its own label, as the service returns them.
+    """Return the images of seeds 0 to n - 1, each with the label that its seed determines, as the service returns them.
 
     Args:
         images: Maps int64[n] seeds to uint8[n, height, width, channels].

@@ -2,8 +2,8 @@
 
     python -m seedmint.training.evaluation.make_weights mnist
 
-Writes training/evaluation/weights/cnn-v2-NAME.safetensors, and prints the entry of `_SHIPPED_WEIGHTS` in classifier.py. Another
-kind of processor can give other sums and another SHA-256; the published file remains the reference.
+Writes training/evaluation/weights/cnn-v2-NAME.safetensors, and prints the entry of `_SHIPPED_WEIGHTS` in classifier.py. The
+rounding of sums, and so the SHA-256, can differ on another kind of processor; the published file remains the reference.
 """
 
 import hashlib

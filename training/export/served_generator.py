@@ -1,4 +1,4 @@
-"""The generator as the service runs it: z (and label) in, finished images or samples out. Previews and exports share it."""
+"""The generator as the service runs it: maps z (and labels) to final images or samples. Previews and exports use it."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -103,7 +103,7 @@ class SeedSampler:
         Args:
             generator: Put in evaluation mode during the call.
             seeds: int64[n].
-            labels: int64[n]; None uses the label of each seed.
+            labels: int64[n]; None uses the labels that the seeds determine.
 
         Returns:
             uint8[n, height, width, channels] images, or float32[n, ...] samples.

@@ -51,7 +51,7 @@ def is_main_process() -> bool:
 
 
 def local_device(device: torch.device) -> torch.device:
-    """Return this process's own GPU of the machine. Returns a CPU device unchanged."""
+    """Return the GPU that this process uses. A CPU device is returned unchanged."""
     if device.type == "cpu" or not distributed.is_torchelastic_launched():
         return device
     return torch.device(device.type, int(os.environ["LOCAL_RANK"]))

@@ -24,7 +24,7 @@ def build_optimizer(config: OptimizerConfig, parameters: Iterable[nn.Parameter])
 
 
 def apply_schedule(config: OptimizerConfig, optimizer: optim.Optimizer, update: int) -> None:
-    """Set the learning rate and the momentum for one update. Both are functions of the update's number: nothing is saved.
+    """Set the learning rate and the momentum for one update. Both depend only on the update's number, so no state is saved.
 
     Args:
         config: The optimizer's fields in the recipe.

@@ -8,7 +8,10 @@ from seedmint.training.recipes.base import Config
 
 
 class PaperGenerator(Config):
-    """z -> ReLU layers -> sigmoid (the paper). Initial weights are uniform in ±init; the output bias gives the mean image"""
+    """z -> ReLU layers -> sigmoid, as in the paper.
+
+    Initial weights are uniform in ±init. The initial output bias is such that G generates the mean image for z = 0.
+    """
 
     kind: Literal["paper"]
     width: int = Field(default=1200, ge=1, le=16384)

@@ -59,7 +59,7 @@ class Level:
     Attributes:
         label: Text at the right of the line.
         value: The value.
-        error: Its standard error, drawn as a band.
+        error: Standard error of the value, drawn as a band.
     """
 
     label: str

@@ -21,7 +21,7 @@ _PREVIEW_COLUMNS = 8
 
 
 class EventLog:
-    """Writes the log of one run from a step on. Removes log entries of later steps, which an interrupted process left.
+    """Writes the log of one run from a step on. Removes later log entries, which an interrupted process has written.
 
     Args:
         directory: The run's directory.
@@ -53,7 +53,7 @@ class EventLog:
         Args:
             step: Number of finished iterations.
             weights: The measured weights, `last` or `ema`.
-            metrics: Their metrics.
+            metrics: The metrics of these weights.
         """
         fields = {"metric", "value", "standard_error"}
         values = [metric.model_dump(include=fields, exclude_none=True) for metric in metrics]

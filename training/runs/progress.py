@@ -9,7 +9,7 @@ from seedmint.training.runs.diagnostics import Diagnostic
 
 @dataclass(frozen=True)
 class ProgressEvent:
-    """One report of a run. Each event carries statistics, metrics or diagnostics; the other fields are empty.
+    """One event of a run. Each event carries statistics, metrics or diagnostics; the other fields are empty.
 
     Attributes:
         step: Number of finished iterations.

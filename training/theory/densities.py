@@ -15,8 +15,8 @@ def gaussian(mean: float | Tensor, std: float | Tensor) -> Distribution:
     """Return a normal density.
 
     Args:
-        mean: Its mean.
-        std: Its standard deviation.
+        mean: Mean of the density.
+        std: Standard deviation of the density.
     """
     return Normal(_double(mean), _double(std), validate_args=False)
 

@@ -33,7 +33,7 @@ class Experiment:
     """One experiment.
 
     Attributes:
-        title: Title of its section.
+        title: Title of the experiment's section.
         run: Returns the result for a seed.
         draw: Returns the figure of a result.
         numbers: Yields the numbers of a result.

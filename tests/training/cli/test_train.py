@@ -280,7 +280,7 @@ def test_version_and_list_of_recipes(main):
     assert "mnist" in listed
 
 
-def test_error_of_a_real_process():
+def test_a_process_prints_one_line_for_an_error():
     result = seedmint("train", "nowhere", "--out", "x")
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith("Error: RECIPE: ")

@@ -61,7 +61,7 @@ def test_sines_satisfy_their_difference_equation():
 
 
 def held_out_rows(n):
-    """Return the held-out rows of n: one in five, by the raw words of Philox."""
+    """Return the held-out rows among n rows: one row in five, selected by the raw words of Philox."""
     return np.flatnonzero(np.random.Philox(key=5).random_raw(n) % 5 == 0).tolist()
 
 
@@ -219,7 +219,7 @@ def test_standardized_samples_have_mean_0_and_deviation_1():
     ("values", "resolution"),
     [
         ([0.5, 4.0, -3.5], 2.0**-11),  # std / 4096 with std 3.06 is 2^-10.4
-        ([1e6 + 0.25, 1e6 + 0.5, 1e6], 2.0**-3),  # the limit of float32: 2^24 steps reach 2^21
+        ([1e6 + 0.25, 1e6 + 0.5, 1e6], 2.0**-3),  # the limit of float32: 2^24 rounding units are 2^21
         ([1.0, 2.0, 4.0], 1.0),  # integers
         ([0.0, 1e6, 3e6], 2.0**8),  # integers, but std / 4096 is larger
         ([1e-42, 3e-42, 2e-42], 2.0**-126),

@@ -41,7 +41,7 @@ def test_every_metric_of_a_recipe_has_a_family():
 
 
 def test_scores_of_training_images(real):
-    """Training images stand for a perfect generator."""
+    """Training images are the output of a perfect generator."""
     perfect = ImageSample(*real.real_baseline(N), real)
     quality = metrics_of("prdc", perfect, N)
     assert quality["precision"].value > 0.9
@@ -136,7 +136,7 @@ def test_images_use_the_labels_of_their_seeds(digits):
     )
     assert sample.images.shape == (9, 1, 8, 6)
     assert sample.images[:, 0, 0, 0].tolist() == list(range(9))
-    assert sample.labels.tolist()[:3] == [7, 5, 8]  # as the README has them
+    assert sample.labels.tolist()[:3] == [7, 5, 8]  # as in the README
 
 
 def npz(path, n=40, side=8, **arrays):
@@ -150,7 +150,7 @@ def test_loaded_data_are_not_loaded_again(digits):
     np.testing.assert_array_equal(real.train.images, digits.train.images[:50])
 
 
-def test_reasons_why_a_family_does_not_apply(tmp_path, digits):
+def test_families_that_do_not_apply_have_a_reason(tmp_path, digits):
     bare = npz(tmp_path / "bare.npz")
     assert {name: inapplicable_reason(name, bare, None) is None for name in FAMILIES} == {
         "parzen": True, "frechet": False, "kid": False, "prdc": False, "labels": False, "modes": False, "nearest": True

@@ -129,7 +129,7 @@ def test_previews_match_the_exported_file(tmp_path):
     ("arguments", "reason", "field"),
     [((None, 7, None), "no_checkpoint", "step"), ((None, None, "ema"), "no_average", "weights")],
 )
-def test_missing_checkpoint_or_average_is_refused(tmp_path, arguments, reason, field):
+def test_missing_checkpoint_or_averaged_weights_are_refused(tmp_path, arguments, reason, field):
     finish(start(tmp_path / "r", ema=0.0))
     with raises(UserError, reason, field):
         export_run(tmp_path / "r", "mine", *arguments)

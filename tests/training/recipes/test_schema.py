@@ -91,7 +91,7 @@ def test_simultaneous_order_requires_k_1(tmp_path):
         load_recipe(path, ["k=2"])
 
 
-def test_metrics_with_their_interval(tmp_path):
+def test_metrics_and_their_interval_are_accepted(tmp_path):
     recipe = load_recipe(write(tmp_path), ["metrics=[parzen]", "every.evaluate=10"])
     assert (recipe.metrics, recipe.every.evaluate) == (["parzen"], 10)
 

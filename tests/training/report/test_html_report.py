@@ -26,7 +26,7 @@ ARGUMENTS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """A run with an average and two measurements."""
+    """A run with averaged weights and two measurements."""
     directory = tmp_path_factory.mktemp("report") / "run"
     recipe = recipe_document(conditional=True, metrics=["kid"], title="Digits <b>&</b> more", steps=10)
     recipe["every"] = {"log": 2, "preview": 5, "checkpoint": 5, "evaluate": 5}

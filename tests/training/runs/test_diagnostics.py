@@ -85,7 +85,7 @@ def find_first_nonfinite(recipe):
     raise AssertionError("the run does not diverge")
 
 
-def test_divergence_that_a_repetition_does_not_show(tmp_path):
+def test_divergence_that_does_not_occur_again_is_reported(tmp_path):
     run = create_run(
         tmp_path / "r", validate_recipe(recipe_document(every={"log": 5, "preview": 10, "checkpoint": 5}), "test"), CPU
     )
@@ -136,7 +136,7 @@ def test_collapse_is_reported(tmp_path, conditional):
     assert diversity == pytest.approx([0.0] * 6, abs=0.01)
 
 
-def test_diversity_of_the_data_and_of_half_their_contrast():
+def test_diversity_is_relative_to_the_data():
     digits = load_dataset(Data(source="digits"))
     images, labels = digits.images / 255, digits.labels
     for classes in (labels, None):

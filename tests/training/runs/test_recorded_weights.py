@@ -68,7 +68,7 @@ def digest(tensors):
 
 @pytest.mark.skipif(not is_recorded_machine(), reason=f"recorded with {PROCESSOR}, {CAPABILITY}, torch {TORCH}")
 @pytest.mark.parametrize("expected", RECIPES)
-def test_final_weights_are_as_recorded(tmp_path, expected):
+def test_final_weights_match_the_recorded_digests(tmp_path, expected):
     recipe = validate_recipe(recipe_document(**RECIPES[expected]), "test")
     create_run(tmp_path / "r", recipe, torch.device("cpu")).fit()
     _, path = list_checkpoints(tmp_path / "r" / "checkpoints")[-1]

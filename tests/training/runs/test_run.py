@@ -344,7 +344,7 @@ def test_ema_equals_the_generator_before_its_start(tmp_path):
         assert same == (step < 3)
 
 
-def test_an_average_may_be_added_before_its_start(tmp_path):
+def test_ema_can_be_added_before_its_start_step(tmp_path):
     whole = finish(start(tmp_path / "whole", ema=0.9, ema_start=10))
     finish(start(tmp_path / "part", ema=0.0, steps=10))
     overrides = ["steps=20", "ema=0.9", "ema_start=10"]

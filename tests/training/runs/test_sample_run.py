@@ -57,7 +57,7 @@ def test_resumed_run_equals_uninterrupted_run(tmp_path, source):
 
 @pytest.mark.parametrize("source", KINDS)
 def test_previews_match_the_exported_file(tmp_path, source):
-    """A plot of the file's samples equals the preview, except for differences of one step of the resolution."""
+    """A plot of the file's samples equals the preview, except for differences of one rounding unit."""
     run = create_run(tmp_path / "r", recipe(**KINDS[source]), CPU)
     finish(run)
     content = export_run(tmp_path / "r", "mine", None, None, None)
@@ -115,7 +115,7 @@ def test_changed_data_or_names_are_refused(tmp_path):
 
 @pytest.fixture
 def seedmint(tmp_path, monkeypatch, capfd):
-    """The command line in this process, in a directory of its own: exit status, standard output and error."""
+    """Runs the command line in this process and in a new directory; returns exit status, standard output and error."""
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments):

@@ -64,7 +64,7 @@ def test_wasserstein_distance_of_shifted_gaussians():
     assert float(wasserstein(GRID, p, q)) == pytest.approx(2.5, abs=1e-6)
 
 
-def test_value_at_the_optimum_is_theorem_1():
+def test_value_at_the_optimum_matches_theorem_1():
     p, q = log_densities(mixture([0.3, 0.7], [-1.0, 2.0], [0.5, 1.0]), gaussian(0.5, 1.5))
     best = optimal_logits(p, q)
     v = float(value_by_quadrature(GRID, p, q, best))

@@ -142,10 +142,10 @@ def test_every_experiment_has_a_figure_and_numbers():
 
 def test_docs_contain_every_experiment():
     docs = Path(__file__).parents[3] / "docs"
-    course, numbers = ((docs / name).read_text(encoding="utf-8") for name in ("theory.md", "theory/numbers.md"))
+    page, numbers = ((docs / name).read_text(encoding="utf-8") for name in ("theory.md", "theory/numbers.md"))
     assert {path.stem for path in (docs / "theory").glob("*.png")} == set(EXPERIMENT_NAMES)
     for name, experiment in EXPERIMENTS.items():
-        assert f"](theory/{name}.png)" in course
+        assert f"](theory/{name}.png)" in page
         assert markdown_section(name, experiment.title, []).strip() in numbers
 
 

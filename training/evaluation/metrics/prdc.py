@@ -66,7 +66,7 @@ def prdc(real: NDArray[np.floating], generated: NDArray[np.floating], k: int = N
 
 
 def _squared_radii(points: Tensor, k: int) -> Tensor:
-    """Return float64[n], squared distances to the k-th nearest neighbor. The nearest of all is the point itself."""
+    """Return float64[n], squared distances to the k-th nearest neighbor, without the point itself."""
     return torch.cat([distances.topk(k + 1, largest=False).values[:, -1] for _, distances in _blocks(points, points)])
 
 

@@ -14,13 +14,13 @@ def scikit_learn_kid(a, b):
 
 
 @pytest.mark.parametrize(("n", "m"), [(300, 217), (64, 500), (3, 3)])
-def test_distance_is_lemma_6_with_scikit_learns_kernel(n, m):
+def test_distance_equals_lemma_6_with_the_kernel_of_scikit_learn(n, m):
     random = np.random.default_rng(0)
     a, b = random.random((n, 16)), random.random((m, 16)) * 1.3
     assert kid(a, b).value == pytest.approx(scikit_learn_kid(a, b), rel=1e-9, abs=1e-12)
 
 
-def test_standard_error_is_the_jackknife():
+def test_standard_error_equals_the_jackknife():
     random = np.random.default_rng(1)
     a, b = random.random((60, 5)), random.random((41, 5)) + 0.1
     groups = [(np.array_split(a, 20)[g], np.array_split(b, 20)[g]) for g in range(20)]
@@ -31,7 +31,7 @@ def test_standard_error_is_the_jackknife():
 
 @pytest.mark.parametrize(("shift", "error_factor"), [(0.0, 2**0.5), (0.6, 1.0)])
 def test_distance_is_unbiased_and_its_error_matches_repetitions(shift, error_factor):
-    """Over 120 repetitions, the mean is within three standard errors of the truth, and the error within 20%."""
+    """Over 120 repetitions, the mean distance is within three standard errors of the truth, and the error within 20%."""
     random = np.random.default_rng(2)
 
     def draw(n):

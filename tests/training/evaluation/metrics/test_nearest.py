@@ -44,7 +44,7 @@ def test_copy_has_distance_zero(images):
     assert result.distances.tolist() == [0, 0]
 
 
-def test_copying_is_the_mann_whitney_statistic():
+def test_copying_equals_the_mann_whitney_statistic():
     random = np.random.default_rng(1)
     generated, held_out = random.integers(0, 40, 300) / 4, random.integers(5, 60, 200) / 4  # with ties
     expected = mannwhitneyu(held_out, generated).statistic / (300 * 200)

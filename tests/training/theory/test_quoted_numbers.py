@@ -27,8 +27,8 @@ def quoted_numbers(text):
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_quoted_numbers_are_in_the_table(name):
     """Each quoted number is a rounded number of the table of its experiment."""
-    course, tables = ((DOCS / file).read_text(encoding="utf-8") for file in ("theory.md", "theory/numbers.md"))
-    (paragraph,) = re.findall(rf"\]\(theory/{name}\.png\)\n\n\*Numbers:\* (.+?)\n\n", course, re.DOTALL)
+    page, tables = ((DOCS / file).read_text(encoding="utf-8") for file in ("theory.md", "theory/numbers.md"))
+    (paragraph,) = re.findall(rf"\]\(theory/{name}\.png\)\n\n\*Numbers:\* (.+?)\n\n", page, re.DOTALL)
     (table,) = re.findall(rf"\]\({name}\.png\)\n\n(.+?)(?:\n\n|\Z)", tables, re.DOTALL)
     numbers = [*map(float, re.findall(NUMBER, table)), *CONSTANTS.get(name, [])]
     quotes = list(quoted_numbers(paragraph))
