@@ -97,18 +97,18 @@ class Running:
     def cpu_seconds(self) -> float:
         """Return the CPU time of all processes of the server, in seconds."""
         total = 0.0
-        for one in self.processes():
+        for process in self.processes():
             with contextlib.suppress(psutil.NoSuchProcess):
-                times = one.cpu_times()
+                times = process.cpu_times()
                 total += times.user + times.system
         return total
 
     def megabytes(self) -> float:
         """Return the memory (PSS) of all processes of the server, in MB."""
         total = 0
-        for one in self.processes():
+        for process in self.processes():
             with contextlib.suppress(psutil.NoSuchProcess):
-                total += one.memory_full_info().pss
+                total += process.memory_full_info().pss
         return total / 1e6
 
 
@@ -181,7 +181,7 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         process.send_signal(signal.SIGTERM)
     _, alive = psutil.wait_procs(family, 10)
-    for one in alive:
+    for running_process in alive:
         with contextlib.suppress(psutil.NoSuchProcess):
-            one.kill()
+            running_process.kill()
     process.wait()

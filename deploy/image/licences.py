@@ -49,10 +49,10 @@ def licence(component: dict[str, Any], header: str | None) -> str:
 
 def main() -> None:
     bill = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    headers = {one.name: one.metadata["License"] for one in distributions(path=[sys.argv[2]])}
+    headers = {package.name: package.metadata["License"] for package in distributions(path=[sys.argv[2]])}
     rows = sorted(
-        (re.sub(r"[-_.]+", "-", one["name"]).lower(), one["version"], licence(one, headers[one["name"]]))
-        for one in bill["components"]
+        (re.sub(r"[-_.]+", "-", part["name"]).lower(), part["version"], licence(part, headers[part["name"]]))
+        for part in bill["components"]
     )
     _PAGE.write_text(_HEAD + "".join(f"| {name} | {version} | {text} |\n" for name, version, text in rows), encoding="utf-8")
 

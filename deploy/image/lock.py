@@ -34,11 +34,11 @@ def requirements(variant: str) -> list[str]:
     def expand(names: list[str]) -> Iterator[str]:
         for name in names:
             inner = re.fullmatch(r"seedmint\[(.+)\]", name)
-            yield from expand([one for extra in inner[1].split(",") for one in extras[extra.strip()]]) if inner else [name]
+            yield from expand([item for extra in inner[1].split(",") for item in extras[extra.strip()]]) if inner else [name]
 
     plain = expand([*project["dependencies"], *(f"seedmint[{extra}]" for extra in _EXTRAS)])
     return list(
-        dict.fromkeys(_RUNTIME.sub(rf"{_VARIANTS[variant]}\g<versions>", one).partition(";")[0].strip() for one in plain)
+        dict.fromkeys(_RUNTIME.sub(rf"{_VARIANTS[variant]}\g<versions>", item).partition(";")[0].strip() for item in plain)
     )
 
 

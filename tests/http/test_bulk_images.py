@@ -150,4 +150,4 @@ def images(server: Server) -> float:
 def memory(server: Server) -> int:
     """Return the resident memory in bytes of the processes of the server."""
     process = psutil.Process(server.process.pid)
-    return sum(one.memory_info().rss for one in [process, *process.children(recursive=True)])
+    return sum(child.memory_info().rss for child in [process, *process.children(recursive=True)])

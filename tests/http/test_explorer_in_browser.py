@@ -274,6 +274,6 @@ def test_axe_finds_nothing_serious(browser: Browser, server: Server, scheme: Lit
             if "walk" not in view and "card" not in view:
                 loaded(page)
             violations = Axe().run(page).response["violations"]
-            assert [one for one in violations if one["impact"] in ("serious", "critical")] == [], view
+            assert [violation for violation in violations if violation["impact"] in ("serious", "critical")] == [], view
             width = page.evaluate("document.documentElement.scrollWidth")
             assert width <= viewport["width"], f"{view} is wider than the screen"

@@ -61,10 +61,10 @@ def test_plain_images_do_not_wait_for_an_enlarged_image(server: Server):
         large = [pool.submit(httpx.get, f"{path}/{seed}.webp?scale=512", timeout=30) for seed in range(3)]
         next(as_completed(large))
         beside = 0
-        while not all(one.done() for one in large):
+        while not all(future.done() for future in large):
             assert server.client.get(f"{path}/{1000 + beside}.png").status_code == 200
             beside += 1
-        answers = [one.result() for one in large]
+        answers = [future.result() for future in large]
     assert {answer.status_code for answer in answers} == {200}
     assert Image.open(io.BytesIO(answers[0].content)).size == (4096, 4096)
     assert beside > 10

@@ -79,12 +79,12 @@ def wait_for(server: Server, job: str, state: str, seconds: float = 60) -> dict[
 
 
 def processes(server: Server) -> list[psutil.Process]:
-    """The processes of jobs, without their workers."""
+    """Return the processes of jobs, without their workers."""
     found = []
-    for one in psutil.Process(server.process.pid).children(recursive=True):
+    for child in psutil.Process(server.process.pid).children(recursive=True):
         try:
-            if "seedmint.service.jobs.process" in one.cmdline() and one.status() != psutil.STATUS_ZOMBIE:
-                found.append(one)
+            if "seedmint.service.jobs.process" in child.cmdline() and child.status() != psutil.STATUS_ZOMBIE:
+                found.append(child)
         except psutil.NoSuchProcess:
             pass
     return found
@@ -94,8 +94,8 @@ def kill_server_during_job(server: Server, job: str, shards: int) -> NoReturn:
     """Kill a server and its workers when a job has some shards. Waits for the process of the job to end by itself."""
     wait_until(lambda: page(server, job)["shards_done"] >= shards)
     (process,) = processes(server)
-    for one in (psutil.Process(server.process.pid), *server.workers()):
-        one.kill()
+    for running_process in (psutil.Process(server.process.pid), *server.workers()):
+        running_process.kill()
     wait_until(lambda: has_ended(process), 10)
     raise KilledError
 
@@ -140,7 +140,7 @@ def test_a_job_from_submission_to_download(making: Server, jobs: Path, all_model
     assert submit(making, 200, model=pinned, seeds="0-99,100-299", shard_size=100, labels="balanced") == job
     listed = client.get("/v1/jobs").json()
     assert set(done) - set(listed["jobs"][0]) >= {"bytes", "shards_done"}
-    assert [one for one in listed["jobs"] if one["id"] == job] == [{key: done[key] for key in listed["jobs"][0]}]
+    assert [entry for entry in listed["jobs"] if entry["id"] == job] == [{key: done[key] for key in listed["jobs"][0]}]
 
 
 @pytest.mark.parametrize(
@@ -288,7 +288,9 @@ def test_jobs_are_listed_page_by_page(making: Server, small: str):
         making.client.post(f"/v1/jobs/{submit(making, model='grey', seeds=str(seed))}/cancel")
     every = making.client.get("/v1/jobs").json()
     assert every["next_url"] is None
-    assert [one["submitted"] for one in every["jobs"]] == sorted((one["submitted"] for one in every["jobs"]), reverse=True)
+    assert [entry["submitted"] for entry in every["jobs"]] == sorted(
+        (entry["submitted"] for entry in every["jobs"]), reverse=True
+    )
     assert every["total"] == len(every["jobs"])
     found, url = [], "/v1/jobs?limit=2"
     while url:
@@ -298,7 +300,7 @@ def test_jobs_are_listed_page_by_page(making: Server, small: str):
         found += part["jobs"]
         url = part["next_url"]
     assert found == every["jobs"]
-    assert small in [one["id"] for one in found]
+    assert small in [entry["id"] for entry in found]
 
 
 @pytest.mark.parametrize(
@@ -362,7 +364,7 @@ def test_one_of_two_workers_runs_a_job_and_another_takes_over(tmp_path: Path, cl
             assert submit(server, 200, **SLOW) == job
         (process,) = processes(server)
         process.parent().kill()
-        wait_until(lambda: process.pid not in {one.pid for one in processes(server)})
+        wait_until(lambda: process.pid not in {other.pid for other in processes(server)})
         before = page(server, job)["shards_done"]
         wait_until(lambda: page(server, job)["shards_done"] > before)
         (process,) = processes(server)

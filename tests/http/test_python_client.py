@@ -99,7 +99,7 @@ def test_a_job_is_submitted_awaited_and_downloaded(models: Path, tmp_path: Path)
         states: list[str] = []
         last = client.wait_for_job(job["id"], lambda state: states.append(state["state"]), poll=0.05)
         assert (last["state"], last["images_done"], states[-1]) == ("done", 40, "done")
-        assert [one["id"] for one in client.jobs()] == [job["id"]]
+        assert [entry["id"] for entry in client.jobs()] == [job["id"]]
         client.download_job_file(job["id"], "manifest.json", tmp_path / "manifest.json")
         manifest = json.loads((tmp_path / "manifest.json").read_text())
         shard = manifest["shards"][0]

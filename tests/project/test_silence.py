@@ -37,7 +37,7 @@ def traced(home: Path, trace: Path, *arguments: str) -> tuple[list[str], dict[st
 
 
 def foreign_hosts(trace: Path) -> set[str]:
-    found = {one or other for one, other in _ADDRESS.findall(trace.read_text(errors="replace"))}
+    found = {ipv4 or ipv6 for ipv4, ipv6 in _ADDRESS.findall(trace.read_text(errors="replace"))}
     return {host for host in found if not _LOOPBACK.match(host)}
 
 

@@ -12,13 +12,13 @@ from tests.service.batch.test_plan import CLASSES, plan, sequences
 
 @given(sequences(), st.sampled_from(["balanced", "per-seed", 0]), st.randoms(use_true_random=False))
 def test_positions_of_seeds_in_the_plan(seeds: str, labels: str | int, chance: random.Random):
-    made = plan(seeds, 10, labels, CLASSES)
-    every = parse_seeds(seeds).array()
-    order = np.array(chance.sample(range(len(every)), len(every)))
-    assert made.positions(every[order]).tolist() == order.tolist()
-    in_order, anywhere = made.labels_at(0, every), made.labels_of(order, every[order])
+    job_plan = plan(seeds, 10, labels, CLASSES)
+    all_seeds = parse_seeds(seeds).array()
+    order = np.array(chance.sample(range(len(all_seeds)), len(all_seeds)))
+    assert job_plan.positions(all_seeds[order]).tolist() == order.tolist()
+    in_order, anywhere = job_plan.labels_at(0, all_seeds), job_plan.labels_of(order, all_seeds[order])
     assert in_order is not None
     assert anywhere is not None
     assert anywhere.tolist() == in_order[order].tolist()
-    others = np.setdiff1d(np.concatenate([every - 1, every + 1, [-1, SEED_LIMIT - 1]]), every)
-    assert set(made.positions(others).tolist()) == {-1}
+    others = np.setdiff1d(np.concatenate([all_seeds - 1, all_seeds + 1, [-1, SEED_LIMIT - 1]]), all_seeds)
+    assert set(job_plan.positions(others).tolist()) == {-1}

@@ -40,7 +40,7 @@ def job(tmp_path: Path, models: Path, monkeypatch: pytest.MonkeyPatch) -> list[s
     return ["rgb", "--out", "out", "--seeds", "0-99", "--shard-size", "30", "--format", "npz", "--workers", "1"]
 
 
-def begun(models: Path, out: Path, shards: int = 2) -> Generator:
+def start_job(models: Path, out: Path, shards: int = 2) -> Generator:
     """Make some shards of that job in this process."""
     generator = open_generator(models / "rgb.onnx")
     plan, output = plan_for(generator, "0-99", "npz", 30), open_output(str(out))
@@ -55,14 +55,14 @@ def begun(models: Path, out: Path, shards: int = 2) -> Generator:
     [("seeds", "0-98"), ("format", "npy"), ("labels", "bee"), ("truncation", "0.5"), ("shard_size", "31")],
 )
 def test_another_job_on_the_same_output_is_refused(job: list[str], models: Path, option: str, value: str):
-    begun(models, Path("out"))
+    start_job(models, Path("out"))
     before = hashes(Path("out"))
     assert refused(*job, f"--{option.replace('_', '-')}", value) == (option, "other_plan")
     assert hashes(Path("out")) == before
 
 
 def test_a_generator_that_was_replaced_is_refused(job: list[str], models: Path, tmp_path: Path):
-    generator = begun(models, Path("out"))
+    generator = start_job(models, Path("out"))
     before = hashes(Path("out"))
     changed = generators.write(tmp_path, "rgb", 99, classes=generator.card.classes, output=generator.card.output)
     assert refused(changed, *job[1:]) == ("model", "other_generator")
@@ -88,7 +88,7 @@ def test_a_folder_with_other_files_is_refused(job: list[str]):
 
 def test_two_jobs_on_one_output(job: list[str], models: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(output_module, "_SHARED_WAIT_SECONDS", 0.1)
-    begun(models, Path("out"))
+    start_job(models, Path("out"))
     busy = ("out", "output_busy")
     with open_output("out").lock(shared=False):
         assert refused(*job, status=1) == busy
@@ -98,7 +98,7 @@ def test_two_jobs_on_one_output(job: list[str], models: Path, monkeypatch: pytes
 
 
 def test_an_output_that_was_removed_is_not_created_again(tmp_path: Path, models: Path):
-    generator = begun(models, tmp_path / "out")
+    generator = start_job(models, tmp_path / "out")
     plan, output = plan_for(generator, "0-99", "npz", 30), open_output(str(tmp_path / "out"))
 
     def remove(event: ProgressEvent) -> None:
@@ -199,7 +199,7 @@ def test_a_full_disk(small_disk: Path, tmp_path: Path, models: Path, form: str):
 
 def test_leftovers_are_removed_before_the_free_space_is_checked(small_disk: Path, models: Path):
     """A killed job leaves temporary files."""
-    generator = begun(models, small_disk / "out")
+    generator = start_job(models, small_disk / "out")
     free = shutil.disk_usage(small_disk).free
     (small_disk / "out/data/.shard-000002.npz.abc").write_bytes(bytes(free - 4096))
     batch("run", models / "rgb.onnx", "--out", small_disk / "out", "--workers", "1")
@@ -214,7 +214,7 @@ def test_a_job_that_does_not_fit_the_disk_is_refused_before_it_begins(small_disk
 
 
 def test_shards_without_records_are_repeated(tmp_path: Path, models: Path):
-    generator = begun(models, tmp_path / "out", 4)
+    generator = start_job(models, tmp_path / "out", 4)
     plan, output = plan_for(generator, "0-99", "npz", 30), open_output(str(tmp_path / "out"))
     assert finish(output, plan)
     before = hashes(tmp_path / "out")
@@ -226,7 +226,7 @@ def test_shards_without_records_are_repeated(tmp_path: Path, models: Path):
 
 
 def test_damaged_records_and_records_of_other_jobs_are_errors(tmp_path: Path, models: Path):
-    generator = begun(models, tmp_path / "out", 4)
+    generator = start_job(models, tmp_path / "out", 4)
     plan, output = plan_for(generator, "0-99", "npz", 30), open_output(str(tmp_path / "out"))
     records = tmp_path / "out/records"
     shutil.copy(records / "000001.json", records / "000002.json")

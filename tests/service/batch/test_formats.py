@@ -40,7 +40,7 @@ def _offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
 
 
-def made(tmp_path: Path, generator: Generator, form: str, **changes: Any) -> tuple[Path, Plan]:
+def make_job(tmp_path: Path, generator: Generator, form: str, **changes: Any) -> tuple[Path, Plan]:
     out = tmp_path / "out"
     plan = plan_for(generator, SEEDS, form, **changes)
     make_all(open_output(str(out)), plan, generator)
@@ -63,7 +63,7 @@ def test_webdataset_reads_the_tars(tmp_path: Path, grey: Generator, rgb: Generat
     import webdataset
 
     generator = rgb if conditional else grey
-    out, plan = made(tmp_path, generator, "webdataset")
+    out, plan = make_job(tmp_path, generator, "webdataset")
     beside = "cls" if conditional else "json"
     rows = webdataset.WebDataset(str(out / "data/shard-{000000..000003}.tar"), shardshuffle=False).decode("pil")
     rows = list(rows.to_tuple("__key__", "png", beside))
@@ -75,7 +75,7 @@ def test_webdataset_reads_the_tars(tmp_path: Path, grey: Generator, rgb: Generat
 
 
 def test_a_tar_has_no_time_owner_or_group(tmp_path: Path, rgb: Generator):
-    out, plan = made(tmp_path, rgb, "webdataset", truncation=0.5)
+    out, plan = make_job(tmp_path, rgb, "webdataset", truncation=0.5)
     content = (out / "data/shard-000001.tar").read_bytes()
     assert len(content) % tarfile.RECORDSIZE == 0
     with tarfile.open(fileobj=io.BytesIO(content)) as tar:
@@ -105,7 +105,7 @@ def test_datasets_reads_parquet_with_images_decoded(tmp_path: Path, grey: Genera
     import datasets
 
     generator = rgb if conditional else grey
-    out, _ = made(tmp_path, generator, "parquet")
+    out, _ = make_job(tmp_path, generator, "parquet")
     rows = load(tmp_path, "parquet", data_files=str(out / "data/*.parquet"))
     assert isinstance(rows.features["image"], datasets.Image)
     assert rows[:]["seed"] == EVERY.tolist()
@@ -119,7 +119,7 @@ def test_datasets_reads_parquet_with_images_decoded(tmp_path: Path, grey: Genera
 
 @pytest.mark.parametrize("form", ["webdataset", "parquet", "png"])
 def test_datasets_finds_the_data_by_the_data_card(tmp_path: Path, rgb: Generator, form: str):
-    out, _ = made(tmp_path, rgb, form)
+    out, _ = make_job(tmp_path, rgb, form)
     rows = load(tmp_path, str(out))
     assert len(rows) == 100
     column = "png" if form == "webdataset" else "image"
@@ -128,7 +128,7 @@ def test_datasets_finds_the_data_by_the_data_card(tmp_path: Path, rgb: Generator
 
 
 def test_a_folder_of_pngs_is_an_image_folder(tmp_path: Path, rgb: Generator):
-    out, _ = made(tmp_path, rgb, "png")
+    out, _ = make_job(tmp_path, rgb, "png")
     labels = rgb.labels(EVERY)
     assert labels is not None
     images = rgb.generate(EVERY)
@@ -175,7 +175,7 @@ def test_the_data_card_reads_labels_where_some_have_no_image(tmp_path: Path, see
 
 def test_folders_sort_in_the_order_of_labels(tmp_path: Path):
     path = generators.write(tmp_path, "many", classes=tuple(f"class {i}" for i in range(12)))
-    out, _ = made(tmp_path, open_generator(path), "png", labels="balanced")
+    out, _ = make_job(tmp_path, open_generator(path), "png", labels="balanced")
     assert sorted(folder.name for folder in (out / "data").iterdir()) == [f"{i:02}" for i in range(12)]
     assert [len(list(folder.iterdir())) for folder in sorted((out / "data").iterdir())] == [9] * 4 + [8] * 8
 
@@ -184,7 +184,7 @@ def test_folders_sort_in_the_order_of_labels(tmp_path: Path):
 def test_numpy_reads_the_arrays(tmp_path: Path, name: str, request: pytest.FixtureRequest):
     generator: Generator = request.getfixturevalue(name)
     noun = "images" if name == "rgb" else "samples"
-    out, _ = made(tmp_path / "npz", generator, "npz")
+    out, _ = make_job(tmp_path / "npz", generator, "npz")
     parts = [np.load(path) for path in sorted((out / "data").iterdir())]
     assert [len(part["seeds"]) for part in parts] == [32, 32, 32, 4]
     values = np.concatenate([part[noun] for part in parts])
@@ -194,7 +194,7 @@ def test_numpy_reads_the_arrays(tmp_path: Path, name: str, request: pytest.Fixtu
         assert "labels" not in parts[0]
     else:
         np.testing.assert_array_equal(np.concatenate([part["labels"] for part in parts]), generator.labels(EVERY))
-    out, _ = made(tmp_path / "npy", generator, "npy")
+    out, _ = make_job(tmp_path / "npy", generator, "npy")
     alone = np.concatenate([np.load(path, mmap_mode="r") for path in sorted((out / "data").iterdir())])
     assert alone.dtype == values.dtype
     np.testing.assert_array_equal(alone, values)
@@ -203,7 +203,7 @@ def test_numpy_reads_the_arrays(tmp_path: Path, name: str, request: pytest.Fixtu
 @pytest.mark.parametrize("name", ["point", "wave"])
 def test_samples_are_columns_of_parquet(tmp_path: Path, name: str, request: pytest.FixtureRequest):
     generator: Generator = request.getfixturevalue(name)
-    out, plan = made(tmp_path, generator, "parquet")
+    out, plan = make_job(tmp_path, generator, "parquet")
     expected = generator.generate(EVERY)
     table = pq.read_table(out / "data").sort_by("seed")
     rows = load(tmp_path, "parquet", data_files=str(out / "data/*.parquet"))
@@ -227,7 +227,7 @@ def test_row_groups_of_parquet_do_not_depend_on_batches(tmp_path: Path, models: 
 
 
 def test_the_manifest_and_the_data_card(tmp_path: Path, rgb: Generator):
-    out, _ = made(tmp_path, rgb, "webdataset", labels="balanced")
+    out, _ = make_job(tmp_path, rgb, "webdataset", labels="balanced")
     manifest = json.loads((out / "manifest.json").read_text())
     assert manifest["model"] == rgb.digest
     assert manifest["card"] == json.loads(rgb.card.to_json())
@@ -257,7 +257,7 @@ def test_the_data_card_of_an_approximate_generator(tmp_path: Path, models: Path)
 
 
 def test_a_png_of_a_shard_equals_the_image_of_its_seed(tmp_path: Path, rgb: Generator):
-    out, _ = made(tmp_path, rgb, "parquet")
+    out, _ = make_job(tmp_path, rgb, "parquet")
     row = pq.read_table(out / "data/shard-000003.parquet").to_pylist()[-1]
     picture = Image.open(io.BytesIO(row["image"]["bytes"]))
     assert picture.info["seed"] == "1029" == str(row["seed"])

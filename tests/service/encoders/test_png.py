@@ -96,7 +96,7 @@ def test_filters_have_the_smallest_sum_of_absolute_values(channels: int):
                 nearest = min(((abs(p - n), i, n) for i, n in enumerate((a, b, c))))[2]
                 result.append(int(value - (0, a, b, (a + b) // 2, nearest)[kind]) % 256)
             results.append(result)
-            sums.append(sum(min(one, 256 - one) for one in result))
+            sums.append(sum(min(value, 256 - value) for value in result))
         assert int(line[0]) == sums.index(min(sums))
         assert line[1:].tolist() == results[int(line[0])]
 

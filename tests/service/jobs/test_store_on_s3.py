@@ -25,7 +25,7 @@ def test_a_job_in_an_object_store(s3: S3Server, models: Path, tmp_path: Path):
         assert len(answer.content) == int(answer.headers["content-length"])
     with serving(models, jobs_url=url) as server:
         assert submit(server, 200, model="rgb", seeds="0-199", shard_size=50) == job
-        assert [one["state"] for one in server.client.get("/v1/jobs").json()["jobs"]] == ["done"]
+        assert [entry["state"] for entry in server.client.get("/v1/jobs").json()["jobs"]] == ["done"]
     generator = open_generator(models / "rgb.onnx")
     make_all(open_output(str(tmp_path / "out")), plan_for(generator, "0-199", shard_size=50), generator)
     made = s3.hashes("bucket", f"made/here/{job}")
