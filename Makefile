@@ -24,7 +24,7 @@ serve: $(VENV)/serve.done
 	$(BIN)/seedmint serve $(ARGS)
 
 test: check
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m "not slow" --cov --cov-report=term
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m "not slow" --cov --cov-report=term
 
 check: $(VENV)/test.done
 	$(BIN)/ruff check .

@@ -25,3 +25,8 @@ def mnist(monkeypatch):
 def _own_cache(tmp_path_factory, monkeypatch):
     """No test reads or fills the user's cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+
+
+def pytest_collection_modifyitems(items):
+    """Run training first: its files take the longest, and at the end they would keep one process busy and the others idle."""
+    items.sort(key=lambda item: "training" not in item.path.parts)
