@@ -2,7 +2,7 @@
 
     python benchmarks/compare.py OTHER [--seconds 4] [--rounds 5]
 
-OTHER is the folder of the other checkout, with its own .venv. The program prints, for each load, the median rate of both servers
+OTHER is the folder of the other checkout, with its own .venv. The program prints for each load the median rate of both servers,
 and the median of the ratios of the rounds (this checkout divided by the other).
 """
 
