@@ -79,7 +79,7 @@ class ImageOutput(_Part):
         kind: "image".
         height: Pixels.
         width: Pixels.
-        channels: 1 for grey images, 3 for RGB images.
+        channels: 1 for gray images, 3 for RGB images.
         range: The value of black and the value of white.
     """
 

@@ -86,14 +86,16 @@ class ApiRequest:
         return replace(self, method=method)
 
 
-def image_request(kind: str, model: str, seed: int, form: str, label: int | None, truncation: float, scale: int) -> ApiRequest:
+def image_request(
+    kind: str, model: str, seed: int, file_format: str, label: int | None, truncation: float, scale: int
+) -> ApiRequest:
     """Build the request of one image, or of one sample. Parameters with their default value are left out.
 
     Args:
         kind: What the generator makes: "image" or "sample".
         model: Name of the generator, or NAME@ and the first 12 digits of the SHA-256.
         seed: Seed.
-        form: Format of the file.
+        file_format: Format of the file.
         label: Class number; None for the label that the seed determines.
         truncation: Factor by which z is multiplied.
         scale: Factor by which the image is enlarged.
@@ -105,10 +107,10 @@ def image_request(kind: str, model: str, seed: int, form: str, label: int | None
         params["truncation"] = truncation
     if scale != 1:
         params["scale"] = scale
-    return ApiRequest("GET", f"/v1/models/{model}/{kind}s/{seed}.{form}", params)
+    return ApiRequest("GET", f"/v1/models/{model}/{kind}s/{seed}.{file_format}", params)
 
 
-def bulk_request(model: str, seeds: SeedsArgument, labels: LabelsArgument, truncation: float, form: str) -> ApiRequest:
+def bulk_request(model: str, seeds: SeedsArgument, labels: LabelsArgument, truncation: float, file_format: str) -> ApiRequest:
     """Build the request of many images or samples.
 
     Args:
@@ -116,16 +118,21 @@ def bulk_request(model: str, seeds: SeedsArgument, labels: LabelsArgument, trunc
         seeds: Seeds.
         labels: One class number, or one for each seed; None for the labels that the seeds determine.
         truncation: Factor by which z is multiplied.
-        form: Format of the response.
+        file_format: Format of the response.
     """
-    body = {"model": model, "seeds": wire_seeds(seeds), "truncation": truncation, "format": form}
+    body = {"model": model, "seeds": wire_seeds(seeds), "truncation": truncation, "format": file_format}
     if labels is not None:
         body["labels"] = int(labels) if isinstance(labels, int | np.integer) else [int(label) for label in labels]
     return ApiRequest("POST", "/v1/sample", body=body)
 
 
 def job_request(
-    model: str, seeds: SeedsArgument, labels: int | str | None, truncation: float, form: str | None, shard_size: int | None
+    model: str,
+    seeds: SeedsArgument,
+    labels: int | str | None,
+    truncation: float,
+    file_format: str | None,
+    shard_size: int | None,
 ) -> ApiRequest:
     """Build the request of a batch job. The server chooses the options that are None.
 
@@ -134,11 +141,11 @@ def job_request(
         seeds: Seeds.
         labels: One class number, "balanced" or "per-seed"; None for the default of the server.
         truncation: Factor by which z is multiplied.
-        form: Format of the shards.
+        file_format: Format of the shards.
         shard_size: Number of seeds in a shard.
     """
     body: dict[str, Any] = {"model": model, "seeds": wire_seeds(seeds), "truncation": truncation}
-    options = {"labels": labels, "format": form, "shard_size": shard_size}
+    options = {"labels": labels, "format": file_format, "shard_size": shard_size}
     return ApiRequest("POST", "/v1/jobs", body=body | {name: value for name, value in options.items() if value is not None})
 
 

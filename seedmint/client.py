@@ -90,7 +90,7 @@ class Client:
             format: "png", "webp" or "npy"; of a sample "json", "csv", "npy" or "png".
             label: Class number; None for the label that the seed determines.
             truncation: Factor on z, 0.001 to 1.
-            scale: Factor of the nearest-neighbour enlargement of an image.
+            scale: Factor of the nearest-neighbor enlargement of an image.
 
         Raises:
             ApiError: An error of the server.

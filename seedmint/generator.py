@@ -264,7 +264,7 @@ class Generator:
             columns: Images in a row; None for an almost square sheet.
             labels: As for `images`.
             truncation: As for `images`.
-            scale: Factor of the nearest-neighbour enlargement of each image.
+            scale: Factor of the nearest-neighbor enlargement of each image.
 
         Returns:
             A Pillow image.

@@ -54,7 +54,7 @@ def open_session(graph: bytes, provider: Provider, threads: int, nodes: int = 1)
     """Open an ONNX Runtime session with deterministic results and bounded memory that logs nothing but errors.
 
     Args:
-        graph: A serialised ONNX model.
+        graph: A serialized ONNX model.
         provider: "cpu" or "cuda".
         threads: CPU threads for one run.
         nodes: Number of nodes in the graph. They share the memory for constants.

@@ -146,8 +146,8 @@ def _generate(
 
 def _labels(generator: Generator, batch: list[Entry], seeds: SeedArray) -> Labels | None:
     """Return the labels of the entries, with the default labels of the seeds where an entry has none."""
-    all_labelled = all(entry.labels is not None for entry in batch)
-    labels = np.empty_like(seeds) if all_labelled else generator.labels(seeds)
+    all_labeled = all(entry.labels is not None for entry in batch)
+    labels = np.empty_like(seeds) if all_labeled else generator.labels(seeds)
     if labels is not None:
         start = 0
         for entry in batch:

@@ -16,7 +16,7 @@ def encode_animation(images: Images, form: AnimationFormat, duration: int, loop:
 
     Args:
         images: uint8[n, height, width, channels], 1, 3 or 4 channels.
-        form: "webp" (lossless) or "gif" (colour images are reduced to 256 colours a frame).
+        form: "webp" (lossless) or "gif" (color images are reduced to 256 colors a frame).
         duration: Milliseconds a frame.
         loop: Number of repetitions, 0 for no end.
     """

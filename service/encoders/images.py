@@ -38,7 +38,7 @@ def max_scale(output: ImageOutput) -> int:
 
 
 def enlarge(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
-    """Enlarge an image by nearest neighbour.
+    """Enlarge an image by nearest neighbor.
 
     Args:
         image: uint8[height, width, channels].

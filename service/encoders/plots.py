@@ -19,7 +19,7 @@ _BINS = 32
 _FONT_SIZE = 10  # pixels
 _WHITE, _GREY, _BLUE, _INK = (255, 255, 255), (190, 190, 190), (31, 119, 180), (60, 60, 60)
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 Floats = NDArray[np.float32]
 
 
@@ -89,10 +89,10 @@ class _Axes:
         )
         return self.left + x_fraction * (self.right - self.left), self.bottom - y_fraction * (self.bottom - self.top)
 
-    def dot(self, draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, colour: Colour) -> None:
+    def dot(self, draw: ImageDraw.ImageDraw, x: float, y: float, radius: float, color: Color) -> None:
         px, py = self.position(x, y)
         r = radius * _OVERSAMPLING
-        draw.ellipse((px - r, py - r, px + r, py + r), fill=colour)
+        draw.ellipse((px - r, py - r, px + r, py + r), fill=color)
 
     def curve(self, draw: ImageDraw.ImageDraw, values: Floats, width: int) -> None:
         if len(values) == 1:

@@ -1,4 +1,4 @@
-"""Recognises files of other formats by their first bytes, and says how to export a generator from each."""
+"""Recognizes files of other formats by their first bytes, and says how to export a generator from each."""
 
 import zipfile
 from pathlib import Path

@@ -206,5 +206,5 @@ def _describe(signature: Signature, trial: TrialResult, options: ImportOptions, 
     if trial.max_batch is not None:
         lines.append(f"largest batch {trial.max_batch}: one output takes {trial.row_seconds:.2g} s")
     if not trial.truncation_has_effect:
-        lines.append("truncation has no effect: the graph normalises z; bind an input with --truncation-input if it has one")
+        lines.append("truncation has no effect: the graph normalizes z; bind an input with --truncation-input if it has one")
     return lines

@@ -90,7 +90,7 @@ def _layout_of_axes(
 
 def _layout_of_flat(shape: tuple[int, ...], options: ImportOptions) -> tuple[Layout, tuple[int, int, int]]:
     if len(shape) == 2 and options.shape is None and options.layout is None and min(shape) > 4:
-        return "nhwc", (*shape, 1)  # N x H x W, grey
+        return "nhwc", (*shape, 1)  # N x H x W, gray
     if options.shape is None:
         raise GeneratorImportError(
             f"option missing: one output is {_text(shape)}; give --shape HEIGHTxWIDTHxCHANNELS, and --layout nchw or nhwc for "

@@ -20,7 +20,7 @@ GAIN_AND_OFFSET = {
     "0..65535": (255.0 / 65535.0, 0.0),
     "bytes": (1.0, 0.0),
 }
-"""Factor and offset that turn values of each range into grey levels."""
+"""Factor and offset that turn values of each range into gray levels."""
 
 _INNER = "inner/"  # prefix of every name of the original graph
 
@@ -49,7 +49,7 @@ class OutputSpec:
     Attributes:
         card: The output as the card describes it.
         layout: Order of the axes.
-        range: Values that mean black and white, of images; `bytes` for grey levels of type uint8.
+        range: Values that mean black and white, of images; `bytes` for gray levels of type uint8.
     """
 
     card: ImageOutput | SampleOutput

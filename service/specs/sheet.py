@@ -51,7 +51,7 @@ class SheetSpec:
         columns: Number of images in a row, at most the number of seeds.
         label: Class number of all images; None for the labels that the seeds determine.
         truncation: Factor on z.
-        scale: Factor of the nearest-neighbour enlargement of each image.
+        scale: Factor of the nearest-neighbor enlargement of each image.
         format: File format.
     """
 

@@ -30,7 +30,7 @@ class ImageSpec:
         seed: Seed of the image.
         label: Class number; None for the label that the seed determines.
         truncation: Factor on z.
-        scale: Factor of the nearest-neighbour enlargement.
+        scale: Factor of the nearest-neighbor enlargement.
         format: File format.
     """
 

@@ -100,7 +100,7 @@ def require_scale(output: ImageOutput, scale: int) -> int:
 
     Args:
         output: Shape of the generator's images.
-        scale: Factor of the nearest-neighbour enlargement.
+        scale: Factor of the nearest-neighbor enlargement.
 
     Raises:
         SpecError: "out_of_range".

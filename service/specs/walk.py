@@ -55,7 +55,7 @@ class WalkSpec:
         frames: Number of frames.
         label: Class number of all frames; None for the label that `start` determines.
         truncation: Factor on z.
-        scale: Factor of the nearest-neighbour enlargement of each frame.
+        scale: Factor of the nearest-neighbor enlargement of each frame.
         duration: Milliseconds a frame; None for a strip.
         loop: Number of repetitions, 0 for no end; None for a strip.
         format: File format: "webp" and "gif" are animations, "png" is a strip of all frames.

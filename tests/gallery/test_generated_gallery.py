@@ -33,7 +33,7 @@ class Case:
     Attributes:
         module: Makes the network.
         inputs: The inputs of one row, from z [1, z_dim] and the label [1].
-        image: Grey levels [h, w, c] or a sample, from the output of one row.
+        image: Gray levels [h, w, c] or a sample, from the output of one row.
         options: Options of the import.
         export: Options of the export.
         by_row: Whether the import must run the graph row by row.
@@ -120,7 +120,7 @@ class WithNoise(nn.Module):
 
 
 class BatchStatistics(nn.Module):
-    """Normalises with the statistics of its batch."""
+    """Normalizes with the statistics of its batch."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -144,7 +144,7 @@ class Recurrent(nn.Module):
 
 
 class Attention(nn.Module):
-    """Self-attention, pixel shuffle and group normalisation."""
+    """Self-attention, pixel shuffle and group normalization."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -141,7 +141,7 @@ def test_a_text_that_is_no_seed_changes_nothing(page: Page, server: Server):
         assert page.url == f"{server.url}/#/models/grey?seed=7"
 
 
-def test_an_image_page_shows_the_image_and_its_neighbours(page: Page, server: Server, rgb: Generator):
+def test_an_image_page_shows_the_image_and_its_neighbors(page: Page, server: Server, rgb: Generator):
     go(page, server, "/models/rgb/5?label=2&truncation=0.5")
     loaded(page, "img.large")
     np.testing.assert_array_equal(pixels(page, "img.large"), rgb.generate(np.array([5]), np.array([2]), 0.5)[0])

@@ -16,7 +16,7 @@ def card(name: str, **changes: Any) -> Card:
 
     Args:
         name: Name of the generator.
-        changes: Fields that differ from an unconditional generator of 8x8 grey images.
+        changes: Fields that differ from an unconditional generator of 8x8 gray images.
     """
     fields: dict[str, Any] = {
         "name": name,

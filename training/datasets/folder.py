@@ -28,14 +28,14 @@ def load_folder(path: str, side: int | None, channels: int | None, licence: str 
     if not root.is_dir():
         raise DataError(f"{path} is not a directory", field="data.path", reason="not_found")
     class_folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and _images_in(entry))
-    unlabelled = _images_in(root)
-    if class_folders and unlabelled:
+    unlabeled = _images_in(root)
+    if class_folders and unlabeled:
         raise DataError(
-            f"{path} holds images next to subfolders of images, so {unlabelled[0].name} would have no label",
+            f"{path} holds images next to subfolders of images, so {unlabeled[0].name} would have no label",
             reason="mixed_folder",
         )
     files = [(file, label) for label, folder in enumerate(class_folders) for file in _images_in(folder)]
-    files = files or [(file, 0) for file in unlabelled]
+    files = files or [(file, 0) for file in unlabeled]
     if not files:
         raise DataError(f"{path} holds no images ({', '.join(sorted(_SUFFIXES))})", field="data.path", reason="no_images")
     arrays: list[NDArray[np.uint8]] = []

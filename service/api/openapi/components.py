@@ -157,7 +157,7 @@ def parameters(generators: Sequence[Generator], settings: Settings) -> Json:
             | _example([each.name for each in generators]),
             "Seed": _in_path("seed", "Decimal number without leading zeros.", seed) | {"example": 42},
             "Truncation": _in_query("truncation", "Factor on z: a decimal number with up to 20 decimal places.", truncation),
-            "Scale": _in_query("scale", f"Nearest-neighbour enlargement, up to {MAX_SIDE} pixels a side.", scale),
+            "Scale": _in_query("scale", f"Nearest-neighbor enlargement, up to {MAX_SIDE} pixels a side.", scale),
             "SheetFormat": _in_path("format", "File format.", {"enum": list(SHEET_FORMATS)}),
             "Seeds": _in_query("seeds", f"Up to {SHEET_LIMITS.seeds} seeds. Ranges are inclusive.", seeds)
             | {"required": True, "example": "0-63"},

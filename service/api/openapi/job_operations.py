@@ -22,7 +22,7 @@ MODELS: tuple[tuple[type[BaseModel], JsonSchemaMode], ...] = (
     (JobDocument, "serialization"),
 )
 
-_PAGE = {200: Answer("The current state of the job.", {JSON: "JobDocument"})}
+_DOCUMENT = {200: Answer("The current state of the job.", {JSON: "JobDocument"})}
 _DISK = (503, 504)
 _FILE_HEADERS = ("ETag", "Cache-Control", "Accept-Ranges", "X-Content-Type-Options")
 _TYPES: dict[str, str | None] = {text.partition(";")[0]: None for text in MEDIA_TYPES.values()}
@@ -54,14 +54,14 @@ OPERATIONS: tuple[tuple[str, Operation], ...] = (
             body="JobRequest",
         ),
     ),
-    ("/v1/jobs/{job}", Operation("getJob", "jobs", "Show a job and its progress", _PAGE, (404, *_DISK), ("Job",))),
+    ("/v1/jobs/{job}", Operation("getJob", "jobs", "Show a job and its progress", _DOCUMENT, (404, *_DISK), ("Job",))),
     (
         "/v1/jobs/{job}/cancel",
         Operation(
             "cancelJob",
             "jobs",
             "Cancel a job that is queued or running. Its finished shards stay",
-            _PAGE,
+            _DOCUMENT,
             (404, 507, *_DISK),
             ("Job",),
             method="post",

@@ -17,9 +17,9 @@ def samples(n: int, *shape: int) -> np.ndarray:
     return np.random.default_rng(0).normal(size=(n, *shape)).astype(np.float32)
 
 
-def places(picture: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+def places(picture: np.ndarray, color: tuple[int, int, int]) -> np.ndarray:
     """Return (row, column) of every pixel of a color."""
-    return np.argwhere((picture == colour).all(axis=2))
+    return np.argwhere((picture == color).all(axis=2))
 
 
 @pytest.mark.parametrize("shape", [(1,), (2,), (3,), (16,), (40,), (1, 1), (64, 1), (5, 3), (300, 20)])

@@ -28,7 +28,7 @@ from tests.service.importer.networks import (
 
 
 def assert_images(imported, expected):
-    """Compare the images with float NHWC grey levels: at most one level, and equal almost everywhere."""
+    """Compare the images with float NHWC gray levels: at most one level, and equal almost everywhere."""
     images = images_of(imported)
     levels = np.clip(np.rint(expected.detach().numpy()), 0, 255)
     assert images.shape == levels.shape

@@ -4,13 +4,13 @@ import { element } from "./dom.js";
 import { DETERMINISM } from "./model.js";
 
 const METRICS = {
-  "label-accuracy": "Images whose label a classifier recognises (higher is better)",
+  "label-accuracy": "Images whose label a classifier recognizes (higher is better)",
   frechet: "Fréchet distance of features to real images (0 is best)",
   kid: "Kernel distance of features to real images (0 is best)",
   precision: "Generated images that look real (1 is best)",
   recall: "Real images that the generator covers (1 is best)",
   density: "Closeness to real images (about 1 for real images)",
-  coverage: "Share of real images with a generated neighbour (1 is best)",
+  coverage: "Share of real images with a generated neighbor (1 is best)",
   "class-kl": "Divergence of the classes from the data's (0 is best)",
   copying: "Chance to be nearer to a training image than a real image is (0.5 for real images, 1 for copies)",
   "parzen-log-likelihood": "Mean log-likelihood in nats by a Parzen window (higher is better)",
