@@ -153,7 +153,7 @@ async def stream(
                     content = await asyncio.to_thread(_encode, served, writer, piece, outputs)
                 with slot.sending():
                     yield content
-                metrics.count_outputs(served.generator, form, len(outputs))
+                metrics.count_outputs(served.generator, form, len(outputs), context)
         except ClientGone:  # the response may have started: an exception handler cannot answer then
             raise ClientDisconnect from None
         finally:

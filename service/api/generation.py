@@ -12,7 +12,6 @@ from seedmint.service.runtime.arrays import Labels, Outputs
 from seedmint.service.specs.sheet import SheetSpec
 from seedmint.service.specs.single import ImageSpec, SampleSpec
 from seedmint.service.specs.walk import WalkSpec
-from seedmint.service.telemetry.request_context import REQUEST_CONTEXT
 
 
 def submit_image(
@@ -56,7 +55,7 @@ def _keep_arrays(images: Outputs, labels: Labels | None) -> tuple[Outputs, Label
 
 
 async def generate_picture(
-    served: Served, spec: SheetSpec | WalkSpec, timeout: float, is_disconnected: IsDisconnected
+    served: Served, spec: SheetSpec | WalkSpec, timeout: float, client: str, is_disconnected: IsDisconnected
 ) -> bytes:
     """Generate and encode a picture of many images, in pieces, so that other requests are served in between.
 
@@ -64,6 +63,7 @@ async def generate_picture(
         served: The generator and its batcher.
         spec: The picture.
         timeout: Seconds until `DeadlineExceeded`.
+        client: Address of the client, or name of its API key.
         is_disconnected: Checked periodically. The picture of a client that has disconnected is not generated.
 
     Raises:
@@ -71,7 +71,7 @@ async def generate_picture(
             server is shutting down.
     """
     generator, batcher = served.generator, served.batcher
-    with batcher.acquire_slot(REQUEST_CONTEXT.get().client):
+    with batcher.acquire_slot(client):
         try:
             async with asyncio.timeout(timeout):
                 pieces = await asyncio.to_thread(lambda: list(spec.pieces(generator)))

@@ -5,20 +5,22 @@ The router and the fast path both answer through this module. A protocol class c
     match = resources.match("GET", b"/v1/models/mnist@0123456789ab/images/42.png", b"", headers)
     if match is None: the router answers
     if isinstance(match.result, Reply): send the reply
-    otherwise: future = match.result.submit(is_disconnected), and then send(match.result.finish(future.result()))
+    otherwise: context = RequestContext(request_id, address, is_disconnected)
+               future = match.result.submit(context)
+               when the future is done: send(match.result.finish(future.result(), context))
 """
 
 import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from seedmint.models.card import ImageOutput
 from seedmint.models.seeds import SEED_LIMIT
-from seedmint.service.api.encoding_threads import IsDisconnected
 from seedmint.service.api.etag import entity_tag, immutable, is_current
 from seedmint.service.api.generation import generate_picture, submit_image
-from seedmint.service.api.quota import charge
+from seedmint.service.api.quota import charge_future
 from seedmint.service.api.replies import RawHeaders, Reply
 from seedmint.service.api.urls import IMAGES, SAMPLES, Spec
 from seedmint.service.batching.model_repository import ModelRepository, Served
@@ -28,7 +30,7 @@ from seedmint.service.settings import Settings
 from seedmint.service.specs.single import ImageSpec, SampleSpec
 from seedmint.service.specs.walk import WalkSpec
 from seedmint.service.telemetry import metrics
-from seedmint.service.telemetry.request_context import REQUEST_CONTEXT
+from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, RequestContext
 
 _PLAIN = re.compile(r"/v1/models/([^/@%]+)@([0-9a-f]+)/(images|samples)/(0|[1-9][0-9]{0,18})\.([a-z]+)", re.ASCII)
 _TEMPLATES = {"images": IMAGES, "samples": SAMPLES}
@@ -52,29 +54,46 @@ class PendingReply:
     headers: RawHeaders
     timeout: float
 
-    def submit(self, is_disconnected: IsDisconnected) -> asyncio.Future[bytes]:
-        """Start to generate the body.
+    @property
+    def count(self) -> int:
+        """Number of images or samples in the body."""
+        return 1 if isinstance(self.spec, ImageSpec | SampleSpec) else self.spec.count
+
+    def submit(self, context: RequestContext) -> asyncio.Future[bytes]:
+        """Charge the quota of the client, and start to generate the body.
 
         Args:
-            is_disconnected: Checked periodically. The body for a client that has disconnected is not generated.
+            context: The client, its quota, and the check whether it has disconnected. The body for a client that has
+                disconnected is not generated.
 
         Returns:
-            The future of the body. Cancelling the future stops the generation.
+            The future of the body. Cancelling the future stops the generation. The future fails with a `BatchingError` if the
+            deadline has passed, the client has disconnected, or the server is shutting down; the quota is then refunded.
 
         Raises:
             BatchingError: The queue is full, or the server is shutting down.
+            Problem: The quota of the client is exceeded.
         """
+        if context.quota is None:
+            return self._start(context)
+        field = "frames" if isinstance(self.spec, WalkSpec) else "seeds"
+        return charge_future(context.quota, self.count, field, partial(self._start, context))
+
+    def _start(self, context: RequestContext) -> asyncio.Future[bytes]:
         spec = self.spec
         if isinstance(spec, ImageSpec | SampleSpec):
-            return submit_image(self.served, spec, self.timeout, is_disconnected)
-        return asyncio.ensure_future(generate_picture(self.served, spec, self.timeout, is_disconnected))
+            return submit_image(self.served, spec, self.timeout, context.is_disconnected)
+        picture = generate_picture(self.served, spec, self.timeout, context.client, context.is_disconnected)
+        return asyncio.ensure_future(picture)
 
-    def finish(self, body: bytes) -> Reply:
-        """Return the finished reply.
+    def finish(self, body: bytes, context: RequestContext) -> Reply:
+        """Count the images or samples, and return the finished reply.
 
         Args:
             body: The result of the future.
+            context: The argument of `submit`.
         """
+        metrics.count_outputs(self.served.generator, self.spec.format, self.count, context)
         return Reply(200, [*self.headers, (b"content-length", b"%d" % len(body))], body)
 
 
@@ -173,12 +192,8 @@ async def generate(pending: PendingReply) -> Reply:
         BatchingError: The queue is full, the deadline has passed, the client has disconnected, or the server is shutting down.
         Problem: The quota of the client is exceeded.
     """
-    spec = pending.spec
-    count = 1 if isinstance(spec, ImageSpec | SampleSpec) else spec.count
-    with charge(count, "frames" if isinstance(spec, WalkSpec) else "seeds"):
-        body = await pending.submit(REQUEST_CONTEXT.get().is_disconnected)
-    metrics.count_outputs(pending.served.generator, spec.format, count)
-    return pending.finish(body)
+    context = REQUEST_CONTEXT.get()
+    return pending.finish(await pending.submit(context), context)
 
 
 def _plain_spec(served: Served, collection: str, seed: int, extension: str) -> ImageSpec | SampleSpec | None:

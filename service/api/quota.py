@@ -1,6 +1,9 @@
 """Image quotas: charges a client for images before they are generated."""
 
+import asyncio
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 
 from seedmint.service.api.problem_mapping import CORE_ERRORS
 from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, Quota
@@ -24,6 +27,34 @@ def charge(images: int, field: str = "seeds") -> AbstractContextManager[None]:
         return _FREE
     context.quota.charge(images, field)
     return _Charge(context.quota, images)
+
+
+def charge_future(quota: Quota, images: int, field: str, start: Callable[[], asyncio.Future[bytes]]) -> asyncio.Future[bytes]:
+    """Charge a client for images, and start to generate the images.
+
+    Args:
+        quota: The quota of the client.
+        images: Number of images.
+        field: The part of the request that determines the number.
+        start: Starts to generate the images.
+
+    Returns:
+        The future of `start`. If the future fails with an exception of the core, the images are refunded.
+
+    Raises:
+        Problem: 429 or 413, the quota of the client is exceeded.
+        BatchingError: From `start`; the images are refunded.
+    """
+    quota.charge(images, field)
+    with _Charge(quota, images):
+        future = start()
+    future.add_done_callback(partial(_refund_if_failed, quota, images))
+    return future
+
+
+def _refund_if_failed(quota: Quota, images: int, future: asyncio.Future[bytes]) -> None:
+    if not future.cancelled() and isinstance(future.exception(), CORE_ERRORS):
+        quota.refund(images)
 
 
 class _Charge(AbstractContextManager[None]):

@@ -103,7 +103,7 @@ class Client:
             return
         wait = self._images.consume(images)
         if wait == math.inf:
-            REQUEST_CONTEXT.get().rejected = "image_limit"
+            _set_rejected("image_limit")
             detail = f"{images} images exceed the limit of {self._images.size:g} images per minute"
             raise Problem(413, detail, field, reason="image_limit")
         if wait:
@@ -163,5 +163,12 @@ def create_rate_limiter(settings: Settings) -> RateLimiter | None:
 
 
 def _limit_exceeded(reason: str, detail: str, seconds: float) -> Problem:
-    REQUEST_CONTEXT.get().rejected = reason
+    _set_rejected(reason)
     return Problem(429, detail, headers={"Retry-After": str(max(1, math.ceil(seconds)))}, reason=reason)
+
+
+def _set_rejected(reason: str) -> None:
+    """Record the reason in the context of the request. Code that runs outside a request has no context."""
+    context = REQUEST_CONTEXT.get(None)
+    if context is not None:
+        context.rejected = reason

@@ -14,7 +14,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 from seedmint.models.runtime.memory import container_memory
 from seedmint.service.runtime.generator import Generator
-from seedmint.service.telemetry.request_context import REQUEST_CONTEXT
+from seedmint.service.telemetry.request_context import RequestContext
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -182,18 +182,17 @@ def _route_metrics(route: str, method: str, status: int) -> tuple[Counter, Histo
     return _REQUESTS.labels(route, method, str(status)), _REQUEST_DURATION.labels(route, method)
 
 
-def count_outputs(generator: Generator, output_format: str, count: int) -> None:
+def count_outputs(generator: Generator, output_format: str, count: int, context: RequestContext) -> None:
     """Count images or samples that are sent to a client.
 
     Args:
         generator: The generator of the images or samples.
         output_format: The name of the format.
         count: The number of images or samples.
+        context: The context of the request.
     """
     _output_counter(generator.reference is None, generator.name, output_format).inc(count)
-    context = REQUEST_CONTEXT.get(None)
-    if context is not None:
-        context.images += count
+    context.images += count
 
 
 def exposition(gauges: "ScrapeGauges") -> bytes:

@@ -15,6 +15,7 @@ from seedmint.service.api.pinned import PinnedResources
 from seedmint.service.api.replies import Reply
 from seedmint.service.batching.errors import DeadlineExceeded
 from seedmint.service.specs.single import ImageSpec
+from seedmint.service.telemetry.request_context import RequestContext
 from tests.support import generators
 from tests.support.in_process import Application, application, request
 
@@ -91,7 +92,7 @@ def test_a_large_image_that_is_too_slow_is_504(running: Application, encoding: t
 
     async def scenario() -> None:
         with pytest.raises(DeadlineExceeded):
-            await pending.submit(None)
+            await pending.submit(RequestContext(b"test"))
 
     running.runner.run(scenario())
 
@@ -111,25 +112,3 @@ def test_too_many_large_images_are_rejected(running: Application, encoding: thre
         assert (await request(running.fast_path, "GET", f"{base}/1.png")).status == 200
 
     running.runner.run(scenario())
-
-
-def test_an_image_is_generated_without_asgi(running: Application):
-    """A protocol class can put an image into the queue and send the reply from a callback."""
-    resources = PinnedResources(running.repository, running.settings)
-    generator = running.repository.find("grey", None).generator
-    replies: list[Reply] = []
-
-    async def scenario() -> None:
-        match = resources.match("GET", f"{running.pinned('grey')}/images/3.png".encode(), b"", ())
-        assert match is not None
-        pending = match.result
-        assert not isinstance(pending, Reply)
-        future = pending.submit(lambda: False)
-        future.add_done_callback(lambda done: replies.append(pending.finish(done.result())))
-        await future
-        await asyncio.sleep(0)
-
-    running.runner.run(scenario())
-    (reply,) = replies
-    assert reply.status == 200
-    assert reply.body == ImageSpec.create(generator, 3, "png").encode(generator, generator.generate(np.array([3])), None)
