@@ -39,7 +39,7 @@ from seedmint.models.directory import SHIPPED, find_generator
 from seedmint.models.runtime.generator_file import checked_card, digest_of
 from seedmint.models.seeds import parse_seeds
 from seedmint.service.batch.engines.process_pool import run, spare_threads
-from seedmint.service.batch.formats import ShardFormat, formats_for
+from seedmint.service.batch.formats.base import ShardFormat, formats_for
 from seedmint.service.batch.job import begin
 from seedmint.service.batch.planning import make_plan
 from seedmint.service.batch.progress import ProgressEvent

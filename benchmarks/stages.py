@@ -28,7 +28,8 @@ import onnxruntime
 from benchmarks.batch import plain_loop
 from seedmint.models.directory import SHIPPED, find_generator
 from seedmint.models.seeds import parse_seeds
-from seedmint.service.batch.formats import ShardFormat, formats_for, parquet, webdataset
+from seedmint.service.batch.formats import parquet, webdataset
+from seedmint.service.batch.formats.base import ShardFormat, formats_for
 from seedmint.service.batch.formats.pngs import pngs
 from seedmint.service.batch.job import begin
 from seedmint.service.batch.planning import make_plan

@@ -14,7 +14,7 @@ from seedmint.models.runtime.memory import bound_memory
 from seedmint.service.api import bulk_samples
 from seedmint.service.api.fast_path import FastPath
 from seedmint.service.api.jobs.feature import create_jobs
-from seedmint.service.api.routes import create_app
+from seedmint.service.api.routing.routes import create_app
 from seedmint.service.batching.model_repository import ModelRepository
 from seedmint.service.server.api_keys import read_keyring
 from seedmint.service.server.auth_middleware import AuthMiddleware

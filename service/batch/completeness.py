@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seedmint.models.seeds import SEED_LIMIT
-from seedmint.service.batch.formats import EXTENSIONS
+from seedmint.service.batch.formats.base import EXTENSIONS
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.png_folder import file_name
 from seedmint.service.batch.records import RECORD_NAME, RECORDS_FOLDER, recorded_shards

@@ -17,7 +17,7 @@ from seedmint.models.errors import UserError
 from seedmint.models.noise import labels_of
 from seedmint.models.runtime.provider import Provider
 from seedmint.models.seeds import Seeds, parse_seeds
-from seedmint.service.batch.formats import EXTENSIONS, ShardFormat
+from seedmint.service.batch.formats.base import EXTENSIONS, ShardFormat
 from seedmint.service.runtime.arrays import Piece
 
 BATCH = 64  # seeds in one run of the generator; larger batches are no faster on a CPU

@@ -7,7 +7,7 @@ from seedmint.models.card import Card
 from seedmint.models.errors import UserError
 from seedmint.models.runtime.provider import Provider
 from seedmint.models.seeds import Seeds
-from seedmint.service.batch.formats import ShardFormat, check_format, toolchain
+from seedmint.service.batch.formats.base import ShardFormat, check_format, toolchain
 from seedmint.service.batch.plan import Plan, PlanError
 from seedmint.service.runtime.generator import check_truncation
 

@@ -11,8 +11,8 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from seedmint.service.batch.formats import ShardWriter, Sink
 from seedmint.service.batch.formats.arrays import ArrayWriter
+from seedmint.service.batch.formats.base import ShardWriter, Sink
 from seedmint.service.batch.formats.pngs import pngs
 from seedmint.service.batch.plan import Plan, Shard
 from seedmint.service.batch.png_folder import FileListing, file_name

@@ -10,7 +10,8 @@ import numpy as np
 from seedmint.service.batch import png_folder
 from seedmint.service.batch.completeness import orphans
 from seedmint.service.batch.data_card import DATA_CARD, data_card
-from seedmint.service.batch.formats import arrays, toolchain
+from seedmint.service.batch.formats import arrays
+from seedmint.service.batch.formats.base import toolchain
 from seedmint.service.batch.manifest import MANIFEST, Totals, manifest
 from seedmint.service.batch.plan import Plan, Shard
 from seedmint.service.batch.progress import OnProgress, ProgressEvent

@@ -9,7 +9,7 @@ from seedmint.models.errors import UserError
 from seedmint.service.batch.completeness import complete_shards
 from seedmint.service.batch.data_card import DATA_CARD
 from seedmint.service.batch.estimate import check_free_space, estimate_bytes
-from seedmint.service.batch.formats import toolchain
+from seedmint.service.batch.formats.base import toolchain
 from seedmint.service.batch.job import load_plan, open_plan_generator
 from seedmint.service.batch.manifest import MANIFEST
 from seedmint.service.batch.plan import Plan, PlanError

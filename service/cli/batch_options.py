@@ -14,7 +14,7 @@ from seedmint.models.errors import UserError
 from seedmint.models.runtime.generator_file import GeneratorError, checked_card, digest_of, read_content
 from seedmint.models.runtime.provider import ProviderError, choose_provider
 from seedmint.models.seeds import Seeds, parse_seeds
-from seedmint.service.batch.formats import FORMATS, ShardFormat
+from seedmint.service.batch.formats.base import FORMATS, ShardFormat
 from seedmint.service.batch.job import load_plan
 from seedmint.service.batch.plan import Plan, PlanError
 from seedmint.service.batch.planning import check_same, make_plan

@@ -16,7 +16,7 @@ from pathlib import Path
 from seedmint.models.errors import UserError
 from seedmint.service.batch.engines.process_pool import run
 from seedmint.service.batch.execute import execute
-from seedmint.service.batch.formats import toolchain
+from seedmint.service.batch.formats.base import toolchain
 from seedmint.service.batch.job import load_plan
 from seedmint.service.batch.plan import Plan, PlanError
 from seedmint.service.batch.planning import difference

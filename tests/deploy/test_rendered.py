@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from seedmint.service.api.openapi.job_operations import OPERATIONS as JOB_OPERATIONS
-from seedmint.service.api.routes import ENDPOINTS
+from seedmint.service.api.routing.routes import ENDPOINTS
 from seedmint.service.settings import read_settings
 from tests.support import generators
 from tests.support.servers import serving

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -40,21 +41,33 @@ def test_the_contracts_hold(copy: Path):
 
 
 @pytest.mark.parametrize(
-    ("file", "statement"),
+    ("contract", "file", "statement"),
     [
-        ("service/api/forbidden.py", "import seedmint.training"),
-        ("service/api/forbidden.py", "from seedmint.training import recipes"),
-        ("training/runs/forbidden.py", "import seedmint.service"),
-        ("models/forbidden.py", "import seedmint.service.encoders.images"),
-        ("models/forbidden.py", "import seedmint.training.recipes"),
-        ("service/api/forbidden.py", "import torch"),
-        ("training/runs/forbidden.py", "import bentoml"),
-        ("service/runtime/forbidden.py", "def late():\n    import seedmint.service.api.responses"),
-        ("training/recipes/forbidden.py", "def late():\n    import seedmint.training.networks"),
-        ("models/errors.py", "def late():\n    import seedmint.models.card"),
+        ("Neither wing imports the other", "service/api/query.py", "import seedmint.training"),
+        ("Neither wing imports the other", "service/api/query.py", "from seedmint.training import recipes"),
+        ("Neither wing imports the other", "training/runs/forbidden.py", "import seedmint.service"),
+        ("The hall imports neither wing", "models/card.py", "import seedmint.service.encoders.images"),
+        ("The hall imports neither wing", "models/card.py", "import seedmint.training.recipes"),
+        ("Only training imports torch", "service/api/query.py", "import torch"),
+        ("Only service imports bentoml", "training/runs/forbidden.py", "import bentoml"),
+        ("No package imports the modules above it", "models/card.py", "import seedmint.generator"),
+        ("No package imports the modules above it", "service/cli/serve.py", "def late():\n    import seedmint.client"),
+        ("No package imports the modules above it", "training/runs/forbidden.py", "from seedmint import cli"),
+        ("Layers of the service", "service/runtime/forbidden.py", "def late():\n    import seedmint.service.api.replies"),
+        ("Layers of the service", "service/forbidden.py", "pass"),
+        ("Layers of the API", "service/api/jobs/forbidden.py", "import seedmint.service.api.openapi.operations"),
+        ("Layers of the API", "service/api/openapi/forbidden.py", "import seedmint.service.api.routing.routes"),
+        ("Layers of the API", "service/api/query.py", "def late():\n    import seedmint.service.api.jobs.pagination"),
+        ("Layers of the API", "service/api/forbidden.py", "pass"),
+        ("Layers of batch jobs", "service/batch/formats/forbidden.py", "import seedmint.service.batch.plan"),
+        ("Layers of batch jobs", "service/batch/plan.py", "def late():\n    import seedmint.service.batch.engines.base"),
+        ("Layers of batch jobs", "service/batch/forbidden.py", "pass"),
+        ("Layers of training", "training/recipes/forbidden.py", "def late():\n    import seedmint.training.networks"),
+        ("Layers of the core", "models/errors.py", "def late():\n    import seedmint.models.card"),
+        ("Layers of the core", "models/forbidden.py", "pass"),
     ],
 )
-def test_a_forbidden_import_breaks_a_contract(copy: Path, file: str, statement: str):
+def test_a_forbidden_import_or_an_unplaced_module_breaks_a_contract(copy: Path, contract: str, file: str, statement: str):
     path = copy / "seedmint" / file
     before = path.read_text() if path.exists() else None
     path.write_text((before or "") + statement + "\n")
@@ -66,7 +79,7 @@ def test_a_forbidden_import_breaks_a_contract(copy: Path, file: str, statement: 
         else:
             path.write_text(before)
     assert result.returncode == 1
-    assert "BROKEN" in result.stdout
+    assert f"{contract} BROKEN" in result.stdout
 
 
 def test_no_modules_import_each_other_in_a_circle():
@@ -77,6 +90,31 @@ def test_no_modules_import_each_other_in_a_circle():
     check_no_circle(imports)
     with pytest.raises(graphlib.CycleError):
         check_no_circle(imports | {"seedmint.models.errors": {"seedmint.models.card"}})
+
+
+@pytest.mark.parametrize("package", ["seedmint.service.api", "seedmint.service.batch"])
+def test_no_folders_import_each_other_in_a_circle(package: str):
+    graph = grimp.build_graph("seedmint", cache_dir=None)
+    modules = graph.find_descendants(package)
+    packages = {package, *(module for module in modules if graph.find_children(module))}
+
+    def folder(module: str) -> str:
+        return module if module in packages else module.rpartition(".")[0]
+
+    imports: dict[str, set[str]] = {name: set() for name in packages}
+    for module in modules:
+        imported = graph.find_modules_directly_imported_by(module) & modules
+        imports[folder(module)] |= {folder(name) for name in imported} - {folder(module)}
+    assert sum(map(len, imports.values())) > 0
+    check_no_circle(imports)
+
+
+def test_the_contracts_name_every_module_of_the_top_level():
+    """`seedmint.models`, `seedmint.service` and `seedmint.training` import none of these modules."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (contract,) = (contract for contract in contracts if contract["name"] == "No package imports the modules above it")
+    modules = {f"seedmint.{path.stem}" for path in (ROOT / "seedmint").glob("*.py") if path.stem != "__init__"}
+    assert set(contract["forbidden_modules"]) == modules
 
 
 def check_no_circle(imports: dict[str, set[str]]) -> None:

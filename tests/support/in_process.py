@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from starlette.types import ASGIApp, Message
 
 from seedmint.service.api.fast_path import FastPath
-from seedmint.service.api.routes import create_app
+from seedmint.service.api.routing.routes import create_app
 from seedmint.service.batching.model_repository import ModelRepository
 from seedmint.service.settings import Settings
 from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, RequestContext

@@ -9,7 +9,7 @@ from hashlib import sha256
 from pathlib import PurePosixPath
 
 from seedmint.service.batch.data_card import DATA_CARD
-from seedmint.service.batch.formats import EXTENSIONS
+from seedmint.service.batch.formats.base import EXTENSIONS
 from seedmint.service.batch.manifest import MANIFEST
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.records import read_record

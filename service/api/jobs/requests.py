@@ -8,7 +8,7 @@ from seedmint.models.card import ImageOutput
 from seedmint.models.errors import UserError
 from seedmint.models.seeds import parse_seeds, seeds_from_list
 from seedmint.service.api.bulk_samples import TRUNCATION_BOUNDS, Label, SeedList, SeedText
-from seedmint.service.batch.formats import ShardFormat
+from seedmint.service.batch.formats.base import ShardFormat
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.planning import check_num_shards, make_plan
 from seedmint.service.problems import Problem

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from seedmint.models.card import Name, Sha256
-from seedmint.service.batch.formats import ShardFormat
+from seedmint.service.batch.formats.base import ShardFormat
 from seedmint.service.batch.manifest import MANIFEST
 from seedmint.service.batch.plan import LabelChoice
 from seedmint.service.jobs.job_record import ID_DIGITS, Job, JobEntry, State

@@ -19,7 +19,7 @@ from ray.exceptions import RayError
 
 from seedmint.models.errors import UserError
 from seedmint.service.batch.engines.base import ATTEMPTS, WorkerDiedError, picklable_error
-from seedmint.service.batch.formats import toolchain
+from seedmint.service.batch.formats.base import toolchain
 from seedmint.service.batch.job import open_generator_content, read_plan_generator
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.planning import check_same

@@ -5,7 +5,7 @@ from typing import IO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from seedmint.service.batch.formats import Sink
+from seedmint.service.batch.formats.base import Sink
 from seedmint.service.encoders.archives import NpyWriter, NpzWriter
 from seedmint.service.runtime.arrays import Outputs, SeedArray
 from seedmint.service.runtime.generator import Generator

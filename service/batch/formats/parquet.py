@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from seedmint.models.card import Card, ImageOutput
-from seedmint.service.batch.formats import Sink
+from seedmint.service.batch.formats.base import Sink
 from seedmint.service.batch.formats.pngs import pngs
 from seedmint.service.runtime.arrays import Outputs, SeedArray
 from seedmint.service.runtime.generator import Generator

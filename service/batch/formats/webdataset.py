@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from seedmint.service.batch.formats import Sink
+from seedmint.service.batch.formats.base import Sink
 from seedmint.service.batch.formats.pngs import pngs
 from seedmint.service.batch.formats.tar import end, headers, padded
 from seedmint.service.runtime.arrays import Images, Outputs, SeedArray

@@ -13,7 +13,7 @@ from seedmint.models.card import SampleOutput
 from seedmint.models.errors import UserError
 from seedmint.models.noise import labels_of
 from seedmint.models.seeds import SEED_LIMIT, Seeds, parse_seeds
-from seedmint.service.batch.formats import FormatError
+from seedmint.service.batch.formats.base import FormatError
 from seedmint.service.batch.plan import Plan, PlanError, read_plan
 from seedmint.service.batch.planning import MAX_SHARDS, check_same, difference, make_plan
 from tests.support import generators

@@ -11,7 +11,7 @@ from seedmint.service.api.openapi import documents
 from seedmint.service.api.openapi.documents import Document, DocumentWriter
 from seedmint.service.api.openapi.operations import Operation
 from seedmint.service.api.openapi.specification import specification
-from seedmint.service.api.routes import operations
+from seedmint.service.api.routing.routes import operations
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.settings import Settings
 

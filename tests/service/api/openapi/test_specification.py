@@ -11,7 +11,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from seedmint.models.card import ImageOutput
 from seedmint.service.api.openapi.reference import reference
 from seedmint.service.api.openapi.specification import specification, url_template
-from seedmint.service.api.routes import operations as route_operations
+from seedmint.service.api.routing.routes import operations as route_operations
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.settings import Settings
 from tests.http.test_in_process import run

@@ -9,10 +9,10 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from seedmint.service.api.explorer import ASSET_PATH, asset
-from seedmint.service.api.handlers import Handlers
 from seedmint.service.api.openapi.operations import HTML, JSON, Answer, Operation, media_types
 from seedmint.service.api.problem_mapping import CORE_ERRORS, handle_error
 from seedmint.service.api.request_body import max_body_bytes
+from seedmint.service.api.routing.handlers import Handlers
 from seedmint.service.api.urls import IMAGES, SAMPLES
 from seedmint.service.batching.model_repository import ModelRepository
 from seedmint.service.encoders.archives import ARCHIVE_MEDIA_TYPES

@@ -1,0 +1,1 @@
+"""Routes and request handlers of the application."""
