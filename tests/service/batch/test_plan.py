@@ -36,26 +36,26 @@ def sequences(draw: st.DrawFn) -> str:
 
 @given(sequences(), st.integers(1, 70), st.integers(1, 64))
 def test_each_seed_is_in_one_shard_in_order(seeds: str, shard_size: int, batch: int):
-    made = plan(seeds, shard_size)
-    shards = [made.shard(index) for index in range(made.num_shards)]
+    job_plan = plan(seeds, shard_size)
+    shards = [job_plan.shard(index) for index in range(job_plan.num_shards)]
     expected = [seed for r in parse_seeds(seeds).ranges for seed in r]
     assert [seed for shard in shards for seed in shard.seeds.array().tolist()] == expected
     assert [shard.start for shard in shards] == list(range(0, len(expected), shard_size))
-    assert [shard.count for shard in shards] == [made.size(index) for index in range(made.num_shards)]
+    assert [shard.count for shard in shards] == [job_plan.size(index) for index in range(job_plan.num_shards)]
     assert {shard.count for shard in shards[:-1]} <= {shard_size}
-    assert made.count == len(expected)
-    pieces = [part for shard in shards for part, _ in made.batches(shard, batch)]
+    assert job_plan.count == len(expected)
+    pieces = [part for shard in shards for part, _ in job_plan.batches(shard, batch)]
     assert np.concatenate(pieces).tolist() == expected
     assert max(map(len, pieces)) <= batch
 
 
 @given(sequences(), st.integers(1, 70), st.integers(1, 7), st.sampled_from(["balanced", "per-seed", 0]))
 def test_labels_do_not_depend_on_shards_or_batches(seeds: str, shard_size: int, batch: int, labels: str | int):
-    made = plan(seeds, shard_size, labels, CLASSES)
+    job_plan = plan(seeds, shard_size, labels, CLASSES)
     found = [
         (int(seed), int(label))
-        for index in range(made.num_shards)
-        for part, named in made.batches(made.shard(index), batch)
+        for index in range(job_plan.num_shards)
+        for part, named in job_plan.batches(job_plan.shard(index), batch)
         for seed, label in zip(part, named, strict=True)  # type: ignore[arg-type]
     ]
     every = parse_seeds(seeds).array()
@@ -77,11 +77,11 @@ def test_a_plan_round_trips_through_json(seeds: str, shard_size: int):
 
 def test_a_million_shards_take_no_time():
     began = time.process_time()
-    made = plan("0-9999999999", 10_000)
-    assert made.num_shards == MAX_SHARDS
+    job_plan = plan("0-9999999999", 10_000)
+    assert job_plan.num_shards == MAX_SHARDS
     for index in random.Random(0).sample(range(MAX_SHARDS), 1000):
-        assert made.shard(index).seeds == Seeds((range(index * 10_000, (index + 1) * 10_000),))
-    assert made.file_name(MAX_SHARDS - 1).endswith("999999.npy")
+        assert job_plan.shard(index).seeds == Seeds((range(index * 10_000, (index + 1) * 10_000),))
+    assert job_plan.file_name(MAX_SHARDS - 1).endswith("999999.npy")
     assert time.process_time() - began < 1
 
 
