@@ -114,6 +114,12 @@ def job_status(out: str | Path) -> dict[str, str]:
     return dict(re.split(r" {2,}", line, maxsplit=1) for line in batch("status", out).splitlines())
 
 
+def num_generated(stdout: str) -> int:
+    """Return the number of images that a run of `seedmint batch run` generated, from its summary; 0 without images."""
+    match = re.search(r"([\d,]+) \w+ in [\d:]+: [\d,]+/s", stdout)
+    return int(match[1].replace(",", "")) if match else 0
+
+
 def batch_error(*arguments: str | Path) -> UserError:
     """Run `seedmint batch` in this process. Returns its error."""
     result = CliRunner().invoke(cli, ["batch", *map(str, arguments)])
