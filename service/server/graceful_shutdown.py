@@ -48,8 +48,9 @@ class GracefulShutdown:
 
     def _delayed(self, handler: Callable[[int, FrameType | None], Any], loop: asyncio.AbstractEventLoop) -> Any:
         def handle(number: int, frame: FrameType | None) -> None:
-            if self.draining:  # a second signal stops the server at once
-                handler(number, frame)
+            # Process managers send the same signal to the supervisor, which forwards it, and to each worker. The supervisor
+            # kills the workers to stop them at once.
+            if self.draining:
                 return
             self.draining = True
             loop.call_soon_threadsafe(start, number)

@@ -17,9 +17,13 @@ from tests.support.servers import serving, wait_until
 ORIGIN = "https://lab.example"
 
 
+@pytest.mark.parametrize("to_workers", [False, True])
 @pytest.mark.fault("SIGTERM")
-def test_requests_in_flight_are_answered(tmp_path: Path):
-    """24 images in batches of four, and a bulk request: the signal comes after the first batch."""
+def test_requests_in_flight_are_answered(tmp_path: Path, to_workers: bool):
+    """24 images in batches of four, and a bulk request: the signal comes after the first batch.
+
+    The signal goes to the supervisor, or to all processes of the server, as from some process managers.
+    """
     generators.write(tmp_path, "slow", 1, idle_trips=400_000)
     with serving(tmp_path, max_batch=4, max_wait_seconds=60) as server, ThreadPoolExecutor(25) as crowd:
         path = f"{server.url}{server.pinned('slow')}"
@@ -31,6 +35,8 @@ def test_requests_in_flight_are_answered(tmp_path: Path):
         )
         wait_until(lambda: value(server, "seedmint_bulk_requests_in_flight") == 1)
         assert not all(response.done() for response in responses[:24])
+        for worker in server.workers() if to_workers else ():
+            worker.terminate()
         server.process.send_signal(signal.SIGTERM)
         assert {response.result().status_code for response in responses} == {200}
         assert server.process.wait(30) == 0
