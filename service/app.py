@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import os
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,15 +24,16 @@ from seedmint.service.server.connections import Connections, raise_descriptor_li
 from seedmint.service.server.cors import CorsMiddleware
 from seedmint.service.server.graceful_shutdown import GracefulShutdown
 from seedmint.service.server.http_protocol import bounded_protocol
+from seedmint.service.server.parent_watch import end_with_supervisor
 from seedmint.service.server.rate_limiter import create_rate_limiter
 from seedmint.service.server.request_middleware import RequestMiddleware
-from seedmint.service.server.supervisor import end_with_supervisor, supervisor_pid
 from seedmint.service.settings import read_settings
 from seedmint.service.telemetry.logs import configure_logs
 
 logging.getLogger("seedmint").setLevel(logging.INFO)
 
 SETTINGS = read_settings()
+SUPERVISOR = os.getppid()  # of `seedmint serve` or of `bentoml serve`
 _CONNECTIONS = Connections(SETTINGS.timeout_seconds)
 HTTP_PROTOCOL = bounded_protocol(_CONNECTIONS, SETTINGS.allowed_origins)
 
@@ -39,7 +41,6 @@ _KEYRING = read_keyring(SETTINGS)
 _REPOSITORY = ModelRepository(SETTINGS)
 _JOBS = create_jobs(_REPOSITORY, SETTINGS)
 _SHUTDOWN = GracefulShutdown()
-_SUPERVISOR = supervisor_pid()
 configure_logs(SETTINGS.log_format)
 
 # A single worker accepts requests after this time, even if it is still loading generators. Then it answers 503.
@@ -82,7 +83,7 @@ class Seedmint:
         """Load the generators, and start the background tasks."""
         self._tasks = [asyncio.create_task(_CONNECTIONS.close_idle(raise_descriptor_limit()))]
         if _SHUTDOWN.install():
-            self._tasks.append(asyncio.create_task(end_with_supervisor(_SUPERVISOR)))
+            self._tasks.append(asyncio.create_task(end_with_supervisor(SUPERVISOR)))
         bound_memory(SETTINGS.workers)
         # All workers accept connections from one socket. With several workers, each worker first loads its generators, because
         # the other workers can answer. A single worker does the same for a few seconds, so that clients

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -187,6 +187,16 @@ class Settings(BaseModel):
         if self.api_keys_file is not None:
             fields["api_keys_file"] = self.api_keys_file.absolute()
         return {variable(field): _to_text(value) for field, value in fields.items() if value not in (None, ())}
+
+    def replace_in(self, environment: MutableMapping[str, str]) -> None:
+        """Replace the variables of all settings in an environment. Also an empty setting replaces its variable.
+
+        Args:
+            environment: Environment variables; other variables are kept.
+        """
+        for field in type(self).model_fields:
+            environment.pop(variable(field), None)
+        environment.update(self.to_environment())
 
 
 def default_text(field: str) -> str:

@@ -14,9 +14,11 @@ from seedmint.service.cli.options import check_models_directory
 from seedmint.service.cli.settings_options import settings_options, to_variables
 from seedmint.service.runtime.noise_check import check_tables
 from seedmint.service.server.api_keys import read_keyring
-from seedmint.service.server.supervisor import Supervisor, listen, log_to_stdout
+from seedmint.service.server.listener import listen
+from seedmint.service.server.stop_signals import StopSignals
+from seedmint.service.server.supervisor import Supervisor
 from seedmint.service.settings import Settings, SettingsError, read_settings
-from seedmint.service.telemetry.logs import configure_logs
+from seedmint.service.telemetry.logs import configure_logs, log_to_stdout
 
 _WORKER_MODULE = "seedmint.service.cli.worker"
 
@@ -37,10 +39,18 @@ def serve(**options: str | bool | None) -> None:
       open http://localhost:3000/
 
     The brackets name the environment variable of each option. Press Ctrl-C or send SIGTERM to stop: the server first finishes
-    the requests in flight.
+    the requests in flight. A second signal ends the server at once.
     """
-    settings = check_models_directory(read_settings(os.environ | to_variables(options)))
-    # Check here everything that can fail. Otherwise every worker fails, and the supervisor starts workers forever.
+    with StopSignals() as signals:  # first: process 1 of a container ignores signals without handlers
+        settings = check_models_directory(read_settings(os.environ | to_variables(options)))
+        _check(settings)
+        signals.hold()
+        status = _supervise(settings, signals)
+    raise SystemExit(status)
+
+
+def _check(settings: Settings) -> None:
+    """Check everything that can fail. Otherwise every worker fails, and the supervisor starts workers repeatedly."""
     if find_spec("bentoml") is None:
         raise ModuleNotFoundError("No module named 'bentoml'", name="bentoml")
     check_tables(*NOISE_RULES)
@@ -51,9 +61,14 @@ def serve(**options: str | bool | None) -> None:
         from seedmint.models.runtime.provider import choose_provider
 
         choose_provider("cuda")
+
+
+def _supervise(settings: Settings, signals: StopSignals) -> int:
+    """Run the workers until a signal stops the server, and return its exit status."""
     # Each server has its own directory. Servers with a common directory would mix the metrics of their workers.
     with listen(settings) as listener, tempfile.TemporaryDirectory(prefix="seedmint-") as directory:
-        os.environ.update(settings.to_environment() | _worker_environment(Path(directory)))
+        settings.replace_in(os.environ)
+        os.environ.update(_worker_environment(Path(directory)))
         log_to_stdout()
         if settings.tracing:
             from seedmint.service.app import Seedmint
@@ -61,8 +76,9 @@ def serve(**options: str | bool | None) -> None:
 
             check_tracing(Seedmint)
         configure_logs(settings.log_format)
-        _log_url(settings)
-        Supervisor(_WORKER_MODULE, listener, settings.workers).run()
+        if not signals.received:
+            _log_url(settings)
+        return Supervisor(_WORKER_MODULE, listener, settings.workers, signals).run()
 
 
 def _worker_environment(directory: Path) -> dict[str, str]:

@@ -1,22 +1,29 @@
-"""A worker process of `seedmint serve`: `python -m seedmint.service.cli.worker FD`, started by the supervisor.
+"""A worker process of `seedmint serve`: `python -m seedmint.service.cli.worker FD PID`, started by the supervisor.
 
-FD is the file descriptor of the socket from which all workers accept connections.
+FD is the file descriptor of the socket from which all workers accept connections. PID is the process id of the supervisor.
 """
 
-import socket
+import signal
 import sys
 
 import uvicorn
 
-from seedmint.service.server.supervisor import log_to_stdout
+from seedmint.service.server.listener import inherited_listener
+from seedmint.service.telemetry.logs import log_to_stdout
 
 _CLOSE_SECONDS = 2  # for open connections, after the requests in flight are finished
 
 
 def main() -> None:
-    """Serve until SIGTERM."""
+    """Serve until SIGTERM, or until the supervisor has exited."""
+    descriptor, supervisor = map(int, sys.argv[1:])
+    listener = inherited_listener(descriptor)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the supervisor handles it
     log_to_stdout()
-    from seedmint.service.app import HTTP_PROTOCOL, SETTINGS, Seedmint  # reads the settings, and logs from then on
+    from seedmint.service.app import HTTP_PROTOCOL, SETTINGS, SUPERVISOR, Seedmint  # reads the settings, and configures the log
+
+    if supervisor != SUPERVISOR:
+        sys.exit("the supervisor has exited")
 
     config = uvicorn.Config(
         Seedmint.to_asgi(),  # type: ignore[attr-defined]  # the decorator makes it a bentoml.Service
@@ -30,7 +37,7 @@ def main() -> None:
         forwarded_allow_ips=[str(network) for network in SETTINGS.trusted_proxies],
         timeout_graceful_shutdown=_CLOSE_SECONDS,
     )
-    uvicorn.Server(config).run(sockets=[socket.socket(fileno=int(sys.argv[1]))])
+    uvicorn.Server(config).run(sockets=[listener])
 
 
 if __name__ == "__main__":

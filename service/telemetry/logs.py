@@ -16,6 +16,16 @@ _CLIENT_ERRORS = ("Invalid HTTP request received.", "ASGI callable returned with
 _ACCESS = logging.getLogger("seedmint.access")
 
 
+def log_to_stdout() -> None:
+    """Write log records to standard output: warnings and errors, and more from the loggers of Seedmint."""
+    logging.basicConfig(
+        stream=sys.stdout,
+        level=logging.WARNING,
+        format="%(asctime)s [%(levelname)s] %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%S%z",
+    )
+
+
 def configure_logs(log_format: Literal["text", "json"]) -> None:
     """Make every existing log handler write single lines.
 

@@ -1,4 +1,4 @@
-"""The supervisor restarts workers after any exit, delays restarts after repeated failures, and ends the workers on a signal."""
+"""The supervisor restarts workers after any exit, gives up after repeated failures, and ends the workers on a signal."""
 
 import os
 import signal
@@ -7,50 +7,77 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from seedmint.service.server.supervisor import listen
+from seedmint.service.server import stop_signals, supervisor
+from seedmint.service.server.graceful_shutdown import DRAIN_SECONDS
+from seedmint.service.server.listener import inherited_listener, listen
+from seedmint.service.server.stop_signals import StopSignals
+from seedmint.service.server.supervisor import Supervisor
 from seedmint.service.settings import SettingsError, read_settings
 from tests.support.servers import free_port, has_ended, wait_until
 
 SUPERVISOR = """
 import sys
-from seedmint.service.server.supervisor import Supervisor, listen, log_to_stdout
+from seedmint.service.server import supervisor
+from seedmint.service.server.listener import listen
+from seedmint.service.server.stop_signals import StopSignals
 from seedmint.service.settings import read_settings
+from seedmint.service.telemetry.logs import log_to_stdout
 log_to_stdout()
-listener = listen(read_settings({"SEEDMINT_PORT": sys.argv[1]}))
-Supervisor("small_worker", listener, 2).run()
+with StopSignals() as signals:
+    listener = listen(read_settings({"SEEDMINT_PORT": sys.argv[1]}))
+    exec(sys.argv[2])
+    status = supervisor.Supervisor("small_worker", listener, 2, signals).run()
 print("stopped", flush=True)
+sys.exit(status)
 """
 # Answers each connection with its process id. Like a worker of the service, it ends when its parent ends.
 WORKER = """
 import asyncio, os, socket, sys
-from seedmint.service.server.supervisor import end_with_supervisor, supervisor_pid
+from seedmint.service.server.parent_watch import end_with_supervisor
 
 async def answer(_, writer):
     writer.write(b"%d" % os.getpid())
     writer.close()
 
 async def main():
-    watch = asyncio.create_task(end_with_supervisor(supervisor_pid()))
+    watch = asyncio.create_task(end_with_supervisor(int(sys.argv[2])))
     async with await asyncio.start_server(answer, sock=socket.socket(fileno=int(sys.argv[1]))) as server:
         await server.serve_forever()
 
 asyncio.run(main())
 """
+# Records SIGTERM in a file, and continues.
+STUBBORN_WORKER = """
+import os, pathlib, signal, time
+signal.signal(signal.SIGTERM, lambda *_: pathlib.Path(f"{os.getpid()}.signalled").touch())
+pathlib.Path(f"{os.getpid()}.started").touch()
+end = time.monotonic() + 60
+while time.monotonic() < end:
+    time.sleep(0.1)
+"""
 FAILING_WORKER = "raise SystemExit(3)"
 
 
 @contextmanager
-def supervised(directory: Path, worker: str) -> Iterator[subprocess.Popen[str]]:
+def supervised(directory: Path, worker: str, setup: str = "", flags: Sequence[str] = ()) -> Iterator[subprocess.Popen[str]]:
+    """Run a supervisor of two workers.
+
+    Args:
+        directory: Working directory.
+        worker: Source of the worker module.
+        setup: Python code that runs before the supervisor is created.
+        flags: Options of the interpreter.
+    """
     (directory / "small_worker.py").write_text(textwrap.dedent(worker))
     process = subprocess.Popen(
-        [sys.executable, "-c", SUPERVISOR, str(free_port())],
+        [sys.executable, *flags, "-c", SUPERVISOR, str(free_port()), textwrap.dedent(setup)],
         cwd=directory,
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(directory), *filter(None, sys.path)])},
         stdout=subprocess.PIPE,
@@ -79,11 +106,15 @@ def wait_for_two_workers(process: subprocess.Popen[str]) -> list[psutil.Process]
     return wait_until(two_workers)
 
 
-def stop_and_read_lines(process: subprocess.Popen[str]) -> list[str]:
+def stop_and_read_lines(process: subprocess.Popen[str], number: signal.Signals = signal.SIGTERM) -> list[str]:
     """Stop the supervisor, and return the lines of its output."""
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     text, _ = process.communicate(timeout=30)
     return text.splitlines()
+
+
+def wait_for_files(directory: Path, pattern: str, count: int = 2) -> None:
+    wait_until(lambda: len(list(directory.glob(pattern))) >= count)
 
 
 def test_a_killed_worker_is_replaced_within_a_second_and_a_half_and_logged(tmp_path: Path):
@@ -107,13 +138,184 @@ def test_workers_end_when_the_supervisor_is_killed(tmp_path: Path):
         wait_until(lambda: all(has_ended(worker) for worker in started), 10)
 
 
-def test_workers_that_fail_at_start_are_restarted_with_a_delay(tmp_path: Path):
+def test_workers_that_fail_at_start_are_restarted_with_a_delay_until_the_server_gives_up(tmp_path: Path):
+    start = time.monotonic()
     with supervised(tmp_path, FAILING_WORKER) as process:
-        time.sleep(3)
-        lines = stop_and_read_lines(process)
-    exits = [line for line in lines if "exited with status 3" in line]
-    assert 4 <= len(exits) <= 10
+        text, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert time.monotonic() - start >= 3.5  # delays of 0, 0.5, 1 and 2 s
+    lines = text.splitlines()
+    for number in (1, 2):
+        assert len([line for line in lines if f"worker {number} exited with status 3" in line]) >= 5
     assert lines[-1] == "stopped"
+
+
+def test_a_server_that_was_stable_does_not_give_up(tmp_path: Path):
+    setup = "supervisor._STABLE_SECONDS, supervisor._MAX_DELAY_SECONDS, supervisor._MAX_FAILURES = 0.0, 0.0, 2"
+    with supervised(tmp_path, FAILING_WORKER + "  # number 3", setup) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(12)]
+        assert process.poll() is None
+        stop_and_read_lines(process)
+    assert all("exited with status 3" in line for line in lines)
+    assert process.returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_sigint_and_sighup_stop_the_server(tmp_path: Path, number: signal.Signals):
+    with supervised(tmp_path, WORKER) as process:
+        wait_for_two_workers(process)
+        assert stop_and_read_lines(process, number)[-1] == "stopped"
+    assert process.returncode == 0
+
+
+def test_a_second_signal_kills_the_workers(tmp_path: Path):
+    with supervised(tmp_path, STUBBORN_WORKER) as process:
+        wait_for_files(tmp_path, "*.started")
+        process.send_signal(signal.SIGTERM)
+        wait_for_files(tmp_path, "*.signalled")
+        time.sleep(stop_signals._SAME_SECONDS + 0.1)
+        assert process.poll() is None
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(supervisor._KILL_SECONDS / 2) == 0
+
+
+def test_workers_that_ignore_the_signal_are_killed_after_the_deadline(tmp_path: Path):
+    assert DRAIN_SECONDS < supervisor._KILL_SECONDS < 30
+    with supervised(tmp_path, STUBBORN_WORKER, "supervisor._KILL_SECONDS = 0.5") as process:
+        wait_for_files(tmp_path, "*.started")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+def test_one_signal_that_arrives_twice_is_not_a_second_signal(monkeypatch: pytest.MonkeyPatch):
+    now = 100.0
+    previous = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(stop_signals.time, "monotonic", lambda: now)
+    with StopSignals() as signals:
+        signals.hold()
+        assert not signals.received
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+        assert (signals.received, signals.repeated) == (True, False)
+        now += 1
+        signal.raise_signal(signal.SIGINT)
+        assert signals.repeated
+    assert signal.getsignal(signal.SIGTERM) == previous
+
+
+def test_a_real_time_signal_of_a_worker_does_not_end_the_server(tmp_path: Path):
+    number = signal.SIGRTMIN + 1
+    dying = f"""
+import os, pathlib
+if not pathlib.Path("died").exists():
+    pathlib.Path("died").touch()
+    os.kill(os.getpid(), {number})
+"""
+    with supervised(tmp_path, dying + WORKER) as process:
+        wait_for_files(tmp_path, "died", 1)
+        wait_for_two_workers(process)
+        lines = stop_and_read_lines(process)
+    assert process.returncode == 0
+    assert [line for line in lines if f"was killed by signal {number}" in line]
+
+
+def test_a_worker_that_cannot_be_forked_is_started_later(tmp_path: Path):
+    setup = """
+        import errno, os
+        failures, start = [1, 2, 3], supervisor.subprocess.Popen
+        def fail_or_start(*arguments, **options):
+            if failures:
+                failures.pop()
+                raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+            return start(*arguments, **options)
+        supervisor.subprocess.Popen = fail_or_start
+    """
+    with supervised(tmp_path, WORKER, setup) as process:
+        wait_for_two_workers(process)
+        lines = stop_and_read_lines(process)
+    assert process.returncode == 0
+    assert len([line for line in lines if "did not start" in line]) == 3
+
+
+def test_an_error_of_the_supervisor_ends_the_workers_first(tmp_path: Path):
+    with supervised(tmp_path, WORKER, "supervisor.Supervisor._handle_exit = None") as process:
+        killed, other = wait_for_two_workers(process)
+        killed.kill()
+        text, _ = process.communicate(timeout=20)
+        assert has_ended(other)
+    assert process.returncode == 1
+    assert "TypeError" in text
+
+
+def test_processes_of_a_dead_worker_are_reaped(tmp_path: Path):
+    """The supervisor is a subreaper, which receives orphans as process 1 of a container does."""
+    worker = """
+import pathlib, subprocess
+if not pathlib.Path("orphan").exists():
+    orphan = subprocess.Popen(["sh", "-c", "for _ in $(seq 600); do [ -e released ] && exit; sleep 0.1; done"])
+    pathlib.Path("orphan.new").write_text(str(orphan.pid))
+    pathlib.Path("orphan.new").rename("orphan")
+    raise SystemExit(0)
+"""
+    with supervised(tmp_path, worker + WORKER, "import ctypes; ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)") as process:
+        wait_for_files(tmp_path, "orphan", 1)
+        orphan = psutil.Process(int((tmp_path / "orphan").read_text()))
+        wait_until(lambda: orphan.ppid() == process.pid)
+        (tmp_path / "released").touch()
+        wait_until(lambda: not psutil.pid_exists(orphan.pid))
+        stop_and_read_lines(process)
+    assert process.returncode == 0
+
+
+def test_workers_have_the_interpreter_options_of_the_supervisor(tmp_path: Path):
+    worker = """
+import os, pathlib, sys
+path = pathlib.Path(f"{os.getpid()}.new")
+path.write_text(f"{sys.flags.optimize} {sys.warnoptions}")
+path.rename(f"{os.getpid()}.flags")
+"""
+    with supervised(tmp_path, worker + WORKER, flags=["-O", "-W", "error::UserWarning"]) as process:
+        wait_for_files(tmp_path, "*.flags")
+        stop_and_read_lines(process)
+    assert {path.read_text() for path in tmp_path.glob("*.flags")} == {"1 ['error::UserWarning']"}
+
+
+def test_the_current_directory_may_be_removed(tmp_path: Path):
+    setup = "import os, sys; os.mkdir('removed'); os.chdir('removed'); os.rmdir('../removed'); sys.path[0] = '/'"
+    with supervised(tmp_path, WORKER, setup) as process:
+        wait_for_two_workers(process)
+        stop_and_read_lines(process)
+    assert process.returncode == 0
+
+
+def test_workers_are_compared_by_identity():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        first, second = Supervisor("small_worker", listener, 2, StopSignals())._workers
+    assert first != second
+    assert (first.number, second.number) == (1, 2)
+
+
+def test_processes_of_a_worker_do_not_inherit_its_socket():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.set_inheritable(True)
+        with inherited_listener(os.dup(listener.fileno())) as inherited:
+            assert not inherited.get_inheritable()
+
+
+def test_a_worker_whose_parent_is_not_its_supervisor_exits():
+    """The supervisor died while the worker started."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        worker = subprocess.run(
+            [sys.executable, "-m", "seedmint.service.cli.worker", str(listener.fileno()), "1"],
+            pass_fds=[listener.fileno()],
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert worker.returncode == 1
+    assert "Traceback" not in worker.stderr
 
 
 def test_port_in_use_is_reported_for_the_field_port():

@@ -1,0 +1,21 @@
+"""Ends a worker process when its supervisor has exited. A worker without supervisor would keep the port forever."""
+
+import asyncio
+import logging
+import os
+import signal
+
+_LOG = logging.getLogger(__name__)
+_POLL_SECONDS = 1.0
+
+
+async def end_with_supervisor(supervisor: int) -> None:
+    """Send SIGTERM to this process when its supervisor has exited.
+
+    Args:
+        supervisor: Process id of the supervisor, which is the parent of this process while the supervisor runs.
+    """
+    while os.getppid() == supervisor:
+        await asyncio.sleep(_POLL_SECONDS)
+    _LOG.error("the supervisor has exited; stopping")
+    os.kill(os.getpid(), signal.SIGTERM)
