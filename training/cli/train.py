@@ -36,8 +36,8 @@ def train(recipe: str, out: Path, overrides: tuple[str, ...], device: str) -> No
       seedmint train digits --out runs/p --set data.source=folder --set data.path=photos --set data.side=32
 
     The directory of the run holds recipe.yaml, log.jsonl, previews/, tensorboard/ and checkpoints/. Ctrl-C saves a checkpoint
-    and stops. `seedmint resume` continues the run. On the CPU, the final weights are identical to those of an uninterrupted
-    run, bit for bit.
+    and stops. `seedmint resume` continues the run. On the CPU, the final weights are identical, bit for bit, to
+    the weights of an uninterrupted run.
     """
     from seedmint.training.cli.fit import fit_with_progress, select_device
     from seedmint.training.optimization.distributed import process_group

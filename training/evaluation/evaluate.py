@@ -110,7 +110,7 @@ def evaluate_generator(
     """
     channels, height, width = real.shape
     if card.output.shape != (height, width, channels):
-        message = f"the images of {card.name} have shape {card.output.shape}, those of {real.name} {(height, width, channels)}"
+        message = f"the images of {card.name} have shape {card.output.shape}, but {real.name} has {(height, width, channels)}"
         raise UserError(message, field="data", reason="shape_mismatch")
     reasons = {name: inapplicable_reason(name, real, card.classes) for name in names or FAMILIES}
     skipped = {name: reason for name, reason in reasons.items() if reason is not None}

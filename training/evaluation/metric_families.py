@@ -86,7 +86,7 @@ def inapplicable_reason(name: ImageMetric, real: RealData, classes: tuple[str, .
         if not MIN_SIDE <= min(real.shape[1:]) <= max(real.shape[1:]) <= MAX_SIDE:
             return f"its classifier needs images with sides of {MIN_SIDE} to {MAX_SIDE} pixels"
         if name == "labels" and classes is not None and classes != real.train.classes:
-            return f"the generator's classes differ from those of {real.name}"
+            return f"the generator's classes differ from the classes of {real.name}"
         if name == "labels" and not histogram(real.train.labels, len(real.train.classes)).all():
             return f"{real.name} has a class without images"
     return None

@@ -85,7 +85,7 @@ def verify_export(content: bytes, served: nn.Module) -> int:
     with torch.no_grad():
         expected = served(*(torch.from_numpy(array) for array in (z, labels) if array is not None)).numpy()
     if outputs.shape != expected.shape:
-        message = f"the output of ONNX Runtime has shape {list(outputs.shape)}, torch's {list(expected.shape)}"
+        message = f"the output of ONNX Runtime has shape {list(outputs.shape)}, but torch's output {list(expected.shape)}"
         raise ExportError(message, reason="wrong_shape")
     unit, unit_name = (
         (1.0, "gray levels") if isinstance(card.output, ImageOutput) else (_resolution(card.output), "rounding units")

@@ -30,7 +30,7 @@ def build_trainer(directory: Path, recipe: Recipe, device: torch.device, checkpo
         checkpoint: The state to continue from; None starts at step 0.
 
     Raises:
-        UserError: The data cannot be read, differ from those of the checkpoint, or do not suit the recipe.
+        UserError: The data cannot be read, differ from the data of the checkpoint, or do not suit the recipe.
     """
     with torch_settings(recipe.threads, device):
         all_data, held_out = load_splits(recipe.data) if recipe.uses_samples else (load_all(recipe.data), None)

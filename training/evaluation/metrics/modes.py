@@ -1,7 +1,7 @@
 """Modes of Stacked MNIST, by the protocol of Metz et al. (2017), Srivastava et al. (2017) and PacGAN (Lin et al., 2018).
 
 A classifier of digits labels each channel of 26,000 generated images; the three digits are one of 1,000 modes. The metrics are
-the number of modes that occur, and the reverse Kullback-Leibler divergence of the generated modes from those of the data.
+the number of modes that occur, and the reverse Kullback-Leibler divergence of the generated modes from the modes of the data.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """Detects copies of training images by the distance of generated and real images to their nearest training image.
 
 The metric is the statistic of Meehan, Chaudhuri & Dasgupta (2020): the probability that a generated image is nearer to its
-nearest training image than a held-out real image is to its own. Held-out images score 0.5; copies score 1.
+nearest training image than a held-out real image is to its nearest training image. Held-out images score 0.5; copies score 1.
 Pixel distances detect exact copies, but not shifted copies, and smooth images are nearer to all other images than sharp images.
 """
 
