@@ -188,7 +188,7 @@ class Metric(_Part):
 
 
 class Licence(_Part):
-    """Licences, as SPDX identifiers where one exists.
+    """Licences, as SPDX identifiers if possible.
 
     Attributes:
         data: Licence of the training data.

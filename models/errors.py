@@ -8,7 +8,7 @@ class UserError(ValueError):
     field in its own form (`--shard-size` on the command line, `"shard_size"` in a JSON body).
 
     Attributes:
-        field: The parameter that is wrong, in snake_case; None where no single parameter is wrong.
+        field: The parameter that is wrong, in snake_case; None if no single parameter is wrong.
         reason: A stable code for programs and tests, in snake_case.
         status: Exit status of the command line: 1, or 2 if the same command always fails.
     """

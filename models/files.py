@@ -45,7 +45,7 @@ def sync_directory(directory: Path) -> None:
     Raises:
         OSError: The directory cannot be synchronised.
     """
-    if os.name == "nt":  # Windows cannot open directories, and writes names to the disk by itself
+    if os.name == "nt":  # Windows cannot open directories, and syncs names automatically
         return
     descriptor = os.open(directory, os.O_RDONLY)
     try:

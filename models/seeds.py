@@ -107,7 +107,7 @@ def parse_seed(text: str, field: str = "seed") -> int:
 def parse_seeds(text: str, limit: int | None = None) -> Seeds:
     """Parse seeds by the syntax `item ("," item)*`, where an item is a seed or an inclusive range `first-last`.
 
-    Consecutive seeds are joined to one range, so that the same seeds in the same order give equal `Seeds` and the same text.
+    Consecutive seeds are joined to one range, so that equal sequences of seeds have equal `Seeds` and equal texts.
 
     Args:
         text: The text.

@@ -47,7 +47,7 @@ class Generator:
         """
         Args:
             source: Path or URL of the generator file.
-            provider: Provider of ONNX Runtime; "auto" is CUDA where it works, else the CPU.
+            provider: Provider of ONNX Runtime; "auto" is CUDA if available, otherwise the CPU.
             threads: CPU threads of one run; None for all processors that this process may use.
             digest: Expected SHA-256 of the file, or its first digits; None accepts any file.
 
@@ -161,7 +161,7 @@ class Generator:
             raise UserError("a value is not finite", field="z", reason="not_finite")
         numbers = label_array(labels, len(latents), self.classes)
         if numbers is None and self.classes:
-            raise UserError("the generator is conditional: give labels", field="labels", reason="missing")
+            raise UserError("the generator is conditional: pass labels", field="labels", reason="missing")
         return self._run(latents, numbers, self._checked_truncation(truncation))
 
     def outputs(self, seeds: SeedsLike, labels: LabelsLike = None, truncation: float = 1.0) -> NDArray[Any]:
@@ -364,7 +364,7 @@ def load(
     Args:
         model: A name ("mnist"), a name with a version ("mnist@c32b8e4f0804"), the path of a generator file, or a URL that
             fsspec can read ("s3://bucket/faces.onnx", "hf://user/repository/faces.onnx", "https://...").
-        provider: Provider of ONNX Runtime; "auto" is CUDA where it works, else the CPU.
+        provider: Provider of ONNX Runtime; "auto" is CUDA if available, otherwise the CPU.
         threads: CPU threads of one run; None for all processors that this process may use.
         models: Directory of generator files; None for `SEEDMINT_MODELS`, or else the shipped generators.
 

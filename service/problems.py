@@ -47,7 +47,7 @@ class Problem(Exception):  # noqa: N818  # the term of RFC 9457
     Attributes:
         status: HTTP status.
         detail: One line for people.
-        field: The part of the request that is wrong; None where no single part is wrong.
+        field: The part of the request that is wrong; None if no single part is wrong.
         reason: A stable code for programs, in snake_case.
         headers: Response headers, besides Cache-Control and Content-Type.
     """

@@ -71,7 +71,7 @@ class Settings(BaseModel):
         default=SHIPPED, description="Directory of generator files (*.onnx). The service watches it for changes."
     )
     provider: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="Processor that runs the generators. auto: CUDA where it is available, otherwise the CPU."
+        default="auto", description="Processor that runs the generators. auto: CUDA if available, otherwise the CPU."
     )
     threads: int = Field(default=1, ge=1, le=256, description="CPU threads for one batch of one generator.")
     workers: int = Field(default=1, ge=1, le=256, description="Number of server processes. Each process loads all generators.")
@@ -129,7 +129,7 @@ class Settings(BaseModel):
         default=None,
         ge=1,
         le=1_000_000,
-        description="Maximum number of requests at once below the rate limit. none: the requests of one second.",
+        description="Maximum number of requests in one burst. none: the number of requests of one second.",
     )
     images_per_minute: int | None = Field(
         default=None,

@@ -1,4 +1,4 @@
-"""Memory limits for ONNX Runtime, so that a hostile generator file fails by itself and does not exhaust the machine.
+"""Memory limits for ONNX Runtime, so that a hostile generator file fails and does not exhaust the machine.
 
 A file of one kilobyte can request a tensor of one terabyte. All sessions of a process allocate from one
 arena of bounded size. The memory for constants, which a session computes while it is created, is bounded as well.

@@ -21,7 +21,7 @@ _LOG_ERRORS = 3
 _LOG_NOTHING = 5  # above "fatal"
 ort.set_default_logger_severity(_LOG_ERRORS)
 
-# No TF32, and no choice of convolution algorithms by measured time: the same seed must give the same image.
+# Without TF32, and without a search for the fastest convolution algorithm, so that equal seeds give equal images.
 _CUDA_OPTIONS = {"use_tf32": "0", "cudnn_conv_algo_search": "DEFAULT"}
 
 
@@ -35,7 +35,7 @@ def choose_provider(choice: ProviderChoice) -> Provider:
     """Return the provider to use.
 
     Args:
-        choice: "cpu", "cuda", or "auto" for CUDA where it works.
+        choice: "cpu", "cuda", or "auto" for CUDA if CUDA works.
 
     Raises:
         ProviderError: `choice` is "cuda" and CUDA does not work here. The message says what is missing.
@@ -101,7 +101,7 @@ def _smallest_session() -> Session:
 
 @cache
 def _cuda_obstacle() -> str | None:
-    """Return why CUDA cannot be used, or None where it works.
+    """Return why CUDA cannot be used, or None if CUDA works.
 
     ONNX Runtime prints a screen of messages if CUDA fails. Therefore ask the driver first, then try a small graph.
     """

@@ -80,7 +80,7 @@ class Session:
 
 
 class _Watchdog:
-    """Stops runs that exceed their deadline. One thread serves the whole process, so that a run needs no timer of its own.
+    """Stops runs that exceed their deadline. One thread checks all runs of the process.
 
     Attributes:
         deadlines: The `RunOptions` of each run in progress -> its deadline, in seconds of `time.monotonic`.

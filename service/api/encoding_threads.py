@@ -16,7 +16,7 @@ from seedmint.service.specs.single import ImageSpec
 from seedmint.service.telemetry import metrics
 
 IsDisconnected = Callable[[], bool] | None
-"""Returns whether the client has disconnected; None where this is unknown."""
+"""Returns whether the client has disconnected; None if this is unknown."""
 
 # An image with more pixels is encoded outside the inference thread. npy is a copy.
 _LARGE_PIXELS: dict[ImageFormat, int] = {"png": 1 << 18, "webp": 1 << 18, "npy": 1 << 22}

@@ -96,7 +96,7 @@ class Plan(BaseModel):
 
     @property
     def count(self) -> int:
-        """Number of seeds, and so of images or samples."""
+        """Number of seeds, which is the number of images or samples."""
         return self._starts[-1]
 
     @property

@@ -37,7 +37,7 @@ def make_plan(
         shard_size: Seeds in each shard.
 
     Raises:
-        UserError: A part does not fit. `field` names it.
+        UserError: A part does not fit; `field` is the part.
     """
     check_format(shard_format, card)
     try:
@@ -79,7 +79,7 @@ def check_num_shards(count: int, shard_size: int, max_shards: int) -> None:
     if -(-count // shard_size) > max_shards:
         least = -(-count // max_shards)
         raise PlanError(
-            f"{shard_size} gives more than {max_shards:,} shards: use at least {least:,}",
+            f"{shard_size} results in more than {max_shards:,} shards: use at least {least:,}",
             field="shard_size",
             reason="too_many_shards",
         )
@@ -89,7 +89,7 @@ def _check_distinct(seeds: Seeds, card: Card) -> None:
     for before, after in pairwise(sorted(seeds.ranges, key=lambda r: r.start)):
         if after.start < before.stop:
             raise PlanError(
-                f"{after.start} occurs twice and would give the same {card.output.kind} twice: remove one",
+                f"{after.start} occurs twice and would produce the same {card.output.kind} twice: remove one seed",
                 field="seeds",
                 reason="duplicate_seed",
             )
@@ -109,7 +109,7 @@ def check_same(existing: Plan, plan: Plan, url: str) -> None:
     if existing.model != plan.model:
         raise PlanError(
             f"{url} holds a job of {existing.card.name}@{existing.model[:12]}, and this generator is "
-            f"{plan.card.name}@{plan.model[:12]}: use the former, or another output",
+            f"{plan.card.name}@{plan.model[:12]}: use the generator of the job, or another output",
             field="model",
             reason="other_generator",
         )
@@ -119,8 +119,8 @@ def check_same(existing: Plan, plan: Plan, url: str) -> None:
             continue
         if field == "toolchain":
             raise PlanError(
-                f"{url} was begun with {difference(value, other)}, and the bytes may differ: "
-                f"use the former versions, or another output",
+                f"{url} was started with {difference(value, other)}, and the bytes may differ: "
+                f"use the versions of the job, or another output",
                 reason="other_toolchain",
             )
         raise PlanError(

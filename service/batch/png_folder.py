@@ -42,7 +42,7 @@ def file_names(plan: Plan, shard: Shard) -> Iterator[str]:
 
 
 class FileListing:
-    """Size and SHA-256 of a shard with many files. The SHA-256 is that of the lines that sha256sum would print.
+    """Size and SHA-256 of a shard with many files. The SHA-256 is the hash of the lines that sha256sum would print.
 
     Attributes:
         bytes: Size of all files.

@@ -24,7 +24,7 @@ from seedmint.service.runtime.arrays import Outputs, SeedArray
 from seedmint.service.runtime.generator import Generator
 
 Batch = tuple[SeedArray, NDArray[np.int64] | None, Outputs]  # seeds, labels, outputs
-_GENERATE_AHEAD = 2  # batches beyond one for each thread; these bound the memory of a shard
+_GENERATE_AHEAD = 2  # batches in memory, in addition to one batch for each thread
 
 
 def make_shard(

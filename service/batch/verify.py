@@ -21,12 +21,12 @@ from seedmint.service.batch.storage.base import Output
 from seedmint.service.runtime.arrays import Outputs
 from seedmint.service.runtime.generator import Generator
 
-SAMPLES_PER_SHARD = 4  # generated again, spread evenly from the first to the last
+SAMPLES_PER_SHARD = 4  # outputs to generate again, spread evenly over the shard
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that is wrong with a job.
+    """A fault of a job.
 
     Attributes:
         reason: A stable code: "no_record", "damaged_record", "record_of_other_job", "missing_file", "other_hash", "other_type",
@@ -131,7 +131,7 @@ def _values_fault(
 ) -> Fault | None:
     """Generate some outputs of a shard again and compare them.
 
-    The last place may differ if the generator is only approximate, or if the machine or the versions are not those of the plan.
+    Values may differ in the last digit if the generator is approximate, or if machine or versions differ from the plan.
     """
     positions = np.unique(np.linspace(0, shard.count - 1, SAMPLES_PER_SHARD).astype(int))
     seeds = shard.seeds.array()

@@ -12,8 +12,8 @@ class BatchingError(Exception):
 
     Attributes:
         reason: A stable code for programs and tests, in snake_case.
-        field: The part of the request that is wrong; None where no part is wrong.
-        retry_after: Whole seconds after which the same request can succeed; None where this is unknown.
+        field: The part of the request that is wrong; None if no part is wrong.
+        retry_after: Whole seconds after which the same request can succeed; None if this is unknown.
     """
 
     reason = "batching"

@@ -145,7 +145,7 @@ def _generate(
 
 
 def _labels(generator: Generator, batch: list[Entry], seeds: SeedArray) -> Labels | None:
-    """Return the labels of the entries, with the default labels of the seeds where an entry has none."""
+    """Return the labels of the entries, with the default labels of the seeds if an entry has no labels."""
     all_labeled = all(entry.labels is not None for entry in batch)
     labels = np.empty_like(seeds) if all_labeled else generator.labels(seeds)
     if labels is not None:

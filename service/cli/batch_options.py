@@ -178,7 +178,7 @@ def _plan(
 ) -> Plan:
     """Make the plan of the options. A missing option has its value in the existing plan, or otherwise its default."""
     if options.seeds is None and existing is None:
-        raise UserError('is missing: give the seeds, such as "0-999999"', field="seeds", reason="missing")
+        raise UserError('is missing: pass the seeds, such as "0-999999"', field="seeds", reason="missing")
     previous: Any = existing
     labels: int | Literal["balanced", "per-seed"] | None
     match options.labels:

@@ -82,7 +82,7 @@ def add(file: tuple[Path, ...], models: str | None, replace: bool, **option_valu
     from seedmint.service.cli.options import settings_with
 
     if len(file) > 2:
-        raise UserError("give one file, or a mapping and a synthesis file", field="file", reason="too_many_files")
+        raise UserError("pass one file, or a mapping file and a synthesis file", field="file", reason="too_many_files")
     settings = settings_with(models)
     existing = _keep_card(file, option_values)
     name = option_values["name"] or (existing.card.name if existing is not None else file[-1].stem.lower())
@@ -191,7 +191,7 @@ def _names(text: str | None, field: str) -> tuple[str, ...] | None:
         return None
     names = tuple(name.strip() for name in text.split(",")) if text else ()
     if not names or len(set(names)) < len(names):
-        raise UserError("give at least one name, and no name twice", field=field, reason="names_not_distinct")
+        raise UserError("pass at least one name, without repeated names", field=field, reason="names_not_distinct")
     return names
 
 

@@ -6,7 +6,7 @@ from seedmint.models.errors import UserError
 class GeneratorImportError(UserError):
     """A file cannot be imported as a generator, or an option is missing or wrong.
 
-    `field` is the option of `ImportOptions` that is missing or wrong; None where no option helps. `reason` is a stable code:
+    `field` is the option of `ImportOptions` that is missing or wrong; None if no option helps. `reason` is a stable code:
     docs/import.md lists the codes.
     """
 

@@ -23,7 +23,7 @@ _MESSAGES = {
     "tflite_file": "a TensorFlow Lite file: convert it with `python -m tf2onnx.convert --tflite FILE --output g.onnx`, "
     f"then run `seedmint models add g.onnx`; {_GUIDE}",
     "git_lfs_pointer": "a Git LFS pointer, not the file itself: run `git lfs pull` in its repository and add it again",
-    "onnx_data_file": "the external data of an ONNX file: add the .onnx file that lies beside it",
+    "onnx_data_file": "the external data of an ONNX file: add the .onnx file in the same folder",
 }
 
 

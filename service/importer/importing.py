@@ -92,7 +92,9 @@ def _import(models: list[ModelProto], options: ImportOptions, provider: Provider
         model, options, finding = join_models(models[0], models[1], options)
         findings.extend(finding)
     else:
-        raise GeneratorImportError(f"{len(models)} files: give one, or a mapping and a synthesis file", reason="too_many_files")
+        raise GeneratorImportError(
+            f"{len(models)} files: pass one file, or a mapping file and a synthesis file", reason="too_many_files"
+        )
     signature = read_signature(model, options)
     _check_classes(model, signature, options, findings)
     trial = Trial(model, signature, options, provider, threads).run()

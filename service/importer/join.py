@@ -85,7 +85,7 @@ def _w_input(synthesis: ModelProto, w: onnx.ValueInfoProto, w_dims: tuple[int | 
             return candidates[0]
     raise GeneratorImportError(
         f"the output {w.name!r} of the first file fits {len(fitting)} inputs of the second file: "
-        "give the mapping network first, then the synthesis network",
+        "pass the mapping network first, then the synthesis network",
         reason="cannot_join",
     )
 

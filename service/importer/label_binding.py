@@ -29,7 +29,7 @@ def find_label(free: dict[str, Input], options: ImportOptions) -> Binding | None
         raise GeneratorImportError("the graph has no input for a label", field="classes", reason="no_label")
     if options.classes is None:
         raise GeneratorImportError(
-            f"option missing: input {name!r} receives a label; give the number of classes or their names",
+            f"option missing: input {name!r} receives a label; pass the number of classes or their names",
             field="classes",
             reason="classes_missing",
         )

@@ -28,10 +28,10 @@ def find_image_output(
         shape: Shape of one output, without the batch.
         model: The model.
         output: Name of the output.
-        options: Options of the import; `layout` and `shape` decide where the graph does not.
+        options: Options of the import; `layout` and `shape` replace values that the graph does not show.
 
     Raises:
-        GeneratorImportError: The shape is not that of an image, or may be read in two ways.
+        GeneratorImportError: The shape is not the shape of an image, or is ambiguous.
     """
     if options.layout in ("ncl", "nlc"):
         raise GeneratorImportError("ncl and nlc are layouts of series: use nchw or nhwc", field="layout", reason="wrong_layout")
@@ -93,7 +93,7 @@ def _layout_of_flat(shape: tuple[int, ...], options: ImportOptions) -> tuple[Lay
         return "nhwc", (*shape, 1)  # N x H x W, gray
     if options.shape is None:
         raise GeneratorImportError(
-            f"option missing: one output is {_text(shape)}; give --shape HEIGHTxWIDTHxCHANNELS, and --layout nchw or nhwc for "
+            f"option missing: one output is {_text(shape)}; pass --shape HEIGHTxWIDTHxCHANNELS, and --layout nchw or nhwc for "
             "more than one channel; or --sample if the output is no image",
             field="shape",
             reason="shape_missing",
@@ -103,7 +103,7 @@ def _layout_of_flat(shape: tuple[int, ...], options: ImportOptions) -> tuple[Lay
     height, width, channels = options.shape
     if channels > 1 and options.layout is None:
         raise GeneratorImportError(
-            f"option missing: one output is {_text(shape)}; give --layout nchw if all values of a channel follow each other, "
+            f"option missing: one output is {_text(shape)}; pass --layout nchw if all values of a channel follow each other, "
             "nhwc if all channels of a pixel do",
             field="layout",
             reason="layout_missing",
@@ -112,7 +112,7 @@ def _layout_of_flat(shape: tuple[int, ...], options: ImportOptions) -> tuple[Lay
 
 
 def _channel_axis(model: ModelProto, output: str) -> Layout | None:
-    """Follow the output back to an operator that has its channels on axis 1; None where there is no such operator."""
+    """Follow the output back to an operator that has its channels on axis 1; None if there is no such operator."""
     producers: dict[str, NodeProto] = {name: node for node in model.graph.node for name in node.output}
     order = [0, 1, 2, 3]  # for each axis of the output, the same axis in the followed tensor
     tensor = output
@@ -144,7 +144,7 @@ def find_sample_output(shape: tuple[int, ...], options: ImportOptions) -> tuple[
         options: Options of the import.
 
     Raises:
-        GeneratorImportError: The shape is not that of a row or a series, or may be read in two ways.
+        GeneratorImportError: The shape is not the shape of a row or a series, or is ambiguous.
     """
     if options.layout in ("nchw", "nhwc"):
         raise GeneratorImportError("nchw and nhwc are layouts of images: use ncl or nlc", field="layout", reason="wrong_layout")
@@ -162,7 +162,7 @@ def find_sample_output(shape: tuple[int, ...], options: ImportOptions) -> tuple[
         target = shape[::-1] if layout == "ncl" else shape
     else:
         raise GeneratorImportError(
-            f"option missing: one output is {_text(shape)}; give --shape COLUMNS or LENGTHxCHANNELS",
+            f"option missing: one output is {_text(shape)}; pass --shape COLUMNS or LENGTHxCHANNELS",
             field="shape",
             reason="shape_missing",
         )
@@ -180,7 +180,7 @@ def _series_layout(shape: tuple[int, ...], options: ImportOptions) -> Layout:
     if (first == count) != (last == count):
         return "ncl" if first == count else "nlc"
     raise GeneratorImportError(
-        f"option missing: one output is {_text(shape)}; give --layout ncl if the channels come first, nlc if the steps do",
+        f"option missing: one output is {_text(shape)}; pass --layout ncl if the channels come first, nlc if the steps do",
         field="layout",
         reason="layout_missing",
     )

@@ -78,14 +78,14 @@ def find_range(model: ModelProto, output: str, rows: NDArray[Any], options: Impo
         return guess
     bounds = f"the graph limits them to {interval.low:.3g} to {interval.high:.3g}, " if interval.is_bounded else ""
     raise GeneratorImportError(
-        f"option missing: {bounds}the outputs are from {low:.3g} to {high:.3g}: give the values of black and white",
+        f"option missing: {bounds}the outputs are from {low:.3g} to {high:.3g}: pass the values of black and white",
         field="range",
         reason="range_missing",
     )
 
 
 def _range_of_samples(rows: NDArray[Any]) -> OutputRange | None:
-    """Find the range of outputs without bounds; None where the evidence is weak."""
+    """Find the range of outputs without bounds; None if the evidence is weak."""
     values = rows.astype(np.float64)
     low, high = float(values.min()), float(values.max())
     first, last = np.percentile(values, [1, 99])

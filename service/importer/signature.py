@@ -78,7 +78,7 @@ def _constant(value: Input, numbers: tuple[float, ...]) -> Binding:
     shape = [len(numbers) if size is None and dims.count(None) == 1 else size or 1 for size in dims]
     if len(numbers) not in (1, math.prod(shape)):
         raise GeneratorImportError(
-            f"input {value.name!r} is {value}: give 1 or {math.prod(shape)} numbers, not {len(numbers)}",
+            f"input {value.name!r} is {value}: pass 1 or {math.prod(shape)} numbers, not {len(numbers)}",
             field="set",
             reason="wrong_length",
         )

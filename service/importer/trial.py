@@ -26,7 +26,7 @@ TRIAL_SECONDS = 6.0  # for the runs that compare batches
 BATCH_SECONDS = 2.0  # longest run of a full batch in the service
 SETTINGS_MAX_BATCH = 64  # a generator that runs this batch in time needs no limit in its card
 _MEMORY_SHARE = 0.5  # of the memory of the process for runs: one full batch
-_BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)  # fixed batch sizes to try where the graph does not declare its own
+_BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64)  # fixed batch sizes to try if the graph declares no batch size
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Trial:
             raise self._run_error(error) from None
 
     def _find_row_execution(self) -> Execution:
-        """Find the batch size with which the graph gives one row, and whether its output has a batch axis."""
+        """Find the batch size for a run of one row, and whether the output has a batch axis."""
         sizes = _BATCH_SIZES if self._signature.batch is None else sorted({1, self._signature.batch})
         failure: Exception | None = None
         for size in sizes:
@@ -128,7 +128,7 @@ class Trial:
         return GeneratorImportError(f"ONNX Runtime cannot run the graph: {reason}", field=field, reason="does_not_run")
 
     def _find_independent(self, by_row: Execution) -> tuple[Session, Execution, NDArray[Any]]:
-        """Return a session whose rows do not depend on their batch: the whole batch at once if possible, else row by row."""
+        """Return a session whose rows do not depend on their batch: one run for the batch if possible, otherwise row by row."""
         if not self._signature.needs_rows and by_row.has_batch_axis and by_row.batch == 1:
             batched = replace(by_row, by_row=False)
             session = self._open(batched)
@@ -139,8 +139,8 @@ class Trial:
         rows = self._independent_rows(session)
         if rows is None:
             raise GeneratorImportError(
-                "the same seed gives different outputs in repeated runs, even alone: export the graph without random operators "
-                "and without state",
+                "the same seed gives different outputs in repeated runs, even in batches of one: export the graph "
+                "without random operators and without state",
                 reason="not_reproducible",
             )
         return session, by_row, rows

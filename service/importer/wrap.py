@@ -181,7 +181,7 @@ class _Wrapper:
         self._prepared[name] = tensor
 
     def _bind(self, binding: Binding) -> None:
-        """Add the nodes that give one input of the original graph its value."""
+        """Add the nodes that compute the value of one input of the original graph."""
         target = binding.input.name
         if binding.kind == "z":
             tensor = self._latent(binding)

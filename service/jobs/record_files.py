@@ -1,4 +1,4 @@
-"""The files of job records: one for each job, all in one folder, so that one listing shows which records have changed."""
+"""The files of job records. All records are in one folder, so that one listing shows the changed records."""
 
 import fcntl
 import os

@@ -158,7 +158,7 @@ def open_generator(path: Path, provider: ProviderChoice = "auto", threads: int =
 
     Args:
         path: The file. It is read once: if it is replaced meanwhile, the generator is entirely the old or the new one.
-        provider: "cpu", "cuda", or "auto" for CUDA where it works.
+        provider: "cpu", "cuda", or "auto" for CUDA if CUDA works.
         threads: CPU threads for one batch.
         max_batch: Most images or samples in one batch.
 

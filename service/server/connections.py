@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 from seedmint.service.telemetry import metrics
 
 _CHECK_SECONDS = 1.0
-_MAX_DESCRIPTORS = 1 << 16  # where the system has no limit
+_MAX_DESCRIPTORS = 1 << 16  # if the system has no limit
 _UNSENT_BYTES = 64 << 10
 
 

@@ -13,7 +13,7 @@ from starlette.types import Message, Receive, Send
 
 
 def disconnect_check(receive: Receive) -> Callable[[], bool] | None:
-    """Return a function that returns whether the client of a request has disconnected; None where the server is not uvicorn.
+    """Return a function that returns whether the client of a request has disconnected; None if the server is not uvicorn.
 
     The function does not wait, and may be called in any thread.
 
@@ -26,7 +26,7 @@ def disconnect_check(receive: Receive) -> Callable[[], bool] | None:
 
 
 def can_send_without_waiting(send: Send) -> bool:
-    """Return whether `send` returns without waiting for the client. False where the server is not uvicorn.
+    """Return whether `send` returns without waiting for the client. False if the server is not uvicorn.
 
     Args:
         send: The `send` of the request.

@@ -32,7 +32,7 @@ ParseSpec = Callable[[Generator, str, str], Spec]
 
 
 class Handlers:
-    """Request handlers, one for each route of `routes.ENDPOINTS`. Lives on one event loop."""
+    """Request handlers of the routes in `routes.ENDPOINTS`. Lives on one event loop."""
 
     def __init__(self, repository: ModelRepository, settings: Settings, operations: Sequence[tuple[str, Operation]]) -> None:
         """

@@ -32,7 +32,7 @@ class Endpoint:
 
     Attributes:
         path: Path template.
-        handler: A method of `Handlers`; None where BentoML's application answers.
+        handler: A method of `Handlers`; None if BentoML's application answers.
         operation: Description for the OpenAPI document. Its method is the method of the route.
     """
 

@@ -42,7 +42,7 @@ def run(path: Path, url: str, plan: Plan, shards: Iterable[int], workers: int | 
         url: The output. Every node must be able to reach it.
         plan: The plan of the job.
         shards: Indices of the shards to make, in any order.
-        workers: Tasks at the same time. None: one for each processor of the cluster, including processors that join later.
+        workers: Number of tasks at the same time; None for one task on each processor of the cluster.
         on_progress: Receives an event for each shard.
 
     Raises:

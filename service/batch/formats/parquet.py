@@ -24,7 +24,7 @@ _GROUP_BYTES = 64 << 20  # row groups of large images have fewer rows
 
 
 class ParquetWriter:
-    """Writes row groups of 1000 rows or 64 MiB, whichever is less."""
+    """Writes row groups of at most 1000 rows and about 64 MiB."""
 
     def __init__(self, sink: Sink, generator: Generator, truncation: float) -> None:
         """

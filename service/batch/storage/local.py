@@ -25,7 +25,7 @@ _TEMPORARY_FILES = (".plan.json.*", ".manifest.json.*", ".README.md.*", "data/.s
 class LocalOutput:
     """A job in a local folder. Each file is written under a hidden temporary name, synced and renamed.
 
-    The methods are those of `Output`.
+    Implements `Output`, which describes the methods.
 
     Attributes:
         root: The folder.

@@ -1,4 +1,4 @@
-"""Storage in an object store, through fsspec. An object is uploaded at once, or in parts that become visible together."""
+"""Storage in an object store, through fsspec. Objects are uploaded in one request, or in parts that appear together."""
 
 import shutil
 import tempfile
@@ -31,7 +31,7 @@ class ObjectStoreOutput:
     """A job under a prefix of an object store. Failed requests are repeated with growing delays.
 
     Two jobs with the same plan may write at the same time, because they write the same bytes.
-    The methods are those of `Output`.
+    Implements `Output`, which describes the methods.
 
     Attributes:
         url: The URL of the prefix.
