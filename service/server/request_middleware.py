@@ -88,6 +88,10 @@ class RequestMiddleware:
             await response.send_problem(problem, scope, receive)
         except ClientDisconnect:
             response.status = _CLIENT_DISCONNECTED
+        except asyncio.CancelledError:  # uvicorn cancels the remaining requests when it stops
+            if not response.started:
+                response.status = HTTPStatus.SERVICE_UNAVAILABLE
+            raise
         except Exception:
             _LOG.exception("request failed")
             await response.send_problem(Problem(500, _UNEXPECTED), scope, receive)

@@ -128,6 +128,32 @@ def test_a_disconnected_client_is_not_an_error(log: io.StringIO):
     assert "499" in request
 
 
+@pytest.mark.parametrize(("messages", "status"), [([], 503), ([START], 503), ([START, {"type": "http.response.body"}], 200)])
+def test_a_request_that_the_server_cancels_is_logged_as_503(log: io.StringIO, messages: list[dict[str, Any]], status: int):
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        for message in messages:
+            await send(message)
+        await asyncio.Event().wait()
+
+    async def cancel() -> None:
+        sent: list[Any] = []
+
+        async def send(message: Any) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
+        middleware = RequestMiddleware(app, 5.0, GracefulShutdown(), access_log=True)
+        request = asyncio.create_task(middleware(scope, None, send))  # type: ignore[arg-type]
+        await asyncio.sleep(0.05)
+        request.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await request
+
+    asyncio.run(cancel())
+    (line,) = log.getvalue().splitlines()
+    assert f" {status} " in line or f'"status": {status},' in line
+
+
 @pytest.mark.parametrize("size", [0, 1, 65535, 65536, 65537, 200_000])
 def test_long_bodies_are_sent_in_pieces(size: int):
     body = bytes(i % 251 for i in range(size))
