@@ -5,8 +5,12 @@ pyproject.toml pins BentoML to one version, because the service relies on the fo
 
 - `bentoml.Service.to_asgi` is called by the workers of `bentoml serve`. BentoML documents it for tests.
 - Its application answers the lifespan events, /livez, /readyz and /schema.json.
+- `bentoml.service` creates an instance of its undocumented argument `service_class`.
 - The workers of `bentoml serve` start uvicorn with `http="auto"`, after `to_asgi`.
+- They give the root logger a handler before they load the service.
+- `Service.inject_config` puts the configuration of the service into `BentoMLContainer`.
 - `BentoMLContainer` holds the trace exporter that BentoML's configuration names.
+- `bentoml._internal.context.server_context.service_name` is the name of the service in traces. It is None or empty until set.
 """
 
 import os

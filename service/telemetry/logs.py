@@ -34,13 +34,8 @@ def configure_logs(log_format: Literal["text", "json"]) -> None:
     """
     root = logging.getLogger()
     logging.getLogger("uvicorn.access").propagate = False  # avoids the cost of access log lines that no handler writes
-    if log_format == "json" and not root.handlers:  # the supervisor process has no handler
-        root.addHandler(logging.StreamHandler(sys.stdout))
     logging.getLogger("uvicorn.error").addFilter(lambda record: record.msg not in _CLIENT_ERRORS)
     loggers = [logger for logger in logging.Logger.manager.loggerDict.values() if isinstance(logger, logging.Logger)]
-    for logger in loggers:
-        if logger.name.partition(".")[0] == "seedmint":
-            logger.disabled = False  # BentoML's logging configuration disables all existing loggers in the supervisor
     for handler in {handler for logger in (root, *loggers) for handler in logger.handlers}:
         if not any(isinstance(known, _SingleLineFilter) for known in handler.filters):
             handler.addFilter(_SingleLineFilter())

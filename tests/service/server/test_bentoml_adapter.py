@@ -1,7 +1,9 @@
 """Each item of BentoML on which `service/server/bentoml_adapter.py` relies. A failure names the item that changed."""
 
+import ast
 import asyncio
 import inspect
+from collections.abc import Iterator
 from importlib.metadata import requires, version
 from pathlib import Path
 from typing import Any
@@ -100,36 +102,68 @@ def test_bentomls_application_answers_lifespan_probes_and_schema(service: Any):
 def test_workers_of_bentoml_start_uvicorn_with_its_default_protocol(service: Any, protocol: type[BoundedProtocol]):
     """After `to_asgi`: the adapter replaces the default protocol and the trusted proxies there."""
     from _bentoml_impl.worker import service as worker  # type: ignore[import-untyped]
+    from bentoml._internal.log import SERVER_LOGGING_CONFIG
 
     source = inspect.getsource(worker.main.callback)
     created = source.index("uvicorn.Config(")
     assert source.index(".to_asgi(") < created, CHANGED + "Its workers create uvicorn's configuration before `to_asgi`."
     for parameter in ("http=", "forwarded_allow_ips=", "proxy_headers="):
         assert parameter not in source[created:], CHANGED + f"Its workers pass {parameter[:-1]} to uvicorn."
+    configured = source.find("configure_server_logging()\n")
+    assert 0 <= configured < source.index(" load("), CHANGED + "Its workers configure the log after they load the service."
+    assert SERVER_LOGGING_CONFIG["root"]["handlers"], CHANGED + "Its workers have no handler of the root logger."
     config = uvicorn.Config(service.to_asgi())
     config.load()
     assert config.http_protocol_class is protocol, "uvicorn ignores HTTP_PROTOCOLS['auto']: check bentoml_adapter.py"
     assert config.forwarded_allow_ips == "10.0.0.0/8", "uvicorn ignores FORWARDED_ALLOW_IPS: check bentoml_adapter.py"
 
 
-def test_traces_use_the_provider_of_bentoml():
+def test_the_decorator_creates_an_instance_of_the_service_class(service: Any):
+    assert type(service) is not bentoml.Service, CHANGED + "`bentoml.service` ignores service_class."
+    assert isinstance(service, bentoml.Service), CHANGED + "`bentoml.service` ignores service_class."
+
+
+def test_inject_config_puts_the_configuration_of_the_service_into_the_container(service: Any):
     from bentoml._internal.configuration.containers import BentoMLContainer
+
+    service.config["workers"] = 7
+    try:
+        service.inject_config()
+        workers = BentoMLContainer.config["services"]["Small"]["workers"].get()
+        assert workers == 7, CHANGED + "`inject_config` does not fill the container."
+    finally:
+        del service.config["workers"]
+        service.inject_config()
+
+
+def test_traces_use_the_provider_and_the_service_name_of_bentoml(monkeypatch: pytest.MonkeyPatch):
+    from bentoml._internal.configuration.containers import BentoMLContainer
+    from bentoml._internal.context import server_context
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None: ...
 
     assert hasattr(BentoMLContainer.config.tracing, "exporter_type"), CHANGED + "Its configuration has no trace exporter."
+    assert not type(server_context)().service_name, CHANGED + "`server_context` has a name before a worker sets it."
+    monkeypatch.setattr(server_context, "service_name", None)
     middleware: Any = traced(app, "test")
     assert middleware.tracer is not None, CHANGED + "It has no trace provider."
+    assert server_context.service_name == "test"
 
 
-def test_nothing_else_touches_the_inside_of_bentoml():
+def test_only_the_adapter_imports_internal_modules_of_bentoml():
     root = Path(__file__).parents[3] / "service"
     users = {
-        str(path.relative_to(root))
+        path.relative_to(root).as_posix()
         for path in root.rglob("*.py")
-        if "bentoml._internal" in (text := path.read_text(encoding="utf-8")) or "_bentoml" in text
+        if any(name.startswith(("bentoml._", "_bentoml")) for name in _imported_names(path))
     }
-    assert users <= {"server/bentoml_adapter.py", "app.py"}
-    assert "_bentoml" not in (root / "app.py").read_text(encoding="utf-8").replace("create_app(bentoml", "").replace(
-        "_bentoml_app", ""
-    )
+    assert users == {"server/bentoml_adapter.py"}
+
+
+def _imported_names(path: Path) -> Iterator[str]:
+    """Yield the absolute name of each module, class or function that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
