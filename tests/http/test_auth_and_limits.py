@@ -43,11 +43,11 @@ class Protected:
         return self.server.client.request(method, path, headers={"X-API-Key": self.keys[key]} | more)
 
     def pinned(self, name: str) -> str:
-        return f"{self.ask(f'/v1/models/{name}').json()['url']}/images"
+        return f"{self.send(f'/v1/models/{name}').json()['url']}/images"
 
     def value(self, line: str) -> float:
         """Return the value of a metric by its name and labels as in the text format."""
-        found = re.search(rf"^{re.escape(line)} (\S+)$", self.ask("/metrics").text, re.MULTILINE)
+        found = re.search(rf"^{re.escape(line)} (\S+)$", self.send("/metrics").text, re.MULTILINE)
         return float(found[1]) if found else 0.0
 
 
