@@ -17,16 +17,19 @@ function parse(hash) {
   return { path: path || "/", parts: path.split("/").filter(Boolean).map(decodeURIComponent), parameters: new URLSearchParams(query) };
 }
 
-function openView({ parts, parameters, path }) {
+/** Opens a view in an element of its own, so that a view that the user has left changes neither the page nor the URL. */
+function openView({ parts, parameters, path }, view, navigation) {
   const replace = (changed) => {
-    currentUrl = viewUrl(path, changed);
-    history.replaceState(null, "", currentUrl);
+    // The URL changes before the event of the change: leave a new URL alone.
+    if (navigation !== latestNavigation || location.hash !== currentUrl) return;
+    history.replaceState(null, "", viewUrl(path, changed));
+    currentUrl = location.hash;
   };
-  if (!parts.length) return gallery(container, parameters, replace);
-  if (parts[0] === "compare") return compare(container, parameters, replace);
-  if (parts[0] === "favourites") return favourites(container);
-  if (parts[0] === "models" && parts.length === 2) return generatorView(container, parts[1], parameters, replace);
-  if (parts[0] === "models" && parts.length === 3) return imageView(container, parts[1], parts[2], parameters, replace);
+  if (!parts.length) return gallery(view, parameters, replace);
+  if (parts[0] === "compare") return compare(view, parameters, replace);
+  if (parts[0] === "favourites") return favourites(view);
+  if (parts[0] === "models" && parts.length === 2) return generatorView(view, parts[1], parameters, replace);
+  if (parts[0] === "models" && parts.length === 3) return imageView(view, parts[1], parts[2], parameters, replace);
   throw new Error("There is no such view.");
 }
 
@@ -37,14 +40,15 @@ async function route() {
   const navigation = ++latestNavigation;
   close();
   close = () => {};
+  const view = element("div");
   container.setAttribute("aria-busy", "true");
+  container.replaceChildren(view);
   try {
-    const closeView = await openView(parse(location.hash));
+    const closeView = await openView(parse(location.hash), view, navigation);
     if (navigation === latestNavigation) close = closeView;
     else closeView();
   } catch (error) {
-    if (navigation !== latestNavigation) return;
-    container.replaceChildren(element("h1", { textContent: "Not found" }), element("p", { className: "error", textContent: error.message }),
+    view.replaceChildren(element("h1", { textContent: "Not found" }), element("p", { className: "error", textContent: error.message }),
       element("p", {}, element("a", { href: "#/", textContent: "All generators" })));
   }
   if (navigation === latestNavigation) {
