@@ -28,7 +28,7 @@ _LOG_2 = math.log(2.0)
 _NEGLIGIBLE = 5e-3  # of a density, per unit of x
 _LOSS_STYLES = {
     "minimax": {"color": BLUE, "linestyle": "--", "linewidth": 2.0, "label": "minimax, log(1 - D)"},
-    "non-saturating": {"color": RED, "linewidth": 2.0, "label": "flipped, -log D"},
+    "non-saturating": {"color": RED, "linewidth": 2.0, "label": "non-saturating, -log D"},
 }
 
 
@@ -57,12 +57,12 @@ def draw_figure1(result: figure1.Result) -> Figure:
     left, right = below.subplots(1, 2)
     iterations = [snapshot.iteration for snapshot in result.all]
     curve(left, iterations, [s.jsd for s in result.all], color=GREEN, linewidth=2.2, label="JSD, by quadrature")
-    curve(left, iterations, [s.estimate for s in result.all], **D, label="(V(D, G) + log 4) / 2, from D as it is")
-    left.set(xscale="log", xlabel="iteration", ylabel="nats", title="The divergence falls; D says so, from below")
+    curve(left, iterations, [s.estimate for s in result.all], **D, label="(V(D, G) + log 4) / 2, from the current D")
+    left.set(xscale="log", xlabel="iteration", ylabel="nats", title="The JSD, and its lower bound from D")
     left.set_ylim(-0.02, 1.1 * max(s.jsd for s in result.all))
     left.legend(loc="upper right")
     curve(right, iterations, [s.distance for s in result.all], color=ORANGE, linewidth=2.0)
-    right.set(xscale="log", xlabel="iteration", ylabel=r"root mean square of $D - D^*$", title="D keeps near its optimum")
+    right.set(xscale="log", xlabel="iteration", ylabel=r"root mean square of $D - D^*$", title="Distance of D from its optimum")
     right.set_ylim(bottom=0.0)
     return figure
 
@@ -76,7 +76,7 @@ def draw_optimum(result: optimum.Result) -> Figure:
         curve(left, x, trained.d_star, color=color, linewidth=5.0, alpha=0.35)
         curve(left, x[trained.inside], trained.d[trained.inside], color=color, linewidth=1.6, linestyle=(0, (5, 2)))
         left.plot([], [], color=color, linewidth=2.5, label=f"s = {trained.shift:g}")
-    left.set(xlim=(-4.0, 8.0), xlabel="x", ylabel="D(x)", title=r"Trained D (dashed) lies on $D^*$ (broad)")
+    left.set(xlim=(-4.0, 8.0), xlabel="x", ylabel="D(x)", title=r"Trained D (dashed) and $D^*$ (broad)")
     left.legend(loc="upper right")
     curve(right, result.shifts, result.curve, color=GREEN, linewidth=2.2, label=r"JSD($p_{data}$‖$p_g$), by quadrature")
     points = [[trained.shift for trained in result.trained], [trained.sampled for trained in result.trained]]
@@ -84,7 +84,7 @@ def draw_optimum(result: optimum.Result) -> Figure:
     right.axhline(_LOG_2, color=GREY, linewidth=0.8, linestyle=":")
     right.text(0.0, _LOG_2 + 0.012, "log 2", color=GREY, fontsize=9)
     right.set(
-        xlabel=r"shift s of $p_g$ = N(s, 1)", ylabel="nats", title="What D's value says of the divergence", ylim=(-0.02, 0.78)
+        xlabel=r"shift s of $p_g$ = N(s, 1)", ylabel="nats", title="The value of D estimates the divergence", ylim=(-0.02, 0.78)
     )
     right.legend(loc="lower right")
     return figure
@@ -98,7 +98,7 @@ def draw_convergence(result: convergence.Result) -> Figure:
         style = {"color": GREEN, "alpha": 1.0 - 0.17 * (4 - step), "linewidth": 1.8}
         curve(left, x, density_g, label=f"{step}", **style)
     curve(left, x, result.p_data, **DATA)
-    left.set(xlim=(-6.5, 5.0), xlabel="x", title=r"$p_g$ after 0 to 4 whole steps")
+    left.set(xlim=(-6.5, 5.0), xlabel="x", title=r"$p_g$ after 0 to 4 steps with η = 1")
     left.text(1.7, 0.215, r"$p_{data}$", color=BLACK)
     left.set_ylim(bottom=0.0)
     left.legend(title="steps", loc="upper right")
@@ -115,7 +115,7 @@ def draw_convergence(result: convergence.Result) -> Figure:
     )
     shown = result.parametric[: len(result.full_steps)]
     curve(middle, range(len(shown)), shown, color=PURPLE, linestyle="--", label=r"G(z) = $\mu + \sigma z$", **marks)
-    middle.set(yscale="log", ylim=(1e-11, 2.0), xlabel="steps", ylabel="JSD, nats", title="JSD falls at every step")
+    middle.set(yscale="log", ylim=(1e-11, 2.0), xlabel="steps", ylabel="JSD, nats", title="The JSD falls at every step")
     middle.legend(loc="lower left")
     curve(right, result.t, result.shifted, color=RED, linestyle="--", linewidth=2.0, label="N(6t, 1)")
     curve(right, result.t, result.mixed, color=GREEN, linewidth=2.0, label="(1 - t) N(0, 1) + t N(6, 1)")
@@ -129,20 +129,22 @@ def draw_small_steps(result: small_steps.Result) -> Figure:
     """Draw estimate and truth over the size of one step, and descents."""
     figure, (left, right) = panels(2, height=3.8)
     curve(left, result.steps, result.truth, color=GREEN, linewidth=2.2, label="true JSD")
-    curve(left, result.steps, result.estimate, **D, label="what the old D says: (V + log 4) / 2")
+    curve(left, result.steps, result.estimate, **D, label="estimate of the old D: (V + log 4) / 2")
     left.axhspan(-2.0, 0.0, color="#F3F3F3")
-    left.text(2.1, -0.12, "no divergence is below zero", color=GREY, fontsize=9)
+    left.text(2.1, -0.12, "a divergence is never negative", color=GREY, fontsize=9)
     left.axvline(-small_steps.START, color=GREY, linewidth=0.8, linestyle=":")
     left.text(-small_steps.START + 0.06, 0.42, r"$p_g = p_{data}$", color=GREY)
-    left.set(ylim=(-1.5, 0.55), xlim=(0.0, 4.0), xlabel="size of the step of G", ylabel="nats", title="One step against one D")
+    left.set(
+        ylim=(-1.5, 0.55), xlim=(0.0, 4.0), xlabel="size of the step of G", ylabel="nats", title="One step of G with a fixed D"
+    )
     left.legend(loc="lower left")
     styles = ((GREEN, "o", "-"), (BLUE, "s", "--"), (RED, "^", "-"))
     for rate, path, (color, marker, line_style) in zip(result.rates, result.paths, styles, strict=True):
         style = {"color": color, "marker": marker, "linestyle": line_style, "markersize": 4, "linewidth": 1.4}
         curve(right, range(len(path)), path, label=f"rate {rate:g}", **style)
     right.axhline(0.0, color=GREY, linewidth=0.8, linestyle=":")
-    right.set(xlim=(-0.5, 20.5), ylim=(-2.3, 2.3), xticks=range(0, 21, 5), xlabel="iteration, D at its optimum in each")
-    right.set(ylabel=r"θ, the mean of $p_g$", title="Whole descents")
+    right.set(xlim=(-0.5, 20.5), ylim=(-2.3, 2.3), xticks=range(0, 21, 5), xlabel="iteration; D is optimal before each step")
+    right.set(ylabel=r"θ, the mean of $p_g$", title="Descents with three learning rates")
     right.legend(loc="upper right", ncols=3, columnspacing=1.0)
     return figure
 
@@ -153,13 +155,22 @@ def draw_losses(result: losses.Result) -> Figure:
     for name, style in _LOSS_STYLES.items():
         curve(left, result.d, result.losses[name], **style)
         curve(middle, result.distances[1:], -result.gradients[name][1:], **style)
-    left.set(ylim=(-5.0, 5.0), xlabel="D(G(z))", ylabel="loss, nats", title="Minimax is flat where G begins")
+    left.set(ylim=(-5.0, 5.0), xlabel="D(G(z))", ylabel="loss, nats", title="Minimax is flat early in training")
     left.annotate(
-        "G is easily\nfound out", (0.01, 0.0), (0.12, -2.6), color=GREY, arrowprops={"arrowstyle": "->", "color": GREY}
+        "early in training,\nD(G(z)) is near 0",
+        (0.01, 0.0),
+        (0.12, -2.6),
+        color=GREY,
+        arrowprops={"arrowstyle": "->", "color": GREY},
     )
     left.legend(loc="upper right")
-    middle.set(yscale="log", ylim=(1e-4, 20.0), xlabel=r"distance of $p_g$ from $p_{data}$", ylabel="pull on the mean of G")
-    middle.set_title("With D = D*, minimax fades")
+    middle.set(
+        yscale="log",
+        ylim=(1e-4, 20.0),
+        xlabel=r"distance of $p_g$ from $p_{data}$",
+        ylabel="negative gradient of the mean of G",
+    )
+    middle.set_title("Minimax gradients vanish (D = D*)")
     middle.legend(loc="lower left")
     for slopes, gradients, color, divergence, loss in (
         (result.non_saturating_differences, result.non_saturating, RED, "KL - 2 JSD", "-log D*"),
@@ -167,7 +178,7 @@ def draw_losses(result: losses.Result) -> Figure:
     ):
         curve(right, result.means, slopes[:, 0], color=color, linewidth=4.5, alpha=0.35, label=f"slope of {divergence}")
         curve(right, result.means, gradients[:, 0], color=color, marker=".", linestyle="", label=f"gradient of {loss}")
-    right.set(xlabel=r"mean of $p_g$", title="Each loss descends its own")
+    right.set(xlabel=r"mean of $p_g$", title="Each loss and its divergence")
     right.legend(loc="upper left")
     return figure
 
@@ -183,12 +194,12 @@ def draw_disjoint(result: disjoint.Result) -> Figure:
     curve(left, result.thetas, result.wasserstein, color=PURPLE, linewidth=2.0, linestyle="--", label="Wasserstein-1")
     left.axvline(1.0, color=GREY, linewidth=0.8, linestyle=":")
     left.text(0.96, 1.9, "overlap", color=GREY, ha="right")
-    left.text(1.05, 1.9, "apart", color=GREY)
+    left.text(1.05, 1.9, "disjoint", color=GREY)
     left.set(
         ylim=(-0.05, 2.3),
         xlabel=r"shift θ of $p_g$",
         ylabel="nats; Wasserstein: units of x",
-        title="Once apart, all is equally far",
+        title="Disjoint supports: constant JSD",
     )
     left.legend(loc="lower right")
     apart = [trained for trained in result.trained if trained.theta > 1]
@@ -197,8 +208,8 @@ def draw_disjoint(result: disjoint.Result) -> Figure:
             label = style["label"] if trained is apart[0] else None
             gradients = [abs(gradient) for gradient in trained.gradients[name]]
             curve(right, trained.counts[1:], gradients[1:], **{**style, "linewidth": width, "label": label})
-    right.set(xscale="log", yscale="log", ylim=(1e-6, 100.0), xlabel="D-steps", ylabel="|gradient| that reaches θ")
-    right.set_title("The better D, the less minimax tells G")
+    right.set(xscale="log", yscale="log", ylim=(1e-6, 100.0), xlabel="updates of D", ylabel="|gradient of θ|")
+    right.set_title("A better D gives smaller minimax gradients")
     shifts_apart = ", ".join(f"{trained.theta:g}" for trained in apart)
     right.legend(loc="lower left", title=f"θ = {shifts_apart}: broad to thin", alignment="left")
     return figure
