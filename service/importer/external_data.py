@@ -14,12 +14,12 @@ from seedmint.service.importer.errors import GeneratorImportError
 _MAX_TENSORS = 100_000
 
 
-def inline_external_data(model: ModelProto, folder: Path | None) -> None:
+def inline_external_data(model: ModelProto, folder: Path) -> None:
     """Read all external data of a model and store the bytes in the model.
 
     Args:
         model: The model; changed in place.
-        folder: The folder of the ONNX file. None if the model has no file; external data are then refused.
+        folder: The folder of the ONNX file.
 
     Raises:
         GeneratorImportError: A file is outside the folder, missing, a link, not a regular file, or sparse; an offset or a
@@ -30,8 +30,6 @@ def inline_external_data(model: ModelProto, folder: Path | None) -> None:
     external = [t for t in _all_tensors(model) if t.data_location == TensorProto.EXTERNAL or t.external_data]
     if not external:
         return
-    if folder is None:
-        raise _refusal("the model has external data, but the folder of the ONNX file is not known", "external_data_missing")
     if len(external) > _MAX_TENSORS:
         raise _refusal(f"{len(external)} tensors have external data: the maximum is {_MAX_TENSORS}", "external_data_too_large")
     total = sum(_num_bytes(tensor) for tensor in external)

@@ -69,21 +69,6 @@ def import_files(
     return _import(models, options, provider, threads)
 
 
-def import_generator(content: bytes, options: ImportOptions, provider: Provider = "cpu", threads: int = 1) -> ImportedGenerator:
-    """Import the bytes of one ONNX file, which must hold all its weights.
-
-    Args:
-        content: The file.
-        options: Options of the import.
-        provider: Execution provider of the trial runs.
-        threads: Processor threads of one trial run.
-
-    Raises:
-        UserError: The file is not ONNX or not self-contained, an option is missing or wrong, or the graph does not run.
-    """
-    return _import([read_model(content, noise=options.noise)], options, provider, threads)
-
-
 def _import(models: list[ModelProto], options: ImportOptions, provider: Provider, threads: int) -> ImportedGenerator:
     findings: list[str] = []
     if len(models) == 1:

@@ -19,12 +19,12 @@ NEWEST_OPSET = 26  # the newest opset that ONNX Runtime runs
 _IR_VERSION = 10  # the oldest version with all element types that generators use
 
 
-def read_model(content: bytes, folder: Path | None = None, noise: NoiseMode | None = None) -> ModelProto:
+def read_model(content: bytes, folder: Path, noise: NoiseMode | None = None) -> ModelProto:
     """Parse an ONNX file and make it self-contained.
 
     Args:
         content: The bytes of the file.
-        folder: The folder of the file, from which external data are read; None refuses external data.
+        folder: The folder of the file, from which external data are read.
         noise: Replacement of random operators; None refuses random operators.
 
     Returns:

@@ -13,9 +13,10 @@ from onnx import ModelProto, TensorProto, helper, numpy_helper
 from torch import nn
 
 from seedmint.models.noise import noise
-from seedmint.service.importer.importing import ImportedGenerator, import_generator
+from seedmint.service.importer.importing import ImportedGenerator
 from seedmint.service.importer.options import ImportOptions
 from seedmint.service.runtime.generator import Generator
+from tests.support.onnx_imports import import_content
 
 SEEDS = np.arange(200, dtype=np.int64)
 DIM = 12
@@ -124,7 +125,7 @@ def import_small(change: Callable[[ModelProto], None] = lambda model: None, **op
     """Change the small model and import it."""
     model = small_model()
     change(model)
-    return import_generator(model.SerializeToString(), ImportOptions(**({"name": "g", "title": "G"} | options)))
+    return import_content(model.SerializeToString(), ImportOptions(**({"name": "g", "title": "G"} | options)))
 
 
 def images_of(imported: ImportedGenerator) -> np.ndarray:

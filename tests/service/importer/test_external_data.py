@@ -7,7 +7,7 @@ import pytest
 from onnx import external_data_helper
 
 from seedmint.models.errors import UserError
-from seedmint.service.importer.importing import import_files, import_generator
+from seedmint.service.importer.importing import import_files
 from seedmint.service.importer.options import ImportOptions
 from tests.service.importer.networks import DIM, images_of, import_small, small_model
 
@@ -81,12 +81,6 @@ def test_missing_file(tmp_path):
     path = write(tmp_path)
     (tmp_path / "g.onnx.data").unlink()
     assert reason_of(path) == "external_data_missing"
-
-
-def test_bytes_without_a_folder(tmp_path):
-    with pytest.raises(UserError) as refused:
-        import_generator(write(tmp_path).read_bytes(), OPTIONS)
-    assert refused.value.reason == "external_data_missing"
 
 
 @pytest.mark.parametrize("offset", [4, WEIGHT_BYTES, 1 << 62, -1])

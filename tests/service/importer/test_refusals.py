@@ -6,9 +6,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from seedmint.models.errors import UserError
-from seedmint.service.importer.importing import import_generator
 from seedmint.service.importer.options import ImportOptions
 from tests.service.importer.networks import DIM, images_of, import_small
+from tests.support.onnx_imports import import_content
 
 
 def test_small_model_is_imported():
@@ -27,7 +27,7 @@ def test_shape_option_keeps_the_order_of_the_axes(flat):
 
 
 def external(model):
-    onnx.external_data_helper.set_external_data(model.graph.initializer[0], "../secret", 0, 8)
+    onnx.external_data_helper.set_external_data(model.graph.initializer[0], "../secret", 0, DIM * 48 * 4)
 
 
 def custom(model):
@@ -80,7 +80,7 @@ def half_of_a_tanh(model):
 @pytest.mark.parametrize(
     ("change", "field", "reason"),
     [
-        (external, None, "external_data_missing"),
+        (external, None, "external_data_path"),
         (custom, None, None),
         (long_z, "z_dim", "z_too_long"),
         (second_input, "z_input", "z_input_missing"),
@@ -132,5 +132,5 @@ def test_options_that_are_refused(options, field, reason):
 @pytest.mark.parametrize("content", [b"", b"not onnx", bytes(100), b"\x08\x0a"])
 def test_bytes_that_are_not_onnx(content):
     with pytest.raises(UserError) as refused:
-        import_generator(content, ImportOptions(name="g", title="G"))
+        import_content(content, ImportOptions(name="g", title="G"))
     assert refused.value.reason == "not_onnx"

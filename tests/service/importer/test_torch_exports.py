@@ -10,7 +10,6 @@ from torch import nn
 from seedmint.models.contract import check_contract
 from seedmint.models.errors import UserError
 from seedmint.models.noise import labels_of
-from seedmint.service.importer.importing import import_generator
 from seedmint.service.importer.options import ImportOptions
 from seedmint.service.runtime.generator import Generator
 from tests.service.importer.networks import (
@@ -25,6 +24,7 @@ from tests.service.importer.networks import (
     import_small,
     z_of,
 )
+from tests.support.onnx_imports import import_content
 
 
 def assert_images(imported, expected):
@@ -43,7 +43,7 @@ def test_dcgan(tmp_path, channels, dynamo):
     torch.manual_seed(1)
     module = Convolutional(channels)
     content = exported(module, (torch.zeros(2, DIM, 1, 1),), ["noise"], tmp_path / "g.onnx", dynamo)
-    imported = import_generator(content, ImportOptions(name="g", title="G"))
+    imported = import_content(content, ImportOptions(name="g", title="G"))
     assert_images(imported, (module(z_of()[:, :, None, None]).permute(0, 2, 3, 1) + 1) * 127.5)
     assert imported.card.output.shape == (8, 8, channels)
 
@@ -54,7 +54,7 @@ def test_old_opsets_are_converted(tmp_path, opset):
     module = Flat()
     content = exported(module, (torch.zeros(2, DIM),), ["z"], tmp_path / "g.onnx", opset=opset)
     options = ImportOptions(name="g", title="G", shape=(4, 4, 3), layout="nhwc", prior="uniform", z_scale=3**-0.5)
-    imported = import_generator(content, options)
+    imported = import_content(content, options)
     assert_images(imported, 255 * module(z_of("philox-uniform-v1") * 3**-0.5).view(-1, 4, 4, 3))
 
 
@@ -62,7 +62,7 @@ def test_integer_labels(tmp_path):
     torch.manual_seed(3)
     module = Labelled()
     content = exported(module, (torch.zeros(2, DIM), torch.zeros(2, dtype=torch.int64)), ["z", "y"], tmp_path / "g.onnx")
-    imported = import_generator(content, ImportOptions(name="g", title="G", classes=tuple("abcde")))
+    imported = import_content(content, ImportOptions(name="g", title="G", classes=tuple("abcde")))
     assert_images(imported, 255 * module(z_of(), torch.from_numpy(labels_of(SEEDS, 5))))
     assert imported.card.classes == tuple("abcde")
 
@@ -71,7 +71,7 @@ def test_labels_as_one_hot_vectors(tmp_path):
     torch.manual_seed(4)
     module = OneHot()
     content = exported(module, (torch.zeros(2, DIM), torch.zeros(2, 5)), ["z", "y"], tmp_path / "g.onnx")
-    imported = import_generator(content, ImportOptions(name="g", title="G", classes=tuple("abcde")))
+    imported = import_content(content, ImportOptions(name="g", title="G", classes=tuple("abcde")))
     label = nn.functional.one_hot(torch.from_numpy(labels_of(SEEDS, 5)), 5).float()
     assert_images(imported, module(z_of(), label).permute(0, 2, 3, 1))
 
@@ -125,7 +125,7 @@ def test_weights_in_half_precision(tmp_path):
     halved = Flat()
     halved.load_state_dict(module.state_dict())
     content = exported(halved.half(), (torch.zeros(2, DIM, dtype=torch.float16),), ["z"], tmp_path / "g.onnx")
-    imported = import_generator(content, ImportOptions(name="g", title="G", shape=(4, 4, 3), layout="nhwc"))
+    imported = import_content(content, ImportOptions(name="g", title="G", shape=(4, 4, 3), layout="nhwc"))
     images = Generator(imported.content, "cpu", 1, 64).generate(SEEDS)
     expected = 255 * module(z_of()).detach().numpy().reshape(-1, 4, 4, 3)
     assert np.abs(images - expected).max() <= 2  # half precision keeps 11 bits

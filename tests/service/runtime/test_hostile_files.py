@@ -23,10 +23,10 @@ from seedmint.models.runtime.memory import machine_memory
 from seedmint.models.runtime.provider import open_session, release_memory
 from seedmint.models.runtime.session import TooLargeError, TooSlowError
 from seedmint.service.importer.errors import GeneratorImportError
-from seedmint.service.importer.importing import import_generator
 from seedmint.service.importer.options import ImportOptions
 from seedmint.service.runtime.generator import Generator
 from tests.support import generators, hostile_models
+from tests.support.onnx_imports import import_content
 
 
 @pytest.fixture(autouse=True)
@@ -90,7 +90,7 @@ def test_run_that_needs_too_much_memory_fails_alone():
 def test_hostile_file_is_not_imported(kind: str):
     content = hostile_models.content(kind, "bad")
     with pytest.raises(UserError) as raised:
-        import_generator(content, ImportOptions(name="bad", title="Bad"))
+        import_content(content, ImportOptions(name="bad", title="Bad"))
     assert "\n" not in str(raised.value)
 
 
@@ -100,7 +100,7 @@ def test_recursive_functions_are_not_imported():
     model.functions.append(helper.make_function("", "F", ["x"], ["y"], inner, [helper.make_opsetid("", 18)]))
     model.graph.node[0].op_type = "F"
     with pytest.raises(GeneratorImportError) as raised:
-        import_generator(model.SerializeToString(), ImportOptions(name="bad", title="Bad"))
+        import_content(model.SerializeToString(), ImportOptions(name="bad", title="Bad"))
     assert raised.value.reason == "too_many_nodes"
 
 
