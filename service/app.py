@@ -15,6 +15,7 @@ from seedmint.models.runtime.memory import bound_memory
 from seedmint.service.api import bulk_samples
 from seedmint.service.api.fast_path import FastPath
 from seedmint.service.api.jobs.feature import create_jobs
+from seedmint.service.api.pinned import PinnedResources
 from seedmint.service.api.routing.routes import create_app
 from seedmint.service.batching.model_repository import ModelRepository
 from seedmint.service.server.api_keys import read_keyring
@@ -39,6 +40,7 @@ HTTP_PROTOCOL = bounded_protocol(_CONNECTIONS, SETTINGS.allowed_origins)
 
 _KEYRING = read_keyring(SETTINGS)
 _REPOSITORY = ModelRepository(SETTINGS)
+_RESOURCES = PinnedResources(_REPOSITORY, SETTINGS)
 _JOBS = create_jobs(_REPOSITORY, SETTINGS)
 _SHUTDOWN = GracefulShutdown()
 configure_logs(SETTINGS.log_format)
@@ -53,9 +55,9 @@ def _create_app(bentoml_app: ASGIApp) -> ASGIApp:
     Args:
         bentoml_app: BentoML's application of the service.
     """
-    routes = create_app(_REPOSITORY, SETTINGS, _JOBS.routes())
+    routes = create_app(_REPOSITORY, _RESOURCES, SETTINGS, _JOBS.routes())
     routes.router.redirect_slashes = False  # each resource has one URL
-    app: ASGIApp = FastPath(BentoEndpoints(routes, bentoml_app), _REPOSITORY, SETTINGS)
+    app: ASGIApp = FastPath(BentoEndpoints(routes, bentoml_app), _RESOURCES)
     if SETTINGS.tracing:
         app = traced(app, "Seedmint")
     limiter = create_rate_limiter(SETTINGS)
@@ -98,6 +100,7 @@ class Seedmint:
             task.cancel()
         await _JOBS.close()
         await _REPOSITORY.close()
+        _RESOURCES.close()
 
     async def __is_ready__(self) -> bool:
         return _REPOSITORY.ready

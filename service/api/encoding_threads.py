@@ -22,11 +22,67 @@ IsDisconnected = Callable[[], bool] | None
 _LARGE_PIXELS: dict[ImageFormat, int] = {"png": 1 << 18, "webp": 1 << 18, "npy": 1 << 22}
 _MAX_IMAGE_BYTES = 256 << 20  # of the images, not enlarged, that are generated or wait for the thread
 
-# The largest contact sheet takes 2 seconds and 300 MB as webp: one at a time. Large images do not wait for contact sheets.
-_PICTURES = ThreadPoolExecutor(1, "seedmint-pictures")
-_IMAGES = ThreadPoolExecutor(1, "seedmint-large-images")
 
-_image_bytes = 0
+class EncodingThreads:
+    """The threads of one application. Lives on one event loop.
+
+    The largest contact sheet takes 2 seconds and 300 MB as webp: one at a time. Large images do not wait for contact sheets.
+    """
+
+    def __init__(self) -> None:
+        self._pictures = ThreadPoolExecutor(1, "seedmint-pictures")
+        self._images = ThreadPoolExecutor(1, "seedmint-large-images")
+        self._image_bytes = 0
+
+    @contextmanager
+    def reserve_image(self, generator: Generator) -> Iterator[None]:
+        """Hold the memory of one large image from its request to the end of its encoding.
+
+        Args:
+            generator: The generator of the image.
+
+        Raises:
+            Overloaded: Too many large images are generated or wait for the thread.
+        """
+        size = generator.batch_bytes // generator.max_batch
+        if self._image_bytes and self._image_bytes + size > _MAX_IMAGE_BYTES:
+            raise Overloaded("too many large images are in flight", "large_images", retry_after=1)
+        self._image_bytes += size
+        try:
+            yield
+        finally:
+            self._image_bytes -= size
+
+    async def encode_image(self, generator: Generator, encode: Callable[[], bytes], is_disconnected: IsDisconnected) -> bytes:
+        """Encode a large image in the thread of large images.
+
+        Args:
+            generator: The generator of the image.
+            encode: Returns the encoded image.
+            is_disconnected: Checked when the encoding starts.
+
+        Raises:
+            ClientGone: The client has disconnected.
+        """
+        return await _run(self._images, generator, encode, is_disconnected)
+
+    async def encode_picture(self, generator: Generator, encode: Callable[[], bytes], is_disconnected: IsDisconnected) -> bytes:
+        """Encode a picture of many images in the thread of pictures.
+
+        Args:
+            generator: The generator of the images.
+            encode: Returns the encoded picture.
+            is_disconnected: Checked when the encoding starts.
+
+        Raises:
+            ClientGone: The client has disconnected.
+        """
+        return await _run(self._pictures, generator, encode, is_disconnected)
+
+    def close(self) -> None:
+        """End the threads after the current encodings. Call it after the last request."""
+        self._pictures.shutdown(wait=False)
+        self._images.shutdown(wait=False)
 
 
 def is_large(generator: Generator, spec: ImageSpec) -> bool:
@@ -38,55 +94,6 @@ def is_large(generator: Generator, spec: ImageSpec) -> bool:
     """
     height, width, _ = generator.card.output.shape
     return bool(height * width * spec.scale**2 > _LARGE_PIXELS[spec.format])
-
-
-@contextmanager
-def reserve_image(generator: Generator) -> Iterator[None]:
-    """Reserve the memory of one large image until its encoding ends.
-
-    Args:
-        generator: The generator of the image.
-
-    Raises:
-        Overloaded: Too many large images are generated or wait for the thread.
-    """
-    global _image_bytes
-    size = generator.batch_bytes // generator.max_batch
-    if _image_bytes and _image_bytes + size > _MAX_IMAGE_BYTES:
-        raise Overloaded("too many large images are in flight", "large_images", retry_after=1)
-    _image_bytes += size
-    try:
-        yield
-    finally:
-        _image_bytes -= size
-
-
-async def encode_image(generator: Generator, encode: Callable[[], bytes], is_disconnected: IsDisconnected) -> bytes:
-    """Encode a large image in the thread of large images.
-
-    Args:
-        generator: The generator of the image.
-        encode: Returns the encoded image.
-        is_disconnected: Checked when the encoding starts.
-
-    Raises:
-        ClientGone: The client has disconnected.
-    """
-    return await _run(_IMAGES, generator, encode, is_disconnected)
-
-
-async def encode_picture(generator: Generator, encode: Callable[[], bytes], is_disconnected: IsDisconnected) -> bytes:
-    """Encode a picture of many images in the thread of pictures.
-
-    Args:
-        generator: The generator of the images.
-        encode: Returns the encoded picture.
-        is_disconnected: Checked when the encoding starts.
-
-    Raises:
-        ClientGone: The client has disconnected.
-    """
-    return await _run(_PICTURES, generator, encode, is_disconnected)
 
 
 async def _run(

@@ -6,12 +6,9 @@ request. The fast path and the router both use `PinnedResources`, so that their 
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from seedmint.service.api.pinned import PinnedResources, generate
+from seedmint.service.api.pinned import PinnedResources, complete
 from seedmint.service.api.problem_mapping import CORE_ERRORS, to_problem
-from seedmint.service.api.replies import Reply
 from seedmint.service.api.urls import IMAGES, SAMPLES
-from seedmint.service.batching.model_repository import ModelRepository
-from seedmint.service.settings import Settings
 
 
 class _Route:
@@ -27,15 +24,14 @@ _ROUTES = {path: _Route(path) for path in (IMAGES, SAMPLES)}
 class FastPath:
     """Answers the requests that `PinnedResources.match` answers, and passes all others on."""
 
-    def __init__(self, app: ASGIApp, repository: ModelRepository, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, resources: PinnedResources) -> None:
         """
         Args:
             app: The application that answers all other requests.
-            repository: The generators.
-            settings: The settings of the service.
+            resources: The immutable resources.
         """
         self._app = app
-        self._resources = PinnedResources(repository, settings)
+        self._resources = resources
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -47,7 +43,7 @@ class FastPath:
             return
         scope["route"] = _ROUTES[match.template]
         try:
-            reply = match.result if isinstance(match.result, Reply) else await generate(match.result)
+            reply = await complete(match.result)
         except CORE_ERRORS as error:  # answered inside the CORS middleware, so that the response has CORS headers
             await to_problem(error).response()(scope, receive, send)
             return

@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from seedmint.service.api.encoding_threads import IsDisconnected, encode_image, encode_picture, is_large, reserve_image
+from seedmint.service.api.encoding_threads import EncodingThreads, IsDisconnected, is_large
 from seedmint.service.batching.errors import DeadlineExceeded
 from seedmint.service.batching.model_repository import Served
 from seedmint.service.runtime.arrays import Labels, Outputs
@@ -15,7 +15,11 @@ from seedmint.service.specs.walk import WalkSpec
 
 
 def submit_image(
-    served: Served, spec: ImageSpec | SampleSpec, timeout: float, is_disconnected: IsDisconnected
+    served: Served,
+    spec: ImageSpec | SampleSpec,
+    timeout: float,
+    threads: EncodingThreads,
+    is_disconnected: IsDisconnected,
 ) -> asyncio.Future[bytes]:
     """Put one image or sample into the queue of its generator.
 
@@ -23,6 +27,7 @@ def submit_image(
         served: The generator and its batcher.
         spec: The image or sample.
         timeout: Seconds until a large image ends with `DeadlineExceeded`; the batcher has its own deadline.
+        threads: Encode large images.
         is_disconnected: Checked periodically. The image of a client that has disconnected is not generated.
 
     Returns:
@@ -32,20 +37,22 @@ def submit_image(
         BatchingError: The queue is full, or the server is shutting down.
     """
     if isinstance(spec, ImageSpec) and is_large(served.generator, spec):
-        return asyncio.ensure_future(_generate_large(served, spec, timeout, is_disconnected))
+        return asyncio.ensure_future(_generate_large(served, spec, timeout, threads, is_disconnected))
     encode = partial(spec.encode, served.generator)
     future: asyncio.Future[bytes] = served.batcher.submit(spec.seed, spec.label, spec.truncation, encode, is_disconnected)
     return future
 
 
-async def _generate_large(served: Served, spec: ImageSpec, timeout: float, is_disconnected: IsDisconnected) -> bytes:
+async def _generate_large(
+    served: Served, spec: ImageSpec, timeout: float, threads: EncodingThreads, is_disconnected: IsDisconnected
+) -> bytes:
     generator = served.generator
     try:
         async with asyncio.timeout(timeout):
-            with reserve_image(generator):
+            with threads.reserve_image(generator):
                 queued = served.batcher.submit(spec.seed, spec.label, spec.truncation, _keep_arrays, is_disconnected)
                 images, labels = await queued
-                return await encode_image(generator, partial(spec.encode, generator, images, labels), is_disconnected)
+                return await threads.encode_image(generator, partial(spec.encode, generator, images, labels), is_disconnected)
     except TimeoutError:
         raise DeadlineExceeded(f"the image was not ready within {timeout:g} seconds") from None
 
@@ -55,7 +62,12 @@ def _keep_arrays(images: Outputs, labels: Labels | None) -> tuple[Outputs, Label
 
 
 async def generate_picture(
-    served: Served, spec: SheetSpec | WalkSpec, timeout: float, client: str, is_disconnected: IsDisconnected
+    served: Served,
+    spec: SheetSpec | WalkSpec,
+    timeout: float,
+    threads: EncodingThreads,
+    client: str,
+    is_disconnected: IsDisconnected,
 ) -> bytes:
     """Generate and encode a picture of many images, in pieces, so that other requests are served in between.
 
@@ -63,6 +75,7 @@ async def generate_picture(
         served: The generator and its batcher.
         spec: The picture.
         timeout: Seconds until `DeadlineExceeded`.
+        threads: Encode the picture.
         client: Address of the client, or name of its API key.
         is_disconnected: Checked periodically. The picture of a client that has disconnected is not generated.
 
@@ -79,6 +92,8 @@ async def generate_picture(
                     await batcher.submit_piece(seeds, labels, spec.truncation, z, is_disconnected)
                     for seeds, labels, z in pieces
                 ]
-                return await encode_picture(generator, lambda: spec.encode(generator, np.concatenate(outputs)), is_disconnected)
+                return await threads.encode_picture(
+                    generator, lambda: spec.encode(generator, np.concatenate(outputs)), is_disconnected
+                )
         except TimeoutError:
             raise DeadlineExceeded(f"the picture was not ready within {timeout:g} seconds") from None

@@ -18,6 +18,7 @@ from functools import partial
 
 from seedmint.models.card import ImageOutput
 from seedmint.models.seeds import SEED_LIMIT
+from seedmint.service.api.encoding_threads import EncodingThreads
 from seedmint.service.api.etag import entity_tag, immutable, is_current
 from seedmint.service.api.generation import generate_picture, submit_image
 from seedmint.service.api.quota import charge_future
@@ -47,12 +48,14 @@ class PendingReply:
         spec: Spec of the body.
         headers: Headers of the reply, without Content-Length.
         timeout: Seconds until the generation ends with `DeadlineExceeded`.
+        threads: Encode large images and pictures.
     """
 
     served: Served
     spec: Spec
     headers: RawHeaders
     timeout: float
+    threads: EncodingThreads
 
     @property
     def count(self) -> int:
@@ -82,9 +85,10 @@ class PendingReply:
     def _start(self, context: RequestContext) -> asyncio.Future[bytes]:
         spec = self.spec
         if isinstance(spec, ImageSpec | SampleSpec):
-            return submit_image(self.served, spec, self.timeout, context.is_disconnected)
-        picture = generate_picture(self.served, spec, self.timeout, context.client, context.is_disconnected)
-        return asyncio.ensure_future(picture)
+            return submit_image(self.served, spec, self.timeout, self.threads, context.is_disconnected)
+        return asyncio.ensure_future(
+            generate_picture(self.served, spec, self.timeout, self.threads, context.client, context.is_disconnected)
+        )
 
     def finish(self, body: bytes, context: RequestContext) -> Reply:
         """Count the images or samples, and return the finished reply.
@@ -124,6 +128,7 @@ class PinnedResources:
             settings: The settings of the service.
         """
         self._repository = repository
+        self._threads = EncodingThreads()
         self._timeout = settings.timeout_seconds
         self.cache_control = immutable(private=settings.needs_keys)
         self._headers = [
@@ -179,21 +184,27 @@ class PinnedResources:
         headers.append((b"content-type", spec.media_type.encode()))
         if method == "HEAD":  # without Content-Length: the length is unknown until the body is generated
             return Reply(200, headers)
-        return PendingReply(served, spec, headers, self._timeout)
+        return PendingReply(served, spec, headers, self._timeout, self._threads)
+
+    def close(self) -> None:
+        """End the threads that encode large images and pictures. Call it after the last request."""
+        self._threads.close()
 
 
-async def generate(pending: PendingReply) -> Reply:
-    """Generate the body of a reply within a request.
+async def complete(result: Reply | PendingReply) -> Reply:
+    """Return the finished reply of the current request; generate its body if necessary.
 
     Args:
-        pending: The reply.
+        result: A result of `PinnedResources`.
 
     Raises:
         BatchingError: The queue is full, the deadline has passed, the client has disconnected, or the server is shutting down.
         Problem: The quota of the client is exceeded.
     """
+    if isinstance(result, Reply):
+        return result
     context = REQUEST_CONTEXT.get()
-    return pending.finish(await pending.submit(context), context)
+    return result.finish(await result.submit(context), context)
 
 
 def _plain_spec(served: Served, collection: str, seed: int, extension: str) -> ImageSpec | SampleSpec | None:

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from starlette.types import ASGIApp, Message
 
 from seedmint.service.api.fast_path import FastPath
+from seedmint.service.api.pinned import PinnedResources
 from seedmint.service.api.routing.routes import create_app
 from seedmint.service.batching.model_repository import ModelRepository
 from seedmint.service.settings import Settings
@@ -35,6 +36,7 @@ class Application:
 
     Attributes:
         routes: The application without the fast path.
+        resources: The immutable resources, which both share.
         fast_path: The application behind the fast path.
         passed_on: The number of requests that the fast path passed on to the routes.
     """
@@ -44,8 +46,9 @@ class Application:
         self.repository = ModelRepository(self.settings)
         self.runner = runner
         self.passed_on = 0
-        self.routes: ASGIApp = create_app(self.repository, self.settings)
-        self.fast_path: ASGIApp = FastPath(self._count_and_pass_on, self.repository, self.settings)
+        self.resources = PinnedResources(self.repository, self.settings)
+        self.routes: ASGIApp = create_app(self.repository, self.resources, self.settings)
+        self.fast_path: ASGIApp = FastPath(self._count_and_pass_on, self.resources)
 
     async def _count_and_pass_on(self, scope, receive, send) -> None:  # type: ignore[no-untyped-def]
         self.passed_on += 1
@@ -109,3 +112,4 @@ def application(models: Path) -> Iterator[Application]:
             yield created
         finally:
             runner.run(created.repository.close())
+            created.resources.close()

@@ -13,9 +13,9 @@ from seedmint.service.api.explorer import explorer_page
 from seedmint.service.api.openapi.documents import Document, DocumentWriter
 from seedmint.service.api.openapi.operations import Operation
 from seedmint.service.api.openapi.reference import REFERENCE_HEADERS
-from seedmint.service.api.pinned import PinnedResources, generate
+from seedmint.service.api.pinned import PinnedResources, complete
 from seedmint.service.api.query import parse_image, parse_reference, parse_sample, parse_sheet, parse_walk
-from seedmint.service.api.replies import Reply, ReplyResponse
+from seedmint.service.api.replies import ReplyResponse
 from seedmint.service.api.request_body import read_body
 from seedmint.service.api.schemas import Generators, generator_page, summary
 from seedmint.service.api.urls import Spec, canonical_url
@@ -34,16 +34,23 @@ ParseSpec = Callable[[Generator, str, str], Spec]
 class Handlers:
     """Request handlers of the routes in `routes.ENDPOINTS`. Lives on one event loop."""
 
-    def __init__(self, repository: ModelRepository, settings: Settings, operations: Sequence[tuple[str, Operation]]) -> None:
+    def __init__(
+        self,
+        repository: ModelRepository,
+        resources: PinnedResources,
+        settings: Settings,
+        operations: Sequence[tuple[str, Operation]],
+    ) -> None:
         """
         Args:
             repository: The generators.
+            resources: The immutable resources of the generators.
             settings: The settings of the service.
             operations: Route templates and operations of the OpenAPI document.
         """
         self._repository = repository
         self._settings = settings
-        self._resources = PinnedResources(repository, settings)
+        self._resources = resources
         self._documents = DocumentWriter(settings, operations)
 
     async def page(self, _: Request) -> Response:
@@ -186,8 +193,8 @@ class Handlers:
         requested_path = request.scope["raw_path"].decode("latin-1")
         if url != (f"{requested_path}?{query}" if query else requested_path):
             return RedirectResponse(url, 308, {"Cache-Control": self._resources.cache_control})
-        reply = self._resources.respond(request.method, _if_none_match(request), served, spec, url)
-        return ReplyResponse(reply if isinstance(reply, Reply) else await generate(reply))
+        result = self._resources.respond(request.method, _if_none_match(request), served, spec, url)
+        return ReplyResponse(await complete(result))
 
     def _redirect(self, request: Request, parse: ParseSpec) -> Response:
         """Redirect a URL without digest to the canonical URL of the current version."""

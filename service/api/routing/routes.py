@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from seedmint.service.api.explorer import ASSET_PATH, asset
 from seedmint.service.api.openapi.operations import HTML, JSON, Answer, Operation, media_types
+from seedmint.service.api.pinned import PinnedResources
 from seedmint.service.api.problem_mapping import CORE_ERRORS, handle_error
 from seedmint.service.api.request_body import max_body_bytes
 from seedmint.service.api.routing.handlers import Handlers
@@ -293,15 +294,18 @@ def operations(settings: Settings) -> list[tuple[str, Operation]]:
     return found
 
 
-def create_app(repository: ModelRepository, settings: Settings, job_routes: Sequence[BaseRoute] = ()) -> Starlette:
+def create_app(
+    repository: ModelRepository, resources: PinnedResources, settings: Settings, job_routes: Sequence[BaseRoute] = ()
+) -> Starlette:
     """Create the application.
 
     Args:
         repository: The generators.
+        resources: The immutable resources of the generators.
         settings: The settings of the service.
         job_routes: The routes of jobs.
     """
-    handlers = Handlers(repository, settings, operations(settings))
+    handlers = Handlers(repository, resources, settings, operations(settings))
     routes = [_route(handlers, endpoint, settings) for endpoint in ENDPOINTS if endpoint.handler is not None]
     static = Route(ASSET_PATH, asset, methods=["GET"], include_in_schema=False)  # files of a page, no part of the API
     return Starlette(routes=[*routes, static, *job_routes], exception_handlers=dict.fromkeys(CORE_ERRORS, handle_error))

@@ -165,7 +165,7 @@ def test_the_metrics_have_the_route_template(images: Application, samples: Appli
         (samples, f"{samples.pinned('wave')}/samples/1.csv", SAMPLES),
     )
     for running, path, template in resources:
-        match = running.fast_path._resources.match("GET", path.encode(), b"", ())  # type: ignore[attr-defined]
+        match = running.resources.match("GET", path.encode(), b"", ())
         assert match is not None
         assert match.template == template
 

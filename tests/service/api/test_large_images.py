@@ -93,6 +93,7 @@ def test_a_large_image_that_is_too_slow_is_504(running: Application, encoding: t
     async def scenario() -> None:
         with pytest.raises(DeadlineExceeded):
             await pending.submit(RequestContext(b"test"))
+        resources.close()
 
     running.runner.run(scenario())
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from seedmint.models.seeds import Seeds
-from seedmint.service.api.pinned import PendingReply, PinnedResources
+from seedmint.service.api.pinned import PendingReply
 from seedmint.service.api.replies import Reply
 from seedmint.service.api.urls import Spec, canonical_url
 from seedmint.service.batching.errors import ClientGone, Overloaded
@@ -30,11 +30,6 @@ def running(models: Path) -> Iterator[Application]:
 
 
 @pytest.fixture
-def resources(running: Application) -> PinnedResources:
-    return PinnedResources(running.repository, running.settings)
-
-
-@pytest.fixture
 def context() -> RequestContext:
     """A client with a limit of 10 images per minute."""
     context = RequestContext(b"", "203.0.113.7", lambda: False)
@@ -42,9 +37,9 @@ def context() -> RequestContext:
     return context
 
 
-def pending_reply(running: Application, resources: PinnedResources, spec: Spec) -> PendingReply:
+def pending_reply(running: Application, spec: Spec) -> PendingReply:
     served = running.repository.find("grey", None)
-    pending = resources.respond("GET", (), served, spec, canonical_url(served.generator, spec))
+    pending = running.resources.respond("GET", (), served, spec, canonical_url(served.generator, spec))
     assert isinstance(pending, PendingReply)
     return pending
 
@@ -59,12 +54,12 @@ async def finished(pending: PendingReply, context: RequestContext) -> Reply:
     return result
 
 
-def test_an_image_is_generated_without_asgi(running: Application, resources: PinnedResources):
+def test_an_image_is_generated_without_asgi(running: Application):
     generator = running.repository.find("grey", None).generator
     context = RequestContext(b"", "203.0.113.7", lambda: False)
 
     async def scenario() -> Reply:
-        match = resources.match("GET", f"{running.pinned('grey')}/images/3.png".encode(), b"", ())
+        match = running.resources.match("GET", f"{running.pinned('grey')}/images/3.png".encode(), b"", ())
         assert match is not None
         assert isinstance(match.result, PendingReply)
         return await finished(match.result, context)
@@ -85,22 +80,22 @@ def specs(running: Application) -> tuple[Spec, ...]:
     )
 
 
-def test_a_finished_reply_is_charged_and_counted(running: Application, resources: PinnedResources, context: RequestContext):
+def test_a_finished_reply_is_charged_and_counted(running: Application, context: RequestContext):
     assert context.quota is not None
     for spec in specs(running):
-        reply = running.runner.run(finished(pending_reply(running, resources, spec), context), context=Context())
+        reply = running.runner.run(finished(pending_reply(running, spec), context), context=Context())
         assert (reply.status, dict(reply.headers)[b"content-length"]) == (200, b"%d" % len(reply.body))
     assert context.images == 1 + 4 + 5
     with pytest.raises(Problem):
         context.quota.charge(1, "seeds")
 
 
-def test_an_exceeded_quota_rejects_the_reply(running: Application, resources: PinnedResources, context: RequestContext):
+def test_an_exceeded_quota_rejects_the_reply(running: Application, context: RequestContext):
     assert context.quota is not None
     context.quota.charge(10, "seeds")
     for spec in specs(running):
         with pytest.raises(Problem) as raised:
-            running.runner.run(finished(pending_reply(running, resources, spec), context), context=Context())
+            running.runner.run(finished(pending_reply(running, spec), context), context=Context())
         assert (raised.value.status, raised.value.reason) == (429, "image_limit")
     assert context.images == 0
 
@@ -108,7 +103,6 @@ def test_an_exceeded_quota_rejects_the_reply(running: Application, resources: Pi
 @pytest.mark.parametrize("is_immediate", [True, False])
 def test_a_failed_reply_is_refunded(
     running: Application,
-    resources: PinnedResources,
     context: RequestContext,
     monkeypatch: pytest.MonkeyPatch,
     is_immediate: bool,
@@ -129,12 +123,12 @@ def test_a_failed_reply_is_refunded(
 
     for spec in specs(running):
         with pytest.raises(Overloaded if is_immediate else ClientGone):
-            running.runner.run(submitted(pending_reply(running, resources, spec)), context=Context())
+            running.runner.run(submitted(pending_reply(running, spec)), context=Context())
     assert context.images == 0
     context.quota.charge(10, "seeds")
 
 
-def test_a_cancelled_reply_is_not_refunded(running: Application, resources: PinnedResources, context: RequestContext):
+def test_a_cancelled_reply_is_not_refunded(running: Application, context: RequestContext):
     assert context.quota is not None
 
     async def cancelled(pending: PendingReply) -> None:
@@ -143,6 +137,6 @@ def test_a_cancelled_reply_is_not_refunded(running: Application, resources: Pinn
         await asyncio.wait([future])
 
     for spec in specs(running):
-        running.runner.run(cancelled(pending_reply(running, resources, spec)), context=Context())
+        running.runner.run(cancelled(pending_reply(running, spec)), context=Context())
     with pytest.raises(Problem):
         context.quota.charge(1, "seeds")
