@@ -74,10 +74,7 @@ class RequestMiddleware:
         response = _Response(send, self._timeout, context.request_id, self._cors)
         if self._shutdown.draining and scope["path"] not in _ANSWERED_WHILE_DRAINING:
             context.rejected = _DRAINING
-            headers = {"Retry-After": "5", "Connection": "close"}
-            await response.send_problem(
-                Problem(503, "the server is shutting down", headers=headers, reason=_DRAINING), scope, receive
-            )
+            await response.send_problem(_draining_problem(), scope, receive)
             self._observe(scope, context, response.status, started)
             return
         is_counted = scope["path"] not in _MONITORING
@@ -88,9 +85,10 @@ class RequestMiddleware:
             await response.send_problem(problem, scope, receive)
         except ClientDisconnect:
             response.status = _CLIENT_DISCONNECTED
-        except asyncio.CancelledError:  # uvicorn cancels the remaining requests when it stops
+        except asyncio.CancelledError:  # uvicorn cancels the requests that draining did not finish, and would answer 500
             if not response.started:
-                response.status = HTTPStatus.SERVICE_UNAVAILABLE
+                context.rejected = _DRAINING
+                await response.send_problem(_draining_problem(), scope, receive)
             raise
         except Exception:
             _LOG.exception("request failed")
@@ -106,6 +104,11 @@ class RequestMiddleware:
         metrics.observe_request(route, method, status, seconds, context.rejected)
         if self._access_log:
             log_request(context, route, method, status, seconds)
+
+
+def _draining_problem() -> Problem:
+    headers = {"Retry-After": "5", "Connection": "close"}
+    return Problem(503, "the server is shutting down", headers=headers, reason=_DRAINING)
 
 
 def _without_cors(app: ASGIApp) -> ASGIApp:

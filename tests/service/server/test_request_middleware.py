@@ -129,15 +129,15 @@ def test_a_disconnected_client_is_not_an_error(log: io.StringIO):
 
 
 @pytest.mark.parametrize(("messages", "status"), [([], 503), ([START], 503), ([START, {"type": "http.response.body"}], 200)])
-def test_a_request_that_the_server_cancels_is_logged_as_503(log: io.StringIO, messages: list[dict[str, Any]], status: int):
+def test_a_request_that_the_server_cancels_is_answered_503(log: io.StringIO, messages: list[dict[str, Any]], status: int):
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         for message in messages:
             await send(message)
         await asyncio.Event().wait()
 
-    async def cancel() -> None:
-        sent: list[Any] = []
+    sent: list[Any] = []
 
+    async def cancel() -> None:
         async def send(message: Any) -> None:
             sent.append(message)
 
@@ -150,6 +150,7 @@ def test_a_request_that_the_server_cancels_is_logged_as_503(log: io.StringIO, me
             await request
 
     asyncio.run(cancel())
+    assert [message["status"] for message in sent if message["type"] == "http.response.start"] == [status]
     (line,) = log.getvalue().splitlines()
     assert f" {status} " in line or f'"status": {status},' in line
 
