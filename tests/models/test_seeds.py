@@ -1,5 +1,7 @@
 """Seed syntax: texts and lists of seeds."""
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,3 +116,14 @@ def test_list_longer_than_the_limit_by_one_is_refused():
 def test_long_text_is_shortened_in_messages():
     assert quoted("x" * 40) == repr("x" * 40)
     assert quoted("x" * 41) == repr("x" * 37 + "...")
+
+
+def test_no_seeds_are_an_empty_array():
+    assert Seeds(()).array().shape == (0,)
+
+
+def test_seeds_do_not_change():
+    seeds = parse_seeds("0-3")
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        seeds.ranges = ()  # type: ignore[misc]
+    assert hash(seeds) == hash(parse_seeds("0,1,2,3"))
