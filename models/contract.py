@@ -106,10 +106,7 @@ def check_self_contained(model: "ModelProto") -> None:
         ContractError: The graph does not pass. The message names the domain, function, operator or tensor.
     """
     graphs = list(walk_graphs(model.graph))
-    domains = {entry.domain for entry in (*model.opset_import, *model.functions)}
-    domains |= {node.domain for graph in graphs for node in graph.node}
-    if custom := sorted(domains - set(STANDARD_DOMAINS)):
-        raise ContractError(f"the graph uses the custom operator domain {custom[0]!r}", reason="custom_domain")
+    _check_domains(model, graphs)
     if model.functions:  # a few functions that call each other twice expand to billions of nodes
         name = model.functions[0].name
         raise ContractError(
@@ -117,6 +114,19 @@ def check_self_contained(model: "ModelProto") -> None:
         )
     if (nodes := count_nodes(model)) > MAX_NODES:
         raise ContractError(f"the graph has {nodes} nodes, more than {MAX_NODES}", reason="too_many_nodes")
+    _check_deterministic(graphs)
+    _check_weights(graphs)
+
+
+def _check_domains(model: "ModelProto", graphs: "list[GraphProto]") -> None:
+    domains = {entry.domain for entry in (*model.opset_import, *model.functions)}
+    domains |= {node.domain for graph in graphs for node in graph.node}
+    if custom := sorted(domains - set(STANDARD_DOMAINS)):
+        raise ContractError(f"the graph uses the custom operator domain {custom[0]!r}", reason="custom_domain")
+
+
+def _check_deterministic(graphs: "list[GraphProto]") -> None:
+    """Check that no operator is random or in training mode."""
     false_flags = _false_flags(graphs)
     for node in (node for graph in graphs for node in graph.node):
         if node.op_type in _RANDOM or (node.op_type == "Dropout" and not false_flags.issuperset(node.input[2:])):
@@ -125,6 +135,10 @@ def check_self_contained(model: "ModelProto") -> None:
         if any(attribute.name == "training_mode" and attribute.i for attribute in node.attribute):
             message = f"{node.op_type} is in training mode, in which batches mix: export the graph for inference"
             raise ContractError(message, reason="training_mode")
+
+
+def _check_weights(graphs: "list[GraphProto]") -> None:
+    """Check that all weights are inside the file as dense tensors."""
     for tensor in (tensor for graph in graphs for tensor in _tensors(graph)):
         if tensor.data_location == _EXTERNAL or tensor.external_data:
             message = f"the tensor {tensor.name!r} is stored outside the file: export it with all weights inside"
