@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 # $HOME. Python runs this module before every other module of Seedmint.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
+# In a checkout, links in this folder lead to `models`, `service` and `training`. A bento and a checkout on a system without
+# links have none: there the three folders lie beside this folder.
+if not os.path.isdir(os.path.join(os.path.dirname(__file__), "models")):  # noqa: PTH112, PTH118, PTH120  # pathlib is slow
+    __path__.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
+
 __all__ = ["ApiError", "AsyncClient", "Client", "Generator", "UserError", "load"]
 
 _MODULES = {

@@ -86,6 +86,20 @@ def test_the_bento_contains_no_paths_or_urls_of_the_build_machine(bento: Path):
             assert "/simple" not in text
 
 
+def test_the_bento_needs_no_installed_package(bento: Path):
+    """In a container nothing else provides `seedmint`: the finder of an editable installation is taken away."""
+    code = (
+        "import sys; sys.meta_path = [one for one in sys.meta_path if 'editable' not in repr(one)]\n"
+        "sys.path = [sys.argv[1], *(path for path in sys.path if 'site-packages' in path or 'python3' in path)]\n"
+        "import seedmint.cli, seedmint.service.app, seedmint.models.errors as errors\n"
+        "print(seedmint.cli.__file__, seedmint.service.app.__file__, errors.__file__)\n"
+    )
+    source = bento / "src"
+    done = subprocess.run([sys.executable, "-c", code, str(source)], cwd="/", capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert all(file.startswith(str(source)) for file in done.stdout.split())
+
+
 def test_the_bento_serves(bento: Path, home: Path, tmp_path: Path):
     """Run `bentoml serve` from a directory outside the source tree."""
     generators.write(tmp_path, "one")
