@@ -52,12 +52,11 @@ def test_the_drawing_of_the_layers_is_that_of_the_contracts():
     page = text("docs/architecture.md")
     contracts = tomllib.loads(text("pyproject.toml"))["tool"]["importlinter"]["contracts"]
     layers = {contract["containers"][0]: contract["layers"] for contract in contracts if contract["type"] == "layers"}
-    assert len(layers) == 3
-    for container, expected in layers.items():
+    for container in ("seedmint.service", "seedmint.training", "seedmint.models"):
         (group,) = re.findall(
             rf"^  subgraph {container.removeprefix('seedmint.')}\n(.*?)^  end$", page, re.MULTILINE | re.DOTALL
         )
-        assert re.findall(r"\w\[\"?([^\]\"]+)", group) == expected
+        assert re.findall(r"\w\[\"?([^\]\"]+)", group) == layers[container]
 
 
 def test_the_paths_of_the_architecture_page_exist():

@@ -64,7 +64,7 @@ class Server:
         return str(wait_until(lambda: next((line for line in self.log if text in line), None), seconds))
 
 
-def wait_until(call: Callable[[], _Result], seconds: float = 20.0) -> _Result:
+def wait_until(call: Callable[[], _Result], seconds: float = 60.0) -> _Result:
     """Call a function until its result is true, and return the result.
 
     Args:
