@@ -56,7 +56,12 @@ def label_array(labels: LabelsLike, count: int, classes: tuple[str, ...]) -> NDA
         raise UserError("the generator is not conditional: omit the labels", field="labels", reason="not_conditional")
     if isinstance(labels, int | str | np.integer):
         return np.full(count, _label_number(labels, classes), np.int64)
-    numbers = np.array([_label_number(label, classes) for label in labels], np.int64)
+    if isinstance(labels, np.ndarray) and np.issubdtype(labels.dtype, np.integer) and labels.ndim == 1 and len(labels):
+        for label in (labels.min(), labels.max()):  # checks both ends
+            _label_number(label, classes)
+        numbers = labels.astype(np.int64)
+    else:
+        numbers = np.array([_label_number(label, classes) for label in labels], np.int64)
     if len(numbers) != count:
         raise UserError(f"{len(numbers)} labels for {count} outputs", field="labels", reason="wrong_length")
     return numbers

@@ -313,10 +313,11 @@ class Generator:
         return self._runtime
 
     def _open(self) -> "RuntimeGenerator":
+        from seedmint.models.runtime.processors import num_processors
         from seedmint.models.runtime.provider import choose_provider
         from seedmint.service.runtime.generator import Generator as RuntimeGenerator
 
-        threads = self._threads or processors()
+        threads = self._threads or num_processors()
         runtime = RuntimeGenerator(read_source(self.source), choose_provider(self._provider), threads, _BATCH)
         if self._digest is not None and not runtime.digest.startswith(self._digest):
             raise UserError(
@@ -374,11 +375,6 @@ def load(
     """
     source, digest = resolve_source(model, models)
     return Generator(source, provider=provider, threads=threads, digest=digest)
-
-
-def processors() -> int:
-    """Return the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _reopen(source: str, provider: Literal["auto", "cpu", "cuda"], threads: int | None, digest: str) -> Generator:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from seedmint.models.card import ImageOutput
-from seedmint.service.api.etag import is_current
+from seedmint.service.api.conditional import conditional_response
 from seedmint.service.runtime.generator import Generator
 
 STATIC = Path(__file__).parent / "static" / "explorer"
@@ -53,10 +53,7 @@ async def asset(request: Request) -> Response:
     if name not in files:
         raise HTTPException(404)
     content, tag, media_type = files[name]
-    headers = _HEADERS | {"ETag": tag}
-    if is_current([value.encode("latin-1") for value in request.headers.getlist("if-none-match")], tag):
-        return Response(status_code=304, headers=headers)
-    return Response(content, 200, headers, media_type)
+    return conditional_response(request, content, tag, _HEADERS, media_type)
 
 
 @cache

@@ -12,8 +12,9 @@ from typing import Literal
 import click
 
 from seedmint.models.errors import UserError
+from seedmint.models.runtime.processors import num_processors
 from seedmint.service.batch.completeness import complete_shards
-from seedmint.service.batch.engines.process_pool import num_processors, run, spare_threads
+from seedmint.service.batch.engines.process_pool import run, spare_threads
 from seedmint.service.batch.execute import execute
 from seedmint.service.batch.plan import Plan, PlanError
 from seedmint.service.batch.progress import OnProgress

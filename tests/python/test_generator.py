@@ -194,3 +194,14 @@ def test_import_loads_little(models: Path):
     environment = os.environ | {"SEEDMINT_MODELS": str(models)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@given(st.lists(st.integers(-2, 4), min_size=1, max_size=9))
+def test_an_array_of_labels_is_checked_as_a_list_is(values):
+    results = []
+    for form in (values, np.array(values)):
+        try:
+            results.append(label_array(form, len(values), ("ant", "bee", "cat")).tolist())
+        except UserError as error:
+            results.append((error.field, error.reason))
+    assert results[0] == results[1]

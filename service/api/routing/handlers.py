@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from seedmint.service.api import bulk_samples
-from seedmint.service.api.etag import is_current
+from seedmint.service.api.conditional import conditional_response, if_none_match
 from seedmint.service.api.explorer import explorer_page
-from seedmint.service.api.openapi.documents import Document, DocumentWriter
+from seedmint.service.api.openapi.documents import DocumentWriter
 from seedmint.service.api.openapi.operations import Operation
 from seedmint.service.api.openapi.reference import REFERENCE_HEADERS
 from seedmint.service.api.pinned import PinnedResources, complete
@@ -68,7 +68,7 @@ class Handlers:
             request: The request.
         """
         page = (await self._documents.documents(self._generators())).reference
-        return _conditional(request, page, REFERENCE_HEADERS, "text/html; charset=utf-8")
+        return conditional_response(request, page.content, page.tag, REFERENCE_HEADERS, "text/html; charset=utf-8")
 
     async def specification(self, request: Request) -> Response:
         """Answer `GET /openapi.json`.
@@ -77,7 +77,7 @@ class Handlers:
             request: The request.
         """
         document = (await self._documents.documents(self._generators())).specification
-        return _conditional(request, document, _NO_CACHE, "application/json")
+        return conditional_response(request, document.content, document.tag, _NO_CACHE, "application/json")
 
     async def metrics(self, _: Request) -> Response:
         """Answer `GET /metrics`.
@@ -193,7 +193,7 @@ class Handlers:
         requested_path = request.scope["raw_path"].decode("latin-1")
         if url != (f"{requested_path}?{query}" if query else requested_path):
             return RedirectResponse(url, 308, {"Cache-Control": self._resources.cache_control})
-        result = self._resources.respond(request.method, _if_none_match(request), served, spec, url)
+        result = self._resources.respond(request.method, if_none_match(request), served, spec, url)
         return ReplyResponse(await complete(result))
 
     def _redirect(self, request: Request, parse: ParseSpec) -> Response:
@@ -206,17 +206,6 @@ class Handlers:
 def _query(request: Request) -> str:
     query: bytes = request.scope["query_string"]
     return query.decode("latin-1")
-
-
-def _if_none_match(request: Request) -> list[bytes]:
-    return [value for name, value in request.scope["headers"] if name == b"if-none-match"]
-
-
-def _conditional(request: Request, document: Document, headers: dict[str, str], media_type: str) -> Response:
-    headers = headers | {"ETag": document.tag}
-    if is_current(_if_none_match(request), document.tag):
-        return Response(status_code=304, headers=headers)
-    return Response(document.content, 200, headers, media_type)
 
 
 def _json(document: BaseModel) -> Response:

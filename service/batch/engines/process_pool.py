@@ -5,12 +5,12 @@ Another worker replaces it and makes its shards again: at most the shard that it
 """
 
 import multiprocessing
-import os
 from collections.abc import Iterable
 from contextlib import suppress
 from multiprocessing.connection import wait
 from pathlib import Path
 
+from seedmint.models.runtime.processors import num_processors
 from seedmint.service.batch.engines.base import ATTEMPTS, WorkerDiedError
 from seedmint.service.batch.engines.messages import FromWorker, ShardWritten
 from seedmint.service.batch.engines.scheduler import Scheduler
@@ -148,11 +148,6 @@ def run(
             pool.handle_messages()
     finally:
         pool.close()
-
-
-def num_processors() -> int:
-    """Return the number of processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def spare_threads(workers: int) -> int:
