@@ -13,6 +13,7 @@ from tests.support.servers import free_port
 # Runs `setup` before the command, with the arguments that follow.
 COMMAND = """
 import os, signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run below nohup
 exec(sys.argv[1])
 from seedmint.cli import main
 main(["serve", *sys.argv[2:]])

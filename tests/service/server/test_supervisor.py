@@ -23,7 +23,8 @@ from seedmint.service.settings import SettingsError, read_settings
 from tests.support.servers import free_port, has_ended, wait_until
 
 SUPERVISOR = """
-import sys
+import signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests may run below nohup
 from seedmint.service.server import supervisor
 from seedmint.service.server.listener import listen
 from seedmint.service.server.stop_signals import StopSignals
