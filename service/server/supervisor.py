@@ -93,7 +93,11 @@ class Supervisor:
                 try:
                     # A new process group, so that Ctrl-C in a terminal reaches only the supervisor.
                     worker.process = subprocess.Popen(
-                        self._command, stdin=subprocess.DEVNULL, pass_fds=[self._listener.fileno()], process_group=0
+                        self._command,
+                        cwd=_working_directory(),
+                        stdin=subprocess.DEVNULL,
+                        pass_fds=[self._listener.fileno()],
+                        process_group=0,
                     )
                 except OSError as error:  # too many processes, or not enough memory
                     self._schedule(worker, f"did not start ({error.strerror})")
@@ -153,6 +157,15 @@ class Supervisor:
 def _pause() -> None:
     # `time.sleep` waits for an absolute time: libfaketime, which tests use to shift clocks, makes it fail.
     select.select([], [], [], _POLL_SECONDS)
+
+
+def _working_directory() -> str | None:
+    """Return the working directory of a new worker; None for the directory of this process."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:  # Python does not start in a directory that was removed
+        return "/"
+    return None
 
 
 def _imports_from_current_directory() -> bool:

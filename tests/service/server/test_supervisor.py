@@ -284,9 +284,10 @@ path.rename(f"{os.getpid()}.flags")
 
 def test_the_current_directory_may_be_removed(tmp_path: Path):
     setup = "import os, sys; os.mkdir('removed'); os.chdir('removed'); os.rmdir('../removed'); sys.path[0] = '/'"
-    with supervised(tmp_path, WORKER, setup) as process:
-        wait_for_two_workers(process)
-        stop_and_read_lines(process)
+    mark = f"import os, pathlib\npathlib.Path({str(tmp_path)!r}, str(os.getpid())).touch()\n"
+    with supervised(tmp_path, mark + WORKER, setup) as process:
+        wait_until(lambda: len([path for path in tmp_path.iterdir() if path.name.isdecimal()]) == 2)  # both have started
+        assert not [line for line in stop_and_read_lines(process) if "exited" in line]
     assert process.returncode == 0
 
 
