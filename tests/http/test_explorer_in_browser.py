@@ -256,24 +256,38 @@ def test_requests_to_a_busy_server_are_repeated(browser: Browser, server: Server
     assert time.monotonic() - began >= 1
 
 
+VIEWS = (
+    "/",
+    "/models/rgb",
+    "/models/rgb?view=classes",
+    "/models/rgb?view=walk",
+    "/models/rgb?view=card",
+    "/models/rgb/5",
+    "/compare",
+)
+
+
+def serious_violations(page: Page) -> list[Any]:
+    return [each for each in Axe().run(page).response["violations"] if each["impact"] in ("serious", "critical")]
+
+
+def test_axe_finds_nothing_serious_before_images_arrive(browser: Browser, server: Server):
+    with opened(browser, server.url, viewport=DESKTOP) as page:
+        page.route("**/*.png*", lambda route: None)  # requests stay open
+        for view in VIEWS:
+            go(page, server, view)
+            assert serious_violations(page) == [], view
+        page.unroute_all(behavior="ignoreErrors")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_axe_finds_nothing_serious(browser: Browser, server: Server, scheme: Literal["light", "dark"], viewport: Any):
-    views = (
-        "/",
-        "/models/rgb",
-        "/models/rgb?view=classes",
-        "/models/rgb?view=walk",
-        "/models/rgb?view=card",
-        "/models/rgb/5",
-        "/compare",
-    )
     with opened(browser, server.url, viewport=viewport, color_scheme=scheme) as page:
-        for view in views:
+        for view in VIEWS:
             go(page, server, view)
             if "walk" not in view and "card" not in view:
                 loaded(page)
-            violations = Axe().run(page).response["violations"]
-            assert [violation for violation in violations if violation["impact"] in ("serious", "critical")] == [], view
+            assert serious_violations(page) == [], view
             width = page.evaluate("document.documentElement.scrollWidth")
             assert width <= viewport["width"], f"{view} is wider than the screen"

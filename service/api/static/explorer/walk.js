@@ -34,6 +34,7 @@ export function walk(container, model, parameters, replace) {
     context.clearRect(0, 0, width, height);
     context.drawImage(strip, Number(slider.value) * (width + GAP), 0, width, height, 0, 0, width, height);
   };
+  draw(); // the canvas has its name before the first frame arrives
   const step = (time) => {
     if (!playing || !canvas.isConnected) return;
     if (time - last >= 1000 * FRAME_SECONDS) {
