@@ -37,6 +37,16 @@ class Input:
         """Whether the input has one number for the whole batch."""
         return self.dims in ((), (1,))
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether an axis has length 0, so that the input holds no numbers."""
+        return 0 in self.dims
+
+    @property
+    def is_float(self) -> bool:
+        """Whether the elements are floating-point numbers."""
+        return self.elem_type in FLOAT_TYPES
+
     def __str__(self) -> str:
         sizes = ["?" if size is None else str(size) for size in self.dims]
         return " x ".join(["N", *sizes[1:]] if sizes[:1] == ["?"] else sizes)

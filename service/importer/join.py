@@ -121,22 +121,34 @@ def _bind_truncation(mapping: ModelProto, options: ImportOptions) -> tuple[Impor
     Exporters often write the truncation as an input with a generated name. The input is the truncation if w does not
     depend on z at 0, and w at 0.5 is the mean of w at 0 and w at 1.
     """
-    inputs = graph_inputs(mapping)
-    bound = {*options.constants, options.truncation_input}
-    scalars = [v for v in inputs.values() if v.is_scalar and v.elem_type in FLOAT_TYPES and v.name not in bound]
-    vectors = [v for v in inputs.values() if v.elem_type in FLOAT_TYPES and len(v.dims) > 1]
-    if len(scalars) != 1 or len(vectors) != 1 or len(inputs) != 2 + len(bound & set(inputs)):
+    found = _z_and_scalar(mapping, options)
+    if found is None:
         return options, []
-    scalar, z = scalars[0], vectors[0]
-    if any(size is None for size in z.row_dims):
-        return options, []
+    z, scalar = found
     zero, half, one = (_run_mapping(mapping, z, scalar, options, value) for value in (0.0, 0.5, 1.0))
-    constant = bool(np.allclose(zero, zero[:1], atol=1e-5)) and not np.allclose(one, one[:1], atol=1e-3)
-    if not (constant and np.allclose(half, (zero + one) / 2, atol=1e-4)):
+    if not _interpolates(zero, half, one):
         return options, []
     constants = {**options.constants, scalar.name: (1.0,)}
     finding = f"input {scalar.name}: truncation of w by trial runs, bound to 1 (other values: --set or --truncation-input)"
     return replace(options, constants=constants), [finding]
+
+
+def _z_and_scalar(mapping: ModelProto, options: ImportOptions) -> tuple[Input, Input] | None:
+    """Return the only vector and the only free scalar of the mapping network; None if it has other free inputs."""
+    inputs = graph_inputs(mapping)
+    bound = {*options.constants, options.truncation_input} & set(inputs)
+    scalars = [value for value in inputs.values() if value.is_scalar and value.is_float and value.name not in bound]
+    vectors = [value for value in inputs.values() if value.is_float and len(value.dims) > 1]
+    if len(scalars) != 1 or len(vectors) != 1 or len(inputs) != 2 + len(bound):
+        return None
+    return None if None in vectors[0].row_dims else (vectors[0], scalars[0])
+
+
+def _interpolates(zero: np.ndarray, half: np.ndarray, one: np.ndarray) -> bool:
+    """Return whether w does not depend on z at 0, depends on z at 1, and is the mean of both at 0.5."""
+    if not np.allclose(zero, zero[:1], atol=1e-5) or np.allclose(one, one[:1], atol=1e-3):
+        return False
+    return bool(np.allclose(half, (zero + one) / 2, atol=1e-4))
 
 
 def _run_mapping(mapping: ModelProto, z: Input, scalar: Input, options: ImportOptions, value: float) -> np.ndarray:

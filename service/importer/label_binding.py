@@ -7,6 +7,8 @@ from seedmint.service.importer.bindings import FLOAT_TYPES, LABEL_TYPES, Binding
 from seedmint.service.importer.errors import GeneratorImportError
 from seedmint.service.importer.options import ImportOptions
 
+_LABEL_NAME = re.compile("label|class|cond|^[yc]$", re.IGNORECASE)
+
 
 def find_label(free: dict[str, Input], options: ImportOptions) -> Binding | None:
     """Find the input that receives the label.
@@ -47,16 +49,24 @@ def find_label(free: dict[str, Input], options: ImportOptions) -> Binding | None
 def _label_name(free: dict[str, Input], options: ImportOptions) -> str | None:
     candidates = [name for name, value in free.items() if value.elem_type in LABEL_TYPES]
     if not candidates and options.classes is not None:
-        floats = {n: v for n, v in free.items() if v.elem_type in FLOAT_TYPES and n not in options.z_input}
-        if len(floats) + len(options.z_input) > 1:
-            candidates = [n for n, v in floats.items() if v.row_dims and v.row_dims[0] == len(options.classes)]
-            candidates = candidates or [n for n, v in floats.items() if all(size == 1 for size in v.row_dims)]
-            candidates = candidates or [n for n, v in floats.items() if re.search("label|class|cond|^[yc]$", n, re.IGNORECASE)]
+        candidates = _float_candidates(free, options.z_input, len(options.classes))
     if len(candidates) > 1:
         raise GeneratorImportError(
             f"option missing: {list_names(candidates)} may be the label", field="label_input", reason="label_input_missing"
         )
     return candidates[0] if candidates else None
+
+
+def _float_candidates(free: dict[str, Input], z_input: tuple[str, ...], classes: int) -> list[str]:
+    """Return the float inputs as wide as the number of classes; else all scalars; else those with a usual name of labels."""
+    floats = {name: value for name, value in free.items() if value.is_float and name not in z_input}
+    if len(floats) + len(z_input) <= 1:
+        return []  # the only input is z
+    return (
+        [name for name, value in floats.items() if value.row_dims and value.row_dims[0] == classes]
+        or [name for name, value in floats.items() if all(size == 1 for size in value.row_dims)]
+        or [name for name in floats if _LABEL_NAME.search(name)]
+    )
 
 
 def _is_one_hot(value: Input, classes: int) -> bool:
@@ -68,5 +78,5 @@ def _is_one_hot(value: Input, classes: int) -> bool:
             f"input {value.name!r} is {value}, which does not fit {classes} classes", field="classes", reason="classes_mismatch"
         )
     if width is None:
-        return value.elem_type in FLOAT_TYPES
+        return value.is_float
     return width == classes > 1

@@ -1,22 +1,15 @@
-"""Layout and shape of the outputs, from the shape of one output and the last operators of the graph."""
+"""Layout and shape of the outputs, from the shape of one output, the last operators of the graph and the options."""
 
 import math
 
-from onnx import ModelProto, NodeProto, helper
+from onnx import ModelProto
 
 from seedmint.models.card import MAX_SIDE, ImageOutput, SampleOutput
+from seedmint.service.importer.channel_layout import channel_layout
 from seedmint.service.importer.errors import GeneratorImportError
 from seedmint.service.importer.options import ImportOptions, Layout
 
 _CHANNELS = (1, 3, 4)
-_CHANNEL_FIRST = {
-    *("Conv", "ConvTranspose", "BatchNormalization", "InstanceNormalization", "GroupNormalization", "PRelu"),
-    *("DepthToSpace", "SpaceToDepth", "MaxPool", "AveragePool", "LRN"),
-}
-_ELEMENTWISE = {
-    *("Identity", "Cast", "Sigmoid", "Tanh", "Clip", "Relu", "LeakyRelu", "Round", "Floor", "Abs", "Neg", "HardSigmoid", "Erf"),
-    *("Add", "Sub", "Mul", "Div", "Min", "Max", "Pow", "Sqrt", "Exp"),
-}
 
 
 def find_image_output(
@@ -63,20 +56,12 @@ def _layout_of_axes(
     if options.layout is not None:
         sizes = {options.layout: sizes[options.layout]}
     elif options.shape is None:
-        plausible = {layout: size for layout, size in sizes.items() if size[2] in _CHANNELS}
-        if not plausible:
-            raise GeneratorImportError(
-                f"one output is {_text(shape)}: no axis has 1, 3 or 4 channels; use --sample if the output is no image",
-                field="output",
-                reason="not_an_image",
-            )
-        # A side of 4 pixels is rarer than 1 or 3 channels.
-        sizes = {layout: size for layout, size in plausible.items() if size[2] != 4} or plausible
+        sizes = _plausible(sizes, shape)
     if options.shape is not None:
         sizes = {layout: size for layout, size in sizes.items() if size == options.shape}
         if not sizes:
             raise _shape_mismatch(shape, options)
-    if len(sizes) > 1 and (known := _channel_axis(model, output)) is not None:
+    if len(sizes) > 1 and (known := channel_layout(model, output)) is not None:
         sizes = {known: sizes[known]}
     if len(sizes) != 1:
         raise GeneratorImportError(
@@ -86,6 +71,19 @@ def _layout_of_axes(
         )
     ((layout, size),) = sizes.items()
     return layout, size
+
+
+def _plausible(sizes: dict[Layout, tuple[int, int, int]], shape: tuple[int, ...]) -> dict[Layout, tuple[int, int, int]]:
+    """Return the layouts in which the output has a number of channels that an image can have."""
+    plausible = {layout: size for layout, size in sizes.items() if size[2] in _CHANNELS}
+    if not plausible:
+        raise GeneratorImportError(
+            f"one output is {_text(shape)}: no axis has 1, 3 or 4 channels; use --sample if the output is no image",
+            field="output",
+            reason="not_an_image",
+        )
+    # A side of 4 pixels is rarer than 1 or 3 channels.
+    return {layout: size for layout, size in plausible.items() if size[2] != 4} or plausible
 
 
 def _layout_of_flat(shape: tuple[int, ...], options: ImportOptions) -> tuple[Layout, tuple[int, int, int]]:
@@ -111,31 +109,6 @@ def _layout_of_flat(shape: tuple[int, ...], options: ImportOptions) -> tuple[Lay
     return options.layout or "nhwc", (height, width, channels)
 
 
-def _channel_axis(model: ModelProto, output: str) -> Layout | None:
-    """Follow the output back to an operator that has its channels on axis 1; None if there is no such operator."""
-    producers: dict[str, NodeProto] = {name: node for node in model.graph.node for name in node.output}
-    order = [0, 1, 2, 3]  # for each axis of the output, the same axis in the followed tensor
-    tensor = output
-    for _ in range(200):
-        node = producers.get(tensor)
-        if node is None:
-            return None
-        if node.op_type in _CHANNEL_FIRST or (node.op_type == "Resize"):
-            if node.op_type == "Resize":
-                tensor = node.input[0]
-                continue
-            return {1: "nchw", 3: "nhwc"}.get(order.index(1))  # type: ignore[return-value]
-        if node.op_type == "Transpose":
-            perm: list[int] = next((helper.get_attribute_value(a) for a in node.attribute if a.name == "perm"), [])
-            if len(perm) != 4:
-                return None
-            order = [perm[axis] for axis in order]
-        elif node.op_type not in _ELEMENTWISE:
-            return None
-        tensor = next((name for name in node.input if name in producers and producers[name].op_type != "Constant"), "")
-    return None
-
-
 def find_sample_output(shape: tuple[int, ...], options: ImportOptions) -> tuple[Layout, SampleOutput]:
     """Find layout, shape and column names of samples.
 
@@ -148,28 +121,34 @@ def find_sample_output(shape: tuple[int, ...], options: ImportOptions) -> tuple[
     """
     if options.layout in ("nchw", "nhwc"):
         raise GeneratorImportError("nchw and nhwc are layouts of images: use ncl or nlc", field="layout", reason="wrong_layout")
-    layout: Layout = options.layout or "nlc"
-    if options.shape is not None:
-        if len(options.shape) > 2 or math.prod(options.shape) != math.prod(shape):
-            raise _shape_mismatch(shape, options)
-        target = options.shape
-        if len(shape) == 2 and options.layout is None and target != shape and target == shape[::-1]:
-            layout = "ncl"
-    elif len(shape) == 1:
-        target = shape
-    elif len(shape) == 2:
-        layout = _series_layout(shape, options)
-        target = shape[::-1] if layout == "ncl" else shape
-    else:
-        raise GeneratorImportError(
-            f"option missing: one output is {_text(shape)}; pass --shape COLUMNS or LENGTHxCHANNELS",
-            field="shape",
-            reason="shape_missing",
-        )
+    layout, target = _sample_axes(shape, options)
     names = options.columns or _default_columns(target[-1])
     if len(names) != target[-1]:
         raise GeneratorImportError(f"{len(names)} names for {target[-1]} columns", field="columns", reason="columns_mismatch")
     return layout, SampleOutput(kind="sample", shape=target, names=names)
+
+
+def _sample_axes(shape: tuple[int, ...], options: ImportOptions) -> tuple[Layout, tuple[int, ...]]:
+    """Return the layout of a row or a series, and its shape as (columns,) or (length, channels)."""
+    if options.shape is not None:
+        return _layout_of_shape(shape, options.shape, options), options.shape
+    if len(shape) == 1:
+        return options.layout or "nlc", shape
+    if len(shape) == 2:
+        layout = _series_layout(shape, options)
+        return layout, shape[::-1] if layout == "ncl" else shape
+    raise GeneratorImportError(
+        f"option missing: one output is {_text(shape)}; pass --shape COLUMNS or LENGTHxCHANNELS",
+        field="shape",
+        reason="shape_missing",
+    )
+
+
+def _layout_of_shape(shape: tuple[int, ...], target: tuple[int, ...], options: ImportOptions) -> Layout:
+    if len(target) > 2 or math.prod(target) != math.prod(shape):
+        raise _shape_mismatch(shape, options)
+    is_reversed = len(shape) == 2 and target != shape and target == shape[::-1]
+    return options.layout or ("ncl" if is_reversed else "nlc")
 
 
 def _series_layout(shape: tuple[int, ...], options: ImportOptions) -> Layout:

@@ -129,6 +129,16 @@ def test_options_that_are_refused(options, field, reason):
     assert (refused.value.field, refused.value.reason) == (field, reason)
 
 
+@pytest.mark.parametrize("field", ["z_input", "label_input", "truncation_input"])
+def test_named_input_without_numbers_is_refused(field):
+    def change(model):
+        model.graph.input.append(helper.make_tensor_value_info("empty", TensorProto.FLOAT, ["n", 0]))
+
+    with pytest.raises(UserError) as refused:
+        import_small(change, **{field: ("empty",) if field == "z_input" else "empty"})
+    assert (refused.value.field, refused.value.reason) == (field, "wrong_shape")
+
+
 @pytest.mark.parametrize("content", [b"", b"not onnx", bytes(100), b"\x08\x0a"])
 def test_bytes_that_are_not_onnx(content):
     with pytest.raises(UserError) as refused:
