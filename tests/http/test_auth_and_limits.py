@@ -146,8 +146,8 @@ def test_images_per_minute_are_limited_for_each_key(protected: Protected):
     rejected = bulk("0-19")
     check(rejected, 429)
     retry_after = int(rejected.headers["retry-after"])
-    assert retry_after == 2  # twenty images at ten per second, minus the images that became available since
-    assert time.monotonic() - started < 1
+    # Twenty images at ten per second, minus the images that became available since.
+    assert max(1.0, 2 - (time.monotonic() - started)) <= retry_after <= 2
     assert protected.send(address, "bob").status_code == 200
     time.sleep(retry_after)
     assert bulk("0-19").status_code == 200

@@ -195,7 +195,9 @@ def test_a_walk_begins_and_ends_at_its_seeds(page: Page, server: Server, grey: G
     np.testing.assert_array_equal(frame(), grey.generate(np.array([3]))[0])
     slider.fill(str(slider.get_attribute("max")))
     np.testing.assert_array_equal(frame(), grey.generate(np.array([9]))[0])
-    for link in page.get_by_role("link", name="Save as").all():
+    links = page.get_by_role("link", name="Save as").all()
+    assert links
+    for link in links:
         assert server.client.get(f"/{link.get_attribute('href')}").status_code == 200
 
 
@@ -231,7 +233,9 @@ def test_the_page_without_javascript_has_a_gallery(browser: Browser, server: Ser
     page = context.new_page()
     page.goto(server.url)
     expect(page.locator("main h2")).to_have_text(["grey", "rgb"])
-    for source in page.locator("main img").evaluate_all("images => images.map(image => image.getAttribute('src'))"):
+    sources = page.locator("main img").evaluate_all("images => images.map(image => image.getAttribute('src'))")
+    assert len(sources) == 2
+    for source in sources:
         assert server.client.get(f"/{source}").status_code == 200
     context.close()
 

@@ -10,8 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from seedmint.models.card import CARD_KEY, CardError, ImageOutput, SampleOutput
 from seedmint.models.contract import ContractError, check_contract
-from seedmint.models.directory import SHIPPED, find_generator, models_directory
-from seedmint.models.errors import UserError
+from seedmint.models.directory import SHIPPED
 from seedmint.training.datasets import load_dataset, load_splits
 from seedmint.training.datasets.generated import RING_MODES, RING_STD
 from seedmint.training.evaluation.generator_file import read_generator
@@ -179,21 +178,6 @@ def test_file_with_two_cards_is_refused():
     with pytest.raises(CardError) as raised:
         check_contract(model)
     assert raised.value.reason == "no_card"
-
-
-def test_generators_are_found_by_name_or_path(tmp_path, monkeypatch):
-    file = tmp_path / "one.onnx"
-    file.write_bytes(b"x")
-    assert find_generator("one", tmp_path) == file
-    assert find_generator(str(file), tmp_path / "elsewhere") == file
-    for missing in ("two", "two.onnx", "./two"):
-        with pytest.raises(UserError) as raised:
-            find_generator(missing, tmp_path)
-        assert (raised.value.field, raised.value.reason) == ("model", "not_found")
-    monkeypatch.setenv("SEEDMINT_MODELS", str(tmp_path))
-    assert models_directory() == tmp_path
-    monkeypatch.delenv("SEEDMINT_MODELS")
-    assert (models_directory() / "card.py").exists()
 
 
 @pytest.mark.parametrize(

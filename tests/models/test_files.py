@@ -2,6 +2,8 @@
 
 import ctypes
 import errno
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -30,6 +32,43 @@ def test_error_inside_the_context_skips_synchronisation(tmp_path: Path, monkeypa
     with synced_file_system(tmp_path):
         pass
     assert len(synced) == 1
+
+
+def test_errors_of_the_system_call_have_a_number():
+    """`synced_file_system` reads this number. Without the call, the system synchronises all file systems instead."""
+    syncfs = files._syncfs()
+    if syncfs is None:
+        pytest.skip("this system has no syncfs")
+    ctypes.set_errno(0)
+    assert syncfs(-1) == -1
+    assert ctypes.get_errno() == errno.EBADF
+
+
+def test_content_is_synchronised_before_the_file_has_its_name_and_its_directory_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    path = tmp_path / "new" / "folder" / "file"
+    synced: list[tuple[bool, bool, int]] = []
+
+    def fsync(descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        is_directory = stat.S_ISDIR(status.st_mode)
+        synced.append((is_directory, path.exists(), 0 if is_directory else status.st_size))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    write_whole(path, b"content")
+    assert synced == [(False, False, 7), (True, True, 0)]
+
+
+def test_failed_synchronisation_of_the_directory_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def fail(directory: Path) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(directory))
+
+    monkeypatch.setattr(files, "sync_directory", fail)
+    with pytest.raises(OSError) as raised:  # noqa: PT011  # errno is checked below
+        write_whole(tmp_path / "file", b"content")
+    assert (raised.value.errno, raised.value.filename) == (errno.EIO, str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_written_file_has_the_permissions_of_any_new_file(tmp_path: Path):

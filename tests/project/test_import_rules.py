@@ -4,7 +4,6 @@ import graphlib
 import shutil
 import subprocess
 import sys
-import time
 import tomllib
 from collections.abc import Iterable
 from pathlib import Path
@@ -154,11 +153,9 @@ def test_help_imports_neither_service_nor_training():
             "sys.exit(str(packages & set(sys.modules) or ''))",
         ]
     )
-    start = time.monotonic()
     result = run(code)
     assert result.stderr.strip() == ""
     assert "Commands:" in result.stdout
-    assert time.monotonic() - start < 5  # an import of one of these packages takes longer on a busy machine
 
 
 @pytest.mark.parametrize(("module", "command"), [("torch", ["train", "digits", "--out", "unused"]), ("bentoml", ["serve"])])
