@@ -103,7 +103,7 @@ class Seedmint:
         _RESOURCES.close()
 
     async def __is_ready__(self) -> bool:
-        return _REPOSITORY.ready
+        return _REPOSITORY.is_ready()
 
     @bentoml.api(input_spec=bulk_samples.SampleRequest)  # type: ignore[untyped-decorator]
     async def sample(self, **body: Any) -> Path:

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Mapping, MutableMapping
+from difflib import get_close_matches
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -56,10 +57,15 @@ def _check_origin(text: str) -> str:
 
 _ORIGIN = re.compile(r"\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](:[0-9]{1,5})?", re.ASCII)
 _Origins = Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], BeforeValidator(_split)]
+_Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 _Location = Annotated[str, AfterValidator(_absolute)]
 _Networks = Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(_split)]
 # An empty variable for API keys is an error, so that a missing secret never turns authentication off.
 _SECRETS = frozenset({"api_keys", "api_keys_file"})
+# Variables of Kubernetes for the Services `seedmint` and `seedmint-...` of the namespace.
+_SERVICE_VARIABLE = re.compile(r"(?:.+_)?SERVICE_(?:HOST|PORT(?:_.+)?)|(?:.+_)?PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_.+)?")
+_SERVICE_URL = re.compile(r"(?:tcp|udp|sctp)://.+")  # value of `SEEDMINT_PORT` or `SEEDMINT_..._PORT`
+_TRAINING = frozenset({"data"})  # variables of training
 
 
 class Settings(BaseModel):
@@ -102,6 +108,15 @@ class Settings(BaseModel):
         gt=0,
         le=3600,
         description="Maximum time for an answer (504), for a request head or body (408), and for a client to read 256 KiB.",
+    )
+    ready_when: Literal["any", "all", "serving"] = Field(
+        default="any",
+        description="Condition of /readyz. any: a generator is served. all: at start, every file is served. "
+        "serving: the directory was read, even if it has no generator.",
+    )
+    required_models: _Names = Field(
+        default=(),
+        description="Names of generators, separated by commas. At start, /readyz waits until all of them are served.",
     )
     watch_seconds: float = Field(
         default=1.0, gt=0, le=3600, description="Interval between two scans of the models directory, and of the jobs."
@@ -210,6 +225,12 @@ def default_text(field: str) -> str:
     return _to_text(Settings.model_fields[field].get_default()) or "none"
 
 
+def _is_of_service(name: str, value: str) -> bool:
+    """Return whether Kubernetes sets a variable `SEEDMINT_{name}` for a Service."""
+    is_url = (name == "PORT" or name.endswith("_PORT")) and _SERVICE_URL.fullmatch(value)
+    return bool(is_url or _SERVICE_VARIABLE.fullmatch(name))
+
+
 def _to_text(value: Any) -> str:
     """Return a value as the text of its environment variable; an empty text for None and an empty tuple."""
     if isinstance(value, tuple):
@@ -232,15 +253,25 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """Read the settings from an environment. An empty variable counts as absent, except the variables of API keys.
 
     Args:
-        environment: Environment variables; other variables are ignored.
+        environment: Environment variables. Variables without the prefix `SEEDMINT_` are ignored, and those that Kubernetes sets
+            for each Service.
 
     Raises:
-        SettingsError: A variable is invalid; `field` is the setting.
+        SettingsError: A variable is invalid, or a variable with the prefix names no setting; `field` is the setting.
     """
+    found = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environment.items()
+        if name.startswith(PREFIX) and not _is_of_service(name.removeprefix(PREFIX), value)
+    }
+    for field in sorted(found.keys() - Settings.model_fields.keys() - _TRAINING):
+        nearest = get_close_matches(field, Settings.model_fields, n=1)
+        cure = f"did you mean {variable(nearest[0])}?" if nearest else "`seedmint serve --help` lists the settings"
+        raise SettingsError(f"there is no such setting: {cure}", field=field, reason="unknown")
     for field in _SECRETS:
-        if environment.get(variable(field)) == "":
+        if found.get(field) == "":
             raise SettingsError("the variable is empty: unset it to serve without API keys", field=field, reason="empty")
-    values = {field: environment[variable(field)] for field in Settings.model_fields if environment.get(variable(field))}
+    values = {field: value for field, value in found.items() if field in Settings.model_fields and value}
     try:
         return Settings.model_validate(values)
     except ValidationError as error:

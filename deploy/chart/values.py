@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from seedmint.service.settings import Settings
+
 _HERE = Path(__file__).parent
 _BEGIN, _END = "<!-- values -->\n", "<!-- end of values -->"
 _KEY = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z]+):")
@@ -25,6 +27,9 @@ _MINIMUM = {
     "service.port": 1,
     "serve.startupSeconds": 1,
 }
+
+
+_KEYWORDS = frozenset({"type", "enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"})
 
 
 def documented_values() -> Iterator[tuple[str, Any, str]]:
@@ -65,11 +70,24 @@ def schema() -> dict[str, Any]:
             node = node["properties"].setdefault(parent, _object())
         leaf: dict[str, Any] = {"type": _JSON_TYPES[type(default)], "description": comment}
         leaf |= {"enum": _CHOICES[name]} if name in _CHOICES else {}
+        leaf |= _settings() if key == "settings" else {}
         leaf |= {"minimum": _MINIMUM.get(name, 0)} if type(default) is int else {}
         node["properties"][key] = leaf
     # Helm passes global values to subcharts.
     root["properties"]["global"] = {"type": "object"}
     return root
+
+
+def _settings() -> dict[str, Any]:
+    """Return the properties of the settings of the service. Values have the types of YAML; a list may be a text with commas."""
+    properties = {}
+    for field, schema in Settings.model_json_schema()["properties"].items():
+        options = [option for option in schema.get("anyOf", [schema]) if option["type"] != "null"]
+        (leaf,) = ({key: value for key, value in option.items() if key in _KEYWORDS} for option in options)
+        if leaf["type"] == "array":
+            leaf = {"type": ["array", "string"], "items": {"type": "string"}}
+        properties[field] = leaf | {"description": schema["description"]}
+    return {"additionalProperties": False, "properties": properties}
 
 
 def _object() -> dict[str, Any]:

@@ -89,10 +89,12 @@ class ModelRepository:
         self._has_scanned = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._names_in_metrics: set[str] = set()
-        self.ready = False
+        self._was_ready = False
+        self._not_ready_reason: str | None = None
+        self.has_loaded = False
 
     async def start(self, wait_seconds: float | None = None) -> None:
-        """Start to load the generators and to watch the directory. `ready` becomes True after the first successful scan.
+        """Start to load the generators and to watch the directory. `has_loaded` becomes True after the first successful scan.
 
         Args:
             wait_seconds: Maximum time to wait for the first scan; None for no maximum.
@@ -104,7 +106,7 @@ class ModelRepository:
 
     async def close(self) -> None:
         """Stop watching, and wait for batches in progress."""
-        self.ready = False
+        self.has_loaded = False
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -116,7 +118,7 @@ class ModelRepository:
         Raises:
             ModelsLoading: The first scan has not finished.
         """
-        if not self.ready:
+        if not self.has_loaded:
             raise ModelsLoading("the generators are being loaded", retry_after=_RETRY_SECONDS)
         served = ((stem, file.served) for stem, file in sorted(self._files.items()) if "@" not in stem)
         return [generator for _, generator in served if generator is not None]
@@ -161,6 +163,35 @@ class ModelRepository:
     def load_errors(self) -> dict[str, str]:
         """Return the error of each refused file, by stem, in alphabetical order."""
         return {stem: file.error for stem, file in sorted(self._files.items()) if file.error is not None}
+
+    def is_ready(self) -> bool:
+        """Return whether the server is ready by the setting `ready_when`, and log each new reason why it is not ready.
+
+        The conditions on all files and on required generators apply only until the server is ready for the first time, so that
+        one wrong file in a shared directory never takes all servers out of service.
+        """
+        if not self.has_loaded:
+            return False
+        reason = self._reason_not_ready()
+        if reason != self._not_ready_reason and reason is not None:
+            _LOG.warning("not ready: %s", reason)
+        self._not_ready_reason = reason
+        self._was_ready |= reason is None
+        return reason is None
+
+    def _reason_not_ready(self) -> str | None:
+        settings = self._settings
+        if settings.ready_when == "serving" and not settings.required_models:
+            return None
+        served = {served.generator.name for served in self.all()}
+        if not self._was_ready:
+            if missing := [name for name in settings.required_models if name not in served]:
+                return f"required generators are not served: {', '.join(missing)}"
+            if settings.ready_when == "all" and (refused := self.load_errors()):
+                return f"files are refused: {', '.join(map(one_line, refused))}"
+        if not served and settings.ready_when != "serving":
+            return f"no generator of {self._directory} is served"
+        return None
 
     @property
     def readable(self) -> bool:
@@ -213,7 +244,7 @@ class ModelRepository:
             file = self._files.setdefault(stem, ModelFile())
             # Load a file when two scans find the same version, because a file is incomplete while it is copied. The first scan
             # loads all files.
-            if version != file.loaded and (version == file.version or not self.ready):
+            if version != file.loaded and (version == file.version or not self.has_loaded):
                 changed.append(stem)
             file.version = version
         was_refused = False
@@ -222,11 +253,11 @@ class ModelRepository:
         if len(self._batchers) != self._batchers_at_scan or was_refused:
             await asyncio.to_thread(release_memory)
         self._batchers_at_scan = len(self._batchers)
-        if not self.ready:
+        if not self.has_loaded:
             # The present objects are permanent: exclude them from all later garbage collections.
             gc.collect()
             gc.freeze()
-            self.ready = True
+            self.has_loaded = True
 
     def _in_service(self, stem: str) -> Served | None:
         file = self._files.get(stem)

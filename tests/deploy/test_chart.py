@@ -5,6 +5,8 @@ import runpy
 import tomllib
 from pathlib import Path
 
+import jsonschema
+import pytest
 import yaml
 
 from seedmint.service.settings import read_settings
@@ -42,6 +44,31 @@ def test_the_examples_use_settings_of_the_service():
         assert set(settings) <= read.model_fields_set
         found += len(settings)
     assert found
+
+
+@pytest.mark.parametrize("component", ["serve", "jobs"])
+@pytest.mark.parametrize(
+    ("settings", "is_valid"),
+    [
+        (
+            {
+                "max_batch": 8,
+                "access_log": True,
+                "trusted_proxies": ["::1"],
+                "required_models": "mnist,faces",
+                "log_format": "text",
+            },
+            True,
+        ),
+        ({"api_key_file": "/keys"}, False),
+        ({"max_batch": 0}, False),
+        ({"log_format": "xml"}, False),
+        ({"access_log": "maybe"}, False),
+    ],
+)
+def test_the_chart_refuses_settings_that_the_service_refuses(component: str, settings: dict[str, object], is_valid: bool):
+    validator = jsonschema.Draft202012Validator(json.loads((_CHART / "values.schema.json").read_text()))
+    assert validator.is_valid({component: {"settings": settings}}) == is_valid
 
 
 def test_the_chart_contains_the_rules_and_the_dashboard_of_the_repository():

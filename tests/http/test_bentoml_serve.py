@@ -54,7 +54,6 @@ def bentoml_serving(directory: Path) -> Iterator[BentoServer]:
         "SEEDMINT_TRUSTED_PROXIES": "127.0.0.1",
         "SEEDMINT_REQUESTS_PER_SECOND": "1",
         "SEEDMINT_REQUEST_BURST": "100",
-        "SEEDMINT_SUPERVISOR_PID": "1",  # of no use: the supervisor is the parent process
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "bentoml", "serve", "seedmint.service.app:Seedmint"],

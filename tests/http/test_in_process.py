@@ -26,7 +26,7 @@ async def started():
     running = asyncio.create_task(application(scope, received.get, sent.put))
     await received.put({"type": "lifespan.startup"})
     assert (await sent.get())["type"] == "lifespan.startup.complete"
-    while not _REPOSITORY.ready:
+    while not _REPOSITORY.has_loaded:
         await asyncio.sleep(0.01)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(application), base_url="http://test") as client:
         yield client

@@ -86,6 +86,44 @@ def test_settings_have_defaults_and_survive_the_environment(tmp_path: Path):
     assert read_settings({"SEEDMINT_PORT": ""}) == settings
 
 
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("SEEDMINT_API_KEY_FILE", "SEEDMINT_API_KEYS_FILE"),
+        ("SEEDMINT_REQUEST_PER_SECOND", "SEEDMINT_REQUESTS_PER_SECOND"),
+        ("SEEDMINT_REQUIRED_MODEL", "SEEDMINT_REQUIRED_MODELS"),
+        ("SEEDMINT_XYZZY", ""),
+    ],
+)
+def test_a_variable_that_names_no_setting_is_an_error(name: str, nearest: str):
+    with pytest.raises(SettingsError) as raised:
+        read_settings({name: "/run/secrets/keys"})
+    assert (raised.value.field, raised.value.reason) == (name.removeprefix("SEEDMINT_").lower(), "unknown")
+    assert nearest in str(raised.value)
+
+
+def test_variables_that_kubernetes_sets_for_services_are_no_settings():
+    address = "10.96.0.17"
+    variables = {
+        "SEEDMINT_PORT": f"tcp://{address}:80",
+        "SEEDMINT_PORT_80_TCP": f"tcp://{address}:80",
+        "SEEDMINT_PORT_80_TCP_ADDR": address,
+        "SEEDMINT_PORT_80_TCP_PORT": "80",
+        "SEEDMINT_PORT_80_TCP_PROTO": "tcp",
+        "SEEDMINT_SERVICE_HOST": address,
+        "SEEDMINT_SERVICE_PORT": "80",
+        "SEEDMINT_SERVICE_PORT_HTTP": "80",
+        "SEEDMINT_JOBS_PORT": f"tcp://{address}:80",
+        "SEEDMINT_JOBS_PORT_80_TCP_ADDR": address,
+        "SEEDMINT_JOBS_SERVICE_HOST": address,
+        "SEEDMINT_JOBS_SERVICE_PORT_HTTP": "80",
+    }
+    assert read_settings(variables) == read_settings({})
+    with pytest.raises(SettingsError) as raised:
+        read_settings({"SEEDMINT_HTTP_PORT": "8080"})
+    assert raised.value.reason == "unknown"
+
+
 def test_every_setting_survives_the_environment(tmp_path: Path):
     variables = {
         "SEEDMINT_API_KEYS": f"a:{'0' * 64},b:{'1' * 64}",
@@ -99,6 +137,8 @@ def test_every_setting_survives_the_environment(tmp_path: Path):
         "SEEDMINT_ACCESS_LOG": "yes",
         "SEEDMINT_LOG_FORMAT": "json",
         "SEEDMINT_TRACING": "1",
+        "SEEDMINT_READY_WHEN": "all",
+        "SEEDMINT_REQUIRED_MODELS": "mnist, faces",
         "SEEDMINT_JOBS_URL": "s3://bucket/made",
     }
     settings = read_settings(variables)
@@ -106,6 +146,7 @@ def test_every_setting_survives_the_environment(tmp_path: Path):
     assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.0/8", "::1/128"]
     assert settings.jobs_url == "s3://bucket/made"
     assert read_settings(variables | {"SEEDMINT_JOBS_URL": "made"}).jobs_url == str(Path("made").absolute())
+    assert (settings.ready_when, settings.required_models) == ("all", ("mnist", "faces"))
     assert (settings.access_log, settings.tracing, settings.needs_keys) == (True, True, True)
     assert read_settings(settings.to_environment()) == settings
     assert set(settings.to_environment()) > set(variables)

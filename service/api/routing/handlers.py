@@ -181,7 +181,7 @@ class Handlers:
 
     def _generators(self) -> list[Generator]:
         """Return the generators that are served; an empty list until the first scan has finished."""
-        return [served.generator for served in self._repository.all()] if self._repository.ready else []
+        return [served.generator for served in self._repository.all()] if self._repository.has_loaded else []
 
     async def _pinned(self, request: Request, parse: ParseSpec) -> Response:
         """Answer a pinned URL: redirect to the canonical URL, or send the immutable response."""
