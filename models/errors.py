@@ -9,6 +9,7 @@ class UserError(ValueError):
 
     Attributes:
         field: The parameter that is wrong, in snake_case; None if no single parameter is wrong.
+        other_fields: Other parameters that the message mentions and that can correct the error.
         reason: A stable code for programs and tests, in snake_case.
         status: Exit status of the command line: 1, or 2 if the same command always fails.
     """
@@ -16,15 +17,19 @@ class UserError(ValueError):
     reason = "invalid"
     status = 1
 
-    def __init__(self, message: str, *, field: str | None = None, reason: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, field: str | None = None, reason: str | None = None, other_fields: tuple[str, ...] = ()
+    ) -> None:
         """
         Args:
             message: One line.
             field: The parameter that is wrong, in snake_case.
             reason: Replaces the code of the class.
+            other_fields: Other parameters that the message mentions and that can correct the error.
         """
         super().__init__(message)
         self.field = field
+        self.other_fields = other_fields
         if reason is not None:
             self.reason = reason
 

@@ -101,7 +101,7 @@ def main(arguments: list[str] | None = None) -> Any:
 
 
 def error_text(error: UserError, arguments: Sequence[str]) -> str:
-    """Return the message of an error, prefixed with the name of the wrong parameter.
+    """Return the message of an error with the name of the wrong parameter in front, and other options for a cure at the end.
 
     The name is the option (`--shard-size`) or the argument (`MODEL`) of the command. If the option is absent from the command
     line and its environment variable is set, the name is the variable (`SEEDMINT_PORT`).
@@ -111,9 +111,14 @@ def error_text(error: UserError, arguments: Sequence[str]) -> str:
         arguments: Arguments of the command line.
     """
     message = str(error.args[0]) if error.args else str(error)
+    command = _command(arguments)
+    others = [_parameter(command, field) for field in error.other_fields]
+    names = [max(parameter.opts, key=len) for parameter in others if parameter is not None]
+    if names:
+        message += f" (see {', '.join(names)})"
     if error.field is None:
         return message
-    parameter = _parameter(_command(arguments), error.field)
+    parameter = _parameter(command, error.field)
     variable = f"SEEDMINT_{error.field.upper()}"
     if isinstance(parameter, click.Argument):
         return f"{parameter.human_readable_name}: {message}"

@@ -92,7 +92,12 @@ def add(file: tuple[Path, ...], models: str | None, replace: bool, **option_valu
         )
     target = settings.models / f"{name}.onnx"
     if target.exists() and not replace:
-        raise UserError(f"{target} exists: choose another name, or pass --replace", field="name", reason="name_exists")
+        raise UserError(
+            f"{target} exists: choose another name, or replace it",
+            field="name",
+            reason="name_exists",
+            other_fields=("replace",),
+        )
     try:
         imported = existing or _import(file, name, settings.provider, settings.threads, option_values)
     except ValidationError as error:
@@ -133,7 +138,7 @@ def _with_file(error: UserError, file: Path) -> UserError:
     """Add the file name to an error that has no field."""
     if error.field is not None:
         return error
-    return UserError(f"{file}: {one_line(error, 600)}", reason=error.reason)
+    return UserError(f"{file}: {one_line(error, 600)}", reason=error.reason, other_fields=error.other_fields)
 
 
 def _import(

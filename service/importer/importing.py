@@ -122,7 +122,9 @@ def _output_spec(model: ModelProto, signature: Signature, trial: TrialResult, op
         layout, sample = find_sample_output(shape, options)
         return OutputSpec(sample, layout, None)
     if options.columns is not None:
-        raise GeneratorImportError("only samples have columns: add --sample", field="columns", reason="not_a_sample")
+        raise GeneratorImportError(
+            "only samples have columns", field="columns", reason="not_a_sample", other_fields=("sample",)
+        )
     layout, image = find_image_output(shape, model, signature.output, options)
     return OutputSpec(image, layout, find_range(model, signature.output, trial.rows, options))
 
@@ -159,10 +161,11 @@ def _compare(generator: Generator, reference: NDArray[Any]) -> float:
     limit = 1.0 if isinstance(generator.card.output, ImageOutput) else _MAX_SAMPLE_DIFFERENCE
     if not difference <= limit:
         raise GeneratorImportError(
-            f"the greatest difference from the reference is {difference:g}: at most {limit:g}; check --range, --layout, "
-            "--prior and --z-scale",
+            f"the greatest difference from the reference is {difference:g}: at most {limit:g}; check range, layout, prior and "
+            "scale of z",
             field="reference",
             reason="reference_mismatch",
+            other_fields=("range", "layout", "prior", "z_scale"),
         )
     return difference
 
@@ -193,5 +196,5 @@ def _describe(signature: Signature, trial: TrialResult, options: ImportOptions, 
     if trial.max_batch is not None:
         lines.append(f"largest batch {trial.max_batch}: one output takes {trial.row_seconds:.2g} s")
     if not trial.truncation_has_effect:
-        lines.append("truncation has no effect: the graph normalizes z; bind an input with --truncation-input if it has one")
+        lines.append("truncation has no effect: the graph normalizes z; if an input is the truncation, name the input")
     return lines

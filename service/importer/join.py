@@ -129,7 +129,7 @@ def _bind_truncation(mapping: ModelProto, options: ImportOptions) -> tuple[Impor
     if not _interpolates(zero, half, one):
         return options, []
     constants = {**options.constants, scalar.name: (1.0,)}
-    finding = f"input {scalar.name}: truncation of w by trial runs, bound to 1 (other values: --set or --truncation-input)"
+    finding = f"input {scalar.name}: truncation of w by trial runs, bound to 1 because no option binds the input"
     return replace(options, constants=constants), [finding]
 
 

@@ -31,7 +31,7 @@ def find_label(free: dict[str, Input], options: ImportOptions) -> Binding | None
         raise GeneratorImportError("the graph has no input for a label", field="classes", reason="no_label")
     if options.classes is None:
         raise GeneratorImportError(
-            f"option missing: input {name!r} receives a label; pass the number of classes or their names",
+            f"is missing: input {name!r} receives a label; set the number of classes or their names",
             field="classes",
             reason="classes_missing",
         )
@@ -52,7 +52,9 @@ def _label_name(free: dict[str, Input], options: ImportOptions) -> str | None:
         candidates = _float_candidates(free, options.z_input, len(options.classes))
     if len(candidates) > 1:
         raise GeneratorImportError(
-            f"option missing: {list_names(candidates)} may be the label", field="label_input", reason="label_input_missing"
+            f"is missing: {list_names(candidates)} may be the label; name one",
+            field="label_input",
+            reason="label_input_missing",
         )
     return candidates[0] if candidates else None
 

@@ -46,10 +46,11 @@ def _latent_by_name(free: dict[str, Input], options: ImportOptions) -> list[Inpu
         )
     if len(floats) > 1 and not all(_LATENT_NAME.fullmatch(value.name) for value in floats):
         raise GeneratorImportError(
-            f"option missing: the graph has {describe_inputs(floats)}: name each input that receives a part of z (--z-input), "
-            "the label (--classes and --label-input), and bind the others (--set NAME=VALUE, --noise fixed)",
+            f"is missing: the graph has {describe_inputs(floats)}; name each input that receives a part of z, name the label "
+            "and its classes, and bind the others to constants (NAME=VALUE) or to fixed noise",
             field="z_input",
             reason="z_input_missing",
+            other_fields=("label_input", "classes", "set", "noise"),
         )
     return floats
 
@@ -59,13 +60,14 @@ def _check_all_bound(rest: list[Input], options: ImportOptions) -> None:
     unbound = [value for value in rest if options.noise is None or not value.is_float or value.is_scalar]
     if not unbound:
         return
-    scalars = any(value.is_scalar for value in unbound)
-    also = ", or name it with --truncation-input if it is the truncation" if scalars else ""
+    has_scalar = any(value.is_scalar for value in unbound)
+    truncation = ", to the truncation" if has_scalar else ""
     raise GeneratorImportError(
-        f"option missing: the graph also has {describe_inputs(unbound)}: bind each with --set NAME=VALUE{also}, as a "
-        "further --z-input, as --label-input, or bind all noise inputs with --noise fixed",
+        f"is missing: the graph also has {describe_inputs(unbound)}; bind each to a constant (NAME=VALUE){truncation}, to a "
+        "further part of z or to the label, or bind all noise inputs to fixed noise",
         field="set",
         reason="input_not_bound",
+        other_fields=(*(("truncation_input",) if has_scalar else ()), "z_input", "label_input", "noise"),
     )
 
 
@@ -97,7 +99,7 @@ def _shape_and_length(value: Input, z_dim: int | None) -> tuple[tuple[int, ...],
     row = _row(value, z_dim)
     if None in row:
         raise GeneratorImportError(
-            f"option missing: input {value.name!r} is {value}, and the length of z is not known",
+            f"is missing: input {value.name!r} is {value}, so the graph does not contain the length of z, such as 100",
             field="z_dim",
             reason="z_dim_missing",
         )
@@ -130,7 +132,7 @@ def _check_length(length: int, value: Input) -> None:
         return
     last = value.dims[-1]
     can_repeat = last is not None and last <= MAX_Z_DIM and len(value.dims) > 2
-    repeat = f"; --z-dim {last} repeats {last} numbers" if can_repeat else ""
+    repeat = f"; set {last} to repeat {last} numbers" if can_repeat else ""
     raise GeneratorImportError(
         f"input {value.name!r} is {value}: z may have at most {MAX_Z_DIM} numbers{repeat}",
         field="z_dim",

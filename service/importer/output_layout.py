@@ -39,9 +39,10 @@ def find_image_output(
     if channels not in _CHANNELS:
         raise GeneratorImportError(
             f"one output is {_text(shape)}, {channels} channels in layout {layout}: images have 1, 3 or 4 channels; "
-            "use --layout if the layout is wrong, or --sample if the output is no image",
+            "set another layout, or import the output as a sample if it is no image",
             field="layout",
             reason="channels_not_supported",
+            other_fields=("sample",),
         )
     if max(height, width) > MAX_SIDE:
         raise GeneratorImportError(f"an image of {width}x{height} pixels: at most {MAX_SIDE} each", reason="image_too_large")
@@ -65,7 +66,7 @@ def _layout_of_axes(
         sizes = {known: sizes[known]}
     if len(sizes) != 1:
         raise GeneratorImportError(
-            f"option missing: one output is {_text(shape)}, which may be nchw or nhwc",
+            f"is missing: one output is {_text(shape)}, which may be nchw or nhwc",
             field="layout",
             reason="layout_missing",
         )
@@ -78,9 +79,10 @@ def _plausible(sizes: dict[Layout, tuple[int, int, int]], shape: tuple[int, ...]
     plausible = {layout: size for layout, size in sizes.items() if size[2] in _CHANNELS}
     if not plausible:
         raise GeneratorImportError(
-            f"one output is {_text(shape)}: no axis has 1, 3 or 4 channels; use --sample if the output is no image",
+            f"one output is {_text(shape)}: no axis has 1, 3 or 4 channels; import the output as a sample if it is no image",
             field="output",
             reason="not_an_image",
+            other_fields=("sample",),
         )
     # A side of 4 pixels is rarer than 1 or 3 channels.
     return {layout: size for layout, size in plausible.items() if size[2] != 4} or plausible
@@ -91,18 +93,19 @@ def _layout_of_flat(shape: tuple[int, ...], options: ImportOptions) -> tuple[Lay
         return "nhwc", (*shape, 1)  # N x H x W, gray
     if options.shape is None:
         raise GeneratorImportError(
-            f"option missing: one output is {_text(shape)}; pass --shape HEIGHTxWIDTHxCHANNELS, and --layout nchw or nhwc for "
-            "more than one channel; or --sample if the output is no image",
+            f"is missing: one output is {_text(shape)}; set HEIGHTxWIDTHxCHANNELS, and the layout for more than one channel, "
+            "or import the output as a sample if it is no image",
             field="shape",
             reason="shape_missing",
+            other_fields=("layout", "sample"),
         )
     if math.prod(shape) != math.prod(options.shape):
         raise _shape_mismatch(shape, options)
     height, width, channels = options.shape
     if channels > 1 and options.layout is None:
         raise GeneratorImportError(
-            f"option missing: one output is {_text(shape)}; pass --layout nchw if all values of a channel follow each other, "
-            "nhwc if all channels of a pixel do",
+            f"is missing: one output is {_text(shape)}; set nchw if all values of a channel follow each other, nhwc if all "
+            "channels of a pixel do",
             field="layout",
             reason="layout_missing",
         )
@@ -138,7 +141,7 @@ def _sample_axes(shape: tuple[int, ...], options: ImportOptions) -> tuple[Layout
         layout = _series_layout(shape, options)
         return layout, shape[::-1] if layout == "ncl" else shape
     raise GeneratorImportError(
-        f"option missing: one output is {_text(shape)}; pass --shape COLUMNS or LENGTHxCHANNELS",
+        f"is missing: one output is {_text(shape)}; set COLUMNS or LENGTHxCHANNELS",
         field="shape",
         reason="shape_missing",
     )
@@ -159,7 +162,7 @@ def _series_layout(shape: tuple[int, ...], options: ImportOptions) -> Layout:
     if (first == count) != (last == count):
         return "ncl" if first == count else "nlc"
     raise GeneratorImportError(
-        f"option missing: one output is {_text(shape)}; pass --layout ncl if the channels come first, nlc if the steps do",
+        f"is missing: one output is {_text(shape)}; set ncl if the channels come first, nlc if the steps do",
         field="layout",
         reason="layout_missing",
     )

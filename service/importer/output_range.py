@@ -44,9 +44,9 @@ def find_range(model: ModelProto, output: str, rows: NDArray[Any], options: Impo
     low, high = float(rows.min()), float(rows.max())
     if not interval.is_bounded and (guess := _range_of_samples(rows)) is not None:
         return guess
-    bounds = f"the graph limits them to {interval.low:.3g} to {interval.high:.3g}, " if interval.is_bounded else ""
+    bounds = f", the graph allows {interval.low:.3g} to {interval.high:.3g}" if interval.is_bounded else ""
     raise GeneratorImportError(
-        f"option missing: {bounds}the outputs are from {low:.3g} to {high:.3g}: pass the values of black and white",
+        f"is missing: the outputs are from {low:.3g} to {high:.3g}{bounds}; set the values of black and white, such as -1..1",
         field="range",
         reason="range_missing",
     )

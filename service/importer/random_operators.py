@@ -34,7 +34,7 @@ def replace_random_operators(model: ModelProto, mode: NoiseMode | None) -> None:
 def _replacement(node: NodeProto, mode: NoiseMode | None) -> list[NodeProto]:
     if mode is None:
         raise GeneratorImportError(
-            f"option missing: the graph has the random operator {node.op_type}: pass --noise zero or --noise fixed",
+            f"is missing: the graph has the random operator {node.op_type}; set zero or fixed",
             field="noise",
             reason="random_operator",
         )
@@ -53,7 +53,7 @@ def _replacement(node: NodeProto, mode: NoiseMode | None) -> list[NodeProto]:
         return [helper.make_node("Constant", [], [result], value=numpy_helper.from_array(array))]
     if mode == "fixed":
         raise GeneratorImportError(
-            f"the shape of the noise {result!r} is not a constant: pass --noise zero, or export the graph with constant noise",
+            f"the shape of the noise {result!r} is not a constant: set zero, or export the graph with constant noise",
             field="noise",
             reason="random_shape",
         )

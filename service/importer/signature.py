@@ -126,7 +126,7 @@ def _output(model: ModelProto, options: ImportOptions) -> str:
         return str(names[0])
     if options.output is None:
         raise GeneratorImportError(
-            f"option missing: the graph has {list_names(names)}", field="output", reason="output_missing"
+            f"is missing: the graph has {list_names(names)}; name one", field="output", reason="output_missing"
         )
     if options.output not in names:
         raise GeneratorImportError(

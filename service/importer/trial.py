@@ -193,7 +193,10 @@ class Trial:
     def _check_values(self, rows: NDArray[Any]) -> None:
         if rows.dtype.kind == "f" and not np.isfinite(rows).all():
             raise GeneratorImportError(
-                "the output is not finite: check --prior and --z-scale", field="prior", reason="output_not_finite"
+                "the output is not finite: check the prior and the scale of z",
+                field="prior",
+                reason="output_not_finite",
+                other_fields=("z_scale",),
             )
 
     def _check_labels(self, session: Session, row_seconds: float) -> None:

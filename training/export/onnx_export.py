@@ -116,7 +116,9 @@ def install_generator(content: bytes, directory: Path, name: str, replace: bool)
     """
     path = directory / f"{name}.onnx"
     if path.exists() and not replace and path.read_bytes() != content:
-        raise ExportError(f"{path} exists: choose another name, or pass --replace", field="name", reason="name_taken")
+        raise ExportError(
+            f"{path} exists: choose another name, or replace it", field="name", reason="name_taken", other_fields=("replace",)
+        )
     directory.mkdir(parents=True, exist_ok=True)
     write_whole(path, content)
     return path

@@ -106,7 +106,7 @@ def _newest_intact_checkpoint(directory: Path, on_warning: Callable[[str], None]
             path.replace(damaged)
             on_warning(f"{error}; renamed to {damaged.name}")
     if checkpoints:
-        message = f"all checkpoints of {directory} are damaged; start a new run with `seedmint train --out`"
+        message = f"all checkpoints of {directory} are damaged: start a new run in another directory"
         raise CheckpointError(message, reason="all_damaged")
     return None
 

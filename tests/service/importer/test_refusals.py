@@ -6,9 +6,12 @@ import pytest
 from onnx import TensorProto, helper
 
 from seedmint.models.errors import UserError
+from seedmint.service.cli.models_add import add
 from seedmint.service.importer.options import ImportOptions
 from tests.service.importer.networks import DIM, images_of, import_small
 from tests.support.onnx_imports import import_content
+
+OPTIONS = {max(parameter.opts, key=len).removeprefix("--").replace("-", "_") for parameter in add.params}
 
 
 def test_small_model_is_imported():
@@ -97,6 +100,7 @@ def test_graphs_that_are_refused(change, field, reason):
     with pytest.raises(UserError) as refused:
         import_small(change)
     assert refused.value.field == field
+    assert set(refused.value.other_fields) <= OPTIONS
     if reason is not None:
         assert refused.value.reason == reason
 
@@ -126,6 +130,7 @@ def test_graphs_that_are_refused(change, field, reason):
 def test_options_that_are_refused(options, field, reason):
     with pytest.raises(UserError) as refused:
         import_small(**options)
+    assert set(refused.value.other_fields) <= OPTIONS
     assert (refused.value.field, refused.value.reason) == (field, reason)
 
 
