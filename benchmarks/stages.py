@@ -18,12 +18,13 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import onnxruntime
+from numpy.typing import NDArray
 
 from benchmarks.batch import plain_loop
 from seedmint.models.directory import SHIPPED, find_generator
@@ -32,10 +33,12 @@ from seedmint.service.batch.formats import parquet, webdataset
 from seedmint.service.batch.formats.base import ShardFormat, formats_for
 from seedmint.service.batch.formats.pngs import pngs
 from seedmint.service.batch.job import begin
+from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.planning import make_plan
 from seedmint.service.batch.png_folder import FileListing, file_name
-from seedmint.service.batch.records import write_record
+from seedmint.service.batch.records import Record, write_record
 from seedmint.service.batch.shard import make_shard, shard_writer
+from seedmint.service.batch.storage.base import Output
 from seedmint.service.batch.storage.resolve import open_output
 from seedmint.service.runtime.generator import Generator, open_generator
 
@@ -64,70 +67,89 @@ def measure(path: Path, generator: Generator, form: ShardFormat, out: Path, spen
         begin(output, plan)
     shard = plan.shard(0)
 
-    def timed(action: Callable[[], Result]) -> tuple[Result, float]:
-        began = time.perf_counter()
-        result = action()
-        return result, (time.perf_counter() - began) / _IMAGES * 1e6
-
-    pieces, label_seconds = timed(lambda: list(plan.batches(shard, plan.batch)))
-    noise, noise_seconds = timed(lambda: [generator.noise(seeds) for seeds, _ in pieces])
+    pieces, label_seconds = _timed(lambda: list(plan.batches(shard, plan.batch)))
+    noise, noise_seconds = _timed(lambda: [generator.noise(seeds) for seeds, _ in pieces])
     spent["noise"].append(label_seconds + noise_seconds)
     inputs = [(z, labels) for z, (_, labels) in zip(noise, pieces, strict=True)]
-    outputs, seconds = timed(lambda: [generator.generate_from(z, labels) for z, labels in inputs])
+    outputs, seconds = _timed(lambda: [generator.generate_from(z, labels) for z, labels in inputs])
     spent["run"].append(seconds)
     finished = [(seeds, labels, images) for (seeds, labels), images in zip(pieces, outputs, strict=True)]
-    encoded, encoding = timed(
+    encoded, encoding = _timed(
         lambda: [pngs(generator, *piece, plan.truncation) for piece in finished if "png" in plan.toolchain]
     )
     spent["png"].append(encoding)
-
-    if form == "png":
-        contents = [png for images in encoded for png in images]
-
-        def lay_out() -> None:
-            for seeds, labels in pieces:
-                for i, seed in enumerate(seeds):
-                    names.append(file_name(plan, int(seed), None if labels is None else int(labels[i])))
-
-        def hash_all() -> None:
-            for name, png in zip(names, contents, strict=True):
-                listing.add(name, png)
-
-        def write() -> None:
-            with for_disk.write_many() as add:
-                for name, png in zip(names, contents, strict=True):
-                    add(name, png)
-            write_record(for_disk, record)
-
-        names: list[str] = []
-        listing = FileListing()
-    else:
-
-        def lay_out() -> None:
-            encoded_pieces = iter(encoded)
-            with (
-                patch.multiple(parquet, pngs=lambda *_: next(encoded_pieces)),
-                patch.multiple(webdataset, pngs=lambda *_: next(encoded_pieces)),
-            ):
-                writer = shard_writer(file, generator, plan, shard.count)
-                for piece in finished:
-                    writer.add(*piece)
-                writer.finish()
-
-        def hash_all() -> None:
-            hashlib.sha256(file.getbuffer())
-
-        def write() -> None:
-            with for_disk.write(plan.file_name(0)) as target:
-                target.write(file.getbuffer())
-            write_record(for_disk, record)
-
-        file = _UnclosableBytesIO()
+    stages: _PngFolder | _ShardFile = (
+        _PngFolder(plan, encoded, pieces) if form == "png" else _ShardFile(plan, encoded, generator, finished)
+    )
     record = make_shard(generator, plan, 0, for_record)
-    for name, action in (("layout", lay_out), ("hash", hash_all), ("disk", write)):
-        spent[name].append(timed(action)[1])
-    spent["whole"].append(timed(lambda: make_shard(generator, plan, 0, for_whole))[1])
+    spent["layout"].append(_timed(stages.lay_out)[1])
+    spent["hash"].append(_timed(stages.hash)[1])
+    spent["disk"].append(_timed(lambda: stages.write(for_disk, record))[1])
+    spent["whole"].append(_timed(lambda: make_shard(generator, plan, 0, for_whole))[1])
     spent["loop"].append(1e6 / plain_loop(path, generator.card, form, out, _IMAGES))
+
+
+def _timed(action: Callable[[], Result]) -> tuple[Result, float]:
+    """Return the result and the time in microseconds per image."""
+    began = time.perf_counter()
+    result = action()
+    return result, (time.perf_counter() - began) / _IMAGES * 1e6
+
+
+class _PngFolder:
+    """Stages of a shard of separate PNG files."""
+
+    def __init__(self, plan: Plan, encoded: list[list[bytes]], pieces: list[tuple[NDArray[Any], NDArray[Any] | None]]) -> None:
+        self._plan = plan
+        self._pieces = pieces
+        self._contents = [png for images in encoded for png in images]
+        self._names: list[str] = []
+        self._listing = FileListing()
+
+    def lay_out(self) -> None:
+        for seeds, labels in self._pieces:
+            for i, seed in enumerate(seeds):
+                self._names.append(file_name(self._plan, int(seed), None if labels is None else int(labels[i])))
+
+    def hash(self) -> None:
+        for name, png in zip(self._names, self._contents, strict=True):
+            self._listing.add(name, png)
+
+    def write(self, output: Output, record: Record) -> None:
+        with output.write_many() as add:
+            for name, png in zip(self._names, self._contents, strict=True):
+                add(name, png)
+        write_record(output, record)
+
+
+class _ShardFile:
+    """Stages of a shard of one file."""
+
+    def __init__(self, plan: Plan, encoded: list[list[bytes]], generator: Generator, pieces: list[Any]) -> None:
+        self._plan = plan
+        self._encoded = encoded
+        self._generator = generator
+        self._pieces = pieces
+        self._file = _UnclosableBytesIO()
+
+    def lay_out(self) -> None:
+        encoded = iter(self._encoded)
+        with (
+            patch.multiple(parquet, pngs=lambda *_: next(encoded)),
+            patch.multiple(webdataset, pngs=lambda *_: next(encoded)),
+        ):
+            writer = shard_writer(self._file, self._generator, self._plan, self._plan.shard(0).count)
+            for piece in self._pieces:
+                writer.add(*piece)
+            writer.finish()
+
+    def hash(self) -> None:
+        hashlib.sha256(self._file.getbuffer())
+
+    def write(self, output: Output, record: Record) -> None:
+        with output.write(self._plan.file_name(0)) as target:
+            target.write(self._file.getbuffer())
+        write_record(output, record)
 
 
 class _UnclosableBytesIO(io.BytesIO):

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 import click
 
@@ -12,11 +11,11 @@ from seedmint.models.card import Card
 from seedmint.models.directory import find_generator
 from seedmint.models.errors import UserError
 from seedmint.models.runtime.generator_file import GeneratorError, checked_card, digest_of, read_content
-from seedmint.models.runtime.provider import ProviderError, choose_provider
+from seedmint.models.runtime.provider import ProviderChoice, ProviderError, choose_provider
 from seedmint.models.seeds import Seeds, parse_seeds
 from seedmint.service.batch.formats.base import FORMATS, ShardFormat
 from seedmint.service.batch.job import load_plan
-from seedmint.service.batch.plan import Plan, PlanError
+from seedmint.service.batch.plan import LabelChoice, Plan, PlanError
 from seedmint.service.batch.planning import check_same, make_plan
 from seedmint.service.batch.storage.base import Output
 from seedmint.service.batch.storage.resolve import open_output
@@ -173,32 +172,51 @@ def parse_part(index: int | None, count: int | None) -> tuple[int, int]:
     return index, count
 
 
-def _plan(
-    options: JobOptions, existing: Plan | None, card: Card, digest: str, provider: Literal["auto", "cpu", "cuda"]
-) -> Plan:
+@dataclass(frozen=True)
+class _Defaults:
+    """Values of missing options: those of the job in the output, or those of a new job."""
+
+    provider: ProviderChoice
+    seeds: Seeds | None
+    labels: LabelChoice | None
+    truncation: float
+    shard_format: ShardFormat
+    shard_size: int
+
+
+def _defaults(existing: Plan | None, card: Card, provider: ProviderChoice) -> _Defaults:
+    if existing is not None:
+        return _Defaults(
+            existing.provider, existing.sequence, existing.labels, existing.truncation, existing.format, existing.shard_size
+        )
+    shard_format: ShardFormat = "webdataset" if card.output.kind == "image" else "parquet"
+    return _Defaults(provider, None, None, 1.0, shard_format, _SHARD_SIZE)
+
+
+def _plan(options: JobOptions, existing: Plan | None, card: Card, digest: str, provider: ProviderChoice) -> Plan:
     """Make the plan of the options. A missing option has its value in the existing plan, or otherwise its default."""
-    if options.seeds is None and existing is None:
+    defaults = _defaults(existing, card, provider)
+    seeds = defaults.seeds if options.seeds is None else _parse_seeds(options.seeds)
+    if seeds is None:
         raise UserError('is missing: pass the seeds, such as "0-999999"', field="seeds", reason="missing")
-    previous: Any = existing
-    labels: int | Literal["balanced", "per-seed"] | None
-    match options.labels:
-        case None:
-            labels = previous.labels if previous else None
-        case "balanced" | "per-seed":
-            labels = options.labels
-        case _:
-            labels = label_number(options.labels, card, "labels")
-    default_format: ShardFormat = "webdataset" if card.output.kind == "image" else "parquet"
     return make_plan(
         digest,
         card,
-        choose_provider(previous.provider if previous else provider),
-        _parse_seeds(options.seeds) if options.seeds is not None else previous.sequence,
-        labels,
-        options.truncation if options.truncation is not None else (previous.truncation if previous else 1.0),
-        options.shard_format or (previous.format if previous else default_format),
-        options.shard_size or (previous.shard_size if previous else _SHARD_SIZE),
+        choose_provider(defaults.provider),
+        seeds,
+        defaults.labels if options.labels is None else _labels(options.labels, card),
+        defaults.truncation if options.truncation is None else options.truncation,
+        options.shard_format or defaults.shard_format,
+        options.shard_size or defaults.shard_size,
     )
+
+
+def _labels(text: str, card: Card) -> LabelChoice:
+    match text:
+        case "balanced" | "per-seed":
+            return text
+        case _:
+            return label_number(text, card, "labels")
 
 
 def _parse_seeds(text: str) -> Seeds:

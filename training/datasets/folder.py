@@ -1,5 +1,6 @@
 """Reads a folder of images: `folder/CLASS/*.png`, where the subfolders are the labels, or `folder/*.png` without labels."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,37 +28,65 @@ def load_folder(path: str, side: int | None, channels: int | None, licence: str 
     root = Path(path)
     if not root.is_dir():
         raise DataError(f"{path} is not a directory", field="data.path", reason="not_found")
-    class_folders = sorted(entry for entry in root.iterdir() if entry.is_dir() and _images_in(entry))
+    listing = _list_images(root)
+    arrays = _read_all(listing.files, side, channels)
+    labels = None if listing.labels is None else np.array(listing.labels, dtype=np.int64)
+    return Dataset(root.resolve().name, np.stack(arrays), labels, listing.classes, licence)
+
+
+@dataclass(frozen=True)
+class _Listing:
+    """Files of a folder.
+
+    Attributes:
+        files: The images, sorted by class and name; at least one.
+        labels: The label of each image; None for a folder without subfolders.
+        classes: Name of each label, or None.
+    """
+
+    files: list[Path]
+    labels: list[int] | None = None
+    classes: tuple[str, ...] | None = None
+
+
+def _list_images(root: Path) -> _Listing:
+    subfolders = sorted(entry for entry in root.iterdir() if entry.is_dir())
+    classes = {folder.name: files for folder in subfolders if (files := _images_in(folder))}
     unlabeled = _images_in(root)
-    if class_folders and unlabeled:
+    if classes and unlabeled:
         raise DataError(
-            f"{path} holds images next to subfolders of images, so {unlabeled[0].name} would have no label",
+            f"{root} holds images next to subfolders of images, so {unlabeled[0].name} would have no label",
             reason="mixed_folder",
         )
-    files = [(file, label) for label, folder in enumerate(class_folders) for file in _images_in(folder)]
-    files = files or [(file, 0) for file in unlabeled]
-    if not files:
-        raise DataError(f"{path} holds no images ({', '.join(sorted(_SUFFIXES))})", field="data.path", reason="no_images")
-    arrays: list[NDArray[np.uint8]] = []
-    for file, _ in files:
+    if classes:
+        labels = [label for label, files in enumerate(classes.values()) for _ in files]
+        return _Listing([file for files in classes.values() for file in files], labels, tuple(classes))
+    if not unlabeled:
+        raise DataError(f"{root} holds no images ({', '.join(sorted(_SUFFIXES))})", field="data.path", reason="no_images")
+    return _Listing(unlabeled)
+
+
+def _read_all(files: list[Path], side: int | None, channels: int | None) -> list[NDArray[np.uint8]]:
+    """Read images that must have the same shape."""
+    first = _read(files[0], side, channels)
+    arrays = [first]
+    for file in files[1:]:
         array = _read(file, side, channels)
-        if arrays and len(array) != len(arrays[0]):
+        if len(array) != len(first):
             raise DataError(
-                f"set 1 or 3: of {file} and {files[0][0].name}, one is grayscale and one is in color",
+                f"set 1 or 3: of {file} and {files[0].name}, one is grayscale and one is in color",
                 field="data.channels",
                 reason="mixed_channels",
             )
-        if arrays and array.shape != arrays[0].shape:
-            (_, h, w), (_, h0, w0) = array.shape, arrays[0].shape
+        if array.shape != first.shape:
+            (_, h, w), (_, h0, w0) = array.shape, first.shape
             raise DataError(
-                f"set a side to resize the images: {file} is {w}x{h}, but {files[0][0].name} is {w0}x{h0}",
+                f"set a side to resize the images: {file} is {w}x{h}, but {files[0].name} is {w0}x{h0}",
                 field="data.side",
                 reason="mixed_sizes",
             )
         arrays.append(array)
-    labels = np.array([label for _, label in files], dtype=np.int64) if class_folders else None
-    classes = tuple(folder.name for folder in class_folders) if class_folders else None
-    return Dataset(root.resolve().name, np.stack(arrays), labels, classes, licence)
+    return arrays
 
 
 def _images_in(directory: Path) -> list[Path]:

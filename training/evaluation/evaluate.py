@@ -108,32 +108,49 @@ def evaluate_generator(
     Raises:
         UserError: The generator's images and the data differ in shape, or a family in `names` does not apply.
     """
-    channels, height, width = real.shape
-    if card.output.shape != (height, width, channels):
-        message = f"the images of {card.name} have shape {card.output.shape}, but {real.name} has {(height, width, channels)}"
-        raise UserError(message, field="data", reason="shape_mismatch")
-    reasons = {name: inapplicable_reason(name, real, card.classes) for name in names or FAMILIES}
-    skipped = {name: reason for name, reason in reasons.items() if reason is not None}
-    if names is not None and skipped:
-        message = "; ".join(f"{name} does not apply: {reason}" for name, reason in skipped.items())
-        raise UserError(message, field="metrics", reason="metric_does_not_apply")
-    measured = [name for name in reasons if name not in skipped]
+    _check_shape(card, real)
+    skipped = _inapplicable(card, real, names)
+    measured = [name for name in names or FAMILIES if name not in skipped]
     uses_classifier = any(FAMILIES[name].uses_classifier for name in measured)
     accuracy = real.feature_extractor.accuracy if uses_classifier else None
     counts = {name: num_samples(name, samples) for name in measured}
     on_task("generate")
     sample = sample_seeds(images, len(card.classes or ()), max(counts.values(), default=0), real)
     families: dict[ImageMetric, tuple[Metric, ...]] = {}
-    for name in measured:
+    for name, count in counts.items():
         on_task(name)
-        families[name] = measure(name, sample, counts[name])
-    compared = [name for name in measured if name not in _WITHOUT_BASELINE] if real.test is not None else []
-    baseline = ImageSample(*real.real_baseline(max((counts[name] for name in compared), default=0)), real)
+        families[name] = measure(name, sample, count)
+    return Evaluation(families, _score_real_images(real, counts, on_task), skipped, sample, accuracy)
+
+
+def _check_shape(card: Card, real: RealData) -> None:
+    channels, height, width = real.shape
+    if card.output.shape != (height, width, channels):
+        message = f"the images of {card.name} have shape {card.output.shape}, but {real.name} has {(height, width, channels)}"
+        raise UserError(message, field="data", reason="shape_mismatch")
+
+
+def _inapplicable(card: Card, real: RealData, names: Sequence[ImageMetric] | None) -> dict[ImageMetric, str]:
+    """Return why families do not apply. If `names` requests such a family, raise UserError."""
+    reasons = {name: inapplicable_reason(name, real, card.classes) for name in names or FAMILIES}
+    skipped = {name: reason for name, reason in reasons.items() if reason is not None}
+    if names is not None and skipped:
+        message = "; ".join(f"{name} does not apply: {reason}" for name, reason in skipped.items())
+        raise UserError(message, field="metrics", reason="metric_does_not_apply")
+    return skipped
+
+
+def _score_real_images(real: RealData, counts: dict[ImageMetric, int], on_task: Callable[[str], None]) -> dict[str, float]:
+    """Return the scores of real images by metric; empty if the data have no test set."""
+    compared = [name for name in counts if name not in _WITHOUT_BASELINE]
+    if real.test is None or not compared:
+        return {}
+    baseline = ImageSample(*real.real_baseline(max(counts[name] for name in compared)), real)
     scores: dict[str, float] = {}
     for name in compared:
         on_task(f"{name} of real images")
         scores |= {metric.metric: metric.value for metric in measure(name, baseline, counts[name])}
-    return Evaluation(families, scores, skipped, sample, accuracy)
+    return scores
 
 
 def card_with_metrics(card: Card, evaluation: Evaluation) -> Card:
