@@ -15,7 +15,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 
 from tests.support.fixtures import fill
-from tests.support.servers import free_port, has_ended, kill, wait_until
+from tests.support.servers import free_port, has_ended, kill, wait_until, wait_until_ok
 
 TIMEOUT_SECONDS = 2
 
@@ -63,16 +63,8 @@ def bentoml_serving(directory: Path) -> Iterator[BentoServer]:
         stderr=subprocess.DEVNULL,
     )
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, follow_redirects=True) as client:
-
-        def is_ready() -> bool:
-            assert process.poll() is None
-            try:
-                return client.get("/readyz").status_code == 200
-            except httpx.TransportError:
-                return False
-
         try:
-            wait_until(is_ready, 60)
+            wait_until_ok(client, "/readyz", process)
             yield BentoServer(process, client)
         finally:
             kill(process)

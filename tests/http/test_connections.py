@@ -23,15 +23,11 @@ def request(path: str, *headers: str) -> bytes:
     return "\r\n".join([f"GET {path} HTTP/1.1", "Host: localhost", *headers, "", ""]).encode()
 
 
-def connect(server: Server) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.client.base_url.port or 80), timeout=20)
-
-
 def test_pipelined_requests_are_answered_in_order(server: Server):
     images = server.pinned("rgb")
     paths = [f"{images}/{seed}.{form}" for seed, form in ((5, "png"), (6, "npy"), (7, "webp"), (8, "png"))]
     expected = [server.client.get(path) for path in paths]
-    with connect(server) as connection:
+    with server.connect() as connection:
         connection.sendall(b"".join(request(path) for path in paths[:-1]) + request(paths[-1], "Connection: close"))
         rest = read_all(connection)
     for answer in expected:
@@ -48,7 +44,7 @@ def test_a_connection_for_one_request_is_closed_after_the_whole_response(server:
     path = f"{server.pinned('rgb')}/5.png"
     content = server.client.get(path).content
     for head in (request(path, "Connection: close"), f"GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n".encode()):
-        with connect(server) as connection:
+        with server.connect() as connection:
             connection.sendall(head)
             assert read_all(connection).endswith(b"\r\n\r\n" + content)
 
@@ -57,7 +53,7 @@ def test_clients_that_disconnect_at_once_cause_no_error(server: Server):
     path = f"{server.pinned('rgb')}/5.png"
     lines = len(server.log)
     for _ in range(50):
-        with connect(server) as connection:
+        with server.connect() as connection:
             connection.sendall(request(path))
     assert server.client.get(path).status_code == 200
     assert not [line for line in server.log[lines:] if "error" in line.lower()]

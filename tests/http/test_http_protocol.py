@@ -2,7 +2,6 @@
 
 import json
 import re
-import socket
 import time
 
 import pytest
@@ -13,12 +12,8 @@ from tests.support.servers import Server
 _MAX_GROWTH = 32.0  # MiB
 
 
-def connect(server: Server) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.client.base_url.port or 80), timeout=20)
-
-
 def response_to(server: Server, *parts: bytes) -> bytes:
-    with connect(server) as connection:
+    with server.connect() as connection:
         for part in parts:
             connection.sendall(part)
         received = b""
@@ -76,7 +71,7 @@ def test_endless_requests_are_cut_off_and_use_little_memory(server: Server, star
     before = server.memory()
     deadline = time.monotonic() + 20
     sent = 0
-    with connect(server) as connection:
+    with server.connect() as connection:
         connection.settimeout(0.5)
         try:
             connection.sendall(start)
@@ -147,7 +142,7 @@ def test_requests_for_another_protocol_are_answered_in_http_1_1(server: Server, 
         b"GET /livez HTTP/1.1\r\nHost: x\r\n" + upgrade + b"\r\n",
         LAST,
     ]
-    with connect(server) as connection:
+    with server.connect() as connection:
         for part in [b"".join(parts)] if together else parts:
             connection.sendall(part)
             time.sleep(0.05)

@@ -67,6 +67,28 @@ def add_function(model):
     model.functions.append(helper.make_function("com.example", "F", ["x"], ["y"], [], [helper.make_opsetid("", 18)]))
 
 
+def add_function_of_standard_domain(model):
+    inner = [helper.make_node("Evil", ["x"], ["y"], domain="com.example")]  # the contract does not check bodies of functions
+    model.functions.append(helper.make_function("", "F", ["x"], ["y"], inner, [helper.make_opsetid("", 18)]))
+
+
+def add_sparse_weights(model):
+    model.graph.sparse_initializer.append(sparse_tensor())
+
+
+def add_sparse_constant(model):
+    model.graph.node.append(helper.make_node("Constant", [], ["c"], sparse_value=sparse_tensor()))
+
+
+def add_list_of_sparse_tensors(model):
+    model.graph.node.append(helper.make_node("Other", [], ["c"], several=[sparse_tensor(), sparse_tensor()]))
+
+
+def sparse_tensor():
+    values, indices = (numpy_helper.from_array(np.zeros(1, kind), "values") for kind in (np.float32, np.int64))
+    return helper.make_sparse_tensor(values, indices, [1 << 40])
+
+
 def move_weights_outside(model):
     tensor = model.graph.initializer[0]
     tensor.data_location = TensorProto.EXTERNAL
@@ -125,8 +147,10 @@ def change_output_size(model):
 def test_disabled_dropout_is_accepted():
     model = generators.model(generators.card("good"))
     model.graph.initializer.append(numpy_helper.from_array(np.array(False), "training"))
-    model.graph.node.append(helper.make_node("Dropout", ["z", "", "training"], ["same"]))
-    model.graph.node.append(helper.make_node("Dropout", ["z"], ["same_too"]))
+    false = helper.make_tensor("f", TensorProto.BOOL, [], [0])
+    model.graph.node.append(helper.make_node("Constant", [], ["false"], value=false))
+    for inputs in (["z", "", "training"], ["z", "", "false"], ["z", ""], ["z"]):
+        model.graph.node.append(helper.make_node("Dropout", inputs, [f"same{len(model.graph.node)}"]))
     assert check_contract(model) == generators.card("good")
 
 
@@ -138,6 +162,10 @@ def test_disabled_dropout_is_accepted():
         (use_domain_without_import, "custom_domain"),
         (use_domain_in_subgraph, "custom_domain"),
         (add_function, "custom_domain"),
+        (add_function_of_standard_domain, "function"),
+        (add_sparse_weights, "sparse_tensor"),
+        (add_sparse_constant, "sparse_tensor"),
+        (add_list_of_sparse_tensors, "sparse_tensor"),
         (move_weights_outside, "external_data"),
         (move_constant_outside, "external_data"),
         (add_random_operator, "random_operator"),
@@ -156,6 +184,17 @@ def test_violation_has_its_reason(change, reason):
     model = generators.model(generators.card("bad"))
     change(model)
     assert violation(model) == reason
+
+
+@pytest.mark.parametrize("excess", [0, 1])
+def test_a_graph_and_its_subgraphs_have_20_000_nodes_at_most(excess):
+    model = generators.model(generators.card("large"), idle_trips=1)  # the body of the loop has two nodes
+    same = helper.make_node("Identity", ["z"], ["same"])
+    model.graph.node.extend([same] * (20_000 - 2 - len(model.graph.node) + excess))
+    if excess:
+        assert violation(model) == "too_many_nodes"
+    else:
+        assert check_contract(model) == generators.card("large")
 
 
 def test_label_input_must_match_the_card():

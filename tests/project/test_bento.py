@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from tests.support import generators
-from tests.support.servers import free_port, kill, wait_until
+from tests.support.servers import free_port, kill, wait_until_ok
 
 _ROOT = Path(__file__).parents[2]
 
@@ -114,15 +114,7 @@ def test_the_bento_serves(bento: Path, home: Path, tmp_path: Path):
     )
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", follow_redirects=True) as client:
-
-            def is_ready() -> bool:
-                assert process.poll() is None
-                try:
-                    return client.get("/readyz").status_code == 200
-                except httpx.TransportError:
-                    return False
-
-            wait_until(is_ready, 60)
+            wait_until_ok(client, "/readyz", process)
             assert client.get("/v1/models/one/images/1.png").headers["content-type"] == "image/png"
             assert 'seedmint_images_total{format="png",model="one"} 1.0' in client.get("/metrics").text
         process.terminate()

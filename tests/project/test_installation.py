@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.support.installations import ROOT, build_sdist, build_wheel, copy_source, install
-from tests.support.servers import free_port, kill, wait_until
+from tests.support.servers import free_port, kill, wait_until_ok
 
 _IMPORT_USER_MODULES = "import models, service, training; assert models.OWNER == service.OWNER == training.OWNER == 'user'\n"
 
@@ -172,14 +172,7 @@ def server_process(
 @pytest.mark.parametrize("server_process", [_SEEDMINT_SERVE, _BENTOML_SERVE], indirect=True, ids=["seedmint", "bentoml"])
 def test_the_server_returns_an_image(server_process: tuple[subprocess.Popen[str], str]):
     process, url = server_process
-
-    def is_ready() -> bool:
-        assert process.poll() is None
-        try:
-            return httpx.get(f"{url}/readyz").status_code == 200
-        except httpx.TransportError:
-            return False
-
-    wait_until(is_ready, 60)
-    response = httpx.get(f"{url}/v1/models/mnist/images/1.png", follow_redirects=True)
+    with httpx.Client(base_url=url, follow_redirects=True) as client:
+        wait_until_ok(client, "/readyz", process)
+        response = client.get("/v1/models/mnist/images/1.png")
     assert response.headers["content-type"] == "image/png"

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from tests.support.batch_jobs import ROOT
-from tests.support.servers import free_port, wait_until
+from tests.support.servers import free_port, wait_until_ok
 
 
 class S3Server:
@@ -54,16 +54,9 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with (tmp_path_factory.mktemp("s3") / "log").open("wb") as log:
         command = [sys.executable, "-m", "tests.support.s3_server", str(port)]
         process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
-
-        def is_ready() -> bool:
-            assert process.poll() is None, Path(log.name).read_text()
-            try:
-                return httpx.get(f"{url}/-/counts").is_success
-            except httpx.TransportError:
-                return False
-
         try:
-            wait_until(is_ready, 60)
+            with httpx.Client(base_url=url) as client:
+                wait_until_ok(client, "/-/counts", process, Path(log.name).read_text)
             yield url
         finally:
             process.kill()

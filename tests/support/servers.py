@@ -17,7 +17,6 @@ from typing import Any, TypeVar
 import httpx
 import psutil  # type: ignore[import-untyped]
 
-_READY_SECONDS = 60.0
 _Result = TypeVar("_Result")
 
 
@@ -48,6 +47,10 @@ class Server:
     def digest(self, name: str) -> str:
         """Return the digest of a generator."""
         return str(self.client.get(f"/v1/models/{name}").json().get("digest"))
+
+    def connect(self) -> socket.socket:
+        """Return a new connection to the server."""
+        return socket.create_connection(("127.0.0.1", self.client.base_url.port or 80), timeout=20)
 
     def workers(self) -> list[psutil.Process]:
         """Return the worker processes that have not exited."""
@@ -80,6 +83,29 @@ def wait_until(call: Callable[[], _Result], seconds: float = 60.0) -> _Result:
             return result
         time.sleep(0.02)
     raise AssertionError(f"no result after {seconds} s")
+
+
+def wait_until_ok(client: httpx.Client, path: str, process: subprocess.Popen[Any], log: Callable[[], str] = str) -> None:
+    """Wait until a server answers a path with status 200.
+
+    Args:
+        client: A client for the server.
+        path: The path.
+        process: The process of the server.
+        log: Returns the output of the process so far.
+
+    Raises:
+        AssertionError: The process has ended, or did not answer with 200.
+    """
+
+    def is_ok() -> bool:
+        assert process.poll() is None, log()
+        try:
+            return client.get(path).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    wait_until(is_ok)
 
 
 def has_ended(process: psutil.Process) -> bool:
@@ -143,9 +169,9 @@ def serving(
     with httpx.Client(base_url=url, timeout=30) as client:
         try:
             if before_ready:
-                wait_until(lambda: _answers(client, process, log, "/livez"), _READY_SECONDS)
+                wait_until_ok(client, "/livez", process, lambda: "".join(log))
                 before_ready(url)
-            wait_until(lambda: _answers(client, process, log, "/readyz"), _READY_SECONDS)
+            wait_until_ok(client, "/readyz", process, lambda: "".join(log))
             server = Server(url, models, process, client, log)
             yield server
             process.send_signal(signal.SIGTERM)
@@ -167,11 +193,3 @@ def kill(process: subprocess.Popen[Any]) -> None:
         for running in (supervisor, *supervisor.children(recursive=True)):
             running.kill()
         process.wait()
-
-
-def _answers(client: httpx.Client, process: subprocess.Popen[str], log: list[str], path: str) -> bool:
-    assert process.poll() is None, "".join(log)
-    try:
-        return client.get(path).status_code == 200
-    except httpx.TransportError:
-        return False

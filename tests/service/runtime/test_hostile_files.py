@@ -14,7 +14,7 @@ import pytest
 from onnx import helper
 
 from seedmint.models.card import CardError, ImageOutput
-from seedmint.models.contract import MAX_NODES, ContractError, check_contract
+from seedmint.models.contract import MAX_NODES, ContractError
 from seedmint.models.errors import UserError, one_line
 from seedmint.models.noise import noise
 from seedmint.models.runtime import session
@@ -102,16 +102,6 @@ def test_recursive_functions_are_not_imported():
     with pytest.raises(GeneratorImportError) as raised:
         import_content(model.SerializeToString(), ImportOptions(name="bad", title="Bad"))
     assert raised.value.reason == "too_many_nodes"
-
-
-def test_functions_are_refused_with_their_content():
-    """The contract does not check bodies of functions, which could have custom operators or weights outside the file."""
-    model = generators.model(generators.card("bad"))
-    inner = [helper.make_node("Evil", ["x"], ["y"], domain="com.example")]
-    model.functions.append(helper.make_function("", "F", ["x"], ["y"], inner, [helper.make_opsetid("", 18)]))
-    with pytest.raises(ContractError) as raised:
-        check_contract(model)
-    assert raised.value.reason == "function"
 
 
 def test_corrupted_file_opens_or_raises_user_error():
