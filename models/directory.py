@@ -1,11 +1,12 @@
 """Finds generator files by name or path."""
 
 import os
+from difflib import get_close_matches
 from pathlib import Path
 
 from seedmint.models.errors import UserError
 
-SHIPPED = Path(__file__).parent
+SHIPPED = Path(__file__).resolve().parent
 
 
 def models_directory() -> Path:
@@ -21,7 +22,7 @@ def find_generator(name_or_path: str, directory: Path) -> Path:
         directory: The models directory, where names are looked up.
 
     Raises:
-        UserError: There is no such file. The message lists the names in `directory`.
+        UserError: There is no such file. The message has the most similar name in `directory`, or all names.
     """
     if "/" in name_or_path or name_or_path.endswith(".onnx"):
         path = Path(name_or_path)
@@ -30,6 +31,8 @@ def find_generator(name_or_path: str, directory: Path) -> Path:
         return path
     path = directory / f"{name_or_path}.onnx"
     if not path.is_file():
-        names = ", ".join(sorted(file.stem for file in directory.glob("*.onnx"))) or "none"
-        raise UserError(f"no generator {name_or_path!r} in {directory} (available: {names})", field="model", reason="not_found")
+        names = sorted(file.stem for file in directory.glob("*.onnx"))
+        nearest = get_close_matches(name_or_path, names, n=1)
+        cure = f"did you mean {nearest[0]}?" if nearest else f"available: {', '.join(names) or 'none'}"
+        raise UserError(f"no generator {name_or_path!r} in {directory}: {cure}", field="model", reason="not_found")
     return path

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from seedmint.models.errors import UserError
 
@@ -26,6 +27,8 @@ _COMMANDS = {
     "batch": ("seedmint.service.cli.batch", "batch", "Write large data sets of images or samples in shards."),
     "models": ("seedmint.service.cli.models", "serve", "List, show or import generators."),
     "keys": ("seedmint.service.cli.keys", "serve", "Create API keys for the server."),
+    "completion": ("seedmint.completion", "serve", "Print the completion script of a shell."),
+    "doctor": ("seedmint.service.cli.doctor", "serve", "Check this machine and this installation."),
 }
 
 
@@ -47,6 +50,15 @@ class _LazyGroup(click.Group):
             return None
         command: click.Command = getattr(import_module(_COMMANDS[name][0]), name)
         return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in _COMMANDS and args[0][:1].isalpha():
+            raise click.NoSuchCommand(args[0], possibilities=_COMMANDS, ctx=ctx)
+        return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        items = [CompletionItem(name, help=text) for name, (_, _, text) in _COMMANDS.items() if name.startswith(incomplete)]
+        return items if not incomplete.startswith("-") else click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

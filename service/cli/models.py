@@ -1,6 +1,8 @@
 """The commands `models list`, `models show` and `models add`."""
 
 import json
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
@@ -27,34 +29,63 @@ models.add_command(add)
 
 
 @models.command("list")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print a JSON array with the digest and the card of each file, or its error."
+)
 @click.option("--models", "directory", help="Directory of generator files [SEEDMINT_MODELS].")
-def list_models(directory: str | None) -> None:
+def list_models(as_json: bool, directory: str | None) -> None:
     """List the generator files of the models directory.
 
     \b
     seedmint models list
-    seedmint models list --models ~/generators
+    seedmint models list --models ~/generators --json
 
     Each line has the name, the first 12 digits of the file's SHA-256, the size of an output, the classes and the title.
     The line of an invalid file has the reason.
     """
-    from seedmint.models.runtime.generator_file import DIGEST12, check_name, checked_card, digest_of, read_content
-
     settings = settings_with(directory)
     paths = sorted(settings.models.glob("*.onnx"))
-    if not paths:
+    found = [_listed(path) for path in paths]
+    if as_json:
+        click.echo(json.dumps([entry.document() for entry in found], indent=2, ensure_ascii=False))
+        return
+    if not found:
         click.echo(f"no generator file in {settings.models}", err=True)
-    for path in paths:
-        try:
-            content = read_content(path)
-            card = checked_card(content)
-            digest = digest_of(content)
-            check_name(card, path, digest)
-        except (UserError, OSError) as error:
-            click.echo(f"{one_line(path.stem):<16} invalid: {one_line(error)}")
-            continue
-        classes = f"{len(card.classes)} classes" if card.classes else "no classes"
-        click.echo(f"{card.name:<16} {digest[:DIGEST12]}  {_output_size(card):<12} {classes:<12} {card.title}")
+    for entry in found:
+        click.echo(entry.line())
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """A file of the models directory: its digest and card, or why it is invalid."""
+
+    stem: str
+    digest: str | None = None
+    card: Card | None = None
+    error: str | None = None
+
+    def line(self) -> str:
+        if self.card is None or self.digest is None:
+            return f"{self.stem:<16} invalid: {self.error}"
+        classes = f"{len(self.card.classes)} classes" if self.card.classes else "no classes"
+        return f"{self.card.name:<16} {self.digest[:12]}  {_output_size(self.card):<12} {classes:<12} {self.card.title}"
+
+    def document(self) -> dict[str, Any]:
+        if self.card is None:
+            return {"file": f"{self.stem}.onnx", "error": self.error}
+        return {"file": f"{self.stem}.onnx", "digest": self.digest, "card": self.card.model_dump(mode="json", by_alias=True)}
+
+
+def _listed(path: Path) -> _Listed:
+    from seedmint.models.runtime.generator_file import check_name, checked_card, digest_of, read_content
+
+    try:
+        content = read_content(path)
+        card, digest = checked_card(content), digest_of(content)
+        check_name(card, path, digest)
+    except (UserError, OSError) as error:
+        return _Listed(one_line(path.stem), error=one_line(error))
+    return _Listed(path.stem, digest, card)
 
 
 @models.command()
