@@ -14,7 +14,7 @@ from seedmint.service.api.openapi.documents import DocumentWriter
 from seedmint.service.api.openapi.operations import Operation
 from seedmint.service.api.openapi.reference import REFERENCE_HEADERS
 from seedmint.service.api.pinned import PinnedResources, complete
-from seedmint.service.api.query import parse_image, parse_reference, parse_sample, parse_sheet, parse_walk
+from seedmint.service.api.query import parse_reference
 from seedmint.service.api.replies import ReplyResponse
 from seedmint.service.api.request_body import read_body
 from seedmint.service.api.schemas import Generators, generator_page, summary
@@ -107,69 +107,34 @@ class Handlers:
         reference = parse_reference(request.path_params["model"])
         return _json(generator_page(self._repository.find(*reference).generator))
 
-    async def image(self, request: Request) -> Response:
-        """Answer GET of a pinned URL of an image.
+    async def pinned(self, request: Request, parse: ParseSpec) -> Response:
+        """Answer GET of a URL with a digest: redirect to the canonical URL, or send the immutable response.
 
         Args:
-            request: The request.
+            request: The request; its path has the parameters `name`, `digest` and `file`.
+            parse: Parser of `file`.
         """
-        return await self._pinned(request, parse_image)
+        name, digest = parse_reference(f"{request.path_params['name']}@{request.path_params['digest']}")
+        served = self._repository.find(name, digest)
+        query = _query(request)
+        spec = parse(served.generator, request.path_params["file"], query)
+        url = canonical_url(served.generator, spec)
+        requested_path = request.scope["raw_path"].decode("latin-1")
+        if url != (f"{requested_path}?{query}" if query else requested_path):
+            return RedirectResponse(url, 308, {"Cache-Control": self._resources.cache_control})
+        result = self._resources.respond(request.method, if_none_match(request), served, spec, url)
+        return ReplyResponse(await complete(result))
 
-    async def current_image(self, request: Request) -> Response:
-        """Answer GET of an image URL without digest.
+    async def current(self, request: Request, parse: ParseSpec) -> Response:
+        """Answer GET of a URL without digest: redirect to the canonical URL of the current version.
 
         Args:
-            request: The request.
+            request: The request; its path has the parameters `name` and `file`.
+            parse: Parser of `file`.
         """
-        return self._redirect(request, parse_image)
-
-    async def single_sample(self, request: Request) -> Response:
-        """Answer GET of a pinned URL of a sample.
-
-        Args:
-            request: The request.
-        """
-        return await self._pinned(request, parse_sample)
-
-    async def current_single_sample(self, request: Request) -> Response:
-        """Answer GET of a sample URL without digest.
-
-        Args:
-            request: The request.
-        """
-        return self._redirect(request, parse_sample)
-
-    async def sheet(self, request: Request) -> Response:
-        """Answer GET of a pinned URL of a contact sheet.
-
-        Args:
-            request: The request.
-        """
-        return await self._pinned(request, parse_sheet)
-
-    async def current_sheet(self, request: Request) -> Response:
-        """Answer GET of a contact sheet URL without digest.
-
-        Args:
-            request: The request.
-        """
-        return self._redirect(request, parse_sheet)
-
-    async def walk(self, request: Request) -> Response:
-        """Answer GET of a pinned URL of a latent walk.
-
-        Args:
-            request: The request.
-        """
-        return await self._pinned(request, parse_walk)
-
-    async def current_walk(self, request: Request) -> Response:
-        """Answer GET of a latent walk URL without digest.
-
-        Args:
-            request: The request.
-        """
-        return self._redirect(request, parse_walk)
+        generator = self._repository.find(request.path_params["name"], None).generator
+        spec = parse(generator, request.path_params["file"], _query(request))
+        return RedirectResponse(canonical_url(generator, spec), 307, _NO_STORE)
 
     async def sample(self, request: Request) -> Response:
         """Answer `POST /v1/sample` and `POST /sample`.
@@ -182,25 +147,6 @@ class Handlers:
     def _generators(self) -> list[Generator]:
         """Return the generators that are served; an empty list until the first scan has finished."""
         return [served.generator for served in self._repository.all()] if self._repository.has_loaded else []
-
-    async def _pinned(self, request: Request, parse: ParseSpec) -> Response:
-        """Answer a pinned URL: redirect to the canonical URL, or send the immutable response."""
-        name, digest = parse_reference(f"{request.path_params['name']}@{request.path_params['digest']}")
-        served = self._repository.find(name, digest)
-        query = _query(request)
-        spec = parse(served.generator, request.path_params["file"], query)
-        url = canonical_url(served.generator, spec)
-        requested_path = request.scope["raw_path"].decode("latin-1")
-        if url != (f"{requested_path}?{query}" if query else requested_path):
-            return RedirectResponse(url, 308, {"Cache-Control": self._resources.cache_control})
-        result = self._resources.respond(request.method, if_none_match(request), served, spec, url)
-        return ReplyResponse(await complete(result))
-
-    def _redirect(self, request: Request, parse: ParseSpec) -> Response:
-        """Redirect a URL without digest to the canonical URL of the current version."""
-        generator = self._repository.find(request.path_params["name"], None).generator
-        spec = parse(generator, request.path_params["file"], _query(request))
-        return RedirectResponse(canonical_url(generator, spec), 307, _NO_STORE)
 
 
 def _query(request: Request) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -12,6 +13,7 @@ from seedmint.service.api.explorer import ASSET_PATH, asset
 from seedmint.service.api.openapi.operations import HTML, JSON, Answer, Operation, media_types
 from seedmint.service.api.pinned import PinnedResources
 from seedmint.service.api.problem_mapping import CORE_ERRORS, handle_error
+from seedmint.service.api.query import parse_image, parse_sample, parse_sheet, parse_walk
 from seedmint.service.api.request_body import max_body_bytes
 from seedmint.service.api.routing.handlers import Handlers
 from seedmint.service.api.urls import IMAGES, SAMPLES
@@ -33,7 +35,7 @@ class Endpoint:
 
     Attributes:
         path: Path template.
-        handler: A method of `Handlers`; None if BentoML's application answers.
+        handler: A method of `Handlers`, with the parser of the URL if it has one; None if BentoML's application answers.
         operation: Description for the OpenAPI document. Its method is the method of the route.
     """
 
@@ -92,7 +94,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         IMAGES,
-        Handlers.image,
+        partial(Handlers.pinned, parse=parse_image),
         Operation(
             "getImage",
             "images",
@@ -104,7 +106,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         "/v1/models/{name}/images/{file}",
-        Handlers.current_image,
+        partial(Handlers.current, parse=parse_image),
         Operation(
             "findImage",
             "images",
@@ -116,7 +118,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         SAMPLES,
-        Handlers.single_sample,
+        partial(Handlers.pinned, parse=parse_sample),
         Operation(
             "getSample",
             "samples",
@@ -128,7 +130,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         "/v1/models/{name}/samples/{file}",
-        Handlers.current_single_sample,
+        partial(Handlers.current, parse=parse_sample),
         Operation(
             "findSample",
             "samples",
@@ -140,7 +142,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         "/v1/models/{name}@{digest}/grid.{file}",
-        Handlers.sheet,
+        partial(Handlers.pinned, parse=parse_sheet),
         Operation(
             "getSheet",
             "images",
@@ -152,7 +154,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         "/v1/models/{name}/grid.{file}",
-        Handlers.current_sheet,
+        partial(Handlers.current, parse=parse_sheet),
         Operation(
             "findSheet",
             "images",
@@ -164,7 +166,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         "/v1/models/{name}@{digest}/walk.{file}",
-        Handlers.walk,
+        partial(Handlers.pinned, parse=parse_walk),
         Operation(
             "getWalk",
             "images",
@@ -176,7 +178,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         "/v1/models/{name}/walk.{file}",
-        Handlers.current_walk,
+        partial(Handlers.current, parse=parse_walk),
         Operation(
             "findWalk",
             "images",
