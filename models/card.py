@@ -4,13 +4,15 @@ import json
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
+from seedmint.models.card_part import CardPart, Line, Sha256
 from seedmint.models.errors import UserError
 from seedmint.models.noise import MAX_Z_DIM, NOISE_RULES
+from seedmint.models.reference import Reference
 
 CARD_KEY = "seedmint"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 NAME_PATTERN = r"^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$"
 MAX_SIDE = 4096
 MAX_CLASSES = 100_000
@@ -18,16 +20,7 @@ MAX_VALUES = 65_536  # in one sample
 MAX_CARD = 4 << 20  # characters; the page of a generator has the whole card
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*$")]
-"""One line of text without control characters, safe in terminals and pages."""
-
 Axis = Annotated[int, Field(ge=1, le=MAX_VALUES)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-
-
-def _is_none(value: object) -> bool:
-    """Return whether a value is None. The JSON text omits such fields, so that existing cards keep their bytes."""
-    return value is None
 
 
 class CardError(UserError):
@@ -50,11 +43,7 @@ class CardError(UserError):
         self.card_fields = card_fields
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class Noise(_Part):
+class Noise(CardPart):
     """The noise prior.
 
     Attributes:
@@ -72,7 +61,7 @@ class Noise(_Part):
         return self
 
 
-class ImageOutput(_Part):
+class ImageOutput(CardPart):
     """The output `image: uint8[batch, height, width, channels]`, from 0 (black) to 255 (white).
 
     Attributes:
@@ -98,7 +87,7 @@ class ImageOutput(_Part):
         return "uint8"
 
 
-class SampleOutput(_Part):
+class SampleOutput(CardPart):
     """The output `sample: float32[batch, *shape]`, in the units of the data: a row of a table, or a series.
 
     Attributes:
@@ -128,7 +117,7 @@ class SampleOutput(_Part):
         return "float32"
 
 
-class Dataset(_Part):
+class Dataset(CardPart):
     """The training data.
 
     Attributes:
@@ -142,7 +131,36 @@ class Dataset(_Part):
     examples: int | None = Field(default=None, ge=1)
 
 
-class Provenance(_Part):
+class OriginalFile(CardPart):
+    """One file that an import read.
+
+    Attributes:
+        sha256: SHA-256 of the file, in hexadecimal.
+        producer: Program that wrote the file, such as "pytorch 2.13.0"; null if the file does not name it.
+        opset: Version of the ONNX operators; null if the file is not ONNX.
+    """
+
+    sha256: Sha256
+    producer: Line | None = None
+    opset: int | None = Field(default=None, ge=1)
+
+
+class Import(CardPart):
+    """Origin of a generator that another project made.
+
+    Attributes:
+        originals: The files that were imported, in the order of the command; empty if unknown.
+        options: The options of the import that were given, by name.
+        difference: Greatest difference from the outputs of the original framework, in gray levels or in the units of the
+            samples; null without a comparison.
+    """
+
+    originals: tuple[OriginalFile, ...] = Field(default=(), max_length=16)
+    options: dict[str, Any] = Field(default_factory=dict)
+    difference: float | None = Field(default=None, ge=0)
+
+
+class Provenance(CardPart):
     """Origin of the weights. Fields that an imported file does not state are null.
 
     Attributes:
@@ -154,8 +172,7 @@ class Provenance(_Part):
         training_seed: Seed of the training run.
         code_version: Git commit of the training code.
         libraries: Name -> version of the libraries that trained the generator.
-        reference_difference: Greatest difference of an imported generator from the outputs of the original; null without a
-            comparison.
+        imported: Origin of an imported generator, the JSON field `import`; null for a generator that Seedmint trained.
     """
 
     recipe: dict[str, Any] | None = None
@@ -166,10 +183,10 @@ class Provenance(_Part):
     training_seed: int | None = Field(default=None, ge=0)
     code_version: str | None = None
     libraries: dict[str, str] = Field(default_factory=dict)
-    reference_difference: float | None = Field(default=None, ge=0, exclude_if=_is_none)
+    imported: Import | None = Field(default=None, alias="import")
 
 
-class Metric(_Part):
+class Metric(CardPart):
     """One result of the evaluation. Compare results only if `metric` and `protocol` are the same.
 
     Attributes:
@@ -187,7 +204,7 @@ class Metric(_Part):
     samples: int = Field(ge=1)
 
 
-class Licence(_Part):
+class Licence(CardPart):
     """Licences, as SPDX identifiers if possible.
 
     Attributes:
@@ -199,7 +216,7 @@ class Licence(_Part):
     weights: str | None = None
 
 
-class Card(_Part):
+class Card(CardPart):
     """The card of one generator.
 
     Attributes:
@@ -212,11 +229,13 @@ class Card(_Part):
         provenance: Origin of the weights.
         evaluation: Results of the evaluation.
         licence: Licences of data and weights.
-        truncation: "input" if the graph has an input `truncation: float32[batch]`; null if the factor multiplies z.
-        max_batch: Most images or samples in one run; null for no limit.
+        reference: Outputs of the first seeds, to check a machine. Without it, a generator counts as approximate.
+        truncation: What the truncation of a request acts on: "z" (the factor multiplies z), "input" (the graph has an input
+            `truncation: float32[batch]`) or "none" (the generator has no truncation).
+        max_batch: Largest sensible number of images or samples in one run, measured; null for no limit.
     """
 
-    schema_version: Literal[1] = Field(default=1, alias="schema")
+    schema_version: Literal[2] = Field(default=2, alias="schema")
     name: Name
     title: Line
     noise: Noise
@@ -225,10 +244,9 @@ class Card(_Part):
     provenance: Provenance
     evaluation: tuple[Metric, ...] = ()
     licence: Licence = Licence()
-    truncation: Literal["input"] | None = Field(default=None, exclude_if=_is_none)
-    max_batch: int | None = Field(default=None, ge=1, exclude_if=_is_none)
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
+    reference: Reference | None = None
+    truncation: Literal["z", "input", "none"] = "z"
+    max_batch: int | None = Field(default=None, ge=1)
 
     @field_validator("classes")
     @classmethod
@@ -236,6 +254,12 @@ class Card(_Part):
         if classes is not None and (not classes or len(set(classes)) < len(classes)):
             raise ValueError("classes must be null or a list of different names, at least one")
         return classes
+
+    @model_validator(mode="after")
+    def _reference_fits_the_output(self) -> "Card":
+        if self.reference is not None:
+            self.reference.check(self.output.shape, self.output.dtype)
+        return self
 
     def to_json(self) -> str:
         """Return the card as JSON with sorted keys, as stored in the file. Equal cards have equal JSON."""
@@ -262,6 +286,8 @@ def read_card(text: str) -> Card:
     version = document.get("schema")
     if type(version) is not int or version != SCHEMA_VERSION:
         message = f"the card has schema {version!r}, but this version of Seedmint reads schema {SCHEMA_VERSION}"
+        if version == 1 and type(version) is int:
+            message += ": run `seedmint models upgrade FILE`"
         raise CardError(message, reason="unknown_schema", card_fields=("schema",))
     try:
         card = Card.model_validate(document)

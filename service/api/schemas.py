@@ -4,7 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from seedmint.models.card import Card, ImageOutput, Line, Name, Noise, SampleOutput, Sha256
+from seedmint.models.card import Card, ImageOutput, Name, Noise, SampleOutput
+from seedmint.models.card_part import Line, Sha256
 from seedmint.models.runtime.provider import Provider
 from seedmint.service.api.query import SHEET_LIMITS
 from seedmint.service.api.urls import image_template, model_url, sample_template, sheet_template, walk_template

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from seedmint.models.card import Card, Sha256, field_errors
+from seedmint.models.card import Card, field_errors
+from seedmint.models.card_part import Sha256
 from seedmint.models.errors import UserError
 from seedmint.models.noise import labels_of
 from seedmint.models.runtime.provider import Provider

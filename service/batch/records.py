@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from seedmint.models.card import Sha256
+from seedmint.models.card_part import Sha256
 from seedmint.models.errors import UserError
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.storage.base import Output

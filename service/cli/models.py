@@ -1,4 +1,4 @@
-"""The commands `models list`, `models show` and `models add`."""
+"""The commands `models list` and `models show`."""
 
 import json
 from dataclasses import dataclass
@@ -11,21 +11,24 @@ from seedmint.models.card import Card, ImageOutput
 from seedmint.models.directory import find_generator
 from seedmint.models.errors import UserError, one_line
 from seedmint.service.cli.models_add import add
+from seedmint.service.cli.models_upgrade import upgrade
 from seedmint.service.cli.options import settings_with
 
 
 @click.group()
 def models() -> None:
-    """List generators, show the card of a generator, or import a generator.
+    """List generators, show the card of a generator, import a generator, or upgrade generator files.
 
     \b
     seedmint models list
     seedmint models show mnist
     seedmint models add dcgan.onnx --name faces
+    seedmint models upgrade faces.onnx
     """
 
 
 models.add_command(add)
+models.add_command(upgrade)
 
 
 @models.command("list")

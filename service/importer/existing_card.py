@@ -2,11 +2,10 @@
 
 from typing import Any
 
-from onnx import helper
-
 from seedmint.models.card import CARD_KEY, Card, Dataset
 from seedmint.models.contract import check_contract
 from seedmint.models.runtime.generator_file import GeneratorError, parse_model
+from seedmint.models.runtime.reference import with_card
 from seedmint.service.importer.importing import ImportedGenerator
 
 
@@ -47,7 +46,5 @@ def keep_card(
         fields["provenance"]["dataset"] = Dataset(name=data)
     changed = Card.model_validate(fields)
     if changed != card:
-        others = {entry.key: entry.value for entry in model.metadata_props if entry.key != CARD_KEY}
-        helper.set_model_props(model, others | {CARD_KEY: changed.to_json()})
-        content = model.SerializeToString(deterministic=True)
+        content = with_card(content, changed)
     return ImportedGenerator(content, changed, ("a Seedmint generator file: its card is kept",))

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
-from seedmint.models.card import Card, Dataset, ImageOutput, Licence, Noise, Provenance
-from seedmint.models.runtime.generator_file import read_content
+from seedmint.models.card import Card, Dataset, ImageOutput, Import, Licence, Noise, Provenance
+from seedmint.models.runtime.generator_file import checked_card, read_content
 from seedmint.models.runtime.provider import Provider
+from seedmint.models.runtime.reference import with_card, with_reference
 from seedmint.service.importer.bindings import Signature
 from seedmint.service.importer.errors import GeneratorImportError
 from seedmint.service.importer.file_kinds import check_file_kind
@@ -85,7 +86,7 @@ def _import(models: list[ModelProto], options: ImportOptions, provider: Provider
     trial = Trial(model, signature, options, provider, threads).run()
     output = _output_spec(model, signature, trial, options)
     card = _card(signature, trial, options, output)
-    content = wrap(model, signature, options.z_scale, card, trial.execution, output)
+    content = with_reference(wrap(model, signature, options.z_scale, card, trial.execution, output), provider, threads)
     generator = Generator(content, provider, threads, TRIAL_SEEDS)
     if generator.determinism != "exact":
         raise GeneratorImportError(
@@ -93,12 +94,12 @@ def _import(models: list[ModelProto], options: ImportOptions, provider: Provider
         )
     if options.reference is not None:
         difference = _compare(generator, options.reference)
-        provenance = card.provenance.model_copy(update={"reference_difference": difference})
-        card = card.model_copy(update={"provenance": provenance})
-        content = wrap(model, signature, options.z_scale, card, trial.execution, output)
+        provenance = card.provenance.model_copy(update={"imported": Import(difference=difference)})
+        card = generator.card.model_copy(update={"provenance": provenance})
+        content = with_card(content, card)
         findings.append(f"greatest difference from the reference: {difference:g}")
     lines = (*_describe(signature, trial, options, output), *findings)
-    return ImportedGenerator(content, card, lines, trial.execution.by_row)
+    return ImportedGenerator(content, checked_card(content), lines, trial.execution.by_row)
 
 
 def _check_classes(model: ModelProto, signature: Signature, options: ImportOptions, findings: list[str]) -> None:
@@ -138,7 +139,7 @@ def _card(signature: Signature, trial: TrialResult, options: ImportOptions, outp
         output=output.card,
         provenance=Provenance(dataset=Dataset(name=options.data) if options.data else None),
         licence=Licence(data=options.data_licence, weights=options.weights_licence),
-        truncation="input" if signature.has_truncation else None,
+        truncation="input" if signature.has_truncation else "z" if trial.truncation_has_effect else "none",
         max_batch=trial.max_batch,
     )
 

@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel
 
-from seedmint.models.card import Name, Sha256
+from seedmint.models.card import Name
+from seedmint.models.card_part import Sha256
 from seedmint.service.batch.formats.base import ShardFormat
 from seedmint.service.batch.plan import Plan
 from seedmint.service.jobs.progress import JobProgress

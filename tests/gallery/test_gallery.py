@@ -126,4 +126,4 @@ def test_truncation_input(name: str):
 def test_reference_is_recorded_on_the_card():
     reference = np.load(GALLERY / "dcgan_legacy.ref.npy")
     imported = import_gallery_file("dcgan_legacy", reference=reference)
-    assert imported.card.provenance.reference_difference in (0, 1)
+    assert imported.card.provenance.imported.difference in (0, 1)

@@ -2,9 +2,11 @@
 
 import json
 
+import numpy as np
 import pytest
 
-from seedmint.models.card import Card, CardError, ImageOutput, Noise, Provenance, read_card
+from seedmint.models.card import Card, CardError, ImageOutput, Import, Noise, OriginalFile, Provenance, read_card
+from seedmint.models.reference import MadeWith, reference_of
 
 CARD = Card(
     name="mine",
@@ -13,7 +15,12 @@ CARD = Card(
     classes=("zero", "one"),
     output=ImageOutput(height=28, width=28, channels=1),
     provenance=Provenance(),
+    reference=reference_of(
+        np.arange(2 * 784, dtype=np.uint8).reshape(2, 28, 28, 1),
+        MadeWith(onnxruntime="1.31.1", machine="x86_64", features=("X86_V2",), provider="cpu"),
+    ),
 )
+REFERENCE = json.loads(CARD.to_json())["reference"]
 
 SAMPLE = {"kind": "sample", "shape": [2], "names": ["x", "y"], "resolution": [0.5, 0.25]}
 
@@ -24,11 +31,11 @@ def changed(**fields):
 
 def test_card_survives_writing_and_reading():
     assert read_card(CARD.to_json()) == CARD
-    assert json.loads(CARD.to_json())["schema"] == 1
+    assert json.loads(CARD.to_json())["schema"] == 2
 
 
 def test_card_of_samples_survives_reading_and_writing():
-    card = read_card(changed(output=SAMPLE))
+    card = read_card(changed(output=SAMPLE, reference=None))
     assert json.loads(card.to_json())["output"] == SAMPLE
     assert (card.output.shape, card.output.names, card.output.resolution) == ((2,), ("x", "y"), (0.5, 0.25))
 
@@ -37,7 +44,21 @@ def test_equal_cards_have_equal_json():
     assert read_card(json.dumps(json.loads(CARD.to_json()), indent=4)).to_json() == CARD.to_json()
 
 
-@pytest.mark.parametrize("version", [0, 2, "1", 1.0, True, None])
+def test_origin_of_an_import_survives_writing_and_reading():
+    original = OriginalFile(sha256="0" * 64, producer="pytorch 2.13.0", opset=18)
+    origin = Import(originals=(original,), options={"classes": 10}, difference=1)
+    card = CARD.model_copy(update={"provenance": Provenance(imported=origin), "truncation": "none", "max_batch": 8})
+    assert read_card(card.to_json()) == card
+    document = json.loads(card.to_json())
+    assert document["provenance"]["import"] == {
+        "originals": [{"sha256": "0" * 64, "producer": "pytorch 2.13.0", "opset": 18}],
+        "options": {"classes": 10},
+        "difference": 1,
+    }
+    assert (document["truncation"], document["max_batch"]) == ("none", 8)
+
+
+@pytest.mark.parametrize("version", [0, 1, 3, "2", 2.0, True, None])
 def test_unknown_schema_version_is_refused(version):
     with pytest.raises(CardError) as raised:
         read_card(changed(schema=version))
@@ -53,21 +74,32 @@ def test_unknown_schema_version_is_refused(version):
         ({"output": {"kind": "image", "height": 28, "width": 28, "channels": 2, "range": [0, 255]}}, "output.image.channels"),
         ({"output": {"kind": "image", "height": 28, "width": 28, "channels": 1, "range": [0, 1]}}, "output.image.range"),
         ({"output": {"kind": "video", "height": 28}}, "output"),
-        ({"output": SAMPLE | {"shape": [2, 2, 2]}}, "output.sample.shape"),
-        ({"output": SAMPLE | {"shape": []}}, "output.sample.shape"),
-        ({"output": SAMPLE | {"shape": [0]}}, "output.sample.shape"),
-        ({"output": SAMPLE | {"shape": [65536, 2]}}, "output.sample"),
-        ({"output": SAMPLE | {"names": ["x"]}}, "output.sample"),
-        ({"output": SAMPLE | {"names": ["x", "x"]}}, "output.sample"),
-        ({"output": SAMPLE | {"names": ["x", "a\nb"]}}, "output.sample.names"),
-        ({"output": SAMPLE | {"resolution": [1.0]}}, "output.sample"),
-        ({"output": SAMPLE | {"resolution": [1.0, 0.0]}}, "output.sample.resolution"),
+        ({"reference": None, "output": SAMPLE | {"shape": [2, 2, 2]}}, "output.sample.shape"),
+        ({"reference": None, "output": SAMPLE | {"shape": []}}, "output.sample.shape"),
+        ({"reference": None, "output": SAMPLE | {"shape": [0]}}, "output.sample.shape"),
+        ({"reference": None, "output": SAMPLE | {"shape": [65536, 2]}}, "output.sample"),
+        ({"reference": None, "output": SAMPLE | {"names": ["x"]}}, "output.sample"),
+        ({"reference": None, "output": SAMPLE | {"names": ["x", "x"]}}, "output.sample"),
+        ({"reference": None, "output": SAMPLE | {"names": ["x", "a\nb"]}}, "output.sample.names"),
+        ({"reference": None, "output": SAMPLE | {"resolution": [1.0]}}, "output.sample"),
+        ({"reference": None, "output": SAMPLE | {"resolution": [1.0, 0.0]}}, "output.sample.resolution"),
         ({"name": "Not A Name"}, "name"),
         ({"name": "../up"}, "name"),
         ({"classes": []}, "classes"),
         ({"classes": ["a", "a"]}, "classes"),
         ({"colour": "green"}, "colour"),
         ({"title": ""}, "title"),
+        ({"truncation": "y"}, "truncation"),
+        ({"max_batch": 0}, "max_batch"),
+        ({"reference": REFERENCE | {"seeds": 0}}, "reference.seeds"),
+        ({"reference": REFERENCE | {"seeds": 65}}, "reference.seeds"),
+        ({"reference": REFERENCE | {"seeds": 1}}, "(whole)"),  # fewer than the seeds of the stored values
+        ({"reference": REFERENCE | {"sha256": "0"}}, "reference.sha256"),
+        ({"reference": REFERENCE | {"values": REFERENCE["values"] | {"data": "AAAA"}}}, "(whole)"),
+        ({"reference": REFERENCE | {"values": REFERENCE["values"] | {"data": "A"}}}, "(whole)"),
+        ({"reference": REFERENCE | {"values": REFERENCE["values"] | {"data": "A" * 16_388}}}, "reference.values.data"),
+        ({"reference": REFERENCE | {"values": REFERENCE["values"] | {"step": 2}}}, "(whole)"),
+        ({"provenance": {"import": {"originals": [{"sha256": "0"}]}}}, "provenance.import.originals.0.sha256"),
         ({"title": "two\nlines"}, "title"),
         ({"title": "\x1b[2J"}, "title"),
         ({"classes": ["a", "b\x07"]}, "classes"),

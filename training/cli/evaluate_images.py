@@ -9,6 +9,7 @@ import click
 from seedmint.models.card import SampleOutput
 from seedmint.models.errors import UserError
 from seedmint.models.files import write_whole
+from seedmint.models.runtime.reference import with_card
 from seedmint.training.cli.task_progress import TaskProgress
 from seedmint.training.evaluation.evaluate import (
     MIN_CLASSIFIER_ACCURACY,
@@ -19,7 +20,6 @@ from seedmint.training.evaluation.evaluate import (
 from seedmint.training.evaluation.generator_file import GeneratorFile, picture_images
 from seedmint.training.evaluation.reference_data import RealData
 from seedmint.training.evaluation.results import format_table, json_document
-from seedmint.training.export.onnx_export import with_card
 from seedmint.training.plotting.image_grid import grid
 from seedmint.training.recipes.data import Data
 from seedmint.training.recipes.schema import ImageMetric

@@ -8,10 +8,10 @@ import numpy as np
 from seedmint.models.card import SampleOutput
 from seedmint.models.errors import UserError
 from seedmint.models.files import write_whole
+from seedmint.models.runtime.reference import with_card
 from seedmint.training.datasets import load_splits
 from seedmint.training.evaluation.generator_file import GeneratorFile
 from seedmint.training.evaluation.sample_metrics import measure_samples
-from seedmint.training.export.onnx_export import with_card
 from seedmint.training.plotting.sample_plots import plot
 from seedmint.training.recipes.data import Data
 

@@ -12,11 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from seedmint.models.card import CARD_KEY, Card, CardError, ImageOutput, SampleOutput, read_card
+from seedmint.models.card import Card, ImageOutput, SampleOutput
 from seedmint.models.errors import UserError
 from seedmint.models.files import write_whole
 from seedmint.models.noise import labels_of, noise
 from seedmint.models.runtime.generator_session import GeneratorSession
+from seedmint.models.runtime.reference import with_card, with_reference
 from seedmint.training.datasets.scaling import Scaling
 from seedmint.training.export.served_generator import ServedGenerator
 
@@ -42,7 +43,7 @@ def export_generator(generator: nn.Module, card: Card, scaling: Scaling | None =
         scaling: Scaling of samples; None for images.
 
     Returns:
-        The bytes of the file.
+        The bytes of the file. Its card has the reference of this machine.
 
     Raises:
         ExportError: ONNX Runtime and torch differ by more than `TOLERANCE`.
@@ -50,9 +51,9 @@ def export_generator(generator: nn.Module, card: Card, scaling: Scaling | None =
     """
     served = ServedGenerator(generator, scaling).eval()
     classes = len(card.classes or ())
-    content = _to_onnx(served, card.noise.z_dim, classes, card)
+    content = with_card(_to_onnx(served, card.noise.z_dim, classes, card.output.kind), card)
     verify_export(content, served)
-    return content
+    return with_reference(content)
 
 
 def verify_export(content: bytes, served: nn.Module) -> int:
@@ -124,24 +125,13 @@ def install_generator(content: bytes, directory: Path, name: str, replace: bool)
     return path
 
 
-def with_card(content: bytes, card: Card) -> bytes:
-    """Return the same generator with another card. The file's digest and the generator's URLs change with the card.
-
-    Args:
-        content: The bytes of the file.
-        card: The new card.
-    """
-    model = onnx.load_from_string(content)
-    return _with_card(model, card)
-
-
 def _resolution(output: SampleOutput) -> NDArray[np.float64]:
     if output.resolution is None:
         raise ExportError("the card of exported samples needs a resolution", field="output.resolution", reason="invalid_card")
     return np.array(output.resolution)
 
 
-def _to_onnx(served: nn.Module, z_dim: int, classes: int, card: Card) -> bytes:
+def _to_onnx(served: nn.Module, z_dim: int, classes: int, output: str) -> bytes:
     batch = torch.export.Dim("batch", min=1)
     inputs: tuple[Tensor, ...] = (torch.zeros(2, z_dim),)
     names, shapes = ["z"], [{0: batch}]
@@ -154,14 +144,14 @@ def _to_onnx(served: nn.Module, z_dim: int, classes: int, card: Card) -> bytes:
             served,
             inputs,
             input_names=names,
-            output_names=[card.output.kind],
+            output_names=[output],
             dynamic_shapes=tuple(shapes),
             opset_version=OPSET,
             dynamo=True,
             verbose=False,
         )
     assert program is not None
-    return _with_card(_remove_exporter_data(program.model_proto), card)
+    return bytes(_remove_exporter_data(program.model_proto).SerializeToString(deterministic=True))
 
 
 def _remove_exporter_data(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -177,13 +167,3 @@ def _remove_exporter_data(model: onnx.ModelProto) -> onnx.ModelProto:
         node.doc_string = ""
     del model.graph.value_info[:]
     return model
-
-
-def _with_card(model: onnx.ModelProto, card: Card) -> bytes:
-    text = card.to_json()
-    if read_card(text) != card:
-        raise CardError("the card changes when it is written and read", reason="invalid_card")
-    del model.metadata_props[:]
-    model.metadata_props.add(key=CARD_KEY, value=text)
-    content: bytes = model.SerializeToString(deterministic=True)
-    return content

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from seedmint.models.card import Name, Sha256
+from seedmint.models.card import Name
+from seedmint.models.card_part import Sha256
 from seedmint.service.batch.formats.base import ShardFormat
 from seedmint.service.batch.manifest import MANIFEST
 from seedmint.service.batch.plan import LabelChoice

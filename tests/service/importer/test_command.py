@@ -79,12 +79,12 @@ def test_reference_is_compared_and_recorded(tmp_path, models):
     (tmp_path / "g.onnx").write_bytes(small_model().SerializeToString())
     assert run(tmp_path / "g.onnx", "--models", models) == 0
     generator = open_generator(models / "g.onnx")
-    assert generator.card.provenance.reference_difference is None
+    assert generator.card.provenance.imported is None
     images = generator.generate(np.arange(16))
     images[3, 0, 0, 0] += 1
     np.save(tmp_path / "ref.npy", images)
     assert run(tmp_path / "g.onnx", "--models", models, "--replace", "--reference", tmp_path / "ref.npy") == 0
-    assert open_generator(models / "g.onnx").card.provenance.reference_difference == 1
+    assert open_generator(models / "g.onnx").card.provenance.imported.difference == 1
     (tmp_path / "ref.npy").write_bytes(b"text")
     assert refusal([tmp_path / "g.onnx"], models, replace=True, reference=tmp_path / "ref.npy") == ("reference", "not_npy")
 

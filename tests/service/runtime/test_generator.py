@@ -127,7 +127,7 @@ def broken(change: str) -> onnx.ModelProto:
     elif change == "no card":
         del model.metadata_props[:]
     elif change == "card of another schema":
-        model.metadata_props[0].value = model.metadata_props[0].value.replace('"schema": 1', '"schema": 2')
+        model.metadata_props[0].value = model.metadata_props[0].value.replace('"schema": 2', '"schema": 3')
     elif change == "float output":
         model.graph.output[0].type.tensor_type.elem_type = onnx.TensorProto.FLOAT
     elif change == "unknown operator":

@@ -12,7 +12,8 @@ from seedmint.models.card import Card, ImageOutput, Noise, Provenance
 from seedmint.models.contract import ContractError, card_of, check_contract
 from seedmint.models.errors import UserError
 from seedmint.models.noise import labels_of, noise
-from seedmint.training.export.onnx_export import ExportError, export_generator, install_generator, verify_export, with_card
+from seedmint.models.runtime.reference import compute_reference, with_card
+from seedmint.training.export.onnx_export import ExportError, export_generator, install_generator, verify_export
 from seedmint.training.export.served_generator import ServedGenerator
 from seedmint.training.networks import build_networks
 from seedmint.training.recipes.schema import validate_recipe
@@ -49,7 +50,9 @@ def test_file_matches_the_contract_and_torch(kind, channels, size, classes):
     generator, card = generator_and_card(kind, channels, size, classes)
     content = export_generator(generator, card)
     model = onnx.load_from_string(content)
-    assert check_contract(model) == card
+    described = check_contract(model)
+    assert described.model_copy(update={"reference": None}) == card
+    assert described.reference == compute_reference(content)
     assert {entry.domain for entry in model.opset_import} == {""}
     seeds = np.array([5, 2**62, 7], dtype=np.int64)
     feeds = {"z": noise(card.noise.rule, 10, seeds)}

@@ -11,6 +11,7 @@ import torch
 from seedmint.models.card import Card, Noise, Provenance, SampleOutput
 from seedmint.models.contract import ContractError, check_contract
 from seedmint.models.noise import labels_of, noise
+from seedmint.models.runtime.reference import compute_reference
 from seedmint.training.datasets.scaling import MAX_UNITS, Scaling
 from seedmint.training.export.onnx_export import ExportError, export_generator, verify_export
 from seedmint.training.export.served_generator import ServedGenerator
@@ -62,7 +63,9 @@ def test_file_matches_the_contract_and_torch(kind, shape, scaling, classes):
     generator, card = generator_and_card(kind, shape, scaling, classes)
     content = export_generator(generator, card, scaling)
     model = onnx.load_from_string(content)
-    assert check_contract(model) == card
+    described = check_contract(model)
+    assert described.model_copy(update={"reference": None}) == card
+    assert described.reference == compute_reference(content)
     assert {entry.domain for entry in model.opset_import} == {""}
     assert export_generator(generator, card, scaling) == content
     feeds = {"z": noise(card.noise.rule, 10, SEEDS)}
