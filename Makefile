@@ -6,6 +6,7 @@
 #   make check         run the linters and the type checker
 #   make faults        run the fault tests (about ten minutes)
 #   make bench         run the benchmarks
+#   make docs          build the documentation as a site in build/site
 #   make image         build the container image with Docker, Podman or Buildah; VARIANT=gpu builds the CUDA image
 #   make watch-check   test alerts, dashboard and metrics with a real Prometheus
 #   make chart-check   lint and render the Helm chart; validate it, compose.yaml and .github
@@ -18,7 +19,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: serve test check install faults mutants bench clean image lock watch-check chart-check sbom audit
+.PHONY: serve test check install faults mutants bench docs clean image lock watch-check chart-check sbom audit
 
 serve: $(VENV)/serve.done
 	$(BIN)/seedmint serve $(ARGS)
@@ -49,6 +50,11 @@ bench: $(VENV)/test.done
 	$(BIN)/python -m benchmarks.batch
 	$(BIN)/python benchmarks/serving.py
 	$(BIN)/python -m benchmarks.layers
+
+docs: $(VENV)/test.done
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo "Open build/site/index.html"
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Seedmint needs Python 3.11 or newer; set PYTHON=...")'

@@ -1,4 +1,4 @@
-"""Run every command of the README and of docs/training.md, in order, in a fresh clone with nothing installed.
+"""Run every command of the README and of the guides, in order, in a fresh clone with nothing installed.
 
     python .ci/readme.py
 
@@ -21,7 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-PAGES = ("README.md", "docs/training.md")
+PAGES = ("README.md", "docs/http.md", "docs/training.md", "docs/batch.md", "docs/generator-file.md")
 READY_WITHIN = 300  # seconds, installation included
 
 

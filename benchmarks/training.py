@@ -1,6 +1,6 @@
 """Compares the time of a training iteration with a plain loop as in PyTorch's DCGAN tutorial: same networks, same m.
 
-    python -m benchmarks.training        # writes benchmarks/results/training.txt; needs MNIST, see the README
+    python -m benchmarks.training        # writes benchmarks/results/training.txt; needs MNIST, see docs/training.md
 
 Each variant has its own process, and only one process computes at a time. On the CPU, the ratios use the CPU time of the
 process (user and system), which is independent of other programs; on a GPU, they use the wall time.

@@ -1,4 +1,4 @@
-"""Noise rules: seed -> z, and seed -> label. The rules never change. The README specifies them for other languages.
+"""Noise rules: seed -> z, and seed -> label. The rules never change. docs/noise-rule.md specifies them for other languages.
 
 A seed owns `blocks = ceil(z_dim / 16)` blocks of the Philox4x64-10 stream with key 0, starting at block `seed * blocks`. Each
 block has four 64-bit words, and each word has four 16-bit numbers, lowest first. z_i = table[number_i]: the table has the

@@ -10,7 +10,7 @@ from seedmint.service.settings import Settings, default_text, variable
 from seedmint.training.recipes.files import load_recipe, shipped_recipes
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "models/README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "models/README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def text(page: str) -> str:
@@ -59,8 +59,10 @@ def test_the_drawing_of_the_layers_is_that_of_the_contracts():
         assert re.findall(r"\w\[\"?([^\]\"]+)", group) == layers[container]
 
 
-def test_the_paths_of_the_architecture_page_exist():
-    paths = re.findall(r"`((?:models|service|training|seedmint)/[\w/.]*)`", text("docs/architecture.md"))
+def test_the_paths_of_the_pages_for_developers_exist():
+    paths = re.findall(
+        r"`((?:models|service|training|seedmint)/[\w/.]*)`", text("docs/architecture.md") + text("CONTRIBUTING.md")
+    )
     assert len(paths) > 10
     for path in paths:
         assert (ROOT / path).exists(), path

@@ -136,7 +136,7 @@ def test_images_use_the_labels_of_their_seeds(digits):
     )
     assert sample.images.shape == (9, 1, 8, 6)
     assert sample.images[:, 0, 0, 0].tolist() == list(range(9))
-    assert sample.labels.tolist()[:3] == [7, 5, 8]  # as in the README
+    assert sample.labels.tolist()[:3] == [7, 5, 8]  # as in docs/noise-rule.md
 
 
 def npz(path, n=40, side=8, **arrays):
