@@ -6,7 +6,6 @@ python=$1 copy=$2 bin=$(dirname "$1")
 shift 2
 
 # The smallest set of tests that covers the module. Mutants that survive these tests run again with all tests of the folder.
-batcher="tests/service/batching/test_batcher.py tests/service/batching/test_batcher_state_machine.py"
 declare -A tests=(
   [models/card.py]="--noconftest tests/models/test_card.py"
   [models/contract.py]="--noconftest tests/models/test_contract.py -k 'not shipped and not recipe'"
@@ -15,11 +14,11 @@ declare -A tests=(
   [models/noise.py]="--noconftest tests/models/test_noise.py"
   [models/philox.py]="--noconftest tests/models/test_noise.py"
   [models/seeds.py]="--noconftest tests/models/test_seeds.py"
-  [service/batching/batcher.py]=$batcher
+  [service/batching/batcher.py]="tests/service/batching/test_batcher.py tests/service/batching/test_batcher_state_machine.py"
   [service/batching/bulk_slots.py]="--noconftest tests/service/batching/test_bulk_slots.py"
-  [service/batching/execution.py]=$batcher
+  [service/batching/execution.py]="--noconftest tests/service/batching/test_execution.py"
   [service/batching/model_repository.py]="--noconftest tests/service/batching/test_model_repository.py"
-  [service/batching/queues.py]=$batcher
+  [service/batching/queues.py]="--noconftest tests/service/batching/test_queues.py"
   [service/server/rate_limiter.py]="--noconftest tests/service/server/test_rate_limiter.py tests/service/server/test_rate_limiter_bounds.py"
 )
 
@@ -30,7 +29,7 @@ run() {
 module-path = "$2"
 timeout = $3.0
 excluded-modules = []
-test-command = "$python -m pytest -x -q -p no:cacheprovider -p pytest_timeout $4"
+test-command = "$python -m pytest -x -q -p no:cacheprovider -p pytest_timeout -p end_at_once --timeout-method=thread $4"
 
 [cosmic-ray.distributor]
 name = "local"
@@ -54,6 +53,17 @@ rm -rf "$copy"
 mkdir -p "$copy"
 git ls-files -z | tar --create --null --files-from=- | tar --extract --directory "$copy"
 cd "$copy"
+cat > end_at_once.py <<PYTHON
+"""A pytest plugin: the process ends after the last test, without waiting for threads that a mutant has blocked."""
+import os, sys
+import pytest
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(exitstatus):
+    yield
+    sys.stdout.flush()
+    os._exit(exitstatus)
+PYTHON
 export PYTHONPATH=$PWD
 export PYTEST_DISABLE_PLUGIN_AUTOLOAD=1  # plugins that the tests do not need take half a second per mutant
 export CI=true                           # Hypothesis tries the same examples for each mutant, without a limit of time
@@ -61,7 +71,7 @@ ulimit -v 8000000  # KiB: a mutant that allocates without end fails soon
 for module in "${@:-${!tests[@]}}"; do
   name=${module//\//_}
   "$python" -m pytest -x -q -p no:cacheprovider -p pytest_timeout "$(dirname "tests/$module")"  # the tests must pass without a mutation
-  run "$name" "$module" 40 "${tests[$module]}"
+  run "$name" "$module" 40 "--timeout=15 ${tests[$module]}"
   "$python" -c "import sqlite3, sys; sqlite3.connect(sys.argv[1], isolation_level=None).execute(sys.argv[2])" \
     "$name.sqlite" "DELETE FROM work_results WHERE test_outcome = 'SURVIVED'"
   run "$name" "$module" 120 "$(dirname "tests/$module")"

@@ -8,6 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from seedmint.models import contract
 from seedmint.models.card import CARD_KEY, CardError, ImageOutput, SampleOutput
 from seedmint.models.contract import ContractError, check_contract
 from seedmint.models.directory import SHIPPED
@@ -81,7 +82,7 @@ def add_sparse_constant(model):
 
 
 def add_list_of_sparse_tensors(model):
-    model.graph.node.append(helper.make_node("Other", [], ["c"], several=[sparse_tensor(), sparse_tensor()]))
+    model.graph.node.append(helper.make_node("Other", [], ["c"], several=[sparse_tensor()]))
 
 
 def sparse_tensor():
@@ -149,7 +150,8 @@ def test_disabled_dropout_is_accepted():
     model.graph.initializer.append(numpy_helper.from_array(np.array(False), "training"))
     false = helper.make_tensor("f", TensorProto.BOOL, [], [0])
     model.graph.node.append(helper.make_node("Constant", [], ["false"], value=false))
-    for inputs in (["z", "", "training"], ["z", "", "false"], ["z", ""], ["z"]):
+    model.graph.initializer.append(numpy_helper.from_array(np.float32(0.5), "ratio"))
+    for inputs in (["z", "ratio", "training"], ["z", "", "false"], ["z", "ratio"], ["z"]):
         model.graph.node.append(helper.make_node("Dropout", inputs, [f"same{len(model.graph.node)}"]))
     assert check_contract(model) == generators.card("good")
 
@@ -184,6 +186,12 @@ def test_violation_has_its_reason(change, reason):
     model = generators.model(generators.card("bad"))
     change(model)
     assert violation(model) == reason
+
+
+def test_numbers_of_element_types_are_those_of_onnx():
+    """The module does not import onnx. Error messages contain these names."""
+    types = (TensorProto.FLOAT, TensorProto.UINT8, TensorProto.INT64, TensorProto.FLOAT16, TensorProto.DOUBLE)
+    assert {number: helper.tensor_dtype_to_np_dtype(number).name for number in types} == contract._ELEMENT_NAMES
 
 
 @pytest.mark.parametrize("excess", [0, 1])

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seedmint.models.runtime.session import TooSlowError
 from seedmint.service.batching.batcher import Batcher
 from seedmint.service.batching.errors import ClientGone, DeadlineExceeded, Draining, GeneratorFailed, Overloaded
 from seedmint.service.runtime.generator import Generator
@@ -241,25 +240,6 @@ def test_failing_entry_does_not_fail_the_others_of_its_batch():
         assert [result for result in results[1:] if isinstance(result, int)] == [0, 1, 2, 4, 5]
         assert isinstance(results[4], GeneratorFailed)
         assert "secret detail" not in str(results[4])
-
-    asyncio.run(scenario())
-
-
-@pytest.mark.parametrize("error", [TooSlowError("too slow"), RuntimeError("any other error")])
-def test_entries_run_again_one_by_one_unless_the_batch_was_too_slow(error: Exception):
-    class Failing(ControlledGenerator):
-        def generate_from(self, seeds: np.ndarray, labels: Any, truncation: Any) -> np.ndarray:
-            super().generate_from(seeds, labels, truncation)
-            raise error
-
-    async def scenario() -> None:
-        generator = Failing(max_batch=4)
-        batcher = new_batcher(generator)
-        generator.release()
-        results = await asyncio.gather(*(submit(batcher, seed) for seed in range(4)), return_exceptions=True)
-        assert [type(result) for result in results] == [GeneratorFailed] * 4
-        again = [] if isinstance(error, TooSlowError) else [[0], [1], [2], [3]]
-        assert generator.batches == [[0, 1, 2, 3], *again]
 
     asyncio.run(scenario())
 
