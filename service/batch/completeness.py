@@ -11,6 +11,7 @@ from seedmint.service.batch.formats.base import EXTENSIONS
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.png_folder import file_name
 from seedmint.service.batch.records import RECORD_NAME, RECORDS_FOLDER, recorded_shards
+from seedmint.service.batch.row_index import row_indices
 from seedmint.service.batch.storage.base import Output
 
 _DATA_FOLDER = "data"
@@ -72,8 +73,10 @@ def orphans(output: Output, plan: Plan) -> Iterator[str]:
 
 
 def _data_names(output: Output, plan: Plan) -> list[str]:
-    """Return the names of the data files. Only the format png has subfolders."""
-    return list(output.walk(_DATA_FOLDER) if plan.format == "png" else output.names(_DATA_FOLDER))
+    """Return the names of the data files without the index. Only the format png has subfolders."""
+    names = output.walk(_DATA_FOLDER) if plan.format == "png" else output.names(_DATA_FOLDER)
+    indices = {name.removeprefix(f"{_DATA_FOLDER}/") for name in row_indices(plan)}
+    return [name for name in names if name not in indices]
 
 
 def _expected_files(plan: Plan) -> NDArray[np.int64]:

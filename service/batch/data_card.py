@@ -1,17 +1,28 @@
-"""README.md of a finished job: a data card for people, and front matter for the Hugging Face Hub and `datasets`."""
+"""README.md of a finished job: a data card for people, and front matter for the Hugging Face Hub and `datasets`.
+
+The card is written once. Users edit it, for example to publish the data set.
+"""
 
 import json
+from contextlib import suppress
+from textwrap import indent
 
+from seedmint.service.batch.formats.base import EXTENSIONS
+from seedmint.service.batch.formats.features import card_features
 from seedmint.service.batch.manifest import Totals
 from seedmint.service.batch.plan import Plan
+from seedmint.service.batch.readers import programs
 from seedmint.service.batch.storage.base import Output
 
 DATA_CARD = "README.md"
 _MAX_CLASSES = 100  # shown
 _MAX_SEEDS_LENGTH = 100  # characters
 # Size categories of the Hub; the upper bound of the first is 1000, and of each next one ten times more.
-_SIZE_CATEGORIES = ("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B")
-_DATA_FILES = {"webdataset": "data/*.tar", "parquet": "data/*.parquet", "png": "data/**"}
+_SIZE_CATEGORIES = (
+    *("n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M", "100M<n<1B"),
+    *("1B<n<10B", "10B<n<100B", "100B<n<1T"),
+)
+_LARGEST_SIZE_CATEGORY = "n>1T"
 _LABELS = {"per-seed": "the label of each seed", "balanced": "position in the sequence of seeds, modulo the number of classes"}
 _DETERMINISM = {
     "exact": "exact: every run of the plan writes the same bytes, in any order and with any number of workers",
@@ -20,15 +31,16 @@ _DETERMINISM = {
 
 
 def write_data_card(output: Output, plan: Plan, totals: Totals) -> None:
-    """Write README.md.
+    """Write README.md, unless it exists.
 
     Args:
         output: The output of the job.
         plan: Its plan.
         totals: The totals of all shards.
     """
-    with output.write(DATA_CARD) as file:
-        file.write(data_card(plan, totals).encode())
+    if DATA_CARD not in set(output.names("")):
+        with suppress(FileExistsError):  # another process has just written it
+            output.create(DATA_CARD, data_card(plan, totals).encode())
 
 
 def data_card(plan: Plan, totals: Totals) -> str:
@@ -52,23 +64,31 @@ def data_card(plan: Plan, totals: Totals) -> str:
 |---|---|
 {table}
 
-```python
-{_example_code(plan)}
-```
-
 `manifest.json` lists the shards with their SHA-256.
-"""
+
+## Reading the data
+
+Run these programs in the folder of this file.
+
+{_sections(plan)}"""
+
+
+def _sections(plan: Plan) -> str:
+    return "\n".join(f"### {library}\n\n```python\n{program}\n```\n" for library, program in programs(plan).items())
 
 
 def _front_matter(plan: Plan, totals: Totals) -> str:
-    size = next((name for power, name in enumerate(_SIZE_CATEGORIES, 3) if totals.count < 10**power), "n>1B")
+    size = next((name for power, name in enumerate(_SIZE_CATEGORIES, 3) if totals.count < 10**power), _LARGEST_SIZE_CATEGORY)
     lines = [
         f"pretty_name: {json.dumps(plan.card.title, ensure_ascii=False)}",
         "tags: [synthetic, seedmint]",
         f"size_categories: [{size}]",
     ]
-    if plan.format in _DATA_FILES:
-        lines.append(f"configs:\n- config_name: default\n  data_files:\n  - split: train\n    path: {_DATA_FILES[plan.format]}")
+    pattern = "**" if plan.format == "png" else f"*.{EXTENSIONS[plan.format]}"
+    lines.append(f"configs:\n- config_name: default\n  data_files:\n  - split: train\n    path: data/{pattern}")
+    features = card_features(plan.format, plan.card)
+    if features is not None:
+        lines.append(f"dataset_info:\n  features:\n{indent(features, '  ')}")
     return "\n".join(lines)
 
 
@@ -106,40 +126,3 @@ def _label_rows(plan: Plan) -> list[tuple[str, str]]:
         rows.append(("folders", "`data/LABEL/SEED.png`; a label without images has no folder"))
     rows.append(("classes", ", ".join(f"{i} {name}" for i, name in enumerate(classes[:_MAX_CLASSES])) + more))
     return rows
-
-
-def _example_code(plan: Plan) -> str:
-    """Return Python code that reads the data with the usual library for the format."""
-    first, array = plan.file_name(0), f"{plan.card.output.kind}s"
-    match plan.format:
-        case "webdataset":
-            suffix = "json" if plan.labels is None else "cls"
-            return f"""import webdataset as wds
-
-shards = "data/shard-{{000000..{plan.num_shards - 1:06}}}.tar"
-for image, {suffix}, key in wds.WebDataset(shards, shardshuffle=False).decode("pil").to_tuple("png", "{suffix}", "__key__"):
-    ..."""
-        case "parquet":
-            return """from datasets import load_dataset
-
-rows = load_dataset("parquet", data_files="data/*.parquet", split="train")"""
-        case "png" if plan.labels is None:
-            return """from pathlib import Path
-
-from PIL import Image
-
-images = (Image.open(path) for path in Path("data").glob("*.png"))"""
-        case "png":
-            return """from torchvision.datasets import ImageFolder
-
-# Each folder is named after its label. ImageFolder numbers the folders, but labels without images have no folder.
-images = ImageFolder("data", target_transform=lambda position: int(images.classes[position]))"""
-        case "npz":
-            return f"""import numpy as np
-
-with np.load("{first}") as arrays:
-    print(arrays["{array}"].shape, arrays["seeds"])"""
-        case _:
-            return f"""import numpy as np
-
-{array} = np.load("{first}", mmap_mode="r")"""

@@ -11,6 +11,7 @@ from seedmint.service.batch.manifest import Totals, write_manifest
 from seedmint.service.batch.plan import Plan, PlanError, read_plan
 from seedmint.service.batch.planning import check_same
 from seedmint.service.batch.records import read_records
+from seedmint.service.batch.row_index import write_row_indices
 from seedmint.service.batch.storage.base import PLAN_FILE, InvalidOutputError, Output, OutputError
 from seedmint.service.runtime.generator import Generator
 
@@ -116,7 +117,9 @@ def open_generator_content(content: bytes, plan: Plan) -> Generator:
 
 
 def finish(output: Output, plan: Plan) -> Totals | None:
-    """Write the manifest and the data card if every shard is complete. Every process writes the same bytes.
+    """Write the index, the manifest and the data card if every shard is complete. Every process writes the same bytes.
+
+    An existing data card stays as it is, because users edit it.
 
     Args:
         output: The output of the job.
@@ -130,6 +133,7 @@ def finish(output: Output, plan: Plan) -> Totals | None:
     """
     if len(missing_shards(output, plan)):
         return None
+    write_row_indices(output, plan)
     totals = write_manifest(output, plan, read_records(output, plan))
     write_data_card(output, plan, totals)
     return totals

@@ -120,9 +120,9 @@ def shard_writer(sink: Sink, generator: Generator, plan: Plan, count: int) -> Sh
 
             return WebDatasetWriter(sink, generator, plan.truncation)
         case "parquet":
-            from seedmint.service.batch.formats.parquet import ParquetWriter
+            from seedmint.service.batch.formats.parquet import parquet_writer
 
-            return ParquetWriter(sink, generator, plan.truncation)
+            return parquet_writer(sink, generator, plan.truncation)
         case "npz" | "npy" as array_format:
             return ArrayWriter(sink, generator, array_format, count)
         case "png":

@@ -9,7 +9,7 @@ import numpy as np
 
 from seedmint.service.batch import png_folder
 from seedmint.service.batch.completeness import orphans
-from seedmint.service.batch.data_card import DATA_CARD, data_card
+from seedmint.service.batch.data_card import DATA_CARD
 from seedmint.service.batch.formats import arrays
 from seedmint.service.batch.formats.base import toolchain
 from seedmint.service.batch.manifest import MANIFEST, Totals, manifest
@@ -17,6 +17,7 @@ from seedmint.service.batch.plan import Plan, Shard
 from seedmint.service.batch.progress import OnProgress, ProgressEvent
 from seedmint.service.batch.readback import compute_sha256
 from seedmint.service.batch.records import Record, RecordError, read_record, read_records, record_name
+from seedmint.service.batch.row_index import is_row_index, row_indices
 from seedmint.service.batch.storage.base import Output
 from seedmint.service.runtime.arrays import Outputs
 from seedmint.service.runtime.generator import Generator
@@ -31,7 +32,7 @@ class Fault:
     Attributes:
         reason: A stable code: "no_record", "damaged_record", "record_of_other_job", "missing_file", "other_hash", "other_type",
             "other_values" or "orphan".
-        file: The file that is wrong: of the data, a record, the manifest or the data card.
+        file: The file that is wrong: of the data, a record, the manifest, the index or the data card.
         message: What is wrong and what to do, without the shard.
         shard: Index of the shard; None for a file that belongs to no shard.
     """
@@ -46,7 +47,7 @@ class Fault:
 
 
 def verify(output: Output, plan: Plan, generator: Generator, on_progress: OnProgress) -> Iterator[Fault]:
-    """Yield the faults of a job: of its shards, then of the manifest and the data card, then files that belong to no shard.
+    """Yield the faults of a job: of its shards, then of the summaries, then files that belong to no shard.
 
     Args:
         output: The output of the job.
@@ -76,19 +77,24 @@ def verify(output: Output, plan: Plan, generator: Generator, on_progress: OnProg
 
 
 def _summary_faults(output: Output, plan: Plan) -> Iterator[Fault]:
-    totals, expected = Totals(), hashlib.sha256()
-    for part in manifest(plan, read_records(output, plan), totals):
+    """Yield the faults of the manifest, the index and the data card. Users may edit the data card, so it must only exist."""
+    expected = hashlib.sha256()
+    for part in manifest(plan, read_records(output, plan), Totals()):
         expected.update(part)
-    card = hashlib.sha256(data_card(plan, totals).encode())
-    for name, digest in ((MANIFEST, expected), (DATA_CARD, card)):
+    checks: list[tuple[str, str, Callable[[IO[bytes]], bool]]] = [
+        (MANIFEST, "the records", lambda file: compute_sha256(file) == expected.hexdigest()),
+        *((name, "the plan", lambda file: is_row_index(file, plan)) for name in row_indices(plan)),
+        (DATA_CARD, "the job: it is empty", lambda file: bool(file.read(1))),
+    ]
+    for name, source, is_right in checks:
         try:
             with output.open(name) as file:
-                is_same = compute_sha256(file) == digest.hexdigest()
+                is_same = is_right(file)
         except FileNotFoundError:
             yield Fault("missing_file", name, f"{name} is missing: run the job again")
             continue
         if not is_same:
-            yield Fault("other_hash", name, f"{name} does not agree with the records: run the job again")
+            yield Fault("other_hash", name, f"{name} does not agree with {source}: remove it and run the job again")
 
 
 def _shard_fault(output: Output, plan: Plan, generator: Generator, record: Record) -> Fault | None:

@@ -13,6 +13,7 @@ from seedmint.service.batch.formats.base import EXTENSIONS
 from seedmint.service.batch.manifest import MANIFEST
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.records import read_record
+from seedmint.service.batch.row_index import row_indices
 from seedmint.service.batch.storage.base import PLAN_FILE, Output
 
 _SHARD = re.compile(r"data/shard-([0-9]{6})\.([a-z]+)", re.ASCII)
@@ -69,7 +70,7 @@ def find_file(output: Output, plan: Plan, name: str) -> JobFile:
     if shard and shard[2] == extension and int(shard[1]) < plan.num_shards:
         record = read_record(output, plan, int(shard[1]))
         return JobFile(name, record.bytes, record.sha256)
-    if name in (PLAN_FILE, MANIFEST, DATA_CARD) or (extension is None and _PNG.fullmatch(name)):
+    if name in (PLAN_FILE, MANIFEST, DATA_CARD, *row_indices(plan)) or (extension is None and _PNG.fullmatch(name)):
         content = output.read(name)
         return JobFile(name, len(content), sha256(content).hexdigest(), content)
     raise FileNotFoundError(name)

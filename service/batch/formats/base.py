@@ -19,6 +19,7 @@ FORMATS: tuple[ShardFormat, ...] = get_args(ShardFormat)
 EXTENSIONS: dict[ShardFormat, str | None] = {"webdataset": "tar", "parquet": "parquet", "png": None, "npz": "npz", "npy": "npy"}
 _SAMPLE_FORMATS: tuple[ShardFormat, ...] = ("parquet", "npz", "npy")
 _PNG_FORMATS: tuple[ShardFormat, ...] = ("webdataset", "parquet", "png")
+_PARQUET_LAYOUT = "2"  # 1: no page index, and row groups of 1,000 rows for tables too
 _RESERVED_COLUMNS = ("seed", "label")
 
 
@@ -112,7 +113,7 @@ def toolchain(shard_format: ShardFormat, card: Card) -> dict[str, str]:
     if shard_format == "parquet":
         import pyarrow
 
-        versions["pyarrow"] = pyarrow.__version__
+        versions |= {"pyarrow": pyarrow.__version__, "parquet": _PARQUET_LAYOUT}
     if shard_format in ("npz", "npy"):
         versions["numpy"] = np.__version__  # writes the array headers
     if shard_format == "npz":

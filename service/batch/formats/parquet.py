@@ -4,7 +4,7 @@ pyarrow writes the file. Another version of pyarrow may write other bytes, so th
 """
 
 import io
-import json
+import math
 from typing import IO, Any
 
 import numpy as np
@@ -14,71 +14,119 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from seedmint.models.card import Card, ImageOutput
-from seedmint.service.batch.formats.base import Sink
+from seedmint.service.batch.formats.base import ShardWriter, Sink
+from seedmint.service.batch.formats.features import arrow_metadata, parquet_features
 from seedmint.service.batch.formats.pngs import pngs
 from seedmint.service.runtime.arrays import Outputs, SeedArray
 from seedmint.service.runtime.generator import Generator
 
-_GROUP_ROWS = 1000
-_GROUP_BYTES = 64 << 20  # row groups of large images have fewer rows
+TABLE_GROUP_ROWS = 100_000  # readers such as DuckDB use one thread for each row group, and need large ones to be fast
+_IMAGE_GROUP_ROWS = 1000
+_GROUP_BYTES = 64 << 20  # row groups of large images and of long series have fewer rows
 
 
-class ParquetWriter:
-    """Writes row groups of at most 1000 rows and about 64 MiB."""
+def parquet_writer(sink: Sink, generator: Generator, truncation: float) -> ShardWriter:
+    """Return the writer of one Parquet shard.
+
+    Args:
+        sink: Receives the bytes.
+        generator: The generator of the job.
+        truncation: Factor on z; it is part of the metadata of each PNG.
+    """
+    if isinstance(generator.card.output, ImageOutput):
+        return _ImageWriter(sink, generator, truncation)
+    return _SampleWriter(sink, generator)
+
+
+def open_table(sink: Any, table_schema: pa.Schema, has_images: bool = False) -> pq.ParquetWriter:
+    """Open a Parquet file for writing, with a page index, so that a reader finds the rows of a seed without reading all pages.
+
+    Args:
+        sink: Receives the bytes.
+        table_schema: The columns.
+        has_images: The file has a column `image` with PNGs, which are compressed already. They get no statistics.
+    """
+    statistics: Any = [name for name in table_schema.names if name != "image"] if has_images else True
+    return pq.ParquetWriter(
+        pa.PythonFile(sink, mode="w"),
+        table_schema,
+        compression="none" if has_images else "zstd",
+        use_dictionary=False,
+        write_statistics=statistics,
+        write_page_index=True,
+    )
+
+
+class _ImageWriter:
+    """Writes row groups of at most 1000 images and about 64 MiB."""
 
     def __init__(self, sink: Sink, generator: Generator, truncation: float) -> None:
-        """
-        Args:
-            sink: Receives the bytes.
-            generator: The generator of the job.
-            truncation: Factor on z; it is part of the metadata of each PNG.
-        """
         self._generator = generator
         self._truncation = truncation
         self._schema = schema(generator.card)
-        self._is_image = isinstance(generator.card.output, ImageOutput)
-        self._writer = pq.ParquetWriter(
-            pa.PythonFile(sink, mode="w"),
-            self._schema,
-            compression="none" if self._is_image else "zstd",  # PNGs are compressed already
-            use_dictionary=False,
-        )
-        self._rows: list[tuple[int, int | None, Any]] = []
+        self._writer = open_table(sink, self._schema, has_images=True)
+        self._rows: list[tuple[int, int | None, bytes]] = []
         self._bytes = 0
 
     def add(self, seeds: SeedArray, labels: NDArray[np.int64] | None, outputs: Outputs) -> None:
-        """Write one batch.
-
-        Args:
-            seeds: int64[n].
-            labels: int64[n], or None for an unconditional generator.
-            outputs: uint8[n, height, width, channels] or float32[n, ...].
-        """
-        values: Any = pngs(self._generator, seeds, labels, outputs, self._truncation) if self._is_image else outputs
+        images = pngs(self._generator, seeds, labels, outputs, self._truncation)
         row_labels = [None] * len(seeds) if labels is None else labels.tolist()
-        for row in zip(seeds.tolist(), row_labels, values, strict=True):
+        for row in zip(seeds.tolist(), row_labels, images, strict=True):
             self._rows.append(row)
-            self._bytes += len(row[2]) if self._is_image else row[2].nbytes
-            if len(self._rows) == _GROUP_ROWS or self._bytes >= _GROUP_BYTES:
+            self._bytes += len(row[2])
+            if len(self._rows) == _IMAGE_GROUP_ROWS or self._bytes >= _GROUP_BYTES:
                 self._write_group()
 
     def finish(self) -> None:
-        """Write the last row group and the end of the file."""
         if self._rows:
             self._write_group()
         self._writer.close()
 
     def _write_group(self) -> None:
-        seeds, labels, values = zip(*self._rows, strict=True)
+        seeds, labels, images = zip(*self._rows, strict=True)
         self._rows, self._bytes = [], 0
+        paths = pa.array([f"{seed}.png" for seed in seeds], pa.string())
         columns: dict[str, Any] = {"seed": pa.array(seeds, pa.int64())}
+        columns["image"] = pa.StructArray.from_arrays([pa.array(images, pa.binary()), paths], ["bytes", "path"])
         if labels[0] is not None:
             columns["label"] = pa.array(labels, pa.int64())
-        if self._is_image:
-            paths = pa.array([f"{seed}.png" for seed in seeds], pa.string())
-            columns["image"] = pa.StructArray.from_arrays([pa.array(values, pa.binary()), paths], ["bytes", "path"])
-        else:
-            columns |= _sample_columns(self._generator.card, np.stack(values))
+        self._writer.write_table(pa.table([columns[name] for name in self._schema.names], schema=self._schema))
+
+
+class _SampleWriter:
+    """Writes row groups of at most 100,000 rows and about 64 MiB."""
+
+    def __init__(self, sink: Sink, generator: Generator) -> None:
+        self._card = generator.card
+        self._schema = schema(generator.card)
+        self._writer = open_table(sink, self._schema)
+        row_bytes = 4 * math.prod(generator.card.output.shape)
+        self._group_rows = max(1, min(TABLE_GROUP_ROWS, _GROUP_BYTES // row_bytes))
+        self._batches: list[tuple[SeedArray, NDArray[np.int64] | None, Outputs]] = []
+        self._num_rows = 0
+
+    def add(self, seeds: SeedArray, labels: NDArray[np.int64] | None, outputs: Outputs) -> None:
+        start = 0
+        while start < len(seeds):
+            stop = min(len(seeds), start + self._group_rows - self._num_rows)
+            self._batches.append((seeds[start:stop], None if labels is None else labels[start:stop], outputs[start:stop]))
+            self._num_rows += stop - start
+            start = stop
+            if self._num_rows == self._group_rows:
+                self._write_group()
+
+    def finish(self) -> None:
+        if self._batches:
+            self._write_group()
+        self._writer.close()
+
+    def _write_group(self) -> None:
+        seeds, labels, samples = zip(*self._batches, strict=True)
+        self._batches, self._num_rows = [], 0
+        columns: dict[str, Any] = {"seed": pa.array(np.concatenate(seeds))}
+        if labels[0] is not None:
+            columns["label"] = pa.array(np.concatenate(labels))
+        columns |= _sample_columns(self._card, np.concatenate(samples))
         self._writer.write_table(pa.table([columns[name] for name in self._schema.names], schema=self._schema))
 
 
@@ -101,22 +149,15 @@ def schema(card: Card) -> pa.Schema:
         card: The card of the generator.
     """
     fields = [pa.field("seed", pa.int64())]
-    features: dict[str, Any] = {"seed": {"dtype": "int64", "_type": "Value"}}
     if card.classes is not None:
         fields.append(pa.field("label", pa.int64()))
-        features["label"] = {"names": list(card.classes), "_type": "ClassLabel"}
     output = card.output
     if isinstance(output, ImageOutput):
         fields.insert(0, pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])))
-        features = {"image": {"_type": "Image"}} | features
     else:
         kind: Any = pa.float32() if len(output.shape) == 1 else pa.list_(pa.float32(), output.shape[0])
-        value: dict[str, Any] = {"dtype": "float32", "_type": "Value"}
-        if len(output.shape) == 2:
-            value = {"feature": value, "length": output.shape[0], "_type": "List"}
         fields += [pa.field(name, kind) for name in output.names]
-        features |= dict.fromkeys(output.names, value)
-    return pa.schema(fields, {"huggingface": json.dumps({"info": {"features": features}})})
+    return pa.schema(fields, arrow_metadata(parquet_features(card)))
 
 
 def read(file: IO[bytes], positions: list[int], card: Card) -> Outputs:

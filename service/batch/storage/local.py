@@ -19,7 +19,10 @@ _CHUNK_BYTES = 256 << 10
 _SHARED_WAIT_SECONDS = 30.0
 _LOCK_POLL_SECONDS = 0.1
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)  # errors of file systems without hard links
-_TEMPORARY_FILES = (".plan.json.*", ".manifest.json.*", ".README.md.*", "data/.shard-*", "data/.stage-*", "records/.[0-9]*")
+_TEMPORARY_FILES = (
+    *(".plan.json.*", ".manifest.json.*", ".README.md.*"),
+    *("data/.shard-*", "data/.stage-*", "data/.metadata.parquet.*", "records/.[0-9]*"),
+)
 
 
 class LocalOutput:

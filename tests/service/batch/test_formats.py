@@ -2,14 +2,9 @@
 
 import io
 import json
-import os
 import platform
-import re
-import sys
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,9 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from seedmint.models.seeds import parse_seeds
+from seedmint.service.batch.data_card import data_card
 from seedmint.service.batch.formats.tar import headers
-from seedmint.service.batch.job import begin
+from seedmint.service.batch.job import begin, finish
+from seedmint.service.batch.manifest import Totals
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.shard import make_shard
 from seedmint.service.batch.storage.resolve import open_output
@@ -117,67 +113,55 @@ def test_datasets_reads_parquet_with_images_decoded(tmp_path: Path, grey: Genera
         assert set(rows.features) == {"image", "seed"}
 
 
-@pytest.mark.parametrize("form", ["webdataset", "parquet", "png"])
-def test_datasets_finds_the_data_by_the_data_card(tmp_path: Path, rgb: Generator, form: str):
-    out, _ = make_job(tmp_path, rgb, form)
-    rows = load(tmp_path, str(out))
-    assert len(rows) == 100
-    column = "png" if form == "webdataset" else "image"
-    found = {pixels(row[column]).tobytes() for row in rows}
-    assert found == {image.tobytes() for image in rgb.generate(EVERY)}
-
-
 def test_a_folder_of_pngs_is_an_image_folder(tmp_path: Path, rgb: Generator):
     out, _ = make_job(tmp_path, rgb, "png")
     labels = rgb.labels(EVERY)
     assert labels is not None
     images = rgb.generate(EVERY)
-    files = sorted((out / "data").rglob("*.*"))
-    assert len(files) == 100
+    assert len(list((out / "data").rglob("*.png"))) == 100
     for seed, label, image in zip(EVERY, labels, images, strict=True):
         content = (out / "data" / str(label) / f"{seed}.png").read_bytes()
         assert content == encode(image, "png", text_of(rgb, int(seed), int(label), 1.0))
+    index = pq.read_table(out / "data/metadata.parquet").to_pydict()
+    assert (index["seed"], index["label"]) == (EVERY.tolist(), labels.tolist())
+    assert index["file_name"] == [f"{label}/{seed}.png" for seed, label in zip(EVERY, labels, strict=True)]
+
+
+@pytest.mark.parametrize("labels", ["per-seed", 7])
+def test_an_image_folder_has_its_labels_where_some_have_no_image(tmp_path: Path, labels: str | int):
+    """`datasets` numbers the folders if there is no metadata.parquet, and drops the labels if there is one folder."""
+    generator = open_generator(generators.write(tmp_path, "many", classes=tuple(f"class {i}" for i in range(100))))
+    out, _ = make_job(tmp_path, generator, "png", labels=labels)
     rows = load(tmp_path, "imagefolder", data_dir=str(out / "data"))
-    assert sorted(rows[:]["label"]) == sorted(labels.tolist())
+    expected = generator.labels(EVERY).tolist() if labels == "per-seed" else [7] * 100  # type: ignore[union-attr]
+    assert dict(zip(rows[:]["seed"], rows[:]["label"], strict=True)) == dict(zip(EVERY.tolist(), expected, strict=True))
+    assert rows.features["label"].names == [f"class {i}" for i in range(100)]
 
 
-class ImageFolder:
-    """Like torchvision.datasets.ImageFolder, but without torch: one class for each folder in order, none empty."""
+@pytest.mark.parametrize("form", ["npz", "npy"])
+def test_datasets_never_takes_the_plan_for_data(tmp_path: Path, rgb: Generator, form: str):
+    import datasets
 
-    def __init__(self, root: str, target_transform: Callable[[int], int]) -> None:
-        self.classes = sorted(entry.name for entry in os.scandir(root) if entry.is_dir())
-        self._transform = target_transform
-        self._files = [
-            (path, position) for position, name in enumerate(self.classes) for path in sorted(Path(root, name).iterdir())
-        ]
-        assert {position for _, position in self._files} == set(range(len(self.classes)))
-
-    def labels(self) -> dict[int, int]:
-        return {int(path.stem): self._transform(position) for path, position in self._files}
+    out, _ = make_job(tmp_path, rgb, form)
+    with pytest.raises(datasets.exceptions.DataFilesNotFoundError):
+        load(tmp_path, str(out))
 
 
-@pytest.mark.parametrize("seeds", ["0-69", "1,3,5"])
-def test_the_data_card_reads_labels_where_some_have_no_image(tmp_path: Path, seeds: str, monkeypatch: pytest.MonkeyPatch):
-    generator = open_generator(generators.write(tmp_path, "many", classes=tuple(f"class {i}" for i in range(12))))
-    out = tmp_path / "out"
-    make_all(open_output(str(out)), plan_for(generator, seeds, "png"), generator)
-    (program,) = re.findall(r"```python\n(.*?)```", (out / "README.md").read_text(), re.DOTALL)
-    module = ModuleType("torchvision.datasets")
-    module.ImageFolder = ImageFolder  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "torchvision", ModuleType("torchvision"))
-    monkeypatch.setitem(sys.modules, "torchvision.datasets", module)
-    monkeypatch.chdir(out)
-    found: dict[str, Any] = {}
-    exec(program, found)
-    every = parse_seeds(seeds).array()
-    assert found["images"].labels() == dict(zip(every.tolist(), generator.labels(every).tolist(), strict=True))  # type: ignore[union-attr]
+def test_the_index_of_npy_names_each_row(tmp_path: Path, rgb: Generator):
+    out, _ = make_job(tmp_path, rgb, "npy")
+    rows = pq.read_table(out / "data/metadata.parquet").to_pylist()
+    assert [row["seed"] for row in rows] == EVERY.tolist()
+    images = np.stack([np.load(out / "data" / row["file_name"])[row["row"]] for row in rows])
+    np.testing.assert_array_equal(images, rgb.generate(EVERY))
+    assert [row["label"] for row in rows] == rgb.labels(EVERY).tolist()  # type: ignore[union-attr]
 
 
 def test_folders_sort_in_the_order_of_labels(tmp_path: Path):
     path = generators.write(tmp_path, "many", classes=tuple(f"class {i}" for i in range(12)))
     out, _ = make_job(tmp_path, open_generator(path), "png", labels="balanced")
-    assert sorted(folder.name for folder in (out / "data").iterdir()) == [f"{i:02}" for i in range(12)]
-    assert [len(list(folder.iterdir())) for folder in sorted((out / "data").iterdir())] == [9] * 4 + [8] * 8
+    folders = sorted(path for path in (out / "data").iterdir() if path.is_dir())
+    assert [folder.name for folder in folders] == [f"{i:02}" for i in range(12)]
+    assert [len(list(folder.iterdir())) for folder in folders] == [9] * 4 + [8] * 8
 
 
 @pytest.mark.parametrize("name", ["rgb", "point", "wave"])
@@ -195,7 +179,7 @@ def test_numpy_reads_the_arrays(tmp_path: Path, name: str, request: pytest.Fixtu
     else:
         np.testing.assert_array_equal(np.concatenate([part["labels"] for part in parts]), generator.labels(EVERY))
     out, _ = make_job(tmp_path / "npy", generator, "npy")
-    alone = np.concatenate([np.load(path, mmap_mode="r") for path in sorted((out / "data").iterdir())])
+    alone = np.concatenate([np.load(path, mmap_mode="r") for path in sorted((out / "data").glob("*.npy"))])
     assert alone.dtype == values.dtype
     np.testing.assert_array_equal(alone, values)
 
@@ -223,7 +207,55 @@ def test_row_groups_of_parquet_do_not_depend_on_batches(tmp_path: Path, models: 
     assert contents[0] == contents[1] == contents[2]
     about = pq.ParquetFile(io.BytesIO(contents[0])).metadata
     assert [about.row_group(i).num_rows for i in range(about.num_row_groups)] == [1000, 1000, 500]
+    columns = [about.row_group(0).column(i) for i in range(about.num_columns)]
+    assert all(column.has_offset_index for column in columns)
+    assert {column.path_in_schema for column in columns if column.has_column_index} == {"seed", "label"}
     assert about.created_by.startswith("parquet-cpp-arrow version")
+
+
+def test_row_groups_of_tables_are_large(tmp_path: Path, sample_models: Path):
+    contents = []
+    for batch in (70_000, 64):
+        generator = open_generator(sample_models / "point.onnx", "cpu", 1, batch)
+        out = tmp_path / str(batch)
+        make_all(open_output(str(out)), plan_for(generator, "0-100499", "parquet", 200_000), generator)
+        contents.append((out / "data/shard-000000.parquet").read_bytes())
+    assert contents[0] == contents[1]
+    about = pq.ParquetFile(io.BytesIO(contents[0])).metadata
+    assert [about.row_group(i).num_rows for i in range(about.num_row_groups)] == [100_000, 500]
+    assert all(about.row_group(0).column(i).has_column_index for i in range(about.num_columns))
+
+
+def test_series_are_described_for_old_and_new_versions_of_datasets(tmp_path: Path, wave: Generator):
+    """Version 3 knows only "Sequence"; later versions read it as a list."""
+    out, _ = make_job(tmp_path, wave, "parquet")
+    metadata = json.loads(pq.read_schema(out / "data/shard-000000.parquet").metadata[b"huggingface"])
+    columns = [feature for name, feature in metadata["info"]["features"].items() if name not in ("seed", "label")]
+    assert columns
+    assert {feature["_type"] for feature in columns} == {"Sequence"}
+
+
+@pytest.mark.parametrize(
+    ("count", "category"),
+    [
+        (999, "n<1K"),
+        (1000, "1K<n<10K"),
+        (10**9 - 1, "100M<n<1B"),
+        (10**9, "1B<n<10B"),
+        (10**12 - 1, "100B<n<1T"),
+        (10**12, "n>1T"),
+    ],
+)
+def test_size_categories_of_the_hub(rgb: Generator, count: int, category: str):
+    card = data_card(plan_for(rgb), Totals(shards=1, count=count, bytes=1))
+    assert f"size_categories: [{category}]" in card.splitlines()
+
+
+def test_the_data_card_keeps_the_edits_of_users(tmp_path: Path, rgb: Generator):
+    out, plan = make_job(tmp_path, rgb, "npy")
+    (out / "README.md").write_text("mine")
+    assert finish(open_output(str(out)), plan)
+    assert (out / "README.md").read_text() == "mine"
 
 
 def test_the_manifest_and_the_data_card(tmp_path: Path, rgb: Generator):
@@ -269,7 +301,7 @@ def test_a_png_of_a_shard_equals_the_image_of_its_seed(tmp_path: Path, rgb: Gene
     [
         ("webdataset", {"png"}),
         ("png", {"png"}),
-        ("parquet", {"png", "pyarrow"}),
+        ("parquet", {"png", "pyarrow", "parquet"}),
         ("npz", {"numpy", "python"}),
         ("npy", {"numpy"}),
     ],

@@ -1,0 +1,76 @@
+"""metadata.parquet: file, seed and label of each row, for the formats whose files do not hold them: png and npy.
+
+`datasets` reads this file together with a folder of images. A folder for each label is not enough: a label without images has
+no folder, so readers that number the folders would give wrong labels.
+"""
+
+from collections.abc import Iterator
+from typing import IO, Any
+
+import numpy as np
+
+from seedmint.service.batch.formats.features import INT64, STRING, key_features
+from seedmint.service.batch.plan import Plan
+from seedmint.service.batch.png_folder import file_name
+from seedmint.service.batch.storage.base import Output
+
+ROW_INDEX = "metadata.parquet"
+_INDEXED_FORMATS = ("png", "npy")
+
+
+def row_indices(plan: Plan) -> tuple[str, ...]:
+    """Return the names of the index files of a job.
+
+    Args:
+        plan: The plan of the job.
+    """
+    return (f"data/{ROW_INDEX}",) if plan.format in _INDEXED_FORMATS else ()
+
+
+def write_row_indices(output: Output, plan: Plan) -> None:
+    """Write the index files of a job. Their content depends only on the plan.
+
+    Args:
+        output: The output of the job.
+        plan: Its plan.
+    """
+    for name in row_indices(plan):
+        from seedmint.service.batch.formats.row_table import write_table
+
+        with output.write(name) as file:
+            write_table(file, _features(plan), _rows(plan))
+
+
+def is_row_index(file: IO[bytes], plan: Plan) -> bool:
+    """Return whether a file holds the index of a job.
+
+    Args:
+        file: The file.
+        plan: The plan of the job.
+    """
+    from seedmint.service.batch.formats.row_table import is_table
+
+    return is_table(file, _features(plan), _rows(plan))
+
+
+def _features(plan: Plan) -> dict[str, Any]:
+    return {"file_name": STRING} | ({"row": INT64} if plan.format == "npy" else {}) | key_features(plan.card)
+
+
+def _rows(plan: Plan) -> Iterator[dict[str, Any]]:
+    """Yield the rows in groups, in the order of the plan. File names are relative to the index file."""
+    from seedmint.service.batch.formats.row_table import GROUP_ROWS
+
+    position = 0
+    for seeds in plan.sequence.chunks(GROUP_ROWS):
+        labels = plan.labels_at(position, seeds)
+        columns: dict[str, Any] = {"seed": seeds, "label": labels}
+        if plan.format == "npy":
+            shards, columns["row"] = np.divmod(position + np.arange(len(seeds)), plan.shard_size)
+            names = [plan.file_name(index) for index in shards.tolist()]
+        else:
+            row_labels = [None] * len(seeds) if labels is None else labels.tolist()
+            names = [file_name(plan, seed, label) for seed, label in zip(seeds.tolist(), row_labels, strict=True)]
+        columns["file_name"] = [name.removeprefix("data/") for name in names]
+        yield columns
+        position += len(seeds)
