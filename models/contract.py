@@ -44,11 +44,9 @@ def card_of(model: "ModelProto") -> Card:
     """
     found = [entry.value for entry in model.metadata_props if entry.key == CARD_KEY]
     if len(found) != 1:
-        count = len(found) or "no"
+        kind = "an ONNX file without a card" if not found else f"an ONNX file with {len(found)} metadata entries {CARD_KEY!r}"
         raise CardError(
-            f"the file has {count} metadata entries {CARD_KEY!r}: not a Seedmint generator file; "
-            "`seedmint models add` imports ONNX files of other projects",
-            reason="no_card",
+            f"{kind}, not a Seedmint generator file: to import it, run `seedmint models add` with the file", reason="no_card"
         )
     return read_card(found[0])
 

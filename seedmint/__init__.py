@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from seedmint.api_requests import ApiError
     from seedmint.async_client import AsyncClient
     from seedmint.client import Client
+    from seedmint.from_torch.taking_in import take_in
     from seedmint.generator import Generator, load
     from seedmint.models.errors import UserError
 
@@ -23,7 +24,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 if not os.path.isdir(os.path.join(os.path.dirname(__file__), "models")):  # noqa: PTH112, PTH118, PTH120  # pathlib is slow
     __path__.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
 
-__all__ = ["ApiError", "AsyncClient", "Client", "Generator", "UserError", "load"]
+__all__ = ["ApiError", "AsyncClient", "Client", "Generator", "UserError", "load", "take_in"]
 
 _MODULES = {
     "ApiError": "api_requests",
@@ -32,6 +33,7 @@ _MODULES = {
     "Generator": "generator",
     "UserError": "models.errors",
     "load": "generator",
+    "take_in": "from_torch.taking_in",
 }
 
 

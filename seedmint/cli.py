@@ -65,7 +65,17 @@ class _LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, _, text) in _COMMANDS.items()])
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def _import_checkpoint(*arguments: Any) -> Any:
+    """Import a checkpoint with the code of its network. Here, because neither wing may import the modules that need torch."""
+    from seedmint.from_torch.importing import import_checkpoint
+
+    return import_checkpoint(*arguments)
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "obj": {"import_checkpoint": _import_checkpoint}},
+)
 @click.version_option(_version(), prog_name="seedmint")
 def cli() -> None:
     """Train generators with Algorithm 1 of Generative Adversarial Nets, and serve them.

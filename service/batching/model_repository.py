@@ -16,6 +16,8 @@ from seedmint.models.runtime.generator_file import GeneratorError, check_name
 from seedmint.models.runtime.provider import release_memory
 from seedmint.service.batching.batcher import Batcher
 from seedmint.service.batching.errors import ModelsLoading, UnknownModel, UnknownVersion
+from seedmint.service.batching.other_files import OtherFiles
+from seedmint.service.importer.file_kinds import check_file_kind
 from seedmint.service.runtime.generator import Generator, open_generator
 from seedmint.service.settings import Settings
 from seedmint.service.telemetry import metrics
@@ -80,6 +82,7 @@ class ModelRepository:
         """
         self._settings = settings
         self._directory = settings.models
+        self._other_files = OtherFiles(settings.models)
         self._files: dict[str, ModelFile] = {}  # by stem
         self._retired: dict[tuple[str, str], _Retired] = {}  # by name and digest12
         # Batchers of all generators that a request may still hold, also of replaced and removed files.
@@ -237,6 +240,8 @@ class ModelRepository:
         now = time.monotonic()
         self._retired = {key: retired for key, retired in self._retired.items() if retired.retired_until > now}
         found = await asyncio.to_thread(self._list_files)
+        for message in await asyncio.to_thread(self._other_files.new_messages):
+            _LOG.warning("%s", message)
         for stem in self._files.keys() - found.keys():
             self._remove(stem)
         changed: list[str] = []
@@ -318,7 +323,12 @@ class ModelRepository:
         if not path.resolve().is_relative_to(self._directory.resolve()):
             raise GeneratorError("a symbolic link to a file outside the models directory", reason="outside_directory")
         settings = self._settings
-        generator = open_generator(path, settings.provider, settings.threads, settings.max_batch)
+        try:
+            generator = open_generator(path, settings.provider, settings.threads, settings.max_batch)
+        except UserError as error:
+            if error.reason == "not_onnx":
+                check_file_kind(path)  # raises if the file has another known format
+            raise
         check_name(generator.card, path, generator.digest)
         return generator
 

@@ -1,26 +1,34 @@
 """The command `models add`: imports a generator of another project."""
 
-import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from seedmint.models.card import NAME_PATTERN, field_errors
 from seedmint.models.errors import UserError, one_line
 from seedmint.models.files import write_whole
+from seedmint.service.cli.import_options import (
+    Checkpoint,
+    axis_lengths,
+    checkpoint_options,
+    class_names,
+    constants,
+    names,
+    reference_array,
+    z_scale,
+)
+from seedmint.service.cli.options import settings_with
+from seedmint.service.settings import SettingsError
 
 if TYPE_CHECKING:
-    from seedmint.models.runtime.provider import ProviderChoice
+    from seedmint.models.runtime.provider import Provider, ProviderChoice
     from seedmint.service.importer.importing import ImportedGenerator
+    from seedmint.service.importer.options import ImportOptions
 
-_MAX_REFERENCE_BYTES = 1 << 30
-_SHAPE = re.compile(r"[1-9]\d{0,5}(x[1-9]\d{0,5}){0,2}", re.ASCII)
 _CARD_OPTIONS = ("name", "title", "data", "data_licence", "weights_licence")
 
 
@@ -60,31 +68,54 @@ def _option(flag: str, text: str, *names: str, **kwargs: Any) -> Callable[[Any],
     "Outputs of the original for seeds 0, 1, ... (.npy), to compare with.",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
 )
+@_option("--network", "Code of the network of a checkpoint: FILE.py:NAME or package.module:NAME. This code runs.")
+@_option("--arg", "Argument of the network: NAME=VALUE. Repeat for several arguments.", "arguments", multiple=True)
+@_option("--z-shape", "Shape of one row of z of a network, such as 100x1x1. Default: found by trial.")
 @_option("--data", "Training data, for the card.")
 @_option("--data-licence", "Licence of the training data, for the card.")
 @_option("--weights-licence", "Licence of the weights, for the card.")
 @_option("--replace", "Replace a generator of the same name.", is_flag=True)
 @_option("--models", "Directory of generators [SEEDMINT_MODELS].")
 def add(file: tuple[Path, ...], models: str | None, replace: bool, **option_values: Any) -> None:
-    """Import an ONNX file from another project: wrap it to the contract, run it, and write it to the models directory.
+    """Import a generator from another project: wrap it to the contract, run it, and write it to the models directory.
 
-    FILE is one ONNX file, or the file of a mapping network and the file of its synthesis network. The command finds range,
-    layout, inputs and batch size in the graph. Check the printed values. If the graph does not show a value, the command asks
-    for an option. docs/import.md describes all options. A Seedmint generator file keeps its card.
+    FILE is one ONNX file, or the file of a mapping network and the file of its synthesis network, or a checkpoint with
+    --network. The command finds range, layout, inputs and batch size in the graph. Check the printed values. If the graph does
+    not show a value, the command asks for an option. docs/import.md describes all options. A Seedmint generator file keeps its
+    card.
 
     \b
     seedmint models add dcgan.onnx --name faces --title "Faces of 64x64 pixels"
     seedmint models add cgan.onnx --classes 10 --prior uniform --z-scale 0.57735
     seedmint models add mlp.onnx --shape 28x28x1 --data MNIST --data-licence CC-BY-SA-3.0
     seedmint models add mapping.onnx synthesis.onnx --name portraits
+    seedmint models add netG.pth --network netg.py:Generator --arg nz=100
     """
     from seedmint.models.runtime.generator_file import DIGEST12, digest_of
-    from seedmint.service.cli.options import settings_with
+    from seedmint.service.importer.guide import with_section
 
+    try:
+        imported, target = _imported(file, models, replace, option_values)
+    except SettingsError:
+        raise
+    except UserError as error:
+        raise with_section(error) from None
+    write_whole(target, imported.content)
+    for line in imported.findings:
+        click.echo(line)
+    name, digest = imported.card.name, digest_of(imported.content)[:DIGEST12]
+    click.echo(f"{name}@{digest} in {target}. Next: seedmint sample {name} --seeds 0-63 --out {name}.png")
+
+
+def _imported(
+    file: tuple[Path, ...], models: str | None, replace: bool, option_values: dict[str, Any]
+) -> tuple["ImportedGenerator", Path]:
+    """Import the files, and return the generator and the path for its file."""
     if len(file) > 2:
         raise UserError("pass one file, or a mapping file and a synthesis file", field="file", reason="too_many_files")
     settings = settings_with(models)
-    existing = _keep_card(file, option_values)
+    checkpoint = checkpoint_options(file, option_values)
+    existing = None if checkpoint is not None else _keep_card(file, option_values)
     name = option_values["name"] or (existing.card.name if existing is not None else file[-1].stem.lower())
     if not re.fullmatch(NAME_PATTERN, name):
         raise UserError(
@@ -99,14 +130,9 @@ def add(file: tuple[Path, ...], models: str | None, replace: bool, **option_valu
             other_fields=("replace",),
         )
     try:
-        imported = existing or _import(file, name, settings.provider, settings.threads, option_values)
+        return existing or _import(file, name, settings.provider, settings.threads, option_values, checkpoint), target
     except ValidationError as error:
         raise _card_error(error) from None
-    write_whole(target, imported.content)
-    for line in imported.findings:
-        click.echo(line)
-    digest = digest_of(imported.content)[:DIGEST12]
-    click.echo(f"{name}@{digest} in {target}. Next: seedmint sample {name} --seeds 0-63 --out {name}.png")
 
 
 def _keep_card(files: Sequence[Path], option_values: dict[str, Any]) -> "ImportedGenerator | None":
@@ -142,7 +168,12 @@ def _with_file(error: UserError, file: Path) -> UserError:
 
 
 def _import(
-    files: Sequence[Path], name: str, provider: "ProviderChoice", threads: int, option_values: dict[str, Any]
+    files: Sequence[Path],
+    name: str,
+    provider: "ProviderChoice",
+    threads: int,
+    option_values: dict[str, Any],
+    checkpoint: Checkpoint | None,
 ) -> "ImportedGenerator":
     from seedmint.models.runtime.provider import choose_provider
     from seedmint.service.importer.importing import import_files
@@ -153,18 +184,37 @@ def _import(
         | {
             "name": name,
             "title": option_values["title"] or name,
-            "z_scale": _z_scale(option_values["z_scale"]),
-            "classes": _classes(option_values["classes"]),
-            "shape": _shape(option_values["shape"]),
-            "columns": _names(option_values["columns"], "columns"),
-            "constants": _constants(option_values["constants"]),
-            "reference": _reference(option_values["reference"]),
+            "z_scale": z_scale(option_values["z_scale"]),
+            "classes": class_names(option_values["classes"]),
+            "shape": axis_lengths(option_values["shape"]),
+            "columns": names(option_values["columns"], "columns"),
+            "constants": constants(option_values["constants"]),
+            "reference": reference_array(option_values["reference"]),
         }
     )
+    chosen = choose_provider(provider)
     try:
-        return import_files(files, options, choose_provider(provider), threads)
+        if checkpoint is not None:
+            return _import_checkpoint(files[0], checkpoint, options, chosen, threads)
+        return import_files(files, options, chosen, threads)
     except UserError as error:
         raise _with_file(error, files[0]) from None
+
+
+def _import_checkpoint(
+    file: Path, checkpoint: Checkpoint, options: "ImportOptions", provider: "Provider", threads: int
+) -> "ImportedGenerator":
+    """Import a checkpoint with the function that the root command provides, because the service does not import torch."""
+    run = click.get_current_context().find_root().obj["import_checkpoint"]
+    try:
+        imported: ImportedGenerator = run(
+            file, checkpoint.network, checkpoint.arguments, options, checkpoint.z_shape, provider, threads
+        )
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise UserError("a network needs torch: pip install torch", field="network", reason="missing_package") from None
+    return imported
 
 
 def _check_no_graph_options(option_values: dict[str, Any]) -> None:
@@ -177,60 +227,3 @@ def _check_no_graph_options(option_values: dict[str, Any]) -> None:
                 field="set" if key == "constants" else key,
                 reason="already_a_generator",
             )
-
-
-def _z_scale(value: float) -> float:
-    if not 0 < abs(value) < math.inf:
-        raise UserError(f"{value:g} must be finite and not 0", field="z_scale", reason="out_of_range")
-    return value
-
-
-def _classes(text: str | None) -> tuple[str, ...] | None:
-    if text is not None and text.isdecimal():
-        text = ",".join(map(str, range(int(text[:7]))))
-    return _names(text, "classes")
-
-
-def _names(text: str | None, field: str) -> tuple[str, ...] | None:
-    if text is None:
-        return None
-    names = tuple(name.strip() for name in text.split(",")) if text else ()
-    if not names or len(set(names)) < len(names):
-        raise UserError("pass at least one name, without repeated names", field=field, reason="names_not_distinct")
-    return names
-
-
-def _shape(text: str | None) -> tuple[int, ...] | None:
-    if text is None:
-        return None
-    if _SHAPE.fullmatch(text) is None:
-        raise UserError(f"{text!r} must be like 28x28x1", field="shape", reason="wrong_shape")
-    return tuple(int(part) for part in text.split("x"))
-
-
-def _constants(texts: Sequence[str]) -> dict[str, tuple[float, ...]]:
-    constants = {}
-    for text in texts:
-        name, _, values = text.rpartition("=")
-        try:
-            numbers = tuple(float(value) for value in values.split(","))
-        except ValueError:
-            numbers = ()
-        if not name or not numbers or not all(map(math.isfinite, numbers)):
-            raise UserError(f"{text!r} must be like truncation_psi=0.7", field="set", reason="wrong_constant")
-        constants[name] = numbers
-    return constants
-
-
-def _reference(path: Path | None) -> NDArray[Any] | None:
-    if path is None:
-        return None
-    try:
-        if path.stat().st_size > _MAX_REFERENCE_BYTES:
-            raise ValueError("too large")
-        array = np.load(path, allow_pickle=False)
-        if not isinstance(array, np.ndarray):
-            raise ValueError("not one array")
-    except (ValueError, EOFError, SyntaxError) as error:
-        raise UserError(f"{path} is not an .npy file: {one_line(error)}", field="reference", reason="not_npy") from None
-    return array

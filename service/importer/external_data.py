@@ -41,6 +41,17 @@ def inline_external_data(model: ModelProto, folder: Path) -> None:
         del tensor.external_data[:]
 
 
+def external_files(model: ModelProto, folder: Path) -> list[Path]:
+    """Return the files of the external data of a model, sorted.
+
+    Args:
+        model: A model whose external data `inline_external_data` accepts.
+        folder: The folder of the ONNX file.
+    """
+    entries = (entry for tensor in _all_tensors(model) for entry in tensor.external_data)
+    return [folder / location for location in sorted({entry.value for entry in entries if entry.key == "location"})]
+
+
 def _read(tensor: TensorProto, folder: Path) -> bytes:
     entries = {entry.key: entry.value for entry in tensor.external_data}
     expected = _num_bytes(tensor)

@@ -6,25 +6,24 @@ from pathlib import Path
 from seedmint.service.importer.errors import GeneratorImportError
 
 _HEAD_BYTES = 512
-_GUIDE = "see docs/import.md"
-
 # reason code -> the message
 _MESSAGES = {
-    "pytorch_checkpoint": "a PyTorch checkpoint, which may hold weights without a network: load it in Python and run "
-    f'torch.onnx.export(generator.eval(), (z,), "g.onnx"), then `seedmint models add g.onnx`; {_GUIDE}',
-    "pickle_file": "a Python pickle, such as the network.pkl of StyleGAN: load it with the code of its project and run "
-    f'torch.onnx.export(G_ema.eval(), (z,), "g.onnx"), then `seedmint models add g.onnx`; {_GUIDE}',
-    "safetensors_file": "a safetensors file, which holds weights without a network: load the weights into the network and run "
-    f'torch.onnx.export(generator.eval(), (z,), "g.onnx"), then `seedmint models add g.onnx`; {_GUIDE}',
-    "keras_file": 'a Keras file: run keras.models.load_model(FILE).export("g.onnx", format="onnx") in Python, '
-    f"then `seedmint models add g.onnx`; {_GUIDE}",
-    "torchscript_file": "a TorchScript file: load it with torch.jit.load and run "
-    f'torch.onnx.export(module, (z,), "g.onnx", dynamo=False), then `seedmint models add g.onnx`; {_GUIDE}',
-    "tflite_file": "a TensorFlow Lite file: convert it with `python -m tf2onnx.convert --tflite FILE --output g.onnx`, "
-    f"then run `seedmint models add g.onnx`; {_GUIDE}",
-    "git_lfs_pointer": "a Git LFS pointer, not the file itself: run `git lfs pull` in its repository and add it again",
+    "pytorch_checkpoint": "a PyTorch checkpoint, which holds weights without a network: run "
+    "`seedmint models add {name} --network FILE.py:CLASS` with the code of its network",
+    "safetensors_file": "a safetensors file, which holds weights without a network: run "
+    "`seedmint models add {name} --network FILE.py:CLASS` with the code of its network",
+    "pickle_file": "a Python pickle, such as the network.pkl of StyleGAN, which runs code when it is loaded: if you trust "
+    'it, load it in the environment of its project and run seedmint.take_in(G_ema, name="NAME")',
+    "keras_file": "a Keras file: run KERAS_BACKEND=torch python -c "
+    '\'import keras, seedmint; seedmint.take_in(keras.models.load_model("{name}"), name="NAME")\'',
+    "torchscript_file": 'a TorchScript file: run seedmint.take_in(torch.jit.load("{name}"), name="NAME") in Python',
+    "tflite_file": "a TensorFlow Lite file: run `python -m tf2onnx.convert --tflite {name} --output g.onnx`, "
+    "then `seedmint models add g.onnx`",
+    "git_lfs_pointer": "a Git LFS pointer, not the file itself: run `git lfs pull` in its repository, and add the file again",
     "onnx_data_file": "the external data of an ONNX file: add the .onnx file in the same folder",
 }
+SUFFIXES = frozenset({".pth", ".pt", ".ckpt", ".pkl", ".safetensors", ".keras", ".h5", ".hdf5", ".tflite"})
+"""Suffixes of the formats above."""
 
 
 def check_file_kind(path: Path) -> None:
@@ -41,7 +40,7 @@ def check_file_kind(path: Path) -> None:
         head = file.read(_HEAD_BYTES)
     kind = _kind(path, head)
     if kind is not None:
-        raise GeneratorImportError(_MESSAGES[kind], reason=kind)
+        raise GeneratorImportError(_MESSAGES[kind].format(name=path.name), reason=kind)
 
 
 def _kind(path: Path, head: bytes) -> str | None:

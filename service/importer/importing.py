@@ -3,17 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from onnx import ModelProto
 
-from seedmint.models.card import Card, Dataset, ImageOutput, Import, Licence, Noise, Provenance
+from seedmint.models.card import Card, Dataset, ImageOutput, Licence, Noise, Provenance
 from seedmint.models.runtime.generator_file import checked_card, read_content
 from seedmint.models.runtime.provider import Provider
 from seedmint.models.runtime.reference import with_card, with_reference
 from seedmint.service.importer.bindings import Signature
+from seedmint.service.importer.comparison import Original, compare_with_original, compare_with_reference
 from seedmint.service.importer.errors import GeneratorImportError
 from seedmint.service.importer.file_kinds import check_file_kind
 from seedmint.service.importer.join import join_models
@@ -21,13 +20,12 @@ from seedmint.service.importer.label_size import embedding_rows
 from seedmint.service.importer.options import ImportOptions
 from seedmint.service.importer.output_layout import find_image_output, find_sample_output
 from seedmint.service.importer.output_range import find_range
+from seedmint.service.importer.provenance import given_options, original_files, with_origin
 from seedmint.service.importer.signature import read_signature
 from seedmint.service.importer.source_model import read_model
 from seedmint.service.importer.trial import TRIAL_SEEDS, Trial, TrialResult
 from seedmint.service.importer.wrap import OutputSpec, wrap
 from seedmint.service.runtime.generator import Generator
-
-_MAX_SAMPLE_DIFFERENCE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,11 @@ class ImportedGenerator:
 
 
 def import_files(
-    paths: Sequence[Path], options: ImportOptions, provider: Provider = "cpu", threads: int = 1
+    paths: Sequence[Path],
+    options: ImportOptions,
+    provider: Provider = "cpu",
+    threads: int = 1,
+    original: Original | None = None,
 ) -> ImportedGenerator:
     """Import one ONNX file, or a mapping and a synthesis file.
 
@@ -57,20 +59,27 @@ def import_files(
         options: Options of the import.
         provider: Execution provider of the trial runs.
         threads: Processor threads of one trial run.
+        original: The network from which the files were exported, to compare with; None if only the files are known.
 
     Raises:
         UserError: A file is not ONNX or not self-contained, an option is missing or wrong, or the graph does not run.
         OSError: A file cannot be read.
     """
-    models = []
+    models, files = [], []
     for path in paths:
         content = read_content(path)
         check_file_kind(path)
         models.append(read_model(content, path.parent, options.noise))
-    return _import(models, options, provider, threads)
+        if original is None:
+            files += original_files(content, path.parent)
+    if original is None:
+        original = Original(None, tuple(files), given_options(options))
+    return _import(models, options, provider, threads, original)
 
 
-def _import(models: list[ModelProto], options: ImportOptions, provider: Provider, threads: int) -> ImportedGenerator:
+def _import(
+    models: list[ModelProto], options: ImportOptions, provider: Provider, threads: int, original: Original
+) -> ImportedGenerator:
     findings: list[str] = []
     if len(models) == 1:
         model = models[0]
@@ -92,14 +101,25 @@ def _import(models: list[ModelProto], options: ImportOptions, provider: Provider
         raise GeneratorImportError(
             "the same seed gives different outputs in different batches, even row by row", reason="not_reproducible"
         )
-    if options.reference is not None:
-        difference = _compare(generator, options.reference)
-        provenance = card.provenance.model_copy(update={"imported": Import(difference=difference)})
-        card = generator.card.model_copy(update={"provenance": provenance})
-        content = with_card(content, card)
-        findings.append(f"greatest difference from the reference: {difference:g}")
+    difference = _difference(generator, original, output, options, findings)
+    content = with_card(content, with_origin(generator.card, list(original.files), original.options, difference))
     lines = (*_describe(signature, trial, options, output), *findings)
     return ImportedGenerator(content, checked_card(content), lines, trial.execution.by_row)
+
+
+def _difference(
+    generator: Generator, original: Original, output: OutputSpec, options: ImportOptions, findings: list[str]
+) -> float | None:
+    """Return the greatest difference from the original; None without a comparison."""
+    differences = []
+    if original.run is not None:
+        difference, count = compare_with_original(generator, original.run, output, options.z_scale)
+        differences.append(difference)
+        findings.append(f"greatest difference from the network: {difference:g}, over {count} seeds")
+    if options.reference is not None:
+        differences.append(compare_with_reference(generator, options.reference))
+        findings.append(f"greatest difference from the reference: {differences[-1]:g}")
+    return max(differences, default=None)
 
 
 def _check_classes(model: ModelProto, signature: Signature, options: ImportOptions, findings: list[str]) -> None:
@@ -142,33 +162,6 @@ def _card(signature: Signature, trial: TrialResult, options: ImportOptions, outp
         truncation="input" if signature.has_truncation else "z" if trial.truncation_has_effect else "none",
         max_batch=trial.max_batch,
     )
-
-
-def _compare(generator: Generator, reference: NDArray[Any]) -> float:
-    """Return the greatest difference of the generator from its reference.
-
-    Raises:
-        GeneratorImportError: The reference has another shape or type, or the difference is too large.
-    """
-    shape, dtype = generator.card.output.shape, generator.card.output.dtype
-    if reference.dtype != dtype or reference.ndim != len(shape) + 1 or reference.shape[1:] != shape or not len(reference):
-        raise GeneratorImportError(
-            f"the reference is {reference.dtype}{list(reference.shape)}; {dtype}[n, {', '.join(map(str, shape))}] is needed",
-            field="reference",
-            reason="reference_shape",
-        )
-    outputs = generator.generate(np.arange(len(reference), dtype=np.int64))
-    difference = float(np.abs(outputs.astype(np.float64) - reference.astype(np.float64)).max())
-    limit = 1.0 if isinstance(generator.card.output, ImageOutput) else _MAX_SAMPLE_DIFFERENCE
-    if not difference <= limit:
-        raise GeneratorImportError(
-            f"the greatest difference from the reference is {difference:g}: at most {limit:g}; check range, layout, prior and "
-            "scale of z",
-            field="reference",
-            reason="reference_mismatch",
-            other_fields=("range", "layout", "prior", "z_scale"),
-        )
-    return difference
 
 
 def _describe(signature: Signature, trial: TrialResult, options: ImportOptions, output: OutputSpec) -> list[str]:

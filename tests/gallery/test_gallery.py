@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from seedmint.from_torch.importing import import_checkpoint
 from seedmint.models.errors import UserError
 from seedmint.service.importer.importing import ImportedGenerator, import_files
 from seedmint.service.importer.options import ImportOptions
@@ -121,6 +122,13 @@ def test_truncation_input(name: str):
     outputs = generator.generate(np.arange(16), truncation=truncation).astype(int)
     assert np.abs(outputs - reference)[::2].max() <= 1
     assert np.abs(outputs - reference)[1::2].max() > 1
+
+
+def test_checkpoint_with_its_code():
+    options = ImportOptions(name="g", title="G", reference=np.load(GALLERY / "netG.ref.npy"))
+    imported = import_checkpoint(GALLERY / "netG.pth", f"{GALLERY / 'netg.py'}:Generator", {"nz": "100"}, options)
+    assert imported.card.provenance.imported.difference in (0, 1)
+    assert_rows_are_independent(imported.content, examples=2)
 
 
 def test_reference_is_recorded_on_the_card():

@@ -170,6 +170,29 @@ def test_named_pipe_is_refused_at_once(tmp_path: Path, caplog: pytest.LogCapture
     assert errors(caplog) == ["pipe.onnx: load failed (not_a_file"]
 
 
+def test_files_of_other_formats_are_named_in_the_log_once(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    async def scenario() -> None:
+        generators.write(tmp_path, "good")
+        (tmp_path / "network.pkl").write_bytes(b"\x80\x04\x95\x10\x00\x00\x00")
+        (tmp_path / "keras.onnx").write_bytes(b"\x89HDF\r\n\x1a\n")
+        (tmp_path / ".hidden.pkl").write_bytes(b"\x80\x04\x95\x10\x00\x00\x00")
+        (tmp_path / "notes.txt").write_text("text")
+        async with watched(tmp_path) as repository:
+            assert names(repository) == ["good"]
+            assert list(repository.load_errors()) == ["keras"]
+            await repository.scan()
+            assert warnings() == ["network.pkl: not served (pickle_file"]
+            (tmp_path / "network.pkl").write_bytes(b"\x89HDF\r\n\x1a\n")
+            await repository.scan()
+            assert warnings()[1:] == ["network.pkl: not served (keras_file"]
+
+    def warnings() -> list[str]:
+        return [record.message.split("):")[0] for record in caplog.records if record.levelno == logging.WARNING]
+
+    asyncio.run(scenario())
+    assert errors(caplog) == ["keras.onnx: load failed (keras_file"]
+
+
 def test_file_is_loaded_only_after_it_stops_changing(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     """A copy writes a part at each scan, so that no machine is too slow for the test."""
     content = generators.content("slowly")

@@ -1,5 +1,6 @@
 """The command `models add`."""
 
+import hashlib
 import json
 import zipfile
 
@@ -79,12 +80,16 @@ def test_reference_is_compared_and_recorded(tmp_path, models):
     (tmp_path / "g.onnx").write_bytes(small_model().SerializeToString())
     assert run(tmp_path / "g.onnx", "--models", models) == 0
     generator = open_generator(models / "g.onnx")
-    assert generator.card.provenance.imported is None
+    origin = generator.card.provenance.imported
+    assert [file.sha256 for file in origin.originals] == [hashlib.sha256((tmp_path / "g.onnx").read_bytes()).hexdigest()]
+    assert (origin.options, origin.difference) == ({}, None)
     images = generator.generate(np.arange(16))
     images[3, 0, 0, 0] += 1
     np.save(tmp_path / "ref.npy", images)
     assert run(tmp_path / "g.onnx", "--models", models, "--replace", "--reference", tmp_path / "ref.npy") == 0
     assert open_generator(models / "g.onnx").card.provenance.imported.difference == 1
+    assert run(tmp_path / "g.onnx", "--models", models, "--replace", "--range", "0..1", "--shape", "4x4x3") == 0
+    assert open_generator(models / "g.onnx").card.provenance.imported.options == {"range": "0..1", "shape": [4, 4, 3]}
     (tmp_path / "ref.npy").write_bytes(b"text")
     assert refusal([tmp_path / "g.onnx"], models, replace=True, reference=tmp_path / "ref.npy") == ("reference", "not_npy")
 

@@ -1,0 +1,1 @@
+"""Imports torch modules, and checkpoints with the code of their network, as generator files."""
