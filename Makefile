@@ -25,7 +25,7 @@ serve: $(VENV)/serve.done
 	$(BIN)/seedmint serve $(ARGS)
 
 test: check
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m "not slow" --cov --cov-report=term
+	LINE_COVERAGE=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m "not slow"
 
 check: $(VENV)/test.done
 	$(BIN)/ruff check .

@@ -4,11 +4,19 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+if os.environ.get("LINE_COVERAGE"):
+    from tests.support import line_coverage  # before the first import of Seedmint
+
 from tests.support.fixtures import grey, home, models, point, rgb, sample_home, sample_models, sample_server, server, wave  # noqa: F401
 
 settings.register_profile("seedmint", deadline=None)  # how long an example takes is the machine's matter
 settings.load_profile("seedmint")
 _SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+def pytest_configure(config):
+    if os.environ.get("LINE_COVERAGE"):
+        config.pluginmanager.register(line_coverage.LineCoverage())
 
 
 @pytest.fixture
