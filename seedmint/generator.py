@@ -272,15 +272,15 @@ class Generator:
         Raises:
             UserError: A value is invalid.
         """
-        from seedmint.service.encoders.images import contact_sheet, enlarge, picture
+        from seedmint.models.grid import enlarge
+        from seedmint.service.encoders.images import contact_sheet, picture
 
         images = self.images(seeds, labels, truncation)
         if columns is not None and columns < 1:
             raise UserError(f"{columns} is too small: at least 1", field="columns", reason="out_of_range")
         if scale < 1:
             raise UserError(f"{scale} is too small: at least 1", field="scale", reason="out_of_range")
-        enlarged = np.stack([enlarge(image, scale) for image in images])
-        return picture(contact_sheet(enlarged, columns or int(np.ceil(np.sqrt(len(images))))))
+        return picture(contact_sheet(enlarge(images, scale), columns or int(np.ceil(np.sqrt(len(images))))))
 
     def __repr__(self) -> str:
         return f"<seedmint.Generator {self.name}@{self.digest[:12]}: {self.card.title}>"

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, features
 
 from seedmint.models.card import ImageOutput
+from seedmint.models.grid import arrange
 from seedmint.service.encoders.png import ENCODER, encode_png
 from seedmint.service.runtime.arrays import Images
 from seedmint.service.runtime.generator import Generator
@@ -35,19 +36,6 @@ def max_scale(output: ImageOutput) -> int:
         output: The output in the card of the generator.
     """
     return max(1, MAX_SIDE // max(output.height, output.width))
-
-
-def enlarge(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
-    """Enlarge an image by nearest neighbor.
-
-    Args:
-        image: uint8[height, width, channels].
-        scale: Each pixel becomes scale x scale pixels.
-
-    Returns:
-        uint8[height * scale, width * scale, channels].
-    """
-    return image if scale == 1 else image.repeat(scale, axis=0).repeat(scale, axis=1)
 
 
 def text_of(generator: Generator, seeds: int | str, label: int | None, truncation: float) -> dict[str, str]:
@@ -97,13 +85,7 @@ def contact_sheet(images: Images, columns: int) -> NDArray[np.uint8]:
     Returns:
         uint8[rows * (h + GAP) - GAP, columns * (w + GAP) - GAP, c].
     """
-    n, height, width, channels = images.shape
-    columns = min(columns, n)
-    rows = -(-n // columns)
-    cells = np.full((rows * columns, height + GAP, width + GAP, channels), 255, np.uint8)
-    cells[:n, :height, :width] = images
-    sheet = cells.reshape(rows, columns, height + GAP, width + GAP, channels).swapaxes(1, 2)
-    return sheet.reshape(rows * (height + GAP), columns * (width + GAP), channels)[:-GAP, :-GAP]
+    return arrange(images, columns, GAP, 255)
 
 
 def sheet_size(output: ImageOutput, columns: int, rows: int, scale: int) -> tuple[int, int]:

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-import numpy as np
-
+from seedmint.models.grid import enlarge
 from seedmint.models.seeds import Seeds
-from seedmint.service.encoders.images import ENCODERS, MEDIA_TYPES, contact_sheet, encode, enlarge, sheet_size, text_of
+from seedmint.service.encoders.images import ENCODERS, MEDIA_TYPES, contact_sheet, encode, sheet_size, text_of
 from seedmint.service.runtime.arrays import Images
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.runtime.pieces import pieces
@@ -143,7 +142,7 @@ class SheetSpec:
             generator: The generator of the images.
             images: uint8[count, height, width, channels].
         """
-        sheet = contact_sheet(np.stack([enlarge(image, self.scale) for image in images]), self.columns)
+        sheet = contact_sheet(enlarge(images, self.scale), self.columns)
         return encode(sheet, self.format, text_of(generator, str(self.seeds), self.label, self.truncation))
 
 

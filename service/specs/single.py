@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from seedmint.service.encoders.images import ENCODERS, FORMATS, MEDIA_TYPES, ImageFormat, encode, enlarge, text_of
+from seedmint.models.grid import enlarge
+from seedmint.service.encoders.images import ENCODERS, FORMATS, MEDIA_TYPES, ImageFormat, encode, text_of
 from seedmint.service.encoders.tabular import (
     SAMPLE_ENCODERS,
     SAMPLE_FORMATS,

@@ -7,8 +7,9 @@ from typing import Literal, get_args
 import numpy as np
 from PIL import features
 
+from seedmint.models.grid import enlarge
 from seedmint.service.encoders.animation import encode_animation
-from seedmint.service.encoders.images import ENCODERS, MEDIA_TYPES, contact_sheet, encode, enlarge, sheet_size, text_of
+from seedmint.service.encoders.images import ENCODERS, MEDIA_TYPES, contact_sheet, encode, sheet_size, text_of
 from seedmint.service.runtime.arrays import Images
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.runtime.interpolation import walk
@@ -160,7 +161,7 @@ class WalkSpec:
             generator: The generator of the frames.
             images: uint8[frames, height, width, channels].
         """
-        enlarged = np.stack([enlarge(image, self.scale) for image in images])
+        enlarged = enlarge(images, self.scale)
         if self.format == "png":
             label = default_label(generator, self.start) if self.label is None else self.label
             text = {"from": str(self.start), "to": str(self.end), "frames": str(self.frames)}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seedmint.service.encoders.images import enlarge
+from seedmint.models.grid import enlarge
 from seedmint.service.runtime.generator import Generator
 from tests.support.servers import Server
 

@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-_MARGIN_LEVEL = 128
+from seedmint.models.grid import arrange, enlarge
+
+_MARGIN, _MARGIN_LEVEL = 1, 128
 
 
 def grid(images: NDArray[np.uint8], columns: int, side: int = 640) -> bytes:
@@ -17,15 +19,9 @@ def grid(images: NDArray[np.uint8], columns: int, side: int = 640) -> bytes:
         columns: Number of images in a row.
         side: Approximate width of the grid, pixels. Each image is enlarged by an integer factor (nearest neighbor).
     """
-    n, height, width, channels = images.shape
-    rows = -(-n // columns)
-    scale = max(1, side // (columns * (width + 1)))
-    images = images.repeat(scale, axis=1).repeat(scale, axis=2)
-    height, width = height * scale + 1, width * scale + 1
-    sheet = np.full((rows * height + 1, columns * width + 1, channels), _MARGIN_LEVEL, dtype=np.uint8)
-    for i, image in enumerate(images):
-        top, left = (i // columns) * height + 1, (i % columns) * width + 1
-        sheet[top : top + height - 1, left : left + width - 1] = image
+    scale = max(1, side // (columns * (images.shape[2] + _MARGIN)))
+    inner = arrange(enlarge(images, scale), columns, _MARGIN, _MARGIN_LEVEL)
+    sheet = np.pad(inner, ((_MARGIN, _MARGIN), (_MARGIN, _MARGIN), (0, 0)), constant_values=_MARGIN_LEVEL)
     buffer = io.BytesIO()
-    Image.fromarray(sheet[:, :, 0] if channels == 1 else sheet).save(buffer, format="png", optimize=True)
+    Image.fromarray(sheet[:, :, 0] if sheet.shape[2] == 1 else sheet).save(buffer, format="png", optimize=True)
     return buffer.getvalue()

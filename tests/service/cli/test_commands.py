@@ -17,7 +17,8 @@ import pytest
 from PIL import Image
 
 from seedmint.cli import main
-from seedmint.service.encoders.images import GAP, enlarge
+from seedmint.models.grid import enlarge
+from seedmint.service.encoders.images import GAP
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.settings import Settings, variable
 from tests.support.commandline import run, run_error

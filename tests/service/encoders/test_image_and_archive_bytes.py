@@ -14,16 +14,14 @@ from seedmint.models.errors import UserError
 from seedmint.models.files import whole_file
 from seedmint.models.seeds import parse_seeds
 from seedmint.service.encoders.archives import archive_writer
-from seedmint.service.encoders.images import contact_sheet, encode, enlarge, max_scale
+from seedmint.service.encoders.images import contact_sheet, encode, max_scale
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.runtime.pieces import check_distinct, pieces
 
 IMAGE = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
 
 
-def test_enlarge_repeats_pixels():
-    expected = [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]]
-    assert enlarge(np.array([[[1], [2]], [[3], [4]]], np.uint8), 2)[:, :, 0].tolist() == expected
+def test_the_largest_scale_keeps_the_sides_within_the_limit():
     assert max_scale(ImageOutput(height=28, width=28, channels=1)) == 146
     assert max_scale(ImageOutput(height=4096, width=8, channels=1)) == 1
 
