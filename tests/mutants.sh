@@ -17,13 +17,13 @@ declare -A tests=(
   [service/batching/batcher.py]="tests/service/batching/test_batcher.py tests/service/batching/test_batcher_state_machine.py"
   [service/batching/bulk_slots.py]="--noconftest tests/service/batching/test_bulk_slots.py"
   [service/batching/execution.py]="--noconftest tests/service/batching/test_execution.py"
-  [service/batching/model_repository.py]="--noconftest tests/service/batching/test_model_repository.py"
+  [service/batching/model_repository.py]="--noconftest tests/service/batching/test_readiness.py tests/service/batching/test_model_repository.py"
   [service/batching/queues.py]="--noconftest tests/service/batching/test_queues.py"
   [service/server/rate_limiter.py]="--noconftest tests/service/server/test_rate_limiter.py tests/service/server/test_rate_limiter_bounds.py"
 )
 
-# Run the mutants of NAME.sqlite that have no result yet. Usage: run NAME MODULE SECONDS TESTS
-run() {
+# Usage: configure NAME MODULE SECONDS TESTS
+configure() {
   cat > "$1.toml" <<TOML
 [cosmic-ray]
 module-path = "$2"
@@ -42,11 +42,6 @@ exclude-operators = [
   "core/ReplaceUnaryOperator_(?!Not_).*",
 ]
 TOML
-  if [ ! -e "$1.sqlite" ]; then
-    "$bin/cosmic-ray" init "$1.toml" "$1.sqlite"
-    "$bin/cr-filter-operators" "$1.sqlite" "$1.toml"
-  fi
-  "$bin/cosmic-ray" exec "$1.toml" "$1.sqlite"
 }
 
 rm -rf "$copy"
@@ -71,9 +66,13 @@ ulimit -v 8000000  # KiB: a mutant that allocates without end fails soon
 for module in "${@:-${!tests[@]}}"; do
   name=${module//\//_}
   "$python" -m pytest -x -q -p no:cacheprovider -p pytest_timeout "$(dirname "tests/$module")"  # the tests must pass without a mutation
-  run "$name" "$module" 40 "--timeout=15 ${tests[$module]}"
+  configure "$name" "$module" 40 "--timeout=15 ${tests[$module]}"
+  "$bin/cosmic-ray" init "$name.toml" "$name.sqlite"
+  "$bin/cr-filter-operators" "$name.sqlite" "$name.toml"
+  "$bin/cosmic-ray" exec "$name.toml" "$name.sqlite"
   "$python" -c "import sqlite3, sys; sqlite3.connect(sys.argv[1], isolation_level=None).execute(sys.argv[2])" \
     "$name.sqlite" "DELETE FROM work_results WHERE test_outcome = 'SURVIVED'"
-  run "$name" "$module" 120 "$(dirname "tests/$module")"
+  configure "$name" "$module" 120 "$(dirname "tests/$module")"
+  "$bin/cosmic-ray" exec "$name.toml" "$name.sqlite"  # runs only mutants without a result
   "$bin/cr-report" --surviving-only --show-diff "$name.sqlite" | tee "$name.txt"
 done

@@ -1,9 +1,11 @@
 """Cards: reading, writing, and errors that name the wrong field."""
 
 import json
+import re
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from seedmint.models.card import Card, CardError, ImageOutput, Import, Noise, OriginalFile, Provenance, read_card
 from seedmint.models.reference import MadeWith, reference_of
@@ -125,3 +127,99 @@ def test_deeply_nested_card_is_refused():
     nested = '{"x":' * 600 + "1" + "}" * 600
     with pytest.raises(CardError):
         read_card(CARD.to_json().replace('"recipe": null', f'"recipe": {nested}'))
+
+
+FULL = {
+    **json.loads(CARD.to_json()),
+    "provenance": {
+        "dataset": {"name": "digits"},
+        "import": {"originals": [{"sha256": "0" * 64}]},
+    },
+    "evaluation": [{"metric": "kid", "protocol": "all", "value": 0.5, "samples": 10}],
+}
+FULL_SAMPLE = FULL | {"output": SAMPLE, "reference": None}
+
+
+def full_with(base, path, value):
+    """Return the JSON text of a card in which one field, named by a dotted path, has another value."""
+    document = json.loads(json.dumps(base))
+    *parents, last = (int(part) if part.isdecimal() else part for part in path.split("."))
+    place = document
+    for part in parents:
+        place = place[part]
+    place[last] = value
+    return json.dumps(document)
+
+
+@pytest.mark.parametrize(
+    ("base", "field", "accepted", "refused"),
+    [
+        (FULL, "name", ["a", "a" * 64, "a.b_c-9"], ["", "a" * 65, ".a", "a-"]),
+        (FULL, "title", ["a", "é" * 200], ["a" * 201]),
+        (FULL, "noise.z_dim", [1, 4096], [4097]),
+        (FULL, "classes", [None, ["a"], [str(n) for n in range(100_000)]], [[str(n) for n in range(100_001)]]),
+        (FULL | {"reference": None}, "output.height", [1, 4096], [0, 4097]),
+        (FULL | {"reference": None}, "output.width", [1, 4096], [0, 4097]),
+        (FULL | {"reference": None}, "output.channels", [1, 3, 4], [0, 2, 5]),
+        (FULL, "output.range", [[0, 255]], [[1, 255], [0, 254], [0, 256]]),
+        (FULL_SAMPLE, "output.shape", [[2], [32_768, 2]], [[32_769, 2], [65_537, 2], [-1, 2], [1, 1, 2]]),
+        (FULL_SAMPLE, "output.names", [["x", "y"]], [["x", "y", "z"], ["x", "x"], ["x"]]),
+        (FULL_SAMPLE, "output.resolution", [None, [1e-9, 2]], [[1, 0], [1, -1], [1], [1, 2, 3]]),
+        (FULL, "provenance.steps", [0], [-1]),
+        (FULL, "provenance.training_seed", [0], [-1]),
+        (FULL, "provenance.weights", ["last", "ema", None], ["first"]),
+        (FULL, "provenance.dataset.examples", [1], [0]),
+        (FULL, "provenance.import.difference", [0, 0.5], [-0.5]),
+        (FULL, "provenance.import.originals", [[], [{"sha256": "0" * 64}] * 16], [[{"sha256": "0" * 64}] * 17]),
+        (FULL, "provenance.import.originals.0.opset", [1], [0]),
+        (FULL, "evaluation.0.standard_error", [0], [-0.1]),
+        (FULL, "evaluation.0.samples", [1], [0]),
+        (FULL, "max_batch", [1], [0]),
+    ],
+)
+def test_limits_of_each_field_are_exact(base, field, accepted, refused):
+    for value in accepted:
+        read_card(full_with(base, field, value))
+    for value in refused:
+        with pytest.raises(CardError) as raised:
+            read_card(full_with(base, field, value))
+        assert raised.value.reason == "malformed_card"
+        names = [re.sub(r"^output\.(image|sample)", "output", name) for name in raised.value.card_fields]
+        assert [name for name in names if name == field or name.startswith(f"{field}.") or name == field.rpartition(".")[0]]
+
+
+def test_one_sample_has_65_536_values_at_most():
+    names = [str(n) for n in range(65_537)]
+    assert read_card(full_with(FULL_SAMPLE, "output", {"kind": "sample", "shape": [65_536], "names": names[:-1]}))
+    with pytest.raises(CardError):
+        read_card(full_with(FULL_SAMPLE, "output", {"kind": "sample", "shape": [65_537], "names": names}))
+
+
+def test_text_of_a_card_has_4_mib_at_most():
+    text = CARD.to_json()
+    longest = text + " " * (4 * 1024 * 1024 - len(text))
+    assert read_card(longest) == CARD
+    with pytest.raises(CardError) as raised:
+        read_card(longest + " ")
+    assert (raised.value.reason, raised.value.card_fields) == ("malformed_card", ())
+
+
+def test_json_has_sorted_keys_and_characters_instead_of_escapes():
+    text = CARD.model_copy(update={"title": "Zürich"}).to_json()
+    assert "Zürich" in text
+    assert list(json.loads(text)) == sorted(json.loads(text))
+
+
+def test_card_does_not_change():
+    for part in (CARD, CARD.noise):
+        with pytest.raises(ValidationError):
+            part.name = "other"
+
+
+def test_errors_have_dotted_names_and_a_name_for_the_whole():
+    with pytest.raises(CardError) as raised:
+        read_card(changed(noise={"rule": "philox-normal-v1", "z_dim": 0}, title="", more=1))
+    assert sorted(raised.value.card_fields) == ["more", "noise.z_dim", "title"]
+    with pytest.raises(CardError) as raised:
+        read_card(changed(reference=REFERENCE | {"seeds": 1}))
+    assert raised.value.card_fields == ("(whole)",)
