@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from seedmint.service.batching import batcher as batcher_module
 from seedmint.service.batching.batcher import Batcher
 from seedmint.service.batching.errors import ClientGone, DeadlineExceeded, Draining, GeneratorFailed, Overloaded
 from seedmint.service.runtime.generator import Generator
@@ -92,7 +93,7 @@ def test_full_queue_refuses_and_a_cancelled_entry_makes_room():
         with pytest.raises(Overloaded) as raised:
             submit(batcher, 6)
         assert raised.value.limit == "queue"
-        assert (raised.value.retry_after or 0) >= 1
+        assert raised.value.retry_after == 1
         waiting[0].cancel()
         await asyncio.sleep(0)
         assert batcher.queue_size == 4
@@ -145,6 +146,23 @@ def test_expected_wait_counts_batches_and_doubles_beside_bulk_requests():
         await asyncio.gather(running, *waiting)
 
     asyncio.run(scenario())
+
+
+def test_expected_wait_follows_the_duration_of_batches():
+    async def scenario() -> None:
+        batcher = new_batcher(ControlledGenerator())
+        for seconds, estimate in ((10.0, 2.0008), (10.0, 3.60064), (0.0, 2.880512)):  # a fifth of the difference, from 0.001
+            batcher._deliver([], [], seconds)
+            assert batcher._expected_wait() == pytest.approx(estimate)
+
+    asyncio.run(scenario())
+
+
+def test_bulk_requests_have_slots_for_as_many_batches_as_the_queue_and_hold_four_pieces(monkeypatch: pytest.MonkeyPatch):
+    created: list[tuple[int, int]] = []
+    monkeypatch.setattr(batcher_module, "BulkSlots", lambda *limits: created.append(limits))
+    new_batcher(ControlledGenerator(max_batch=4), max_queue=11)
+    assert created == [(2, 4 * ControlledGenerator.batch_bytes)]
 
 
 def test_bulk_requests_have_slots_of_their_own_and_release_them():

@@ -147,12 +147,21 @@ def test_entries_run_separately_after_a_failed_run_unless_their_future_is_done()
     assert results[3][:, 0].tolist() == [5]
 
 
+def test_two_entries_run_separately_after_a_failed_run():
+    generator = RecordingGenerator(failing_seed=3)
+    run(generator, entry([1]), entry([3]))
+    assert generator.runs() == [[1, 3], [1], [3]]
+
+
 @pytest.mark.parametrize("size", [1, 3])
-def test_no_entry_runs_again_after_a_run_that_was_too_slow(size: int):
-    generator = RecordingGenerator(failing_seed=1, error=TooSlowError("too slow"))
-    results = run(generator, *(entry([seed]) for seed in range(1, size + 1)))
+def test_no_entry_runs_again_after_a_run_that_was_too_slow(size: int, caplog: pytest.LogCaptureFixture):
+    generator = RecordingGenerator(failing_seed=11, error=TooSlowError("too slow"))
+    results = run(generator, *(entry([seed, seed + 10]) for seed in range(1, size + 1)))
     assert [type(result) for result in results] == [GeneratorFailed] * size
     assert len(generator.runs()) == 1
+    (record,) = caplog.records
+    assert isinstance(record.args, tuple)
+    assert record.args[:2] == ("recording", 1)  # the name and the first seed
 
 
 def test_single_entry_runs_once_if_it_fails():
