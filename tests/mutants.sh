@@ -6,6 +6,7 @@ python=$1 copy=$2 bin=$(dirname "$1")
 shift 2
 
 # The smallest set of tests that covers the module. Mutants that survive these tests run again with all tests of the folder.
+repository=$(echo tests/service/batching/test_{model_repository_state,readiness,model_repository}.py)
 declare -A tests=(
   [models/card.py]="--noconftest tests/models/test_card.py"
   [models/contract.py]="--noconftest tests/models/test_contract.py -k 'not shipped and not recipe'"
@@ -17,7 +18,7 @@ declare -A tests=(
   [service/batching/batcher.py]="tests/service/batching/test_batcher.py tests/service/batching/test_batcher_state_machine.py"
   [service/batching/bulk_slots.py]="--noconftest tests/service/batching/test_bulk_slots.py"
   [service/batching/execution.py]="--noconftest tests/service/batching/test_execution.py"
-  [service/batching/model_repository.py]="--noconftest tests/service/batching/test_readiness.py tests/service/batching/test_model_repository.py"
+  [service/batching/model_repository.py]="--noconftest $repository"
   [service/batching/queues.py]="--noconftest tests/service/batching/test_queues.py"
   [service/server/rate_limiter.py]="--noconftest tests/service/server/test_rate_limiter.py tests/service/server/test_rate_limiter_bounds.py"
 )
@@ -29,7 +30,7 @@ configure() {
 module-path = "$2"
 timeout = $3.0
 excluded-modules = []
-test-command = "$python -m pytest -x -q -p no:cacheprovider -p pytest_timeout -p end_at_once --timeout-method=thread $4"
+test-command = "$python -m pytest -x -q -p no:cacheprovider -p pytest_timeout -p mutant_run --timeout-method=thread $4"
 
 [cosmic-ray.distributor]
 name = "local"
@@ -48,20 +49,24 @@ rm -rf "$copy"
 mkdir -p "$copy"
 git ls-files -z | tar --create --null --files-from=- | tar --extract --directory "$copy"
 cd "$copy"
-cat > end_at_once.py <<PYTHON
-"""A pytest plugin: the process ends after the last test, without waiting for threads that a mutant has blocked."""
+cat > mutant_run.py <<PYTHON
+"""A pytest plugin for runs of mutants."""
 import os, sys
 import pytest
+from hypothesis import Phase, settings
+
+# The same examples for each mutant, without a limit of time; a failing example ends the test at once.
+settings.register_profile("mutants", derandomize=True, deadline=None, database=None, phases=[Phase.explicit, Phase.generate])
+settings.load_profile("mutants")
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_sessionfinish(exitstatus):
     yield
     sys.stdout.flush()
-    os._exit(exitstatus)
+    os._exit(exitstatus)  # without waiting for threads that a mutant has blocked
 PYTHON
 export PYTHONPATH=$PWD
 export PYTEST_DISABLE_PLUGIN_AUTOLOAD=1  # plugins that the tests do not need take half a second per mutant
-export CI=true                           # Hypothesis tries the same examples for each mutant, without a limit of time
 ulimit -v 8000000  # KiB: a mutant that allocates without end fails soon
 for module in "${@:-${!tests[@]}}"; do
   name=${module//\//_}

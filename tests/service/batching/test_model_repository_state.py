@@ -1,0 +1,176 @@
+"""The model repository with stand-ins for generators: lookups, retired versions, metrics and memory."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from seedmint.service.batching import model_repository
+from seedmint.service.batching.errors import UnknownModel, UnknownVersion
+from seedmint.service.batching.model_repository import ModelFile, ModelRepository, Served
+from seedmint.service.settings import read_settings
+
+OLD, NEW = "0" * 12, "1" * 12
+
+
+class Batcher:
+    """Stands in for a batcher. Instances can be in a `WeakSet`."""
+
+    def __init__(self, name: str = "one", queue_size: int = 0, bulk_requests: int = 0) -> None:
+        self.generator = SimpleNamespace(name=name)
+        self.queue_size = queue_size
+        self.bulk_requests = bulk_requests
+
+    async def close(self) -> None:
+        pass
+
+
+def served(name: str, digest12: str = NEW) -> Served:
+    return Served(SimpleNamespace(name=name, digest12=digest12), Batcher(name))  # type: ignore[arg-type]
+
+
+def repository_of(directory: Path, **files: Served | None) -> ModelRepository:
+    """Return a repository that has loaded these files, by stem. Underscores stand for "@"."""
+    repository = ModelRepository(read_settings({"SEEDMINT_MODELS": str(directory)}))
+    repository.has_loaded = True
+    repository._files = {stem.replace("_", "@"): ModelFile(served=generator) for stem, generator in files.items()}
+    return repository
+
+
+def test_generators_are_listed_by_name_without_pinned_files_and_files_that_never_loaded(tmp_path: Path):
+    two, one = served("two"), served("one")
+    repository = repository_of(tmp_path, two=two, never=None, one=one, one_000000000000=served("one", OLD))
+    assert repository.all() == [one, two]
+
+
+def test_version_is_found_by_digest_in_the_present_and_in_the_pinned_file(tmp_path: Path):
+    present, pinned = served("one", NEW), served("one", OLD)
+    repository = repository_of(tmp_path, one=present, one_000000000000=pinned, gone_000000000000=served("gone", OLD))
+    assert repository.find("one", None) is present
+    assert repository.find("one", NEW) is present
+    assert repository.find("one", OLD) is pinned
+    assert repository.find("gone", OLD).generator.name == "gone"
+    with pytest.raises(UnknownVersion):
+        repository.find("one", "2" * 12)
+    for digest in (None, NEW):
+        with pytest.raises(UnknownModel):
+            repository.find("gone", digest)
+
+
+def test_retired_version_is_found_for_ten_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    now = [1000.0]
+    monkeypatch.setattr(model_repository.time, "monotonic", lambda: now[0])
+    old = served("one", OLD)
+    repository = repository_of(tmp_path, one=served("one", NEW))
+    repository._retire(old)
+    for now[0] in (1000.0, 1009.9):
+        assert repository.find("one", OLD) is old
+    now[0] = 1010.0
+    with pytest.raises(UnknownVersion):
+        repository.find("one", OLD)
+
+
+def test_scan_forgets_retired_versions_after_ten_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    now = [1000.0]
+    monkeypatch.setattr(model_repository.time, "monotonic", lambda: now[0])
+    repository = repository_of(tmp_path)
+    repository._retire(served("one", OLD))
+    for now[0], count in ((1009.9, 1), (1010.0, 0)):
+        asyncio.run(repository.scan())
+        assert len(repository._retired) == count
+
+
+@pytest.mark.parametrize(
+    ("file", "state"),
+    [
+        (ModelFile(version=(1, 1, 1, 1)), "loading"),
+        (ModelFile(version=(1, 1, 1, 1), loaded=(1, 1, 1, 1)), "serving"),
+        (ModelFile(version=(2, 1, 1, 1), loaded=(1, 1, 1, 1)), "loading"),
+        (ModelFile(version=(1, 1, 1, 1), loaded=(1, 1, 1, 1), error="refused"), "refused"),
+    ],
+)
+def test_state_of_a_file(file: ModelFile, state: str):
+    assert file.state == state
+
+
+def test_gauges_have_the_sums_of_all_batchers_and_zero_for_removed_generators(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    gauges: dict[str, tuple[int, int]] = {}
+    monkeypatch.setattr(
+        model_repository.metrics, "set_queue_size", lambda name, images, bulk: gauges.update({name: (images, bulk)})
+    )
+    repository = repository_of(tmp_path)
+    batchers = [Batcher("one", 3, 1), Batcher("one", 4, 2), Batcher("two", 5, 0)]  # a replaced and a present version of `one`
+    repository._batchers.update(batchers)  # type: ignore[arg-type]
+    repository.update_metrics()
+    assert gauges == {"one": (7, 3), "two": (5, 0)}
+    del batchers[2]
+    repository.update_metrics()
+    assert gauges == {"one": (7, 3), "two": (0, 0)}
+
+
+def test_files_are_onnx_files_that_are_not_hidden(tmp_path: Path):
+    for name in ("b.onnx", "a.onnx", ".a.onnx.temporary", ".hidden.onnx", "card.json", "c.onnx.part"):
+        (tmp_path / name).write_bytes(b"x" * len(name))
+    found = repository_of(tmp_path)._list_files()
+    status = (tmp_path / "a.onnx").stat()
+    assert list(found) == ["a", "b"]
+    assert found["a"] == (status.st_mtime_ns, status.st_ctime_ns, 6, status.st_ino)
+
+
+def scans_that_release_memory(repository: ModelRepository, monkeypatch: pytest.MonkeyPatch) -> Callable[[], bool]:
+    """Return a function that scans once, and returns whether the scan released memory."""
+    calls: list[Any] = []
+    monkeypatch.setattr(model_repository, "release_memory", lambda: calls.append(None))
+
+    def scan() -> bool:
+        calls.clear()
+        asyncio.run(repository.scan())
+        return len(calls) == 1
+
+    return scan
+
+
+def test_memory_is_released_after_a_file_is_refused_for_the_first_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "bad.onnx").write_bytes(b"not a generator")
+    scan = scans_that_release_memory(repository_of(tmp_path), monkeypatch)
+    assert [scan(), scan(), scan()] == [False, True, False]  # the second scan finds the same version, and opens the file
+
+
+def test_memory_is_released_when_the_number_of_batchers_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    repository = repository_of(tmp_path)
+    scan = scans_that_release_memory(repository, monkeypatch)
+    batchers = [Batcher()]
+    repository._batchers.update(batchers)  # type: ignore[arg-type]
+    assert [scan(), scan()] == [True, False]
+    batchers.clear()
+    assert [scan(), scan()] == [True, False]
+
+
+def test_start_does_not_wait_longer_than_it_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    async def scan_without_end(repository: ModelRepository) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(ModelRepository, "scan", scan_without_end)
+
+    async def scenario() -> None:
+        repository = ModelRepository(read_settings({"SEEDMINT_MODELS": str(tmp_path)}))
+        await asyncio.wait_for(repository.start(wait_seconds=0.01), 20)
+        assert not repository.has_loaded
+        await asyncio.wait_for(repository.close(), 20)
+
+    asyncio.run(scenario())
+
+
+def test_repository_is_closed_without_generators(tmp_path: Path):
+    async def scenario() -> None:
+        repository = ModelRepository(read_settings({"SEEDMINT_MODELS": str(tmp_path)}))
+        await repository.start()
+        assert repository.has_loaded
+        await repository.close()
+        assert not repository.has_loaded
+        assert all(task.done() for task in repository._tasks)
+
+    asyncio.run(scenario())
