@@ -8,6 +8,10 @@ from seedmint.service.server.rate_limiter import RateLimiter
 from seedmint.service.telemetry.request_context import REQUEST_CONTEXT
 
 PROBES = frozenset({"/livez", "/readyz"})  # need no key and have no limit
+# Pages and their files need no key, because browsers cannot send one with a link. Pages contain no data; their scripts send
+# the key.
+_PAGES = frozenset({"/", "/docs"})
+_FILES = "/static/"
 
 _NO_KEY = "no_key"
 _REALM = 'Bearer realm="seedmint"'
@@ -43,7 +47,8 @@ class AuthMiddleware:
             Problem: 401 or 429.
         """
         context = REQUEST_CONTEXT.get()
-        if self._keyring is not None:
+        is_page = scope["path"] in _PAGES or scope["path"].startswith(_FILES)
+        if self._keyring is not None and not is_page:
             key = key_from_headers(scope["headers"])
             if key is None:
                 context.rejected = _NO_KEY

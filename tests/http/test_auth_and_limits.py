@@ -22,7 +22,15 @@ from tests.support.servers import Server, serving, wait_until
 ORIGIN = "https://lab.example"
 IMAGES_PER_MINUTE = 600
 PROBES = ("/livez", "/readyz")
-PROTECTED = ("/", "/metrics", "/schema.json", "/v1/models", "/v1/models/rgb", "/v1/models/rgb/images/1.png", "/nope")
+PROTECTED = (
+    "/openapi.json",
+    "/metrics",
+    "/schema.json",
+    "/v1/models",
+    "/v1/models/rgb",
+    "/v1/models/rgb/images/1.png",
+    "/nope",
+)
 
 
 @dataclass

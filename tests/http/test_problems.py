@@ -8,8 +8,8 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from seedmint.service.api.explorer import ASSET_PATH
 from seedmint.service.api.openapi.specification import url_template
+from seedmint.service.api.static_files import ASSET_PATH
 from tests.support.servers import Server
 
 IMAGES = [

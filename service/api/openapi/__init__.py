@@ -1,1 +1,1 @@
-"""The OpenAPI document, and the reference page that is rendered from it."""
+"""The OpenAPI document."""

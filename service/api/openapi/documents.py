@@ -1,4 +1,4 @@
-"""The OpenAPI document and the reference page as bytes, cached until the generators change."""
+"""The OpenAPI document as bytes, cached until the generators change."""
 
 import asyncio
 import hashlib
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from seedmint.service.api.openapi.operations import Operation
-from seedmint.service.api.openapi.reference import reference
 from seedmint.service.api.openapi.specification import specification
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.settings import Settings
@@ -26,21 +25,8 @@ class Document:
     tag: str
 
 
-@dataclass(frozen=True, slots=True)
-class Documents:
-    """The OpenAPI document and the reference page.
-
-    Attributes:
-        specification: The OpenAPI document as JSON.
-        reference: The reference page as HTML.
-    """
-
-    specification: Document
-    reference: Document
-
-
 class DocumentWriter:
-    """Writes the documents when the generators have changed: tens of milliseconds, in a thread. Lives on one event loop."""
+    """Writes the document when the generators have changed: tens of milliseconds, in a thread. Lives on one event loop."""
 
     def __init__(self, settings: Settings, operations: Sequence[tuple[str, Operation]]) -> None:
         """
@@ -52,25 +38,21 @@ class DocumentWriter:
         self._operations = operations
         self._lock = asyncio.Lock()
         self._digests: list[str] | None = None
-        self._documents: Documents
+        self._document: Document
 
-    async def documents(self, generators: Sequence[Generator]) -> Documents:
-        """Return the documents of the generators that are served now.
+    async def document(self, generators: Sequence[Generator]) -> Document:
+        """Return the document of the generators that are served now.
 
         Args:
             generators: The generators.
         """
         async with self._lock:
             if self._digests != (digests := [generator.digest for generator in generators]):
-                self._documents = await asyncio.to_thread(self._write, generators)
+                self._document = await asyncio.to_thread(self._write, generators)
                 self._digests = digests
-            return self._documents
+            return self._document
 
-    def _write(self, generators: Sequence[Generator]) -> Documents:
-        document = specification(generators, self._settings, self._operations)
-        return Documents(_document(json.dumps(document, ensure_ascii=False)), _document(reference(document)))
-
-
-def _document(text: str) -> Document:
-    content = text.encode()
-    return Document(content, f'"{hashlib.blake2b(content, digest_size=16).hexdigest()}"')
+    def _write(self, generators: Sequence[Generator]) -> Document:
+        text = json.dumps(specification(generators, self._settings, self._operations), ensure_ascii=False)
+        content = text.encode()
+        return Document(content, f'"{hashlib.blake2b(content, digest_size=16).hexdigest()}"')

@@ -38,6 +38,7 @@ class Operation:
         parameters: Names in `components/parameters`.
         method: "get" also describes HEAD.
         body: Schema of the body of a POST request; None without a body.
+        is_page: Whether the response is a page, which needs no API key: its scripts send the key.
         is_public: Whether the operation needs no API key and has no rate limit.
         served_while_draining: Whether the server also answers while it shuts down.
     """
@@ -50,6 +51,7 @@ class Operation:
     parameters: tuple[str, ...] = ()
     method: Literal["get", "post"] = "get"
     body: str | None = "SampleRequest"
+    is_page: bool = False
     is_public: bool = False
     served_while_draining: bool = False
 

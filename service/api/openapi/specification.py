@@ -75,7 +75,7 @@ def _path(operation: Operation, settings: Settings) -> Json:
     answers = {str(status): _answer(answer) for status, answer in operation.answers.items()}
     problems = {str(status): {"$ref": f"#/components/responses/Problem{status}"} for status in _statuses(operation, settings)}
     described: Json = {"operationId": operation.name, "tags": [operation.tag], "summary": operation.summary}
-    if operation.is_public:
+    if operation.is_public or operation.is_page:
         described["security"] = []
     if operation.parameters:
         described["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in operation.parameters]
@@ -88,7 +88,7 @@ def _path(operation: Operation, settings: Settings) -> Json:
         response.pop("content")
     return {
         "get": described | {"responses": answers | problems},
-        "head": described | {"operationId": f"{operation.name}Head", "responses": head},
+        "head": described | {"operationId": f"{operation.name}Head", "x-scalar-ignore": True, "responses": head},
     }
 
 
@@ -96,7 +96,7 @@ def _statuses(operation: Operation, settings: Settings) -> list[int]:
     """Return the statuses of the problems that an operation can have with these settings."""
     found = {*_EVERYWHERE, *operation.problems}
     if not operation.is_public:
-        found |= {401} if settings.needs_keys else set()
+        found |= {401} if settings.needs_keys and not operation.is_page else set()
         found |= {429} if settings.requests_per_second else set()
     if not operation.served_while_draining:
         found.add(503)
@@ -104,8 +104,17 @@ def _statuses(operation: Operation, settings: Settings) -> list[int]:
 
 
 def _answer(answer: Answer) -> Json:
-    content = {media_type: {"schema": reference(name)} if name else {} for media_type, name in answer.content.items()}
+    content = {media_type: {"schema": _schema(media_type, name)} for media_type, name in answer.content.items()}
     return {"description": answer.description, "headers": _headers(answer.headers), "content": content}
+
+
+def _schema(media_type: str, name: str | None) -> Json:
+    """Return the schema of a body. Without it, generators of clients return nothing for a file."""
+    if name is not None:
+        return reference(name)
+    if media_type == JSON:
+        return {"type": "object"}
+    return {"type": "string"} if media_type.startswith("text/") else {"type": "string", "format": "binary"}
 
 
 def _problem(status: int) -> Json:

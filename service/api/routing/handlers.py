@@ -9,10 +9,9 @@ from starlette.responses import RedirectResponse, Response
 
 from seedmint.service.api import bulk_samples
 from seedmint.service.api.conditional import conditional_response, if_none_match
-from seedmint.service.api.explorer import explorer_page
 from seedmint.service.api.openapi.documents import DocumentWriter
 from seedmint.service.api.openapi.operations import Operation
-from seedmint.service.api.openapi.reference import REFERENCE_HEADERS
+from seedmint.service.api.pages import explorer_page, reference_page
 from seedmint.service.api.pinned import PinnedResources, complete
 from seedmint.service.api.query import parse_reference
 from seedmint.service.api.replies import ReplyResponse
@@ -59,16 +58,16 @@ class Handlers:
         Args:
             _: The request.
         """
-        return explorer_page(self._generators())
+        # The page is public. With API keys, only its scripts may show generators.
+        return explorer_page([] if self._settings.needs_keys else self._generators())
 
-    async def reference(self, request: Request) -> Response:
+    async def reference(self, _: Request) -> Response:
         """Answer `GET /docs`.
 
         Args:
-            request: The request.
+            _: The request.
         """
-        page = (await self._documents.documents(self._generators())).reference
-        return conditional_response(request, page.content, page.tag, REFERENCE_HEADERS, "text/html; charset=utf-8")
+        return reference_page()
 
     async def specification(self, request: Request) -> Response:
         """Answer `GET /openapi.json`.
@@ -76,7 +75,7 @@ class Handlers:
         Args:
             request: The request.
         """
-        document = (await self._documents.documents(self._generators())).specification
+        document = await self._documents.document(self._generators())
         return conditional_response(request, document.content, document.tag, _NO_CACHE, "application/json")
 
     async def metrics(self, _: Request) -> Response:

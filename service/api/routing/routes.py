@@ -9,13 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from seedmint.service.api.explorer import ASSET_PATH, asset
 from seedmint.service.api.openapi.operations import HTML, JSON, Answer, Operation, media_types
 from seedmint.service.api.pinned import PinnedResources
 from seedmint.service.api.problem_mapping import CORE_ERRORS, handle_error
 from seedmint.service.api.query import parse_image, parse_sample, parse_sheet, parse_walk
 from seedmint.service.api.request_body import max_body_bytes
 from seedmint.service.api.routing.handlers import Handlers
+from seedmint.service.api.static_files import ASSET_PATH, asset
 from seedmint.service.api.urls import IMAGES, SAMPLES
 from seedmint.service.batching.model_repository import ModelRepository
 from seedmint.service.encoders.archives import ARCHIVE_MEDIA_TYPES
@@ -220,6 +220,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             "service",
             "Shows the explorer, a page with all generators",
             {200: Answer("The page.", {HTML: None}, _HTML_HEADERS)},
+            is_page=True,
         ),
     ),
     Endpoint(
@@ -229,8 +230,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             "showReference",
             "service",
             "Shows this reference as a page",
-            {200: Answer("The page.", {HTML: None}, ("ETag", *_HTML_HEADERS)), 304: _DOCUMENT_NOT_MODIFIED},
-            parameters=("IfNoneMatch",),
+            {200: Answer("The page.", {HTML: None}, _HTML_HEADERS)},
+            is_page=True,
         ),
     ),
     Endpoint(

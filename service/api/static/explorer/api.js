@@ -1,5 +1,7 @@
 // Requests to the server: API key, retries, and a limit of images that load at the same time.
 
+import { element } from "./dom.js";
+
 const KEY = "seedmint-key";
 const IN_FLIGHT = 2;
 const ATTEMPTS = 8;
@@ -24,21 +26,32 @@ let pendingSignIn = null;
 
 function signIn() {
   pendingSignIn ??= new Promise((resolve) => {
-    const dialog = document.querySelector("#sign-in");
+    const title = element("h2", { id: "sign-in-title", textContent: "Sign in" });
+    const input = element("input", { type: "password", autocomplete: "off", required: true });
+    const note = element("p", { className: "quiet", textContent: "The key is kept until this tab is closed." });
+    const form = element("form", { method: "dialog" }, title, element("label", {}, "API key ", input), note, element("button", { textContent: "Sign in" }));
+    const dialog = element("dialog", { "aria-labelledby": "sign-in-title" }, form);
     dialog.addEventListener("close", () => {
-      sessionStorage.setItem(KEY, dialog.querySelector("input").value.trim());
+      if (input.value.trim()) sessionStorage.setItem(KEY, input.value.trim());
+      dialog.remove();
       pendingSignIn = null;
       resolve();
     }, { once: true });
+    document.body.append(dialog);
     dialog.showModal();
   });
   return pendingSignIn;
 }
 
+/** Returns the API key of this tab, or null. */
+export function apiKey() {
+  return sessionStorage.getItem(KEY);
+}
+
 /** Fetches a path. If the server is busy, waits for the time in `Retry-After`. If the server requires an API key, opens the sign-in dialog. */
 export async function request(path, options = {}) {
   for (let attempt = 1; ; attempt++) {
-    const key = sessionStorage.getItem(KEY);
+    const key = apiKey();
     const headers = { ...options.headers, ...(key ? { Authorization: `Bearer ${key}` } : {}) };
     let response;
     try {

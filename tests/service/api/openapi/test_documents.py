@@ -1,4 +1,4 @@
-"""The OpenAPI document and the reference page are written once for the same generators, also for concurrent requests."""
+"""The OpenAPI document is written once for the same generators, also for concurrent requests."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ from seedmint.service.settings import Settings
 OPERATIONS = operations(Settings())
 
 
-def test_the_documents_are_written_only_when_the_generators_change(
+def test_the_document_is_written_only_when_the_generators_change(
     monkeypatch: pytest.MonkeyPatch, grey: Generator, rgb: Generator
 ):
     written = []
@@ -33,9 +33,9 @@ def test_the_documents_are_written_only_when_the_generators_change(
 
     async def scenario() -> list[Document]:
         writer = DocumentWriter(Settings(), OPERATIONS)
-        concurrent = await asyncio.gather(*(writer.documents([grey]) for _ in range(8)))
-        later = [await writer.documents(served) for served in ([grey], [grey, rgb], [grey])]
-        return [each.specification for each in (*concurrent, *later)]
+        concurrent = await asyncio.gather(*(writer.document([grey]) for _ in range(8)))
+        later = [await writer.document(served) for served in ([grey], [grey, rgb], [grey])]
+        return [*concurrent, *later]
 
     found = asyncio.run(scenario())
     assert written == [["grey"], ["grey", "rgb"], ["grey"]]
@@ -48,9 +48,9 @@ def test_a_failure_is_not_cached(monkeypatch: pytest.MonkeyPatch, grey: Generato
     async def scenario() -> None:
         writer = DocumentWriter(Settings(), OPERATIONS)
         with monkeypatch.context() as broken:
-            broken.setattr(documents, "reference", lambda document: 1 // 0)
+            broken.setattr(documents, "specification", lambda *arguments: 1 // 0)
             with pytest.raises(ZeroDivisionError):
-                await writer.documents([grey])
-        assert b"grey" in (await writer.documents([grey])).reference.content
+                await writer.document([grey])
+        assert b"grey" in (await writer.document([grey])).content
 
     asyncio.run(scenario())

@@ -1,0 +1,25 @@
+"""The files of the pages: compressed where the client accepts gzip, and revalidated by ETag."""
+
+import gzip
+
+from seedmint.service.api.static_files import STATIC
+from tests.support.servers import Server
+
+
+def test_files_are_compressed_for_clients_that_accept_gzip(server: Server):
+    expected = (STATIC / "reference/scalar.js").read_bytes()
+    plain = server.client.get("/static/scalar.js", headers={"Accept-Encoding": "identity"})
+    assert (plain.content, plain.headers.get("content-encoding")) == (expected, None)
+    with server.client.stream("GET", "/static/scalar.js", headers={"Accept-Encoding": "br, gzip"}) as response:
+        body = b"".join(response.iter_raw())
+    assert response.headers["content-encoding"] == "gzip"
+    assert gzip.decompress(body) == expected
+    assert response.headers["etag"] != plain.headers["etag"]
+    for known in (plain, response):
+        headers = {"If-None-Match": known.headers["etag"], "Accept-Encoding": known.request.headers["accept-encoding"]}
+        assert server.client.get("/static/scalar.js", headers=headers).status_code == 304
+
+
+def test_other_files_are_not_served(server: Server):
+    for name in ("index.html", "LICENSE.scalar.txt", "none.js", "..%2Fpages.py"):
+        assert server.client.get(f"/static/{name}").status_code == 404
