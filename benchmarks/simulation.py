@@ -86,6 +86,14 @@ class Memory:
         """The same as `names`: the folders of such a job have no subfolders."""
         return self.names(folder)
 
+    def sizes(self, folder: str) -> Iterator[tuple[str, int]]:
+        return ((name, len(self.files[f"{folder}/{name}"])) for name in self.walk(folder))
+
+    def remove(self, name: str) -> None:
+        folder, _, last = name.rpartition("/")
+        self._folders[folder].discard(last)
+        self.files.pop(name, None)
+
     def lock(self, shared: bool) -> AbstractContextManager[None]:
         return nullcontext()
 

@@ -10,7 +10,7 @@ from seedmint.models.seeds import SEED_LIMIT
 from seedmint.service.batch.formats.base import EXTENSIONS
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.png_folder import file_name
-from seedmint.service.batch.records import RECORD_NAME, RECORDS_FOLDER, recorded_shards
+from seedmint.service.batch.records import RECORD_NAME, RECORDS_FOLDER, recorded_shards, recorded_sizes
 from seedmint.service.batch.row_index import row_indices
 from seedmint.service.batch.storage.base import Output
 
@@ -36,6 +36,31 @@ def complete_shards(output: Output, plan: Plan) -> NDArray[np.bool_]:
     num_files = np.bincount(owners[owners >= 0], minlength=plan.num_shards)
     has_all_data: NDArray[np.bool_] = num_files == _expected_files(plan)
     return recorded & has_all_data
+
+
+def damaged_shards(output: Output, plan: Plan, complete: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which complete shards are damaged: the size of the data differs from the record, or the record is not readable.
+
+    Reads the records of the shards, but not the data.
+
+    Args:
+        output: The output of the job.
+        plan: Its plan.
+        complete: bool[num_shards], the result of `complete_shards`.
+
+    Returns:
+        bool[num_shards].
+    """
+    names, sizes = [], []
+    for name, size in output.sizes(_DATA_FOLDER):
+        names.append(name)
+        sizes.append(size)
+    owners = _owners(plan, names)
+    found = np.bincount(owners[owners >= 0], np.array(sizes, np.float64)[owners >= 0], plan.num_shards)
+    damaged = np.zeros(plan.num_shards, np.bool_)
+    for index, recorded in recorded_sizes(output, plan, np.flatnonzero(complete).tolist()):
+        damaged[index] = recorded != found[index]
+    return damaged
 
 
 def missing_shards(output: Output, plan: Plan, part: int = 0, parts: int = 1) -> NDArray[np.int64]:

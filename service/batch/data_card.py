@@ -31,16 +31,19 @@ _DETERMINISM = {
 
 
 def write_data_card(output: Output, plan: Plan, totals: Totals) -> None:
-    """Write README.md, unless it exists.
+    """Write README.md, unless it exists and has content.
 
     Args:
         output: The output of the job.
         plan: Its plan.
         totals: The totals of all shards.
     """
-    if DATA_CARD not in set(output.names("")):
-        with suppress(FileExistsError):  # another process has just written it
-            output.create(DATA_CARD, data_card(plan, totals).encode())
+    with suppress(FileNotFoundError):
+        if output.read(DATA_CARD):
+            return
+        output.remove(DATA_CARD)
+    with suppress(FileExistsError):  # another process has just written it
+        output.create(DATA_CARD, data_card(plan, totals).encode())
 
 
 def data_card(plan: Plan, totals: Totals) -> str:

@@ -1,44 +1,163 @@
-"""Estimates the size of a job from its first images or samples."""
+"""Estimates the size of a job from some of its images or samples, which are generated and encoded."""
 
-from itertools import islice
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from seedmint.models.card import ImageOutput
 from seedmint.models.errors import UserError
+from seedmint.service.batch.data_card import data_card
 from seedmint.service.batch.formats.pngs import pngs
+from seedmint.service.batch.formats.tar import end
+from seedmint.service.batch.manifest import Totals, manifest, manifest_entry
 from seedmint.service.batch.plan import Plan
-from seedmint.service.batch.shard import CountingSink, shard_writer
+from seedmint.service.batch.records import Record, record_bytes
+from seedmint.service.batch.row_index import row_index_size
+from seedmint.service.batch.shard import Batch, CountingSink, shard_writer
 from seedmint.service.batch.storage.base import Output
 from seedmint.service.runtime.generator import Generator
 
-SAMPLE_SIZE = 256  # images or samples
+SAMPLE_SIZE = 1024  # most images that are generated for an estimate
+_SAMPLE_BYTES = 64 << 20  # of the generated images: fewer images, if they are large
+_LEAST_IMAGES = 16
+_PLACES = 16  # in the plan, from which images are taken
+_TABLE_VALUES = 1 << 20  # in the sample of a table
+_SAMPLED_RECORDS = 200
 _BLOCK_BYTES = 4096  # typical allocation unit of a file system
+_DIGEST = "0" * 64
+
+Sizes = NDArray[np.float64]
 
 
-def estimate_bytes(generator: Generator, plan: Plan, count: int) -> int:
-    """Estimate the size of some outputs of a plan.
+@dataclass(frozen=True)
+class Estimate:
+    """The size of a job, or of a part of it.
+
+    Attributes:
+        bytes: Size of all files, with records, manifest and data card.
+        disk_bytes: Size of the file system blocks of all files.
+    """
+
+    bytes: int
+    disk_bytes: int
+
+
+def estimate_size(generator: Generator, plan: Plan, count: int, sample_size: int = SAMPLE_SIZE) -> Estimate:
+    """Estimate the size of some outputs of a plan. The outputs are taken to be spread evenly over its shards.
 
     Args:
         generator: The generator of the plan.
         plan: The plan.
         count: Number of images or samples.
-
-    Returns:
-        Size in bytes. Format png: size of the file system blocks.
+        sample_size: Most images that may be generated for the estimate.
     """
-    batches = list(islice(plan.batches(plan.shard(0), generator.max_batch), -(-SAMPLE_SIZE // generator.max_batch)))
-    sampled = sum(len(seeds) for seeds, _ in batches)
     if plan.format == "png":
-        size = 0
-        for seeds, labels in batches:
-            images = generator.generate(seeds, labels, plan.truncation)
-            for png in pngs(generator, seeds, labels, images, plan.truncation):
-                size += -(-len(png) // _BLOCK_BYTES) * _BLOCK_BYTES
-        return size * count // sampled
+        sizes = _png_sizes(generator, plan, sample_size)
+        data, data_blocks = sizes.mean() * plan.count, _blocks(sizes).mean() * plan.count
+    else:
+        size_of = _shard_size(generator, plan, sample_size)
+        sizes = np.array([size_of(plan.size(index)) for index in (0, plan.num_shards - 1)])
+        numbers = np.array([plan.num_shards - 1, 1])
+        data, data_blocks = (sizes * numbers).sum(), (_blocks(sizes) * numbers).sum()
+    records, entries = _record_sizes(plan, round(data / plan.num_shards))
+    totals = Totals(plan.num_shards, plan.count, round(data))
+    summaries = np.array(
+        [
+            len(plan.to_json()),
+            len(data_card(plan, totals).encode()),
+            sum(map(len, manifest(plan, [], totals))) + entries.mean() * plan.num_shards,
+            row_index_size(plan),
+        ]
+    )
+    size = data + records.mean() * plan.num_shards + summaries.sum()
+    blocks = data_blocks + _blocks(records).mean() * plan.num_shards + _blocks(summaries).sum()
+    return Estimate(round(size * count / plan.count), round(blocks * count / plan.count))
+
+
+def _blocks(sizes: Sizes) -> Sizes:
+    """Return the size of the blocks of files."""
+    return np.ceil(sizes / _BLOCK_BYTES) * _BLOCK_BYTES
+
+
+def _sample(generator: Generator, plan: Plan, sample_size: int) -> list[Batch]:
+    """Generate images from places that are spread evenly over the plan, because images of some labels may be larger."""
+    output_bytes = math.prod(plan.card.output.shape) * np.dtype(plan.card.output.dtype).itemsize
+    total = min(sample_size, plan.count, max(_LEAST_IMAGES, _SAMPLE_BYTES // output_bytes))
+    places = max(1, min(_PLACES, total // generator.max_batch, plan.count // total))
+    size = total // places
+    starts = np.linspace(0, plan.count - size, places).astype(int).tolist()
+    return [batch for start in starts for batch in _generate(generator, plan, start, size)]
+
+
+def _generate(generator: Generator, plan: Plan, start: int, count: int) -> list[Batch]:
+    batches = []
+    position = start
+    for seeds in plan.seeds_between(start, start + count).chunks(generator.max_batch):
+        labels = plan.labels_at(position, seeds)
+        batches.append((seeds, labels, generator.generate(seeds, labels, plan.truncation)))
+        position += len(seeds)
+    return batches
+
+
+def _png_sizes(generator: Generator, plan: Plan, sample_size: int) -> Sizes:
+    sample = _sample(generator, plan, sample_size)
+    return np.array([len(png) for batch in sample for png in pngs(generator, *batch, plan.truncation)], np.float64)
+
+
+def _shard_size(generator: Generator, plan: Plan, sample_size: int) -> Callable[[int], float]:
+    """Return a function from the number of rows of a shard to its size in bytes."""
+    if plan.format == "webdataset":
+        sample = _sample(generator, plan, sample_size)
+        mean = _written(generator, plan, sample, is_finished=False) / _num_rows(sample)
+        return lambda count: mean * count + len(end(round(mean * count)))
+    if plan.format == "parquet" and not isinstance(plan.card.output, ImageOutput):  # compressed, so long shards are smaller
+        rows = max(1, min(plan.size(0), _TABLE_VALUES // math.prod(plan.card.output.shape)))
+        size = _written(generator, plan, _generate(generator, plan, 0, rows))
+        return lambda count: size * count / rows
+    sample = _sample(generator, plan, sample_size)
+    once, twice = _written(generator, plan, sample), _written(generator, plan, sample * 2)
+    slope = (twice - once) / _num_rows(sample)
+    return lambda count: 2 * once - twice + slope * count
+
+
+def _num_rows(sample: list[Batch]) -> int:
+    return sum(len(seeds) for seeds, _, _ in sample)
+
+
+def _written(generator: Generator, plan: Plan, batches: list[Batch], is_finished: bool = True) -> int:
+    """Return the size of a shard with some batches, with or without its end."""
     sink = CountingSink(None)
-    writer = shard_writer(sink, generator, plan, sampled)
-    for seeds, labels in batches:
-        writer.add(seeds, labels, generator.generate(seeds, labels, plan.truncation))
-    writer.finish()
-    return sink.bytes * count // sampled
+    writer = shard_writer(sink, generator, plan, _num_rows(batches))
+    for batch in batches:
+        writer.add(*batch)
+    if is_finished:
+        writer.finish()
+    return sink.bytes
+
+
+def _record_sizes(plan: Plan, shard_size: int) -> tuple[Sizes, ...]:
+    """Return the sizes of some records, and of their entries in the manifest."""
+    indices = np.unique(np.linspace(0, plan.num_shards - 1, _SAMPLED_RECORDS).astype(int))
+    records, entries = [], []
+    for index in indices.tolist():
+        shard = plan.shard(index)
+        record = Record(
+            shard=index,
+            file=plan.file_name(index),
+            seeds=str(shard.seeds),
+            count=shard.count,
+            bytes=shard_size,
+            sha256=_DIGEST,
+            model=plan.model,
+            plan=plan.digest,
+            determinism="exact",
+        )
+        records.append(len(record_bytes(record)))
+        entries.append(len(manifest_entry(record)))
+    return np.array(records, np.float64), np.array(entries, np.float64)
 
 
 def check_free_space(output: Output, needed: int) -> None:

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from seedmint.service.batch.completeness import complete_shards
-from seedmint.service.batch.estimate import check_free_space, estimate_bytes
+from seedmint.service.batch.estimate import check_free_space, estimate_size
 from seedmint.service.batch.job import begin, finish, load_plan, open_plan_generator
 from seedmint.service.batch.manifest import Totals
 from seedmint.service.batch.plan import Plan
@@ -84,7 +84,8 @@ def execute(
     in_part = np.arange(plan.num_shards) % parts == part
     is_new = load_plan(output) is None
     if is_new:  # before `begin`, so that a job that does not fit leaves no files
-        check_free_space(output, estimate_bytes(open_plan_generator(path, plan), plan, count_in_shards(plan, in_part)))
+        needed = estimate_size(open_plan_generator(path, plan), plan, count_in_shards(plan, in_part))
+        check_free_space(output, needed.disk_bytes)
     begin(output, plan)
     with output.lock(shared=parts > 1):
         if parts == 1:
@@ -93,7 +94,7 @@ def execute(
         missing = np.flatnonzero(in_part & ~complete).tolist()
         count = sum(map(plan.size, missing))
         if missing and not is_new:  # after `clean`, which frees the space of leftovers
-            check_free_space(output, estimate_bytes(open_plan_generator(path, plan), plan, count))
+            check_free_space(output, estimate_size(open_plan_generator(path, plan), plan, count).disk_bytes)
         start = time.monotonic()
         if missing:
             done = in_part & complete

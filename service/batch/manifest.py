@@ -73,11 +73,19 @@ def manifest(plan: Plan, records: Iterable[Record], totals: Totals) -> Iterator[
     document |= {"noise": document["card"]["noise"], "plan": plan.digest}
     yield (_json(document).removesuffix("\n}") + ',\n  "shards": [').encode()
     for record in records:
-        entry = record.model_dump(include={"shard", "file", "seeds", "count", "bytes", "sha256"})
-        yield ((",\n    " if totals.shards else "\n    ") + json.dumps(entry)).encode()
+        yield ("," if totals.shards else "").encode() + manifest_entry(record)
         totals.add(record)
     end = {"totals": {"shards": totals.shards, f"{plan.card.output.kind}s": totals.count, "bytes": totals.bytes}}
     yield ("\n  ]," + _json(end | {"determinism": totals.determinism}).removeprefix("{") + "\n").encode()
+
+
+def manifest_entry(record: Record) -> bytes:
+    """Return the line of one shard.
+
+    Args:
+        record: The record of the shard.
+    """
+    return ("\n    " + json.dumps(record.model_dump(include={"shard", "file", "seeds", "count", "bytes", "sha256"}))).encode()
 
 
 def _json(document: dict[str, Any]) -> str:

@@ -127,14 +127,22 @@ class Plan(BaseModel):
         if not 0 <= index < self.num_shards:
             raise IndexError(f"shard {index} of {self.num_shards}")
         start = index * self.shard_size
-        stop = min(self.count, start + self.shard_size)
+        return Shard(index, start, self.seeds_between(start, min(self.count, start + self.shard_size)))
+
+    def seeds_between(self, start: int, stop: int) -> Seeds:
+        """Return the seeds at consecutive positions.
+
+        Args:
+            start: First position.
+            stop: Position after the last, at most `count`.
+        """
         ranges = []
         for i in range(bisect_right(self._starts, start) - 1, len(self.sequence.ranges)):
             if self._starts[i] >= stop:
                 break
             seeds = self.sequence.ranges[i]
             ranges.append(seeds[max(0, start - self._starts[i]) : stop - self._starts[i]])
-        return Shard(index, start, Seeds(tuple(ranges)))
+        return Seeds(tuple(ranges))
 
     def size(self, index: int) -> int:
         """Return the number of seeds in a shard.

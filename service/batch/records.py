@@ -1,7 +1,7 @@
 """Records: one file for each finished shard, written after its data. Records are the only state of a job."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal
 
@@ -64,7 +64,16 @@ def write_record(output: Output, record: Record) -> None:
         record: The record.
     """
     with output.write(record_name(record.shard)) as file:
-        file.write((record.model_dump_json(indent=2) + "\n").encode())
+        file.write(record_bytes(record))
+
+
+def record_bytes(record: Record) -> bytes:
+    """Return the content of the file of a record.
+
+    Args:
+        record: The record.
+    """
+    return (record.model_dump_json(indent=2) + "\n").encode()
 
 
 def recorded_shards(output: Output, plan: Plan) -> NDArray[np.bool_]:
@@ -119,6 +128,30 @@ def read_record(output: Output, plan: Plan, index: int) -> Record:
             f"{output.url}: {name} belongs to another job: remove it and run the job again", reason="record_of_other_job"
         )
     return record
+
+
+def recorded_sizes(output: Output, plan: Plan, indices: Sequence[int]) -> Iterator[tuple[int, int | None]]:
+    """Yield the index and the size in bytes of shards, from their records.
+
+    Args:
+        output: The output of the job.
+        plan: Its plan.
+        indices: Indices of the shards.
+
+    Yields:
+        Index and size; None for a shard whose record is missing or not readable.
+    """
+
+    def size(index: int) -> int | None:
+        try:
+            return read_record(output, plan, index).bytes
+        except (FileNotFoundError, RecordError):
+            return None
+
+    with ThreadPoolExecutor(_READERS) as readers:
+        for first in range(0, len(indices), _READ_AHEAD):
+            part = indices[first : first + _READ_AHEAD]
+            yield from zip(part, readers.map(size, part), strict=True)
 
 
 def read_records(output: Output, plan: Plan) -> Iterator[Record]:

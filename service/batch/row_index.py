@@ -4,6 +4,7 @@
 no folder, so readers that number the folders would give wrong labels.
 """
 
+import io
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -39,6 +40,22 @@ def write_row_indices(output: Output, plan: Plan) -> None:
 
         with output.write(name) as file:
             write_table(file, _features(plan), _rows(plan))
+
+
+def row_index_size(plan: Plan) -> int:
+    """Return the approximate size in bytes of all index files of a job.
+
+    Args:
+        plan: The plan of the job.
+    """
+    if not row_indices(plan):
+        return 0
+    from seedmint.service.batch.formats.row_table import write_table
+
+    file = io.BytesIO()
+    group = next(_rows(plan))
+    write_table(file, _features(plan), iter([group]))
+    return file.tell() * plan.count // len(group["seed"])
 
 
 def is_row_index(file: IO[bytes], plan: Plan) -> bool:

@@ -89,6 +89,21 @@ def write_shard(
     return finish
 
 
+def shard_digest(generator: Generator, plan: Plan, index: int) -> str:
+    """Generate a shard again without writing it, and return the SHA-256 that its record must have.
+
+    Args:
+        generator: The generator of the plan.
+        plan: The plan of the job.
+        index: Index of the shard.
+    """
+    shard = plan.shard(index)
+    batches = _batches(generator, plan, shard, 0)
+    if plan.format == "png":
+        return _write_files(lambda name, content: None, generator, plan, batches)[1]
+    return _write_file(None, generator, plan, shard.count, batches)[1]
+
+
 def _write_record(generator: Generator, plan: Plan, shard: Shard, output: Output, size: int, sha256: str) -> Record:
     record = Record(
         shard=shard.index,
@@ -172,7 +187,9 @@ class CountingSink:
         return self._digest.hexdigest()
 
 
-def _write_file(file: IO[bytes], generator: Generator, plan: Plan, count: int, batches: Iterator[Batch]) -> tuple[int, str]:
+def _write_file(
+    file: IO[bytes] | None, generator: Generator, plan: Plan, count: int, batches: Iterator[Batch]
+) -> tuple[int, str]:
     sink = CountingSink(file)
     writer = shard_writer(sink, generator, plan, count)
     for seeds, labels, outputs in batches:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import IO
 
@@ -18,11 +19,14 @@ from seedmint.service.batch.progress import OnProgress, ProgressEvent
 from seedmint.service.batch.readback import compute_sha256
 from seedmint.service.batch.records import Record, RecordError, read_record, read_records, record_name
 from seedmint.service.batch.row_index import is_row_index, row_indices
+from seedmint.service.batch.shard import shard_digest
 from seedmint.service.batch.storage.base import Output
 from seedmint.service.runtime.arrays import Outputs
 from seedmint.service.runtime.generator import Generator
 
 SAMPLES_PER_SHARD = 4  # outputs to generate again, spread evenly over the shard
+_BLOCK_SIZE = 1024  # outputs in memory
+_SHARDS_AHEAD = 64  # shards that are queued for the threads
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,14 @@ class Fault:
         return self.message if self.shard is None else f"shard {self.shard}: {self.message}"
 
 
-def verify(output: Output, plan: Plan, generator: Generator, on_progress: OnProgress) -> Iterator[Fault]:
+def verify(
+    output: Output,
+    plan: Plan,
+    generator: Generator,
+    on_progress: OnProgress,
+    every_value: bool = False,
+    threads: int = 1,
+) -> Iterator[Fault]:
     """Yield the faults of a job: of its shards, then of the summaries, then files that belong to no shard.
 
     Args:
@@ -54,26 +65,61 @@ def verify(output: Output, plan: Plan, generator: Generator, on_progress: OnProg
         plan: Its plan.
         generator: The generator of the plan.
         on_progress: Receives an event after each shard.
+        every_value: Compare every image or sample with the generator, and not only four of each shard.
+        threads: Number of shards at the same time.
     """
     records_are_readable = True
-    for index in range(plan.num_shards):
-        try:
-            record = read_record(output, plan, index)
-        except FileNotFoundError:
-            records_are_readable = False
-            yield Fault("no_record", record_name(index), "has no record: run the job again to make it", index)
-        except RecordError as error:
-            records_are_readable = False
-            yield Fault(error.reason, record_name(index), str(error), index)
-        else:
-            fault = _shard_fault(output, plan, generator, record)
-            if fault is not None:
-                yield fault
-        on_progress(ProgressEvent(plan.size(index), 1))
+    with ThreadPoolExecutor(threads) as executor:
+        for first in range(0, plan.num_shards, _SHARDS_AHEAD):
+            indices = range(first, min(plan.num_shards, first + _SHARDS_AHEAD))
+            faults = executor.map(lambda index: shard_fault(output, plan, generator, index, every_value), indices)
+            for index, fault in zip(indices, faults, strict=True):
+                if fault is not None:
+                    records_are_readable &= fault.file != record_name(index)
+                    yield fault
+                on_progress(ProgressEvent(plan.size(index), 1))
     if records_are_readable:
         yield from _summary_faults(output, plan)
     for name in orphans(output, plan):
         yield Fault("orphan", name, f"{name} belongs to no shard: remove it")
+
+
+def shard_fault(output: Output, plan: Plan, generator: Generator, index: int, every_value: bool) -> Fault | None:
+    """Return the first fault of a shard, or None.
+
+    Args:
+        output: The output of the job.
+        plan: Its plan.
+        generator: The generator of the plan.
+        index: Index of the shard.
+        every_value: Compare every image or sample with the generator, and not only four.
+    """
+    try:
+        record = read_record(output, plan, index)
+    except FileNotFoundError:
+        return Fault("no_record", record_name(index), "has no record: run the job again to make it", index)
+    except RecordError as error:
+        return Fault(error.reason, record_name(index), str(error), index)
+    fault = _file_fault(output, plan, generator, record, every_value)
+    if fault is not None or not every_value or not _is_reproducible(plan, generator):
+        return fault
+    if shard_digest(generator, plan, index) != record.sha256:
+        return _other_values(plan, record.file, index)
+    return None
+
+
+def _is_reproducible(plan: Plan, generator: Generator) -> bool:
+    """Return whether the plan gives the same bytes here."""
+    return generator.determinism == "exact" and toolchain(plan.format, plan.card) == plan.toolchain
+
+
+def _other_values(plan: Plan, name: str, index: int) -> Fault:
+    message = f"{name} holds other {plan.card.output.kind}s than the generator makes from its seeds: {_remedy(index)}"
+    return Fault("other_values", name, message, index)
+
+
+def _remedy(index: int) -> str:
+    return f"remove {record_name(index)} and run the job again"
 
 
 def _summary_faults(output: Output, plan: Plan) -> Iterator[Fault]:
@@ -97,31 +143,36 @@ def _summary_faults(output: Output, plan: Plan) -> Iterator[Fault]:
             yield Fault("other_hash", name, f"{name} does not agree with {source}: remove it and run the job again")
 
 
-def _shard_fault(output: Output, plan: Plan, generator: Generator, record: Record) -> Fault | None:
+def _file_fault(output: Output, plan: Plan, generator: Generator, record: Record, every_value: bool) -> Fault | None:
     shard = plan.shard(record.shard)
-    remedy = f"remove {record_name(record.shard)} and run the job again"
     if plan.format == "png":
-        return _png_fault(output, plan, generator, shard, record, remedy)
+        return _png_fault(output, plan, generator, shard, record, every_value)
     try:
         with output.open(record.file) as file:
             if compute_sha256(file) != record.sha256:
-                message = f"{record.file} has another SHA-256 than its record: {remedy}"
+                message = f"{record.file} has another SHA-256 than its record: {_remedy(shard.index)}"
                 return Fault("other_hash", record.file, message, shard.index)
-            file.seek(0)
-            return _values_fault(plan, generator, shard, lambda positions: _read(file, plan, positions), record.file, remedy)
+
+            def read(positions: list[int]) -> Outputs:
+                file.seek(0)
+                return _read(file, plan, positions)
+
+            return _values_fault(plan, generator, shard, read, record.file, every_value)
     except FileNotFoundError:
         return Fault("missing_file", record.file, f"{record.file} is missing: run the job again", shard.index)
 
 
-def _png_fault(output: Output, plan: Plan, generator: Generator, shard: Shard, record: Record, remedy: str) -> Fault | None:
+def _png_fault(
+    output: Output, plan: Plan, generator: Generator, shard: Shard, record: Record, every_value: bool
+) -> Fault | None:
     listing = png_folder.FileListing()
     for name in png_folder.file_names(plan, shard):
         try:
             listing.add(name, output.read(name))
         except FileNotFoundError:
-            return Fault("missing_file", name, f"{name} is missing: {remedy}", shard.index)
+            return Fault("missing_file", name, f"{name} is missing: {_remedy(shard.index)}", shard.index)
     if listing.sha256 != record.sha256:
-        message = f"its files in {record.file} have another SHA-256 than its record: {remedy}"
+        message = f"its files in {record.file} have another SHA-256 than its record: {_remedy(shard.index)}"
         return Fault("other_hash", record.file, message, shard.index)
 
     def read(positions: list[int]) -> Outputs:
@@ -129,31 +180,34 @@ def _png_fault(output: Output, plan: Plan, generator: Generator, shard: Shard, r
         labels = plan.labels_at(shard.start, seeds)
         return png_folder.read(output, plan, seeds[positions], None if labels is None else labels[positions])
 
-    return _values_fault(plan, generator, shard, read, record.file, remedy)
+    return _values_fault(plan, generator, shard, read, record.file, every_value)
 
 
 def _values_fault(
-    plan: Plan, generator: Generator, shard: Shard, read: Callable[[list[int]], Outputs], name: str, remedy: str
+    plan: Plan, generator: Generator, shard: Shard, read: Callable[[list[int]], Outputs], name: str, every_value: bool
 ) -> Fault | None:
-    """Generate some outputs of a shard again and compare them.
+    """Generate some outputs of a shard again and compare them. All outputs, if the bytes of the whole shard cannot be compared.
 
     Values may differ in the last digit if the generator is approximate, or if machine or versions differ from the plan.
     """
-    positions = np.unique(np.linspace(0, shard.count - 1, SAMPLES_PER_SHARD).astype(int))
+    is_reproducible = _is_reproducible(plan, generator)
     seeds = shard.seeds.array()
     labels = plan.labels_at(shard.start, seeds)
-    expected = generator.generate(seeds[positions], None if labels is None else labels[positions], plan.truncation)
-    found = read(positions.tolist())
-    if found.dtype != expected.dtype or found.shape != expected.shape:
-        types = f"{found.dtype}{list(found.shape[1:])} instead of {expected.dtype}{list(expected.shape[1:])}"
-        return Fault("other_type", name, f"{name} holds {types}: {remedy}", shard.index)
-    is_same = np.array_equal(found, expected)
-    if not is_same and (generator.determinism == "approximate" or toolchain(plan.format, plan.card) != plan.toolchain):
-        is_same = np.allclose(found.astype(np.float64), expected, rtol=1e-3, atol=1)
-    if is_same:
-        return None
-    message = f"{name} holds other {plan.card.output.kind}s than the generator makes from its seeds: {remedy}"
-    return Fault("other_values", name, message, shard.index)
+    blocks = [np.unique(np.linspace(0, shard.count - 1, SAMPLES_PER_SHARD).astype(int))]
+    if every_value and not is_reproducible:
+        blocks = np.array_split(np.arange(shard.count), -(-shard.count // _BLOCK_SIZE))
+    for positions in blocks:
+        expected = generator.generate(seeds[positions], None if labels is None else labels[positions], plan.truncation)
+        found = read(positions.tolist())
+        if found.dtype != expected.dtype or found.shape != expected.shape:
+            types = f"{found.dtype}{list(found.shape[1:])} instead of {expected.dtype}{list(expected.shape[1:])}"
+            return Fault("other_type", name, f"{name} holds {types}: {_remedy(shard.index)}", shard.index)
+        is_same = np.array_equal(found, expected)
+        if not is_same and not is_reproducible:
+            is_same = np.allclose(found.astype(np.float64), expected, rtol=1e-3, atol=1)
+        if not is_same:
+            return _other_values(plan, name, shard.index)
+    return None
 
 
 def _read(file: IO[bytes], plan: Plan, positions: list[int]) -> Outputs:

@@ -3,12 +3,14 @@
 from typing import Any, get_args
 
 import click
+import numpy as np
 
 from seedmint.models.directory import find_generator
 from seedmint.models.errors import UserError
-from seedmint.service.batch.completeness import complete_shards
+from seedmint.models.runtime.processors import num_processors
+from seedmint.service.batch.completeness import complete_shards, damaged_shards
 from seedmint.service.batch.data_card import DATA_CARD
-from seedmint.service.batch.estimate import check_free_space, estimate_bytes
+from seedmint.service.batch.estimate import check_free_space, estimate_size
 from seedmint.service.batch.formats.base import toolchain
 from seedmint.service.batch.job import load_plan, open_plan_generator
 from seedmint.service.batch.manifest import MANIFEST
@@ -20,10 +22,11 @@ from seedmint.service.batch.storage.resolve import open_output
 from seedmint.service.batch.verify import verify as find_faults
 from seedmint.service.cli.batch_options import JobOptions, job_options, open_job, parse_part, permanent_errors
 from seedmint.service.cli.batch_progress import show_progress
-from seedmint.service.cli.batch_run import EngineName, nouns, run_job, shards_text, stop_on_signals
+from seedmint.service.cli.batch_run import EngineName, nouns, repair_job, run_job, shards_text, stop_on_signals
 from seedmint.service.cli.options import settings_with
 
 _MAX_FAULTS_SHOWN = 10
+_MAX_SIZES_CHECKED = 20_000  # shards, whose records `status` reads
 _MAX_SEEDS_LENGTH = 60  # characters
 
 
@@ -115,32 +118,42 @@ def estimate(**options: Any) -> None:
     job = open_job(JobOptions(**options))
     output, plan = job.output, job.plan
     missing = plan.count - (count_in_shards(plan, complete_shards(output, plan)) if job.exists else 0)
-    size = estimate_bytes(open_plan_generator(job.path, plan), plan, missing)
+    size = estimate_size(open_plan_generator(job.path, plan), plan, missing)
     first, last = plan.size(0), plan.size(plan.num_shards - 1)
     _show_plan(plan)
     click.echo(f"{nouns(plan):<11} {plan.count:,}" + (f", {missing:,} of them missing" if job.exists else ""))
     click.echo(f"shards      {plan.num_shards:,} of {first:,}" + (f", the last of {last:,}" if last != first else ""))
-    click.echo(f"bytes       about {size:,}" + (" on the disk" if plan.format == "png" else ""))
+    click.echo(f"bytes       about {size.bytes:,}, with records")
+    click.echo(f"disk        about {size.disk_bytes:,}")
     free = output.free()
     if free is not None:
         click.echo(f"free        {free:,}")
-    check_free_space(output, size)
+    check_free_space(output, size.disk_bytes)
 
 
 @batch.command()
 @click.argument("out", metavar="DIR_OR_URL")
 @click.option("--model", help="Name or path of the generator. [the name in the job's plan]")
 @click.option("--models", "directory", help="Directory of generators. [SEEDMINT_MODELS]")
-def verify(out: str, model: str | None, directory: str | None) -> None:
+@click.option("--all", "every_value", is_flag=True, help="Generate every image again, not only four of each shard.")
+@click.option(
+    "--repair",
+    "is_repair",
+    is_flag=True,
+    help="Make faulty shards again, and remove files in data/ and records/ that belong to no shard.",
+)
+@click.option("--workers", type=click.IntRange(min=1), help="Number of shards at the same time. [one for each processor]")
+def verify(out: str, model: str | None, directory: str | None, every_value: bool, is_repair: bool, workers: int | None) -> None:
     """Check the files of a job. Generates some images of each shard again and compares them.
 
     \b
     seedmint batch verify out
     seedmint batch verify out --model copies/mnist.onnx
+    seedmint batch verify out --all --repair
 
     \b
     Exit status:
-      0  the files agree with the records
+      0  the files agree with the records, or all faults were repaired
       1  the files have faults; one line for each on standard error
       2  there is no job in DIR_OR_URL, or the generator is not the generator of the job
     """
@@ -154,10 +167,17 @@ def verify(out: str, model: str | None, directory: str | None) -> None:
         click.echo(
             f"the job was written with {difference(plan.toolchain, current)}: values may differ in the last digit", err=True
         )
+    threads = workers or num_processors()
     with show_progress(nouns(plan), plan.count, plan.num_shards) as on_progress:
-        faults = list(find_faults(output, plan, generator, on_progress))
+        faults = list(find_faults(output, plan, generator, on_progress, every_value, threads))
     for fault in faults[:_MAX_FAULTS_SHOWN]:
         click.echo(str(fault), err=True)
+    if faults and is_repair:
+        repairs = repair_job(output, plan, path, generator, faults, threads)
+        click.echo(f"repaired: {shards_text(len(repairs.shards))} made again, {len(repairs.removed):,} files removed")
+        faults = list(repairs.faults)
+        for fault in faults[:_MAX_FAULTS_SHOWN]:
+            click.echo(str(fault), err=True)
     others = sorted(set(output.names("")) - {PLAN_FILE, MANIFEST, DATA_CARD, "data", "records"})
     if others:
         click.echo(f"not part of the job, ignored: {', '.join(others)}", err=True)
@@ -180,11 +200,18 @@ def status(out: str) -> None:
     output = open_output(out)
     plan = _read_plan(output)
     complete = complete_shards(output, plan)
+    are_sizes_checked = complete.sum() <= _MAX_SIZES_CHECKED
+    damaged = damaged_shards(output, plan, complete) if are_sizes_checked else np.zeros_like(complete)
     images = count_in_shards(plan, complete)
     _show_plan(plan)
     click.echo(f"shards      {int(complete.sum()):,} of {plan.num_shards:,}")
     click.echo(f"{nouns(plan):<11} {images:,} of {plan.count:,} ({images / plan.count:.1%})")
-    click.echo(f"state       {'done' if MANIFEST in set(output.names('')) and complete.all() else 'not done'}")
+    if not are_sizes_checked:
+        click.echo("sizes       not compared with the records, because there are many: seedmint batch verify compares them")
+    if damaged.any():
+        click.echo(f"damaged     {shards_text(int(damaged.sum()))}: seedmint batch verify {output.url} --repair")
+    is_done = MANIFEST in set(output.names("")) and complete.all()
+    click.echo(f"state       {'damaged' if damaged.any() else 'done' if is_done else 'not done'}")
 
 
 def _read_plan(output: Output) -> Plan:

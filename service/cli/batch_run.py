@@ -18,8 +18,11 @@ from seedmint.service.batch.engines.process_pool import run, spare_threads
 from seedmint.service.batch.execute import execute
 from seedmint.service.batch.plan import Plan, PlanError
 from seedmint.service.batch.progress import OnProgress
+from seedmint.service.batch.repair import Repairs, faulty_shards, repair
 from seedmint.service.batch.storage.base import Output
+from seedmint.service.batch.verify import Fault
 from seedmint.service.cli.batch_progress import duration, show_progress
+from seedmint.service.runtime.generator import Generator
 
 EngineName = Literal["local", "ray"]
 _RayRun = Callable[[Path, str, Plan, Iterable[int], int | None, OnProgress], None]
@@ -69,6 +72,31 @@ def run_job(output: Output, plan: Plan, path: Path, part: int, parts: int, engin
             field="out",
             reason="output_removed",
         )
+
+
+def repair_job(output: Output, plan: Plan, path: Path, generator: Generator, faults: Sequence[Fault], workers: int) -> Repairs:
+    """Repair the faults of a job with worker processes of this machine, and show the progress.
+
+    Args:
+        output: The output of the job.
+        plan: Its plan.
+        path: The generator file.
+        generator: The generator of the plan.
+        faults: The faults of the job.
+        workers: Number of worker processes.
+
+    Raises:
+        UserError: A fault cannot be repaired here.
+        OSError: The output is not writable.
+    """
+
+    def make_shards(shards: Sequence[int], on_progress: OnProgress) -> None:
+        processes = min(workers, len(shards))
+        run(path, output.url, plan, shards, processes, on_progress, spare_threads(processes))
+
+    shards = faulty_shards(faults)
+    with show_progress(nouns(plan), sum(map(plan.size, shards)), len(shards)) as on_progress:
+        return repair(output, plan, generator, faults, make_shards, on_progress)
 
 
 def _ray_run() -> _RayRun:

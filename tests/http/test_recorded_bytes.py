@@ -3,8 +3,8 @@
 The hashes in test_recorded_bytes.json were recorded from commit 25db8ae. They leave out only the digest of the generator file
 and the checksums over it, because the digest changes with the card of the generator: PNG files carry the digest in a text chunk
 (also inside a zip file and inside shards), samples in JSON carry it as a field, and addresses carry its first 12 digits.
-Since that commit, Parquet shards have a page index and larger row groups, so that queries need not read all pages, and png and npy
-have an index of their rows (metadata.parquet).
+Since that commit, Parquet shards have a page index and larger row groups, so that queries need not read all pages, and png and
+npy have an index of their rows (metadata.parquet).
 
 To record new bytes, after a change that is meant to alter them: python -m tests.http.test_recorded_bytes
 """

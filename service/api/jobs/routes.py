@@ -22,7 +22,7 @@ from seedmint.service.api.jobs.schemas import Jobs, document_of, job_path, summa
 from seedmint.service.api.query import parse_reference
 from seedmint.service.api.quota import charge
 from seedmint.service.api.request_body import max_body_bytes, parse_body, read_body
-from seedmint.service.batch.estimate import estimate_bytes
+from seedmint.service.batch.estimate import estimate_size
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batching.model_repository import ModelRepository
 from seedmint.service.jobs.job_record import JOB_ID, Job, job_id
@@ -193,8 +193,7 @@ class JobRoutes:
         free = self._store.output(job_id(plan)).free()
         if free is not None:
             # one run of the generator is enough for the estimate
-            sample = plan.model_copy(update={"shard_size": min(plan.shard_size, plan.batch)})
-            needed = estimate_bytes(generator, sample, count)
+            needed = estimate_size(generator, plan, count, plan.batch).disk_bytes
             if needed > free:
                 raise Problem(
                     507, f"the job needs about {needed / 1e6:,.0f} MB, but only {free / 1e6:,.0f} MB are free", "seeds"

@@ -113,6 +113,22 @@ class Output(Protocol):
         """
         ...
 
+    def sizes(self, folder: str) -> Iterator[tuple[str, int]]:
+        """Yield the name and the size in bytes of all files below a folder, as `walk` names them.
+
+        Args:
+            folder: Name of the folder.
+        """
+        ...
+
+    def remove(self, name: str) -> None:
+        """Remove a file. A missing file is not an error.
+
+        Args:
+            name: Name of the file.
+        """
+        ...
+
     def versions(self, folder: str) -> dict[str, str]:
         """Return the names of the files in a folder, each with a text that changes when the file changes.
 

@@ -129,6 +129,14 @@ class LocalOutput:
             prefix = os.path.relpath(path, self.root / folder) + "/" if Path(path) != self.root / folder else ""
             yield from (prefix + name for name in files if not name.startswith("."))
 
+    def sizes(self, folder: str) -> Iterator[tuple[str, int]]:
+        for name in self.walk(folder):
+            with suppress(FileNotFoundError):  # removed since the listing
+                yield name, (self.root / folder / name).stat().st_size
+
+    def remove(self, name: str) -> None:
+        (self.root / name).unlink(missing_ok=True)
+
     @contextmanager
     def lock(self, shared: bool) -> Iterator[None]:
         deadline = time.monotonic() + (_SHARED_WAIT_SECONDS if shared else 0)

@@ -4,7 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import IO, Any, TypeVar
 
@@ -147,6 +147,24 @@ class ObjectStoreOutput:
         self._system.invalidate_cache()
         paths: list[str] = self._system.find(path)
         return paths
+
+    def sizes(self, folder: str) -> Iterator[tuple[str, int]]:
+        path = self._path(folder)
+        try:
+            entries = self._retry(lambda: self._walk_details(path), "list", folder)
+        except FileNotFoundError:
+            return
+        for name, entry in entries.items():
+            yield name.removeprefix(f"{path}/"), entry["size"]
+
+    def _walk_details(self, path: str) -> dict[str, dict[str, Any]]:
+        self._system.invalidate_cache()
+        entries: dict[str, dict[str, Any]] = self._system.find(path, detail=True)
+        return entries
+
+    def remove(self, name: str) -> None:
+        with suppress(FileNotFoundError):
+            self._retry(lambda: self._system.rm_file(self._path(name)), "remove", name)
 
     @contextmanager
     def lock(self, shared: bool) -> Iterator[None]:
