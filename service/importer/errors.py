@@ -1,6 +1,10 @@
 """The error of an import."""
 
+import re
+
 from seedmint.models.errors import UserError
+
+_SOURCE = re.compile(r"/\S+:\d+: \w+: (Assertion `.*?` failed: )?")  # place in the C++ code of ONNX
 
 
 class GeneratorImportError(UserError):
@@ -20,4 +24,5 @@ def first_line(error: Exception, max_length: int = 300) -> str:
         error: The error.
         max_length: Characters to keep.
     """
-    return (str(error) or repr(error)).strip().splitlines()[0][:max_length]
+    text = (str(error) or repr(error)).strip().splitlines()[0]
+    return _SOURCE.sub("", text)[:max_length]

@@ -16,7 +16,16 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "a-seedmint-generator-file": ("already_a_generator", "name_exists", "wrong_name", "card_field"),
     "files-that-onnx-runtime-loads": (
         *("not_onnx", "invalid_graph", "too_large", "too_large_file", "not_a_file", "too_many_nodes", "opset_not_supported"),
-        *("custom_domain", "function", "sparse_tensor", "training_mode", "cannot_run", "does_not_run"),
+        *(
+            "not_a_tensor",
+            "bfloat16",
+            "custom_domain",
+            "function",
+            "sparse_tensor",
+            "training_mode",
+            "cannot_run",
+            "does_not_run",
+        ),
     ),
     "external-data": (
         *("onnx_data_file", "external_data_path", "external_data_link", "external_data_missing", "external_data_offset"),

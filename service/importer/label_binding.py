@@ -51,6 +51,8 @@ def _label_name(free: dict[str, Input], options: ImportOptions) -> str | None:
     if not candidates and options.classes is not None:
         candidates = _float_candidates(free, options.z_input, len(options.classes))
     if len(candidates) > 1:
+        candidates = [name for name in candidates if _LABEL_NAME.search(name)] or candidates
+    if len(candidates) > 1:
         raise GeneratorImportError(
             f"is missing: {list_names(candidates)} may be the label; name one",
             field="label_input",

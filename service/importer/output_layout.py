@@ -54,16 +54,18 @@ def _layout_of_axes(
 ) -> tuple[Layout, tuple[int, int, int]]:
     a, b, c = shape
     sizes: dict[Layout, tuple[int, int, int]] = {"nchw": (b, c, a), "nhwc": (a, b, c)}
-    if options.layout is not None:
-        sizes = {options.layout: sizes[options.layout]}
-    elif options.shape is None:
+    known = options.layout or channel_layout(model, output)
+    if known is not None:
+        sizes = {known: sizes[known]}
+    if options.layout is None and options.shape is None:
         sizes = _plausible(sizes, shape)
     if options.shape is not None:
         sizes = {layout: size for layout, size in sizes.items() if size == options.shape}
         if not sizes:
             raise _shape_mismatch(shape, options)
-    if len(sizes) > 1 and (known := channel_layout(model, output)) is not None:
-        sizes = {known: sizes[known]}
+    # A side of four pixels looks like four channels.
+    if known is None and options.shape is None and any(size[2] == 4 and size[0] != size[1] for size in sizes.values()):
+        sizes = {}
     if len(sizes) != 1:
         raise GeneratorImportError(
             f"is missing: one output is {_text(shape)}, which may be nchw or nhwc",

@@ -65,7 +65,7 @@ def _range_of_samples(rows: NDArray[Any]) -> OutputRange | None:
     values = rows.astype(np.float64)
     low, high = float(values.min()), float(values.max())
     first, last = np.percentile(values, [1, 99])
-    if low <= -0.25 and first >= -1.1 and 0.25 <= last <= 1.1:
+    if low <= -0.7 and first >= -1.1 and high >= 0.7 and last <= 1.1:  # -0.5 to 0.5 is a common range too
         return "-1..1"
     if low >= -6 and 100 <= high <= 261 and first >= -1 and last <= 256:
         return "0..255"

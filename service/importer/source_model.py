@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import onnx
-from onnx import ModelProto, inliner, version_converter
+from onnx import ModelProto, TensorProto, inliner, version_converter
 
-from seedmint.models.contract import MAX_NODES, MIN_OPSET, STANDARD_DOMAINS, check_self_contained
+from seedmint.models.contract import MAX_NODES, MIN_OPSET, STANDARD_DOMAINS, ContractError, check_self_contained, walk_graphs
 from seedmint.models.runtime.generator_file import MAX_FILE_BYTES
 from seedmint.service.importer.errors import GeneratorImportError, first_line
 from seedmint.service.importer.external_data import inline_external_data
@@ -47,6 +47,8 @@ def read_model(content: bytes, folder: Path, noise: NoiseMode | None = None) -> 
                 f"the graph has {nodes:.3g} nodes once its functions are inlined: at most {MAX_NODES}", reason="too_many_nodes"
             )
         model = inliner.inline_local_functions(model)
+    _check_types(model)
+    _check_inference(model)
     _drop_unused_domains(model)
     _complete_shapes(model)
     replace_random_operators(model, noise)
@@ -107,6 +109,42 @@ def _convert_opset(model: ModelProto) -> ModelProto:
     except Exception as error:  # the checker raises several types
         raise GeneratorImportError(f"the graph is not valid: {first_line(error)}", reason="invalid_graph") from None
     return model
+
+
+def _check_types(model: ModelProto) -> None:
+    """Check that inputs and outputs are tensors, and that no tensor is bfloat16, which ONNX Runtime does not compute."""
+    for value in (*model.graph.input, *model.graph.output):
+        if value.type.WhichOneof("value") not in (None, "tensor_type"):
+            kind = str(value.type.WhichOneof("value")).removesuffix("_type")
+            raise GeneratorImportError(
+                f"{value.name!r} has the type {kind}: export the graph with tensors as inputs and outputs",
+                reason="not_a_tensor",
+            )
+        if value.type.tensor_type.elem_type == TensorProto.BFLOAT16:
+            raise _bfloat16(value.name)
+    for graph in walk_graphs(model.graph):
+        for node in graph.node:
+            types = {attribute.name: attribute.i for attribute in node.attribute}
+            if node.op_type == "Cast" and types.get("to") == TensorProto.BFLOAT16:
+                raise _bfloat16(node.output[0])
+
+
+def _bfloat16(name: str) -> GeneratorImportError:
+    return GeneratorImportError(
+        f"{name!r} is bfloat16, with which ONNX Runtime does not compute: export the graph in float32 (generator.float())",
+        reason="bfloat16",
+    )
+
+
+def _check_inference(model: ModelProto) -> None:
+    """Check that no BatchNormalization before opset 14 is in training mode, in which it has more than one output."""
+    for graph in walk_graphs(model.graph):
+        for node in graph.node:
+            if node.op_type == "BatchNormalization" and len([name for name in node.output if name]) > 1:
+                raise ContractError(
+                    "BatchNormalization is in training mode, in which batches mix: export the graph for inference",
+                    reason="training_mode",
+                )
 
 
 def _drop_unused_domains(model: ModelProto) -> None:

@@ -13,7 +13,9 @@ import torch
 import torch.nn.functional as functional
 from torch import nn
 
+from seedmint.models.errors import UserError
 from seedmint.models.noise import labels_of, noise
+from seedmint.models.runtime.provider import open_session
 from seedmint.service.importer.importing import ImportedGenerator, import_files
 from seedmint.service.importer.options import ImportOptions
 from seedmint.service.runtime.generator import Generator
@@ -158,6 +160,115 @@ class Attention(nn.Module):
         return torch.tanh(functional.pixel_shuffle(self.out(x), 2))
 
 
+class Progressive(nn.Module):
+    """ProGAN: normalized z, two resolutions, no limit of the outputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.low = Upsampling(), nn.Conv2d(8, 3, 1)
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        x = self.body.linear(z / torch.sqrt((z**2).mean(1, keepdim=True) + 1e-8)).view(-1, 8, 4, 4)
+        return 0.3 * self.body.up(self.low(x)) + 0.7 * self.body.second(self.body.up(x))
+
+
+class Decoder(nn.Module):
+    """Decoder of a VAE: latent maps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 3, 3, padding=1)
+
+    def forward(self, latent: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(2 * self.conv(nn.functional.interpolate(latent, scale_factor=2.0)))
+
+
+class Joined(nn.Module):
+    """Several inputs side by side: latent maps of Glow, or z, label and code of InfoGAN."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(width, 48)
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(self.layer(torch.cat([value.flatten(1) for value in inputs], 1))).view(-1, 3, 4, 4)
+
+
+class Truncated(nn.Module):
+    """z, one-hot class and a truncation for the whole batch, as BigGAN; without classes StyleGAN, which normalizes z."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.layer = nn.Linear(Z_DIM + classes, 48)
+
+    def forward(self, z: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
+        *labels, truncation = others
+        z = truncation * z / z.norm(dim=1, keepdim=True)
+        return torch.tanh(3 * self.layer(torch.cat([z, *labels], 1))).view(-1, 3, 4, 4)
+
+
+class Flow(nn.Module):
+    """RealNVP: points in the plane."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale, self.shift = nn.Linear(1, 1), nn.Linear(1, 1)
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        a, b = z[:, :1], z[:, 1:]
+        return torch.cat([a, b * torch.exp(self.scale(a)) + self.shift(a)], 1)
+
+
+class Wave(nn.Module):
+    """WaveGAN: N x 1 x length."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer, self.conv = nn.Linear(Z_DIM, 4 * 16), nn.ConvTranspose1d(4, 1, 24, 4, 10)
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(self.conv(self.layer(z).view(-1, 4, 16)))
+
+
+class Lstm(nn.Module):
+    """The first state is zeros as wide as the batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell, self.out = nn.LSTM(Z_DIM, 4, batch_first=True), nn.Linear(4, 2)
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        first = torch.zeros(1, z.shape[0], 4)
+        return self.out(self.cell(z[:, None].repeat(1, 6, 1), (first, first))[0])
+
+
+class Looped(nn.Module):
+    """A loop and a branch of TorchScript, whose bodies read weights outside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.step, self.left, self.right = nn.Linear(Z_DIM, Z_DIM), nn.Linear(Z_DIM, 48), nn.Linear(Z_DIM, 48)
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        i = 0
+        while i < 3:
+            z = torch.sin(self.step(z)) + z
+            i += 1
+        x = self.left(z) if z.shape[0] > 0 else self.right(z)
+        return torch.tanh(x).view(-1, 3, 4, 4)
+
+
+class Unbound(nn.Module):
+    """A sequence of tensors inside the graph."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = Upsampling()
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return torch.stack(torch.unbind(self.body(z), 1), 1)
+
+
 class Perceptron(nn.Module):
     """N x D to a flat output."""
 
@@ -261,6 +372,56 @@ CASES: dict[str, Case] = {
         options={"output": "out1"},
         export={"outputs": ["out0", "out1"]},
     ),
+    "progressive": Case(Progressive, options={"range": "-1..1"}),
+    "decoder": Case(Decoder, inputs=lambda z, label: (z.view(-1, 2, 2, 4),), export={"names": ["latent"]}),
+    "keras_z": Case(
+        lambda: Function(Upsampling(), lambda x: x.permute(0, 2, 3, 1)),
+        image=lambda out: (out[0] + 1) * 127.5,
+        export={"names": ["dense_input:0"], "outputs": ["conv2d_transpose_3/Tanh:0"], "opset": 13},
+    ),
+    "z_1_1_d": Case(lambda: Joined(Z_DIM), inputs=lambda z, label: (z[:, None, None],)),
+    "glow": Case(
+        lambda: Joined(Z_DIM),
+        inputs=lambda z, label: (z[:, :12].view(-1, 3, 2, 2), z[:, 12:].view(-1, 1, 2, 2)),
+        export={"names": ["z_0", "z_1"]},
+    ),
+    "infogan": Case(
+        lambda: Joined(Z_DIM + 5),
+        inputs=lambda z, label: (z[:, :14], one_hot(label), z[:, 14:]),
+        options={"classes": CLASSES, "z_input": ("z", "code")},
+        export={"names": ["z", "label", "code"]},
+    ),
+    "float_label": Case(
+        lambda: Joined(Z_DIM + 1), inputs=lambda z, label: (z, label[:, None].float()), options={"classes": CLASSES}
+    ),
+    "label_as_wide_as_z": Case(
+        lambda: Joined(10), inputs=lambda z, label: (z, one_hot(label)), options={"classes": CLASSES}, z_dim=5
+    ),
+    "style_psi": Case(
+        lambda: Truncated(0),
+        inputs=lambda z, label: (z, torch.full((1,), 0.7)),
+        options={"constants": {"psi": (0.7,)}},
+        export=FIXED | {"names": ["z", "psi"]},
+    ),
+    "biggan": Case(
+        lambda: Truncated(5),
+        inputs=lambda z, label: (z, one_hot(label), torch.tensor(0.4)),
+        options={"classes": CLASSES, "constants": {"truncation": (0.4,)}},
+        export=FIXED | {"names": ["z", "class_vector", "truncation"]},
+    ),
+    "bright_tanh": Case(lambda: Function(Upsampling(), lambda x: x / 4 + 0.6), options={"range": "-1..1"}),
+    "flow": Case(
+        Flow, inputs=lambda z, label: (z,), image=lambda out: out[0], options={"sample": True, "columns": ("x", "y")}, z_dim=2
+    ),
+    "wave": Case(Wave, image=lambda out: out[0].T, options={"sample": True}),
+    "lstm": Case(Lstm, image=lambda out: out[0], options={"sample": True, "layout": "nlc"}),
+    "lstm_fixed": Case(Lstm, image=lambda out: out[0], options={"sample": True, "layout": "nlc"}, export=FIXED),
+    "loop_and_if": Case(lambda: torch.jit.script(Looped())),
+    "unbound": Case(Unbound),
+    "sixteen_bits": Case(
+        lambda: Function(Upsampling(), lambda x: ((x + 1) * 32767.5).round()), image=lambda out: chw(out) / 257
+    ),
+    "integers": Case(lambda: Function(Upsampling(), lambda x: ((x + 1) * 127.5).round().to(torch.int32)), image=chw),
     "uniform": Case(
         Upsampling, inputs=lambda z, label: (z * np.float32(3**-0.5),), options={"prior": "uniform", "z_scale": 3**-0.5}
     ),
@@ -274,7 +435,8 @@ def export(case: Case, path: Path) -> nn.Module:
     batch = case.export.get("batch", 2 if case.export.get("dynamic", True) else 1)
     z, label = torch.zeros(batch, case.z_dim), torch.zeros(batch, dtype=torch.int64)
     inputs = case.inputs(z, label)
-    names = ["z", "label"][: len(inputs)] if "classes" in case.options else ["z", "noise_map"][: len(inputs)]
+    default = ["z", "label"] if "classes" in case.options else ["z", "noise_map"]
+    names = case.export.get("names", default[: len(inputs)])
     outputs = case.export.get("outputs", ["out"])
     options: dict[str, Any] = {"dynamo": case.export.get("dynamo", False)}
     if "opset" in case.export:
@@ -317,4 +479,68 @@ def test_outputs_are_those_of_torch(name: str, tmp_path: Path):
         limit = 1 if name != "half" else 2
         assert outputs.shape == tuple(expected.shape)
         assert np.abs(outputs - np.clip(np.rint(expected.numpy()), 0, 255)).max() <= limit
+    assert_rows_are_independent(imported.content, examples=3)
+
+
+# (case, options, field, reason): the same networks, with options missing or wrong
+REFUSED = [
+    ("bright_tanh", {}, "range", "range_missing"),
+    ("progressive_grey", {}, "range", "range_missing"),
+    ("flat_planes", {"shape": (4, 4, 3)}, "layout", "layout_missing"),
+    ("flat_planes", {}, "shape", "shape_missing"),
+    ("embedding_int32", {}, "classes", "classes_missing"),
+    ("embedding_int32", {"classes": (*CLASSES, "f")}, "classes", "classes_mismatch"),
+    ("infogan", {}, "z_input", "z_input_missing"),
+    ("style_psi", {}, "set", "input_not_bound"),
+    ("biggan", {"classes": CLASSES}, "set", "input_not_bound"),
+    ("flow", {}, "shape", "shape_missing"),
+    ("wave", {}, "shape", "shape_missing"),
+    ("second_output", {}, "output", "output_missing"),
+    ("levels", {}, "layout", "layout_missing"),
+]
+CASES_REFUSED = CASES | {
+    "progressive_grey": Case(lambda: Function(Upsampling(last=nn.Identity()), lambda x: (x / 2).clamp(-1, 1) / 2)),
+    "levels": Case(lambda: Function(Perceptron(16 * 64, nn.Identity()), lambda x: torch.softmax(x.view(-1, 64, 4, 4), 1))),
+}
+
+
+@pytest.mark.parametrize(("name", "options", "field", "reason"), REFUSED)
+def test_questions(name: str, options: dict[str, Any], field: str, reason: str, tmp_path: Path):
+    export(CASES_REFUSED[name], tmp_path / "g.onnx")
+    with pytest.raises(UserError) as refused:
+        import_files([tmp_path / "g.onnx"], ImportOptions(name="g", title="G", **options))
+    assert (refused.value.field, refused.value.reason) == (field, reason)
+
+
+def test_mapping_and_synthesis(tmp_path: Path):
+    torch.manual_seed(0)
+    mapping = nn.Sequential(nn.Linear(Z_DIM, 8), nn.LeakyReLU(0.2), nn.Linear(8, 6))
+    synthesis = Joined(18)
+    for name, module, value in (("mapping", mapping, torch.zeros(1, Z_DIM)), ("synthesis", synthesis, torch.zeros(1, 3, 6))):
+        torch.onnx.export(
+            module, (value,), tmp_path / f"{name}.onnx", input_names=["w" if value.dim() > 2 else "z"], dynamo=False
+        )
+    files = [tmp_path / "mapping.onnx", tmp_path / "synthesis.onnx"]
+    imported = import_files(files, ImportOptions(name="g", title="G", range="-1..1"))
+    z = torch.from_numpy(noise("philox-normal-v1", Z_DIM, SEEDS))
+    with torch.no_grad():
+        expected = (synthesis(mapping(z)[:, None].repeat(1, 3, 1)).permute(0, 2, 3, 1) + 1) * 127.5
+    outputs = Generator(imported.content, "cpu", 1, 64).generate(SEEDS)
+    assert np.abs(outputs - expected.round().numpy()).max() <= 1
+    assert_rows_are_independent(imported.content, examples=3)
+
+
+def test_dynamic_quantisation_runs_row_by_row(tmp_path: Path):
+    """The scale of the activations depends on the batch, and the products of int8 on the processor: compare on this one."""
+    quantization = pytest.importorskip("onnxruntime.quantization")
+    case = Case(lambda: Perceptron(48, nn.Sigmoid()))
+    export(case, tmp_path / "g.onnx")
+    quantization.quantize_dynamic(tmp_path / "g.onnx", tmp_path / "q.onnx")
+    imported = import_files([tmp_path / "q.onnx"], ImportOptions(name="g", title="G", shape=(4, 4, 3), layout="nhwc"))
+    assert imported.by_row
+    session = open_session((tmp_path / "q.onnx").read_bytes(), "cpu", 1)
+    z = noise("philox-normal-v1", Z_DIM, SEEDS)
+    rows = np.concatenate([session.run(None, {"z": z[i : i + 1]})[0] for i in range(len(SEEDS))])
+    outputs = Generator(imported.content, "cpu", 1, 64).generate(SEEDS)
+    assert np.abs(outputs - np.rint(rows * 255).reshape(outputs.shape)).max() <= 1
     assert_rows_are_independent(imported.content, examples=3)

@@ -201,6 +201,17 @@ def test_fixed_noise_is_the_same_for_every_image():
     assert images_of(fixed_noise).tobytes() != images_of(zero).tobytes()
 
 
+def test_fixed_noise_of_random_operators_is_the_same_for_every_image():
+    def constant(model: ModelProto) -> None:
+        first, *rest = model.graph.node
+        rest[0].input[0] = "noisy"
+        set_nodes(model, first, helper.make_node("Add", ["h", "noise0"], ["noisy"]), *rest)
+        model.graph.input.append(value_info("noise0", FLOAT, ["n", 48]))
+
+    random, bound = import_small(added_noise, noise="fixed"), import_small(constant, noise="fixed")
+    assert images_of(random).tobytes() == images_of(bound).tobytes() != images_of(import_small()).tobytes()
+
+
 def test_slow_generator_has_a_small_batch(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("seedmint.service.importer.trial.BATCH_SECONDS", 1e-9)
     imported = import_small()

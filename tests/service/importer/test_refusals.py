@@ -69,6 +69,43 @@ def random_operator(model):
     model.graph.node[1].input[0] = "z2"
 
 
+def old_batch_statistics(model):
+    """Before opset 14, BatchNormalization with more than one output is in training mode."""
+    model.opset_import[0].version = 9
+    names = ["scale", "bias", "mean", "variance"]
+    model.graph.initializer.extend(onnx.numpy_helper.from_array(np.ones(48, np.float32), name) for name in names)
+    node = helper.make_node("BatchNormalization", ["h", *names], ["normal", "new_mean", "new_variance", "saved", "saved2"])
+    model.graph.node.insert(1, node)
+    model.graph.node[2].input[0] = "normal"
+
+
+def bfloat16_inside(model):
+    model.graph.node.insert(1, helper.make_node("Cast", ["h"], ["low"], to=TensorProto.BFLOAT16))
+    model.graph.node[2].input[0] = "low"
+
+
+def sequence_output(model):
+    model.graph.node.append(helper.make_node("SequenceConstruct", ["out"], ["images"]))
+    model.graph.output[0].CopyFrom(helper.make_tensor_sequence_value_info("images", TensorProto.FLOAT, None))
+
+
+def sequence_input(model):
+    model.graph.input.append(helper.make_tensor_sequence_value_info("codes", TensorProto.FLOAT, ["n", 4]))
+
+
+def channels_that_may_be_a_side(model):
+    model.graph.initializer[1].CopyFrom(onnx.numpy_helper.from_array(np.array([-1, 12, 1, 4], np.int64), "shape"))
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("out", TensorProto.FLOAT, ["n", 12, 1, 4]))
+
+
+def half_of_the_range(model):
+    """Values from -0.5 to 0.5 without a limit in the graph: the range may be -0.5 to 0.5, or -1 to 1."""
+    model.graph.node[1].CopyFrom(helper.make_node("Sin", ["h"], ["q"]))
+    model.graph.node.insert(2, helper.make_node("Mul", ["q", "half"], ["p2"]))
+    model.graph.node.insert(3, helper.make_node("Selu", ["p2"], ["p"], alpha=1.0, gamma=1.0))
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.float32(0.5), "half"))
+
+
 def unbounded(model):
     model.graph.node[1].op_type = "Identity"
 
@@ -92,6 +129,12 @@ def half_of_a_tanh(model):
         (no_length, "z_dim", "z_dim_missing"),
         (old_opset, None, "opset_not_supported"),
         (random_operator, "noise", "random_operator"),
+        (old_batch_statistics, None, "training_mode"),
+        (bfloat16_inside, None, "bfloat16"),
+        (sequence_output, None, "not_a_tensor"),
+        (sequence_input, None, "not_a_tensor"),
+        (channels_that_may_be_a_side, "layout", "layout_missing"),
+        (half_of_the_range, "range", "range_missing"),
         (unbounded, "range", "range_missing"),
         (half_of_a_tanh, "range", "range_missing"),
     ],
