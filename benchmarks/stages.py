@@ -109,7 +109,7 @@ class _PngFolder:
     def lay_out(self) -> None:
         for seeds, labels in self._pieces:
             for i, seed in enumerate(seeds):
-                self._names.append(file_name(self._plan, int(seed), None if labels is None else int(labels[i])))
+                self._names.append(file_name(self._plan, "data", int(seed), None if labels is None else int(labels[i])))
 
     def hash(self) -> None:
         for name, png in zip(self._names, self._contents, strict=True):

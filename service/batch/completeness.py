@@ -7,16 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seedmint.models.seeds import SEED_LIMIT
-from seedmint.service.batch.formats.base import EXTENSIONS
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.png_folder import file_name
 from seedmint.service.batch.records import RECORD_NAME, RECORDS_FOLDER, recorded_shards, recorded_sizes
 from seedmint.service.batch.row_index import row_indices
+from seedmint.service.batch.splits import DATA_FOLDER
 from seedmint.service.batch.storage.base import Output
 
-_DATA_FOLDER = "data"
-_SHARD_NAME = re.compile(r"shard-([0-9]{6})\.([a-z]+)", re.ASCII)
-_PNG_NAME = re.compile(r"(?:[0-9]+/)?(0|[1-9][0-9]{0,18})\.png", re.ASCII)
+_SHARD_NAME = re.compile(r"(?:[a-z0-9_]+/)?shard-([0-9]{6})\.[a-z]+", re.ASCII)
+_PNG_NAME = re.compile(r"(?:[a-z0-9_]+/){0,2}(0|[1-9][0-9]{0,18})\.png", re.ASCII)
 
 
 def complete_shards(output: Output, plan: Plan) -> NDArray[np.bool_]:
@@ -52,7 +51,7 @@ def damaged_shards(output: Output, plan: Plan, complete: NDArray[np.bool_]) -> N
         bool[num_shards].
     """
     names, sizes = [], []
-    for name, size in output.sizes(_DATA_FOLDER):
+    for name, size in output.sizes(DATA_FOLDER):
         names.append(name)
         sizes.append(size)
     owners = _owners(plan, names)
@@ -90,7 +89,7 @@ def orphans(output: Output, plan: Plan) -> Iterator[str]:
     names = _data_names(output, plan)
     for name, owner in zip(names, _owners(plan, names).tolist(), strict=True):
         if owner < 0:
-            yield f"{_DATA_FOLDER}/{name}"
+            yield f"{DATA_FOLDER}/{name}"
     for name in output.names(RECORDS_FOLDER):
         match = RECORD_NAME.fullmatch(name)
         if match is None or int(match[1]) >= plan.num_shards:
@@ -98,19 +97,16 @@ def orphans(output: Output, plan: Plan) -> Iterator[str]:
 
 
 def _data_names(output: Output, plan: Plan) -> list[str]:
-    """Return the names of the data files without the index. Only the format png has subfolders."""
-    names = output.walk(_DATA_FOLDER) if plan.format == "png" else output.names(_DATA_FOLDER)
-    indices = {name.removeprefix(f"{_DATA_FOLDER}/") for name in row_indices(plan)}
+    """Return the names of the data files without the index. Only the format png and splits have subfolders."""
+    has_folders = plan.format == "png" or plan.splits is not None
+    names = output.walk(DATA_FOLDER) if has_folders else output.names(DATA_FOLDER)
+    indices = {name.removeprefix(f"{DATA_FOLDER}/") for name in row_indices(plan)}
     return [name for name in names if name not in indices]
 
 
 def _expected_files(plan: Plan) -> NDArray[np.int64]:
     """Return the number of data files of each shard, as int64[num_shards]."""
-    num_files = np.ones(plan.num_shards, np.int64)
-    if plan.format == "png":
-        num_files[:] = plan.shard_size
-        num_files[-1] = plan.size(plan.num_shards - 1)
-    return num_files
+    return plan.shard_sizes if plan.format == "png" else np.ones(plan.num_shards, np.int64)
 
 
 def _owners(plan: Plan, names: list[str]) -> NDArray[np.int64]:
@@ -120,8 +116,8 @@ def _owners(plan: Plan, names: list[str]) -> NDArray[np.int64]:
     owners = np.full(len(names), -1, np.int64)
     for i, name in enumerate(names):
         match = _SHARD_NAME.fullmatch(name)
-        if match and match[2] == EXTENSIONS[plan.format] and int(match[1]) < plan.num_shards:
-            owners[i] = int(match[1])
+        if match and (index := int(match[1])) < plan.num_shards and f"{DATA_FOLDER}/{name}" == plan.file_name(index):
+            owners[i] = index
     return owners
 
 
@@ -135,7 +131,8 @@ def _png_owners(plan: Plan, names: list[str]) -> NDArray[np.int64]:
     labels = plan.labels_of(positions[in_plan], seeds[in_plan])
     file_labels = [None] * len(in_plan) if labels is None else labels.tolist()
     owners = np.full(len(names), -1, np.int64)
-    for i, label in zip(in_plan.tolist(), file_labels, strict=True):
-        if file_name(plan, int(seeds[i]), label) == f"{_DATA_FOLDER}/{names[i]}":
-            owners[i] = positions[i] // plan.shard_size
+    shards = plan.shards_at(positions[in_plan]).tolist()
+    for i, label, index in zip(in_plan.tolist(), file_labels, shards, strict=True):
+        if file_name(plan, plan.file_name(index), int(seeds[i]), label) == f"{DATA_FOLDER}/{names[i]}":
+            owners[i] = index
     return owners

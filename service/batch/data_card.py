@@ -9,6 +9,7 @@ from textwrap import indent
 
 from seedmint.service.batch.formats.base import EXTENSIONS
 from seedmint.service.batch.formats.features import card_features
+from seedmint.service.batch.label_weights import counts
 from seedmint.service.batch.manifest import Totals
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.readers import programs
@@ -88,7 +89,8 @@ def _front_matter(plan: Plan, totals: Totals) -> str:
         f"size_categories: [{size}]",
     ]
     pattern = "**" if plan.format == "png" else f"*.{EXTENSIONS[plan.format]}"
-    lines.append(f"configs:\n- config_name: default\n  data_files:\n  - split: train\n    path: data/{pattern}")
+    lines.append("configs:\n- config_name: default\n  data_files:")
+    lines += [f"  - split: {split.reader_name}\n    path: {split.folder}/{pattern}" for split in plan.layout]
     features = card_features(plan.format, plan.card)
     if features is not None:
         lines.append(f"dataset_info:\n  features:\n{indent(features, '  ')}")
@@ -105,6 +107,8 @@ def _rows(plan: Plan, totals: Totals, noun: str) -> list[tuple[str, str]]:
         ("noise rule", f"`{card.noise.rule}`, z of {card.noise.z_dim}"),
         (noun, f"{totals.count:,} of {shape} ({card.output.dtype})"),
     ]
+    if plan.splits is not None:
+        rows.append(("splits", ", ".join(f"`{name}` {count:,}" for name, count in plan.splits.items())))
     if plan.labels is not None:
         rows += _label_rows(plan)
     if plan.truncation != 1.0:
@@ -124,8 +128,16 @@ def _rows(plan: Plan, totals: Totals, noun: str) -> list[tuple[str, str]]:
 def _label_rows(plan: Plan) -> list[tuple[str, str]]:
     classes = plan.card.classes or ()
     more = f" and {len(classes) - _MAX_CLASSES:,} more" if len(classes) > _MAX_CLASSES else ""
-    rows = [("labels", _LABELS.get(str(plan.labels), f"all {plan.labels}"))]
+    if isinstance(plan.labels, dict):
+        shown = list(plan.labels)[:_MAX_CLASSES]
+        found = [counts(plan.labels, split.count) for split in plan.layout]
+        texts = [f"{classes[label]} {sum(numbers[label] for numbers in found):,}" for label in shown]
+        more_labels = f" and {len(plan.labels) - _MAX_CLASSES:,} more" if len(plan.labels) > _MAX_CLASSES else ""
+        rows = [("labels", ", ".join(texts) + more_labels)]
+    else:
+        rows = [("labels", _LABELS.get(str(plan.labels), f"all {plan.labels}"))]
     if plan.format == "png":
-        rows.append(("folders", "`data/LABEL/SEED.png`; a label without images has no folder"))
+        split = "" if plan.splits is None else "SPLIT/"
+        rows.append(("folders", f"`data/{split}LABEL/SEED.png`; a label without images has no folder"))
     rows.append(("classes", ", ".join(f"{i} {name}" for i, name in enumerate(classes[:_MAX_CLASSES])) + more))
     return rows

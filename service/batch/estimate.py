@@ -59,8 +59,8 @@ def estimate_size(generator: Generator, plan: Plan, count: int, sample_size: int
         data, data_blocks = sizes.mean() * plan.count, _blocks(sizes).mean() * plan.count
     else:
         size_of = _shard_size(generator, plan, sample_size)
-        sizes = np.array([size_of(plan.size(index)) for index in (0, plan.num_shards - 1)])
-        numbers = np.array([plan.num_shards - 1, 1])
+        counts, numbers = np.unique(plan.shard_sizes, return_counts=True)
+        sizes = np.array([size_of(count) for count in counts.tolist()])
         data, data_blocks = (sizes * numbers).sum(), (_blocks(sizes) * numbers).sum()
     records, entries = _record_sizes(plan, round(data / plan.num_shards))
     totals = Totals(plan.num_shards, plan.count, round(data))

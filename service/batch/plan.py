@@ -19,11 +19,23 @@ from seedmint.models.noise import labels_of
 from seedmint.models.runtime.provider import Provider
 from seedmint.models.seeds import Seeds, parse_seeds
 from seedmint.service.batch.formats.base import EXTENSIONS, ShardFormat
+from seedmint.service.batch.label_weights import label_sequence
+from seedmint.service.batch.splits import Split, split_layout
 from seedmint.service.runtime.arrays import Piece
 
 BATCH = 64  # seeds in one run of the generator; larger batches are no faster on a CPU
 
-LabelChoice = Annotated[int, Field(ge=0)] | Literal["balanced", "per-seed"]
+LabelWeights = dict[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=1)]]
+LabelChoice = Annotated[int, Field(ge=0)] | Literal["balanced", "per-seed"] | LabelWeights
+
+
+SPLIT_NAME = r"^[a-z][a-z0-9_]{0,31}$"
+SplitName = Annotated[str, Field(pattern=SPLIT_NAME)]
+
+
+def _is_none(value: object) -> bool:
+    """Return whether a value is None. The JSON text omits such fields, so that existing plans keep their bytes."""
+    return value is None
 
 
 class PlanError(UserError):
@@ -63,10 +75,13 @@ class Plan(BaseModel):
         provider: ONNX Runtime execution provider. Another provider gives other bytes.
         seeds: The seeds, in the syntax of `parse_seeds`. No seed occurs twice.
         labels: One label for all; "balanced": the output at position i has label i modulo the number of classes, so class sizes
-            differ by at most one; "per-seed": the label of each seed. None for an unconditional generator.
+            differ by at most one; "per-seed": the label of each seed; label -> weight: labels by `label_sequence`, so
+            weights that add up to the number of seeds are exact counts. Positions are those in the split. None for an
+            unconditional generator.
         truncation: Factor on z.
         format: Format of the shards.
-        shard_size: Seeds in each shard. The last shard may have fewer.
+        shard_size: Seeds in each shard. The last shard of a split may have fewer.
+        splits: Number of seeds by the name of the split, in the order of the seeds; None for a data set without splits.
         batch: Seeds in one run of the generator.
         toolchain: The kind of machine and the library versions that affect the bytes. The JSON key is "libraries".
     """
@@ -80,6 +95,7 @@ class Plan(BaseModel):
     truncation: float
     format: ShardFormat
     shard_size: int = Field(ge=1)
+    splits: dict[SplitName, Annotated[int, Field(ge=1)]] | None = Field(default=None, exclude_if=_is_none)
     batch: int = Field(default=BATCH, ge=1)
     toolchain: dict[str, str] = Field(validation_alias="libraries", serialization_alias="libraries")
 
@@ -103,7 +119,28 @@ class Plan(BaseModel):
     @property
     def num_shards(self) -> int:
         """Number of shards."""
-        return -(-self.count // self.shard_size)
+        return self.layout[-1].last_shard + 1
+
+    @cached_property
+    def layout(self) -> tuple[Split, ...]:
+        """The splits, in order. A data set without splits has one, without a name."""
+        return split_layout(self.splits, self.count, self.shard_size)
+
+    @cached_property
+    def shard_sizes(self) -> NDArray[np.int64]:
+        """Number of seeds of each shard, int64[num_shards]."""
+        sizes = np.full(self.num_shards, self.shard_size, np.int64)
+        for split in self.layout:
+            sizes[split.last_shard] = split.last_size
+        return sizes
+
+    def split_of(self, index: int) -> Split:
+        """Return the split of a shard.
+
+        Args:
+            index: Index of the shard.
+        """
+        return self.layout[bisect_right([split.first_shard for split in self.layout], index) - 1]
 
     @property
     def num_classes(self) -> int | None:
@@ -126,8 +163,9 @@ class Plan(BaseModel):
         """
         if not 0 <= index < self.num_shards:
             raise IndexError(f"shard {index} of {self.num_shards}")
-        start = index * self.shard_size
-        return Shard(index, start, self.seeds_between(start, min(self.count, start + self.shard_size)))
+        split = self.split_of(index)
+        start = split.start + (index - split.first_shard) * self.shard_size
+        return Shard(index, start, self.seeds_between(start, start + self.size(index)))
 
     def seeds_between(self, start: int, stop: int) -> Seeds:
         """Return the seeds at consecutive positions.
@@ -150,7 +188,8 @@ class Plan(BaseModel):
         Args:
             index: Index of the shard.
         """
-        return min(self.shard_size, self.count - index * self.shard_size)
+        split = self.split_of(index)
+        return split.last_size if index == split.last_shard else self.shard_size
 
     def batches(self, shard: Shard, size: int) -> Iterator[Piece]:
         """Yield the seeds and labels of a shard in batches.
@@ -210,20 +249,44 @@ class Plan(BaseModel):
             return None
         match self.labels:
             case "balanced":
-                return positions % self.num_classes
+                return self._positions_in_splits(positions) % self.num_classes
+            case dict(weights):
+                sequence = label_sequence(weights)
+                return sequence[self._positions_in_splits(positions) % len(sequence)]
             case int(label):
                 return np.full(len(seeds), label, np.int64)
             case _:
                 return labels_of(seeds, self.num_classes)
 
+    def _positions_in_splits(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        starts = np.array([split.start for split in self.layout])
+        local: NDArray[np.int64] = positions - starts[np.searchsorted(starts, positions, side="right") - 1]
+        return local
+
+    def shards_at(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the index of the shard of each position.
+
+        Args:
+            positions: int64[n], from 0.
+
+        Returns:
+            int64[n].
+        """
+        starts = np.array([split.start for split in self.layout])
+        first_shards = np.array([split.first_shard for split in self.layout])
+        found = np.searchsorted(starts, positions, side="right") - 1
+        shards: NDArray[np.int64] = first_shards[found] + (positions - starts[found]) // self.shard_size
+        return shards
+
     def file_name(self, index: int) -> str:
-        """Return the name of a shard's file in the output. The format png has a file for each image, in the folder "data".
+        """Return the name of a shard's file in the output. The format png has many files, in the folder of the split.
 
         Args:
             index: Index of the shard.
         """
         extension = EXTENSIONS[self.format]
-        return "data" if extension is None else f"data/shard-{index:06}.{extension}"
+        folder = self.split_of(index).folder
+        return folder if extension is None else f"{folder}/shard-{index:06}.{extension}"
 
     def to_json(self) -> bytes:
         """Return the content of plan.json. Equal plans give equal bytes."""

@@ -1,14 +1,17 @@
 """Makes plans, and compares the plan of an output with the plan of the options."""
 
+import re
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 from seedmint.models.card import Card
 from seedmint.models.errors import UserError
 from seedmint.models.runtime.provider import Provider
-from seedmint.models.seeds import Seeds
+from seedmint.models.seeds import Seeds, parse_seeds, quoted
 from seedmint.service.batch.formats.base import ShardFormat, check_format, toolchain
-from seedmint.service.batch.plan import Plan, PlanError
+from seedmint.service.batch.label_weights import MAX_PERIOD, period
+from seedmint.service.batch.plan import SPLIT_NAME, LabelChoice, LabelWeights, Plan, PlanError
 from seedmint.service.runtime.generator import check_truncation
 
 MAX_SHARDS = 1_000_000  # file names have six digits
@@ -19,10 +22,11 @@ def make_plan(
     card: Card,
     provider: Provider,
     seeds: Seeds,
-    labels: int | Literal["balanced", "per-seed"] | None,
+    labels: LabelChoice | None,
     truncation: float,
     shard_format: ShardFormat,
     shard_size: int,
+    splits: dict[str, int] | None = None,
 ) -> Plan:
     """Make a plan and check that its parts fit together.
 
@@ -35,6 +39,7 @@ def make_plan(
         truncation: Factor on z.
         shard_format: Format of the shards.
         shard_size: Seeds in each shard.
+        splits: As in `Plan`; the numbers add up to the number of seeds.
 
     Raises:
         UserError: A part does not fit; `field` is the part.
@@ -48,10 +53,13 @@ def make_plan(
         raise PlanError(f"generator {card.name!r} is not conditional", field="labels", reason="not_conditional")
     if card.classes is not None and labels is None:
         labels = "per-seed"
+    if isinstance(labels, dict):
+        labels = _checked_weights(labels, card)
     _check_distinct(seeds, card)
     if shard_size < 1:
         raise PlanError("must be at least 1", field="shard_size", reason="out_of_range")
-    check_num_shards(seeds.count, shard_size, MAX_SHARDS)
+    for count in (seeds.count,) if splits is None else splits.values():
+        check_num_shards(count, shard_size, MAX_SHARDS // (1 if splits is None else len(splits)))
     return Plan(
         model=model,
         card=card,
@@ -61,8 +69,54 @@ def make_plan(
         truncation=truncation,
         format=shard_format,
         shard_size=shard_size,
+        splits=splits,
         toolchain=toolchain(shard_format, card),
     )
+
+
+def join_splits(splits: Sequence[tuple[str, Seeds]]) -> tuple[Seeds, dict[str, int]]:
+    """Return the seeds of all splits in order, and the number of seeds of each.
+
+    Args:
+        splits: Name and seeds of each split.
+
+    Raises:
+        PlanError: A name is malformed, or occurs twice.
+    """
+    sizes: dict[str, int] = {}
+    for name, seeds in splits:
+        if not re.fullmatch(SPLIT_NAME, name):
+            raise PlanError(
+                f"{quoted(name)} is not a name of a split: use small letters, digits and _, as in train=0-59999",
+                field="split",
+                reason="malformed_split",
+            )
+        if name in sizes:
+            raise PlanError(f"{name} occurs twice: give all its seeds at once", field="split", reason="duplicate_split")
+        sizes[name] = seeds.count
+    return parse_seeds(",".join(str(seeds) for _, seeds in splits)), sizes
+
+
+def _checked_weights(weights: LabelWeights, card: Card) -> LabelWeights:
+    """Return the weights in the order of the labels.
+
+    Raises:
+        PlanError: A label is out of range, or the sequence of labels would be too long.
+    """
+    classes = len(card.classes or ())
+    if any(label >= classes for label in weights):
+        raise PlanError(
+            f"{max(weights)} is out of range: {card.name!r} has the labels 0 to {classes - 1}",
+            field="labels",
+            reason="out_of_range",
+        )
+    if period(weights) > MAX_PERIOD:
+        raise PlanError(
+            f"the weights give a sequence of {period(weights):,} labels, more than {MAX_PERIOD:,}: use smaller weights",
+            field="labels",
+            reason="too_many_labels",
+        )
+    return dict(sorted(weights.items()))
 
 
 def check_num_shards(count: int, shard_size: int, max_shards: int) -> None:
@@ -125,7 +179,7 @@ def check_same(existing: Plan, plan: Plan, url: str) -> None:
             )
         raise PlanError(
             f"{other} differs from the job in {url}, which has {value}: use the same value, or another output",
-            field=field,
+            field="split" if field == "splits" else field,
             reason="other_plan",
         )
 

@@ -1,5 +1,7 @@
 """The format png: files data/LABEL/SEED.png, as ImageFolder reads them, or data/SEED.png for an unconditional generator.
 
+A split has its own folder: data/SPLIT/LABEL/SEED.png.
+
 With more than ten classes, labels have leading zeros, so that the folders sort in the order of the labels.
 """
 
@@ -16,17 +18,18 @@ from seedmint.service.batch.storage.base import Output
 from seedmint.service.runtime.arrays import Images
 
 
-def file_name(plan: Plan, seed: int, label: int | None) -> str:
+def file_name(plan: Plan, folder: str, seed: int, label: int | None) -> str:
     """Return the name of an image in the output.
 
     Args:
         plan: The plan of the job.
+        folder: The folder of the split.
         seed: The seed of the image.
         label: Its label; None for an unconditional generator.
     """
     if label is None or plan.num_classes is None:
-        return f"data/{seed}.png"
-    return f"data/{label:0{len(str(plan.num_classes - 1))}}/{seed}.png"
+        return f"{folder}/{seed}.png"
+    return f"{folder}/{label:0{len(str(plan.num_classes - 1))}}/{seed}.png"
 
 
 def file_names(plan: Plan, shard: Shard) -> Iterator[str]:
@@ -36,9 +39,10 @@ def file_names(plan: Plan, shard: Shard) -> Iterator[str]:
         plan: The plan of the job.
         shard: The shard.
     """
+    folder = plan.file_name(shard.index)
     for seeds, labels in plan.batches(shard, plan.batch):
         for i, seed in enumerate(seeds.tolist()):
-            yield file_name(plan, seed, None if labels is None else int(labels[i]))
+            yield file_name(plan, folder, seed, None if labels is None else int(labels[i]))
 
 
 class FileListing:
@@ -68,12 +72,13 @@ class FileListing:
         return self._digest.hexdigest()
 
 
-def read(output: Output, plan: Plan, seeds: NDArray[np.int64], labels: NDArray[np.int64] | None) -> Images:
+def read(output: Output, plan: Plan, folder: str, seeds: NDArray[np.int64], labels: NDArray[np.int64] | None) -> Images:
     """Read images from their files.
 
     Args:
         output: The output of the job.
         plan: Its plan.
+        folder: The folder of the split.
         seeds: int64[n].
         labels: int64[n], or None for an unconditional generator.
 
@@ -81,6 +86,6 @@ def read(output: Output, plan: Plan, seeds: NDArray[np.int64], labels: NDArray[n
         uint8[n, height, width, channels].
     """
     image_labels = [None] * len(seeds) if labels is None else labels.tolist()
-    names = [file_name(plan, seed, label) for seed, label in zip(seeds.tolist(), image_labels, strict=True)]
+    names = [file_name(plan, folder, seed, label) for seed, label in zip(seeds.tolist(), image_labels, strict=True)]
     images = [np.asarray(Image.open(io.BytesIO(output.read(name)))) for name in names]
     return np.stack(images).reshape(len(names), *plan.card.output.shape)

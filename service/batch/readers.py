@@ -17,29 +17,30 @@ def programs(plan: Plan) -> dict[str, str]:
     """
     match plan.format:
         case "webdataset":
-            return {"webdataset": _webdataset(plan), "datasets": _datasets(), "PyTorch": _data_loader(plan)}
+            return {"webdataset": _webdataset(plan), "datasets": _datasets(plan), "PyTorch": _data_loader(plan)}
         case "parquet" if isinstance(plan.card.output, ImageOutput):
-            loaders = {"datasets": _datasets(), "PyTorch": _data_loader(plan)}
+            loaders = {"datasets": _datasets(plan), "PyTorch": _data_loader(plan)}
             return loaders | _table_programs(plan) | {"MosaicML Streaming": _mosaic(plan)}
         case "parquet":
-            return {"datasets": _datasets()} | _table_programs(plan)
+            return {"datasets": _datasets(plan)} | _table_programs(plan)
         case "png":
-            programs = {"datasets": _datasets(), "PyTorch": _data_loader(plan)}
-            return programs if plan.labels is None else programs | {"torchvision": _image_folder()}
+            programs = {"datasets": _datasets(plan), "PyTorch": _data_loader(plan)}
+            return programs if plan.labels is None else programs | {"torchvision": _image_folder(plan)}
         case "npz":
             return {"NumPy": _npz(plan), "datasets": _npz_rows(plan)}
         case "npy":
             return {"NumPy": _npy(plan), "datasets": _npy_rows(plan)}
 
 
-def _datasets() -> str:
-    return """from pathlib import Path
+def _datasets(plan: Plan) -> str:
+    split = plan.layout[0].reader_name
+    return f"""from pathlib import Path
 
 from datasets import load_dataset
 
 folder = str(Path.cwd())
-rows = load_dataset(folder, split="train")
-streamed = load_dataset(folder, split="train", streaming=True)
+rows = load_dataset(folder, split="{split}")
+streamed = load_dataset(folder, split="{split}", streaming=True)
 tensors = rows.with_format("torch")"""
 
 
@@ -51,13 +52,14 @@ from datasets import load_dataset
 from torch.utils.data import DataLoader
 
 if __name__ == "__main__":  # worker processes import this program
-    rows = load_dataset(str(Path.cwd()), split="train").with_format("torch")
+    rows = load_dataset(str(Path.cwd()), split="{plan.layout[0].reader_name}").with_format("torch")
     for batch in DataLoader(rows, batch_size=64, num_workers=2, multiprocessing_context="spawn"):
         images = batch["{image}"]"""
 
 
 def _webdataset(plan: Plan) -> str:
-    shards = f'shards = "data/shard-{{000000..{plan.num_shards - 1:06}}}.tar"'
+    split = plan.layout[0]
+    shards = f'shards = "{split.folder}/shard-{{{split.first_shard:06}..{split.last_shard:06}}}.tar"'
     if plan.labels is None:
         return f"""import webdataset as wds
 
@@ -79,16 +81,17 @@ def _table_programs(plan: Plan) -> dict[str, str]:
     columns = "*"
     if isinstance(plan.card.output, ImageOutput):
         columns = "seed" if plan.labels is None else "seed, label"
+    folder = plan.layout[0].folder
     return {
-        "pandas": """import pandas as pd
+        "pandas": f"""import pandas as pd
 
-frame = pd.read_parquet("data")""",
-        "Polars": """import polars as pl
+frame = pd.read_parquet("{folder}")""",
+        "Polars": f"""import polars as pl
 
-frame = pl.read_parquet("data/*.parquet")""",
+frame = pl.read_parquet("{folder}/*.parquet")""",
         "DuckDB": f"""import duckdb
 
-rows = duckdb.sql("select {columns} from 'data/*.parquet' order by seed limit 10").fetchall()""",
+rows = duckdb.sql("select {columns} from '{folder}/*.parquet' order by seed limit 10").fetchall()""",
     }
 
 
@@ -102,15 +105,15 @@ from streaming import MDSWriter, StreamingDataset
 
 # MosaicML Streaming reads only its own format: write the rows in this format to the folder "mds".
 with MDSWriter(out="mds", columns={{"image": "png", "seed": "int"{label}}}) as writer:
-    for batch in ds.dataset("data").to_batches(batch_size=1000):
+    for batch in ds.dataset("{plan.layout[0].folder}").to_batches(batch_size=1000):
         for row in batch.to_pylist():
             writer.write(row | {{"image": Image.open(io.BytesIO(row["image"]["bytes"]))}})
 
 rows = StreamingDataset(local="mds", shuffle=False, batch_size=1)"""
 
 
-def _image_folder() -> str:
-    return """import os
+def _image_folder(plan: Plan) -> str:
+    return f"""import os
 
 from torchvision.datasets import ImageFolder
 
@@ -119,10 +122,10 @@ class LabelFolder(ImageFolder):
     # Each folder is named after its label. A label without images has no folder, so the position of a folder is not its label.
     def find_classes(self, directory):
         folders = sorted(entry.name for entry in os.scandir(directory) if entry.is_dir())
-        return folders, {folder: int(folder) for folder in folders}
+        return folders, {{folder: int(folder) for folder in folders}}
 
 
-images = LabelFolder("data")"""
+images = LabelFolder("{plan.layout[0].folder}")"""
 
 
 def _npz(plan: Plan) -> str:
@@ -135,13 +138,13 @@ with np.load("{plan.file_name(0)}") as arrays:
 
 
 def _npy(plan: Plan) -> str:
-    first = plan.file_name(0)
+    first, folder = plan.file_name(0), plan.layout[0].folder
     label = "" if plan.labels is None else '\nlabels = index["label"].to_numpy()'
     return f"""import numpy as np
 import pyarrow.parquet as pq
 
 {plan.card.output.kind}s = np.load("{first}", mmap_mode="r")
-index = pq.read_table("data/{ROW_INDEX}", filters=[("file_name", "==", "{first.removeprefix("data/")}")])
+index = pq.read_table("{folder}/{ROW_INDEX}", filters=[("file_name", "==", "{first.removeprefix(f"{folder}/")}")])
 seeds = index["seed"].to_numpy(){label}"""
 
 
@@ -161,7 +164,7 @@ def _npy_rows(plan: Plan) -> str:
     label = "" if plan.labels is None else ', "label": entry["label"]'
     body = f"""for path in paths:
     {noun}s = np.load(path, mmap_mode="r")
-    index = pq.read_table("data/{ROW_INDEX}", filters=[("file_name", "==", Path(path).name)])
+    index = pq.read_table("{plan.layout[0].folder}/{ROW_INDEX}", filters=[("file_name", "==", Path(path).name)])
     for entry in index.to_pylist():
         yield {{"{noun}": {_value(plan, f'{noun}s[entry["row"]]')}, "seed": entry["seed"]{label}}}"""
     return _from_generator(plan, ["numpy as np", "pyarrow.parquet as pq"], body, "npy")
@@ -192,7 +195,7 @@ def read(paths):
 
 
 {load_names}features = Features({{{features}}})
-paths = sorted(map(str, Path("data").glob("*.{extension}")))
+paths = sorted(map(str, Path("{plan.layout[0].folder}").glob("*.{extension}")))
 rows = Dataset.from_generator(read, features=features, gen_kwargs={{"paths": paths}})"""
 
 

@@ -100,8 +100,7 @@ def count_in_shards(plan: Plan, mask: NDArray[np.bool_]) -> int:
         plan: The plan of the job.
         mask: bool[num_shards], the shards to count.
     """
-    full = int(mask.sum()) * plan.shard_size
-    return full - (plan.num_shards * plan.shard_size - plan.count if mask[-1] else 0)
+    return int(plan.shard_sizes[mask].sum())
 
 
 def read_record(output: Output, plan: Plan, index: int) -> Record:

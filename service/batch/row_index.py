@@ -13,19 +13,20 @@ import numpy as np
 from seedmint.service.batch.formats.features import INT64, STRING, key_features
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.png_folder import file_name
+from seedmint.service.batch.splits import Split
 from seedmint.service.batch.storage.base import Output
 
 ROW_INDEX = "metadata.parquet"
 _INDEXED_FORMATS = ("png", "npy")
 
 
-def row_indices(plan: Plan) -> tuple[str, ...]:
-    """Return the names of the index files of a job.
+def row_indices(plan: Plan) -> dict[str, Split]:
+    """Return the names of the index files of a job, each with the split that it describes.
 
     Args:
         plan: The plan of the job.
     """
-    return (f"data/{ROW_INDEX}",) if plan.format in _INDEXED_FORMATS else ()
+    return {f"{split.folder}/{ROW_INDEX}": split for split in plan.layout} if plan.format in _INDEXED_FORMATS else {}
 
 
 def write_row_indices(output: Output, plan: Plan) -> None:
@@ -35,11 +36,11 @@ def write_row_indices(output: Output, plan: Plan) -> None:
         output: The output of the job.
         plan: Its plan.
     """
-    for name in row_indices(plan):
+    for name, split in row_indices(plan).items():
         from seedmint.service.batch.formats.row_table import write_table
 
         with output.write(name) as file:
-            write_table(file, _features(plan), _rows(plan))
+            write_table(file, _features(plan), _rows(plan, split))
 
 
 def row_index_size(plan: Plan) -> int:
@@ -53,41 +54,43 @@ def row_index_size(plan: Plan) -> int:
     from seedmint.service.batch.formats.row_table import write_table
 
     file = io.BytesIO()
-    group = next(_rows(plan))
+    group = next(_rows(plan, plan.layout[0]))
     write_table(file, _features(plan), iter([group]))
     return file.tell() * plan.count // len(group["seed"])
 
 
-def is_row_index(file: IO[bytes], plan: Plan) -> bool:
-    """Return whether a file holds the index of a job.
+def is_row_index(file: IO[bytes], plan: Plan, split: Split) -> bool:
+    """Return whether a file holds the index of a split.
 
     Args:
         file: The file.
         plan: The plan of the job.
+        split: The split.
     """
     from seedmint.service.batch.formats.row_table import is_table
 
-    return is_table(file, _features(plan), _rows(plan))
+    return is_table(file, _features(plan), _rows(plan, split))
 
 
 def _features(plan: Plan) -> dict[str, Any]:
     return {"file_name": STRING} | ({"row": INT64} if plan.format == "npy" else {}) | key_features(plan.card)
 
 
-def _rows(plan: Plan) -> Iterator[dict[str, Any]]:
-    """Yield the rows in groups, in the order of the plan. File names are relative to the index file."""
+def _rows(plan: Plan, split: Split) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a split in groups, in the order of the plan. File names are relative to the index file."""
     from seedmint.service.batch.formats.row_table import GROUP_ROWS
 
-    position = 0
-    for seeds in plan.sequence.chunks(GROUP_ROWS):
+    position = split.start
+    for seeds in plan.seeds_between(split.start, split.start + split.count).chunks(GROUP_ROWS):
         labels = plan.labels_at(position, seeds)
         columns: dict[str, Any] = {"seed": seeds, "label": labels}
         if plan.format == "npy":
-            shards, columns["row"] = np.divmod(position + np.arange(len(seeds)), plan.shard_size)
-            names = [plan.file_name(index) for index in shards.tolist()]
+            positions = position + np.arange(len(seeds))
+            columns["row"] = (positions - split.start) % plan.shard_size
+            names = [plan.file_name(index) for index in plan.shards_at(positions).tolist()]
         else:
             row_labels = [None] * len(seeds) if labels is None else labels.tolist()
-            names = [file_name(plan, seed, label) for seed, label in zip(seeds.tolist(), row_labels, strict=True)]
-        columns["file_name"] = [name.removeprefix("data/") for name in names]
+            names = [file_name(plan, split.folder, seed, label) for seed, label in zip(seeds.tolist(), row_labels, strict=True)]
+        columns["file_name"] = [name.removeprefix(f"{split.folder}/") for name in names]
         yield columns
         position += len(seeds)

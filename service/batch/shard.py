@@ -76,7 +76,7 @@ def write_shard(
     with ExitStack() as stack:
         batches = _with_progress(stack.enter_context(closing(_batches(generator, plan, shard, threads))), on_progress)
         if plan.format == "png":
-            size, sha256 = _write_files(stack.enter_context(output.write_many()), generator, plan, batches)
+            size, sha256 = _write_files(stack.enter_context(output.write_many()), generator, plan, index, batches)
         else:
             file = stack.enter_context(output.write(plan.file_name(index)))
             size, sha256 = _write_file(file, generator, plan, shard.count, batches)
@@ -100,7 +100,7 @@ def shard_digest(generator: Generator, plan: Plan, index: int) -> str:
     shard = plan.shard(index)
     batches = _batches(generator, plan, shard, 0)
     if plan.format == "png":
-        return _write_files(lambda name, content: None, generator, plan, batches)[1]
+        return _write_files(lambda name, content: None, generator, plan, index, batches)[1]
     return _write_file(None, generator, plan, shard.count, batches)[1]
 
 
@@ -199,12 +199,13 @@ def _write_file(
 
 
 def _write_files(
-    add: Callable[[str, bytes], None], generator: Generator, plan: Plan, batches: Iterator[Batch]
+    add: Callable[[str, bytes], None], generator: Generator, plan: Plan, index: int, batches: Iterator[Batch]
 ) -> tuple[int, str]:
     listing = FileListing()
+    folder = plan.file_name(index)
     for seeds, labels, images in batches:
         for i, png in enumerate(pngs(generator, seeds, labels, images, plan.truncation)):
-            name = file_name(plan, int(seeds[i]), None if labels is None else int(labels[i]))
+            name = file_name(plan, folder, int(seeds[i]), None if labels is None else int(labels[i]))
             listing.add(name, png)
             add(name, png)
     return listing.bytes, listing.sha256

@@ -20,6 +20,7 @@ from seedmint.service.batch.readback import compute_sha256
 from seedmint.service.batch.records import Record, RecordError, read_record, read_records, record_name
 from seedmint.service.batch.row_index import is_row_index, row_indices
 from seedmint.service.batch.shard import shard_digest
+from seedmint.service.batch.splits import Split
 from seedmint.service.batch.storage.base import Output
 from seedmint.service.runtime.arrays import Outputs
 from seedmint.service.runtime.generator import Generator
@@ -84,6 +85,10 @@ def verify(
         yield Fault("orphan", name, f"{name} belongs to no shard: remove it")
 
 
+def _index_check(plan: Plan, split: Split) -> Callable[[IO[bytes]], bool]:
+    return lambda file: is_row_index(file, plan, split)
+
+
 def shard_fault(output: Output, plan: Plan, generator: Generator, index: int, every_value: bool) -> Fault | None:
     """Return the first fault of a shard, or None.
 
@@ -129,7 +134,7 @@ def _summary_faults(output: Output, plan: Plan) -> Iterator[Fault]:
         expected.update(part)
     checks: list[tuple[str, str, Callable[[IO[bytes]], bool]]] = [
         (MANIFEST, "the records", lambda file: compute_sha256(file) == expected.hexdigest()),
-        *((name, "the plan", lambda file: is_row_index(file, plan)) for name in row_indices(plan)),
+        *((name, "the plan", _index_check(plan, split)) for name, split in row_indices(plan).items()),
         (DATA_CARD, "the job: it is empty", lambda file: bool(file.read(1))),
     ]
     for name, source, is_right in checks:
@@ -178,7 +183,7 @@ def _png_fault(
     def read(positions: list[int]) -> Outputs:
         seeds = shard.seeds.array()
         labels = plan.labels_at(shard.start, seeds)
-        return png_folder.read(output, plan, seeds[positions], None if labels is None else labels[positions])
+        return png_folder.read(output, plan, record.file, seeds[positions], None if labels is None else labels[positions])
 
     return _values_fault(plan, generator, shard, read, record.file, every_value)
 

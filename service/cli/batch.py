@@ -14,7 +14,7 @@ from seedmint.service.batch.estimate import check_free_space, estimate_size
 from seedmint.service.batch.formats.base import toolchain
 from seedmint.service.batch.job import load_plan, open_plan_generator
 from seedmint.service.batch.manifest import MANIFEST
-from seedmint.service.batch.plan import Plan, PlanError
+from seedmint.service.batch.plan import LabelChoice, Plan, PlanError
 from seedmint.service.batch.planning import difference
 from seedmint.service.batch.records import count_in_shards
 from seedmint.service.batch.storage.base import PLAN_FILE, Output
@@ -28,6 +28,7 @@ from seedmint.service.cli.options import settings_with
 _MAX_FAULTS_SHOWN = 10
 _MAX_SIZES_CHECKED = 20_000  # shards, whose records `status` reads
 _MAX_SEEDS_LENGTH = 60  # characters
+_MAX_LABELS_SHOWN = 10
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -78,6 +79,7 @@ def run(workers: int | None, engine: EngineName, shard_index: int | None, num_sh
     \b
     seedmint batch run mnist --seeds 0-99999 --out out
     seedmint batch run mnist --seeds 0-99999 --out out --labels balanced --format parquet --workers 4
+    seedmint batch run mnist --split train=0-59999 --split test=60000-69999 --labels 3:2,7:1 --out out
 
     A job may be stopped or killed at any time. To resume it, run the same command again, or give only MODEL and --out. The
     finished job has the same bytes as a job that was never stopped.
@@ -225,4 +227,13 @@ def _show_plan(plan: Plan) -> None:
     seeds = plan.seeds if len(plan.seeds) <= _MAX_SEEDS_LENGTH else plan.seeds[: _MAX_SEEDS_LENGTH - 3] + "..."
     click.echo(f"generator   {plan.card.name}@{plan.model[:12]}, {plan.card.title}")
     click.echo(f"seeds       {seeds}")
-    click.echo(f"format      {plan.format}" + ("" if plan.labels is None else f", labels {plan.labels}"))
+    if plan.splits is not None:
+        click.echo("splits      " + ", ".join(f"{name} {count:,}" for name, count in plan.splits.items()))
+    click.echo(f"format      {plan.format}" + ("" if plan.labels is None else f", labels {_labels_text(plan.labels)}"))
+
+
+def _labels_text(labels: LabelChoice) -> str:
+    if not isinstance(labels, dict):
+        return str(labels)
+    shown = [f"{label}:{weight}" for label, weight in labels.items()]
+    return ",".join(shown[:_MAX_LABELS_SHOWN]) + (",..." if len(shown) > _MAX_LABELS_SHOWN else "")

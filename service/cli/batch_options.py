@@ -1,5 +1,6 @@
 """Options of `seedmint batch run` and `seedmint batch estimate`, and the job that they define."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,16 +13,17 @@ from seedmint.models.directory import find_generator
 from seedmint.models.errors import UserError
 from seedmint.models.runtime.generator_file import GeneratorError, checked_card, digest_of, read_content
 from seedmint.models.runtime.provider import ProviderChoice, ProviderError, choose_provider
-from seedmint.models.seeds import Seeds, parse_seeds
+from seedmint.models.seeds import Seeds, parse_seeds, quoted
 from seedmint.service.batch.formats.base import FORMATS, ShardFormat
 from seedmint.service.batch.job import load_plan
 from seedmint.service.batch.plan import LabelChoice, Plan, PlanError
-from seedmint.service.batch.planning import check_same, make_plan
+from seedmint.service.batch.planning import check_same, join_splits, make_plan
 from seedmint.service.batch.storage.base import Output
 from seedmint.service.batch.storage.resolve import open_output
 from seedmint.service.cli.options import label_number, set_error_field, settings_with
 
 _SHARD_SIZE = 10_000
+_WEIGHT = r"([^,]+):([1-9][0-9]{0,11})"
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class JobOptions:
         model: Name or path of the generator.
         out: Path or URL of the output.
         seeds: The seeds, in the syntax of `parse_seeds`.
-        labels: A label, the name of a class, "balanced" or "per-seed".
+        split: The splits, each as NAME=SEEDS.
+        labels: A label, the name of a class, "balanced", "per-seed", or weights as LABEL:WEIGHT,LABEL:WEIGHT.
         shard_format: Format of the shards.
         shard_size: Seeds in each shard.
         truncation: Factor on z.
@@ -42,6 +45,7 @@ class JobOptions:
     model: str
     out: str
     seeds: str | None
+    split: tuple[str, ...]
     labels: str | None
     shard_format: ShardFormat | None
     shard_size: int | None
@@ -71,8 +75,15 @@ _OPTIONS = (
     click.option("--out", required=True, metavar="DIR_OR_URL", help="Folder, or object store prefix (s3://bucket/prefix)."),
     click.option("--seeds", help='Seeds: "0-999999" or "0-9,100". Ranges include both ends.'),
     click.option(
+        "--split",
+        multiple=True,
+        metavar="NAME=SEEDS",
+        help="A split with its seeds, such as train=0-59999, in place of --seeds. Repeat the option for each split.",
+    ),
+    click.option(
         "--labels",
-        help='One label for all (number or class name), "balanced", or "per-seed" (the label of each seed). [per-seed]',
+        help='One label for all (number or class name), "balanced", "per-seed" (the label of each seed), or weights such as '
+        '"3:1000,7:500" (exact counts, if they add up to the number of images of a split). [per-seed]',
     ),
     click.option(
         "--format",
@@ -196,7 +207,13 @@ def _defaults(existing: Plan | None, card: Card, provider: ProviderChoice) -> _D
 def _plan(options: JobOptions, existing: Plan | None, card: Card, digest: str, provider: ProviderChoice) -> Plan:
     """Make the plan of the options. A missing option has its value in the existing plan, or otherwise its default."""
     defaults = _defaults(existing, card, provider)
-    seeds = defaults.seeds if options.seeds is None else _parse_seeds(options.seeds)
+    if options.seeds is not None and options.split:
+        raise UserError("excludes --seeds: give the seeds of each split", field="split", reason="conflict")
+    seeds, splits = defaults.seeds, None if existing is None else existing.splits
+    if options.split:
+        seeds, splits = join_splits([_parse_split(text) for text in options.split])
+    elif options.seeds is not None:
+        seeds, splits = _parse_seeds(options.seeds), None
     if seeds is None:
         raise UserError('is missing: pass the seeds, such as "0-999999"', field="seeds", reason="missing")
     return make_plan(
@@ -208,6 +225,7 @@ def _plan(options: JobOptions, existing: Plan | None, card: Card, digest: str, p
         defaults.truncation if options.truncation is None else options.truncation,
         options.shard_format or defaults.shard_format,
         options.shard_size or defaults.shard_size,
+        splits,
     )
 
 
@@ -216,7 +234,28 @@ def _labels(text: str, card: Card) -> LabelChoice:
         case "balanced" | "per-seed":
             return text
         case _:
-            return label_number(text, card, "labels")
+            return _weights(text, card) or label_number(text, card, "labels")
+
+
+def _weights(text: str, card: Card) -> LabelChoice | None:
+    """Parse weights of labels; None if the text is no such list, or is the name of a class."""
+    if text in (card.classes or ()) or not re.fullmatch(rf"{_WEIGHT}(,{_WEIGHT})*", text):
+        return None
+    weights: dict[int, int] = {}
+    for label, weight in re.findall(_WEIGHT, text):
+        number = label_number(label, card, "labels")
+        if number in weights:
+            raise UserError(f"names the label {number} twice: use one weight for it", field="labels", reason="duplicate_label")
+        weights[number] = int(weight)
+    return weights
+
+
+def _parse_split(text: str) -> tuple[str, Seeds]:
+    name, equals, seeds = text.partition("=")
+    if not equals:
+        raise UserError(f"{quoted(text)} has no seeds: use NAME=SEEDS", field="split", reason="malformed_split")
+    with set_error_field("split"):
+        return name, parse_seeds(seeds)
 
 
 def _parse_seeds(text: str) -> Seeds:

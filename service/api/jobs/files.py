@@ -16,8 +16,8 @@ from seedmint.service.batch.records import read_record
 from seedmint.service.batch.row_index import row_indices
 from seedmint.service.batch.storage.base import PLAN_FILE, Output
 
-_SHARD = re.compile(r"data/shard-([0-9]{6})\.([a-z]+)", re.ASCII)
-_PNG = re.compile(r"data/([0-9]{1,9}/)?(0|[1-9][0-9]{0,18})\.png", re.ASCII)
+_SHARD = re.compile(r"data/(?:[a-z0-9_]+/)?shard-([0-9]{6})\.[a-z]+", re.ASCII)
+_PNG = re.compile(r"data/([a-z0-9_]{1,32}/){0,2}(0|[1-9][0-9]{0,18})\.png", re.ASCII)
 
 MEDIA_TYPES = {
     ".json": "application/json",
@@ -67,7 +67,7 @@ def find_file(output: Output, plan: Plan, name: str) -> JobFile:
     """
     extension = EXTENSIONS[plan.format]
     shard = _SHARD.fullmatch(name)
-    if shard and shard[2] == extension and int(shard[1]) < plan.num_shards:
+    if shard and int(shard[1]) < plan.num_shards and plan.file_name(int(shard[1])) == name:
         record = read_record(output, plan, int(shard[1]))
         return JobFile(name, record.bytes, record.sha256)
     if name in (PLAN_FILE, MANIFEST, DATA_CARD, *row_indices(plan)) or (extension is None and _PNG.fullmatch(name)):

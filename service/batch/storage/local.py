@@ -21,7 +21,8 @@ _LOCK_POLL_SECONDS = 0.1
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)  # errors of file systems without hard links
 _TEMPORARY_FILES = (
     *(".plan.json.*", ".manifest.json.*", ".README.md.*"),
-    *("data/.shard-*", "data/.stage-*", "data/.metadata.parquet.*", "records/.[0-9]*"),
+    *("data/.shard-*", "data/*/.shard-*", "data/.stage-*", "data/.metadata.parquet.*", "data/*/.metadata.parquet.*"),
+    "records/.[0-9]*",
 )
 
 
