@@ -54,6 +54,12 @@ def test_scattered_seeds_match_numpy(z_dim, count):
         assert found[i].tobytes() == reference_z("philox-uniform-v1", z_dim, int(seeds[i])).tobytes()
 
 
+def test_scattered_runs_may_be_longer_than_a_chunk():
+    found = philox.scattered(0, np.arange(96, dtype=np.uint64) * np.uint64(7), 3, 4097)
+    for i in (0, 95):
+        assert (found[i] == np.random.Philox(key=0, counter=21 * i).random_raw(4 * 4097)).all()
+
+
 def test_scattered_counters_carry_into_the_second_word():
     firsts = np.full(200, 2**63 - 1, dtype=np.uint64)
     found = philox.scattered(0, firsts, 8, 40)  # 8 * (2**63 - 1) + 40 passes a multiple of 2**64
