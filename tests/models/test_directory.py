@@ -33,6 +33,14 @@ def test_the_error_lists_the_names_of_the_directory(tmp_path: Path):
     assert {"one", "three"} <= set(re.findall(r"\w+", str(raised.value)))
 
 
+def test_the_error_has_only_the_most_similar_name(tmp_path: Path):
+    for name in ("digits", "mnist", "mnist-paper"):
+        (tmp_path / f"{name}.onnx").write_bytes(b"x")
+    with pytest.raises(UserError) as raised:
+        find_generator("mnits", tmp_path)
+    assert set(re.findall(r"[\w-]+", str(raised.value))) & {"digits", "mnist", "mnist-paper"} == {"mnist"}
+
+
 def test_the_models_directory_is_that_of_the_environment_or_of_the_shipped_generators(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
