@@ -54,6 +54,17 @@ def test_scattered_seeds_match_numpy(z_dim, count):
         assert found[i].tobytes() == reference_z("philox-uniform-v1", z_dim, int(seeds[i])).tobytes()
 
 
+@pytest.mark.parametrize("step", [-1, 0, 1, 2, 3])
+def test_seeds_at_equal_distances_have_their_own_noise_and_labels(step):
+    seeds = np.arange(4, dtype=np.int64) * step + 10
+    found = noise("philox-normal-v1", 20, seeds)
+    for i, seed in enumerate(seeds.tolist()):
+        assert found[i].tobytes() == reference_z("philox-normal-v1", 20, seed).tobytes()
+    assert labels_of(seeds, 1000).tolist() == [
+        int(np.random.Philox(key=1, counter=s // 4).random_raw(4)[s % 4]) % 1000 for s in seeds.tolist()
+    ]
+
+
 def test_scattered_runs_may_be_longer_than_a_chunk():
     found = philox.scattered(0, np.arange(96, dtype=np.uint64) * np.uint64(7), 3, 4097)
     for i in (0, 95):
