@@ -121,13 +121,14 @@ def installed(peer: Peer) -> bool:
 
 
 @contextlib.contextmanager
-def running(peer: Peer, model: Path, probe: str) -> Iterator[Running]:
+def running(peer: Peer, model: Path, probe: str, ready_seconds: float = _READY_SECONDS) -> Iterator[Running]:
     """Start a server, wait until it responds, and stop it with its child processes at the end.
 
     Args:
         peer: The server.
         model: The generator file.
         probe: The path that must respond, with the placeholder SEED.
+        ready_seconds: Longest time until the server responds.
 
     Raises:
         RuntimeError: The server does not respond in time.
@@ -155,7 +156,7 @@ def running(peer: Peer, model: Path, probe: str) -> Iterator[Running]:
         )
         try:
             while not _responds(f"http://127.0.0.1:{port}{probe.replace('SEED', '1')}", peer):
-                if process.poll() is not None or time.monotonic() - began > _READY_SECONDS:
+                if process.poll() is not None or time.monotonic() - began > ready_seconds:
                     raise RuntimeError(f"{peer.name} does not start")
                 time.sleep(0.02)
             yield Running(peer, port, process, time.monotonic() - began)

@@ -18,10 +18,9 @@ from seedmint.from_torch.onnx_files import export_attempts, export_error
 from seedmint.from_torch.weights import load_weights
 from seedmint.models.card import OriginalFile
 from seedmint.models.errors import UserError
-from seedmint.models.runtime.provider import Provider
 from seedmint.service.importer.comparison import Original, Run
 from seedmint.service.importer.importing import ImportedGenerator, import_files
-from seedmint.service.importer.options import ImportOptions
+from seedmint.service.importer.options import DEFAULT_TRIAL, ImportOptions, TrialSettings
 from seedmint.service.importer.provenance import given_options, original_file
 
 # Errors of one export that another export may not have.
@@ -34,8 +33,7 @@ def import_checkpoint(
     arguments: Mapping[str, str],
     options: ImportOptions,
     z_shape: tuple[int, ...] | None = None,
-    provider: Provider = "cpu",
-    threads: int = 1,
+    settings: TrialSettings = DEFAULT_TRIAL,
 ) -> ImportedGenerator:
     """Import a checkpoint: build its network with the code of its project, load the weights, and import the network.
 
@@ -45,8 +43,7 @@ def import_checkpoint(
         arguments: Arguments of NAME: Python literals, or text.
         options: Options of the import.
         z_shape: Shape of one row of z; None to find the shape by trial.
-        provider: Execution provider of the trial runs.
-        threads: Processor threads of one trial run.
+        settings: Settings of the trial runs.
 
     Raises:
         UserError: The code or the weights do not fit, or the network cannot be imported.
@@ -57,9 +54,7 @@ def import_checkpoint(
     lengths = {key: int(text) for key, text in arguments.items() if text.isdecimal()}
     file = original_file(path, "pytorch" if path.suffix != ".safetensors" else "safetensors")
     given = {"network": network, "arguments": dict(arguments)} | given_options(options)
-    imported = import_module(
-        module, options, z_shape, lengths=lengths, files=(file,), given=given, provider=provider, threads=threads
-    )
+    imported = import_module(module, options, z_shape, lengths=lengths, files=(file,), given=given, settings=settings)
     finding = f"weights: {place}" if place else "weights: the whole file"
     return replace(imported, findings=(finding, *imported.findings))
 
@@ -72,8 +67,7 @@ def import_module(
     lengths: Mapping[str, int] | None = None,
     files: tuple[OriginalFile, ...] = (),
     given: Mapping[str, Any] | None = None,
-    provider: Provider = "cpu",
-    threads: int = 1,
+    settings: TrialSettings = DEFAULT_TRIAL,
 ) -> ImportedGenerator:
     """Import a network in evaluation mode. Its modes of training are restored afterwards.
 
@@ -85,8 +79,7 @@ def import_module(
         lengths: Numbers that may be the length of z, by name.
         files: Files of the weights, for the card.
         given: Options of the import, for the card; None for those of `options` and the class of the module.
-        provider: Execution provider of the trial runs.
-        threads: Processor threads of one trial run.
+        settings: Settings of the trial runs.
 
     Raises:
         UserError: The network cannot be exported or imported, or the result differs from the network.
@@ -114,14 +107,12 @@ def import_module(
             constants={},
             output=None,
         )
-        imported = _first_success(adapter, graph_options, provider, threads, original)
+        imported = _first_success(adapter, graph_options, settings, original)
     shape = "x".join(map(str, call.z_shape))
     return replace(imported, findings=(f"forward({call.z_name}): n x {shape}", *imported.findings))
 
 
-def _first_success(
-    adapter: Adapter, options: ImportOptions, provider: Provider, threads: int, original: Original
-) -> ImportedGenerator:
+def _first_success(adapter: Adapter, options: ImportOptions, settings: TrialSettings, original: Original) -> ImportedGenerator:
     """Import the first export that works and gives the outputs of the network."""
     failures: list[str] = []
     last: UserError | None = None
@@ -135,7 +126,7 @@ def _first_success(
                 failures.append(f"{name}: {export_error(error)}")
                 continue
             try:
-                imported = import_files([path], options, provider, threads, original)
+                imported = import_files([path], options, settings, original)
             except UserError as error:
                 if error.reason not in _RETRIED:
                     raise

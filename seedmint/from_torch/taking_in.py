@@ -18,7 +18,7 @@ from seedmint.models.errors import UserError
 from seedmint.models.files import write_whole
 from seedmint.models.runtime.processors import num_processors
 from seedmint.service.importer.guide import with_section
-from seedmint.service.importer.options import ImportOptions, Layout, NoiseMode, Range
+from seedmint.service.importer.options import ImportOptions, Layout, NoiseMode, Range, TrialSettings
 
 _LOG = logging.getLogger(__name__)
 
@@ -126,7 +126,7 @@ def take_in(
     )
     row_shape = None if z_shape is None else tuple(z_shape)
     try:
-        imported = import_module(module, options, row_shape, inputs, threads=num_processors())
+        imported = import_module(module, options, row_shape, inputs, settings=TrialSettings(threads=num_processors()))
     except UserError as error:
         raise with_section(error) from None
     write_whole(target, imported.content)

@@ -50,7 +50,7 @@ class Batcher:
         self._max_wait = max_wait
         self._queues = Queues()
         self._slots = BulkSlots(max_queue // generator.max_batch, _PIECES_HELD * generator.batch_bytes)
-        self._batch_seconds = 0.001  # estimated duration of a batch
+        self._batch_seconds = generator.batch_seconds  # estimated duration of a batch
         # A thread for each batcher, so that a slow generator delays neither other generators nor other work in threads.
         self._thread = ThreadPoolExecutor(1, f"seedmint-{generator.name}")
         self._worker: asyncio.Future[None] | None = None

@@ -22,12 +22,11 @@ from seedmint.service.cli.import_options import (
     z_scale,
 )
 from seedmint.service.cli.options import settings_with
-from seedmint.service.settings import SettingsError
+from seedmint.service.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
-    from seedmint.models.runtime.provider import Provider, ProviderChoice
     from seedmint.service.importer.importing import ImportedGenerator
-    from seedmint.service.importer.options import ImportOptions
+    from seedmint.service.importer.options import ImportOptions, TrialSettings
 
 _CARD_OPTIONS = ("name", "title", "data", "data_licence", "weights_licence")
 
@@ -130,7 +129,7 @@ def _imported(
             other_fields=("replace",),
         )
     try:
-        return existing or _import(file, name, settings.provider, settings.threads, option_values, checkpoint), target
+        return existing or _import(file, name, settings, option_values, checkpoint), target
     except ValidationError as error:
         raise _card_error(error) from None
 
@@ -170,14 +169,13 @@ def _with_file(error: UserError, file: Path) -> UserError:
 def _import(
     files: Sequence[Path],
     name: str,
-    provider: "ProviderChoice",
-    threads: int,
+    settings: Settings,
     option_values: dict[str, Any],
     checkpoint: Checkpoint | None,
 ) -> "ImportedGenerator":
     from seedmint.models.runtime.provider import choose_provider
     from seedmint.service.importer.importing import import_files
-    from seedmint.service.importer.options import ImportOptions
+    from seedmint.service.importer.options import ImportOptions, TrialSettings
 
     options = ImportOptions(
         **option_values
@@ -192,24 +190,22 @@ def _import(
             "reference": reference_array(option_values["reference"]),
         }
     )
-    chosen = choose_provider(provider)
+    trial = TrialSettings(choose_provider(settings.provider), settings.threads, settings.max_batch)
     try:
         if checkpoint is not None:
-            return _import_checkpoint(files[0], checkpoint, options, chosen, threads)
-        return import_files(files, options, chosen, threads)
+            return _import_checkpoint(files[0], checkpoint, options, trial)
+        return import_files(files, options, trial)
     except UserError as error:
         raise _with_file(error, files[0]) from None
 
 
 def _import_checkpoint(
-    file: Path, checkpoint: Checkpoint, options: "ImportOptions", provider: "Provider", threads: int
+    file: Path, checkpoint: Checkpoint, options: "ImportOptions", trial: "TrialSettings"
 ) -> "ImportedGenerator":
     """Import a checkpoint with the function that the root command provides, because the service does not import torch."""
     run = click.get_current_context().find_root().obj["import_checkpoint"]
     try:
-        imported: ImportedGenerator = run(
-            file, checkpoint.network, checkpoint.arguments, options, checkpoint.z_shape, provider, threads
-        )
+        imported: ImportedGenerator = run(file, checkpoint.network, checkpoint.arguments, options, checkpoint.z_shape, trial)
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise

@@ -9,7 +9,6 @@ from onnx import ModelProto
 
 from seedmint.models.card import Card, Dataset, ImageOutput, Licence, Noise, Provenance
 from seedmint.models.runtime.generator_file import checked_card, read_content
-from seedmint.models.runtime.provider import Provider
 from seedmint.models.runtime.reference import with_card, with_reference
 from seedmint.service.importer.bindings import Signature
 from seedmint.service.importer.comparison import Original, compare_with_original, compare_with_reference
@@ -17,13 +16,13 @@ from seedmint.service.importer.errors import GeneratorImportError
 from seedmint.service.importer.file_kinds import check_file_kind
 from seedmint.service.importer.join import join_models
 from seedmint.service.importer.label_size import embedding_rows
-from seedmint.service.importer.options import ImportOptions
+from seedmint.service.importer.options import DEFAULT_TRIAL, ImportOptions, TrialSettings
 from seedmint.service.importer.output_layout import find_image_output, find_sample_output
 from seedmint.service.importer.output_range import find_range
 from seedmint.service.importer.provenance import given_options, original_files, with_origin
 from seedmint.service.importer.signature import read_signature
 from seedmint.service.importer.source_model import read_model
-from seedmint.service.importer.trial import TRIAL_SEEDS, Trial, TrialResult
+from seedmint.service.importer.trial import Trial, TrialResult
 from seedmint.service.importer.wrap import OutputSpec, wrap
 from seedmint.service.runtime.generator import Generator
 
@@ -48,8 +47,7 @@ class ImportedGenerator:
 def import_files(
     paths: Sequence[Path],
     options: ImportOptions,
-    provider: Provider = "cpu",
-    threads: int = 1,
+    settings: TrialSettings = DEFAULT_TRIAL,
     original: Original | None = None,
 ) -> ImportedGenerator:
     """Import one ONNX file, or a mapping and a synthesis file.
@@ -57,8 +55,7 @@ def import_files(
     Args:
         paths: One file, or the file of the mapping network and the file of the synthesis network.
         options: Options of the import.
-        provider: Execution provider of the trial runs.
-        threads: Processor threads of one trial run.
+        settings: Settings of the trial runs.
         original: The network from which the files were exported, to compare with; None if only the files are known.
 
     Raises:
@@ -74,12 +71,11 @@ def import_files(
             files += original_files(content, path.parent)
     if original is None:
         original = Original(None, tuple(files), given_options(options))
-    return _import(models, options, provider, threads, original)
+    return _import(models, options, settings, original)
 
 
-def _import(
-    models: list[ModelProto], options: ImportOptions, provider: Provider, threads: int, original: Original
-) -> ImportedGenerator:
+def _import(models: list[ModelProto], options: ImportOptions, settings: TrialSettings, original: Original) -> ImportedGenerator:
+    provider, threads = settings.provider, settings.threads
     findings: list[str] = []
     if len(models) == 1:
         model = models[0]
@@ -92,11 +88,11 @@ def _import(
         )
     signature = read_signature(model, options)
     _check_classes(model, signature, options, findings)
-    trial = Trial(model, signature, options, provider, threads).run()
+    trial = Trial(model, signature, options, settings).run()
     output = _output_spec(model, signature, trial, options)
     card = _card(signature, trial, options, output)
     content = with_reference(wrap(model, signature, options.z_scale, card, trial.execution, output), provider, threads)
-    generator = Generator(content, provider, threads, TRIAL_SEEDS)
+    generator = Generator(content, provider, threads, settings.max_batch)
     if generator.determinism != "exact":
         raise GeneratorImportError(
             "the same seed gives different outputs in different batches, even row by row", reason="not_reproducible"

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from numpy.typing import NDArray
 
+from seedmint.models.runtime.provider import Provider
+
 Layout = Literal["nchw", "nhwc", "ncl", "nlc"]
 Range = Literal["-1..1", "0..1", "0..255", "0..65535"]
 NoiseMode = Literal["fixed", "zero"]
@@ -62,3 +64,21 @@ class ImportOptions:
     data: str | None = None
     data_licence: str | None = None
     weights_licence: str | None = None
+
+
+@dataclass(frozen=True)
+class TrialSettings:
+    """Settings of the service that the trial runs use as well.
+
+    Attributes:
+        provider: Execution provider.
+        threads: Processor threads of one run.
+        max_batch: Most rows in one run.
+    """
+
+    provider: Provider = "cpu"
+    threads: int = 1
+    max_batch: int = 64
+
+
+DEFAULT_TRIAL = TrialSettings()

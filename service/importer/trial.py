@@ -14,11 +14,11 @@ from seedmint.models.contract import count_nodes
 from seedmint.models.errors import UserError
 from seedmint.models.noise import labels_of, noise
 from seedmint.models.runtime.memory import bound_memory
-from seedmint.models.runtime.provider import Provider, open_session, release_memory
-from seedmint.models.runtime.session import Session
+from seedmint.models.runtime.provider import open_session, release_memory
+from seedmint.models.runtime.session import Session, TooLargeError
 from seedmint.service.importer.bindings import Signature
 from seedmint.service.importer.errors import GeneratorImportError, first_line
-from seedmint.service.importer.options import ImportOptions
+from seedmint.service.importer.options import ImportOptions, TrialSettings
 from seedmint.service.importer.wrap import Execution, wrap_raw
 
 TRIAL_SEEDS = 64
@@ -48,22 +48,35 @@ class TrialResult:
     row_seconds: float
 
 
+@dataclass(frozen=True)
+class _Rows:
+    """Outputs of rows that do not depend on their batch.
+
+    Attributes:
+        rows: Outputs of the first seeds, at least two.
+        max_batch: Largest batch that may run.
+        seconds: Time of one row alone.
+    """
+
+    rows: NDArray[Any]
+    max_batch: int
+    seconds: float
+
+
 class Trial:
     """Trial runs of one graph."""
 
-    def __init__(
-        self, model: ModelProto, signature: Signature, options: ImportOptions, provider: Provider, threads: int
-    ) -> None:
+    def __init__(self, model: ModelProto, signature: Signature, options: ImportOptions, settings: TrialSettings) -> None:
         """
         Args:
             model: A self-contained model.
             signature: The values of its inputs.
             options: Options of the import.
-            provider: Execution provider of the runs.
-            threads: Processor threads of one run.
+            settings: Settings of the runs.
         """
         self._model, self._signature, self._options = model, signature, options
-        self._provider, self._threads = provider, threads
+        self._provider, self._threads = settings.provider, settings.threads
+        self._max_batch = min(settings.max_batch, TRIAL_SEEDS)
         self._classes = len(options.classes or ())
 
     def run(self) -> TrialResult:
@@ -76,17 +89,18 @@ class Trial:
         execution = self._find_row_execution()
         release_memory()
         memory = psutil.Process().memory_info().rss
-        session, execution, rows = self._find_independent(execution)
-        seconds = self._seconds(session, len(rows))
-        row_bytes = max(1, (psutil.Process().memory_info().rss - memory) // len(rows))
-        self._check_values(rows)
-        self._check_labels(session, seconds)
-        halved = self._run_rows(session, np.arange(min(2, len(rows))), truncation=0.5)
+        session, execution, found = self._find_independent(execution)
+        size = min(len(found.rows), found.max_batch)
+        seconds = self._seconds(session, size) if size > 1 else found.seconds
+        row_bytes = max(1, (psutil.Process().memory_info().rss - memory) // size)
+        self._check_values(found.rows)
+        self._check_labels(session, seconds, found.max_batch)
+        halved = self._run_rows(session, np.arange(min(2, size)), truncation=0.5)
         return TrialResult(
             execution=execution,
-            rows=rows,
-            max_batch=_max_batch(seconds, row_bytes),
-            truncation_has_effect=halved.tobytes() != rows[: len(halved)].tobytes(),
+            rows=found.rows,
+            max_batch=_max_batch(seconds, row_bytes, found.max_batch),
+            truncation_has_effect=halved.tobytes() != found.rows[: len(halved)].tobytes(),
             row_seconds=seconds,
         )
 
@@ -127,47 +141,69 @@ class Trial:
         reason = first_line(failure) if failure is not None else "no output"
         return GeneratorImportError(f"ONNX Runtime cannot run the graph: {reason}", field=field, reason="does_not_run")
 
-    def _find_independent(self, by_row: Execution) -> tuple[Session, Execution, NDArray[Any]]:
+    def _find_independent(self, by_row: Execution) -> tuple[Session, Execution, _Rows]:
         """Return a session whose rows do not depend on their batch: one run for the batch if possible, otherwise row by row."""
         if not self._signature.needs_rows and by_row.has_batch_axis and by_row.batch == 1:
             batched = replace(by_row, by_row=False)
             session = self._open(batched)
-            rows = self._independent_rows(session)
-            if rows is not None:
-                return session, batched, rows
+            found = self._independent_rows(session)
+            if found is not None:
+                return session, batched, found
         session = self._open(by_row)
-        rows = self._independent_rows(session)
-        if rows is None:
+        found = self._independent_rows(session)
+        if found is None:
             raise GeneratorImportError(
                 "the same seed gives different outputs in repeated runs, even in batches of one: export the graph "
                 "without random operators and without state",
                 reason="not_reproducible",
             )
-        return session, by_row, rows
+        return session, by_row, found
 
-    def _independent_rows(self, session: Session) -> NDArray[Any] | None:
+    def _independent_rows(self, session: Session) -> _Rows | None:
         """Return outputs of the first seeds, or None if an output depends on the other rows of its batch."""
         try:
             started = time.perf_counter()
             first = self._run_rows(session, np.arange(1))
             elapsed = time.perf_counter() - started
+            # The service never puts two rows of a costly generator into one batch.
+            max_batch = 1 if elapsed > BATCH_SECONDS / 2 else self._max_batch
             count = int(max(2, min(TRIAL_SEEDS, TRIAL_SECONDS / max(elapsed, 1e-6) / 6)))
             single_runs = [first, *(self._run_rows(session, np.array([seed])) for seed in range(1, count))]
             if any(rows.shape != first.shape for rows in single_runs):
                 return None
             rows = np.concatenate(single_runs)
-            for seeds, factors in _batches(count):
-                batched_rows = self._run_rows(session, seeds, scale=factors)
-                if batched_rows.shape != (len(seeds), *rows.shape[1:]):
-                    return None
-                unscaled = factors == 1
-                if batched_rows[unscaled].tobytes() != rows[seeds[unscaled]].tobytes():
-                    return None
+            if max_batch == 1:
+                started = time.perf_counter()
+                same = self._run_rows(session, np.arange(1)).tobytes() == first.tobytes()
+                return _Rows(rows, 1, min(elapsed, time.perf_counter() - started)) if same else None
+            fitting = self._largest_equal_batch(session, rows, min(max_batch, count))
+            if fitting is None:
+                return None
+            return _Rows(rows, max_batch if fitting == min(max_batch, count) else fitting, elapsed)
         except UserError:
             raise
         except Exception:  # ONNX Runtime raises several types: the graph fixes its batch inside
             return None
-        return rows
+
+    def _largest_equal_batch(self, session: Session, rows: NDArray[Any], largest: int) -> int | None:
+        """Compare batches with rows that ran alone.
+
+        Returns:
+            `largest`, or the largest tested size that fits into the memory; None if an output depends on its batch.
+        """
+        fitting = 1
+        for seeds, factors in _batches(largest):
+            try:
+                batched_rows = self._run_rows(session, seeds, scale=factors)
+            except TooLargeError:
+                return fitting
+            if batched_rows.shape != (len(seeds), *rows.shape[1:]):
+                return None
+            unscaled = factors == 1
+            if batched_rows[unscaled].tobytes() != rows[seeds[unscaled]].tobytes():
+                return None
+            fitting = len(seeds)
+        return fitting
 
     def _run_rows(
         self,
@@ -199,7 +235,7 @@ class Trial:
                 other_fields=("z_scale",),
             )
 
-    def _check_labels(self, session: Session, row_seconds: float) -> None:
+    def _check_labels(self, session: Session, row_seconds: float, max_batch: int) -> None:
         """Run every label, or only the last label of a slow generator."""
         if self._signature.label is None:
             return
@@ -207,8 +243,8 @@ class Trial:
         if len(labels) * row_seconds > TRIAL_SECONDS:
             labels = labels[-1:]
         try:
-            for start in range(0, len(labels), TRIAL_SEEDS):
-                part = labels[start : start + TRIAL_SEEDS]
+            for start in range(0, len(labels), max_batch):
+                part = labels[start : start + max_batch]
                 rows = self._run_rows(session, np.zeros(len(part), np.int64), labels=part)
                 if rows.dtype.kind == "f" and not np.isfinite(rows).all():
                     raise ValueError("the output is not finite")
@@ -247,9 +283,10 @@ def _batches(count: int) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32
         yield seeds, factors
 
 
-def _max_batch(row_seconds: float, row_bytes: int) -> int | None:
-    """Return the largest power of two within time and memory; None if `SETTINGS_MAX_BATCH` is within both."""
+def _max_batch(row_seconds: float, row_bytes: int, largest: int) -> int | None:
+    """Return the largest power of two up to `largest` within time and memory; None if `SETTINGS_MAX_BATCH` is within both."""
     size = SETTINGS_MAX_BATCH
-    while size > 1 and (size * row_seconds > BATCH_SECONDS or size * row_bytes > bound_memory() * _MEMORY_SHARE):
+    memory = bound_memory() * _MEMORY_SHARE
+    while size > 1 and (size > largest or size * row_seconds > BATCH_SECONDS or size * row_bytes > memory):
         size //= 2
     return None if size == SETTINGS_MAX_BATCH else size

@@ -1,6 +1,7 @@
 """A generator in service: an open file, warmed up and tested for equal bytes in batches of several sizes."""
 
 import math
+import time
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,6 +37,7 @@ class Generator:
         determinism: "exact" if each seed gave the same bytes in batches of every tested size, else "approximate".
         max_batch: Most images or samples in one batch: the setting, or less for large outputs.
         batch_bytes: Size in bytes of the output of one full batch.
+        batch_seconds: Time of one full batch, measured once.
         reference: Samples of the first seeds (at most 512), which plots draw in the background; None for images.
     """
 
@@ -67,6 +69,10 @@ class Generator:
         if isinstance(self.card.output, SampleOutput):
             count = max(1, min(_REFERENCE_SEEDS, _REFERENCE_VALUES // math.prod(self.card.output.shape)))
             self.reference = self.generate(np.arange(count, dtype=np.int64))
+
+        started = time.perf_counter()
+        self.generate(np.arange(self.max_batch, dtype=np.int64))
+        self.batch_seconds = time.perf_counter() - started
 
     @property
     def name(self) -> str:

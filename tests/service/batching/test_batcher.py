@@ -19,6 +19,7 @@ class ControlledGenerator:
 
     name = "controlled"
     batch_bytes = 8
+    batch_seconds = 0.001
 
     def __init__(self, max_batch: int = 8, failing_seed: int | None = None) -> None:
         self.max_batch = max_batch
@@ -128,8 +129,8 @@ def test_long_expected_wait_refuses_but_only_beyond_a_full_batch():
 def test_expected_wait_counts_batches_and_doubles_beside_bulk_requests():
     async def scenario() -> None:
         generator = ControlledGenerator(max_batch=2)
+        generator.batch_seconds = 3.0
         batcher = new_batcher(generator, 4)
-        batcher._batch_seconds = 3.0
         running = submit(batcher, 0)
         await wait_for_batches(generator, 1)
         waiting = [submit(batcher, seed) for seed in range(1, 5)]

@@ -28,6 +28,7 @@ class Generator:
     name = "model"
     max_batch = MAX_BATCH
     batch_bytes = 8
+    batch_seconds = 0.001
 
     def __init__(self) -> None:
         self.runs: list[list[int]] = []

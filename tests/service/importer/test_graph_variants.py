@@ -1,15 +1,21 @@
 """Variants of one graph that compute the same images: versions, types, shapes, control flow and extra inputs."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from seedmint.models.errors import UserError
 from seedmint.models.noise import labels_of
-from tests.service.importer.networks import DIM, SEEDS, images_of, import_small
+from seedmint.models.runtime.session import TooLargeError
+from seedmint.service.importer.importing import import_files
+from seedmint.service.importer.options import ImportOptions, TrialSettings
+from seedmint.service.importer.trial import Trial
+from tests.service.importer.networks import DIM, SEEDS, images_of, import_small, small_model
 
 FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 
@@ -217,6 +223,24 @@ def test_slow_generator_has_a_small_batch(monkeypatch: pytest.MonkeyPatch):
     imported = import_small()
     assert imported.card.max_batch == 1
     assert import_small().content == imported.content
+
+
+def test_setting_of_the_batch_limits_the_trial_and_the_card(tmp_path: Path):
+    onnx.save(small_model(), tmp_path / "g.onnx")
+    imported = import_files([tmp_path / "g.onnx"], ImportOptions(name="g", title="G"), TrialSettings(max_batch=3))
+    assert imported.card.max_batch == 2
+
+
+def test_batch_that_is_too_large_for_the_memory_is_smaller(monkeypatch: pytest.MonkeyPatch):
+    run = Trial._run_rows
+
+    def limited(self: Trial, session: Any, seeds: np.ndarray, **options: Any) -> Any:
+        if len(seeds) > 5:
+            raise TooLargeError("no memory")
+        return run(self, session, seeds, **options)
+
+    monkeypatch.setattr(Trial, "_run_rows", limited)
+    assert import_small().card.max_batch == 2  # a batch of 3 ran, a batch of 7 did not
 
 
 def test_output_of_another_type():
