@@ -1,3 +1,4 @@
+import copy
 import io
 import json
 
@@ -22,7 +23,13 @@ from tests.support.errors import raises
 from tests.support.recipes import recipe_document
 from tests.training.runs.test_run import finish, start
 
-SHAPES = [("paper", 1, (3, 5)), ("paper", 3, (9, 9)), ("convolutional", 1, (28, 28)), ("convolutional", 3, (33, 33))]
+# Every network with and without classes, and with one and three channels.
+NETWORKS = [
+    ("paper", 1, (3, 5), 0),
+    ("paper", 3, (9, 9), 4),
+    ("convolutional", 1, (28, 28), 4),
+    ("convolutional", 3, (33, 33), 0),
+]
 
 
 def generator_and_card(kind="convolutional", channels=1, size=(8, 8), classes=0):
@@ -44,8 +51,22 @@ def generator_and_card(kind="convolutional", channels=1, size=(8, 8), classes=0)
     return generator.eval(), card
 
 
-@pytest.mark.parametrize("classes", [0, 4])
-@pytest.mark.parametrize(("kind", "channels", "size"), SHAPES)
+@pytest.fixture(scope="module")
+def exported():
+    """A generator with its card, and its file."""
+    generator, card = generator_and_card(classes=2)
+    return generator, card, export_generator(generator, card)
+
+
+@pytest.fixture(scope="module")
+def exported_run(tmp_path_factory):
+    """A finished run with classes and averaged weights, and its file."""
+    run = start(tmp_path_factory.mktemp("exported") / "r", conditional=True, seed=3)
+    finish(run)
+    return run, export_run(run.directory, "mine", None, None, None)
+
+
+@pytest.mark.parametrize(("kind", "channels", "size", "classes"), NETWORKS)
 def test_file_matches_the_contract_and_torch(kind, channels, size, classes):
     generator, card = generator_and_card(kind, channels, size, classes)
     content = export_generator(generator, card)
@@ -66,17 +87,15 @@ def test_file_matches_the_contract_and_torch(kind, channels, size, classes):
     assert np.abs(found - expected).max() <= 1
 
 
-def test_file_is_deterministic_and_contains_no_paths():
-    generator, card = generator_and_card(classes=2)
-    content = export_generator(generator, card)
+def test_file_is_deterministic_and_contains_no_paths(exported):
+    generator, card, content = exported
     assert export_generator(generator, card) == content
     for trace in (b"/home", b"/root", b"site-packages", b".py", b"torch"):
         assert trace not in content
 
 
-def test_file_that_differs_from_torch_is_refused():
-    generator, card = generator_and_card()
-    content = export_generator(generator, card)
+def test_file_that_differs_from_torch_is_refused(exported):
+    generator, content = copy.deepcopy(exported[0]), exported[2]
     with torch.no_grad():
         generator.output.bias += 0.1
     with raises(ExportError, "differs_from_torch"):
@@ -90,11 +109,9 @@ def test_card_that_does_not_match_the_graph_is_refused():
         export_generator(generator, wrong)
 
 
-def test_card_of_an_exported_run(tmp_path):
-    run = start(tmp_path / "r", conditional=True, seed=3)
-    finish(run)
-    content = export_run(tmp_path / "r", "mine", None, None, None)
-    assert export_run(tmp_path / "r", "mine", None, None, None) == content
+def test_card_of_an_exported_run(exported_run):
+    run, content = exported_run
+    assert export_run(run.directory, "mine", None, None, None) == content
     card = card_of(onnx.load_from_string(content))
     assert (card.name, card.title, card.classes) == ("mine", "Small", tuple("0123456789"))
     provenance = card.provenance
@@ -108,18 +125,17 @@ def test_card_of_an_exported_run(tmp_path):
     )
     assert provenance.libraries["torch"].startswith("2.")
     assert card.licence.data == "CC-BY-4.0"
-    last = export_run(tmp_path / "r", "mine", "Another title", 15, "last")
+    last = export_run(run.directory, "mine", "Another title", 15, "last")
     assert card_of(onnx.load_from_string(last)).provenance.steps == 15
     assert last != content
 
 
-def test_previews_match_the_exported_file(tmp_path):
-    finish(start(tmp_path / "r", conditional=True))
-    content = export_run(tmp_path / "r", "mine", None, None, None)
+def test_previews_match_the_exported_file(exported_run):
+    run, content = exported_run
     seeds = np.arange(64, dtype=np.int64)
     feeds = {"z": noise("philox-normal-v1", 8, seeds), "label": labels_of(seeds, 10)}
     (images,) = onnxruntime.InferenceSession(content).run(["image"], feeds)
-    sheet = np.asarray(Image.open(tmp_path / "r" / "previews" / "step-000000020.png")).astype(int)
+    sheet = np.asarray(Image.open(run.directory / "previews" / "step-000000020.png")).astype(int)
     scale = (sheet.shape[1] - 1) // 8 // 8
     pitch = 8 * scale + 1
     for i in (0, 9, 63):
@@ -133,7 +149,7 @@ def test_previews_match_the_exported_file(tmp_path):
     [((None, 7, None), "no_checkpoint", "step"), ((None, None, "ema"), "no_average", "weights")],
 )
 def test_missing_checkpoint_or_averaged_weights_are_refused(tmp_path, arguments, reason, field):
-    finish(start(tmp_path / "r", ema=0.0))
+    start(tmp_path / "r", ema=0.0, steps=5).fit()
     with raises(UserError, reason, field):
         export_run(tmp_path / "r", "mine", *arguments)
 
@@ -147,9 +163,8 @@ def test_generator_is_replaced_only_with_replace(tmp_path):
     assert [path.name for path in (tmp_path / "m").iterdir()] == ["mine.onnx"]
 
 
-def test_with_card_keeps_the_graph():
-    generator, card = generator_and_card()
-    content = export_generator(generator, card)
+def test_with_card_keeps_the_graph(exported):
+    _, card, content = exported
     other = with_card(content, card.model_copy(update={"title": "Renamed"}))
     assert card_of(onnx.load_from_string(other)).title == "Renamed"
     one, two = onnx.load(io.BytesIO(content)), onnx.load(io.BytesIO(other))

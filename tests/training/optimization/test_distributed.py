@@ -1,4 +1,4 @@
-"""Two processes of torchrun give the result of one process, except for the order of sums."""
+"""Two processes of a run give the result of one process, except for the order of sums."""
 
 import json
 import os
@@ -18,6 +18,8 @@ from seedmint.training.runs.checkpoints import list_checkpoints, load_checkpoint
 from seedmint.training.runs.directory import create_run, resume_run
 from tests.support.errors import raises
 from tests.support.recipes import recipe_document
+from tests.support.servers import free_port
+from tests.support.training_processes import run_command
 
 ROOT = Path(__file__).parents[3]
 SLOW, FAST = ({"kind": "momentum", "learning_rate": rate} for rate in (0.02, 0.1))
@@ -45,6 +47,15 @@ def torchrun(*arguments):
     return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+def torchrun_variables(rank, port):
+    """Return the environment variables of a process that torchrun starts."""
+    numbers = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_PORT": port}
+    return {name: str(number) for name, number in numbers.items()} | {
+        "MASTER_ADDR": "127.0.0.1",
+        "TORCHELASTIC_RUN_ID": "test",
+    }
+
+
 def recipe_file(directory, **fields):
     path = directory / "recipe.yaml"
     path.write_text(yaml.safe_dump(recipe_document(**fields)))
@@ -60,13 +71,22 @@ def log(directory):
 
 
 @pytest.mark.parametrize("kind", RECIPES)
-def test_two_processes_match_one_process(tmp_path, kind):
-    process = torchrun("train", recipe_file(tmp_path, **RECIPES[kind]), "--out", tmp_path / "two")
+def test_two_processes_match_one_process(tmp_path, processes, kind):
+    arguments = ["train", str(recipe_file(tmp_path, **RECIPES[kind])), "--out", str(tmp_path / "two")]
+    outputs, port = [tmp_path / f"output-{rank}" for rank in range(2)], free_port()
+    ranks = [
+        processes.Process(target=run_command, args=(arguments, output, torchrun_variables(rank, port)))
+        for rank, output in enumerate(outputs)
+    ]
+    for process in ranks:
+        process.start()
     recipe, cpu = validate_recipe(recipe_document(**RECIPES[kind]), "test"), torch.device("cpu")
     create_run(tmp_path / "one", recipe, cpu).fit()
-    output, errors = process.communicate(timeout=200)
-    assert process.returncode == 0, errors
-    assert output.count("all 20 steps are done") == 1
+    for process in ranks:
+        process.join(200)
+    printed = "".join(output.read_text() for output in outputs)
+    assert [process.exitcode for process in ranks] == [0, 0], printed
+    assert printed.count("all 20 steps are done") == 1
     one, two = final(tmp_path / "one"), final(tmp_path / "two")
     assert one.tensors.keys() == two.tensors.keys()
     for name, tensor in one.tensors.items():

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -11,17 +10,14 @@ from xml.etree import ElementTree
 import pytest
 import torch
 import yaml
-from playwright.sync_api import sync_playwright
 
 from seedmint.cli import main
 from seedmint.training.evaluation.metric_families import num_samples
 from seedmint.training.recipes.schema import validate_recipe
 from seedmint.training.report.svg_charts import Level, Line, bars, chart
 from seedmint.training.runs.directory import create_run
+from tests.support.browser import chromium, needs_chromium, opened
 from tests.support.recipes import recipe_document
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGUMENTS = "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking --disable-sync"
 
 
 @pytest.fixture(scope="module")
@@ -89,12 +85,8 @@ def test_no_external_references(page):
     assert not re.search(r"@import|url\((?!#)|<script|<link rel=\"stylesheet", page)
 
 
-def test_report_is_deterministic(page, run):
-    assert report(run, "--out", run.parent / "two.html", "--samples", 100) == page
-
-
-def test_charts_as_svg_files(page, run, tmp_path):
-    report(run, "--out", tmp_path / "r.html", "--charts", tmp_path / "charts", "--samples", 100)
+def test_report_is_deterministic_and_writes_charts_as_svg_files(page, run, tmp_path):
+    assert report(run, "--out", tmp_path / "r.html", "--charts", tmp_path / "charts", "--samples", 100) == page
     names = {path.name for path in (tmp_path / "charts").iterdir()}
     assert names == {"value.svg", "jsd.svg", "d.svg", "kid-cnn-v2-digits.svg"}
     for path in (tmp_path / "charts").iterdir():
@@ -113,19 +105,21 @@ def test_generator_without_a_run_has_no_charts(tmp_path):
     assert "parzen" not in text.split("<pre>")[0]
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian's package chromium)")
+@pytest.fixture(scope="module")
+def browser():
+    with chromium() as running:
+        yield running
+
+
+@needs_chromium
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1200])
-def test_browser_shows_the_report_without_errors(page, run, scheme, width):
+def test_browser_shows_the_report_without_errors(page, run, browser, scheme, width):
     path = run.parent / "one.html"
-    messages, requests = [], []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS.split())
-        shown = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900}).new_page()
-        shown.on("console", lambda message: messages.append(message.text))
-        shown.on("pageerror", lambda error: messages.append(str(error)))
+    requests = []
+    with opened(browser, path.as_uri(), color_scheme=scheme, viewport={"width": width, "height": 900}) as shown:
         shown.on("request", lambda request: requests.append(request.url))
-        shown.goto(path.as_uri())
+        shown.reload()
         shown.locator("summary").click()
         loaded = shown.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)")
         overflow = shown.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
@@ -133,8 +127,6 @@ def test_browser_shows_the_report_without_errors(page, run, scheme, width):
             """() => [document.body, document.body, document.querySelector('svg text')].map((element, i) =>
                 getComputedStyle(element)[['color', 'backgroundColor', 'fill'][i]])"""
         )
-        browser.close()
-    assert messages == []
     assert [url for url in requests if not url.startswith("data:")] == [path.as_uri()]
     assert loaded
     assert overflow <= 0

@@ -1,7 +1,6 @@
 """A run that is killed at any moment and resumed gives the same weights, log and previews, bit for bit."""
 
 import json
-import multiprocessing
 import os
 import random
 import signal
@@ -40,14 +39,6 @@ def train_on_a_slow_disk(directory, document):
     sync = os.fsync
     os.fsync = lambda descriptor: (time.sleep(0.02), sync(descriptor))
     train(directory, document)
-
-
-@pytest.fixture(scope="module")
-def processes():
-    """Starts processes that have imported torch, which takes seconds, and share no state with this process."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["seedmint.training.runs.directory", "torch._dynamo", "torch._inductor", "sklearn.datasets"])
-    return context
 
 
 def steps_saved(directory):

@@ -4,10 +4,7 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +14,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from seedmint.models.errors import UserError
+from seedmint.training.evaluation.metric_families import num_samples
 from seedmint.training.recipes.schema import RecipeError, validate_recipe
 from seedmint.training.runs.checkpoints import (
     MAX_CHECKPOINTS,
@@ -31,8 +29,8 @@ from seedmint.training.runs.hooks import Hook
 from seedmint.training.runs.trainer import Trainer
 from tests.support.errors import raises
 from tests.support.recipes import recipe_document
+from tests.support.training_processes import run_command
 
-ROOT = Path(__file__).parents[3]
 CPU = torch.device("cpu")
 
 
@@ -155,13 +153,15 @@ def test_signal_stops_the_run_after_the_current_iteration(tmp_path, number):
     assert_same(finish(again), finish(start(tmp_path / "whole")))
 
 
-def seedmint(*arguments, **options):
-    return subprocess.Popen(
-        [sys.executable, "-m", "seedmint", *map(str, arguments)], cwd=ROOT, stderr=subprocess.PIPE, **options
-    )
+def test_resume_after_ctrl_c_gives_identical_weights(tmp_path, processes):
+    outputs = []
 
+    def seedmint(*arguments):
+        outputs.append(tmp_path / f"output-{len(outputs)}")
+        process = processes.Process(target=run_command, args=([*map(str, arguments)], outputs[-1]))
+        process.start()
+        return process
 
-def test_resume_after_ctrl_c_gives_identical_weights(tmp_path):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(yaml.safe_dump(recipe_document(steps=600, every={"log": 7, "preview": 400, "checkpoint": 1000})))
     whole = seedmint("train", recipe, "--out", tmp_path / "whole")
@@ -170,17 +170,17 @@ def test_resume_after_ctrl_c_gives_identical_weights(tmp_path):
         process = seedmint(*command)
         log = tmp_path / "stopped" / "log.jsonl"
         size = log.stat().st_size if log.exists() else 0
-        while process.poll() is None and (not log.exists() or log.stat().st_size <= size):
+        while process.is_alive() and (not log.exists() or log.stat().st_size <= size):
             time.sleep(0.002)
         time.sleep(random_moments.random() * 0.3)
-        process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
-        assert process.returncode == 130, errors.decode()
-        assert b"Traceback" not in errors
+        os.kill(process.pid, signal.SIGINT)
+        process.join(60)
+        assert process.exitcode == 130, outputs[-1].read_text()
+        assert "Traceback" not in outputs[-1].read_text()
         command = ("resume", tmp_path / "stopped")
     for process in (seedmint(*command), whole):
-        _, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors.decode()
+        process.join(120)
+        assert process.exitcode == 0, [output.read_text() for output in outputs]
     assert_same(final(tmp_path / "stopped"), final(tmp_path / "whole"))
 
 
@@ -353,7 +353,8 @@ def test_ema_can_be_added_before_its_start_step(tmp_path):
         resume_run(tmp_path / "part", CPU, pytest.fail, ["ema_start=12"])
 
 
-def test_metrics_can_be_added_on_resume(tmp_path):
+def test_metrics_can_be_added_on_resume(tmp_path, monkeypatch):
+    monkeypatch.setattr("seedmint.training.runs.metrics_hook.num_samples", lambda name, _: num_samples(name, 200))
     finish(start(tmp_path / "r"))
     later = resume_run(tmp_path / "r", CPU, pytest.fail, ["steps=25", "metrics=[parzen]", "every.evaluate=25"])
     finish(later)
