@@ -4,13 +4,13 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from seedmint.models.errors import UserError
+from seedmint.models.version import __version__
 
 _TRAIN = "seedmint.training.cli.train"
 
@@ -30,13 +30,6 @@ _COMMANDS = {
     "completion": ("seedmint.completion", "serve", "Print the completion script of a shell."),
     "doctor": ("seedmint.service.cli.doctor", "serve", "Check this machine and this installation."),
 }
-
-
-def _version() -> str:
-    try:
-        return version("seedmint")
-    except PackageNotFoundError:
-        return "unknown (not installed)"
 
 
 class _LazyGroup(click.Group):
@@ -76,7 +69,7 @@ def _import_checkpoint(*arguments: Any) -> Any:
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "obj": {"import_checkpoint": _import_checkpoint}},
 )
-@click.version_option(_version(), prog_name="seedmint")
+@click.version_option(__version__, prog_name="seedmint")
 def cli() -> None:
     """Train generators with Algorithm 1 of Generative Adversarial Nets, and serve them.
 

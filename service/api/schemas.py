@@ -56,8 +56,9 @@ class SampleGenerator(_Summary):
 
 
 class Generators(BaseModel):
-    """All generators, by name."""
+    """All generators, by name, and the version of Seedmint."""
 
+    version: str
     models: tuple[ImageGenerator | SampleGenerator, ...]
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from seedmint.models.errors import UserError, one_line
+from seedmint.models.version import __version__
 from seedmint.service.settings import Settings, SettingsError, read_settings, variable
 
 State = Literal["ok", "note", "failed"]
@@ -83,7 +84,7 @@ def _installed(package: str) -> str | None:
 
 def _installation() -> Iterator[Check]:
     system = f"Python {platform.python_version()} on {platform.system()} {platform.machine()}"
-    yield Check("seedmint", "ok", f"{_installed('seedmint') or 'not installed, run from a checkout'}; {system}")
+    yield Check("seedmint", "ok", f"{__version__}; {system}")
     versions = {package: found for package in _LIBRARIES if (found := _installed(package)) is not None}
     yield Check("libraries", "ok", ", ".join(f"{package} {found}" for package, found in versions.items()))
     for extra, packages in _EXTRAS.items():

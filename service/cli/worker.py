@@ -1,6 +1,7 @@
-"""A worker process of `seedmint serve`: `python -m seedmint.service.cli.worker FD PID`, started by the supervisor.
+"""A worker process of `seedmint serve`: `python -m seedmint.service.cli.worker FD PID RESTARTS`, started by the supervisor.
 
 FD is the file descriptor of the socket from which all workers accept connections. PID is the process id of the supervisor.
+RESTARTS is the number of earlier processes of this worker.
 """
 
 import signal
@@ -16,14 +17,17 @@ _CLOSE_SECONDS = 2  # for open connections, after the requests in flight are fin
 
 def main() -> None:
     """Serve until SIGTERM, or until the supervisor has exited."""
-    descriptor, supervisor = map(int, sys.argv[1:])
+    descriptor, supervisor, restarts = map(int, sys.argv[1:])
     listener = inherited_listener(descriptor)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the supervisor handles it
     log_to_stdout()
     from seedmint.service.app import HTTP_PROTOCOL, SETTINGS, SUPERVISOR, Seedmint  # reads the settings, and configures the log
+    from seedmint.service.telemetry.metrics import count_worker_restart
 
     if supervisor != SUPERVISOR:
         sys.exit("the supervisor has exited")
+    if restarts:
+        count_worker_restart()
 
     config = uvicorn.Config(
         Seedmint.to_asgi(),  # type: ignore[attr-defined]  # the decorator makes it a bentoml.Service

@@ -30,6 +30,7 @@ class _Worker:
         number: Number of the worker in the log, from 1.
         process: The process; None while the supervisor waits before it starts the next one.
         started: When the process started, in monotonic seconds.
+        restarts: Number of earlier processes.
         failures: Number of processes in succession that exited within `_STABLE_SECONDS`, or did not start.
         start_at: When the next process starts, in monotonic seconds. Used only while `process` is None.
     """
@@ -37,6 +38,7 @@ class _Worker:
     number: int
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
+    restarts: int = 0
     failures: int = 0
     start_at: float = 0.0
 
@@ -50,8 +52,8 @@ class Supervisor:
     def __init__(self, module: str, listener: socket.socket, workers: int, signals: StopSignals) -> None:
         """
         Args:
-            module: Python module that a worker runs. Its arguments are the file descriptor of the socket and the process id of
-                the supervisor.
+            module: Python module that a worker runs. Its arguments are the file descriptor of the socket, the process id of
+                the supervisor, and the number of earlier processes of the worker.
             listener: The socket from which all workers accept connections.
             workers: Number of worker processes.
             signals: The signals that stop the server.
@@ -93,7 +95,7 @@ class Supervisor:
                 try:
                     # A new process group, so that Ctrl-C in a terminal reaches only the supervisor.
                     worker.process = subprocess.Popen(
-                        self._command,
+                        [*self._command, str(worker.restarts)],
                         cwd=_working_directory(),
                         stdin=subprocess.DEVNULL,
                         pass_fds=[self._listener.fileno()],
@@ -120,6 +122,7 @@ class Supervisor:
 
     def _handle_exit(self, worker: _Worker, status: int) -> None:
         self._was_stable |= time.monotonic() - worker.started >= _STABLE_SECONDS
+        worker.restarts += 1
         self._schedule(worker, f"was killed by {_signal_name(-status)}" if status < 0 else f"exited with status {status}")
 
     def _schedule(self, worker: _Worker, reason: str) -> None:

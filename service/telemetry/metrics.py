@@ -2,17 +2,20 @@
 
 import contextlib
 import os
+import platform
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
 
+import onnxruntime
 import psutil  # type: ignore[import-untyped]
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from seedmint.models.runtime.memory import container_memory
+from seedmint.models.version import __version__
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.telemetry.request_context import RequestContext
 
@@ -70,6 +73,7 @@ _QUEUE_SIZE = Gauge("seedmint_queue_size", "Single images in the queue.", ["mode
 _BULK_REQUESTS = Gauge(
     "seedmint_bulk_requests_in_flight", "Bulk requests in flight.", ["model"], registry=None, multiprocess_mode="livesum"
 )
+_RESTARTS = Counter("seedmint_worker_restarts", "Workers that replaced a worker that had exited.", registry=None)
 _JOBS = Gauge("seedmint_jobs", "Jobs, by state.", ["state"], registry=None, multiprocess_mode="livesum")
 _JOB_IMAGES = Counter("seedmint_job_images", "Images or samples in finished shards of jobs.", ["model"], registry=None)
 
@@ -115,6 +119,11 @@ def set_queue_size(model: str, images: int, bulk_requests: int) -> None:
     """
     _QUEUE_SIZE.labels(model).set(images)
     _BULK_REQUESTS.labels(model).set(bulk_requests)
+
+
+def count_worker_restart() -> None:
+    """Count this process as the replacement of a worker that had exited."""
+    _RESTARTS.inc()
 
 
 def set_job_count(state: str, jobs: int) -> None:
@@ -259,6 +268,10 @@ class ScrapeGauges:
             family.add_metric([name], 1)
         yield family
         yield GaugeMetricFamily("seedmint_models_readable", "1 if the models directory is readable, else 0.", self._readable)
+        labels = ["version", "python", "onnxruntime"]
+        family = GaugeMetricFamily("seedmint_build_info", "1, with the versions of the running program.", labels=labels)
+        family.add_metric([__version__, platform.python_version(), onnxruntime.__version__], 1)
+        yield family
         sizes = []
         for worker in self.workers:
             with contextlib.suppress(psutil.NoSuchProcess):

@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
+import seedmint
 from seedmint.service.settings import read_settings
 
 _DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -77,5 +78,6 @@ def test_the_chart_contains_the_rules_and_the_dashboard_of_the_repository():
 
 
 def test_the_chart_has_the_version_of_the_project():
-    project = tomllib.loads((_DEPLOY.parent / "pyproject.toml").read_text())["project"]
-    assert yaml.safe_load((_CHART / "Chart.yaml").read_text())["appVersion"] == project["version"]
+    assert tomllib.loads((_DEPLOY.parent / "pyproject.toml").read_text())["project"]["version"] == seedmint.__version__
+    assert yaml.safe_load((_CHART / "Chart.yaml").read_text())["appVersion"] == seedmint.__version__
+    assert yaml.safe_load((_DEPLOY.parent / "CITATION.cff").read_text())["version"] == seedmint.__version__

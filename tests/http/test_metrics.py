@@ -8,15 +8,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
+import onnxruntime
 import psutil  # type: ignore[import-untyped]
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
+import seedmint
 from seedmint.models.runtime.memory import Memory
 from seedmint.service.telemetry import metrics
+from tests.support import generators
 from tests.support.fixtures import fill
-from tests.support.servers import Server, serving
+from tests.support.servers import Server, serving, wait_until
 
 PROMTOOL = shutil.which("promtool")
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW", "PROPFIND", "X1", "X2")
@@ -130,6 +133,26 @@ def test_the_memory_metric_is_the_memory_of_the_workers(server: Server):
     assert value(server, "seedmint_workers") == 1
     processes = [worker for worker in workers if "service" in " ".join(worker.cmdline())]
     assert memory == pytest.approx(sum(process.memory_info().rss for process in processes), rel=0.2)
+
+
+def test_a_replaced_worker_is_counted_and_the_version_is_shown(tmp_path: Path):
+    generators.write(tmp_path, "one")
+    with serving(tmp_path) as server:
+        assert value(server, "seedmint_worker_restarts_total") == 0
+        (worker,) = [child for child in psutil.Process(server.process.pid).children() if "worker" in " ".join(child.cmdline())]
+        worker.kill()
+        wait_until(lambda: answers_after_restart(server))
+        assert value(server, "seedmint_worker_restarts_total") == 1
+        assert f'seedmint_build_info{{onnxruntime="{onnxruntime.__version__}"' in server.client.get("/metrics").text
+        assert server.client.get("/v1/models").json()["version"] == seedmint.__version__
+        assert server.client.get("/openapi.json").json()["info"]["version"] == seedmint.__version__
+
+
+def answers_after_restart(server: Server) -> bool:
+    try:
+        return server.client.get("/metrics").status_code == 200 and value(server, "seedmint_worker_restarts_total") > 0
+    except httpx.TransportError:
+        return False
 
 
 def test_a_container_has_metrics_of_its_memory(monkeypatch: pytest.MonkeyPatch):

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+import seedmint
 from tests.support.installations import ROOT, build_sdist, build_wheel, copy_source, install
 from tests.support.servers import free_port, kill, wait_until_ok
 
@@ -68,7 +69,7 @@ def tracked_files() -> set[str]:
 
 def test_the_wheel_contains_the_package_and_its_data(wheel: Path):
     names = zipfile.ZipFile(wheel).namelist()
-    assert {name.split("/")[0] for name in names} == {"seedmint", "seedmint-0.1.0.dist-info"}
+    assert {name.split("/")[0] for name in names} == {"seedmint", f"seedmint-{seedmint.__version__}.dist-info"}
     packaged = {name for name in names if name.startswith("seedmint/")}
     sources = {file for file in tracked_files() if not file.endswith((".md", "models/" + Path(file).stem + ".png"))}
     assert packaged == {file if file.startswith("seedmint/") else f"seedmint/{file}" for file in sources}

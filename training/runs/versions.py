@@ -1,8 +1,10 @@
 """Versions of Seedmint and of the libraries that determine a run's numbers."""
 
 import subprocess
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
+
+from seedmint.models.version import __version__
 
 _TOP_LEVEL = ("rev-parse", "--show-toplevel")
 _DESCRIBE = ("describe", "--always", "--dirty", "--exclude=*")
@@ -10,16 +12,12 @@ _DESCRIBE = ("describe", "--always", "--dirty", "--exclude=*")
 
 def code_version() -> str:
     """Return Seedmint's version. A git checkout adds the commit, and `-dirty` if it has changes."""
-    try:
-        release = version("seedmint")
-    except PackageNotFoundError:
-        release = "unknown"
     root = Path(__file__).resolve().parents[2]
     try:
         top_level, commit = (_git(root, *arguments) for arguments in (_TOP_LEVEL, _DESCRIBE))
     except (OSError, subprocess.SubprocessError):
-        return release
-    return f"{release}+{commit}" if Path(top_level) == root else release
+        return __version__
+    return f"{__version__}+{commit}" if Path(top_level) == root else __version__
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from seedmint.models.version import __version__
 from seedmint.service.api.openapi.components import HEADERS, PROBLEMS, SECURITY, Json, parameters, reference, schemas
 from seedmint.service.api.openapi.operations import JSON, Answer, Operation
 from seedmint.service.problems import MEDIA_TYPE
@@ -43,7 +44,7 @@ def specification(generators: Sequence[Generator], settings: Settings, operation
         "openapi": "3.1.0",
         "info": {
             "title": "Seedmint",
-            "version": "1",
+            "version": __version__,
             "description": _ABOUT,
             "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
         },

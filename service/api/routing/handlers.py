@@ -7,6 +7,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from seedmint.models.version import __version__
 from seedmint.service.api import bulk_samples
 from seedmint.service.api.conditional import conditional_response, if_none_match
 from seedmint.service.api.openapi.documents import DocumentWriter
@@ -95,7 +96,9 @@ class Handlers:
         Args:
             _: The request.
         """
-        return _json(Generators(models=tuple(summary(served.generator) for served in self._repository.all())))
+        return _json(
+            Generators(version=__version__, models=tuple(summary(served.generator) for served in self._repository.all()))
+        )
 
     async def model(self, request: Request) -> Response:
         """Answer `GET /v1/models/{model}`.

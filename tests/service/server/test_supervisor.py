@@ -322,7 +322,7 @@ def test_a_worker_whose_parent_is_not_its_supervisor_exits():
     """The supervisor died while the worker started."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         worker = subprocess.run(
-            [sys.executable, "-m", "seedmint.service.cli.worker", str(listener.fileno()), "1"],
+            [sys.executable, "-m", "seedmint.service.cli.worker", str(listener.fileno()), "1", "0"],
             pass_fds=[listener.fileno()],
             stderr=subprocess.PIPE,
             text=True,
