@@ -40,6 +40,7 @@ def test_card_of_samples_survives_reading_and_writing():
     card = read_card(changed(output=SAMPLE, reference=None))
     assert json.loads(card.to_json())["output"] == SAMPLE
     assert (card.output.shape, card.output.names, card.output.resolution) == ((2,), ("x", "y"), (0.5, 0.25))
+    assert card.output.dtype == "float32"
 
 
 def test_equal_cards_have_equal_json():
@@ -60,12 +61,13 @@ def test_origin_of_an_import_survives_writing_and_reading():
     assert (document["truncation"], document["max_batch"]) == ("none", 8)
 
 
-@pytest.mark.parametrize("version", [0, 1, 3, "2", 2.0, True, None])
+@pytest.mark.parametrize("version", [0, 1, 3, "1", "2", 2.0, True, None])
 def test_unknown_schema_version_is_refused(version):
     with pytest.raises(CardError) as raised:
         read_card(changed(schema=version))
     assert raised.value.reason == "unknown_schema"
     assert raised.value.card_fields == ("schema",)
+    assert ("seedmint models upgrade" in str(raised.value)) == ((type(version), version) == (int, 1))
 
 
 @pytest.mark.parametrize(
@@ -188,9 +190,10 @@ def test_limits_of_each_field_are_exact(base, field, accepted, refused):
         assert [name for name in names if name == field or name.startswith(f"{field}.") or name == field.rpartition(".")[0]]
 
 
-def test_one_sample_has_65_536_values_at_most():
+def test_one_sample_has_1_to_65_536_values():
     names = [str(n) for n in range(65_537)]
-    assert read_card(full_with(FULL_SAMPLE, "output", {"kind": "sample", "shape": [65_536], "names": names[:-1]}))
+    for count in (1, 65_536):
+        read_card(full_with(FULL_SAMPLE, "output", {"kind": "sample", "shape": [count], "names": names[:count]}))
     with pytest.raises(CardError):
         read_card(full_with(FULL_SAMPLE, "output", {"kind": "sample", "shape": [65_537], "names": names}))
 
