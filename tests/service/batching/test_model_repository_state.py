@@ -111,6 +111,22 @@ def test_gauges_have_the_sums_of_all_batchers_and_zero_for_removed_generators(tm
     assert gauges == {"one": (7, 3), "two": (0, 0)}
 
 
+def test_gauges_are_updated_again_and_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(model_repository, "_METRICS_SECONDS", 0.001)
+
+    async def scenario() -> None:
+        updated = asyncio.Semaphore(0)
+        repository = repository_of(tmp_path)
+        monkeypatch.setattr(repository, "update_metrics", updated.release)
+        await repository.start()
+        async with asyncio.timeout(20):
+            for _ in range(3):
+                await updated.acquire()
+        await repository.close()
+
+    asyncio.run(scenario())
+
+
 def test_files_are_onnx_files_that_are_not_hidden(tmp_path: Path):
     for name in ("b.onnx", "a.onnx", ".a.onnx.temporary", ".hidden.onnx", "card.json", "c.onnx.part"):
         (tmp_path / name).write_bytes(b"x" * len(name))
