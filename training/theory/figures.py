@@ -242,7 +242,7 @@ def draw_fits(result: fits.Result) -> Figure:
     right.set(
         xlabel="separation of the modes",
         ylabel="standard deviation of the fit",
-        title="Covering, and leaving a mode",
+        title="Where each fit drops a mode",
         ylim=(0.0, 3.2),
     )
     return figure
