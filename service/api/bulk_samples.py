@@ -181,6 +181,22 @@ async def _chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[byte
             yield part
 
 
+def read_seeds(seeds: str | list[int], max_seeds: int) -> Seeds:
+    """Return the seeds of a request body. A long list takes time, so do not call this function on the event loop.
+
+    Args:
+        seeds: The field `seeds`: text such as "0-63,100", or a list.
+        max_seeds: Largest number of seeds.
+
+    Raises:
+        Problem: 400, 413 or 422, for `seeds`.
+    """
+    try:
+        return parse_seeds(seeds, max_seeds) if isinstance(seeds, str) else seeds_from_list(seeds, max_seeds)
+    except UserError as error:
+        raise Problem.from_error(error, "seeds") from None
+
+
 def _seeds_and_labels(generator: Generator, request: SampleRequest, max_seeds: int) -> tuple[Seeds, int | Labels | None]:
     """Check the values of a request against a generator.
 
@@ -192,13 +208,7 @@ def _seeds_and_labels(generator: Generator, request: SampleRequest, max_seeds: i
     if request.format not in formats:
         detail = f"{request.format} cannot hold {generator.card.output.kind}s: use {', '.join(formats)}"
         raise Problem(422, detail, "format", reason="wrong_output")
-    try:
-        if isinstance(request.seeds, str):
-            seeds = parse_seeds(request.seeds, max_seeds)
-        else:
-            seeds = seeds_from_list(request.seeds, max_seeds)
-    except UserError as error:
-        raise Problem.from_error(error, "seeds") from None
+    seeds = read_seeds(request.seeds, max_seeds)
     labels = _labels(generator, seeds, request.labels)
     if request.format == "zip":
         try:

@@ -14,7 +14,7 @@ from seedmint.models.errors import UserError
 from seedmint.models.runtime.generator_file import GeneratorError, checked_card, digest_of, read_content
 from seedmint.models.runtime.provider import ProviderChoice, ProviderError, choose_provider
 from seedmint.models.seeds import Seeds, parse_seeds, quoted
-from seedmint.service.batch.formats.base import FORMATS, ShardFormat
+from seedmint.service.batch.formats.base import FORMATS, ShardFormat, default_format
 from seedmint.service.batch.job import load_plan
 from seedmint.service.batch.plan import LabelChoice, Plan, PlanError
 from seedmint.service.batch.planning import check_same, join_splits, make_plan
@@ -200,8 +200,7 @@ def _defaults(existing: Plan | None, card: Card, provider: ProviderChoice) -> _D
         return _Defaults(
             existing.provider, existing.sequence, existing.labels, existing.truncation, existing.format, existing.shard_size
         )
-    shard_format: ShardFormat = "webdataset" if card.output.kind == "image" else "parquet"
-    return _Defaults(provider, None, None, 1.0, shard_format, _SHARD_SIZE)
+    return _Defaults(provider, None, None, 1.0, default_format(card), _SHARD_SIZE)
 
 
 def _plan(options: JobOptions, existing: Plan | None, card: Card, digest: str, provider: ProviderChoice) -> Plan:

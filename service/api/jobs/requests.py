@@ -4,11 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
 
-from seedmint.models.card import ImageOutput
 from seedmint.models.errors import UserError
-from seedmint.models.seeds import parse_seeds, seeds_from_list
-from seedmint.service.api.bulk_samples import TRUNCATION_BOUNDS, Label, SeedList, SeedText
-from seedmint.service.batch.formats.base import ShardFormat
+from seedmint.service.api.bulk_samples import TRUNCATION_BOUNDS, Label, SeedList, SeedText, read_seeds
+from seedmint.service.batch.formats.base import ShardFormat, default_format
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.planning import check_num_shards, make_plan
 from seedmint.service.problems import Problem
@@ -56,16 +54,9 @@ def create_plan(request: JobRequest, generator: Generator, max_images: int) -> P
         Problem: 400, 413 or 422; `field` names the wrong field.
     """
     truncation = require_truncation(request.truncation)
-    try:
-        if isinstance(request.seeds, str):
-            seeds = parse_seeds(request.seeds, max_images)
-        else:
-            seeds = seeds_from_list(request.seeds, max_images)
-    except UserError as error:
-        raise Problem.from_error(error, "seeds") from None
+    seeds = read_seeds(request.seeds, max_images)
     if isinstance(request.labels, int):
         require_label(generator, request.labels, "labels")
-    default_format: ShardFormat = "webdataset" if isinstance(generator.card.output, ImageOutput) else "parquet"
     try:
         plan = make_plan(
             generator.digest,
@@ -74,7 +65,7 @@ def create_plan(request: JobRequest, generator: Generator, max_images: int) -> P
             seeds,
             request.labels,
             truncation,
-            request.format or default_format,
+            request.format or default_format(generator.card),
             request.shard_size,
         )
         check_num_shards(plan.count, plan.shard_size, MAX_SHARDS)

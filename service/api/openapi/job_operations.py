@@ -6,12 +6,12 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode
 
-from seedmint.models.card import ImageOutput
 from seedmint.service.api.jobs.files import MEDIA_TYPES
 from seedmint.service.api.jobs.pagination import BEFORE, MAX_LIMIT
 from seedmint.service.api.jobs.requests import JobRequest
 from seedmint.service.api.jobs.schemas import JobDocument, Jobs
 from seedmint.service.api.openapi.operations import JSON, Answer, Operation
+from seedmint.service.batch.formats.base import default_format
 from seedmint.service.jobs.job_record import ID_DIGITS
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.settings import Settings
@@ -124,10 +124,6 @@ def finish_schemas(schemas: dict[str, Any], generators: Sequence[Generator], set
             choice["maxItems"] = settings.max_job_images
     if generators:
         body["examples"] = [
-            {"model": generator.name, "seeds": "0-99", "format": _default_format(generator), "shard_size": 50}
+            {"model": generator.name, "seeds": "0-99", "format": default_format(generator.card), "shard_size": 50}
             for generator in generators
         ]
-
-
-def _default_format(generator: Generator) -> str:
-    return "webdataset" if isinstance(generator.card.output, ImageOutput) else "parquet"

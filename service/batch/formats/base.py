@@ -71,6 +71,15 @@ def formats_for(card: Card) -> tuple[ShardFormat, ...]:
     return FORMATS if isinstance(card.output, ImageOutput) else _SAMPLE_FORMATS
 
 
+def default_format(card: Card) -> ShardFormat:
+    """Return the format of a job that names none.
+
+    Args:
+        card: The card of the generator.
+    """
+    return "webdataset" if isinstance(card.output, ImageOutput) else "parquet"
+
+
 def check_format(shard_format: ShardFormat, card: Card) -> None:
     """Check that a format can hold the output of a generator.
 
