@@ -1,6 +1,18 @@
 """Small recipes for tests."""
 
 ADAM = {"kind": "adam", "learning_rate": 1e-3}
+PAPER = {"generator": {"kind": "paper", "width": 32}, "discriminator": {"kind": "paper", "width": 8}}
+PAPER_MINIMAX = {
+    **PAPER,
+    "objective": "minimax",
+    "prior": "uniform",
+    "k": 2,
+    "ema": 0.0,
+    "rule": {
+        "generator": {"kind": "momentum", "learning_rate": 0.1, "final_momentum": 0.7, "ramp": 15, "decay": 1.000004},
+        "discriminator": {"kind": "rmsprop", "learning_rate": 1e-3},
+    },
+}
 
 
 def recipe_document(**fields):

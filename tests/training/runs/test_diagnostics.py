@@ -19,13 +19,12 @@ from seedmint.training.runs.errors import DivergenceError
 from seedmint.training.runs.export_run import export_run
 from seedmint.training.runs.hooks import Hook
 from seedmint.training.runs.state import build_algorithm, tensors_of
-from tests.support.recipes import ADAM, recipe_document
+from tests.support.recipes import ADAM, PAPER, recipe_document
 
 CPU = torch.device("cpu")
 FROZEN = {"kind": "momentum", "learning_rate": 1e-12, "momentum": 0.0}
 HUGE_STEPS = {**ADAM, "learning_rate": 1e9}
 LARGE_STEPS = {"kind": "momentum", "learning_rate": 30.0}
-PAPER = {"generator": {"kind": "paper", "width": 32}, "discriminator": {"kind": "paper", "width": 8}}
 EVERY = {"log": 5, "preview": 1000, "checkpoint": 1000}
 
 

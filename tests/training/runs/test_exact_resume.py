@@ -12,11 +12,10 @@ import torch
 from seedmint.training.recipes.schema import validate_recipe
 from seedmint.training.runs.checkpoints import list_checkpoints, load_checkpoint
 from seedmint.training.runs.directory import create_run, resume_run
-from tests.support.recipes import ADAM, recipe_document
+from tests.support.recipes import ADAM, PAPER, recipe_document
 
 NUM_KILLS = 20
 CPU = torch.device("cpu")
-PAPER = {"generator": {"kind": "paper", "width": 32}, "discriminator": {"kind": "paper", "width": 8}}
 RECIPES = {
     "alternating, float32, convolutional": {"conditional": True},
     "simultaneous, bfloat16, with dropout": {

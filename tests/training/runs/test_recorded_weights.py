@@ -12,23 +12,12 @@ import torch
 from seedmint.training.recipes.schema import validate_recipe
 from seedmint.training.runs.checkpoints import list_checkpoints, load_checkpoint
 from seedmint.training.runs.directory import create_run
-from tests.support.recipes import ADAM, recipe_document
+from tests.support.recipes import ADAM, PAPER, PAPER_MINIMAX, recipe_document
 
 PROCESSOR, CAPABILITY, TORCH = "AMD EPYC", "AVX512", "2.13.0+cpu"
-PAPER = {"generator": {"kind": "paper", "width": 32}, "discriminator": {"kind": "paper", "width": 8}}
 RECIPES = {
     "0df28436de1e89e6bf655b309f05847798845a37c90a3d423118377ffc04c28c": {"conditional": True},
-    "e05b66f969895f342a9e0abdf322b903256524bc7c18dcafeb4478d710e977de": {
-        **PAPER,
-        "objective": "minimax",
-        "prior": "uniform",
-        "k": 2,
-        "ema": 0.0,
-        "rule": {
-            "generator": {"kind": "momentum", "learning_rate": 0.1, "final_momentum": 0.7, "ramp": 15, "decay": 1.000004},
-            "discriminator": {"kind": "rmsprop", "learning_rate": 1e-3},
-        },
-    },
+    "e05b66f969895f342a9e0abdf322b903256524bc7c18dcafeb4478d710e977de": PAPER_MINIMAX,
     "2892e298d9e0630963fbbfd6d08448b2278782b2d9ecbfb3ead633a760060140": {
         **PAPER,
         "order": "simultaneous",

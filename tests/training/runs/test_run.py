@@ -28,7 +28,7 @@ from seedmint.training.runs.errors import CheckpointError, TrainingError
 from seedmint.training.runs.hooks import Hook
 from seedmint.training.runs.trainer import Trainer
 from tests.support.errors import raises
-from tests.support.recipes import recipe_document
+from tests.support.recipes import PAPER, PAPER_MINIMAX, recipe_document
 from tests.support.training_processes import run_command
 
 CPU = torch.device("cpu")
@@ -77,22 +77,9 @@ def test_files_of_a_run(tmp_path):
 
 RECIPES = {
     "convolutional": {"conditional": True},
-    "paper": {
-        "generator": {"kind": "paper", "width": 32},
-        "discriminator": {"kind": "paper", "width": 8},
-        "objective": "minimax",
-        "prior": "uniform",
-        "k": 2,
-        "ema": 0.0,
-        "rule": {
-            "generator": {"kind": "momentum", "learning_rate": 0.1, "final_momentum": 0.7, "ramp": 15, "decay": 1.000004},
-            "discriminator": {"kind": "rmsprop", "learning_rate": 1e-3},
-        },
-        "every": {"log": 4, "preview": 7, "checkpoint": 6},
-    },
+    "paper": {**PAPER_MINIMAX, "every": {"log": 4, "preview": 7, "checkpoint": 6}},
     "simultaneous": {
-        "generator": {"kind": "paper", "width": 32},
-        "discriminator": {"kind": "paper", "width": 8},
+        **PAPER,
         "order": "simultaneous",
         "precision": "bfloat16",
         "every": {"log": 4, "preview": 7, "checkpoint": 6},
