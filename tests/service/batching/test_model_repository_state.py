@@ -1,6 +1,7 @@
 """The model repository with stand-ins for generators: lookups, retired versions, metrics and memory."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -153,6 +154,43 @@ def test_memory_is_released_after_a_file_is_refused_for_the_first_time(tmp_path:
     (tmp_path / "bad.onnx").write_bytes(b"not a generator")
     scan = scans_that_release_memory(repository_of(tmp_path), monkeypatch)
     assert [scan(), scan(), scan()] == [False, True, False]  # the second scan finds the same version, and opens the file
+
+
+def test_memory_is_not_released_again_while_a_file_stays_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def fail(*arguments: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(model_repository, "open_generator", fail)
+    (tmp_path / "bad.onnx").write_bytes(b"x")
+    scan = scans_that_release_memory(repository_of(tmp_path), monkeypatch)
+    assert [scan() for _ in range(4)] == [False, True, False, False]
+
+
+def test_memory_is_released_after_a_file_is_loaded_unless_its_content_is_as_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    fields = {"name": "one", "digest": "0" * 64, "digest12": OLD, "determinism": "exact", "provider": "cpu"}
+    monkeypatch.setattr(ModelRepository, "_open", lambda repository, path: SimpleNamespace(**fields))
+    monkeypatch.setattr(model_repository, "Batcher", lambda *arguments: Batcher())
+    (tmp_path / "one.onnx").write_bytes(b"x")
+    repository = repository_of(tmp_path)
+    scan = scans_that_release_memory(repository, monkeypatch)
+    assert [scan() for _ in range(3)] == [False, True, False]
+    loaded = repository.find("one", None)
+    os.utime(tmp_path / "one.onnx", ns=(1, 1))
+    assert [scan() for _ in range(3)] == [False, False, False]
+    assert repository._files["one"].state == "serving"
+    assert repository.find("one", None) is loaded
+
+
+def test_each_new_reason_of_a_server_that_is_not_ready_is_logged_once(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    repository = repository_of(tmp_path)
+    counts = []
+    for files in ({}, {}, {"one": ModelFile(served=served("one"))}, {}, {}):
+        repository._files = files
+        assert repository.is_ready() == bool(files)
+        counts.append(len(caplog.records))
+    assert counts == [1, 1, 1, 2, 2]
 
 
 def test_memory_is_released_when_the_number_of_batchers_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
