@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -157,6 +158,59 @@ def test_expected_wait_follows_the_duration_of_batches():
             assert batcher._expected_wait() == pytest.approx(estimate)
 
     asyncio.run(scenario())
+
+
+def test_image_that_waits_as_long_as_it_may_is_accepted():
+    async def scenario() -> None:
+        generator = ControlledGenerator(max_batch=2)
+        generator.batch_seconds = 1.0
+        batcher = new_batcher(generator, max_wait=2.0)
+        running = submit(batcher, 0)
+        await wait_for_batches(generator, 1)
+        waiting = [submit(batcher, seed) for seed in range(1, 5)]  # the last two expect to wait for two batches
+        with pytest.raises(Overloaded):
+            submit(batcher, 5)
+        generator.release()
+        assert await asyncio.gather(running, *waiting) == [0, 1, 2, 3, 4]
+
+    asyncio.run(scenario())
+
+
+def test_error_outside_the_generator_fails_its_batch_and_the_next_batch_runs(monkeypatch: pytest.MonkeyPatch):
+    def fail(*arguments: object) -> None:
+        raise MemoryError
+
+    async def scenario() -> None:
+        generator = ControlledGenerator()
+        generator.release()
+        batcher = new_batcher(generator)
+        with monkeypatch.context() as context:
+            context.setattr(batcher_module, "run_batch", fail)
+            results = await asyncio.gather(submit(batcher, 1), submit(batcher, 2), return_exceptions=True)
+        assert [type(result) for result in results] == [MemoryError] * 2
+        assert await submit(batcher, 3) == 3
+
+    asyncio.run(scenario())
+
+
+def test_queue_time_and_duration_of_a_batch_are_measured_from_its_start(monkeypatch: pytest.MonkeyPatch):
+    queued: list[float] = []
+
+    async def scenario() -> None:
+        generator = ControlledGenerator()
+        batcher = new_batcher(generator)
+        monkeypatch.setattr(batcher._metrics, "queued", SimpleNamespace(observe=queued.append))
+        running = submit(batcher, 1)
+        await wait_for_batches(generator, 1)
+        waiting = submit(batcher, 2)
+        await asyncio.sleep(0.05)
+        generator.release()
+        await asyncio.gather(running, waiting)
+        assert 0.001 < batcher._expected_wait() < 30
+
+    asyncio.run(scenario())
+    assert 0 < queued[0] < 30
+    assert 0.04 < queued[1] < 30
 
 
 def test_bulk_requests_have_slots_for_as_many_batches_as_the_queue_and_hold_four_pieces(monkeypatch: pytest.MonkeyPatch):
