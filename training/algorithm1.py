@@ -11,6 +11,9 @@ for number of training iterations do
     Update the generator by descending its stochastic gradient:
         grad 1/m sum log(1 - D(G(z))).
 end for
+
+The recipe may replace the two gradients' functions (`seedmint.training.objectives`), add penalties on D's gradient
+(`seedmint.training.penalties`), and change the images that D receives (`seedmint.training.augmentation`).
 """
 
 from dataclasses import dataclass
@@ -18,11 +21,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn, optim
 
-from seedmint.training.objectives import GENERATOR_LOSSES, value
+from seedmint.training import penalties
+from seedmint.training.augmentation import Augmentation
+from seedmint.training.objectives import OBJECTIVES, Objective
 from seedmint.training.optimization import distributed
 from seedmint.training.optimization.ema import update_ema
 from seedmint.training.optimization.minibatches import Minibatches, stream_seed
 from seedmint.training.optimization.optimizers import apply_schedule
+from seedmint.training.recipes.schedules import value_at
 from seedmint.training.recipes.schema import Recipe
 
 STATISTICS = ("V", "D(x)", "D(G(z))")
@@ -33,13 +39,14 @@ class Algorithm1:
     """The networks, their optimizers, and the source of the minibatches.
 
     Attributes:
-        recipe: Gives k, m, the prior, the objective and the schedules.
+        recipe: Gives k, m, the prior, the objective, the penalties and the schedules.
         generator: G, on the device of the minibatches.
         discriminator: D, on the same device.
         ema: The averaged generator, or None.
         generator_optimizer: Optimizer of G's parameters.
         discriminator_optimizer: Optimizer of D's parameters.
         minibatches: Draws noise, data and labels.
+        augmentation: Changes the images that D receives; None for no change.
     """
 
     recipe: Recipe
@@ -49,6 +56,7 @@ class Algorithm1:
     generator_optimizer: optim.Optimizer
     discriminator_optimizer: optim.Optimizer
     minibatches: Minibatches
+    augmentation: Augmentation | None = None
 
     def iterate(self, iteration: int) -> Tensor:
         """Run one training iteration: k updates of D, then one update of G.
@@ -59,7 +67,7 @@ class Algorithm1:
             iteration: Number of the iteration, from 0.
 
         Returns:
-            float32[3] on the device, the `STATISTICS` of the last update of D: V in nats, and the means of D(x) and D(G(z)).
+            float32[3] on the device, the `STATISTICS` of the last update of D: V, and the means of D(x) and D(G(z)).
         """
         torch.manual_seed(stream_seed(self.recipe.seed, iteration))
         if self.recipe.order == "simultaneous":
@@ -69,12 +77,15 @@ class Algorithm1:
             x, label = self.minibatches.data(update)
             z = self.minibatches.noise()
             statistics = self.update_discriminator(x, z, label, update)
-        z, label = self.minibatches.noise(), self.minibatches.labels()
-        self.update_generator(z, label, iteration)
+        z = self.minibatches.noise()
+        if self._objective.uses_pairs:  # each generated example forms a pair with an example of the data of the same label
+            self.update_generator(z, label, iteration, x)
+        else:
+            self.update_generator(z, self.minibatches.labels(), iteration)
         return statistics
 
     def update_discriminator(self, x: Tensor, z: Tensor, label: Tensor | None, update: int) -> Tensor:
-        """Ascend the gradient of V(D, G) in D's parameters.
+        """Ascend the gradient of V(D, G), less the penalties, in D's parameters.
 
         Args:
             x: float32[m, ...], data.
@@ -85,43 +96,91 @@ class Algorithm1:
         Returns:
             float32[3], the `STATISTICS` before the update.
         """
+        self._begin(update)
         with self._autocast():
             with torch.no_grad():
                 fake = self.generator(z, label)
+            if self._is_penalized(update):
+                x, fake = x.requires_grad_(), _without_bfloat16(fake).requires_grad_()
             real_logits, fake_logits = self._logits(x, label), self._logits(fake, label)
-        v = value(real_logits, fake_logits)
-        self._ascend(v, update)
-        return _statistics(v, real_logits, fake_logits)
+        v = self._objective.value(real_logits, fake_logits)
+        self._ascend(v - self._penalty(x, fake, label, real_logits, fake_logits, update), update)
+        return self._observe(v, real_logits, fake_logits, update)
 
-    def update_generator(self, z: Tensor, label: Tensor | None, update: int) -> None:
+    def update_generator(self, z: Tensor, label: Tensor | None, update: int, x: Tensor | None = None) -> None:
         """Descend the gradient of the generator's loss in G's parameters.
 
         Args:
             z: float32[m, z_dim], noise.
             label: int64[m]; None without labels.
             update: Number of the update of G, from 0.
+            x: float32[m, ...], data of the same labels, for an objective that compares pairs; otherwise None.
         """
         with self._autocast():
             fake_logits = self._logits(self.generator(z, label), label)
-        self._compute_generator_gradient(fake_logits, retain_graph=False)
+            with torch.no_grad():
+                real_logits = fake_logits if x is None else self._logits(x.detach(), label)
+        self._compute_generator_gradient(real_logits, fake_logits, retain_graph=False)
         self._step_generator(update)
 
     def _iterate_simultaneously(self, iteration: int) -> Tensor:
         """Take both gradients at the same parameters, from one shared batch of generated examples; then update both."""
+        self._begin(iteration)
         x, label = self.minibatches.data(iteration)
         z = self.minibatches.noise()
         with self._autocast():
             fake = self.generator(z, label)
+            if self._is_penalized(iteration):
+                x, fake = x.requires_grad_(), _without_bfloat16(fake)
             real_logits, fake_logits = self._logits(x, label), self._logits(fake, label)
-        v = value(real_logits, fake_logits)
-        self._compute_generator_gradient(fake_logits, retain_graph=True)
-        self._ascend(v, iteration)
+        v = self._objective.value(real_logits, fake_logits)
+        self._compute_generator_gradient(real_logits, fake_logits, retain_graph=True)
+        self._ascend(v - self._penalty(x, fake, label, real_logits, fake_logits, iteration), iteration)
         self._step_generator(iteration)
-        return _statistics(v, real_logits, fake_logits)
+        return self._observe(v, real_logits, fake_logits, iteration)
+
+    @property
+    def _objective(self) -> Objective:
+        return OBJECTIVES[self.recipe.objective]
+
+    def _begin(self, update: int) -> None:
+        if self.augmentation is not None:
+            self.augmentation.begin(update)
 
     def _logits(self, x: Tensor, label: Tensor | None) -> Tensor:
-        logits: Tensor = self.discriminator(x, label)
-        return logits.float() if logits.dtype == torch.bfloat16 else logits
+        images = x if self.augmentation is None else self.augmentation(x)
+        logits: Tensor = self.discriminator(images, label)
+        return _without_bfloat16(logits)
+
+    def _is_penalized(self, update: int) -> bool:
+        return self.recipe.penalty.is_active and update % self.recipe.penalty.every == 0
+
+    def _penalty(
+        self, x: Tensor, fake: Tensor, label: Tensor | None, real_logits: Tensor, fake_logits: Tensor, update: int
+    ) -> Tensor | float:
+        """Return the weighted sum of the penalties, which D descends; 0 if none is due."""
+        if not self._is_penalized(update):
+            return 0.0
+        config, total = self.recipe.penalty, torch.zeros((), device=x.device)
+        if r1 := value_at(config.r1, update):
+            total = total + r1 * penalties.zero_centered(real_logits, x)
+        if r2 := value_at(config.r2, update):
+            total = total + r2 * penalties.zero_centered(fake_logits, fake)
+        if weight := value_at(config.wgan_gp, update):
+            share = distributed.rand(len(x), *[1] * (x.ndim - 1), device=x.device).to(x.dtype)
+            between = torch.lerp(fake.detach(), x.detach(), share).requires_grad_()
+            with self._autocast():
+                logits = self._logits(between, label)
+            total = total + weight * penalties.one_centered(logits, between)
+        return total * config.every
+
+    def _observe(self, v: Tensor, real_logits: Tensor, fake_logits: Tensor, update: int) -> Tensor:
+        """Return the `STATISTICS`, and let the augmentation adapt to them."""
+        with torch.no_grad():
+            real, fake = self._objective.probabilities(real_logits, fake_logits)
+            if self.augmentation is not None:
+                self.augmentation.observe(real, update)
+            return torch.stack([v, real.mean(), fake.mean()])
 
     def _ascend(self, v: Tensor, update: int) -> None:
         apply_schedule(self.recipe.rule.discriminator, self.discriminator_optimizer, update)
@@ -130,8 +189,8 @@ class Algorithm1:
         _all_reduce_gradients(self.discriminator)
         self.discriminator_optimizer.step()
 
-    def _compute_generator_gradient(self, fake_logits: Tensor, retain_graph: bool) -> None:
-        loss = GENERATOR_LOSSES[self.recipe.objective](fake_logits)
+    def _compute_generator_gradient(self, real_logits: Tensor, fake_logits: Tensor, retain_graph: bool) -> None:
+        loss = self._objective.generator_loss(real_logits, fake_logits)
         self.generator_optimizer.zero_grad()
         loss.backward(inputs=list(self.generator.parameters()), retain_graph=retain_graph)  # type: ignore[no-untyped-call]
         _all_reduce_gradients(self.generator)
@@ -140,7 +199,8 @@ class Algorithm1:
         apply_schedule(self.recipe.rule.generator, self.generator_optimizer, update)
         self.generator_optimizer.step()
         if self.ema is not None:
-            update_ema(self.ema, self.generator, self.recipe.ema, update - self.recipe.ema_start)
+            step = update - self.recipe.ema_start
+            update_ema(self.ema, self.generator, value_at(self.recipe.ema, step), step)
 
     def _autocast(self) -> torch.autocast:
         device = next(self.generator.parameters()).device.type
@@ -151,6 +211,5 @@ def _all_reduce_gradients(network: nn.Module) -> None:
     distributed.all_reduce_mean(p.grad for p in network.parameters() if p.grad is not None)
 
 
-def _statistics(v: Tensor, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-    with torch.no_grad():
-        return torch.stack([v, real_logits.sigmoid().mean(), fake_logits.sigmoid().mean()])
+def _without_bfloat16(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.dtype == torch.bfloat16 else tensor

@@ -109,6 +109,46 @@ def append_one_hot(x, label, classes):
     return x if label is None else np.concatenate([x, np.eye(classes)[label]], axis=1)
 
 
+def _step(x, threshold=0.0):
+    return (x > threshold).astype(float)
+
+
+# By objective: what D ascends, the slopes of its terms in the logits of data and of generated examples, and the slope of G's
+# loss in the logits of generated examples. Each takes the logits (real, fake) of rows; the mean over the rows comes later.
+OBJECTIVES = {
+    "minimax": (
+        lambda real, fake: np.log(sigmoid(real)) + np.log(1 - sigmoid(fake)),
+        lambda real, fake: (1 - sigmoid(real), -sigmoid(fake)),
+        lambda real, fake: -sigmoid(fake),
+    ),
+    "non-saturating": (
+        lambda real, fake: np.log(sigmoid(real)) + np.log(1 - sigmoid(fake)),
+        lambda real, fake: (1 - sigmoid(real), -sigmoid(fake)),
+        lambda real, fake: -(1 - sigmoid(fake)),
+    ),
+    "relativistic": (
+        lambda real, fake: np.log(sigmoid(real - fake)),
+        lambda real, fake: (sigmoid(fake - real), -sigmoid(fake - real)),
+        lambda real, fake: -sigmoid(real - fake),
+    ),
+    "hinge": (
+        lambda real, fake: -np.maximum(0, 1 - real) - np.maximum(0, 1 + fake),
+        lambda real, fake: (_step(1 - real), -_step(1 + fake)),
+        lambda real, fake: -np.ones_like(fake),
+    ),
+    "least-squares": (
+        lambda real, fake: -((real - 1) ** 2) / 2 - fake**2 / 2,
+        lambda real, fake: (1 - real, -fake),
+        lambda real, fake: fake - 1,
+    ),
+    "wasserstein": (
+        lambda real, fake: real - fake,
+        lambda real, fake: (np.ones_like(real), -np.ones_like(fake)),
+        lambda real, fake: -np.ones_like(fake),
+    ),
+}
+
+
 def iterate(generator, discriminator, generator_optimizer, discriminator_optimizer, objective, k, minibatches, classes):
     """Run one iteration of Algorithm 1.
 
@@ -117,43 +157,52 @@ def iterate(generator, discriminator, generator_optimizer, discriminator_optimiz
     Returns:
         V, mean D(x) and mean D(G(z)) of the last D-step.
     """
+    _, d_slopes, g_slope = OBJECTIVES[objective]
     for _ in range(k):
         (x, label), z = minibatches.data(), minibatches.noise()
-        m = len(x)
-        real_logits = discriminator.forward(append_one_hot(x, label, classes))
-        real, _ = discriminator.backward((1 - sigmoid(real_logits)) / m)  # d/dl log sigmoid(l) = 1 - sigmoid(l)
         fake_images = generator.forward(append_one_hot(z, label, classes))
+        real_logits = discriminator.forward(append_one_hot(x, label, classes))
         fake_logits = discriminator.forward(append_one_hot(fake_images, label, classes))
-        fake, _ = discriminator.backward(-sigmoid(fake_logits) / m)  # d/dl log(1 - sigmoid(l)) = -sigmoid(l)
+        slopes = d_slopes(real_logits, fake_logits)
+        fake, _ = discriminator.backward(slopes[1] / len(x))
+        discriminator.forward(append_one_hot(x, label, classes))
+        real, _ = discriminator.backward(slopes[0] / len(x))
         discriminator_optimizer.step(discriminator.parameters, [-(a + b) for a, b in zip(real, fake, strict=True)])
-    z, label = minibatches.noise(), minibatches.labels()
+    z = minibatches.noise()
+    uses_pairs = objective == "relativistic"  # the examples of the last D-step, with their labels
+    label = label if uses_pairs else minibatches.labels()
+    new_real = discriminator.forward(append_one_hot(x, label, classes)) if uses_pairs else None
     images = generator.forward(append_one_hot(z, label, classes))
     logits = discriminator.forward(append_one_hot(images, label, classes))
-    slope = -sigmoid(logits) / m if objective == "minimax" else -(1 - sigmoid(logits)) / m
-    _, dx = discriminator.backward(slope)
+    _, dx = discriminator.backward(g_slope(new_real, logits) / len(x))
     generator_optimizer.step(generator.parameters, generator.backward(dx[:, : images.shape[1]]))
-    return _statistics(real_logits, fake_logits)
+    return _statistics(real_logits, fake_logits, objective)
 
 
 def iterate_simultaneously(
     generator, discriminator, generator_optimizer, discriminator_optimizer, objective, minibatches, classes
 ):
     """Run one iteration of the paper's code: both gradients at the same parameters, from one batch of generated images."""
+    _, d_slopes, g_slope = OBJECTIVES[objective]
     (x, label), z = minibatches.data(), minibatches.noise()
-    m = len(x)
     real_logits = discriminator.forward(append_one_hot(x, label, classes))
-    real, _ = discriminator.backward((1 - sigmoid(real_logits)) / m)
     images = generator.forward(append_one_hot(z, label, classes))
     fake_logits = discriminator.forward(append_one_hot(images, label, classes))
-    fake, _ = discriminator.backward(-sigmoid(fake_logits) / m)
-    slope = -sigmoid(fake_logits) / m if objective == "minimax" else -(1 - sigmoid(fake_logits)) / m
-    _, dx = discriminator.backward(slope)
+    slopes = d_slopes(real_logits, fake_logits)
+    fake, _ = discriminator.backward(slopes[1] / len(x))
+    _, dx = discriminator.backward(g_slope(real_logits, fake_logits) / len(x))
     descent = generator.backward(dx[:, : images.shape[1]])
+    discriminator.forward(append_one_hot(x, label, classes))
+    real, _ = discriminator.backward(slopes[0] / len(x))
     discriminator_optimizer.step(discriminator.parameters, [-(a + b) for a, b in zip(real, fake, strict=True)])
     generator_optimizer.step(generator.parameters, descent)
-    return _statistics(real_logits, fake_logits)
+    return _statistics(real_logits, fake_logits, objective)
 
 
-def _statistics(real_logits, fake_logits):
-    d_real, d_fake = sigmoid(real_logits), sigmoid(fake_logits)
-    return np.log(d_real).mean() + np.log(1 - d_fake).mean(), d_real.mean(), d_fake.mean()
+def _statistics(real_logits, fake_logits, objective):
+    value = OBJECTIVES[objective][0](real_logits, fake_logits).mean()
+    if objective in ("relativistic", "wasserstein"):
+        return value, sigmoid(real_logits - fake_logits).mean(), sigmoid(fake_logits - real_logits).mean()
+    if objective == "least-squares":
+        return value, real_logits.mean(), fake_logits.mean()
+    return value, sigmoid(real_logits).mean(), sigmoid(fake_logits).mean()

@@ -1,5 +1,6 @@
 """Algorithm 1, compared step by step with plain NumPy; its parts, compared with closed forms."""
 
+import itertools
 import math
 
 import numpy as np
@@ -9,10 +10,10 @@ import torch
 from seedmint.training.algorithm1 import Algorithm1
 from seedmint.training.datasets import load_dataset
 from seedmint.training.networks import build_networks
-from seedmint.training.objectives import EQUILIBRIUM_VALUE, minimax_loss, non_saturating_loss, value
+from seedmint.training.objectives import EQUILIBRIUM_VALUE, OBJECTIVES, minimax_loss, non_saturating_loss, value
 from seedmint.training.optimization.minibatches import Minibatches
 from seedmint.training.optimization.optimizers import apply_schedule, build_optimizer
-from seedmint.training.recipes.optimizers import Momentum
+from seedmint.training.recipes.optimizers import Adam, Momentum
 from seedmint.training.recipes.schema import validate_recipe
 from seedmint.training.runs.state import build_algorithm
 from tests.support import numpy_algorithm1 as reference
@@ -101,14 +102,21 @@ def build_test_algorithm(objective, k, optimizer, settings, classes=0, order="al
     )
 
 
+PAPER_OBJECTIVES = ("minimax", "non-saturating")
+NEW_OBJECTIVES = tuple(name for name in OBJECTIVES if name not in PAPER_OBJECTIVES)
+
+
 def arrays(network):
     return [p.detach().numpy().copy() for p in network.parameters()]
 
 
-@pytest.mark.parametrize("classes", [0, CLASSES])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("k", [1, 3])
-@pytest.mark.parametrize("objective", ["minimax", "non-saturating"])
+@pytest.mark.parametrize(
+    ("objective", "k", "optimizer", "classes"),
+    [
+        *itertools.product(PAPER_OBJECTIVES, [1, 3], OPTIMIZERS, [0, CLASSES]),
+        *itertools.product(NEW_OBJECTIVES, [2], ["momentum"], [0, CLASSES]),
+    ],
+)
 def test_iterations_match_numpy(objective, k, optimizer, classes):
     settings, reference_optimizer = OPTIMIZERS[optimizer]
     ours = build_test_algorithm(objective, k, optimizer, settings, classes)
@@ -124,9 +132,13 @@ def test_iterations_match_numpy(objective, k, optimizer, classes):
                 np.testing.assert_allclose(actual, target, rtol=1e-8, atol=1e-11)
 
 
-@pytest.mark.parametrize("classes", [0, CLASSES])
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@pytest.mark.parametrize("objective", ["minimax", "non-saturating"])
+@pytest.mark.parametrize(
+    ("objective", "optimizer", "classes"),
+    [
+        *itertools.product(PAPER_OBJECTIVES, OPTIMIZERS, [0, CLASSES]),
+        *itertools.product(NEW_OBJECTIVES, ["momentum"], [CLASSES]),
+    ],
+)
 def test_simultaneous_iterations_match_numpy(objective, optimizer, classes):
     settings, reference_optimizer = OPTIMIZERS[optimizer]
     ours = build_test_algorithm(objective, 1, optimizer, settings, classes, "simultaneous")
@@ -203,10 +215,24 @@ def test_value_and_losses_match_the_paper():
     assert float(value(even, even)) == pytest.approx(-math.log(4)) == pytest.approx(EQUILIBRIUM_VALUE)
 
 
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_equilibrium_values(name):
+    """If p_g = p_data, the best D cannot separate them, so its output is constant; this test finds the best constant."""
+    objective = OBJECTIVES[name]
+    outputs = [torch.full((4,), float(c)) for c in torch.linspace(-3, 3, 601)]
+    values = [float(objective.value(c, c)) for c in outputs]
+    best = int(np.argmax(values))
+    assert values[best] == pytest.approx(objective.equilibrium, abs=1e-4)
+    for probabilities in objective.probabilities(outputs[best], outputs[best]):
+        assert probabilities.tolist() == pytest.approx([0.5] * 4, abs=1e-2 if name != "hinge" else 0.5)
+
+
 @pytest.mark.parametrize("logit", [-200.0, -40.0, 40.0, 200.0])
 def test_losses_of_extreme_logits_are_finite(logit):
     fake = torch.tensor([logit], requires_grad=True)
-    for loss in (minimax_loss, non_saturating_loss, lambda f: value(f, f)):
+    constant = torch.zeros(1)
+    of_pairs = [f for o in OBJECTIVES.values() for f in (o.value, o.generator_loss)]
+    for loss in (minimax_loss, non_saturating_loss, *(lambda f, g=g: g(constant, f) for g in of_pairs)):
         fake.grad = None
         result = loss(fake)
         result.backward()
@@ -225,6 +251,18 @@ def test_schedules_of_learning_rate_and_momentum():
         schedule.append((optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["momentum"]))
     assert [rate for rate, _ in schedule] == pytest.approx([0.1, 0.1 / 1.5, 0.1 / 2.25, 0.1 / 3.375, 0.02, 0.02])
     assert [momentum for _, momentum in schedule] == pytest.approx([0.5, 0.55, 0.6, 0.65, 0.7, 0.7])
+
+
+def test_scheduled_learning_rate_with_warmup_and_scheduled_beta2():
+    schedules = {"learning_rate": {"start": 0.4, "end": 0.2, "steps": 4, "shape": "linear"}, "warmup": 2}
+    config = Adam.model_validate({"kind": "adam", **schedules, "beta2": {"start": 0.9, "end": 0.99, "steps": 2}})
+    optimizer = build_optimizer(config, [torch.nn.Parameter(torch.zeros(1))])
+    schedule = []
+    for update in range(6):
+        apply_schedule(config, optimizer, update)
+        schedule.append((optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["betas"][1]))
+    assert [rate for rate, _ in schedule] == pytest.approx([0.2, 0.35, 0.3, 0.25, 0.2, 0.2])
+    assert [beta2 for _, beta2 in schedule] == pytest.approx([0.9, 0.945, 0.99, 0.99, 0.99, 0.99])
 
 
 @pytest.mark.parametrize("floor", [0.0, 1e-6])

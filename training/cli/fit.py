@@ -8,7 +8,9 @@ from rich.console import Console
 
 from seedmint.models.errors import UserError
 from seedmint.training.cli.progress import ProgressDisplay
+from seedmint.training.objectives import OBJECTIVES
 from seedmint.training.optimization import distributed
+from seedmint.training.runs.requirements import gigabytes
 from seedmint.training.runs.trainer import Trainer
 
 
@@ -48,7 +50,13 @@ def fit_with_progress(trainer: Trainer) -> None:
         f"k = {recipe.k}, m = {recipe.m}",
         highlight=False,
     )
-    with ProgressDisplay(trainer.step, recipe.steps, console) as display:
+    needs = trainer.requirements
+    console.print(
+        f"G: {needs.generator_parameters:,} parameters; D: {needs.discriminator_parameters:,}; up to "
+        f"{gigabytes(needs.total_bytes)} of memory for networks and minibatches",
+        highlight=False,
+    )
+    with ProgressDisplay(trainer.step, recipe.steps, OBJECTIVES[recipe.objective], console) as display:
         trainer.fit(display.show)
     if trainer.interrupted_by is not None:
         if is_main:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
 from seedmint.models.card import Metric
-from seedmint.training.objectives import EQUILIBRIUM_VALUE
+from seedmint.training.objectives import Objective
 from seedmint.training.runs.progress import ProgressEvent
 
 _LINE_INTERVAL = 10.0  # seconds between lines without a terminal
@@ -19,11 +19,12 @@ class ProgressDisplay:
     Args:
         step: Number of finished steps.
         total: Number of steps of the recipe.
+        objective: The run's objective.
         console: The console to print on.
     """
 
-    def __init__(self, step: int, total: int, console: Console) -> None:
-        self._total, self._console = total, console
+    def __init__(self, step: int, total: int, objective: Objective, console: Console) -> None:
+        self._total, self._objective, self._console = total, objective, console
         self._start_time, self._start_step, self._last_line = time.monotonic(), step, -_LINE_INTERVAL
         self._bar = Progress(
             TextColumn("step"),
@@ -58,7 +59,7 @@ class ProgressDisplay:
             return
         now = time.monotonic()
         seconds_left = (now - self._start_time) / (event.step - self._start_step) * (self._total - event.step)
-        text = f"{format_statistics(event.statistics)}  {timedelta(seconds=round(seconds_left))} left"
+        text = f"{format_statistics(event.statistics, self._objective)}  {timedelta(seconds=round(seconds_left))} left"
         self._bar.update(self._task, completed=event.step, description=text)
         if not self._console.is_terminal and (now - self._last_line >= _LINE_INTERVAL or event.step == self._total):
             self._print_line(event.step, text)
@@ -68,17 +69,24 @@ class ProgressDisplay:
         self._console.print(f"step {step:,}/{self._total:,}  {text}", soft_wrap=True, highlight=False)
 
 
-def format_statistics(statistics: dict[str, float]) -> str:
-    """Format the statistics in one line; V and JSD are in nats.
+def format_statistics(statistics: dict[str, float], objective: Objective) -> str:
+    """Format the statistics in one line; JSD is in nats.
 
     Args:
         statistics: See `ProgressEvent.statistics`.
+        objective: The run's objective.
     """
     s = statistics
-    return (
-        f"V {s['V']:.3f} (-log 4 = {EQUILIBRIUM_VALUE:.3f})  JSD {max(0.0, s['JSD']):.3f}  "
-        f"D(x) {s['D(x)']:.2f}  D(G(z)) {s['D(G(z))']:.2f}  {s['images/s']:,.0f} images/s"
-    )
+    limit = "-log 4 = " if objective.estimates_jsd else "equilibrium "
+    parts = [
+        f"V {s['V']:.3f} ({limit}{objective.equilibrium:.3f})",
+        *([f"JSD {max(0.0, s['JSD']):.3f}"] if "JSD" in s else []),
+        f"D(x) {s['D(x)']:.2f}",
+        f"D(G(z)) {s['D(G(z))']:.2f}",
+        *([f"p {s['p']:.2f}"] if "p" in s else []),
+        f"{s['images/s']:,.0f} images/s",
+    ]
+    return "  ".join(parts)
 
 
 def format_metric(metric: Metric) -> str:

@@ -7,9 +7,11 @@ A discriminator maps images or samples (and labels) to logits: float32[m]; D(x) 
 
 from torch import Tensor, nn
 
-from seedmint.training.networks.convolutional import MAX_SIDE, MIN_SIDE, ConvolutionalD, ConvolutionalG
+from seedmint.training.networks import convolutional, residual
+from seedmint.training.networks.convolutional import ConvolutionalD, ConvolutionalG
 from seedmint.training.networks.mlp import MlpD, MlpG
 from seedmint.training.networks.paper import PaperD, PaperG
+from seedmint.training.networks.residual import ResidualD, ResidualG
 from seedmint.training.networks.sequence import MIN_LENGTH, SequenceD, SequenceG
 from seedmint.training.recipes.networks import (
     ConvolutionalDiscriminator,
@@ -18,6 +20,8 @@ from seedmint.training.recipes.networks import (
     MlpGenerator,
     PaperDiscriminator,
     PaperGenerator,
+    ResidualDiscriminator,
+    ResidualGenerator,
 )
 from seedmint.training.recipes.schema import Recipe, RecipeError
 
@@ -45,6 +49,8 @@ def _generator(recipe: Recipe, marginals: Tensor, classes: int) -> nn.Module:
         return PaperG(config, z_dim, _image_shape(shape), classes, marginals)
     if isinstance(config, ConvolutionalGenerator):
         return ConvolutionalG(config, z_dim, _image_shape(shape), classes)
+    if isinstance(config, ResidualGenerator):
+        return ResidualG(config, z_dim, _image_shape(shape), classes)
     if isinstance(config, MlpGenerator):
         return MlpG(config, z_dim, shape, classes)
     return SequenceG(config, z_dim, _series_shape(shape), classes)
@@ -56,6 +62,8 @@ def _discriminator(recipe: Recipe, shape: tuple[int, ...], classes: int) -> nn.M
         return PaperD(config, _image_shape(shape), classes)
     if isinstance(config, ConvolutionalDiscriminator):
         return ConvolutionalD(config, _image_shape(shape), classes)
+    if isinstance(config, ResidualDiscriminator):
+        return ResidualD(config, _image_shape(shape), classes)
     if isinstance(config, MlpDiscriminator):
         return MlpD(config, shape, classes)
     return SequenceD(config, _series_shape(shape), classes)
@@ -64,20 +72,31 @@ def _discriminator(recipe: Recipe, shape: tuple[int, ...], classes: int) -> nn.M
 def _check_shape(field: str, kind: str, shape: tuple[int, ...]) -> None:
     message = None
     if len(shape) == 3 and kind in ("mlp", "sequence"):
-        message = f"{kind} networks need samples, but the data are images; use kind paper or convolutional"
-    elif len(shape) < 3 and kind in ("paper", "convolutional"):
+        message = f"{kind} networks need samples, but the data are images; use kind residual, convolutional or paper"
+    elif len(shape) < 3 and kind in ("paper", "convolutional", "residual"):
         alternatives = "mlp" if len(shape) == 1 else "mlp or sequence"
         message = f"{kind} networks need images, but the data are samples; use kind {alternatives}"
-    elif kind == "convolutional" and not (shape[1] == shape[2] and MIN_SIDE <= shape[1] <= MAX_SIDE):
-        message = (
-            f"convolutional networks need square images of {MIN_SIDE} to {MAX_SIDE} pixels, but the data are "
-            f"{shape[2]}x{shape[1]}; use kind paper, or set data.side to resize a folder"
-        )
     elif kind == "sequence" and (len(shape) == 1 or shape[0] < MIN_LENGTH):
         data = "rows of a table" if len(shape) == 1 else f"series of {shape[0]} steps"
         message = f"sequence networks need series of at least {MIN_LENGTH} steps, but the data are {data}; use kind mlp"
+    elif kind in ("convolutional", "residual"):
+        message = _check_sides(kind, *shape[1:])
     if message is not None:
         raise RecipeError(message, field=field, reason="unsupported_shape")
+
+
+def _check_sides(kind: str, height: int, width: int) -> str | None:
+    """Return why a convolutional or residual network does not support images of a size, or None."""
+    limits = convolutional if kind == "convolutional" else residual
+    is_allowed = min(height, width) >= limits.MIN_SIDE and max(height, width) <= limits.MAX_SIDE
+    if is_allowed and (kind == "residual" or height == width):
+        return None
+    needed = "square images" if kind == "convolutional" else "images"
+    other = "residual" if kind == "convolutional" else "paper"
+    return (
+        f"{kind} networks need {needed} of {limits.MIN_SIDE} to {limits.MAX_SIDE} pixels a side, but the data are "
+        f"{width}x{height}; use kind {other}, or set data.side to resize a folder"
+    )
 
 
 def _image_shape(shape: tuple[int, ...]) -> tuple[int, int, int]:

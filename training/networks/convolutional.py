@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seedmint.training.networks.batch_norm import BatchNorm2d
-from seedmint.training.networks.downsampling import num_downsamples
+from seedmint.training.networks.downsampling import layer_widths, num_downsamples
 from seedmint.training.networks.projection import ProjectionDiscriminator
 from seedmint.training.recipes.networks import ConvolutionalDiscriminator, ConvolutionalGenerator
 
@@ -63,7 +63,7 @@ class ConvolutionalG(nn.Module):
         super().__init__()
         channels, self.side, _ = shape
         count = num_downsamples(self.side, _MAX_START_SIDE)
-        widths = [config.width * 2**i for i in reversed(range(count))]
+        widths = layer_widths(config.width, config.max_width, count)[::-1]
         self.start = (widths[0], -(-self.side // 2**count), -(-self.side // 2**count))
         self.input = nn.Linear(z_dim, self.start[0] * self.start[1] * self.start[2], bias=False)
         self.norms = nn.ModuleList(ConditionalBatchNorm(width, classes) for width in widths)
@@ -95,7 +95,7 @@ class ConvolutionalD(ProjectionDiscriminator):
     def __init__(self, config: ConvolutionalDiscriminator, shape: tuple[int, int, int], classes: int) -> None:
         channels, side, _ = shape
         count = num_downsamples(side, _MAX_START_SIDE)
-        widths = [channels, *(config.width * 2**i for i in range(count))]
+        widths = [channels, *layer_widths(config.width, config.max_width, count)]
         last = -(-side // 2**count)
         convolutions = [nn.Conv2d(a, b, 4, stride=2, padding=1) for a, b in itertools.pairwise(widths)]
         super().__init__(convolutions, widths[-1] * last * last, classes, config.spectral_norm)

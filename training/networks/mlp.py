@@ -8,6 +8,7 @@ import math
 
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.parametrizations import spectral_norm
 
 from seedmint.training.networks.labels import append_one_hot
 from seedmint.training.recipes.networks import MlpDiscriminator, MlpGenerator
@@ -43,7 +44,7 @@ class MlpD(nn.Module):
     """x -> leaky ReLU layers -> logit.
 
     Args:
-        config: `width` and number of the hidden layers.
+        config: `width` and number of the hidden layers, and `spectral_norm`.
         shape: Shape of one sample.
         classes: Number of classes; 0 without labels.
     """
@@ -53,6 +54,9 @@ class MlpD(nn.Module):
         self.classes = classes
         gain = (2 / (1 + _NEGATIVE_SLOPE**2)) ** 0.5
         self.layers = _layers(math.prod(shape) + classes, config.width, config.layers, 1, gain)
+        if config.spectral_norm:
+            for layer in self.layers:
+                spectral_norm(layer)
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         """Map standardized samples, float32[m, ...], and int64[m] labels to logits, float32[m]."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from seedmint.training.networks.batch_norm import BatchNorm1d
-from seedmint.training.networks.downsampling import num_downsamples
+from seedmint.training.networks.downsampling import layer_widths, num_downsamples
 from seedmint.training.networks.labels import append_one_hot
 from seedmint.training.networks.projection import ProjectionDiscriminator
 from seedmint.training.recipes.networks import SequenceDiscriminator, SequenceGenerator
@@ -38,7 +38,7 @@ class SequenceG(nn.Module):
         self.length, channels = shape
         self.classes = classes
         count = num_downsamples(self.length, _MAX_START_LENGTH)
-        widths = [config.width * 2**i for i in reversed(range(count))]
+        widths = layer_widths(config.width, config.max_width, count)[::-1]
         self.start = (widths[0], -(-self.length // 2**count))
         self.input = nn.Linear(z_dim + classes, self.start[0] * self.start[1], bias=False)
         self.norms = nn.ModuleList(BatchNorm1d(width) for width in widths)
@@ -70,7 +70,7 @@ class SequenceD(ProjectionDiscriminator):
     def __init__(self, config: SequenceDiscriminator, shape: tuple[int, int], classes: int) -> None:
         length, channels = shape
         count = num_downsamples(length, _MAX_START_LENGTH)
-        widths = [channels, *(config.width * 2**i for i in range(count))]
+        widths = [channels, *layer_widths(config.width, config.max_width, count)]
         last = -(-length // 2**count)
         convolutions = [nn.Conv1d(a, b, _KERNEL, stride=2, padding=_PADDING) for a, b in itertools.pairwise(widths)]
         super().__init__(convolutions, widths[-1] * last, classes, config.spectral_norm)

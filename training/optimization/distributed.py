@@ -145,6 +145,18 @@ def dropout(h: Tensor, p: float, training: bool) -> Tensor:
     return h * mask / (1 - p)
 
 
+def rand(rows: int, *shape: int, device: torch.device) -> Tensor:
+    """Return this process's rows of the uniform numbers that a single process would draw: float32[rows, ...] in [0, 1).
+
+    Args:
+        rows: Number of this process's rows.
+        shape: Shape of one row.
+        device: Device of the numbers.
+    """
+    total = rows * world_size()
+    return torch.rand(total, *shape, device=device)[local_rows(total)]
+
+
 @contextmanager
 def main_process_first() -> Iterator[None]:
     """Run the body in the main process first, then in the other processes."""

@@ -1,10 +1,35 @@
 """The sections `generator` and `discriminator` of a recipe."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import Field
 
 from seedmint.training.recipes.base import Config
+
+Capacity = Literal["small", "medium", "large"]
+
+_MAX_WIDTH = Field(default=1024, ge=1, le=4096, description="largest number of channels")
+
+
+class ResidualSize(NamedTuple):
+    """Size of a residual network.
+
+    Attributes:
+        width: Channels at the full size of the image; doubled at each halving of the image.
+        max_width: Largest number of channels.
+        blocks: Residual blocks at each size.
+    """
+
+    width: int
+    max_width: int
+    blocks: int
+
+
+_CAPACITIES: dict[Capacity, ResidualSize] = {
+    "small": ResidualSize(16, 128, 1),
+    "medium": ResidualSize(32, 256, 1),
+    "large": ResidualSize(64, 512, 2),
+}
 
 
 class PaperGenerator(Config):
@@ -38,6 +63,7 @@ class ConvolutionalGenerator(Config):
     width: int = Field(
         default=32, ge=1, le=1024, description="channels at half the image's side; doubled at each further halving"
     )
+    max_width: int = _MAX_WIDTH
 
 
 class ConvolutionalDiscriminator(Config):
@@ -47,7 +73,42 @@ class ConvolutionalDiscriminator(Config):
     width: int = Field(
         default=32, ge=1, le=1024, description="channels at half the image's side; doubled at each further halving"
     )
+    max_width: int = _MAX_WIDTH
     spectral_norm: bool = True
+
+
+class _Residual(Config):
+    """`capacity` gives the three sizes; a size that is not null replaces the size of the capacity."""
+
+    capacity: Capacity = Field(
+        default="medium", description="channels, their limit, blocks: 16, 128, 1; 32, 256, 1; 64, 512, 2"
+    )
+    width: int | None = Field(
+        default=None, ge=1, le=1024, description="channels at the image's full size; doubled at each halving of the image"
+    )
+    max_width: int | None = Field(default=None, ge=1, le=4096, description="largest number of channels")
+    blocks: int | None = Field(default=None, ge=1, le=8, description="residual blocks at each size")
+
+    @property
+    def size(self) -> ResidualSize:
+        """The size of the network."""
+        default = _CAPACITIES[self.capacity]
+        width = default.width if self.width is None else self.width
+        max_width = max(default.max_width, width) if self.max_width is None else self.max_width
+        return ResidualSize(width, max_width, default.blocks if self.blocks is None else self.blocks)
+
+
+class ResidualGenerator(_Residual):
+    """Residual blocks and bilinear upsampling, without statistics of the minibatch, then a sigmoid."""
+
+    kind: Literal["residual"]
+
+
+class ResidualDiscriminator(_Residual):
+    """Residual blocks and average pooling, without statistics of the minibatch; label projection."""
+
+    kind: Literal["residual"]
+    spectral_norm: bool = False
 
 
 class MlpGenerator(Config):
@@ -64,6 +125,7 @@ class MlpDiscriminator(Config):
     kind: Literal["mlp"]
     width: int = Field(default=128, ge=1, le=16384)
     layers: int = Field(default=2, ge=1, le=16, description="hidden layers")
+    spectral_norm: bool = False
 
 
 class SequenceGenerator(Config):
@@ -73,6 +135,7 @@ class SequenceGenerator(Config):
     width: int = Field(
         default=32, ge=1, le=1024, description="channels at half the series' length; doubled at each further halving"
     )
+    max_width: int = _MAX_WIDTH
 
 
 class SequenceDiscriminator(Config):
@@ -82,10 +145,14 @@ class SequenceDiscriminator(Config):
     width: int = Field(
         default=32, ge=1, le=1024, description="channels at half the series' length; doubled at each further halving"
     )
+    max_width: int = _MAX_WIDTH
     spectral_norm: bool = True
 
 
-Generator = Annotated[PaperGenerator | ConvolutionalGenerator | MlpGenerator | SequenceGenerator, Field(discriminator="kind")]
+Generator = Annotated[
+    PaperGenerator | ConvolutionalGenerator | ResidualGenerator | MlpGenerator | SequenceGenerator, Field(discriminator="kind")
+]
 Discriminator = Annotated[
-    PaperDiscriminator | ConvolutionalDiscriminator | MlpDiscriminator | SequenceDiscriminator, Field(discriminator="kind")
+    PaperDiscriminator | ConvolutionalDiscriminator | ResidualDiscriminator | MlpDiscriminator | SequenceDiscriminator,
+    Field(discriminator="kind"),
 ]

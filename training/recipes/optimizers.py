@@ -5,18 +5,27 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from seedmint.training.recipes.base import Config
+from seedmint.training.recipes.schedules import Below1, Positive, Schedule
 
 
 class _OptimizerBase(Config):
-    """The learning rate at update t, counted from 0, is max(floor, learning_rate / decay**t)."""
+    """The learning rate at update t, counted from 0.
 
-    learning_rate: float = Field(gt=0)
+    A constant `learning_rate` gives max(floor, learning_rate / decay**t). A schedule gives its value at t. The first `warmup`
+    updates multiply the rate by (t + 1) / warmup.
+    """
+
+    learning_rate: Positive
     decay: float = Field(default=1.0, ge=1, le=2)
     floor: float = Field(default=0.0, ge=0)
+    warmup: int = Field(default=0, ge=0, description="updates over which the learning rate rises from 0; 0: no warm-up")
 
     @model_validator(mode="after")
-    def _check_floor(self) -> "_OptimizerBase":
-        if self.floor > self.learning_rate:
+    def _check_decay(self) -> "_OptimizerBase":
+        if isinstance(self.learning_rate, Schedule):
+            if self.decay != 1 or self.floor:
+                raise ValueError("decay and floor need a constant learning_rate; a schedule has its own end")
+        elif self.floor > self.learning_rate:
             raise ValueError(f"floor {self.floor} exceeds learning_rate {self.learning_rate}")
         return self
 
@@ -35,7 +44,7 @@ class Adam(_OptimizerBase):
 
     kind: Literal["adam"]
     beta1: float = Field(default=0.5, ge=0, lt=1)
-    beta2: float = Field(default=0.999, ge=0, lt=1)
+    beta2: Below1 = 0.999
     epsilon: float = Field(default=1e-8, gt=0)
 
 

@@ -5,15 +5,19 @@ import json
 from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from seedmint.models.card import Name
 from seedmint.models.errors import UserError
 from seedmint.models.noise import MAX_Z_DIM
+from seedmint.training.recipes.augmentation import Augmentation
 from seedmint.training.recipes.base import Config
 from seedmint.training.recipes.data import SAMPLE_SOURCES, Data
+from seedmint.training.recipes.field_errors import field_errors
 from seedmint.training.recipes.networks import Discriminator, Generator
 from seedmint.training.recipes.optimizers import Optimizers
+from seedmint.training.recipes.penalties import Penalty
+from seedmint.training.recipes.schedules import Below1
 
 CHANGEABLE_FIELDS = ("data.path", "every", "metrics", "name", "steps", "title", "watch")
 """Fields of a recipe that can change when a run is resumed. The finished iterations do not depend on them."""
@@ -24,6 +28,8 @@ class RecipeError(UserError):
 
     reason = "invalid_recipe"
 
+
+ObjectiveName = Literal["minimax", "non-saturating", "relativistic", "hinge", "least-squares", "wasserstein"]
 
 ImageMetric = Literal["parzen", "frechet", "kid", "prdc", "labels", "modes", "nearest"]
 """Metric families of images; see `seedmint.training.evaluation.metric_families`."""
@@ -85,7 +91,9 @@ class Recipe(Config):
     z_dim: int = Field(default=100, ge=1, le=MAX_Z_DIM)
     generator: Generator
     discriminator: Discriminator
-    objective: Literal["minimax", "non-saturating"] = "non-saturating"
+    objective: ObjectiveName = Field(default="non-saturating", description="see `seedmint.training.objectives`")
+    penalty: Penalty = Penalty()
+    augmentation: Augmentation | None = Field(default=None, description="changes of the images that D receives")
     order: Literal["alternating", "simultaneous"] = Field(
         default="alternating",
         description="alternating: as in Algorithm 1; simultaneous: the gradients of D and G are computed before either is "
@@ -95,7 +103,7 @@ class Recipe(Config):
     m: int = Field(default=100, ge=2, description="minibatch size, examples")
     steps: int = Field(ge=1, description="iterations of Algorithm 1")
     rule: Optimizers = Field(description="the optimizers of G and D (the learning rules of Algorithm 1)")
-    ema: float = Field(default=0.0, ge=0, lt=1, description="decay per step of the averaged generator; 0 keeps no average")
+    ema: Below1 = Field(default=0.0, description="decay per step of the averaged generator; 0 keeps no average")
     ema_start: int = Field(default=0, ge=0, description="steps before the average starts")
     seed: int = Field(default=0, ge=0, lt=1 << 32)
     threads: int = Field(
@@ -113,6 +121,14 @@ class Recipe(Config):
     )
     every: Every = Every()
     watch: Watch = Watch()
+
+    @field_validator("augmentation")
+    @classmethod
+    def _check_augmentation(cls, augmentation: Augmentation | None, info: ValidationInfo) -> Augmentation | None:
+        data = info.data.get("data")
+        if augmentation is not None and data is not None and data.source in SAMPLE_SOURCES:
+            raise ValueError(f"needs images, but source {data.source} consists of samples")
+        return augmentation
 
     @model_validator(mode="after")
     def _check_fields(self) -> "Recipe":
@@ -180,10 +196,7 @@ def validate_recipe(document: dict[str, Any], source: str) -> Recipe:
     try:
         return Recipe.model_validate(document)
     except ValidationError as error:
-        first, *others = [
-            (".".join(map(str, item["loc"])), item["msg"].removeprefix("Value error, "))
-            for item in error.errors(include_url=False, include_context=False, include_input=False)
-        ]
+        first, *others = field_errors(error, Recipe, document)
         # The caller renders `field` before the message, so the message repeats the names of the other fields only.
         message = "; ".join([f"{first[1]} ({source})", *(f"{field}: {text}" for field, text in others)])
         raise RecipeError(message, field=first[0] or None) from None

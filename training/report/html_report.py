@@ -20,7 +20,7 @@ from seedmint.training.evaluation.evaluate import Evaluation
 from seedmint.training.evaluation.generator_file import GeneratorFile, picture_images
 from seedmint.training.evaluation.metric_families import FAMILIES, num_samples
 from seedmint.training.evaluation.results import format_value, group_by_protocol
-from seedmint.training.objectives import EQUILIBRIUM_VALUE
+from seedmint.training.objectives import OBJECTIVES, Objective
 from seedmint.training.plotting.image_grid import grid
 from seedmint.training.report.svg_charts import Level, Line, bars, chart
 from seedmint.training.runs.event_log import read_log
@@ -114,16 +114,7 @@ def run_charts(run: Path, generator: GeneratorFile, evaluation: Evaluation) -> l
     statistics = [entry for entry in entries if "V" in entry]
     charts = []
     if statistics:
-        x = [entry["step"] / epoch for entry in statistics]
-        value, jsd, real, fake = ([entry[key] for entry in statistics] for key in ("V", "JSD", "D(x)", "D(G(z))"))
-        svgs = {
-            "value": chart("V(G, D), nats", "epoch", [Line("V", x, value)], [Level("-log 4", EQUILIBRIUM_VALUE)]),
-            "jsd": chart(
-                "JSD estimate (V + log 4) / 2, nats", "epoch", [Line("JSD", x, jsd)], [Level("0", 0), Level("log 2", log(2))]
-            ),
-            "d": chart("D(x) and D(G(z))", "epoch", [Line("D(x)", x, real), Line("D(G(z))", x, fake)], [Level("½", 0.5)]),
-        }
-        charts = [Chart(name, svg) for name, svg in svgs.items()]
+        charts = _statistics_charts([entry["step"] / epoch for entry in statistics], statistics, _objective(generator))
     for name, series in _metric_series(entries).items():
         lines = [_line(_WEIGHTS_LABELS[weights], points, epoch) for weights, points in series.items()]
         table_1 = _TABLE_1 if name.startswith("parzen") and _is_mnist(generator) else ()
@@ -131,6 +122,23 @@ def run_charts(run: Path, generator: GeneratorFile, evaluation: Evaluation) -> l
         caption = "Dashed lines with ±: Table 1 of the paper." if table_1 else ""
         charts.append(Chart(name, chart(name, "epoch", lines, levels, bool(table_1)), bool(table_1), caption))
     return charts
+
+
+def _statistics_charts(x: list[float], statistics: Sequence[dict[str, Any]], objective: Objective) -> list[Chart]:
+    value, real, fake = ([entry[key] for entry in statistics] for key in ("V", "D(x)", "D(G(z))"))
+    unit, limit = (", nats", "-log 4") if objective.estimates_jsd else ("", "equilibrium")
+    svgs = {"value": chart(f"V(G, D){unit}", "epoch", [Line("V", x, value)], [Level(limit, objective.equilibrium)])}
+    if objective.estimates_jsd:
+        jsd, levels = [entry["JSD"] for entry in statistics], [Level("0", 0), Level("log 2", log(2))]
+        svgs["jsd"] = chart("JSD estimate (V + log 4) / 2, nats", "epoch", [Line("JSD", x, jsd)], levels)
+    svgs["d"] = chart("D(x) and D(G(z))", "epoch", [Line("D(x)", x, real), Line("D(G(z))", x, fake)], [Level("½", 0.5)])
+    return [Chart(name, svg) for name, svg in svgs.items()]
+
+
+def _objective(generator: GeneratorFile) -> Objective:
+    recipe = generator.card.provenance.recipe
+    assert recipe is not None
+    return OBJECTIVES[recipe["objective"]]
 
 
 def _line(label: str, points: Sequence[tuple[int, dict[str, Any]]], epoch: float) -> Line:

@@ -15,7 +15,8 @@ from seedmint.training.runs.diagnostics import Diagnostics
 from seedmint.training.runs.errors import TrainingError
 from seedmint.training.runs.hooks import CheckpointHook, DiagnosticsHook, Hook, LogHook, PreviewHook
 from seedmint.training.runs.metrics_hook import MetricsHook, prepare_real_data
-from seedmint.training.runs.state import TrainerState, build_algorithm
+from seedmint.training.runs.requirements import check_memory, requirements_of
+from seedmint.training.runs.state import TrainerState, build_algorithm, num_classes
 from seedmint.training.runs.torch_settings import torch_settings
 from seedmint.training.runs.trainer import Trainer
 
@@ -35,6 +36,8 @@ def build_trainer(directory: Path, recipe: Recipe, device: torch.device, checkpo
     with torch_settings(recipe.threads, device):
         all_data, held_out = load_splits(recipe.data) if recipe.uses_samples else (load_all(recipe.data), None)
         dataset = all_data.first(recipe.data.first)
+        requirements = requirements_of(recipe, dataset.marginals().shape, num_classes(recipe, dataset))
+        check_memory(requirements, recipe, device)
         state = TrainerState.initial(build_algorithm(recipe, dataset, device), device)
         metadata = checkpoint_metadata(dataset)
         card_of_run(recipe, metadata, 0, recipe.name, None, "last")  # fail now, not at the export after the training
@@ -54,4 +57,4 @@ def build_trainer(directory: Path, recipe: Recipe, device: torch.device, checkpo
             reference = prepare_real_data(recipe, all_data) if held_out is None else held_out
             hooks.append(MetricsHook(recipe, sampler, reference))
         hooks.append(CheckpointHook(metadata))
-        return Trainer(directory, recipe, dataset, device, state, diagnostics, hooks)
+        return Trainer(directory, recipe, dataset, device, requirements, state, diagnostics, hooks)

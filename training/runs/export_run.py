@@ -38,10 +38,10 @@ def export_run(
     read_run_recipe(directory)  # only to check that the directory holds a run
     checkpoint = _load_checkpoint(directory, step)
     recipe = validate_recipe(checkpoint.recipe, str(directory))
-    has_ema = recipe.ema > 0 and checkpoint.step > recipe.ema_start
+    has_ema = bool(recipe.ema) and checkpoint.step > recipe.ema_start
     chosen: Literal["ema", "last"] = weights or ("ema" if has_ema else "last")
     if chosen == "ema" and not has_ema:
-        message = f"step {checkpoint.step} has no averaged weights (ema: {recipe.ema:g}, ema_start: {recipe.ema_start})"
+        message = f"step {checkpoint.step} has no averaged weights (ema: {recipe.ema}, ema_start: {recipe.ema_start})"
         raise ExportError(message, field="weights", reason="no_average")
     dataset = checkpoint.metadata["dataset"]
     # A checkpoint stores the last weights under "generator" and the averaged weights under "ema".

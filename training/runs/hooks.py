@@ -16,7 +16,7 @@ from seedmint.models.noise import labels_of
 from seedmint.training.algorithm1 import STATISTICS
 from seedmint.training.datasets import Dataset
 from seedmint.training.export.served_generator import SeedSampler
-from seedmint.training.objectives import EQUILIBRIUM_VALUE
+from seedmint.training.objectives import OBJECTIVES
 from seedmint.training.optimization import distributed
 from seedmint.training.runs.checkpoints import Checkpoint, save_checkpoint
 from seedmint.training.runs.diagnostics import Diagnostic, Diagnostics, Diversity
@@ -78,7 +78,12 @@ class LogHook(Hook):
         examples = (state.step - self._timer_step) * recipe.m * recipe.k
         rate = examples / (time.perf_counter() - self._timer_start)
         self._start_timer(trainer)
-        values |= {"JSD": (values["V"] - EQUILIBRIUM_VALUE) / 2, "images/s": rate}
+        objective, augmentation = OBJECTIVES[recipe.objective], state.algorithm.augmentation
+        if objective.estimates_jsd:
+            values["JSD"] = (values["V"] - objective.equilibrium) / 2
+        if augmentation is not None and recipe.augmentation is not None and recipe.augmentation.kind == "ada":
+            values["p"] = float(augmentation.p)
+        values["images/s"] = rate
         if trainer.log is not None:
             trainer.log.write_statistics(state.step, values)
         trainer.emit(ProgressEvent(state.step, values))

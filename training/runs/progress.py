@@ -13,8 +13,8 @@ class ProgressEvent:
 
     Attributes:
         step: Number of finished iterations.
-        statistics: Means since the last event with statistics, by name: `V` and `JSD` in nats, `D(x)`, `D(G(z))`, and
-            `images/s`, the number of training examples per second.
+        statistics: Means since the last event with statistics, by name: `V`, `D(x)`, `D(G(z))`, and `images/s`, the number of
+            training examples per second; `JSD` in nats, if the objective estimates it; and `p`, the probability of ADA.
         metrics: Metrics measured at this step.
         weights: The generator's weights that `metrics` describe.
         diagnostics: Conditions found at this step.

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn, optim
 
 from seedmint.training.algorithm1 import STATISTICS, Algorithm1
+from seedmint.training.augmentation import build_augmentation
 from seedmint.training.datasets import Dataset
 from seedmint.training.networks import build_networks
 from seedmint.training.optimization.minibatches import Minibatches, stream_seed
@@ -15,6 +16,7 @@ from seedmint.training.optimization.optimizers import build_optimizer
 from seedmint.training.recipes.schema import Recipe
 
 _INITIAL_WEIGHTS_STREAM = (1 << 63) - 1
+_AUGMENTATION = "augmentation"  # name of the state of the augmentation in a checkpoint
 
 
 def build_algorithm(recipe: Recipe, dataset: Dataset, device: torch.device) -> Algorithm1:
@@ -28,11 +30,12 @@ def build_algorithm(recipe: Recipe, dataset: Dataset, device: torch.device) -> A
     Raises:
         UserError: The recipe does not suit the data.
     """
-    classes = len(dataset.classes) if recipe.conditional and dataset.classes is not None else 0
     minibatches = Minibatches(dataset, recipe.conditional, recipe.m, recipe.prior, recipe.z_dim, recipe.seed, device)
     marginals = torch.from_numpy(dataset.marginals()).float()
     torch.manual_seed(stream_seed(recipe.seed, _INITIAL_WEIGHTS_STREAM))
-    generator, discriminator = (network.to(device).train() for network in build_networks(recipe, marginals, classes))
+    generator, discriminator = (
+        network.to(device).train() for network in build_networks(recipe, marginals, num_classes(recipe, dataset))
+    )
     ema = copy.deepcopy(generator).eval().requires_grad_(False) if recipe.ema else None
     return Algorithm1(
         recipe=recipe,
@@ -42,7 +45,18 @@ def build_algorithm(recipe: Recipe, dataset: Dataset, device: torch.device) -> A
         generator_optimizer=build_optimizer(recipe.rule.generator, generator.parameters()),
         discriminator_optimizer=build_optimizer(recipe.rule.discriminator, discriminator.parameters()),
         minibatches=minibatches,
+        augmentation=None if dataset.scaling is not None else build_augmentation(recipe, dataset.images.shape[1], device),
     )
+
+
+def num_classes(recipe: Recipe, dataset: Dataset) -> int:
+    """Return the number of classes that the networks use; 0 without labels.
+
+    Args:
+        recipe: The settings.
+        dataset: The training data.
+    """
+    return len(dataset.classes) if recipe.conditional and dataset.classes is not None else 0
 
 
 @dataclass
@@ -50,7 +64,7 @@ class TrainerState:
     """State that a checkpoint saves and restores.
 
     Attributes:
-        algorithm: The networks, the averaged generator and the optimizers.
+        algorithm: The networks, the averaged generator, the optimizers and the augmentation.
         step: Number of finished iterations.
         sums: float32[3], sums of the `STATISTICS` over the iterations after `logged_step`.
         logged_step: Step of the newest log entry with statistics.
@@ -100,7 +114,7 @@ class TrainerState:
 
 
 def tensors_of(algorithm: Algorithm1) -> dict[str, Tensor]:
-    """Return every tensor of the networks and the optimizers by name: contiguous, on the CPU.
+    """Return every tensor of the networks, the optimizers and the augmentation by name: contiguous, on the CPU.
 
     Args:
         algorithm: Not changed.
@@ -114,6 +128,8 @@ def tensors_of(algorithm: Algorithm1) -> dict[str, Tensor]:
             for key, tensor in entries.items():
                 if tensor is not None:
                     tensors[f"{part}/{index}/{key}"] = tensor
+    if algorithm.augmentation is not None:
+        tensors[_AUGMENTATION] = algorithm.augmentation.state
     return {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
 
 
@@ -138,6 +154,17 @@ def load_tensors(algorithm: Algorithm1, tensors: dict[str, Tensor]) -> None:
             index, _, entry = key.partition("/")
             state.setdefault(int(index), {})[entry] = tensor
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        _restore_memory_formats(optimizer)
+    if algorithm.augmentation is not None:
+        algorithm.augmentation.state.copy_(tensors[_AUGMENTATION])
+
+
+def _restore_memory_formats(optimizer: optim.Optimizer) -> None:
+    """Store the averages in the order of their parameters' elements. Fused optimizers require one order for both."""
+    for parameter, entries in optimizer.state.items():
+        for key, tensor in entries.items():
+            if isinstance(tensor, Tensor) and tensor.shape == parameter.shape:
+                entries[key] = torch.empty_like(parameter, dtype=tensor.dtype).copy_(tensor)
 
 
 def find_nonfinite_tensor(algorithm: Algorithm1) -> str | None:

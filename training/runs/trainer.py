@@ -28,6 +28,7 @@ from seedmint.training.runs.interruption import Interruption
 from seedmint.training.runs.lock import run_lock
 from seedmint.training.runs.nonfinite import find_divergence
 from seedmint.training.runs.progress import ProgressEvent
+from seedmint.training.runs.requirements import Requirements
 from seedmint.training.runs.state import TrainerState
 from seedmint.training.runs.torch_settings import torch_settings
 
@@ -40,6 +41,7 @@ class Trainer:
         recipe: The run's recipe.
         dataset: The training data.
         device: Device of the training.
+        requirements: Parameters and memory of the run.
         state: The state to start from.
         diagnostics: Decides whether the run is at the equilibrium.
         hooks: Called in this order after every step.
@@ -55,12 +57,13 @@ class Trainer:
         recipe: Recipe,
         dataset: Dataset,
         device: torch.device,
+        requirements: Requirements,
         state: TrainerState,
         diagnostics: Diagnostics,
         hooks: Sequence[Hook],
     ) -> None:
         self.directory, self.recipe, self.dataset, self.device = directory, recipe, dataset, device
-        self.state, self.hooks = state, list(hooks)
+        self.requirements, self.state, self.hooks = requirements, state, list(hooks)
         self.interrupted_by: signal.Signals | None = None
         self.log: EventLog | None = None
         self._diagnostics = diagnostics

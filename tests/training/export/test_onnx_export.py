@@ -19,6 +19,7 @@ from seedmint.training.export.served_generator import ServedGenerator
 from seedmint.training.networks import build_networks
 from seedmint.training.recipes.schema import validate_recipe
 from seedmint.training.runs.export_run import export_run
+from tests.support.batch_independence import assert_rows_are_independent
 from tests.support.errors import raises
 from tests.support.recipes import recipe_document
 from tests.training.runs.test_run import finish, start
@@ -29,6 +30,8 @@ NETWORKS = [
     ("paper", 3, (9, 9), 4),
     ("convolutional", 1, (28, 28), 4),
     ("convolutional", 3, (33, 33), 0),
+    ("residual", 1, (28, 28), 4),
+    ("residual", 4, (9, 20), 0),
 ]
 
 
@@ -40,6 +43,9 @@ def generator_and_card(kind="convolutional", channels=1, size=(8, 8), classes=0)
         if isinstance(module, torch.nn.BatchNorm2d):
             module.running_mean.normal_()
             module.running_var.uniform_(0.5, 2)
+    for parameter in generator.parameters():
+        if parameter.ndim == 4 and not bool(parameter.any()):  # weights that start at zero
+            torch.nn.init.normal_(parameter, 0.0, 0.3)
     card = Card(
         name="x",
         title="X",
@@ -85,6 +91,8 @@ def test_file_matches_the_contract_and_torch(kind, channels, size, classes):
     expected = np.rint(images.transpose(0, 2, 3, 1) * 255)
     assert found.shape == (3, *size, channels)
     assert np.abs(found - expected).max() <= 1
+    if kind == "residual":
+        assert_rows_are_independent(content, examples=2)
 
 
 def test_file_is_deterministic_and_contains_no_paths(exported):

@@ -78,7 +78,70 @@ def test_dropout_rates_of_the_paper():
     assert list(zero_shares.values()) == pytest.approx([0.2, 0.5, 0.5], abs=0.02)
 
 
-@pytest.mark.parametrize("kind", ["paper", "convolutional"])
+RESIDUAL_SHAPES = [
+    *[(1, 8, 8), (1, 28, 28), (3, 32, 48), (4, 15, 9), (3, 8, 100), (1, 65, 40)],
+    pytest.param((3, 512, 512), marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+@pytest.mark.parametrize("shape", RESIDUAL_SHAPES)
+def test_residual_networks_support_images_of_8_to_512_pixels(shape, classes):
+    generator, discriminator = networks("residual", shape, classes, capacity="small", width=4, max_width=8)
+    label = torch.arange(3) % classes if classes else None
+    images = generator(torch.randn(3, 6), label)
+    assert images.shape == (3, *shape)
+    assert float(images.detach().min()) >= 0
+    assert float(images.detach().max()) <= 1
+    images.retain_grad()
+    logits = discriminator(images, label)
+    assert logits.shape == (3,)
+    logits.sum().backward()
+    assert [name for net in (generator, discriminator) for name, p in net.named_parameters() if p.grad is None] == []
+    seen = images.grad.abs().sum(dim=(0, 1))
+    assert bool((seen > 0).all()), "D sees every pixel"
+    assert max(p.shape[1] for p in discriminator.parameters() if p.ndim == 4) == 8
+
+
+def test_residual_networks_use_no_statistics_of_the_minibatch():
+    generator, discriminator = networks("residual", (1, 12, 20), classes=2, capacity="small")
+    randomize(generator)
+    z, label = torch.randn(6, 6), torch.arange(6) % 2
+    images = generator(z, label)  # in training mode
+    torch.testing.assert_close(images[2:3], generator(z[2:3], label[2:3]), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(discriminator(images, label)[2:3], discriminator(images[2:3], label[2:3]), rtol=1e-4, atol=1e-5)
+
+
+def test_residual_generator_leaves_no_checkerboard():
+    """Constant features give a constant image inside the borders; with transposed convolutions, they give a checkerboard."""
+    spreads = {}
+    for kind, fields in (("residual", {"capacity": "small", "width": 4}), ("convolutional", {"width": 4})):
+        torch.manual_seed(0)
+        generator, _ = networks(kind, (1, 28, 28), **fields)
+        generator.eval()
+        randomize(generator)
+        with torch.no_grad():
+            channels, height, width = generator.start
+            rows = torch.randn(channels, 1, 6).expand(-1, height * width, -1)
+            generator.input.weight.copy_(rows.reshape(-1, 6))
+            inside = generator(torch.randn(1, 6))[0, 0, 12:16, 12:16].logit()
+        spreads[kind] = float(inside.max() - inside.min())
+    assert spreads["residual"] < 1e-3 < 0.05 < spreads["convolutional"]
+
+
+def randomize(network):
+    """Replace the weights that start at zero."""
+    for parameter in network.parameters():
+        if parameter.ndim == 4 and not bool(parameter.any()):
+            nn.init.normal_(parameter, 0.0, 0.3)
+
+
+def test_widths_double_up_to_their_limit():
+    generator, _ = networks("convolutional", (1, 64, 64), width=8, max_width=16)
+    assert [layer.weight.shape[0] for layer in generator.steps] == [16, 16, 16]
+
+
+@pytest.mark.parametrize("kind", ["paper", "convolutional", "residual"])
 def test_label_changes_image_and_logit(kind):
     generator, discriminator = networks(kind, (1, 8, 8), classes=2)
     generator.eval(), discriminator.eval()
@@ -102,6 +165,12 @@ def test_images_do_not_depend_on_their_batch_in_evaluation_mode():
 def test_unsupported_shapes_are_refused(shape):
     with raises(UserError, "unsupported_shape", "generator.kind"):
         networks("convolutional", shape)
+
+
+@pytest.mark.parametrize("shape", [(1, 7, 20), (3, 20, 513), (5,), (64, 1)])
+def test_shapes_that_residual_networks_do_not_support_are_refused(shape):
+    with raises(UserError, "unsupported_shape", "generator.kind"):
+        networks("residual", shape)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

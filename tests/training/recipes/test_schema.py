@@ -2,6 +2,8 @@ import pytest
 import yaml
 
 from seedmint.training.recipes.files import load_recipe, shipped_recipes
+from seedmint.training.recipes.networks import ResidualGenerator
+from seedmint.training.recipes.schedules import Schedule, value_at
 from seedmint.training.recipes.schema import RecipeError, validate_recipe
 from tests.support.errors import raises
 from tests.support.recipes import recipe_document
@@ -42,8 +44,29 @@ def test_overrides(tmp_path):
         ("stepps=3", "stepps"),
         ("steps=many", "steps"),
         ("steps=0", "steps"),
-        ("rule.generator.learning_rate=-1", "rule.generator.adam.learning_rate"),
+        ("rule.generator.learning_rate=-1", "rule.generator.learning_rate"),
         ("rule.generator.kind=sgd", "rule.generator"),
+        ("rule.generator.learning_rate={start: 1e-3, end: 0, steps: 9}", "rule.generator.learning_rate"),
+        ("rule.generator.learning_rate={start: 1e-3, end: 1e-4}", "rule.generator.learning_rate.steps"),
+        ("rule.generator.learning_rate={start: 1e-3, end: 1e-4, steps: 9, shape: step}", "rule.generator.learning_rate.shape"),
+        ("rule.generator={kind: adam, learning_rate: {start: 1, end: 2, steps: 9}, decay: 1.1}", "rule.generator"),
+        ("rule.generator.beta2=1", "rule.generator.beta2"),
+        ("rule.generator.warmup=-1", "rule.generator.warmup"),
+        ("ema={start: 0.9, end: 1, steps: 9}", "ema"),
+        ("objective=wgan", "objective"),
+        ("penalty.r1=-1", "penalty.r1"),
+        ("penalty.r1=many", "penalty.r1"),
+        ("penalty.every=4", "penalty"),
+        ("penalty={r1: 1, every: 0}", "penalty.every"),
+        ("augmentation.kind=blur", "augmentation"),
+        ("augmentation={kind: diffaugment, transforms: [zoom]}", "augmentation.transforms.0"),
+        ("augmentation={kind: diffaugment, transforms: []}", "augmentation.transforms"),
+        ("augmentation={kind: ada, adaptive: false}", "augmentation"),
+        ("augmentation={kind: ada, p: {start: 0, end: 1, steps: 9}}", "augmentation"),
+        ("augmentation={kind: ada, adaptive: false, p: 1.5}", "augmentation.p"),
+        ("generator={kind: residual, capacity: huge}", "generator.capacity"),
+        ("generator={kind: residual, width: 0}", "generator.width"),
+        ("discriminator={kind: mlp, spectral_norm: 1}", "discriminator.spectral_norm"),
         ("steps.a=1", "steps.a"),
         ("data.source=cifar", "data.source"),
         ("data.source=folder", "data"),
@@ -54,7 +77,7 @@ def test_overrides(tmp_path):
         ("name=Not OK", "name"),
         ("k=true", "k"),
         ("seed=4294967296", "seed"),
-        ("rule.generator.floor=1", "rule.generator.adam"),
+        ("rule.generator.floor=1", "rule.generator"),
         ("order=parallel", "order"),
         ("precision=float16", "precision"),
         ("data.first=0", "data.first"),
@@ -74,7 +97,7 @@ def test_overrides(tmp_path):
         ("data={source: sines, path: x}", "data"),
         ("data={source: table, path: x, columns: []}", "data.columns"),
         ("data={source: table, path: x, side: 8}", "data"),
-        ("generator={kind: mlp, layers: 0}", "generator.mlp.layers"),
+        ("generator={kind: mlp, layers: 0}", "generator.layers"),
     ],
 )
 def test_wrong_overrides_are_refused(tmp_path, override, field):
@@ -82,6 +105,48 @@ def test_wrong_overrides_are_refused(tmp_path, override, field):
         load_recipe(write(tmp_path), [override])
     assert caught.value.field == field
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "field", "suggestion"),
+    [
+        ("stepps=3", "stepps", "steps"),
+        ("rule.generator.learning_rat=1", "rule.generator.learning_rat", "learning_rate"),
+        ("rule.generator.momentun=0.9", "rule.generator.momentun", None),  # a field of another optimizer
+        ("generator.widht=3", "generator.widht", "width"),
+        ("penalty={r1: 1, evry: 2}", "penalty.evry", "every"),
+        ("ema={start: 0.9, end: 0.99, step: 9, steps: 9}", "ema.step", "steps"),
+        ("augmentation={kind: ada, tranforms: [flip]}", "augmentation.tranforms", "transforms"),
+    ],
+)
+def test_unknown_fields_name_the_most_similar_field(tmp_path, override, field, suggestion):
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(write(tmp_path), [override])
+    assert caught.value.field == field
+    assert f"did you mean {suggestion}?" in str(caught.value) if suggestion else "did you mean" not in str(caught.value)
+
+
+def test_augmentation_needs_images(tmp_path):
+    overrides = ["data.source=ring-2d", "augmentation={kind: diffaugment}"]
+    with raises(RecipeError, "invalid_recipe", "augmentation"):
+        load_recipe(write(tmp_path, generator={"kind": "mlp"}, discriminator={"kind": "mlp"}), overrides)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"), [("linear", [2.0, 1.75, 1.5, 1.25, 1.0, 1.0]), ("cosine", [2.0, 1.853553, 1.5, 1.146447, 1.0, 1.0])]
+)
+def test_schedules(shape, expected):
+    schedule = Schedule(start=2.0, end=1.0, steps=4, shape=shape)
+    assert [value_at(schedule, update) for update in range(6)] == pytest.approx(expected, abs=1e-6)
+    assert value_at(schedule, -3) == 2.0
+    assert value_at(0.25, 10) == 0.25
+
+
+def test_capacities_and_their_overrides():
+    sizes = [ResidualGenerator(kind="residual", capacity=name).size for name in ("small", "medium", "large")]
+    assert sizes == sorted(sizes)
+    assert ResidualGenerator(kind="residual", capacity="small", width=20, blocks=3).size == (20, 128, 3)
+    assert ResidualGenerator(kind="residual", capacity="small", width=200).size.max_width == 200
 
 
 def test_simultaneous_order_requires_k_1(tmp_path):

@@ -16,8 +16,22 @@ from tests.support.recipes import ADAM, PAPER, recipe_document
 
 NUM_KILLS = 20
 CPU = torch.device("cpu")
+RESIDUAL = {"kind": "residual", "capacity": "small", "width": 4}
 RECIPES = {
     "alternating, float32, convolutional": {"conditional": True},
+    "residual, relativistic, penalties, schedules, adaptive augmentation": {
+        "generator": RESIDUAL,
+        "discriminator": RESIDUAL,
+        "conditional": True,
+        "objective": "relativistic",
+        "penalty": {"r1": {"start": 1.0, "end": 0.1, "steps": 200}, "r2": 1.0, "every": 4},
+        "augmentation": {"kind": "ada", "ramp": 5000, "target": 0.1},
+        "ema": {"start": 0.5, "end": 0.99, "steps": 100},
+        "rule": {
+            "generator": {**ADAM, "learning_rate": {"start": 1e-3, "end": 1e-4, "steps": 300}, "warmup": 20},
+            "discriminator": {**ADAM, "beta2": {"start": 0.9, "end": 0.99, "steps": 200}},
+        },
+    },
     "simultaneous, bfloat16, with dropout": {
         **PAPER,
         "order": "simultaneous",
@@ -45,7 +59,7 @@ def steps_saved(directory):
 
 
 @pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=[pytest.mark.slow] if "convolutional" in kind else []) for kind in RECIPES]
+    "kind", [pytest.param(kind, marks=[] if "simultaneous" in kind else [pytest.mark.slow]) for kind in RECIPES]
 )
 def test_sigkill_at_twenty_random_moments_changes_nothing(tmp_path, processes, kind):
     document = recipe_document(steps=330, every={"log": 7, "preview": 30, "checkpoint": 1}, **RECIPES[kind])

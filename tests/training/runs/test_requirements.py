@@ -1,0 +1,69 @@
+"""Parameters and memory of a run, computed before the networks exist."""
+
+import pytest
+import torch
+
+from seedmint.training.datasets import load_dataset
+from seedmint.training.recipes.schema import RecipeError, validate_recipe
+from seedmint.training.runs import requirements
+from seedmint.training.runs.directory import create_run
+from seedmint.training.runs.requirements import requirements_of
+from seedmint.training.runs.state import build_algorithm
+from tests.support.errors import raises
+from tests.support.recipes import recipe_document
+
+CPU = torch.device("cpu")
+RESIDUAL = {"kind": "residual", "capacity": "small"}
+
+
+def parse(**fields):
+    return validate_recipe(recipe_document(**fields), "test")
+
+
+@pytest.mark.parametrize("penalty", [{}, {"r1": 1.0, "r2": 1.0}])
+@pytest.mark.parametrize("kind", ["paper", "convolutional", "residual"])
+def test_counts_match_the_networks(kind, penalty):
+    recipe = parse(generator={"kind": kind}, discriminator={"kind": kind}, conditional=True, penalty=penalty)
+    needs = requirements_of(recipe, (1, 8, 8), 10)
+    algorithm = build_algorithm(recipe, load_dataset(recipe.data), CPU)
+    counts = [sum(p.numel() for p in network.parameters()) for network in (algorithm.generator, algorithm.discriminator)]
+    assert [needs.generator_parameters, needs.discriminator_parameters] == counts
+    assert needs.generator_bytes == 5 * 4 * counts[0]  # weights, gradient, two averages of Adam, averaged weights
+    assert needs.discriminator_bytes == 4 * 4 * counts[1]
+
+
+def test_memory_of_a_minibatch_matches_autograd():
+    recipe = parse(generator=RESIDUAL, discriminator=RESIDUAL, m=32)
+    needs = requirements_of(recipe, (1, 16, 16), 0)
+    assert needs.minibatch_bytes == pytest.approx(
+        2 * requirements_of(parse(generator=RESIDUAL, discriminator=RESIDUAL, m=16), (1, 16, 16), 0).minibatch_bytes, rel=0.05
+    )
+    features = 32 * 16 * 16 * 16 * 4  # one feature map of full size
+    assert 4 * features < needs.minibatch_bytes < 40 * features
+
+
+def test_computing_them_draws_no_random_numbers():
+    before = torch.get_rng_state()
+    requirements_of(parse(generator=RESIDUAL, discriminator={**RESIDUAL, "spectral_norm": True}), (3, 20, 30), 2)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    ("field", "fields"),
+    [
+        ("generator.width", {"generator": {"kind": "paper", "width": 4096}}),
+        ("discriminator.width", {"discriminator": {"kind": "paper", "width": 1024}}),
+        ("generator.capacity", {"generator": {"kind": "residual", "capacity": "large", "max_width": 2048, "width": 1024}}),
+        ("m", {"m": 1000, "generator": {"kind": "paper", "width": 16}, "discriminator": RESIDUAL}),
+    ],
+)
+def test_runs_that_do_not_fit_are_refused_before_anything_is_written(tmp_path, monkeypatch, field, fields):
+    monkeypatch.setattr(requirements, "free_memory", lambda device: 30_000_000)
+    with raises(RecipeError, "too_large", field):
+        create_run(tmp_path / "run", parse(**fields), CPU)
+    assert not (tmp_path / "run").exists()
+
+
+def test_long_series_have_a_limit_of_channels():
+    recipe = parse(data={"source": "sines"}, generator={"kind": "sequence"}, discriminator={"kind": "sequence"})
+    assert requirements_of(recipe, (5000, 1), 0).generator_parameters < 50_000_000
