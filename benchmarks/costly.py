@@ -3,7 +3,7 @@
 python -m benchmarks.costly > benchmarks/results/costly.txt
 
 Makes ONNX files of the cost of known networks, imports them with `seedmint models add`, and serves each one on two threads.
-Clients without think time request images; a refused client waits for `Retry-After` seconds, as the server asks.
+Bursts of clients request one image each; a refused client waits for `Retry-After` seconds, and requests again.
 """
 
 import json
@@ -26,7 +26,8 @@ from onnx import TensorProto, helper, numpy_helper
 from benchmarks.servers import running, seedmint
 
 CLIENTS = 6
-SECONDS = 60.0
+BURSTS = 4
+MAX_ATTEMPTS = 10
 READY_SECONDS = 300.0
 THREADS = 2
 # name -> sides of the feature maps, channels of each, 3x3 convolutions at each
@@ -41,14 +42,14 @@ class Measured:
     """What the clients saw.
 
     Attributes:
-        latencies: Seconds of each image.
-        refused: For each refusal, the status.
-        promised: For each refused client, the seconds of `Retry-After`, and whether the next request succeeded.
+        latencies: Seconds of each image, without the time before a refusal.
+        refused: Number of refusals, by status.
+        attempts: For each image, the number of requests until the image came.
     """
 
     latencies: list[float] = field(default_factory=list)
     refused: Counter[int] = field(default_factory=Counter)
-    promised: list[tuple[int, bool]] = field(default_factory=list)
+    attempts: list[int] = field(default_factory=list)
 
 
 def network(sides: tuple[tuple[int, int], ...], convolutions: int) -> tuple[onnx.ModelProto, float]:
@@ -74,13 +75,13 @@ def network(sides: tuple[tuple[int, int], ...], convolutions: int) -> tuple[onnx
             tensor = f"up{side}"
         for i in range(convolutions):
             name = f"c{side}_{i}"
-            kernel = random.randn(channels, before, 3, 3).astype(np.float32) / np.sqrt(9 * before / 2)
+            kernel = random.randn(channels, before, 3, 3).astype(np.float32) * np.float32((9 * before / 2) ** -0.5)
             weights.append(numpy_helper.from_array(kernel, f"w{name}"))
             nodes.append(helper.make_node("Conv", [tensor, f"w{name}"], [name], pads=[1] * 4))
             nodes.append(helper.make_node("LeakyRelu", [name], [f"r{name}"], alpha=0.2))
             macs += side * side * channels * before * 9
             tensor, before = f"r{name}", channels
-    weights.append(numpy_helper.from_array(random.randn(3, before, 1, 1).astype(np.float32) / np.sqrt(before), "w1"))
+    weights.append(numpy_helper.from_array(random.randn(3, before, 1, 1).astype(np.float32) * np.float32(before**-0.5), "w1"))
     nodes += [helper.make_node("Conv", [tensor, "w1"], ["rgb"]), helper.make_node("Tanh", ["rgb"], ["image"])]
     graph = helper.make_graph(
         nodes,
@@ -92,37 +93,29 @@ def network(sides: tuple[tuple[int, int], ...], convolutions: int) -> tuple[onnx
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), macs / 1e9
 
 
-def client(url: str, first_seed: int, until: float, measured: Measured, lock: threading.Lock) -> None:
-    """Request images until a time. After a refusal, wait as long as the server asks.
+def client(url: str, seed: int, measured: Measured, lock: threading.Lock) -> None:
+    """Request one image. After a refusal, wait as long as the server asks, and try again.
 
     Args:
         url: URL of the images, up to the seed.
-        first_seed: First seed of this client.
-        until: End, in seconds of `time.monotonic`.
+        seed: The seed.
         measured: Receives the results.
         lock: Guards `measured`.
     """
-    seed, waited = first_seed, None
-    while time.monotonic() < until:
+    for attempt in range(1, MAX_ATTEMPTS + 1):
         started = time.perf_counter()
         try:
             with urllib.request.urlopen(f"{url}{seed}.png", timeout=120) as answer:
                 answer.read()
-            status, retry = 200, 0
         except urllib.error.HTTPError as error:
-            status, retry = error.code, int(error.headers.get("Retry-After", "0"))
+            with lock:
+                measured.refused[error.code] += 1
+            time.sleep(int(error.headers.get("Retry-After", "1")))
+            continue
         with lock:
-            if waited is not None:
-                measured.promised.append((waited, status == 200))
-            waited = None
-            if status == 200:
-                measured.latencies.append(time.perf_counter() - started)
-            else:
-                measured.refused[status] += 1
-        seed += 1
-        if retry:
-            waited = retry
-            time.sleep(retry)
+            measured.latencies.append(time.perf_counter() - started)
+            measured.attempts.append(attempt)
+        return
 
 
 def measure(name: str, model: onnx.ModelProto, macs: float) -> list[str]:
@@ -157,27 +150,32 @@ def measure(name: str, model: onnx.ModelProto, macs: float) -> list[str]:
         os.environ["SEEDMINT_THREADS"] = str(THREADS)
         with running(seedmint(path + "0.png"), target / "costly.onnx", path + "0.png", READY_SECONDS) as server:
             measured, lock = Measured(), threading.Lock()
-            until = time.monotonic() + SECONDS
             url = f"http://127.0.0.1:{server.port}{path}"
-            threads = [threading.Thread(target=client, args=(url, 1 + i * 1000, until, measured, lock)) for i in range(CLIENTS)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
+            started = time.perf_counter()
+            for burst in range(BURSTS):
+                seeds = range(1 + burst * CLIENTS, 1 + (burst + 1) * CLIENTS)
+                threads = [threading.Thread(target=client, args=(url, seed, measured, lock)) for seed in seeds]
+                for thread in threads:
+                    thread.start()
+                for thread in threads:
+                    thread.join()
+            seconds = time.perf_counter() - started
     latencies = sorted(measured.latencies)
-    kept = sum(succeeded for _, succeeded in measured.promised)
+    attempts = dict(sorted(Counter(measured.attempts).items()))
     return [
         f"{name} ({macs:.0f} GMAC an image)",
         f"  import {import_seconds:.0f} s; largest batch on the card: {card['card']['max_batch']}",
-        f"  {len(latencies)} images in {SECONDS:.0f} s: {len(latencies) / SECONDS:.2f} images/s",
-        f"  latency: median {latencies[len(latencies) // 2]:.1f} s, longest {latencies[-1]:.1f} s",
-        f"  refused: {dict(measured.refused) or 'none'}; after Retry-After {kept} of {len(measured.promised)} succeeded",
+        f"  {len(latencies)} of {BURSTS * CLIENTS} images in {seconds:.0f} s: {len(latencies) / seconds:.2f} images/s",
+        f"  time of an accepted request: median {latencies[len(latencies) // 2]:.1f} s, longest {latencies[-1]:.1f} s",
+        f"  refused: {dict(measured.refused) or 'none'}; requests until the image came -> images: {attempts}",
     ]
 
 
 def main() -> None:
     """Print the table."""
-    print(f"{CLIENTS} clients for {SECONDS:.0f} s, {THREADS} threads, {os.cpu_count()} processors")
+    print(
+        f"{BURSTS} bursts of {CLIENTS} clients, {THREADS} threads, {os.cpu_count()} processors, load {os.getloadavg()[0]:.0f}"
+    )
     for name, (sides, convolutions) in NETWORKS.items():
         model, macs = network(sides, convolutions)
         for line in measure(name, model, macs):

@@ -111,7 +111,7 @@ def find_call(
         UserError: No way to call the network works, or an option is missing.
     """
     z_name, label_name, constants = _parameters(network, options, inputs or {})
-    by_position = _takes_positions(network)
+    by_position = _forward_parameters(network) is None
     failure: Exception | None = None
     for shape in _z_shapes(network, options, z_shape, lengths or {}):
         call = Call(
@@ -184,10 +184,11 @@ def _try(network: nn.Module, call: Call) -> None:
     raise failure
 
 
-def _takes_positions(network: nn.Module) -> bool:
-    """Return whether `forward` is `forward(*args, **kwargs)`, as in Keras."""
-    kinds = {parameter.kind for parameter in inspect.signature(network.forward).parameters.values()}
-    return kinds <= {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD} and bool(kinds)
+def _forward_parameters(network: nn.Module) -> dict[str, bool] | None:
+    """Return the parameters of `forward`, and whether each is required; None for `forward(*args, **kwargs)`, as in Keras."""
+    parameters = inspect.signature(network.forward).parameters.values()
+    named = [value for value in parameters if value.kind not in (value.VAR_POSITIONAL, value.VAR_KEYWORD)]
+    return {value.name: value.default is value.empty for value in named} or None
 
 
 def _variants(call: Call, by_position: bool) -> Iterator[Call]:
@@ -209,15 +210,11 @@ def _parameters(
     network: nn.Module, options: ImportOptions, inputs: Mapping[str, Any]
 ) -> tuple[str, str | None, dict[str, Any]]:
     """Return the parameters of `forward` that receive z and the label, and the constants for others."""
-    if _takes_positions(network):
+    parameters = _forward_parameters(network)
+    if parameters is None:
         _check_no_names(options, inputs)
         return "z", "label" if options.classes is not None else None, {}
-    parameters = [
-        parameter
-        for parameter in inspect.signature(network.forward).parameters.values()
-        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-    ]
-    names = [parameter.name for parameter in parameters]
+    names = list(parameters)
     constants: dict[str, Any] = {key: _constant(values) for key, values in options.constants.items()}
     constants |= inputs
     for name in (*options.z_input, options.label_input, options.truncation_input, *constants):
@@ -236,7 +233,11 @@ def _parameters(
     z = options.z_input[0] if options.z_input else next(iter(rest), None)
     if z is None:
         raise UserError("forward has no parameter for z", field="network", reason="no_z_input")
-    required = {p.name for p in parameters if p.default is p.empty} - {z, label, options.truncation_input} - constants.keys()
+    required = (
+        {name for name, is_required in parameters.items() if is_required}
+        - {z, label, options.truncation_input}
+        - constants.keys()
+    )
     for name in sorted(required):
         if options.classes is None and _LABEL_NAME.fullmatch(name) and getattr(network, "c_dim", None) == 0:
             constants[name] = None  # StyleGAN without classes

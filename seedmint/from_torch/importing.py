@@ -84,6 +84,12 @@ def import_module(
     Raises:
         UserError: The network cannot be exported or imported, or the result differs from the network.
     """
+    if isinstance(module, torch.jit.ScriptModule):
+        raise UserError(
+            'a TorchScript module: export it with torch.onnx.export(module, (z,), "g.onnx", dynamo=False), and add the file',
+            field="module",
+            reason="torchscript_file",
+        )
     with evaluation_mode(module):
         call = find_call(module, options, z_shape, inputs, lengths)
         adapter = Adapter(module, call)

@@ -27,6 +27,7 @@ _SMOOTHING = 0.2  # weight of the latest batch in the estimated duration of a ba
 _PIECES_IN_FLIGHT = 2  # pieces that one bulk request submits at a time
 _PIECES_HELD = _PIECES_IN_FLIGHT + 2  # plus one piece in encoding, and one piece in sending
 _RETRY_SECONDS = 5
+_PROMISED_SECONDS = 60.0  # refused clients are spread over this time at most
 
 Result = asyncio.Future[Any]
 
@@ -57,6 +58,7 @@ class Batcher:
         self._running: list[Entry] = []  # entries of the current batch
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._is_closed = False
+        self._promised = 0.0  # latest time at which a refused client was told to come back, in seconds of `time.monotonic`
         self._metrics = metrics.GeneratorMetrics(generator.name)
 
     @property
@@ -93,7 +95,7 @@ class Batcher:
         if waiting >= self.generator.max_batch:
             wait = self._expected_wait()
             if waiting >= self._max_queue or wait > self._max_wait:
-                raise Overloaded(f"{waiting} images are waiting already", "queue", retry_after=max(1, math.ceil(wait)))
+                raise Overloaded(f"{waiting} images are waiting already", "queue", retry_after=self._promise(wait))
         labels = None if label is None else np.array([label], np.int64)
         return self._put(SINGLE, np.array([seed], np.int64), labels, truncation, finish, is_disconnected)
 
@@ -149,6 +151,17 @@ class Batcher:
         """Return the estimated wait of the next single image in seconds. Active bulk requests get every second batch."""
         batches = 1 + self._queues.singles // self.generator.max_batch
         return batches * self._batch_seconds * (2 if self._slots.active else 1)
+
+    def _promise(self, wait: float) -> int:
+        """Return the whole seconds after which a refused client can expect a place in the queue.
+
+        Refused clients that arrive together get places one after another. Otherwise they would all come back at the same time,
+        and most of them would be refused again.
+        """
+        now = time.monotonic()
+        after_last = self._promised + self._batch_seconds / self.generator.max_batch
+        self._promised = min(max(now + wait, after_last), now + wait + _PROMISED_SECONDS)
+        return max(1, math.ceil(self._promised - now))
 
     def _check_open(self) -> None:
         if self._is_closed:

@@ -12,6 +12,7 @@ from seedmint.models.runtime.generator_file import MAX_FILE_BYTES
 from seedmint.service.importer.errors import GeneratorImportError
 
 _MAX_TENSORS = 100_000
+_MAX_SHOWN = 200  # characters of a name in a message
 
 
 def inline_external_data(model: ModelProto, folder: Path) -> None:
@@ -92,17 +93,19 @@ def _open(location: str, folder: Path) -> int:
     windows = PureWindowsPath(location)
     is_absolute = path.is_absolute() or windows.drive or windows.root
     if not path.parts or is_absolute or ".." in windows.parts or "\0" in location:
-        raise _refusal(f"external data {location!r} must be a relative path inside the file's folder", "external_data_path")
-    current = folder
-    for part in path.parts:
-        current = current / part
-        if current.is_symlink():
-            raise _refusal(f"external data {location!r} is a link: copy the file into the folder", "external_data_link")
-    try:
-        descriptor = os.open(current, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
-    except OSError as error:
         raise _refusal(
-            f"external data {location!r} cannot be read ({error.strerror}): put the file beside the ONNX file",
+            f"external data {location[:_MAX_SHOWN]!r} must be a relative path inside the file's folder", "external_data_path"
+        )
+    current = folder
+    try:
+        for part in path.parts:
+            current = current / part
+            if current.is_symlink():
+                raise _refusal(f"external data {location!r} is a link: copy the file into the folder", "external_data_link")
+        descriptor = os.open(current, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    except OSError as error:  # also a name that is too long
+        raise _refusal(
+            f"external data {location[:_MAX_SHOWN]!r} cannot be read ({error.strerror}): put the file beside the ONNX file",
             "external_data_missing",
         ) from None
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -16,7 +16,8 @@ _MESSAGES = {
     'it, load it in the environment of its project and run seedmint.take_in(G_ema, name="NAME")',
     "keras_file": "a Keras file: run KERAS_BACKEND=torch python -c "
     '\'import keras, seedmint; seedmint.take_in(keras.models.load_model("{name}"), name="NAME")\'',
-    "torchscript_file": 'a TorchScript file: run seedmint.take_in(torch.jit.load("{name}"), name="NAME") in Python',
+    "torchscript_file": 'a TorchScript file: run torch.onnx.export(torch.jit.load("{name}"), (z,), "g.onnx", dynamo=False) '
+    "with an example of z, then `seedmint models add g.onnx`",
     "tflite_file": "a TensorFlow Lite file: run `python -m tf2onnx.convert --tflite {name} --output g.onnx`, "
     "then `seedmint models add g.onnx`",
     "git_lfs_pointer": "a Git LFS pointer, not the file itself: run `git lfs pull` in its repository, and add the file again",

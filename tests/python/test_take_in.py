@@ -139,6 +139,7 @@ class Random(Convolutional):
     [
         (Random, {}, "noise", "random_operator"),
         (lambda: "text", {}, "module", "not_a_module"),
+        (lambda: torch.jit.trace(nn.Linear(6, 30), torch.zeros(1, 6)), {}, "module", "torchscript_file"),
         (Convolutional, {"name": "A b"}, "name", "wrong_name"),
         (Convolutional, {"z_dim": 7}, "network", "network_fails"),
         (Convolutional, {"classes": 3}, "classes", "no_label"),

@@ -127,6 +127,27 @@ def test_long_expected_wait_refuses_but_only_beyond_a_full_batch():
     asyncio.run(scenario())
 
 
+def test_refused_clients_come_back_one_after_another():
+    async def scenario() -> None:
+        generator = ControlledGenerator(max_batch=1)
+        generator.batch_seconds = 5.0
+        batcher = new_batcher(generator, 100, max_wait=6.0)
+        running = submit(batcher, 0)
+        await wait_for_batches(generator, 1)
+        waiting = submit(batcher, 1)
+        seconds = []
+        for seed in range(20):
+            with pytest.raises(Overloaded) as raised:
+                submit(batcher, seed)
+            seconds.append(raised.value.retry_after)
+        assert seconds[:4] == [10, 15, 20, 25]  # two batches before the first, then one more for each
+        assert seconds[-1] == 70  # at most a minute more
+        generator.release()
+        await asyncio.gather(running, waiting)
+
+    asyncio.run(scenario())
+
+
 def test_expected_wait_counts_batches_and_doubles_beside_bulk_requests():
     async def scenario() -> None:
         generator = ControlledGenerator(max_batch=2)

@@ -111,3 +111,14 @@ def test_more_than_a_file_can_hold(tmp_path):
     tensor.dims[0] = (1 << 40) // 48 // 4
     path.write_bytes(model.SerializeToString())
     assert reason_of(path) == "external_data_too_large"
+
+
+@pytest.mark.parametrize("location", ["a" * 5000, "/".join(["a"] * 3000), "weights"])
+def test_locations_that_are_no_files(tmp_path, location):
+    (tmp_path / "weights").mkdir()
+    assert reason_of(write(tmp_path, location=location)) in ("external_data_missing", "external_data_link")
+
+
+def test_file_itself_is_not_larger_than_its_data(tmp_path):
+    """The ONNX file as its own external data: its bytes are no secret, but too few."""
+    assert reason_of(write(tmp_path, location="g.onnx")) == "external_data_offset"
