@@ -1,4 +1,4 @@
-"""The least that a server of bulk answers does: a loop over ONNX Runtime that writes each batch to a socket. POST, any path."""
+"""A minimal server of bulk responses: a loop over ONNX Runtime that writes each batch to a socket. POST, any path."""
 
 from http.server import BaseHTTPRequestHandler, HTTPServer
 

@@ -1,4 +1,4 @@
-"""The checks of `seedmint doctor`: what this machine and this installation can do, and what is wrong."""
+"""The checks of `seedmint doctor`: settings, libraries, processor, memory, generators, disk and port."""
 
 import os
 import platform
