@@ -1,8 +1,9 @@
 """Writes files atomically: a file is either complete or absent."""
 
 import ctypes
+import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -11,13 +12,14 @@ from uuid import uuid4
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[IO[bytes]]:
+def whole_file(path: Path, move: Callable[[Path, Path], object] = Path.replace) -> Iterator[IO[bytes]]:
     """Return a context with a temporary binary file. At the end of the context, the file is synced and renamed to `path`.
 
     After an error inside the context, no file remains. Missing parent directories are created.
 
     Args:
         path: The file to write. It is replaced if it exists.
+        move: Renames the temporary file to `path`.
 
     Raises:
         OSError: The directory is not writable, or the disk is full.
@@ -29,7 +31,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        move(temporary, path)
         sync_directory(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -38,6 +40,8 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
 
 def sync_directory(directory: Path) -> None:
     """Write the entries of a directory to the disk, so that new names survive a loss of power.
+
+    Some network file systems cannot do this; they write new names at once.
 
     Args:
         directory: The directory.
@@ -50,6 +54,9 @@ def sync_directory(directory: Path) -> None:
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+            raise
     finally:
         os.close(descriptor)
 

@@ -5,8 +5,10 @@ Another worker replaces it and makes its shards again: at most the shard that it
 """
 
 import multiprocessing
-from collections.abc import Iterable
-from contextlib import suppress
+import signal
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from pathlib import Path
 
@@ -14,12 +16,25 @@ from seedmint.models.runtime.processors import num_processors
 from seedmint.service.batch.engines.base import ATTEMPTS, WorkerDiedError
 from seedmint.service.batch.engines.messages import FromWorker, ShardWritten
 from seedmint.service.batch.engines.scheduler import Scheduler
-from seedmint.service.batch.engines.worker import run_worker
+from seedmint.service.batch.engines.worker import STOP_SIGNALS, run_worker
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.progress import OnProgress
 
 _EXIT_SECONDS = 5.0
 _THREADS = 2  # for each worker, if there are more processors than workers; more workers are faster than more threads
+
+
+@contextmanager
+def _blocked_signals() -> Iterator[None]:
+    """Block Ctrl-C and SIGTERM, also in processes that start in the block. They arrive when the block ends.
+
+    A worker unblocks them when it can handle them: Ctrl-C while it imports its modules would print a traceback.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Worker:
@@ -90,9 +105,11 @@ class _Pool:
 
     def _start_worker(self) -> bool:
         """Start a worker and assign a shard. Return whether there was a shard."""
-        worker = _Worker(self._num_started, *self._worker_arguments)
-        self._num_started += 1
-        self._workers.append(worker)
+        resource_tracker.ensure_running()  # its start would unblock the signals
+        with _blocked_signals():  # an exception of their handlers here would leave a process that nobody stops
+            worker = _Worker(self._num_started, *self._worker_arguments)
+            self._num_started += 1
+            self._workers.append(worker)
         self._assign(worker)
         return self._scheduler.is_busy(worker.number)
 

@@ -6,7 +6,7 @@ import platform
 import signal
 import socket
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -69,12 +69,19 @@ def run(path: Path, url: str, plan: Plan, shards: Iterable[int], workers: int | 
                     if error is not None:
                         raise error
                     on_progress(ProgressEvent(plan.size(index), 1))
+        except (RayError, ConnectionError) as ray_error:  # `_error_of` handles the errors of single tasks
+            raise _cluster_error(os.environ.get("RAY_ADDRESS"), _first_line(ray_error)) from None
         finally:
-            for task in pending:
-                ray.cancel(task)
-            if pending:
-                ray.wait(list(pending), num_returns=len(pending), timeout=_CANCEL_SECONDS)
+            with suppress(RayError, ConnectionError):  # the cluster may be gone
+                _cancel(list(pending))
             ray.shutdown()
+
+
+def _cancel(tasks: list[Any]) -> None:
+    for task in tasks:
+        ray.cancel(task)
+    if tasks:
+        ray.wait(tasks, num_returns=len(tasks), timeout=_CANCEL_SECONDS)
 
 
 def _connect(workers: int | None) -> None:
@@ -84,12 +91,17 @@ def _connect(workers: int | None) -> None:
     local = {"num_cpus": workers, "object_store_memory": _OBJECT_STORE_BYTES, "include_dashboard": False}
     try:
         ray.init(address or "local", logging_level=logging.ERROR, log_to_driver=False, **({} if address else local))
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise _cluster_error(address, str(error).strip().splitlines()[0]) from None
+    except (OSError, RuntimeError, ValueError, RayError) as error:  # OSError: also a time-out
+        raise _cluster_error(address, _first_line(error)) from None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or repr(error)).splitlines()[0]
 
 
 def _cluster_error(address: str | None, cause: str) -> UserError:
-    return UserError(f"cannot connect to the Ray cluster at RAY_ADDRESS {address}: {cause}", reason="cluster_unreachable")
+    cluster = f"the Ray cluster at RAY_ADDRESS {address}" if address else "the local Ray cluster"
+    return UserError(f"cannot reach {cluster}: {cause}", reason="cluster_unreachable")
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from seedmint.service.batch.records import Record
 from seedmint.service.batch.shard import write_shard
 from seedmint.service.batch.storage.resolve import open_output
 
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _PROGRESS_SECONDS = 0.1  # between two progress messages of one shard: each message also takes time of the parent process
 _SWITCH_SECONDS = 0.0002  # Python's default of 5 ms makes generator threads wait as long as a batch takes
 
@@ -42,6 +43,7 @@ def run_worker(pipe: Connection, path: Path, url: str, plan: Plan, threads: int)
     sys.setswitchinterval(_SWITCH_SECONDS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent decides
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # the parent has blocked them for the start
     with suppress(EOFError, BrokenPipeError, ConnectionResetError), ThreadPoolExecutor(1, "finishing") as finisher:
         try:
             generator = open_plan_generator(path, plan)

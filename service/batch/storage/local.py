@@ -2,12 +2,14 @@
 
 import errno
 import fcntl
+import logging
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import IO
 from uuid import uuid4
@@ -15,9 +17,12 @@ from uuid import uuid4
 from seedmint.models.files import sync_directory, synced_file_system, whole_file
 from seedmint.service.batch.storage.base import PLAN_FILE, BusyError, InvalidOutputError, OutputError
 
+_LOG = logging.getLogger(__name__)
 _CHUNK_BYTES = 256 << 10
 _SHARED_WAIT_SECONDS = 30.0
 _LOCK_POLL_SECONDS = 0.1
+_NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK, errno.EINVAL)  # errors of file systems without locks
+_NO_RENAMES = (errno.ENOSYS, errno.ENOTSUP, errno.EPERM)  # errors of file systems that cannot rename
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)  # errors of file systems without hard links
 _TEMPORARY_FILES = (
     *(".plan.json.*", ".manifest.json.*", ".README.md.*"),
@@ -43,6 +48,7 @@ class LocalOutput:
         """
         self.root = root
         self.url = str(root)
+        self._has_locks = True
 
     def read(self, name: str) -> bytes:
         return (self.root / name).read_bytes()
@@ -58,7 +64,7 @@ class LocalOutput:
     @contextmanager
     def write(self, name: str) -> Iterator[IO[bytes]]:
         self._check_exists()
-        with whole_file(self.root / name) as file:
+        with whole_file(self.root / name, self._move) as file:
             yield file
             self._check_exists()
 
@@ -87,7 +93,7 @@ class LocalOutput:
             for folder in folders:
                 folder.mkdir(parents=True, exist_ok=True)
             for number, name in enumerate(names):
-                os.replace(f"{stage}/{number}", f"{self.root}/{name}")  # noqa: PTH105
+                self._move(f"{stage}/{number}", f"{self.root}/{name}")
             for folder in folders | {self.root / "data"}:
                 sync_directory(folder)
         finally:
@@ -142,7 +148,7 @@ class LocalOutput:
     def lock(self, shared: bool) -> Iterator[None]:
         deadline = time.monotonic() + (_SHARED_WAIT_SECONDS if shared else 0)
         with (self.root / ".lock").open("ab") as file:
-            while not _try_lock(file, shared):
+            while not self._try_lock(file, shared):
                 if time.monotonic() >= deadline:
                     raise BusyError(f"another job is writing to {self.url}: wait for it, or stop it", field="out")
                 time.sleep(_LOCK_POLL_SECONDS)
@@ -154,6 +160,8 @@ class LocalOutput:
         self.root.mkdir(parents=True, exist_ok=True)
 
     def clean(self) -> None:
+        if not self._has_locks:  # another job may write here
+            return
         for pattern in _TEMPORARY_FILES:
             for path in self.root.glob(pattern):
                 if path.is_dir():
@@ -163,7 +171,41 @@ class LocalOutput:
 
     def free(self) -> int | None:
         existing = next(path for path in (self.root, *self.root.absolute().parents) if path.exists())
-        return shutil.disk_usage(existing).free
+        usage = shutil.disk_usage(existing)
+        return usage.free if usage.total else None  # some file systems do not know their size
+
+    def _try_lock(self, file: IO[bytes], shared: bool) -> bool:
+        """Try to acquire a lock. Return whether it was acquired, or is not needed.
+
+        Without locks, two jobs with the same plan may write at the same time. They write the same bytes, so both are right.
+        """
+        try:
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in _NO_LOCKS:
+                self._has_locks = False
+                _warn_once("%s has no file locks: do not run two jobs there at the same time", self.url)
+                return True
+            if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
+                raise
+            return False
+        return True
+
+    def _move(self, source: str | Path, target: str | Path) -> None:
+        """Rename a file. Where that is not possible, copy the file.
+
+        A killed copy leaves an incomplete file, but no record of its shard, so the next run makes the shard again.
+        """
+        try:
+            os.replace(source, target)  # noqa: PTH105
+        except OSError as error:
+            if error.errno not in _NO_RENAMES:
+                raise
+            _warn_once("%s cannot rename files: they are copied, and a killed job may leave incomplete files", self.url)
+            shutil.copyfile(source, target)
+            with Path(target).open("rb+") as file:
+                os.fsync(file.fileno())
+            Path(source).unlink()
 
     def _check_exists(self) -> None:
         """Check that the folder was not moved or removed. A new folder would lack the earlier shards.
@@ -191,12 +233,6 @@ def _write_new(path: Path, content: bytes) -> None:
             raise
 
 
-def _try_lock(file: IO[bytes], shared: bool) -> bool:
-    """Try to acquire a lock. Return whether it was acquired."""
-    try:
-        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except OSError as error:
-        if error.errno not in (errno.EWOULDBLOCK, errno.EACCES):
-            raise
-        return False
-    return True
+@cache
+def _warn_once(message: str, url: str) -> None:
+    _LOG.warning(message, url)

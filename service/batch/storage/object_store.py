@@ -1,5 +1,7 @@
 """Storage in an object store, through fsspec. Objects are uploaded in one request, or in parts that appear together."""
 
+import errno
+import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,6 +15,8 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 
 from seedmint.models.errors import UserError
 from seedmint.service.batch.storage.base import OutputError
+
+_LOG = logging.getLogger(__name__)
 
 ATTEMPTS = 7
 _MAX_WAIT_SECONDS = 20.0  # between two attempts
@@ -57,7 +61,8 @@ class ObjectStoreOutput:
     @contextmanager
     def open(self, name: str) -> Iterator[IO[bytes]]:
         with tempfile.TemporaryFile() as copy:
-            self._retry(lambda: self._fetch(name, copy), "read", name)
+            with _temporary_space(self.url):
+                self._retry(lambda: self._fetch(name, copy), "read", name)
             copy.seek(0)
             yield copy
 
@@ -77,8 +82,9 @@ class ObjectStoreOutput:
     def write(self, name: str) -> Iterator[IO[bytes]]:
         """Write to a temporary local file first, so that an upload can be repeated."""
         with tempfile.NamedTemporaryFile() as file:
-            yield file
-            file.flush()
+            with _temporary_space(self.url):
+                yield file
+                file.flush()
             size = max(PART_BYTES, -(-file.tell() // _MAX_PARTS))
             options = {"chunksize": size} if self._is_s3 else {}
             self._retry(
@@ -110,6 +116,17 @@ class ObjectStoreOutput:
             self._retry(lambda: self._system.pipe_file(self._path(name), content, mode="create"), "write", name)
         except FileNotFoundError as error:
             raise OutputError(f"{self.url}: {error}", field="out") from None
+        except (OSError, NotImplementedError) as error:
+            if not _is_unsupported(error):
+                raise
+            self._create_unconditionally(name, content)
+
+    def _create_unconditionally(self, name: str, content: bytes) -> None:
+        """Create an object in a store without conditional requests. `begin` reads the plan back and detects most conflicts."""
+        _LOG.warning("%s has no conditional writes: do not start jobs with different plans there at the same time", self.url)
+        if name in set(self.names("")):
+            raise FileExistsError(f"{self.url}/{name}")
+        self._put(name, content)
 
     def names(self, folder: str) -> Iterator[str]:
         try:
@@ -200,14 +217,36 @@ class ObjectStoreOutput:
         try:
             return attempts(action)
         except Exception as error:
-            if isinstance(error, permanent) and not isinstance(error, PermissionError):
+            if _is_unsupported(error) or (isinstance(error, permanent) and not isinstance(error, PermissionError)):
                 raise
             attempts_text = "" if _is_permanent(error, permanent) else f", after {ATTEMPTS} attempts"
             cause = (str(error) or repr(error)).splitlines()[0]
             raise OutputError(f"{self.url}: cannot {verb} {name or 'it'}{attempts_text}: {cause}", field="out") from error
 
 
+@contextmanager
+def _temporary_space(url: str) -> Iterator[None]:
+    """Explain that the folder for temporary files is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise OutputError(
+            f"{tempfile.gettempdir()} is full: each worker keeps a shard of {url} there before the upload. Set TMPDIR to a "
+            f"larger folder, or use a smaller shard size",
+            reason="no_temporary_space",
+        ) from None
+
+
+def _is_unsupported(error: BaseException) -> bool:
+    """Return whether the store lacks the operation: status 501, or a library without the option."""
+    return isinstance(error, NotImplementedError) or getattr(error, "errno", None) in (errno.ENOSYS, errno.ENOTSUP)
+
+
 def _is_permanent(error: BaseException, permanent: tuple[type[Exception], ...]) -> bool:
     """Return whether another attempt cannot succeed."""
+    if _is_unsupported(error):
+        return True
     # compares the name of botocore's exception, because botocore is optional
     return isinstance(error, permanent) or type(error).__name__ == "NoCredentialsError"

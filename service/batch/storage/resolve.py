@@ -1,5 +1,6 @@
 """Opens the storage for a path or URL."""
 
+import re
 from pathlib import Path
 
 import fsspec
@@ -7,6 +8,37 @@ from fsspec.implementations.local import LocalFileSystem
 
 from seedmint.service.batch.storage.base import InvalidOutputError, Output
 from seedmint.service.batch.storage.local import LocalOutput
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(/?)")
+_VOLATILE = ("memory",)  # protocols whose files end with the process
+
+
+def _check_url(url: str) -> None:
+    """Refuse texts that look like a URL, but would become a local folder of that name, and storage that ends with the process.
+
+    Raises:
+        InvalidOutputError: The text is such a text.
+    """
+    if "::" in url:
+        raise InvalidOutputError(
+            f"{url} is a chain of URLs: use one URL, such as s3://bucket/prefix, or a folder",
+            field="out",
+            reason="malformed_url",
+        )
+    scheme = _SCHEME.match(url)
+    if scheme and "://" not in url and (scheme[2] or scheme[1].lower() in fsspec.available_protocols()):
+        rest = url[scheme.end(1) + 1 :].lstrip("/")
+        raise InvalidOutputError(
+            f"{url} has too few slashes: write {scheme[1]}://{rest}, or ./{url} for a folder",
+            field="out",
+            reason="malformed_url",
+        )
+    if scheme and scheme[1].lower() in _VOLATILE:
+        raise InvalidOutputError(
+            f"{url} is in the memory of this process and would be lost: use a folder or an object store",
+            field="out",
+            reason="volatile_storage",
+        )
 
 
 def open_output(url: str) -> Output:
@@ -16,10 +48,11 @@ def open_output(url: str) -> Output:
         url: A path, or a URL of any kind that fsspec supports.
 
     Raises:
-        InvalidOutputError: The kind of URL is unknown, or its library is not installed.
+        InvalidOutputError: The URL is malformed, its kind is unknown, or its library is not installed.
     """
     if not url.strip():
         raise InvalidOutputError("is empty: use a folder, or . for the current folder", field="out", reason="empty")
+    _check_url(url)
     try:
         system, path = fsspec.core.url_to_fs(url)
     except ImportError as error:

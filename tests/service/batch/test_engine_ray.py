@@ -9,13 +9,17 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
 import pytest
 
-from seedmint.service.runtime.generator import open_generator
-from tests.support.batch_jobs import ROOT, batch_error, finished, hashes, num_generated, start, whole
+from seedmint.models.directory import SHIPPED
+from seedmint.models.errors import UserError
+from seedmint.service.batch.progress import ignore_progress
+from seedmint.service.runtime.generator import Generator, open_generator
+from tests.support.batch_jobs import ROOT, batch_error, finished, hashes, num_generated, plan_for, start, whole
 from tests.support.servers import wait_until
 
 
@@ -46,6 +50,40 @@ def test_an_unreachable_cluster_is_an_error(tmp_path: Path, monkeypatch: pytest.
     error = batch_error("run", "digits", "--seeds", "0-9", "--engine", "ray", "--out", tmp_path / "out")
     assert (error.reason, error.status) == ("cluster_unreachable", 1)
     assert address in str(error)
+
+
+@pytest.mark.parametrize("kind", ["TimeoutError", "GetTimeoutError", "RaySystemError"])
+@pytest.mark.parametrize("call", ["init", "put", "wait"])
+def test_a_cluster_that_does_not_answer_is_an_error(
+    tmp_path: Path, digits: Generator, kind: str, call: str, monkeypatch: pytest.MonkeyPatch
+):
+    import builtins
+
+    import ray
+
+    from seedmint.service.batch.engines import ray_cluster
+
+    if kind == "TimeoutError" and call != "init":
+        return
+    error = getattr(ray.exceptions, kind, None) or getattr(builtins, kind)
+    for name in ("init", "put", "wait", "shutdown"):
+        monkeypatch.setattr(ray, name, lambda *_, **__: None)
+
+    def fail(*_: object, **__: object) -> None:
+        raise error("no answer")
+
+    monkeypatch.setattr(ray, call, fail)
+    monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 1})
+    monkeypatch.setattr(ray, "cancel", lambda _: None)
+    monkeypatch.setattr(ray_cluster, "_make_shard_task", SimpleNamespace(remote=lambda *_: "task"))
+    with pytest.raises(UserError) as found:
+        ray_cluster.run(SHIPPED / "digits.onnx", str(tmp_path), plan_for(digits), [0], 1, ignore_progress)
+    assert found.value.reason == "cluster_unreachable"
+
+
+@pytest.fixture(scope="module")
+def digits() -> Generator:
+    return open_generator(SHIPPED / "digits.onnx")
 
 
 class TwoNodes:

@@ -12,7 +12,7 @@ from seedmint.service.batch.completeness import complete_shards, missing_shards,
 from seedmint.service.batch.job import begin, finish, load_plan
 from seedmint.service.batch.plan import PlanError
 from seedmint.service.batch.progress import ignore_progress
-from seedmint.service.batch.storage import local, object_store
+from seedmint.service.batch.storage import local, object_store, resolve
 from seedmint.service.batch.storage.base import PLAN_FILE, InvalidOutputError, Output
 from seedmint.service.batch.storage.resolve import open_output
 from seedmint.service.batch.verify import verify
@@ -45,7 +45,8 @@ class Storage:
 
 
 @pytest.fixture(params=["local", "memory", "s3"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
+def storage(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Storage:
+    monkeypatch.setattr(resolve, "_VOLATILE", ())
     if request.param == "s3":
         request.getfixturevalue("s3")
         fsspec.filesystem("s3").clear_instance_cache()
@@ -69,6 +70,16 @@ def write(output: Output, name: str, content: bytes) -> None:
 def write_and_fail(file: IO[bytes]) -> None:
     file.write(b"incomplete")
     raise ZeroDivisionError
+
+
+def test_files_have_sizes_and_can_be_removed(output: Output):
+    for name, content in (("data/a", b"12345"), ("data/x/b", b"")):
+        write(output, name, content)
+    assert dict(output.sizes("data")) == {"a": 5, "x/b": 0}
+    assert dict(output.sizes("none")) == {}
+    output.remove("data/a")
+    output.remove("data/a")
+    assert dict(output.sizes("data")) == {"x/b": 0}
 
 
 def test_a_file_that_was_written_can_be_read(output: Output, monkeypatch: pytest.MonkeyPatch):

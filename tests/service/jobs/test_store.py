@@ -9,6 +9,7 @@ import fsspec
 import pytest
 
 from seedmint.service.api.jobs.pagination import listing_path, parse_listing
+from seedmint.service.batch.storage import resolve
 from seedmint.service.jobs.job_record import JobEntry, JobRecord, job_id
 from seedmint.service.jobs.runner import JobRunner
 from seedmint.service.jobs.store import JobStore, QueueFullError
@@ -20,6 +21,7 @@ from tests.support.batch_jobs import plan_for
 @pytest.fixture(params=["local", "memory"])
 def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> JobStore:
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "metrics"))
+    monkeypatch.setattr(resolve, "_VOLATILE", ())
     return JobStore(str(tmp_path / "jobs") if request.param == "local" else f"memory://{uuid4().hex}")
 
 
