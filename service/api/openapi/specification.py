@@ -110,7 +110,7 @@ def _answer(answer: Answer) -> Json:
 
 
 def _schema(media_type: str, name: str | None) -> Json:
-    """Return the schema of a body. Without it, generators of clients return nothing for a file."""
+    """Return the schema of a body. Without the schema, generated clients return nothing for a file."""
     if name is not None:
         return reference(name)
     if media_type == JSON:
