@@ -18,7 +18,7 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp()  # as in a worker; t
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from seedmint.service.server.api_keys import Keyring, new_key
-from seedmint.service.server.auth_middleware import AuthMiddleware
+from seedmint.service.server.auth_middleware import AccessControl, AuthMiddleware
 from seedmint.service.server.cors import CorsMiddleware
 from seedmint.service.server.graceful_shutdown import GracefulShutdown
 from seedmint.service.server.rate_limiter import RateLimiter
@@ -90,8 +90,8 @@ def main() -> None:
     apps: dict[str, ASGIApp] = {
         "no middleware": _respond,
         "request middleware (default)": middleware(_respond),
-        "with ten API keys": middleware(AuthMiddleware(_respond, ring, None)),
-        "with rate limits": middleware(AuthMiddleware(_respond, None, limits)),
+        "with ten API keys": middleware(AuthMiddleware(_respond, AccessControl(ring, None))),
+        "with rate limits": middleware(AuthMiddleware(_respond, AccessControl(None, limits))),
         "with CORS": middleware(CorsMiddleware(_respond, ("https://lab.example",))),
         "with a JSON access log": middleware(_respond, access_log=True),
     }

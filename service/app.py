@@ -13,20 +13,22 @@ from starlette.types import ASGIApp
 
 from seedmint.models.runtime.memory import bound_memory
 from seedmint.service.api import bulk_samples
-from seedmint.service.api.fast_path import FastPath
 from seedmint.service.api.jobs.feature import create_jobs
 from seedmint.service.api.pinned import PinnedResources
+from seedmint.service.api.problem_mapping import to_problem
 from seedmint.service.api.routing.routes import create_app
 from seedmint.service.batching.model_repository import ModelRepository
 from seedmint.service.server.api_keys import read_keyring
-from seedmint.service.server.auth_middleware import AuthMiddleware
+from seedmint.service.server.auth_middleware import AccessControl, AuthMiddleware
 from seedmint.service.server.bentoml_adapter import BentoEndpoints, service_class, traced
 from seedmint.service.server.connections import Connections, raise_descriptor_limit
 from seedmint.service.server.cors import CorsMiddleware
+from seedmint.service.server.fast_path import FastPath
 from seedmint.service.server.graceful_shutdown import GracefulShutdown
 from seedmint.service.server.http_protocol import bounded_protocol
 from seedmint.service.server.parent_watch import end_with_supervisor
 from seedmint.service.server.rate_limiter import create_rate_limiter
+from seedmint.service.server.request_accounting import RequestAccounting
 from seedmint.service.server.request_middleware import RequestMiddleware
 from seedmint.service.settings import read_settings
 from seedmint.service.telemetry.logs import configure_logs
@@ -57,13 +59,25 @@ def _create_app(bentoml_app: ASGIApp) -> ASGIApp:
     """
     routes = create_app(_REPOSITORY, _RESOURCES, SETTINGS, _JOBS.routes())
     routes.router.redirect_slashes = False  # each resource has one URL
-    app: ASGIApp = FastPath(BentoEndpoints(routes, bentoml_app), _RESOURCES)
+    app: ASGIApp = BentoEndpoints(routes, bentoml_app)
     if SETTINGS.tracing:
         app = traced(app, "Seedmint")
     limiter = create_rate_limiter(SETTINGS)
-    if _KEYRING is not None or limiter is not None:
-        app = AuthMiddleware(app, _KEYRING, limiter)
-    cors = partial(CorsMiddleware, origins=SETTINGS.allowed_origins) if SETTINGS.allowed_origins else None
+    access = None if _KEYRING is None and limiter is None else AccessControl(_KEYRING, limiter)
+    if access is not None:
+        app = AuthMiddleware(app, access)
+    origins = SETTINGS.allowed_origins
+    if not SETTINGS.tracing:  # the application adds a span to each request
+        HTTP_PROTOCOL.fast_path = FastPath(
+            _RESOURCES.match,
+            to_problem,
+            _SHUTDOWN,
+            RequestAccounting(SETTINGS.access_log),
+            access,
+            origins,
+            has_proxies=bool(SETTINGS.trusted_proxies),
+        )
+    cors = partial(CorsMiddleware, origins=origins) if origins else None
     return RequestMiddleware(app, SETTINGS.timeout_seconds, _SHUTDOWN, SETTINGS.access_log, cors)
 
 

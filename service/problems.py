@@ -11,6 +11,8 @@ from seedmint.models.errors import UserError
 from seedmint.models.seeds import SeedCountError, SeedRangeError
 
 MEDIA_TYPE = "application/problem+json"
+DRAINING = "draining"  # reason code
+UNEXPECTED = "unexpected error; see the log of the server"
 
 # The reason code of a status, unless the error has a more precise one.
 REASONS: dict[int, str] = {
@@ -111,3 +113,14 @@ class Problem(Exception):  # noqa: N818  # the term of RFC 9457
         """Return the HTTP response."""
         headers = {"Cache-Control": "no-store"} | self.headers
         return Response(json.dumps(self.document()) + "\n", self.status.value, headers, MEDIA_TYPE)
+
+
+def draining_problem() -> Problem:
+    """Return the response to a request that the server does not finish because it is shutting down."""
+    headers = {"Retry-After": "5", "Connection": "close"}
+    return Problem(503, "the server is shutting down", headers=headers, reason=DRAINING)
+
+
+def unexpected_problem() -> Problem:
+    """Return the response to a request that failed with an unexpected error."""
+    return Problem(500, UNEXPECTED)

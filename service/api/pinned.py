@@ -17,23 +17,28 @@ from dataclasses import dataclass
 from functools import partial
 
 from seedmint.models.card import ImageOutput
+from seedmint.models.errors import UserError
 from seedmint.models.seeds import SEED_LIMIT
 from seedmint.service.api.encoding_threads import EncodingThreads
 from seedmint.service.api.etag import entity_tag, immutable, is_current
 from seedmint.service.api.generation import generate_picture, submit_image
+from seedmint.service.api.query import parse_image, parse_sample
 from seedmint.service.api.quota import charge_future
-from seedmint.service.api.replies import RawHeaders, Reply
-from seedmint.service.api.urls import IMAGES, SAMPLES, Spec
+from seedmint.service.api.urls import IMAGES, SAMPLES, Spec, canonical_url
 from seedmint.service.batching.model_repository import ModelRepository, Served
 from seedmint.service.encoders.images import FORMATS, ImageFormat
 from seedmint.service.encoders.tabular import SAMPLE_FORMATS, SampleFormat
+from seedmint.service.runtime.generator import Generator
+from seedmint.service.server.replies import Reply, SharedHeaders
 from seedmint.service.settings import Settings
 from seedmint.service.specs.single import ImageSpec, SampleSpec
 from seedmint.service.specs.walk import WalkSpec
 from seedmint.service.telemetry import metrics
 from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, RequestContext
 
-_PLAIN = re.compile(r"/v1/models/([^/@%]+)@([0-9a-f]+)/(images|samples)/(0|[1-9][0-9]{0,18})\.([a-z]+)", re.ASCII)
+_SINGLE = re.compile(r"/v1/models/([^/@%?#]+)@([0-9a-f]+)/(images|samples)/((0|[1-9][0-9]{0,18})\.([a-z]+))", re.ASCII)
+_SHORT_BYTES = 64 << 10
+_MAX_CHARACTERS = 32  # of one value of a sample as text
 _TEMPLATES = {"images": IMAGES, "samples": SAMPLES}
 _IMAGE_FORMATS: dict[str, ImageFormat] = {form: form for form in FORMATS}
 _SAMPLE_FORMATS: dict[str, SampleFormat] = {form: form for form in SAMPLE_FORMATS}
@@ -46,14 +51,16 @@ class PendingReply:
     Attributes:
         served: The generator and its batcher.
         spec: Spec of the body.
-        headers: Headers of the reply, without Content-Length.
+        tag: ETag of the reply.
+        headers: Headers of all replies of this media type.
         timeout: Seconds until the generation ends with `DeadlineExceeded`.
         threads: Encode large images and pictures.
     """
 
     served: Served
     spec: Spec
-    headers: RawHeaders
+    tag: bytes
+    headers: SharedHeaders
     timeout: float
     threads: EncodingThreads
 
@@ -98,20 +105,22 @@ class PendingReply:
             context: The argument of `submit`.
         """
         metrics.count_outputs(self.served.generator, self.spec.format, self.count, context)
-        return Reply(200, [*self.headers, (b"content-length", b"%d" % len(body))], body)
+        return Reply(200, [(b"etag", self.tag), (b"content-length", b"%d" % len(body))], body, self.headers)
 
 
 @dataclass(slots=True, eq=False)
 class Match:
-    """A request for the canonical URL of one image or sample without parameters.
+    """A request for the canonical URL of one image or sample.
 
     Attributes:
         template: Route template, for the metrics.
         result: The finished reply, or a reply whose body has to be generated.
+        is_short: Whether the body has at most about 64 KiB.
     """
 
     template: str
     result: Reply | PendingReply
+    is_short: bool
 
 
 class PinnedResources:
@@ -131,14 +140,11 @@ class PinnedResources:
         self._threads = EncodingThreads()
         self._timeout = settings.timeout_seconds
         self.cache_control = immutable(private=settings.needs_keys)
-        self._headers = [
-            (b"cache-control", self.cache_control.encode()),
-            (b"accept-ranges", b"none"),
-            (b"x-content-type-options", b"nosniff"),
-        ]
+        self._not_modified = self._shared_headers()
+        self._headers: dict[str, SharedHeaders] = {}  # by media type
 
     def match(self, method: str, raw_path: bytes, query: bytes, headers: Sequence[tuple[bytes, bytes]]) -> Match | None:
-        """Answer a request for the canonical URL of one image or sample without parameters.
+        """Answer a request for the canonical URL of one image or sample.
 
         Args:
             method: HTTP method.
@@ -149,18 +155,26 @@ class PinnedResources:
         Returns:
             The match. None for all other requests, including invalid requests: the router answers them.
         """
-        if query or method not in ("GET", "HEAD"):
+        if method not in ("GET", "HEAD"):
             return None
         url = raw_path.decode("latin-1")
-        parts = _PLAIN.fullmatch(url)
+        parts = _SINGLE.fullmatch(url)
         if parts is None:
             return None
-        name, digest, collection, seed, extension = parts.groups()
+        name, digest, collection, file, seed, extension = parts.groups()
         served = self._repository.find_pinned(name, digest)
-        if served is None or (spec := _plain_spec(served, collection, int(seed), extension)) is None:
+        if served is None:
+            return None
+        if query:
+            url = f"{url}?{query.decode('latin-1')}"
+            spec = _spec_with_parameters(served.generator, collection, file, url)
+        else:
+            spec = _plain_spec(served.generator, collection, int(seed), extension)
+        if spec is None:
             return None
         if_none_match = [value for name, value in headers if name == b"if-none-match"]
-        return Match(_TEMPLATES[collection], self.respond(method, if_none_match, served, spec, url))
+        result = self.respond(method, if_none_match, served, spec, url)
+        return Match(_TEMPLATES[collection], result, _is_short(served.generator, spec))
 
     def respond(
         self, method: str, if_none_match: Sequence[bytes], served: Served, spec: Spec, url: str
@@ -178,13 +192,24 @@ class PinnedResources:
             304 if the copy of the client is current; 200 without a body for HEAD; otherwise a pending reply.
         """
         tag = entity_tag(served.generator, spec, url)
-        headers = [(b"etag", tag.encode()), *self._headers]
+        raw_tag = tag.encode()
         if is_current(if_none_match, tag):
-            return Reply(304, headers)
-        headers.append((b"content-type", spec.media_type.encode()))
+            return Reply(304, [(b"etag", raw_tag)], shared=self._not_modified)
+        media_type = spec.media_type
+        headers = self._headers.get(media_type)
+        if headers is None:
+            headers = self._headers[media_type] = self._shared_headers((b"content-type", media_type.encode()))
         if method == "HEAD":  # without Content-Length: the length is unknown until the body is generated
-            return Reply(200, headers)
-        return PendingReply(served, spec, headers, self._timeout, self._threads)
+            return Reply(200, [(b"etag", raw_tag)], shared=headers)
+        return PendingReply(served, spec, raw_tag, headers, self._timeout, self._threads)
+
+    def _shared_headers(self, *more: tuple[bytes, bytes]) -> SharedHeaders:
+        constant = [
+            (b"cache-control", self.cache_control.encode()),
+            (b"accept-ranges", b"none"),
+            (b"x-content-type-options", b"nosniff"),
+        ]
+        return SharedHeaders([*constant, *more])
 
     def close(self) -> None:
         """End the threads that encode large images and pictures. Call it after the last request."""
@@ -207,12 +232,28 @@ async def complete(result: Reply | PendingReply) -> Reply:
     return result.finish(await result.submit(context), context)
 
 
-def _plain_spec(served: Served, collection: str, seed: int, extension: str) -> ImageSpec | SampleSpec | None:
+def _plain_spec(generator: Generator, collection: str, seed: int, extension: str) -> ImageSpec | SampleSpec | None:
     """Return the spec of a URL without parameters; None if the URL is invalid."""
     if seed >= SEED_LIMIT:
         return None
-    if isinstance(served.generator.card.output, ImageOutput):
+    if isinstance(generator.card.output, ImageOutput):
         image_format = _IMAGE_FORMATS.get(extension) if collection == "images" else None
         return None if image_format is None else ImageSpec(seed, None, 1.0, 1, image_format)
     sample_format = _SAMPLE_FORMATS.get(extension) if collection == "samples" else None
     return None if sample_format is None else SampleSpec(seed, None, 1.0, sample_format)
+
+
+def _spec_with_parameters(generator: Generator, collection: str, file: str, url: str) -> ImageSpec | SampleSpec | None:
+    """Return the spec of a URL with parameters; None if the URL is invalid or not canonical."""
+    parse = parse_image if collection == "images" else parse_sample
+    try:
+        spec = parse(generator, file, url.partition("?")[2])
+    except UserError:
+        return None
+    return spec if canonical_url(generator, spec) == url else None
+
+
+def _is_short(generator: Generator, spec: ImageSpec | SampleSpec) -> bool:
+    """Return whether the body of a spec has at most about 64 KiB. A plot is short: its size does not depend on the sample."""
+    values = generator.output_values
+    return values * (spec.scale**2 if isinstance(spec, ImageSpec) else _MAX_CHARACTERS) <= _SHORT_BYTES

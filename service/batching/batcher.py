@@ -8,11 +8,9 @@ kind does not delay the other kind.
 import asyncio
 import math
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any
-
-import numpy as np
 
 from seedmint.service.batching.bulk_slots import BulkSlots, Slot
 from seedmint.service.batching.errors import ClientGone, DeadlineExceeded, Draining, Overloaded
@@ -28,6 +26,7 @@ _PIECES_IN_FLIGHT = 2  # pieces that one bulk request submits at a time
 _PIECES_HELD = _PIECES_IN_FLIGHT + 2  # plus one piece in encoding, and one piece in sending
 _RETRY_SECONDS = 5
 _PROMISED_SECONDS = 60.0  # refused clients are spread over this time at most
+_LINGER_SECONDS = 0.1  # that the thread waits for further entries: to wake a thread takes less time than to start its work
 
 Result = asyncio.Future[Any]
 
@@ -54,7 +53,7 @@ class Batcher:
         self._batch_seconds = generator.batch_seconds  # estimated duration of a batch
         # A thread for each batcher, so that a slow generator delays neither other generators nor other work in threads.
         self._thread = ThreadPoolExecutor(1, f"seedmint-{generator.name}")
-        self._worker: asyncio.Future[None] | None = None
+        self._worker: Future[None] | None = None
         self._running: list[Entry] = []  # entries of the current batch
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._is_closed = False
@@ -96,8 +95,8 @@ class Batcher:
             wait = self._expected_wait()
             if waiting >= self._max_queue or wait > self._max_wait:
                 raise Overloaded(f"{waiting} images are waiting already", "queue", retry_after=self._promise(wait))
-        labels = None if label is None else np.array([label], np.int64)
-        return self._put(SINGLE, np.array([seed], np.int64), labels, truncation, finish, is_disconnected)
+        labels = None if label is None else (label,)
+        return self._put(SINGLE, (seed,), labels, truncation, finish, is_disconnected)
 
     def acquire_slot(self, client: str) -> AbstractContextManager[Slot]:
         """Return a context that holds the slot of a bulk request, from its first piece to its last.
@@ -142,9 +141,10 @@ class Batcher:
         """Refuse new entries, fail the queued entries with `Draining`, and wait for the current batch."""
         self._is_closed = True
         for entry in self._queues.entries():
-            _fail(entry, _draining())
+            self._fail(entry, _draining())
+        self._queues.wake()
         if self._worker is not None:
-            await self._worker
+            await asyncio.wrap_future(self._worker)
         self._thread.shutdown(wait=False)
 
     def _expected_wait(self) -> float:
@@ -170,43 +170,38 @@ class Batcher:
     def _put(
         self,
         kind: QueueKind,
-        seeds: SeedArray,
-        labels: Labels | None,
+        seeds: SeedArray | tuple[int, ...],
+        labels: Labels | tuple[int, ...] | None,
         truncation: float,
         finish: Finish = None,
         is_disconnected: IsDisconnected = None,
         z: Latents | None = None,
     ) -> Result:
         loop = asyncio.get_running_loop()
-        future = loop.create_future()
-        entry = Entry(seeds, labels, truncation, finish, is_disconnected, z, future)
-        if kind == SINGLE:
-            future.add_done_callback(lambda _: self._queues.withdraw(entry))
+        entry = Entry(loop, seeds, labels, truncation, finish, is_disconnected, z, self._queues.withdraw)
         if self._queues.put(kind, entry):
-            loop.call_soon(self._start_worker)  # entries of the same iteration of the event loop share a batch
+            loop.call_soon(self._start_worker, loop)  # entries of the same iteration of the event loop share a batch
         if self._sweep_timer is None:
             self._sweep_timer = loop.call_later(_SWEEP_SECONDS, self._sweep)
-        return future
+        return entry
 
-    def _start_worker(self) -> None:
-        if self._is_closed:
-            return
-        loop = asyncio.get_running_loop()
-        self._worker = loop.run_in_executor(self._thread, self._work, loop)
+    def _start_worker(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._is_closed and not self._queues.wake():
+            self._worker = self._thread.submit(self._work, loop)
 
     def _sweep(self) -> None:
         """Fail the entries of disconnected clients and of exceeded deadlines. Repeats while the worker is busy."""
         oldest = time.perf_counter() - self._deadline_seconds
         for entry in (*self._running, *self._queues.entries()):
             if entry.is_disconnected:
-                _fail(entry, ClientGone())
+                self._fail(entry, ClientGone())
             elif entry.queued_at < oldest:
-                _fail(entry, DeadlineExceeded(f"the result was not ready within {self._deadline_seconds:g} seconds"))
+                self._fail(entry, DeadlineExceeded(f"the result was not ready within {self._deadline_seconds:g} seconds"))
         is_busy = self._queues.is_busy
         self._sweep_timer = asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep) if is_busy else None
 
     def _work(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Run batch after batch until the queues are empty. Runs in the thread of the batcher.
+        """Run batch after batch until the queues stay empty. Runs in the thread of the batcher.
 
         The results of a batch go to the event loop just before the next batch enters ONNX Runtime, which releases the GIL.
         Therefore the event loop answers while the next batch runs, and does not delay its preparation.
@@ -221,10 +216,13 @@ class Batcher:
             batch, dropped = self._queues.get_batch(self.generator.max_batch)
             if not (batch or dropped):
                 deliver()
-                return
+                del batch, dropped
+                if self._is_closed or not self._queues.wait(_LINGER_SECONDS):
+                    return
+                continue
             if dropped:
                 self._metrics.cancelled.inc(sum(len(entry.seeds) for entry in dropped))
-                loop.call_soon_threadsafe(_fail_disconnected, dropped)
+                loop.call_soon_threadsafe(self._fail_disconnected, dropped)
             if batch:
                 self._running = batch
                 started = time.perf_counter()
@@ -241,20 +239,19 @@ class Batcher:
         self._batch_seconds += _SMOOTHING * (seconds - self._batch_seconds)
         for entry, result in zip(batch, results, strict=True):
             if isinstance(result, Exception):
-                _fail(entry, result)
-            elif not entry.future.done():
-                entry.future.set_result(result)
+                self._fail(entry, result)
+            elif not entry.done():
+                entry.set_result(result)
+
+    def _fail_disconnected(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            self._fail(entry, ClientGone())
+
+    def _fail(self, entry: Entry, error: Exception) -> None:
+        if not entry.done():
+            entry.set_exception(error)
+            self._queues.withdraw(entry)
 
 
 def _draining() -> Draining:
     return Draining("the server is shutting down", retry_after=_RETRY_SECONDS)
-
-
-def _fail_disconnected(entries: list[Entry]) -> None:
-    for entry in entries:
-        _fail(entry, ClientGone())
-
-
-def _fail(entry: Entry, error: Exception) -> None:
-    if not entry.future.done():
-        entry.future.set_exception(error)

@@ -158,9 +158,9 @@ class ModelRepository:
             name: Name of the generator.
             digest12: First twelve digits of the digest of the version.
         """
-        served = self._in_service(name)
-        if served is not None and served.generator.digest12 == digest12:
-            return served
+        file = self._files.get(name)
+        if file is not None and file.served is not None and file.served.generator.digest12 == digest12:
+            return file.served
         return self._in_service(f"{name}@{digest12}")
 
     def load_errors(self) -> dict[str, str]:

@@ -33,6 +33,8 @@ class Generator:
     Attributes:
         card: The card of the file.
         digest: SHA-256 of the file, in hexadecimal.
+        digest12: The first twelve digits of the digest, as in URLs.
+        output_values: Number of values of one image or sample.
         provider: "cpu" or "cuda".
         determinism: "exact" if each seed gave the same bytes in batches of every tested size, else "approximate".
         max_batch: Most images or samples in one batch: the setting, or less for large outputs.
@@ -56,6 +58,8 @@ class Generator:
         self.card = self._session.card
         check_tables(self.card.noise.rule)
         self.digest = digest_of(content)
+        self.digest12 = self.digest[:DIGEST12]
+        self.output_values = math.prod(self.card.output.shape)
         self.provider: Provider = provider
         self.max_batch = self._session.max_batch
         self.batch_bytes = self._session.batch_bytes
@@ -78,11 +82,6 @@ class Generator:
     def name(self) -> str:
         """The name in the card."""
         return self.card.name
-
-    @property
-    def digest12(self) -> str:
-        """The first twelve digits of the digest, as in URLs."""
-        return self.digest[:DIGEST12]
 
     def labels(self, seeds: SeedArray) -> Labels | None:
         """Return the default label of each seed, int64[n], or None for an unconditional generator.

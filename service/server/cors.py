@@ -9,19 +9,22 @@ _EXPOSED_HEADERS = ("Content-Disposition", "ETag", "Retry-After", "WWW-Authentic
 _PREFLIGHT_SECONDS = 86400
 
 
-def headers_for(origins: tuple[str, ...], origin: str | None) -> dict[str, str]:
-    """Return the CORS headers of a response that does not pass through an application.
+def headers_for(origins: tuple[str, ...], origin: str | None = None) -> dict[str, str]:
+    """Return the CORS headers of a response that does not pass through `CorsMiddleware`. They are the same headers.
 
     Args:
         origins: Allowed origins; "*" allows all.
-        origin: Origin of the request; None if it is unknown.
+        origin: Origin of the request; None if the request has no origin, or if the origin is unknown.
     """
     if not origins:
         return {}
+    headers = {"Vary": "Origin"}
     if "*" in origins:
-        headers = {"Access-Control-Allow-Origin": "*"}
-    else:
-        headers = {"Vary": "Origin"} | ({"Access-Control-Allow-Origin": origin} if origin in origins and origin else {})
+        headers["Access-Control-Allow-Origin"] = "*"
+    elif origin is None:
+        return headers
+    elif origin in origins:
+        headers["Access-Control-Allow-Origin"] = origin
     return headers | {"Access-Control-Expose-Headers": ", ".join(_EXPOSED_HEADERS)}
 
 

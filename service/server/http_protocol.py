@@ -1,11 +1,12 @@
 """HTTP/1.1 on one connection: uvicorn's protocol class with limits. uvicorn limits neither heads nor pipelined requests.
 
 The class relies on the callbacks of uvicorn's `HttpToolsProtocol`, on `send_400_response`, and on its attributes `parser`,
-`pipeline`, `flow`, `cycle`, `headers`, `url` and `timeout_keep_alive_task`. pyproject.toml pins uvicorn to one minor version
-for this reason.
+`pipeline`, `flow`, `cycle`, `headers`, `url`, `limit_concurrency` and `timeout_keep_alive_task`. pyproject.toml pins uvicorn to
+one minor version for this reason.
 """
 
 import asyncio
+import logging
 from typing import Any, ClassVar
 
 import httptools
@@ -14,33 +15,20 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from seedmint.service.problems import Problem
 from seedmint.service.server.connections import Connections, limit_unsent_bytes
 from seedmint.service.server.cors import headers_for
+from seedmint.service.server.fast_path import FastPath
 from seedmint.service.telemetry import metrics
 
+_LOG = logging.getLogger(__name__)
 MAX_HEAD_BYTES = 64 << 10  # of the URL and the headers, or of the trailers
 MAX_HEADERS = 100
 MAX_PIPELINED = 32  # requests that a client sends before it receives the response to an earlier request
 
+# Headers of requests that the application answers: of requests with a body, or with an expectation.
+_NOT_SIMPLE = frozenset({b"content-length", b"transfer-encoding", b"expect"})
+
 
 class _LimitExceededError(Exception):
     """Stops the parser. The parser then reports an invalid request."""
-
-
-class _Parser(httptools.HttpRequestParser):
-    """A parser that ignores the upgrade of a request to another protocol.
-
-    Otherwise the body of such a request would be lost, or parsed as the next request.
-    """
-
-    def __init__(self, protocol: "BoundedProtocol") -> None:
-        super().__init__(protocol)
-        self._protocol = protocol
-        self.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does: data after the last request is ignored
-
-    def feed_data(self, data: bytes) -> None:  # type: ignore[override]
-        try:
-            super().feed_data(data)
-        except httptools.HttpParserUpgrade as upgrade:
-            self._protocol.parse_again(data[upgrade.args[0] :])
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -51,13 +39,20 @@ class BoundedProtocol(HttpToolsProtocol):
     Attributes:
         registry: The open connections of this process.
         allowed_origins: Web origins whose pages may read the error responses of this class.
+        fast_path: Answers simple requests without ASGI; None if the application answers all requests.
     """
 
     registry: ClassVar[Connections]
     allowed_origins: ClassVar[tuple[str, ...]] = ()
+    fast_path: ClassVar[FastPath | None] = None
 
     _head_bytes = 0
     _num_headers = 0
+    _num_hosts = 0
+    _num_fast = 0  # requests of one packet that the fast path has answered
+    _is_simple = True
+    _has_connection = False  # whether the request has a header Connection
+    _idle_since: float | None = None  # since when the connection waits for its next request, in seconds of the event loop
     _unparsed_bytes = 0  # bytes of an incomplete header, trailer or chunk line in the buffer of the parser
     _parsed_any = False
     _too_large = False
@@ -65,7 +60,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.ws_protocol_class = None
-        self.parser = _Parser(self)
+        self.parser = self._new_parser()
 
     @property
     def request(self) -> object:
@@ -80,7 +75,7 @@ class BoundedProtocol(HttpToolsProtocol):
     @property
     def is_kept_alive(self) -> bool:
         """Whether the keep-alive timeout of the connection is running."""
-        return self.timeout_keep_alive_task is not None
+        return self._idle_since is not None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -89,49 +84,107 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.registry.open.discard(self)
+        self._idle_since = None
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         self._parsed_any = False
-        super().data_received(data)
+        self._num_fast = 0
+        self._idle_since = None
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            self.send_400_response("")
         self._unparsed_bytes = 0 if self._parsed_any else self._unparsed_bytes + len(data)
         if self._unparsed_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             self._too_large = True
             self.send_400_response("")
 
+    def _parse(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._parse_again(data[upgrade.args[0] :])
+
     def on_message_begin(self) -> None:
-        self._parsed_any, self._head_bytes, self._num_headers = True, 0, 0
-        super().on_message_begin()
+        self._parsed_any, self._head_bytes, self._num_headers, self._num_hosts = True, 0, 0, 0
+        self._is_simple, self._has_connection = True, False
+        self.url = b""
+        self.headers = []
 
     def on_url(self, url: bytes) -> None:
         self._add_to_head(len(url))
-        super().on_url(url)
+        self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         self._num_headers += 1
         self._add_to_head(len(name) + len(value))
-        super().on_header(name, value)
+        name = name.lower()
+        if name == b"host":
+            self._num_hosts += 1
+        elif name == b"connection":
+            self._has_connection = True
+        elif name in _NOT_SIMPLE:
+            self._is_simple = False
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         self._parsed_any = True
-        hosts = [name for name, _ in self.headers].count(b"host")
+        hosts = self._num_hosts
         if len(self.pipeline) >= MAX_PIPELINED or hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
             raise _LimitExceededError
-        if not self.parser.should_upgrade():  # otherwise `parse_again` parses the request again
-            super().on_headers_complete()
-        elif self.parser.get_method() == b"CONNECT":
-            raise _LimitExceededError
+        if self.parser.should_upgrade():  # `_parse_again` parses the request again
+            if self.parser.get_method() == b"CONNECT":
+                raise _LimitExceededError
+        elif not (self._is_simple and self._start_fast()):
+            self._start_application()
 
-    def parse_again(self, rest: bytes) -> None:
+    def _start_fast(self) -> bool:
+        """Start to answer a request on the fast path, unless an earlier request is in flight or the client does not read."""
+        if self.fast_path is None or self.has_request or self.flow.write_paused or self.limit_concurrency is not None:
+            return False
+        if self._num_fast > MAX_PIPELINED:
+            raise _LimitExceededError
+        keep_alive = self.parser.should_keep_alive()
+        # Only HTTP/1.1 keeps a connection open without the header Connection. The version itself takes longer to read.
+        if (self._has_connection or not keep_alive) and self.parser.get_http_version() != "1.1":
+            return False
+        try:
+            is_fast = self.fast_path.start(self, self.parser.get_method(), self.url, keep_alive)
+        except Exception:  # the parser would report an invalid request
+            _LOG.exception("fast path failed")
+            if self.has_request:
+                self.transport.abort()
+            return self.has_request
+        self._num_fast += is_fast
+        return is_fast
+
+    def _start_application(self) -> None:
+        """Let uvicorn start the application."""
+        url, headers = self.url, self.headers
+        super().on_message_begin()  # creates the scope
+        self.url = url
+        for name, value in headers:
+            super().on_header(name, value)
+        super().on_headers_complete()
+
+    def _parse_again(self, rest: bytes) -> None:
         """Parse a request again, without its upgrade to another protocol.
+
+        Otherwise the body of such a request would be lost, or parsed as the next request.
 
         Args:
             rest: The data after the head of the request.
         """
         lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, self.parser.get_http_version().encode())]
         lines += [name + b": " + value for name, value in self.headers if name != b"upgrade"]
-        self.parser = _Parser(self)
-        self.parser.feed_data(b"\r\n".join([*lines, b"", rest]))
+        self.parser = self._new_parser()
+        self._parse(b"\r\n".join([*lines, b"", rest]))
+
+    def _new_parser(self) -> httptools.HttpRequestParser:
+        parser = httptools.HttpRequestParser(self)
+        parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as in uvicorn: ignore data after the last request
+        return parser
 
     def on_body(self, body: bytes) -> None:
         self._parsed_any = True
@@ -143,9 +196,36 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
-        if self.pipeline and not self.transport.is_closing():
-            self.flow.pause_reading()
+        """Continue with the next request of the connection, or wait for it.
+
+        uvicorn starts and cancels a timer for each request. This method starts the timer only if it is not running.
+        """
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            if self.pipeline:
+                self.flow.pause_reading()
+            return
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._start_timer(self.timeout_keep_alive)
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close the connection if it was idle for the keep-alive timeout."""
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:
+            return
+        rest = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if rest > 0:
+            self._start_timer(rest)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _start_timer(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def send_400_response(self, msg: str) -> None:
         """Answer an invalid or too large request with a problem, and close the connection.

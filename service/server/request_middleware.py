@@ -10,26 +10,19 @@ from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from seedmint.service.problems import MEDIA_TYPE, Problem
+from seedmint.service.problems import DRAINING, MEDIA_TYPE, UNEXPECTED, Problem, draining_problem, unexpected_problem
 from seedmint.service.server.graceful_shutdown import GracefulShutdown
+from seedmint.service.server.request_accounting import CLIENT_DISCONNECTED, RequestAccounting
 from seedmint.service.server.response_cycle import abort_connection, can_send_without_waiting, disconnect_check, send_together
-from seedmint.service.telemetry import metrics
-from seedmint.service.telemetry.logs import log_request
 from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, RequestContext, request_id
 
-UNMATCHED = "unmatched"  # route label of a request that no route matches
-REFUSED = "refused"  # route label of a request that was rejected before routing
-
 _LOG = logging.getLogger(__name__)
-_CLIENT_DISCONNECTED = 499  # counted and logged, never sent
 # Bytes that the server must be able to write within the timeout. The kernel buffers on both sides accept data in steps.
 # Therefore the client must read up to four times as many bytes within the timeout.
 _PART_BYTES = 64 << 10
 _MONITORING = frozenset({"/livez", "/readyz", "/metrics"})  # draining does not wait for requests to these paths
 _ANSWERED_WHILE_DRAINING = _MONITORING - {"/readyz"}
 _KEPT_HEADERS = ("allow", "retry-after", "vary")  # of an error response that becomes a problem, besides the CORS headers
-_DRAINING = "draining"
-_UNEXPECTED = "unexpected error; see the log of the server"
 
 Middleware = Callable[[ASGIApp], ASGIApp]
 
@@ -61,7 +54,7 @@ class RequestMiddleware:
         self._app = self._cors(app)
         self._timeout = timeout_seconds
         self._shutdown = shutdown
-        self._access_log = access_log
+        self._accounting = RequestAccounting(access_log)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -73,9 +66,9 @@ class RequestMiddleware:
         REQUEST_CONTEXT.set(context)
         response = _Response(send, self._timeout, context.request_id, self._cors)
         if self._shutdown.draining and scope["path"] not in _ANSWERED_WHILE_DRAINING:
-            context.rejected = _DRAINING
-            await response.send_problem(_draining_problem(), scope, receive)
-            self._observe(scope, context, response.status, started)
+            context.rejected = DRAINING
+            await response.send_problem(draining_problem(), scope, receive)
+            self._record(scope, context, response.status, started)
             return
         is_counted = scope["path"] not in _MONITORING
         self._shutdown.in_flight += is_counted
@@ -84,31 +77,21 @@ class RequestMiddleware:
         except Problem as problem:
             await response.send_problem(problem, scope, receive)
         except ClientDisconnect:
-            response.status = _CLIENT_DISCONNECTED
+            response.status = CLIENT_DISCONNECTED
         except asyncio.CancelledError:  # uvicorn cancels the requests that draining did not finish, and would answer 500
             if not response.started:
-                context.rejected = _DRAINING
-                await response.send_problem(_draining_problem(), scope, receive)
+                context.rejected = DRAINING
+                await response.send_problem(draining_problem(), scope, receive)
             raise
         except Exception:
             _LOG.exception("request failed")
-            await response.send_problem(Problem(500, _UNEXPECTED), scope, receive)
+            await response.send_problem(unexpected_problem(), scope, receive)
         finally:
             self._shutdown.in_flight -= is_counted
-            self._observe(scope, context, response.status, started)
+            self._record(scope, context, response.status, started)
 
-    def _observe(self, scope: Scope, context: RequestContext, status: int, started: float) -> None:
-        route = getattr(scope.get("route"), "path", None) or (REFUSED if context.rejected else UNMATCHED)
-        method = metrics.known_method(scope["method"])
-        seconds = time.perf_counter() - started
-        metrics.observe_request(route, method, status, seconds, context.rejected)
-        if self._access_log:
-            log_request(context, route, method, status, seconds)
-
-
-def _draining_problem() -> Problem:
-    headers = {"Retry-After": "5", "Connection": "close"}
-    return Problem(503, "the server is shutting down", headers=headers, reason=_DRAINING)
+    def _record(self, scope: Scope, context: RequestContext, status: int, started: float) -> None:
+        self._accounting.record(context, getattr(scope.get("route"), "path", None), scope["method"], status, started)
 
 
 def _without_cors(app: ASGIApp) -> ASGIApp:
@@ -200,7 +183,7 @@ class _Response:
         try:
             await self._cors(problem.response())(scope, receive, self.send)
         except ClientDisconnect:
-            self.status = _CLIENT_DISCONNECTED
+            self.status = CLIENT_DISCONNECTED
 
 
 def _to_problem(start: Message) -> Problem:
@@ -220,6 +203,6 @@ def _to_problem(start: Message) -> Problem:
         HTTPStatus.NOT_FOUND: "no resource has this URL",
         HTTPStatus.METHOD_NOT_ALLOWED: f"method not allowed: use {headers.get('allow', 'another method')}",
         HTTPStatus.SERVICE_UNAVAILABLE: "the generators are being loaded",
-        HTTPStatus.INTERNAL_SERVER_ERROR: _UNEXPECTED,
+        HTTPStatus.INTERNAL_SERVER_ERROR: UNEXPECTED,
     }.get(status, status.phrase)
     return Problem(status, detail, headers=headers)

@@ -17,6 +17,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from seedmint.models.runtime.memory import container_memory
 from seedmint.models.version import __version__
 from seedmint.service.runtime.generator import Generator
+from seedmint.service.telemetry.deferred import BatchHistogram, DeferredCounter, DeferredHistogram
 from seedmint.service.telemetry.request_context import RequestContext
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -33,7 +34,7 @@ _REJECTION_REASONS = {408: "slow_body", 413: "too_large", 429: "overloaded", 503
 
 # registry=None: in multiprocess mode, `exposition` collects the values from files.
 _REQUESTS = Counter("seedmint_http_requests", "HTTP requests.", ["route", "method", "status"], registry=None)
-_REQUEST_DURATION = Histogram(
+_REQUEST_DURATION = BatchHistogram(
     "seedmint_http_request_duration_seconds",
     "Time from the first byte of a request to the last byte of its response.",
     ["route", "method"],
@@ -165,9 +166,8 @@ def observe_request(route: str, method: str, status: int, seconds: float, reject
         seconds: The duration of the request in seconds.
         rejected: The reason for a rejection, if the status alone does not determine it.
     """
-    requests, duration = _route_metrics(route, method, status)
-    requests.inc()
-    duration.observe(seconds)
+    _request_counter(route, method, status).inc()
+    _request_duration(route, method).observe(seconds)
     if rejected is not None or status in _REJECTION_REASONS:
         count_rejected(rejected or _REJECTION_REASONS[status])
 
@@ -182,13 +182,18 @@ def count_rejected(reason: str) -> None:
 
 
 @cache
-def _output_counter(is_image: bool, model: str, output_format: str) -> Counter:
-    return (_IMAGES if is_image else _SAMPLES).labels(model, output_format)
+def _output_counter(is_image: bool, model: str, output_format: str) -> DeferredCounter:
+    return DeferredCounter((_IMAGES if is_image else _SAMPLES).labels(model, output_format))
 
 
 @cache
-def _route_metrics(route: str, method: str, status: int) -> tuple[Counter, Histogram]:
-    return _REQUESTS.labels(route, method, str(status)), _REQUEST_DURATION.labels(route, method)
+def _request_counter(route: str, method: str, status: int) -> DeferredCounter:
+    return DeferredCounter(_REQUESTS.labels(route, method, str(status)))
+
+
+@cache
+def _request_duration(route: str, method: str) -> DeferredHistogram:
+    return DeferredHistogram(_REQUEST_DURATION.labels(route, method))
 
 
 def count_outputs(generator: Generator, output_format: str, count: int, context: RequestContext) -> None:

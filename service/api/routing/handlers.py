@@ -15,12 +15,12 @@ from seedmint.service.api.openapi.operations import Operation
 from seedmint.service.api.pages import explorer_page, reference_page
 from seedmint.service.api.pinned import PinnedResources, complete
 from seedmint.service.api.query import parse_reference
-from seedmint.service.api.replies import ReplyResponse
 from seedmint.service.api.request_body import read_body
 from seedmint.service.api.schemas import Generators, generator_page, summary
 from seedmint.service.api.urls import Spec, canonical_url
 from seedmint.service.batching.model_repository import ModelRepository
 from seedmint.service.runtime.generator import Generator
+from seedmint.service.server.replies import ReplyResponse
 from seedmint.service.settings import Settings
 from seedmint.service.telemetry import metrics
 

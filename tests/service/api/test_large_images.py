@@ -1,4 +1,4 @@
-"""Large images are encoded outside the inference thread, by the fast path and by the router alike."""
+"""Large images are encoded outside the inference thread."""
 
 import asyncio
 import io
@@ -12,12 +12,12 @@ from PIL import Image
 from seedmint.models.card import ImageOutput
 from seedmint.service.api import encoding_threads
 from seedmint.service.api.pinned import PinnedResources
-from seedmint.service.api.replies import Reply
 from seedmint.service.batching.errors import DeadlineExceeded
+from seedmint.service.server.replies import Reply
 from seedmint.service.specs.single import ImageSpec
 from seedmint.service.telemetry.request_context import RequestContext
 from tests.support import generators
-from tests.support.in_process import Application, application, request
+from tests.support.in_process import Application, application, message, parse_answer, request
 
 SIDE = 1024
 
@@ -50,12 +50,9 @@ def encoding(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     release.set()
 
 
-@pytest.mark.parametrize("is_fast", [True, False])
 @pytest.mark.parametrize("query", ["", "truncation=0.5"])
-def test_the_encoding_of_a_large_image_delays_no_other_request(
-    running: Application, encoding: threading.Event, is_fast: bool, query: str
-):
-    app = running.fast_path if is_fast else running.routes
+def test_the_encoding_of_a_large_image_delays_no_other_request(running: Application, encoding: threading.Event, query: str):
+    app = running.routes
     base = f"{running.pinned('large')}/images"
 
     async def scenario() -> None:
@@ -78,7 +75,7 @@ def test_the_bytes_are_the_bytes_of_the_spec(running: Application):
     generator = running.repository.find("large", None).generator
     path = f"{running.pinned('large')}/images/5.png"
     expected = ImageSpec.create(generator, 5, "png").encode(generator, generator.generate(np.array([5])), None)
-    assert running.send(running.fast_path, "GET", path).body == expected
+    assert parse_answer(running.exchange(True, message("GET", path))).body == expected
     assert running.send(running.routes, "GET", path).body == expected
 
 
@@ -103,13 +100,13 @@ def test_too_many_large_images_are_rejected(running: Application, encoding: thre
     base = f"{running.pinned('large')}/images"
 
     async def scenario() -> None:
-        admitted = [asyncio.create_task(request(running.fast_path, "GET", f"{base}/0.png")) for _ in range(2)]
+        admitted = [asyncio.create_task(request(running.routes, "GET", f"{base}/0.png")) for _ in range(2)]
         await asyncio.sleep(0.1)
-        rejected = await request(running.fast_path, "GET", f"{base}/1.png")
+        rejected = await request(running.routes, "GET", f"{base}/1.png")
         assert rejected.status == 429
         assert rejected.header(b"retry-after") == b"1"
         encoding.set()
         assert {answer.status for answer in await asyncio.gather(*admitted)} == {200}
-        assert (await request(running.fast_path, "GET", f"{base}/1.png")).status == 200
+        assert (await request(running.routes, "GET", f"{base}/1.png")).status == 200
 
     running.runner.run(scenario())

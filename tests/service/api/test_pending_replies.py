@@ -10,11 +10,11 @@ import pytest
 
 from seedmint.models.seeds import Seeds
 from seedmint.service.api.pinned import PendingReply
-from seedmint.service.api.replies import Reply
 from seedmint.service.api.urls import Spec, canonical_url
 from seedmint.service.batching.errors import ClientGone, Overloaded
 from seedmint.service.problems import Problem
 from seedmint.service.server.rate_limiter import RateLimiter
+from seedmint.service.server.replies import Reply
 from seedmint.service.settings import read_settings
 from seedmint.service.specs.sheet import SheetSpec
 from seedmint.service.specs.single import ImageSpec
