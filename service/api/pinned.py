@@ -21,7 +21,7 @@ from seedmint.models.errors import UserError
 from seedmint.models.seeds import SEED_LIMIT
 from seedmint.service.api.encoding_threads import EncodingThreads
 from seedmint.service.api.etag import entity_tag, immutable, is_current
-from seedmint.service.api.generation import generate_picture, submit_image
+from seedmint.service.api.generation import Generated, encode_tiny, generate_picture, submit_image
 from seedmint.service.api.query import parse_image, parse_sample
 from seedmint.service.api.quota import charge_future
 from seedmint.service.api.urls import IMAGES, SAMPLES, Spec, canonical_url
@@ -69,7 +69,7 @@ class PendingReply:
         """Number of images or samples in the body."""
         return 1 if isinstance(self.spec, ImageSpec | SampleSpec) else self.spec.count
 
-    def submit(self, context: RequestContext) -> asyncio.Future[bytes]:
+    def submit(self, context: RequestContext) -> asyncio.Future[Generated]:
         """Charge the quota of the client, and start to generate the body.
 
         Args:
@@ -77,7 +77,7 @@ class PendingReply:
                 disconnected is not generated.
 
         Returns:
-            The future of the body. Cancelling the future stops the generation. The future fails with a `BatchingError` if the
+            A future for `finish`. Cancelling the future stops the generation. The future fails with a `BatchingError` if the
             deadline has passed, the client has disconnected, or the server is shutting down; the quota is then refunded.
 
         Raises:
@@ -89,7 +89,7 @@ class PendingReply:
         field = "frames" if isinstance(self.spec, WalkSpec) else "seeds"
         return charge_future(context.quota, self.count, field, partial(self._start, context))
 
-    def _start(self, context: RequestContext) -> asyncio.Future[bytes]:
+    def _start(self, context: RequestContext) -> asyncio.Future[Generated]:
         spec = self.spec
         if isinstance(spec, ImageSpec | SampleSpec):
             return submit_image(self.served, spec, self.timeout, self.threads, context.is_disconnected)
@@ -97,14 +97,20 @@ class PendingReply:
             generate_picture(self.served, spec, self.timeout, self.threads, context.client, context.is_disconnected)
         )
 
-    def finish(self, body: bytes, context: RequestContext) -> Reply:
+    def finish(self, generated: Generated, context: RequestContext) -> Reply:
         """Count the images or samples, and return the finished reply.
 
         Args:
-            body: The result of the future.
+            generated: The result of the future.
             context: The argument of `submit`.
         """
-        metrics.count_outputs(self.served.generator, self.spec.format, self.count, context)
+        generator, spec = self.served.generator, self.spec
+        if isinstance(generated, bytes):
+            body = generated
+        else:
+            assert isinstance(spec, ImageSpec)
+            body = encode_tiny(generator, spec, generated)
+        metrics.count_outputs(generator, spec.format, self.count, context)
         return Reply(200, [(b"etag", self.tag), (b"content-length", b"%d" % len(body))], body, self.headers)
 
 

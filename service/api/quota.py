@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from typing import TypeVar
 
 from seedmint.service.api.problem_mapping import CORE_ERRORS
 from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, Quota
+
+Result = TypeVar("Result")
 
 
 def charge(images: int, field: str = "seeds") -> AbstractContextManager[None]:
@@ -29,7 +32,7 @@ def charge(images: int, field: str = "seeds") -> AbstractContextManager[None]:
     return _Charge(context.quota, images)
 
 
-def charge_future(quota: Quota, images: int, field: str, start: Callable[[], asyncio.Future[bytes]]) -> asyncio.Future[bytes]:
+def charge_future(quota: Quota, images: int, field: str, start: Callable[[], asyncio.Future[Result]]) -> asyncio.Future[Result]:
     """Charge a client for images, and start to generate the images.
 
     Args:
@@ -52,7 +55,7 @@ def charge_future(quota: Quota, images: int, field: str, start: Callable[[], asy
     return future
 
 
-def _refund_if_failed(quota: Quota, images: int, future: asyncio.Future[bytes]) -> None:
+def _refund_if_failed(quota: Quota, images: int, future: asyncio.Future[Result]) -> None:
     if not future.cancelled() and isinstance(future.exception(), CORE_ERRORS):
         quota.refund(images)
 

@@ -30,8 +30,7 @@ def encode_png(image: NDArray[np.uint8], text: Mapping[str, str]) -> bytes:
         text: Text of the tEXt chunks, in this order. Keys and values are Latin-1.
     """
     height, width, channels = image.shape
-    color_type = _COLOUR_TYPES[channels]
-    parts = [_SIGNATURE, _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, color_type, 0, 0, 0))]
+    parts = [_SIGNATURE, _header_chunk(width, height, channels)]
     parts += [_text_chunk(key, value) for key, value in text.items()]
     parts += [_chunk(b"IDAT", _deflate(image.reshape(height, width * channels), channels)), _END]
     return b"".join(parts)
@@ -88,6 +87,11 @@ def _paeth(left: _Rows, up: _Rows, corner: _Rows) -> _Rows:
     from_up = np.abs(left.astype(np.int16) - corner)
     from_corner = np.abs(left.astype(np.int16) + up - corner - corner)
     return np.where((from_left <= from_up) & (from_left <= from_corner), left, np.where(from_up <= from_corner, up, corner))
+
+
+@lru_cache(256)  # the images of a generator have one size
+def _header_chunk(width: int, height: int, channels: int) -> bytes:
+    return _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, _COLOUR_TYPES[channels], 0, 0, 0))
 
 
 @lru_cache(256)  # model and digest are the same in every image of a generator

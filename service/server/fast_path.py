@@ -34,10 +34,10 @@ Headers = Sequence[tuple[bytes, bytes]]
 class PendingReply(Protocol):
     """A reply whose body has to be generated."""
 
-    def submit(self, context: RequestContext) -> asyncio.Future[bytes]:
-        """Start to generate the body, and return its future."""
+    def submit(self, context: RequestContext) -> asyncio.Future[Any]:
+        """Start to generate the body, and return a future for `finish`."""
 
-    def finish(self, body: bytes, context: RequestContext) -> Reply:
+    def finish(self, generated: Any, context: RequestContext) -> Reply:
         """Return the finished reply."""
 
 
@@ -193,7 +193,7 @@ class FastRequest:
         self._transport = connection.transport
         self._method = method
         self._match = match
-        self._future: asyncio.Future[bytes] | None = None
+        self._future: asyncio.Future[Any] | None = None
         self.keep_alive = keep_alive
         self.disconnected = False
         self.more_body = False
@@ -252,7 +252,7 @@ class FastRequest:
             self._context.rejected = DRAINING
             self._send(Reply.of_response(draining_problem().response()), self._match.template)
 
-    def _finish(self, pending: PendingReply, future: asyncio.Future[bytes]) -> None:
+    def _finish(self, pending: PendingReply, future: asyncio.Future[Any]) -> None:
         """Send the generated body, or the error of the generation."""
         if self.response_complete:  # stopped
             return

@@ -23,7 +23,7 @@ from seedmint.service.specs.values import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: faster to create
 class ImageSpec:
     """One image. The digest of the generator and the fields other than `format` determine the pixels.
 
@@ -92,7 +92,7 @@ class ImageSpec:
         return encode(enlarge(images[0], self.scale), self.format, text)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: faster to create
 class SampleSpec:
     """One sample. The digest of the generator and the fields other than `format` determine the values.
 

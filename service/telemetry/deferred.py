@@ -108,6 +108,38 @@ class DeferredHistogram:
         self._histogram.observe_all(amounts)
 
 
+class DeferredSum:
+    """Adds up values, and observes the sum. Not safe to use from several threads."""
+
+    __slots__ = ("_histogram", "_sum")
+
+    def __init__(self, histogram: Histogram) -> None:
+        """
+        Args:
+            histogram: A histogram with its labels.
+        """
+        self._histogram = histogram
+        self._sum: float | None = None
+
+    def add(self, amount: float) -> None:
+        """Add a value to the sum.
+
+        Args:
+            amount: The value.
+        """
+        if self._sum is not None:
+            self._sum += amount
+            return
+        self._sum = amount
+        _WRITER.add(self)
+
+    def write(self) -> None:
+        """Observe the sum."""
+        amount, self._sum = self._sum, None
+        if amount is not None:
+            self._histogram.observe(amount)
+
+
 class BatchHistogram(Histogram):
     """A histogram that can observe many values with few writes."""
 

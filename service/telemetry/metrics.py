@@ -17,7 +17,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 from seedmint.models.runtime.memory import container_memory
 from seedmint.models.version import __version__
 from seedmint.service.runtime.generator import Generator
-from seedmint.service.telemetry.deferred import BatchHistogram, DeferredCounter, DeferredHistogram
+from seedmint.service.telemetry.deferred import BatchHistogram, DeferredCounter, DeferredHistogram, DeferredSum
 from seedmint.service.telemetry.request_context import RequestContext
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -110,6 +110,16 @@ def time_encoding(model: str) -> AbstractContextManager[object]:
     return _ENCODING_DURATION.labels(model).time()
 
 
+def add_encoding_time(model: str, seconds: float) -> None:
+    """Add up the time to encode single images of one batch. The sum is observed in the next iteration of the event loop.
+
+    Args:
+        model: The name of the generator.
+        seconds: The duration of the encoding of one image.
+    """
+    _encoding_time(model).add(seconds)
+
+
 def set_queue_size(model: str, images: int, bulk_requests: int) -> None:
     """Set the queue gauges of this process.
 
@@ -179,6 +189,11 @@ def count_rejected(reason: str) -> None:
         reason: A reason code of the service.
     """
     _REJECTED.labels(reason).inc()
+
+
+@cache
+def _encoding_time(model: str) -> DeferredSum:
+    return DeferredSum(_ENCODING_DURATION.labels(model))
 
 
 @cache

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-from seedmint.service.telemetry.deferred import BatchHistogram, DeferredCounter, DeferredHistogram
+from seedmint.service.telemetry.deferred import BatchHistogram, DeferredCounter, DeferredHistogram, DeferredSum
 
 BUCKETS = (0.001, 0.01, 0.25, 1, 30)
 
@@ -30,27 +30,31 @@ def test_values_are_written_in_the_next_iteration_of_the_event_loop():
     registry = CollectorRegistry()
     counter = DeferredCounter(Counter("requests", "a", registry=registry))
     histogram = DeferredHistogram(BatchHistogram("seconds", "a", buckets=BUCKETS, registry=registry))
+    total = DeferredSum(Histogram("sums", "a", buckets=BUCKETS, registry=registry))
 
-    def values() -> tuple[float | None, float | None]:
-        return registry.get_sample_value("requests_total"), registry.get_sample_value("seconds_count")
+    def values() -> tuple[float | None, ...]:
+        names = ("requests_total", "seconds_count", "sums_count", "sums_sum")
+        return tuple(registry.get_sample_value(name) for name in names)
 
     async def observe() -> None:
         for _ in range(3):
             counter.inc(2)
             histogram.observe(0.5)
+            total.add(0.5)
 
     async def scenario() -> None:
         before = values()
         await observe()
         assert values() == before
         await asyncio.sleep(0)
-        assert values() == (before[0] + 6, before[1] + 3)  # type: ignore[operator]
+        assert [now - earlier for now, earlier in zip(values(), before, strict=True)] == [6, 3, 1, 1.5]  # type: ignore[operator]
 
     asyncio.run(scenario())
     asyncio.run(scenario())  # on another event loop
     counter.inc()
     histogram.observe(2)
-    assert values() == (13, 7)  # outside an event loop, values are written at once
+    total.add(2)
+    assert values() == (13, 7, 3, 5)  # outside an event loop, values are written at once
 
 
 def test_values_of_a_closed_event_loop_are_not_lost():
