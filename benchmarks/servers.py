@@ -32,6 +32,7 @@ class Peer:
         path: The path, with the placeholder SEED.
         body: The JSON body, with the placeholder SEED, or None.
         png: The PNG encoder: "pillow" or "own".
+        workers: The number of processes that run the generator.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Peer:
     path: str
     body: str | None = None
     png: str = "pillow"
+    workers: int = 1
 
 
 def _module(name: str) -> tuple[str, ...]:
@@ -52,19 +54,20 @@ def _bento(name: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "bentoml", "serve", target, "--host", "127.0.0.1", "--port", "PORT")
 
 
-def seedmint(path: str) -> Peer:
+def seedmint(path: str, workers: int = 1) -> Peer:
     """Return the Seedmint server.
 
     Args:
         path: The pinned path of an image.
+        workers: The number of worker processes.
     """
-    return Peer("seedmint", (), (sys.executable, "-m", "seedmint", "serve"), "GET", path)
+    return Peer("seedmint", (), (sys.executable, "-m", "seedmint", "serve"), "GET", path, workers=workers)
 
 
 _POST = ("POST", "/inference", "SEED")
 PEERS = (
     Peer("mosec", ("mosec",), _module("mosec_server"), *_POST),
-    Peer("mosec, our PNG", ("mosec",), _module("mosec_server"), *_POST, png="own"),
+    Peer("mosec + our PNG", ("mosec",), _module("mosec_server"), *_POST, png="own"),
     Peer("LitServe", ("litserve",), _module("litserve_server"), "POST", "/predict", '{"seed": SEED}'),
     Peer("Starlette", (), _module("starlette_server"), "GET", "/SEED.png"),
     Peer("BentoML quickstart", (), _bento("quickstart:Quickstart"), "POST", "/image", '{"seed": SEED}'),
@@ -143,7 +146,9 @@ def running(peer: Peer, model: Path, probe: str, ready_seconds: float = _READY_S
             "PEER_PORT": str(port),
             "PEER_PNG": peer.png,
             "SEEDMINT_MODELS": models,
+            "PEER_WORKERS": str(peer.workers),
             "SEEDMINT_PORT": str(port),
+            "SEEDMINT_WORKERS": str(peer.workers),
             "BENTOML_HOME": home,
             "BENTOML_DO_NOT_TRACK": "true",
             "RAY_USAGE_STATS_ENABLED": "0",

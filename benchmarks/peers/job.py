@@ -1,6 +1,7 @@
 """What every peer does for one image: the same ONNX file, threads, noise and picture; only the server differs.
 
-Settings are environment variables: PEER_MODEL, a generator file; PEER_PORT; PEER_PNG, pillow (what people would use) or own.
+Settings are environment variables: PEER_MODEL, a generator file; PEER_PORT; PEER_PNG, pillow (what people would use) or own;
+PEER_WORKERS, the number of processes that run the generator.
 """
 
 import io
@@ -16,6 +17,7 @@ from seedmint.models.noise import noise
 from seedmint.service.encoders.png import encode_png
 
 PORT = int(os.environ.get("PEER_PORT", "8000"))
+WORKERS = int(os.environ.get("PEER_WORKERS", "1"))
 MAX_BATCH = 64
 
 ort.set_default_logger_severity(3)

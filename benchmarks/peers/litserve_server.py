@@ -5,7 +5,7 @@ from typing import Any
 import litserve
 from starlette.responses import Response
 
-from benchmarks.peers.job import MAX_BATCH, PORT, Job
+from benchmarks.peers.job import MAX_BATCH, PORT, WORKERS, Job
 
 
 class Images(litserve.LitAPI):  # type: ignore[misc]
@@ -24,5 +24,5 @@ class Images(litserve.LitAPI):  # type: ignore[misc]
 
 if __name__ == "__main__":
     api = Images(max_batch_size=MAX_BATCH, batch_timeout=0.001)
-    server = litserve.LitServer(api, accelerator="cpu", workers_per_device=1)
+    server = litserve.LitServer(api, accelerator="cpu", workers_per_device=WORKERS, fast_queue=True)
     server.run(host="127.0.0.1", port=PORT, generate_client_file=False, log_level="error", access_log=False)

@@ -4,7 +4,7 @@ import sys
 
 from mosec import Server, Worker
 
-from benchmarks.peers.job import MAX_BATCH, PORT, Job
+from benchmarks.peers.job import MAX_BATCH, PORT, WORKERS, Job
 
 
 class Images(Worker):  # type: ignore[misc]
@@ -24,5 +24,5 @@ class Images(Worker):  # type: ignore[misc]
 if __name__ == "__main__":
     sys.argv += ["--port", str(PORT), "--address", "127.0.0.1", "--log-level", "error"]
     server = Server()
-    server.append_worker(Images, num=1, max_batch_size=MAX_BATCH, max_wait_time=1)
+    server.append_worker(Images, num=WORKERS, max_batch_size=MAX_BATCH, max_wait_time=1)
     server.run()

@@ -6,10 +6,10 @@ bentoml serve benchmarks.peers.quickstart:Quickstart
 import bentoml
 from PIL import Image
 
-from benchmarks.peers.job import Job
+from benchmarks.peers.job import WORKERS, Job
 
 
-@bentoml.service
+@bentoml.service(workers=WORKERS)
 class Quickstart:
     def __init__(self) -> None:
         self._job = Job()

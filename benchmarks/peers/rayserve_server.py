@@ -7,10 +7,10 @@ from ray import serve
 from starlette.requests import Request
 from starlette.responses import Response
 
-from benchmarks.peers.job import MAX_BATCH, PORT, Job
+from benchmarks.peers.job import MAX_BATCH, PORT, WORKERS, Job
 
 
-@serve.deployment(max_ongoing_requests=256, ray_actor_options={"num_cpus": 1})
+@serve.deployment(num_replicas=WORKERS, max_ongoing_requests=256, ray_actor_options={"num_cpus": 1})
 class Images:
     def __init__(self) -> None:
         self._job = Job()

@@ -8,6 +8,7 @@ import numpy as np
 
 from seedmint.service.api.encoding_threads import EncodingThreads, IsDisconnected, is_large
 from seedmint.service.batching.errors import DeadlineExceeded
+from seedmint.service.batching.execution import keep_arrays
 from seedmint.service.batching.model_repository import Served
 from seedmint.service.runtime.arrays import Labels, Outputs
 from seedmint.service.runtime.generator import Generator
@@ -48,7 +49,7 @@ def submit_image(
     """
     if isinstance(spec, ImageSpec) and is_large(served.generator, spec):
         return asyncio.ensure_future(_generate_large(served, spec, timeout, threads, is_disconnected))
-    finish = _keep_arrays if _is_tiny(served.generator, spec) else partial(spec.encode, served.generator)
+    finish = keep_arrays if _is_tiny(served.generator, spec) else partial(spec.encode, served.generator)
     return served.batcher.submit(spec.seed, spec.label, spec.truncation, finish, is_disconnected)
 
 
@@ -85,15 +86,11 @@ async def _generate_large(
     try:
         async with asyncio.timeout(timeout):
             with threads.reserve_image(generator):
-                queued = served.batcher.submit(spec.seed, spec.label, spec.truncation, _keep_arrays, is_disconnected)
+                queued = served.batcher.submit(spec.seed, spec.label, spec.truncation, keep_arrays, is_disconnected)
                 images, labels = await queued
                 return await threads.encode_image(generator, partial(spec.encode, generator, images, labels), is_disconnected)
     except TimeoutError:
         raise DeadlineExceeded(f"the image was not ready within {timeout:g} seconds") from None
-
-
-def _keep_arrays(images: Outputs, labels: Labels | None) -> Arrays:
-    return images, labels
 
 
 async def generate_picture(
