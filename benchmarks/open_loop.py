@@ -7,6 +7,7 @@ flight; if there is none, the request waits for one.
 
 import asyncio
 import contextlib
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -73,9 +74,9 @@ class _Load:
     async def run(self) -> None:
         self._loop = asyncio.get_running_loop()
         await asyncio.gather(*(self._connect() for _ in range(_CONNECTIONS)))
-        self._began = self._loop.time()
+        self._began = time.perf_counter()
         for number in range(self._total):
-            await asyncio.sleep(max(0.0, self._due(number) - self._loop.time()))
+            await asyncio.sleep(max(0.0, self._due(number) - time.perf_counter()))
             self._waiting.append(number)
             self._send_waiting()
         with contextlib.suppress(TimeoutError):
@@ -110,7 +111,7 @@ class _Load:
 
     def _add_response(self, due: float, succeeded: bool) -> None:
         if succeeded:
-            self.latencies.append(self._loop.time() - due)
+            self.latencies.append(time.perf_counter() - due)
         self._num_done += 1
         if self._num_done == self._total:
             self._done.set()
