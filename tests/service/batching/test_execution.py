@@ -11,7 +11,7 @@ import pytest
 from seedmint.models.runtime.session import TooSlowError
 from seedmint.service.batching import execution
 from seedmint.service.batching.errors import GeneratorFailed
-from seedmint.service.batching.execution import Entry, run_batch
+from seedmint.service.batching.execution import Entry, keep_arrays, run_batch
 
 Z_DIM = 2
 
@@ -59,7 +59,11 @@ class Metrics:
 
 def entry(seeds: Sequence[int], is_done: bool = False, **changes: Any) -> Entry:
     fields = {"labels": None, "truncation": 1.0, "finish": None, "is_disconnected": None, "z": None} | changes
-    return Entry(np.array(seeds), future=SimpleNamespace(done=lambda: is_done), **fields)
+    loop: Any = SimpleNamespace(get_debug=lambda: False)  # for a future without callbacks
+    created = Entry(loop, np.array(seeds), on_cancel=lambda _: None, **fields)
+    if is_done:
+        created.cancel()
+    return created
 
 
 def run(generator: RecordingGenerator, *batch: Entry, metrics: Metrics | None = None, **options: Any) -> list[Any]:
@@ -179,6 +183,34 @@ def test_metrics_have_the_size_and_the_durations_of_each_batch(monkeypatch: pyte
     assert metrics.seen == {"inference": [1], "batch": [3]}
     run(RecordingGenerator(), entry([1]), entry([2], finish=lambda outputs, labels: 2), metrics=metrics)
     assert metrics.seen == {"inference": [1, 1], "batch": [3, 2], "encoding": [1]}
+
+
+def test_a_cancelled_entry_is_withdrawn_once():
+    withdrawn: list[Entry] = []
+    loop: Any = SimpleNamespace(get_debug=lambda: False)
+    cancelled = Entry(loop, (1,), None, 1.0, None, None, None, withdrawn.append)
+    assert [cancelled.cancel(), cancelled.cancel()] == [True, False]
+    assert withdrawn == [cancelled]
+
+
+@pytest.mark.parametrize("labels", [None, (5,)])
+def test_tuples_of_seeds_and_labels_are_the_same_as_arrays(labels: tuple[int, ...] | None):
+    generators = RecordingGenerator(default_labels=True), RecordingGenerator(default_labels=True)
+    arrays = None if labels is None else np.array(labels)
+    run(generators[0], entry([1], labels=arrays), entry([2]), entry([3, 4]))
+    tuples = [entry([1], labels=labels), entry([2]), entry([3, 4])]
+    tuples[0].seeds, tuples[1].seeds = (1,), (2,)
+    run(generators[1], *tuples)
+    assert generators[0].events == generators[1].events
+    assert generators[0].inputs[0][0].tolist() == generators[1].inputs[0][0].tolist()
+
+
+def test_arrays_that_are_encoded_later_are_not_timed():
+    metrics = Metrics()
+    ((outputs, labels),) = run(RecordingGenerator(True), entry([12], finish=keep_arrays), metrics=metrics)
+    np.testing.assert_array_equal(outputs, np.full((1, Z_DIM), 12))
+    assert labels.tolist() == [2]
+    assert "encoding" not in metrics.seen
 
 
 def test_entry_is_pending_until_its_future_is_done_or_its_client_has_disconnected():

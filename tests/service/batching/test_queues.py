@@ -1,21 +1,24 @@
 """The queues without threads: composition of batches, dropped entries, and the number of waiting images."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
 from seedmint.service.batching.execution import Entry
 from seedmint.service.batching.queues import BULK, SINGLE, QueueKind, Queues
 
+LOOP: Any = SimpleNamespace(get_debug=lambda: False)  # for futures without callbacks
+
 
 def entry(*seeds: int) -> Entry:
-    return Entry(np.array(seeds), None, 1.0, None, None, None, SimpleNamespace(done=lambda: False))
+    return Entry(LOOP, np.array(seeds), None, 1.0, None, None, None, lambda _: None)
 
 
 def end(*ended: Entry) -> None:
     """Make entries whose clients no longer wait."""
     for each in ended:
-        each.future.done = lambda: True
+        each.cancel()
 
 
 def filled(singles: list[Entry], pieces: list[Entry]) -> Queues:
@@ -112,3 +115,22 @@ def test_each_single_image_counts_until_it_is_taken_or_withdrawn():
     assert queues.singles == 2
     queues.get_batch(2)
     assert queues.singles == 0
+
+
+def test_a_thread_that_found_the_queues_empty_waits_until_it_is_woken():
+    queues = Queues()
+    assert not queues.wake()  # no thread waits
+    assert queues.get_batch(8) == ([], [])
+    assert queues.put(SINGLE, entry(1))
+    assert queues.wake()
+    assert not queues.wake()
+    assert queues.wait(0)
+    assert len(queues.get_batch(8)[0]) == 1
+
+
+def test_a_thread_ends_after_it_has_waited_for_nothing():
+    queues = Queues()
+    assert queues.get_batch(8) == ([], [])
+    assert not queues.wait(0.01)
+    assert queues.put(SINGLE, entry(1))
+    assert not queues.wake()  # the caller must start a thread
