@@ -2,7 +2,6 @@
 
 import signal
 import socket
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -46,33 +45,37 @@ def test_requests_in_flight_are_answered(tmp_path: Path, to_workers: bool):
 @pytest.mark.fault("SIGTERM")
 def test_new_requests_are_rejected_after_the_signal(tmp_path: Path):
     """While images are being generated, on new connections and on an existing one."""
-    workers = 2
-    generators.write(tmp_path, "slow", 1, idle_trips=700_000)
+    workers, images = 2, 8  # a busy machine must generate them before the drain timeout of the server
+    generators.write(tmp_path, "slow", 1, idle_trips=600_000)
     with (
         serving(tmp_path, max_batch=1, max_wait_seconds=60, workers=workers, allowed_origins=ORIGIN) as server,
         ThreadPoolExecutor(16) as crowd,
     ):
-        path = f"{server.url}{server.pinned('slow')}"
-        responses = [crowd.submit(httpx.get, f"{path}/{seed}.png", timeout=60) for seed in range(8 * workers)]
-        # One of each worker is in the batch that is being generated.
-        wait_until(lambda: value(server, "seedmint_queue_size") + value(server, "seedmint_batch_size_sum") >= 7 * workers)
+
+        def fetch(path: str, method: str = "GET", headers: dict[str, str] | None = None) -> httpx.Response:
+            """Send a request on a new connection."""
+            return httpx.request(method, server.url + path, headers=headers, timeout=60, verify=False)
+
+        path = server.pinned("slow")
+        responses = [crowd.submit(fetch, f"{path}/{seed}.png") for seed in range(images)]
+        # Every request is in a queue, or in a batch of one image that has begun.
+        begun = "seedmint_queue_duration_seconds_count"
+        wait_until(lambda: value(server, "seedmint_queue_size") + value(server, begun) == images)
         server.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: httpx.get(f"{server.url}/readyz").status_code == 503)
-        assert check(httpx.get(f"{server.url}/readyz"), 503)["reason"] == "draining"
-        for _ in range(3 * workers):  # any worker may accept the connection
-            for client in (server.client, httpx):
-                url = "/v1/models" if client is server.client else f"{server.url}/v1/models"
-                rejected = client.get(url)
+        # Any worker may accept a connection, and workers receive the signal one after another.
+        wait_until(lambda: all(fetch("/readyz").status_code == 503 for _ in range(4 * workers)))
+        assert check(fetch("/readyz"), 503)["reason"] == "draining"
+        for _ in range(3 * workers):
+            for get in (server.client.get, fetch):
+                rejected = get("/v1/models")
                 check(rejected, 503)
                 assert rejected.headers["retry-after"] == "5"
                 assert "x-request-id" in rejected.headers
         preflight = {"Origin": ORIGIN, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "x-api-key"}
-        assert (
-            httpx.options(f"{server.url}/v1/models", headers=preflight).status_code == 200
-        )  # otherwise a page could not read the 503
-        answer = httpx.get(f"{server.url}/v1/models", headers={"Origin": ORIGIN})
+        assert fetch("/v1/models", "OPTIONS", preflight).status_code == 200  # otherwise a page could not read the 503
+        answer = fetch("/v1/models", headers={"Origin": ORIGIN})
         assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (503, ORIGIN)
-        assert httpx.get(f"{server.url}/livez").status_code == 200
+        assert fetch("/livez").status_code == 200
         assert value(server, "seedmint_http_requests_rejected_total", reason="draining") >= 6 * workers
         assert not all(response.done() for response in responses)
         assert {response.result().status_code for response in responses} == {200}

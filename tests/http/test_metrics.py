@@ -27,7 +27,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "BREW", "
 
 def samples(server: Server) -> list[Sample]:
     """Return all samples of /metrics."""
-    answer = httpx.get(f"{server.url}/metrics")
+    answer = httpx.get(f"{server.url}/metrics", verify=False)  # reading the certificates of all authorities takes 20 ms
     assert answer.headers["content-type"].startswith("text/plain")
     return [sample for family in text_string_to_metric_families(answer.text) for sample in family.samples]
 
@@ -60,15 +60,15 @@ def test_the_number_of_series_is_bounded(server: Server):
         return {(s.name, frozenset(s.labels.items())) for s in samples(server)}
 
     samples(server)  # the request for metrics adds its own series
-    few = crowd(range(1000, 1020))
-    many = crowd(range(2000, 2100))
+    few = crowd(range(1000, 1010))
+    many = crowd(range(2000, 2040))
     assert few == many
     # many more seeds, each generated
     path = server.pinned("rgb")
     before = value(server, "seedmint_images_total", model="rgb", format="png")
-    for number in range(10_000, 12_000):
+    for number in range(10_000, 10_200):
         assert server.client.get(f"{path}/{number}.png").status_code == 200
-    assert value(server, "seedmint_images_total", model="rgb", format="png") == before + 2000
+    assert value(server, "seedmint_images_total", model="rgb", format="png") == before + 200
     assert {(s.name, frozenset(s.labels.items())) for s in samples(server)} == few
     assert not [s for s in samples(server) if "pid" in s.labels]
     routes = {s.labels["route"] for s in samples(server) if "route" in s.labels}
@@ -211,7 +211,7 @@ def test_metrics_are_the_sum_of_the_workers_of_one_server(tmp_path: Path):
         path = pair.pinned("grey")
         counts = set()
         for seed in range(60):  # each request has a new connection, which any worker may accept
-            assert httpx.get(f"{pair.url}{path}/{seed}.png").status_code == 200
+            assert httpx.get(f"{pair.url}{path}/{seed}.png", verify=False).status_code == 200
         for _ in range(20):
             counts.add(value(pair, "seedmint_images_total", model="grey"))
         assert counts == {60.0}

@@ -19,6 +19,7 @@ from seedmint.models.directory import SHIPPED
 from seedmint.models.errors import UserError
 from seedmint.service.batch.progress import ignore_progress
 from seedmint.service.runtime.generator import Generator, open_generator
+from tests.support import generators
 from tests.support.batch_jobs import ROOT, batch_error, finished, hashes, num_generated, plan_for, start, whole
 from tests.support.servers import wait_until
 
@@ -144,7 +145,9 @@ def test_a_killed_node_loses_no_shard(tmp_path: Path, slow: Path, nodes: TwoNode
 
 
 @pytest.mark.slow
-def test_another_engine_resumes_a_job_that_was_stopped_or_failed(tmp_path: Path, slow: Path, nodes: TwoNodes):
+def test_another_engine_resumes_a_job_that_was_stopped_or_failed(tmp_path: Path, nodes: TwoNodes):
+    """A shard takes seconds, so that no worker finishes a shard before it is stopped, also on a busy machine."""
+    slow = generators.put(tmp_path / "slow.onnx", generators.content("slow", 5, idle_trips=100_000))
     expected = whole(tmp_path, open_generator(slow), "0-5999", "npz", 2000)
     out = tmp_path / "out"
     job = [slow, "--seeds", "0-5999", "--shard-size", "2000", "--format", "npz", "--out", out, "--engine"]
@@ -154,13 +157,13 @@ def test_another_engine_resumes_a_job_that_was_stopped_or_failed(tmp_path: Path,
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130, stderr
     assert "of 3 shards" in stderr.strip().splitlines()[-1]
-    wait_until(lambda: not nodes.working(nodes.second), 20)
+    wait_until(lambda: not nodes.working(nodes.second))
     assert not [name for name in hashes(out) if Path(name).name.startswith(".")]
 
     stop = threading.Event()
 
     def kill_workers() -> None:
-        while not stop.wait(0.05):
+        while not stop.wait(0.02):
             for node in (nodes.cluster.head_node, nodes.second):
                 for worker in nodes.working(node):
                     with suppress(psutil.NoSuchProcess):

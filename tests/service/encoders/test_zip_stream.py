@@ -35,8 +35,7 @@ def test_other_readers_find_every_file(tmp_path: Path, count: int, start: int):
     path = tmp_path / "many.zip"
     write(path, files, start)
     with zipfile.ZipFile(path) as archive:
-        assert archive.testzip() is None
-        assert {name: archive.read(name) for name in archive.namelist()} == files
+        assert {name: archive.read(name) for name in archive.namelist()} == files  # reading also compares the checksums
         assert all(info.date_time == (1980, 1, 1, 0, 0, 0) and info.external_attr == 0o644 << 16 for info in archive.infolist())
     if (unzip := shutil.which("unzip")) and not start and count:
         done = subprocess.run([unzip, "-tqq", str(path)], capture_output=True, text=True)
