@@ -77,7 +77,8 @@ def saturates_int8_products() -> bool:
     return not (cpuinfo.exists() and "vnni" in cpuinfo.read_text(encoding="ascii"))
 
 
-@pytest.mark.parametrize("name", IMPORTED)
+# A batch of heavy512 takes seconds.
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "heavy512")) for name in IMPORTED])
 def test_outputs_are_those_of_the_original(name: str):
     imported = import_gallery_file(name, **IMPORTED[name])
     generator = Generator(imported.content, "cpu", 1, 64)
