@@ -69,7 +69,7 @@ class Prometheus:
         )
 
     def get(self, path: str, **parameters: str) -> Any:
-        with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{urllib.parse.urlencode(parameters)}", timeout=30) as answer:
             return json.load(answer)["data"]
 
     def query(self, text: str) -> list[Any]:
@@ -120,7 +120,7 @@ def test_every_panel_of_the_dashboard_shows_data(service: Server, tmp_path: Path
             return not missing
 
         try:
-            wait_until(all_have_data, 20)
+            wait_until(all_have_data)
         except AssertionError:
             pytest.fail(f"no data: {missing}")
 
@@ -131,8 +131,8 @@ def test_alerts_fire_for_a_rejected_file_and_for_a_stopped_service(tmp_path: Pat
         service = stack.enter_context(serving(tmp_path))
         prometheus = stack.enter_context(watching(service, tmp_path))
         generators.put(tmp_path / "broken.onnx", b"not a generator")
-        wait_until(lambda: prometheus.firing() == {"SeedmintModelLoadFailed"}, 20)
+        wait_until(lambda: prometheus.firing() == {"SeedmintModelLoadFailed"})
         (tmp_path / "broken.onnx").unlink()
-        wait_until(lambda: prometheus.firing() == set(), 20)
+        wait_until(lambda: prometheus.firing() == set())
         service.process.terminate()
-        wait_until(lambda: prometheus.firing() == {"SeedmintDown"}, 20)
+        wait_until(lambda: prometheus.firing() == {"SeedmintDown"})

@@ -96,7 +96,7 @@ def kill_server_during_job(server: Server, job: str, shards: int) -> NoReturn:
     (process,) = processes(server)
     for running_process in (psutil.Process(server.process.pid), *server.workers()):
         running_process.kill()
-    wait_until(lambda: has_ended(process), 10)
+    wait_until(lambda: has_ended(process))
     raise KilledError
 
 

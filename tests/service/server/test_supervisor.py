@@ -151,7 +151,7 @@ def test_workers_end_when_the_supervisor_is_killed(tmp_path: Path):
     with supervised(tmp_path, WORKER) as process:
         started = wait_for_two_workers(process)
         process.kill()
-        wait_until(lambda: all(has_ended(worker) for worker in started), 10)
+        wait_until(lambda: all(has_ended(worker) for worker in started))
 
 
 def test_workers_that_fail_at_start_are_restarted_until_the_server_gives_up(tmp_path: Path):
@@ -342,5 +342,5 @@ def test_port_in_use_is_reported_for_the_field_port():
 
 def test_an_ipv6_socket_also_accepts_ipv4():
     settings = read_settings({"SEEDMINT_HOST": "::", "SEEDMINT_PORT": str(free_port())})
-    with listen(settings) as listener, socket.create_connection(("127.0.0.1", listener.getsockname()[1]), timeout=5):
+    with listen(settings) as listener, socket.create_connection(("127.0.0.1", listener.getsockname()[1]), timeout=30):
         pass
