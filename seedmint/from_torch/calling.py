@@ -30,7 +30,7 @@ class Call:
         z_shape: Shape of one row of z.
         label_name: Parameter of `forward` that receives the label; None without labels.
         order: Names of the inputs in their order, if `forward` takes them by position, as in Keras; empty if by name.
-        in_list: Whether `forward` takes all inputs in one list.
+        in_list: Whether `forward` takes the inputs in a list: all inputs by position, or z by name.
         label_form: Form of the label.
         classes: Number of classes.
         constants: Further arguments of `forward`, by name.
@@ -86,6 +86,8 @@ class Adapter(nn.Module):
         if call.truncation_name is not None:
             arguments[call.truncation_name] = rest.pop(0).to(self.dtype)
         if not call.order:
+            if call.in_list:
+                arguments[call.z_name] = [arguments[call.z_name]]
             return _single_output(self.network(**arguments), call.output)
         values = [arguments[name] for name in call.order]
         return _single_output(self.network(values) if call.in_list else self.network(*values), call.output)
@@ -192,17 +194,16 @@ def _forward_parameters(network: nn.Module) -> dict[str, bool] | None:
 
 
 def _variants(call: Call, by_position: bool) -> Iterator[Call]:
-    """Yield the call with each form of the label, and with each order of the inputs if they have no names."""
-    if call.label_name is None:
-        yield replace(call, order=(call.z_name,)) if by_position else call
-        return
-    for form in _LABEL_FORMS:
+    """Yield the call with each form of the label, with z alone and in a list, and in each order if the inputs have no names."""
+    for form in _LABEL_FORMS if call.label_name is not None else _LABEL_FORMS[:1]:
         formed = replace(call, label_form=form)
         if not by_position:
             yield formed
+            yield replace(formed, in_list=True)  # the styles of StyleGAN2
             continue
-        for order in ((call.z_name, call.label_name), (call.label_name, call.z_name)):
-            for in_list in (True, False):
+        names = (call.z_name,) if call.label_name is None else (call.z_name, call.label_name)
+        for order in dict.fromkeys((names, names[::-1])):
+            for in_list in (True, False) if len(names) > 1 else (False,):
                 yield replace(formed, order=order, in_list=in_list)
 
 

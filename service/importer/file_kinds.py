@@ -23,7 +23,7 @@ _MESSAGES = {
     "git_lfs_pointer": "a Git LFS pointer, not the file itself: run `git lfs pull` in its repository, and add the file again",
     "onnx_data_file": "the external data of an ONNX file: add the .onnx file in the same folder",
 }
-SUFFIXES = frozenset({".pth", ".pt", ".ckpt", ".pkl", ".safetensors", ".keras", ".h5", ".hdf5", ".tflite"})
+SUFFIXES = frozenset({".pth", ".pt", ".ckpt", ".bin", ".pkl", ".safetensors", ".keras", ".h5", ".hdf5", ".tflite"})
 """Suffixes of the formats above."""
 
 

@@ -67,5 +67,5 @@ def with_section(error: UserError) -> UserError:
         error: An error of an import.
     """
     return UserError(
-        f"{error}; see {section_of(error.reason)}", field=error.field, reason=error.reason, other_fields=error.other_fields
+        f"{error} [{section_of(error.reason)}]", field=error.field, reason=error.reason, other_fields=error.other_fields
     )

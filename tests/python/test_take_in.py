@@ -177,6 +177,20 @@ def test_inputs_by_position():
     assert (call.order, call.in_list, call.z_shape) == (("label", "z"), True, (6,))
 
 
+def test_styles_in_a_list_and_a_flag_against_noise():
+    class Styles(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.style_dim = nn.Linear(6, 48), 6
+
+        def forward(self, styles: list[torch.Tensor], randomize_noise: bool = True) -> tuple[torch.Tensor, None]:
+            image = self.layer(torch.stack(styles).mean(0))
+            return image + torch.randn(1) if randomize_noise else image, None
+
+    call = find_call(Styles(), ImportOptions(name="g", title="G", constants={"randomize_noise": (0.0,)}))
+    assert (call.in_list, call.z_shape, call.constants) == (True, (6,), {"randomize_noise": 0})
+
+
 def test_truncation_and_constant_parameters():
     class Style(nn.Module):
         def __init__(self) -> None:
@@ -221,6 +235,13 @@ def test_weights_are_found(name: str, tmp_path: Path):
     torch.save(wrap(original.state_dict()), tmp_path / "netG.pth")
     assert load_weights(module, tmp_path / "netG.pth") == place
     assert all(torch.equal(value, module.state_dict()[key]) for key, value in original.state_dict().items())
+
+
+def test_weights_of_an_old_version_of_torch(tmp_path: Path):
+    original, module = Convolutional(), Convolutional()
+    torch.save({"netG": original.state_dict()}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    assert load_weights(module, tmp_path / "old.pth") == "netG"
+    assert torch.equal(original.main[0].weight, module.main[0].weight)
 
 
 def test_weights_in_a_safetensors_file(tmp_path: Path):
