@@ -45,12 +45,10 @@ def test_costly_generator_is_imported_and_served(name: str, tmp_path: Path):
 
         answers = service.runner.run(together())
         statuses = [answer.status for answer, _ in answers]
-        assert set(statuses) <= {200, 429}
-        assert statuses.count(200) >= 1 + served.generator.max_batch
-        longest = max(seconds for answer, seconds in answers if answer.status == 200)
-        assert longest < service.settings.timeout_seconds
-        for answer, _ in answers:
-            if answer.status == 429:
-                assert int(answer.header(b"retry-after") or 0) >= 1
+        assert set(statuses) == {200, 429}
+        assert max(seconds for answer, seconds in answers if answer.status == 200) < service.settings.timeout_seconds
+        promised = [int(answer.header(b"retry-after") or 0) for answer, _ in answers if answer.status == 429]
+        assert min(promised) >= 1
+        assert len(set(promised)) > 1  # the refused clients do not come back together
         (again, _) = service.runner.run(image(10**6))
         assert again.status == 200
