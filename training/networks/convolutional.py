@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from seedmint.training.networks.batch_norm import BatchNorm2d
 from seedmint.training.networks.downsampling import layer_widths, num_downsamples
+from seedmint.training.networks.label_scale import label_embeddings, scale_and_shift
 from seedmint.training.networks.projection import ProjectionDiscriminator
 from seedmint.training.recipes.networks import ConvolutionalDiscriminator, ConvolutionalGenerator
 
@@ -22,10 +23,7 @@ _MAX_START_SIDE = 7  # largest side of the smallest feature map: 4 for images of
 
 
 class ConditionalBatchNorm(nn.Module):
-    """Batch normalization whose gain and bias depend on the label (de Vries et al., 2017); plain without labels.
-
-    The label only scales and shifts features that come from z, so that G cannot ignore z and generate one image for each class.
-    On MNIST G did so within 1,000 steps when the label was an input next to z.
+    """Batch normalization whose gain and bias depend on the label; plain without labels.
 
     Args:
         width: Number of channels.
@@ -35,18 +33,11 @@ class ConditionalBatchNorm(nn.Module):
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()
         self.norm = BatchNorm2d(width, affine=not classes)
-        self.gain = nn.Embedding(classes, width) if classes else None
-        self.bias = nn.Embedding(classes, width) if classes else None
-        if self.gain is not None and self.bias is not None:
-            nn.init.ones_(self.gain.weight)
-            nn.init.zeros_(self.bias.weight)
+        self.gain, self.bias = label_embeddings(width, classes)
 
     def forward(self, h: Tensor, label: Tensor | None) -> Tensor:
         """Normalize float32[m, width, height, width] features of int64[m] labels."""
-        h = self.norm(h)
-        if self.gain is not None and self.bias is not None:
-            h = h * self.gain(label)[:, :, None, None] + self.bias(label)[:, :, None, None]
-        return h
+        return scale_and_shift(self.norm(h), self.gain, self.bias, label)
 
 
 class ConvolutionalG(nn.Module):

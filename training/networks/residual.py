@@ -14,6 +14,7 @@ from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
 from seedmint.training.networks.downsampling import layer_widths, num_downsamples
+from seedmint.training.networks.label_scale import label_embeddings, scale_and_shift
 from seedmint.training.recipes.networks import ResidualDiscriminator, ResidualGenerator, ResidualSize
 
 MIN_SIDE, MAX_SIDE = 8, 512
@@ -67,24 +68,14 @@ class _Block(nn.Module):
 
 
 class _LabelScale(nn.Module):
-    """Scales and shifts features by embeddings of the label; does nothing without labels.
-
-    The label only changes features that come from z, so that G cannot ignore z and generate one image for each class.
-    """
+    """Scales and shifts features by embeddings of the label; does nothing without labels."""
 
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()
-        self.gain = nn.Embedding(classes, width) if classes else None
-        self.bias = nn.Embedding(classes, width) if classes else None
-        if self.gain is not None and self.bias is not None:
-            nn.init.ones_(self.gain.weight)
-            nn.init.zeros_(self.bias.weight)
+        self.gain, self.bias = label_embeddings(width, classes)
 
     def forward(self, h: Tensor, label: Tensor | None) -> Tensor:
-        if self.gain is None or self.bias is None:
-            return h
-        scaled: Tensor = h * self.gain(label)[:, :, None, None] + self.bias(label)[:, :, None, None]
-        return scaled
+        return scale_and_shift(h, self.gain, self.bias, label)
 
 
 class ResidualG(nn.Module):

@@ -87,7 +87,9 @@ RESIDUAL_SHAPES = [
 @pytest.mark.parametrize("classes", [0, 3])
 @pytest.mark.parametrize("shape", RESIDUAL_SHAPES)
 def test_residual_networks_support_images_of_8_to_512_pixels(shape, classes):
-    generator, discriminator = networks("residual", shape, classes, capacity="small", width=4, max_width=8)
+    small = {"kind": "residual", "capacity": "small", "width": 4, "max_width": 8}
+    recipe = validate_recipe(recipe_document(generator=small, discriminator=small, z_dim=6), "test")
+    generator, discriminator = build_networks(recipe, torch.full(shape, 0.25), classes)
     label = torch.arange(3) % classes if classes else None
     images = generator(torch.randn(3, 6), label)
     assert images.shape == (3, *shape)
