@@ -212,7 +212,6 @@ def test_pages_of_allowed_origins_may_read_the_rejection_of_a_large_head(protect
         assert answer.startswith(b"HTTP/1.1 431 ")
         assert b"\r\nvary: Origin\r\n" in answer
         assert (f"\r\naccess-control-allow-origin: {ORIGIN}\r\n".encode() in answer) == is_allowed
-        assert origin.encode() in answer or not is_allowed
 
 
 @pytest.mark.parametrize("origin", [ORIGIN, "https://evil.example", None])
