@@ -156,6 +156,21 @@ def test_memory_is_released_after_a_file_is_refused_for_the_first_time(tmp_path:
     assert [scan(), scan(), scan()] == [False, True, False]  # the second scan finds the same version, and opens the file
 
 
+@pytest.mark.parametrize(
+    ("error", "message"), [(OSError(5, "Input/output error", "/private/path"), "Input/output error"), (OSError("odd"), "odd")]
+)
+def test_error_of_an_unreadable_file_has_no_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, message: str):
+    def fail(*arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(model_repository, "open_generator", fail)
+    (tmp_path / "bad.onnx").write_bytes(b"x")
+    repository = repository_of(tmp_path)
+    for _ in range(2):
+        asyncio.run(repository.scan())
+    assert repository.load_errors() == {"bad": message}
+
+
 def test_memory_is_not_released_again_while_a_file_stays_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def fail(*arguments: object) -> None:
         raise OSError(5, "Input/output error")
