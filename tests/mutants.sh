@@ -69,15 +69,16 @@ export PYTHONPATH=$PWD
 export PYTEST_DISABLE_PLUGIN_AUTOLOAD=1  # plugins that the tests do not need take half a second per mutant
 ulimit -v 8000000  # KiB: a mutant that allocates without end fails soon
 for module in "${@:-${!tests[@]}}"; do
-  name=${module//\//_}
-  "$python" -m pytest -x -q -p no:cacheprovider -p pytest_timeout "$(dirname "tests/$module")"  # the tests must pass without a mutation
-  configure "$name" "$module" 40 "--timeout=15 ${tests[$module]}"
+  name=${module//\//_} few=${tests[$module]:?no tests for this module} folder=$(dirname "tests/$module")
+  "$python" -m pytest -x -q -p no:cacheprovider -p pytest_timeout -m "not slow" "$folder"  # must pass without a mutation
+  configure "$name" "$module" 40 "--timeout=15 $few"
   "$bin/cosmic-ray" init "$name.toml" "$name.sqlite"
   "$bin/cr-filter-operators" "$name.sqlite" "$name.toml"
   "$bin/cosmic-ray" exec "$name.toml" "$name.sqlite"
+  "$bin/cr-report" --surviving-only "$name.sqlite" | tail -1
   "$python" -c "import sqlite3, sys; sqlite3.connect(sys.argv[1], isolation_level=None).execute(sys.argv[2])" \
     "$name.sqlite" "DELETE FROM work_results WHERE test_outcome = 'SURVIVED'"
-  configure "$name" "$module" 120 "$(dirname "tests/$module")"
+  configure "$name" "$module" 120 "-m 'not slow' $folder"
   "$bin/cosmic-ray" exec "$name.toml" "$name.sqlite"  # runs only mutants without a result
   "$bin/cr-report" --surviving-only --show-diff "$name.sqlite" | tee "$name.txt"
 done
