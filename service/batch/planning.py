@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
 
 from seedmint.models.card import Card
 from seedmint.models.errors import UserError
@@ -167,8 +166,8 @@ def check_same(existing: Plan, plan: Plan, url: str) -> None:
             field="model",
             reason="other_generator",
         )
-    for field, value in existing:
-        other: Any = getattr(plan, field)
+    for field in Plan.model_fields:  # the iterator of a model also yields its cached properties, such as arrays
+        value, other = getattr(existing, field), getattr(plan, field)
         if value == other:
             continue
         if field == "toolchain":

@@ -145,9 +145,10 @@ def test_a_killed_node_loses_no_shard(tmp_path: Path, slow: Path, nodes: TwoNode
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_another_engine_resumes_a_job_that_was_stopped_or_failed(tmp_path: Path, nodes: TwoNodes):
-    """A shard takes seconds, so that no worker finishes a shard before it is stopped, also on a busy machine."""
-    slow = generators.put(tmp_path / "slow.onnx", generators.content("slow", 5, idle_trips=100_000))
+    """A shard takes more than a second, so that no worker finishes a shard before it is stopped."""
+    slow = generators.put(tmp_path / "slow.onnx", generators.content("slow", 5, idle_trips=50_000))
     expected = whole(tmp_path, open_generator(slow), "0-5999", "npz", 2000)
     out = tmp_path / "out"
     job = [slow, "--seeds", "0-5999", "--shard-size", "2000", "--format", "npz", "--out", out, "--engine"]
