@@ -21,7 +21,7 @@ from seedmint.service.batch.storage.base import Output
 from seedmint.service.runtime.generator import Generator
 
 SAMPLE_SIZE = 1024  # most images that are generated for an estimate
-_SAMPLE_BYTES = 64 << 20  # of the generated images: fewer images, if they are large
+_SAMPLE_BYTES = 16 << 20  # of the generated images: fewer images, if they are large
 _LEAST_IMAGES = 16
 _PLACES = 16  # in the plan, from which images are taken
 _TABLE_VALUES = 1 << 20  # in the sample of a table
