@@ -148,7 +148,7 @@ def measure(name: str, model: onnx.ModelProto, macs: float) -> list[str]:
         card = json.loads(subprocess.run(show, env=environment, check=True, capture_output=True).stdout)
         path = f"/v1/models/costly@{card['digest'][:12]}/images/"
         os.environ["SEEDMINT_THREADS"] = str(THREADS)
-        with running(seedmint(path + "0.png"), target / "costly.onnx", path + "0.png", READY_SECONDS) as server:
+        with running(seedmint(path + "SEED.png"), target / "costly.onnx", "/readyz", READY_SECONDS) as server:
             measured, lock = Measured(), threading.Lock()
             url = f"http://127.0.0.1:{server.port}{path}"
             started = time.perf_counter()

@@ -207,7 +207,7 @@ def _import_checkpoint(
     try:
         imported: ImportedGenerator = run(file, checkpoint.network, checkpoint.arguments, options, checkpoint.z_shape, trial)
     except ModuleNotFoundError as error:
-        if error.name != "torch":
+        if error.name not in ("torch", "seedmint.from_torch"):  # the image has neither
             raise
         raise UserError("a network needs torch: pip install torch", field="network", reason="missing_package") from None
     return imported
