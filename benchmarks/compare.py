@@ -25,7 +25,7 @@ from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parent.parent
 _LUA = Path(__file__).resolve().parent / "seeds.lua"
-_MODEL = _ROOT / "models" / "mnist-paper.onnx"
+_MODEL = Path("models") / "mnist-paper.onnx"  # of each checkout, because the format of cards may differ
 _READY_SECONDS = 60.0
 _SEEDS = itertools.count(1_000_000, 10_000_000)  # first seed of each load; no image is requested twice
 _NPY = '{"model": "mnist-paper", "seeds": "0-255", "format": "npy"}'
@@ -97,9 +97,13 @@ def main() -> None:
     arguments = parser.parse_args()
     if shutil.which("wrk") is None:
         sys.exit("wrk is not installed: apt-get install wrk")
-    with tempfile.TemporaryDirectory() as models:
-        shutil.copy(_MODEL, models)
-        servers = (_serving(arguments.other.resolve(), Path(models)), _serving(_ROOT, Path(models)))
+    with tempfile.TemporaryDirectory() as directory:
+        servers = []
+        for name, checkout in (("other", arguments.other.resolve()), ("this", _ROOT)):
+            models = Path(directory) / name
+            models.mkdir()
+            shutil.copy(checkout / _MODEL, models)
+            servers.append(_serving(checkout, models))
         with servers[0] as other, servers[1] as this:
             print(f"{platform.machine()}, {os.cpu_count()} processors; {arguments.rounds} rounds of {arguments.seconds:g} s")
             print(f"{'load':<40}{'other':>10}{'this':>10}{'ratio':>8}   requests per second")
