@@ -119,7 +119,9 @@ class Cost:
 
 def job(path: Path, card: Card, form: ShardFormat, workers: int, out: Path) -> Cost:
     """Run a job, and return its cost."""
-    plan = make_plan(digest_of(path.read_bytes()), card, "cpu", parse_seeds(f"0-{_IMAGES - 1}"), None, 1.0, form, _SHARD)
+    plan = make_plan(
+        digest_of(path.read_bytes()), card, "cpu", "exact", parse_seeds(f"0-{_IMAGES - 1}"), None, 1.0, form, _SHARD
+    )
     output = open_output(str(out / "job"))
     begin(output, plan)
     measured: list[tuple[float, int, float]] = []  # after a tenth of the images, and after the last record

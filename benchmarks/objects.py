@@ -48,7 +48,7 @@ def measure(url: str) -> None:
     path = find_generator("mnist", SHIPPED)
     content = path.read_bytes()
     seeds = parse_seeds(f"0-{_SHARDS * _IMAGES - 1}")
-    plan = make_plan(digest_of(content), checked_card(content), "cpu", seeds, None, 1.0, "webdataset", _IMAGES)
+    plan = make_plan(digest_of(content), checked_card(content), "cpu", "exact", seeds, None, 1.0, "webdataset", _IMAGES)
     generator = open_plan_generator(path, plan)
     output = open_output("s3://bucket/job")
     before = requests(url)

@@ -141,7 +141,7 @@ def simulate(shards: int, parts: int, loss: float = _LOSS, seed: int = 0) -> Out
     """
     content = find_generator("mnist", SHIPPED).read_bytes()
     seeds = parse_seeds(f"0-{shards * _SHARD_SIZE - 1}")
-    plan = make_plan(digest_of(content), checked_card(content), "cpu", seeds, None, 1.0, "webdataset", _SHARD_SIZE)
+    plan = make_plan(digest_of(content), checked_card(content), "cpu", "exact", seeds, None, 1.0, "webdataset", _SHARD_SIZE)
     outcome = Outcome(Memory(), plan)
     chance = random.Random(seed)
     begin(outcome.output, plan)

@@ -60,7 +60,9 @@ def measure(path: Path, generator: Generator, form: ShardFormat, out: Path, spen
         out: An empty folder.
         spent: Times of each stage in microseconds per image; this function appends to them.
     """
-    plan = make_plan(generator.digest, generator.card, "cpu", parse_seeds(f"0-{_IMAGES - 1}"), None, 1.0, form, _IMAGES)
+    plan = make_plan(
+        generator.digest, generator.card, "cpu", "exact", parse_seeds(f"0-{_IMAGES - 1}"), None, 1.0, form, _IMAGES
+    )
     # Each output has its own folder, because replacing files would add the time to delete them.
     for_record, for_disk, for_whole = (open_output(str(out / name)) for name in ("record", "disk", "whole"))
     for output in (for_record, for_disk, for_whole):

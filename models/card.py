@@ -20,6 +20,7 @@ MAX_VALUES = 65_536  # in one sample
 MAX_CARD = 4 << 20  # characters; the page of a generator has the whole card
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
+Truncation = Literal["z", "input", "none"]
 Axis = Annotated[int, Field(ge=1, le=MAX_VALUES)]
 
 
@@ -245,7 +246,7 @@ class Card(CardPart):
     evaluation: tuple[Metric, ...] = ()
     licence: Licence = Licence()
     reference: Reference | None = None
-    truncation: Literal["z", "input", "none"] = "z"
+    truncation: Truncation = "z"
     max_batch: int | None = Field(default=None, ge=1)
 
     @field_validator("classes")

@@ -81,7 +81,7 @@ class Generator:
 
     @property
     def determinism(self) -> Literal["exact", "approximate"]:
-        """ "exact" where each image has the same bytes in batches of every tested size, else "approximate"."""
+        """ "exact" if this machine computes the outputs of the card's reference, in every tested batch; else "approximate"."""
         return self._get_runtime().determinism
 
     @property
@@ -350,7 +350,7 @@ class Generator:
     def _checked_truncation(self, truncation: float) -> float:
         from seedmint.service.runtime.generator import check_truncation
 
-        return check_truncation(truncation)
+        return check_truncation(truncation, self.card)
 
 
 def load(

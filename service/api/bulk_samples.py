@@ -93,7 +93,7 @@ async def sample(repository: ModelRepository, settings: Settings, body: bytes) -
     request = await _run_in_thread(not is_small, lambda: parse_body(SampleRequest, body))
     served = repository.find(*parse_reference(request.model))
     generator = served.generator
-    truncation = require_truncation(request.truncation)
+    truncation = require_truncation(generator, request.truncation)
     seeds, labels = await _run_in_thread(not is_small, lambda: _seeds_and_labels(generator, request, settings.max_seeds))
     writer = archive_writer(request.format, generator, seeds.count, truncation)
     chunks = stream(served, pieces(generator, seeds, labels), writer, truncation, request.format)

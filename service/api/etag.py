@@ -1,18 +1,17 @@
-"""Entity tags, computed without generating the response. Responses with equal tags have equal bytes."""
+"""Entity tags, computed without generating the response.
+
+A tag names the outcome of the generator's check on this machine. Two machines give the same strong tag only if both compute the
+outputs of the reference.
+"""
 
 import hashlib
-import platform
 import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Protocol
 
-import onnxruntime
-
 from seedmint.service.runtime.generator import Generator
 
-# The machine and the library that compute the pixels. Other versions may produce other bytes.
-_MACHINE = f"{platform.machine()} onnxruntime-{onnxruntime.__version__}"
 _TAG = re.compile(r'(?:W/)?("[^"]*")')
 
 
@@ -34,22 +33,25 @@ def immutable(private: bool) -> str:
 
 
 def entity_tag(generator: Generator, spec: Encoded, url: str) -> str:
-    """Return the ETag of an immutable response: strong if the generator is exact, weak if it is approximate.
+    """Return the ETag of an immutable response.
+
+    The tag is strong if the generator is exact. Otherwise the tag is weak and names the outputs of this machine.
 
     Args:
         generator: The generator.
         spec: Spec of the response.
         url: The canonical URL of the response.
     """
-    state = _hash_state(generator.digest, generator.provider, spec.encoder).copy()
+    determinism = generator.determinism
+    state = _hash_state(generator.digest, determinism, generator.check.outputs, spec.encoder).copy()
     state.update(url.encode())
     tag = state.hexdigest()
-    return f'"{tag}"' if generator.determinism == "exact" else f'W/"{tag}"'
+    return f'"{tag}"' if determinism == "exact" else f'W/"{tag}"'
 
 
 @lru_cache(1024)
-def _hash_state(digest: str, provider: str, encoder: str) -> "hashlib.blake2b":
-    return hashlib.blake2b(repr((digest, provider, _MACHINE, encoder)).encode(), digest_size=16)
+def _hash_state(digest: str, determinism: str, outputs: str, encoder: str) -> "hashlib.blake2b":
+    return hashlib.blake2b(repr((digest, determinism, outputs, encoder)).encode(), digest_size=16)
 
 
 def is_current(if_none_match: Sequence[bytes], tag: str) -> bool:

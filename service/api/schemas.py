@@ -1,10 +1,11 @@
 """JSON documents of generators: what a generator produces, and the URLs of its images or samples."""
 
-from typing import Annotated, Literal
+from dataclasses import asdict
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from seedmint.models.card import Card, ImageOutput, Name, Noise, SampleOutput
+from seedmint.models.card import Card, ImageOutput, Name, Noise, SampleOutput, Truncation
 from seedmint.models.card_part import Line, Sha256
 from seedmint.models.runtime.provider import Provider
 from seedmint.service.api.query import SHEET_LIMITS
@@ -13,6 +14,7 @@ from seedmint.service.encoders.archives import ArchiveFormat, archive_formats
 from seedmint.service.encoders.images import FORMATS, ImageFormat, max_scale
 from seedmint.service.encoders.tabular import SAMPLE_FORMATS, SampleFormat
 from seedmint.service.runtime.generator import Generator
+from seedmint.service.runtime.output_check import Determinism
 from seedmint.service.specs.sheet import SHEET_FORMATS, SheetFormat
 from seedmint.service.specs.walk import MAX_WALK_PIXELS, WALK_FORMATS, WalkFormat
 
@@ -25,8 +27,9 @@ class _Summary(BaseModel):
     digest: Sha256
     classes: tuple[Line, ...] | None = Field(description="Class names, by label; null: the generator takes no label.")
     noise: Noise
-    determinism: Literal["exact", "approximate"] = Field(description="Whether a seed gives the same bytes in every batch.")
+    determinism: Determinism = Field(description="exact: this server computes the reference of the card, in every batch.")
     provider: Provider = Field(description="Execution provider of this server.")
+    truncation: Truncation = Field(description="What `truncation` acts on; none: only 1 is allowed.")
     bulk_formats: tuple[ArchiveFormat, ...] = Field(description="Formats of POST /v1/sample.")
     url: str = Field(description="Pinned URL. It always names this version.")
     sample_url: str = Field(description="URL for requests of many seeds.")
@@ -62,16 +65,32 @@ class Generators(BaseModel):
     models: tuple[ImageGenerator | SampleGenerator, ...]
 
 
+class Check(BaseModel):
+    """Outcome of the comparison with the reference of the card, when this server loaded the generator."""
+
+    model_config = ConfigDict(frozen=True)
+
+    seeds: int = Field(description="Number of seeds that were compared, from 0.")
+    outputs: Sha256 = Field(description="SHA-256 of the outputs of these seeds on this server.")
+    expected: Sha256 | None = Field(description="SHA-256 in the reference of the card; null: the card has no reference.")
+    is_batch_independent: bool = Field(description="Whether batches of all tested sizes gave the same bytes.")
+    difference: float | None = Field(
+        description="Greatest difference, in gray levels or in the units of the samples; null: not measured."
+    )
+
+
 class ImageGeneratorPage(ImageGenerator):
-    """A generator of images with its card."""
+    """A generator of images with its card and its check."""
 
     card: Card
+    check: Check
 
 
 class SampleGeneratorPage(SampleGenerator):
-    """A generator of samples with its card."""
+    """A generator of samples with its card and its check."""
 
     card: Card
+    check: Check
 
 
 def summary(generator: Generator) -> ImageGenerator | SampleGenerator:
@@ -89,6 +108,7 @@ def summary(generator: Generator) -> ImageGenerator | SampleGenerator:
         "noise": card.noise,
         "determinism": generator.determinism,
         "provider": generator.provider,
+        "truncation": card.truncation,
         "bulk_formats": archive_formats(card.output),
         "url": model_url(generator),
         "sample_url": "/v1/sample",
@@ -111,11 +131,11 @@ def summary(generator: Generator) -> ImageGenerator | SampleGenerator:
 
 
 def generator_page(generator: Generator) -> ImageGeneratorPage | SampleGeneratorPage:
-    """Return the page of a generator: its entry with its card.
+    """Return the page of a generator: its entry with its card and its check.
 
     Args:
         generator: The generator.
     """
     entry = summary(generator)
     page = ImageGeneratorPage if isinstance(entry, ImageGenerator) else SampleGeneratorPage
-    return page.model_validate(dict(entry) | {"card": generator.card})
+    return page.model_validate(dict(entry) | {"card": generator.card, "check": asdict(generator.check)})

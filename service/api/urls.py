@@ -115,5 +115,8 @@ def walk_template(generator: Generator) -> str:
 
 
 def _template_query(generator: Generator, parameters: tuple[str, ...]) -> str:
-    names = [name for name in parameters if name != "label" or generator.card.classes is not None]
+    card = generator.card
+    missing = {"label"} if card.classes is None else set()
+    missing |= {"truncation"} if card.truncation == "none" else set()
+    names = [name for name in parameters if name not in missing]
     return f"{{?{','.join(names)}}}"

@@ -3,12 +3,13 @@
 from contextlib import suppress
 from pathlib import Path
 
-from seedmint.models.runtime.generator_file import digest_of, read_content
-from seedmint.models.runtime.provider import choose_provider
+from seedmint.models.errors import UserError
+from seedmint.models.runtime.generator_file import GeneratorError, digest_of, read_content
+from seedmint.models.runtime.provider import Provider, choose_provider
 from seedmint.service.batch.completeness import missing_shards
 from seedmint.service.batch.data_card import write_data_card
 from seedmint.service.batch.manifest import Totals, write_manifest
-from seedmint.service.batch.plan import Plan, PlanError, read_plan
+from seedmint.service.batch.plan import BATCH, Plan, PlanError, read_plan
 from seedmint.service.batch.planning import check_same
 from seedmint.service.batch.records import read_records
 from seedmint.service.batch.row_index import write_row_indices
@@ -114,6 +115,23 @@ def open_generator_content(content: bytes, plan: Plan) -> Generator:
         UserError: The content is not a generator, or the provider of the plan does not work here.
     """
     return Generator(content, choose_provider(plan.provider), _THREADS, plan.batch)
+
+
+def open_generator_file(path: Path, content: bytes, provider: Provider) -> Generator:
+    """Open a generator file as jobs run it.
+
+    Args:
+        path: The file, for the error message.
+        content: The content of the file.
+        provider: ONNX Runtime execution provider.
+
+    Raises:
+        GeneratorError: The file is not a generator. The message names the file.
+    """
+    try:
+        return Generator(content, provider, _THREADS, BATCH)
+    except UserError as error:
+        raise GeneratorError(f"{path}: {error}", field="model", reason=error.reason) from None
 
 
 def finish(output: Output, plan: Plan) -> Totals | None:

@@ -83,7 +83,8 @@ class Plan(BaseModel):
         shard_size: Seeds in each shard. The last shard of a split may have fewer.
         splits: Number of seeds by the name of the split, in the order of the seeds; None for a data set without splits.
         batch: Seeds in one run of the generator.
-        toolchain: The kind of machine and the library versions that affect the bytes. The JSON key is "libraries".
+        toolchain: What else affects the bytes: the outcome of the generator's check ("determinism") and library versions; for
+            an approximate generator also the kind of machine. The JSON key is "toolchain".
     """
 
     schema_version: Literal[1] = Field(default=1, alias="schema")
@@ -97,7 +98,7 @@ class Plan(BaseModel):
     shard_size: int = Field(ge=1)
     splits: dict[SplitName, Annotated[int, Field(ge=1)]] | None = Field(default=None, exclude_if=_is_none)
     batch: int = Field(default=BATCH, ge=1)
-    toolchain: dict[str, str] = Field(validation_alias="libraries", serialization_alias="libraries")
+    toolchain: dict[str, str]
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
 

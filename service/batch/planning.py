@@ -12,6 +12,7 @@ from seedmint.service.batch.formats.base import ShardFormat, check_format, toolc
 from seedmint.service.batch.label_weights import MAX_PERIOD, period
 from seedmint.service.batch.plan import SPLIT_NAME, LabelChoice, LabelWeights, Plan, PlanError
 from seedmint.service.runtime.generator import check_truncation
+from seedmint.service.runtime.output_check import Determinism
 
 MAX_SHARDS = 1_000_000  # file names have six digits
 
@@ -20,6 +21,7 @@ def make_plan(
     model: str,
     card: Card,
     provider: Provider,
+    determinism: Determinism,
     seeds: Seeds,
     labels: LabelChoice | None,
     truncation: float,
@@ -33,6 +35,7 @@ def make_plan(
         model: SHA-256 of the generator file.
         card: The card of the generator.
         provider: ONNX Runtime execution provider.
+        determinism: Outcome of the generator's check on this machine.
         seeds: The seeds.
         labels: As in `Plan`. None means "per-seed" for a conditional generator.
         truncation: Factor on z.
@@ -45,9 +48,9 @@ def make_plan(
     """
     check_format(shard_format, card)
     try:
-        check_truncation(truncation)
+        check_truncation(truncation, card)
     except UserError as error:
-        raise PlanError(str(error), field="truncation", reason="out_of_range") from None
+        raise PlanError(str(error), field="truncation", reason=error.reason) from None
     if card.classes is None and labels is not None:
         raise PlanError(f"generator {card.name!r} is not conditional", field="labels", reason="not_conditional")
     if card.classes is not None and labels is None:
@@ -69,7 +72,7 @@ def make_plan(
         format=shard_format,
         shard_size=shard_size,
         splits=splits,
-        toolchain=toolchain(shard_format, card),
+        toolchain=toolchain(shard_format, card, determinism),
     )
 
 
@@ -173,7 +176,7 @@ def check_same(existing: Plan, plan: Plan, url: str) -> None:
         if field == "toolchain":
             raise PlanError(
                 f"{url} was started with {difference(value, other)}, and the bytes may differ: "
-                f"use the versions of the job, or another output",
+                f"use a machine and versions like those of the job, or another output",
                 reason="other_toolchain",
             )
         raise PlanError(

@@ -57,7 +57,7 @@ def repair(
         UserError: The engine failed, or the output is not writable. The same call may repair the rest.
         OSError: The same.
     """
-    current = toolchain(plan.format, plan.card)
+    current = toolchain(plan.format, plan.card, generator.determinism)
     if plan.toolchain != current:
         raise PlanError(
             f"{output.url} was written with {difference(plan.toolchain, current)}, and new shards would have other bytes: "

@@ -306,7 +306,9 @@ class ModelRepository:
             batcher = Batcher(generator, settings.max_queue, settings.max_wait_seconds, settings.timeout_seconds)
             file.served = Served(generator, batcher)
             self._batchers.add(batcher)
-            _LOG.info("%s@%s: loaded, %s on %s", generator.name, generator.digest12, generator.determinism, generator.provider)
+            level = logging.INFO if generator.determinism == "exact" else logging.WARNING
+            outcome = generator.check.describe(generator.card)
+            _LOG.log(level, "%s@%s: loaded on %s, %s", generator.name, generator.digest12, generator.provider, outcome)
         return True
 
     def _remove(self, stem: str) -> None:

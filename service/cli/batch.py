@@ -164,7 +164,7 @@ def verify(out: str, model: str | None, directory: str | None, every_value: bool
     with permanent_errors():
         path = find_generator(model or plan.card.name, settings_with(directory).models)
     generator = open_plan_generator(path, plan)
-    current = toolchain(plan.format, plan.card)
+    current = toolchain(plan.format, plan.card, generator.determinism)
     if plan.toolchain != current:
         click.echo(
             f"the job was written with {difference(plan.toolchain, current)}: values may differ in the last digit", err=True

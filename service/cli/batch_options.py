@@ -11,16 +11,17 @@ import click
 from seedmint.models.card import Card
 from seedmint.models.directory import find_generator
 from seedmint.models.errors import UserError
-from seedmint.models.runtime.generator_file import GeneratorError, checked_card, digest_of, read_content
+from seedmint.models.runtime.generator_file import GeneratorError, checked_card, read_content
 from seedmint.models.runtime.provider import ProviderChoice, ProviderError, choose_provider
 from seedmint.models.seeds import Seeds, parse_seeds, quoted
 from seedmint.service.batch.formats.base import FORMATS, ShardFormat, default_format
-from seedmint.service.batch.job import load_plan
+from seedmint.service.batch.job import load_plan, open_generator_file
 from seedmint.service.batch.plan import LabelChoice, Plan, PlanError
 from seedmint.service.batch.planning import check_same, join_splits, make_plan
 from seedmint.service.batch.storage.base import Output
 from seedmint.service.batch.storage.resolve import open_output
 from seedmint.service.cli.options import label_number, set_error_field, settings_with
+from seedmint.service.runtime.generator import Generator
 
 _SHARD_SIZE = 10_000
 _WEIGHT = r"([^,]+):([1-9][0-9]{0,11})"
@@ -124,7 +125,10 @@ def open_job(options: JobOptions) -> OpenJob:
     output = open_output(options.out)
     existing = load_plan(output)
     with permanent_errors():
-        plan = _plan(options, existing, card, digest_of(content), settings.provider)
+        defaults = _defaults(existing, card, settings.provider)
+        seeds, splits = _seeds(options, defaults)
+        generator = open_generator_file(path, content, choose_provider(defaults.provider))
+        plan = _plan(options, defaults, seeds, splits, generator)
     if existing is not None:
         check_same(existing, plan, output.url)
     return OpenJob(output, plan, path, existing is not None)
@@ -189,6 +193,7 @@ class _Defaults:
 
     provider: ProviderChoice
     seeds: Seeds | None
+    splits: dict[str, int] | None
     labels: LabelChoice | None
     truncation: float
     shard_format: ShardFormat
@@ -198,29 +203,40 @@ class _Defaults:
 def _defaults(existing: Plan | None, card: Card, provider: ProviderChoice) -> _Defaults:
     if existing is not None:
         return _Defaults(
-            existing.provider, existing.sequence, existing.labels, existing.truncation, existing.format, existing.shard_size
+            existing.provider,
+            existing.sequence,
+            existing.splits,
+            existing.labels,
+            existing.truncation,
+            existing.format,
+            existing.shard_size,
         )
-    return _Defaults(provider, None, None, 1.0, default_format(card), _SHARD_SIZE)
+    return _Defaults(provider, None, None, None, 1.0, default_format(card), _SHARD_SIZE)
 
 
-def _plan(options: JobOptions, existing: Plan | None, card: Card, digest: str, provider: ProviderChoice) -> Plan:
-    """Make the plan of the options. A missing option has its value in the existing plan, or otherwise its default."""
-    defaults = _defaults(existing, card, provider)
+def _seeds(options: JobOptions, defaults: _Defaults) -> tuple[Seeds, dict[str, int] | None]:
+    """Return the seeds, and the sizes of the splits."""
     if options.seeds is not None and options.split:
         raise UserError("excludes --seeds: give the seeds of each split", field="split", reason="conflict")
-    seeds, splits = defaults.seeds, None if existing is None else existing.splits
+    seeds, splits = defaults.seeds, defaults.splits
     if options.split:
         seeds, splits = join_splits([_parse_split(text) for text in options.split])
     elif options.seeds is not None:
         seeds, splits = _parse_seeds(options.seeds), None
     if seeds is None:
         raise UserError('is missing: pass the seeds, such as "0-999999"', field="seeds", reason="missing")
+    return seeds, splits
+
+
+def _plan(options: JobOptions, defaults: _Defaults, seeds: Seeds, splits: dict[str, int] | None, generator: Generator) -> Plan:
+    """Make the plan of the options. A missing option has its default."""
     return make_plan(
-        digest,
-        card,
-        choose_provider(defaults.provider),
+        generator.digest,
+        generator.card,
+        generator.provider,
+        generator.determinism,
         seeds,
-        defaults.labels if options.labels is None else _labels(options.labels, card),
+        defaults.labels if options.labels is None else _labels(options.labels, generator.card),
         defaults.truncation if options.truncation is None else options.truncation,
         options.shard_format or defaults.shard_format,
         options.shard_size or defaults.shard_size,

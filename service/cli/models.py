@@ -12,23 +12,26 @@ from seedmint.models.directory import find_generator
 from seedmint.models.errors import UserError, one_line
 from seedmint.service.cli.models_add import add
 from seedmint.service.cli.models_upgrade import upgrade
+from seedmint.service.cli.models_verify import verify
 from seedmint.service.cli.options import settings_with
 
 
 @click.group()
 def models() -> None:
-    """List generators, show the card of a generator, import a generator, or upgrade generator files.
+    """List, show, import, verify or upgrade generators.
 
     \b
     seedmint models list
     seedmint models show mnist
     seedmint models add dcgan.onnx --name faces
+    seedmint models verify
     seedmint models upgrade faces.onnx
     """
 
 
 models.add_command(add)
 models.add_command(upgrade)
+models.add_command(verify)
 
 
 @models.command("list")
@@ -113,6 +116,8 @@ def show(model: str, as_json: bool, directory: str | None) -> None:
         click.echo(json.dumps({"digest": digest, "card": document}, indent=2, ensure_ascii=False))
         return
     click.echo(f"digest: {digest}")
+    if document["reference"] is not None:
+        del document["reference"]["values"]["data"]  # binary data
     _print_fields(document, "")
 
 

@@ -71,7 +71,7 @@ def write_outputs(out: Path, request: SampleRequest, on_progress: OnProgress = l
         UserError: The values are invalid for the generator or the format, or the disk has too little space.
         OSError: `out` cannot be written.
     """
-    writer = _Writer(out, request, require_truncation(request.truncation), on_progress)
+    writer = _Writer(out, request, require_truncation(request.generator, request.truncation), on_progress)
     output = request.generator.card.output
     suffix = _suffix(out)
     archive = next((known for known in archive_formats(output) if known == suffix), None)

@@ -60,8 +60,8 @@ def encode_sample(
         buffer = io.BytesIO()
         npy.write_array(buffer, np.ascontiguousarray(sample), version=(1, 0), allow_pickle=False)
         return buffer.getvalue()
-    assert generator.reference is not None
-    return encode_image(plot(output, generator.reference, sample), "png", text_of(generator, seed, label, truncation))
+    assert generator.background is not None
+    return encode_image(plot(output, generator.background, sample), "png", text_of(generator, seed, label, truncation))
 
 
 def sample_output(generator: Generator) -> SampleOutput:

@@ -17,7 +17,7 @@ from seedmint.models.errors import UserError
 from seedmint.service.batch.engines.process_pool import run
 from seedmint.service.batch.execute import execute
 from seedmint.service.batch.formats.base import toolchain
-from seedmint.service.batch.job import load_plan
+from seedmint.service.batch.job import load_plan, open_plan_generator
 from seedmint.service.batch.plan import Plan, PlanError
 from seedmint.service.batch.planning import difference
 from seedmint.service.batch.progress import OnProgress, ProgressEvent
@@ -77,7 +77,7 @@ def run_job(output: Output, plan: Plan, path: Path, workers: int, progress: Path
         UserError: The first error of the job.
         OSError: The same.
     """
-    current = toolchain(plan.format, plan.card)
+    current = toolchain(plan.format, plan.card, open_plan_generator(path, plan).determinism)
     if current != plan.toolchain:
         raise PlanError(f"the job was started with {difference(plan.toolchain, current)}: submit it again as a new job")
 

@@ -1,14 +1,14 @@
-"""A generator in service: an open file, warmed up and tested for equal bytes in batches of several sizes."""
+"""A generator in service: an open file, warmed up, and checked against the reference of its card."""
 
 import math
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seedmint.models.card import SampleOutput
+from seedmint.models.card import Card, SampleOutput
 from seedmint.models.errors import UserError
 from seedmint.models.noise import labels_of, noise
 from seedmint.models.runtime.generator_file import DIGEST12, digest_of, read_content
@@ -16,15 +16,14 @@ from seedmint.models.runtime.generator_session import MAX_BATCH, GeneratorSessio
 from seedmint.models.runtime.provider import Provider, ProviderChoice, choose_provider
 from seedmint.service.runtime.arrays import Labels, Latents, Outputs, Samples, SeedArray
 from seedmint.service.runtime.noise_check import check_tables
+from seedmint.service.runtime.output_check import Determinism, check_outputs
 
 MIN_TRUNCATION = 0.001
-_REFERENCE_SEEDS = 512
-_REFERENCE_VALUES = 1 << 20  # most values in `reference`, unless a single sample has more
+_BACKGROUND_SEEDS = 512
+_BACKGROUND_VALUES = 1 << 20  # most values in `background`, unless a single sample has more
 _CUDA_BATCH = 8  # batches on CUDA are padded to 1, this size or `max_batch`
-_TESTED_BATCH = 64
 
 Truncation = float | NDArray[np.float32]
-Determinism = Literal["exact", "approximate"]
 
 
 class Generator:
@@ -36,11 +35,11 @@ class Generator:
         digest12: The first twelve digits of the digest, as in URLs.
         output_values: Number of values of one image or sample.
         provider: "cpu" or "cuda".
-        determinism: "exact" if each seed gave the same bytes in batches of every tested size, else "approximate".
+        check: Outcome of the check on this machine.
         max_batch: Most images or samples in one batch: the setting, or less for large outputs.
         batch_bytes: Size in bytes of the output of one full batch.
         batch_seconds: Time of one full batch, measured once.
-        reference: Samples of the first seeds (at most 512), which plots draw in the background; None for images.
+        background: Samples of the first seeds (at most 512), which plots draw in the background; None for images.
     """
 
     def __init__(self, content: bytes, provider: Provider, threads: int, max_batch: int) -> None:
@@ -65,14 +64,14 @@ class Generator:
         self.batch_bytes = self._session.batch_bytes
         if provider == "cuda":  # the batch size selects the CUDA kernels, and different kernels can round differently
             self._session.batch_sizes = (1, _CUDA_BATCH, self.max_batch)
-        self.determinism: Determinism = self._test_determinism()
-        if self.determinism == "approximate" and provider == "cuda":
+        self.check = check_outputs(self.generate, self.card, self.max_batch)
+        if not self.check.is_batch_independent and provider == "cuda":
             self._session.batch_sizes = (self.max_batch,)
-            self.determinism = self._test_determinism()
-        self.reference: Samples | None = None
+            self.check = check_outputs(self.generate, self.card, self.max_batch)
+        self.background: Samples | None = None
         if isinstance(self.card.output, SampleOutput):
-            count = max(1, min(_REFERENCE_SEEDS, _REFERENCE_VALUES // math.prod(self.card.output.shape)))
-            self.reference = self.generate(np.arange(count, dtype=np.int64))
+            count = max(1, min(_BACKGROUND_SEEDS, _BACKGROUND_VALUES // math.prod(self.card.output.shape)))
+            self.background = self.generate(np.arange(count, dtype=np.int64))
 
         started = time.perf_counter()
         self.generate(np.arange(self.max_batch, dtype=np.int64))
@@ -82,6 +81,11 @@ class Generator:
     def name(self) -> str:
         """The name in the card."""
         return self.card.name
+
+    @property
+    def determinism(self) -> Determinism:
+        """ "exact" if the outputs of this machine are the reference of the card, in every tested batch; else "approximate"."""
+        return self.check.determinism
 
     def labels(self, seeds: SeedArray) -> Labels | None:
         """Return the default label of each seed, int64[n], or None for an unconditional generator.
@@ -140,19 +144,6 @@ class Generator:
         batches = [slice(start, start + self.max_batch) for start in range(0, len(z), self.max_batch)]
         return np.concatenate([self._session.run(z[rows], _part(labels, rows), _part(factors, rows)) for rows in batches])
 
-    def _test_determinism(self) -> Determinism:
-        """Compare the bytes of the same seeds in batches of 1, 7, 64 and `max_batch`. This also warms up the session."""
-        count = min(_TESTED_BATCH, self.max_batch)
-        seeds = np.arange(count, dtype=np.int64)
-        outputs = self.generate(seeds)
-        batches = [seeds[i : i + 1] for i in sorted({*range(min(4, count)), count - 1})]
-        batches += [seeds[:7], seeds[7:14], seeds[-7:]]
-        same = all(self.generate(batch).tobytes() == outputs[batch].tobytes() for batch in batches if len(batch))
-        if self.max_batch > count:
-            full = np.arange(self.max_batch, dtype=np.int64)
-            same = same and self.generate(full)[:count].tobytes() == outputs.tobytes()
-        return "exact" if same else "approximate"
-
 
 def _part(values: NDArray[Any] | None, rows: slice) -> NDArray[Any] | None:
     return None if values is None else values[rows]
@@ -174,15 +165,18 @@ def open_generator(path: Path, provider: ProviderChoice = "auto", threads: int =
     return Generator(read_content(path), choose_provider(provider), threads, max_batch)
 
 
-def check_truncation(truncation: float) -> float:
-    """Return the shortest decimal number that is the same factor in float32.
+def check_truncation(truncation: float, card: Card) -> float:
+    """Return the shortest decimal number that is the same truncation in float32.
 
     Args:
-        truncation: Factor on z.
+        truncation: The truncation of a request.
+        card: The card of the generator.
 
     Raises:
-        UserError: The factor is out of range.
+        UserError: The truncation is out of range, or is not 1 for a generator without truncation.
     """
+    if card.truncation == "none" and truncation != 1:
+        raise UserError(f"generator {card.name!r} has no truncation: omit it", field="truncation", reason="no_truncation")
     if not MIN_TRUNCATION <= truncation <= 1:
         raise UserError(f"must be {MIN_TRUNCATION:g} to 1", field="truncation", reason="out_of_range")
     return float(str(np.float32(truncation)))

@@ -8,7 +8,7 @@ class SpecError(UserError):
 
     Attributes:
         reason: "out_of_range", "unknown_format", "wrong_output" (the generator produces samples, not images, or the reverse),
-            "not_conditional" (the generator takes no label) or "too_large" (too many pixels).
+            "not_conditional" (the generator takes no label), "no_truncation" or "too_large" (too many pixels).
     """
 
     reason = "out_of_range"

@@ -100,7 +100,7 @@ class SheetSpec:
         elif columns < 1:
             raise SpecError(f"{columns} is out of range: at least 1", field="columns")
         columns = min(columns, count)
-        truncation, scale = require_truncation(truncation), require_scale(output, scale)
+        truncation, scale = require_truncation(generator, truncation), require_scale(output, scale)
         size = sheet_size(output, columns, -(-count // columns), scale)
         max_pixels = None if limits is None else limits.pixels
         if label is not None:

@@ -67,7 +67,7 @@ class ImageSpec:
         output = require_images(generator)
         form = require_format(extension, FORMATS)
         label = explicit_label(generator, seed, label)
-        return cls(seed, label, require_truncation(truncation), require_scale(output, scale), form)
+        return cls(seed, label, require_truncation(generator, truncation), require_scale(output, scale), form)
 
     @property
     def media_type(self) -> str:
@@ -126,7 +126,7 @@ class SampleSpec:
         """
         require_samples(generator)
         form = require_format(extension, SAMPLE_FORMATS)
-        return cls(seed, explicit_label(generator, seed, label), require_truncation(truncation), form)
+        return cls(seed, explicit_label(generator, seed, label), require_truncation(generator, truncation), form)
 
     @property
     def media_type(self) -> str:

@@ -80,19 +80,20 @@ def require_label(generator: Generator, label: int, field: str = "label") -> int
     return label
 
 
-def require_truncation(truncation: float) -> float:
+def require_truncation(generator: Generator, truncation: float) -> float:
     """Return the shortest decimal number that is the same float32 truncation.
 
     Args:
-        truncation: Factor on z.
+        generator: The generator.
+        truncation: The truncation of a request.
 
     Raises:
-        SpecError: "out_of_range".
+        SpecError: "out_of_range" or "no_truncation".
     """
     try:
-        return check_truncation(truncation)
+        return check_truncation(truncation, generator.card)
     except UserError as error:
-        raise SpecError(str(error), field="truncation") from None
+        raise SpecError(str(error), field="truncation", reason=error.reason) from None
 
 
 def require_scale(output: ImageOutput, scale: int) -> int:

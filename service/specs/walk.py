@@ -108,7 +108,7 @@ class WalkSpec:
         frames = DEFAULT_FRAMES if frames is None else frames
         require_range(frames, MIN_FRAMES, MAX_FRAMES, "frames")
         label = explicit_label(generator, start, label)
-        truncation, scale = require_truncation(truncation), require_scale(output, scale)
+        truncation, scale = require_truncation(generator, truncation), require_scale(output, scale)
         large_field = "frames" if scale == 1 else "scale"
         if form == "png":
             for field, value in (("duration", duration), ("loop", loop)):

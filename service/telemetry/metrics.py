@@ -1,6 +1,7 @@
 """Prometheus metrics, aggregated over all worker processes. Labels hold path templates and names, never client input."""
 
 import contextlib
+import math
 import os
 import platform
 from collections.abc import Iterable
@@ -220,7 +221,7 @@ def count_outputs(generator: Generator, output_format: str, count: int, context:
         count: The number of images or samples.
         context: The context of the request.
     """
-    _output_counter(generator.reference is None, generator.name, output_format).inc(count)
+    _output_counter(generator.background is None, generator.name, output_format).inc(count)
     context.images += count
 
 
@@ -280,6 +281,15 @@ class ScrapeGauges:
         family = GaugeMetricFamily("seedmint_model_info", "1 for each served generator.", labels=labels)
         for generator in self._generators:
             family.add_metric([generator.name, generator.digest, generator.provider, generator.determinism], 1)
+        yield family
+        family = GaugeMetricFamily(
+            "seedmint_generator_reference_difference",
+            "Greatest difference from the reference of the card or between batches; 0: exact; NaN: not measured.",
+            labels=["model", "digest"],
+        )
+        for generator in self._generators:
+            difference = generator.check.difference
+            family.add_metric([generator.name, generator.digest], math.nan if difference is None else difference)
         yield family
         family = GaugeMetricFamily(
             "seedmint_model_load_failed", "1 for each generator file that fails to load.", labels=["model"]

@@ -108,6 +108,8 @@ def test_generators_are_described(server: Server):
     assert info == [
         {"model": name, "digest": digest, "provider": "cpu", "determinism": "exact"} for name, digest in digests.items()
     ]
+    differences = {s.labels["digest"]: s.value for s in samples(server) if s.name == "seedmint_generator_reference_difference"}
+    assert differences == dict.fromkeys(digests.values(), 0)
 
 
 def test_queue_inference_and_encoding_of_each_batch_are_timed(server: Server):

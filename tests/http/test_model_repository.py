@@ -156,6 +156,25 @@ def test_the_openapi_document_follows_the_generators_in_service(server: Server):
     assert server.client.get(path).content == known.content
 
 
+def test_a_generator_with_other_outputs_than_its_reference_is_approximate(server: Server):
+    path = generators.put(server.models / "foreign.onnx", generators.of_another_machine(generators.content("foreign", 7)))
+    assert server.wait_for_log("foreign@")
+    page = server.client.get("/v1/models/foreign").json()
+    reference = page["card"]["reference"]
+    assert page["determinism"] == "approximate"
+    assert page["check"] == page["check"] | {"seeds": 64, "expected": reference["sha256"], "difference": 3}
+    assert page["check"]["is_batch_independent"]
+    assert page["check"]["outputs"] != reference["sha256"]
+    image = server.client.get(f"{page['url']}/images/5.npy")
+    tag = image.headers["etag"]
+    assert tag.startswith('W/"')
+    assert server.client.get(f"{page['url']}/images/5.npy", headers={"If-None-Match": tag}).status_code == 304
+    metrics = server.client.get("/metrics").text
+    assert f'seedmint_generator_reference_difference{{digest="{page["digest"]}",model="foreign"}} 3.0' in metrics
+    path.unlink()
+    wait_until(lambda: "foreign" not in names(server))
+
+
 @pytest.mark.fault("files that are no generators")
 def test_files_that_violate_the_contract_are_refused(server: Server, tmp_path: Path):
     whole = generators.content("cut", 1)

@@ -23,6 +23,7 @@ def test_the_list_describes_every_generator(server: Server, grey: Generator, rgb
         "noise": {"rule": "philox-normal-v1", "z_dim": 20},
         "determinism": "exact",
         "provider": "cpu",
+        "truncation": "z",
         "formats": ["png", "webp", "npy"],
         "bulk_formats": ["zip", "npz", "npy"],
         "max_scale": 512,
@@ -41,9 +42,17 @@ def test_the_list_describes_every_generator(server: Server, grey: Generator, rgb
     assert all("label" in second[url] for url in ("image_url", "grid_url", "walk_url"))
 
 
-def test_the_page_of_a_generator_has_its_card(server: Server, rgb: Generator):
+def test_the_page_of_a_generator_has_its_card_and_its_check(server: Server, rgb: Generator):
     listed = server.client.get("/v1/models").json()["models"][1]
-    expected = listed | {"card": rgb.card.model_dump(mode="json", by_alias=True)}
+    assert rgb.card.reference is not None
+    check = {
+        "seeds": 64,
+        "outputs": rgb.card.reference.sha256,
+        "expected": rgb.card.reference.sha256,
+        "is_batch_independent": True,
+        "difference": 0,
+    }
+    expected = listed | {"card": rgb.card.model_dump(mode="json", by_alias=True), "check": check}
     assert server.client.get("/v1/models/rgb").json() == expected
     assert server.client.get(listed["url"]).json() == expected
 

@@ -109,6 +109,7 @@ def test_the_list_has_the_url_template_of_the_samples(sample_server: Server, wav
         "noise": {"rule": "philox-normal-v1", "z_dim": 20},
         "determinism": "exact",
         "provider": "cpu",
+        "truncation": "z",
         "formats": ["json", "csv", "npy", "png"],
         "bulk_formats": ["npz", "npy", "csv", "jsonl"],
         "url": f"/v1/models/wave@{wave.digest12}",

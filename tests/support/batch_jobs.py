@@ -40,6 +40,7 @@ def plan_for(generator: Generator, seeds: str = "0-99", form: str = "webdataset"
         generator.digest,
         generator.card,
         generator.provider,
+        generator.determinism,
         parse_seeds(seeds),
         shard_format=form,  # type: ignore[arg-type]
         shard_size=shard_size,

@@ -1,5 +1,6 @@
 """Small generator files for tests, built node by node from fixed random weights, without torch."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,10 @@ import numpy as np
 from onnx import GraphProto, ModelProto, TensorProto, helper, numpy_helper
 
 from seedmint.models.card import CARD_KEY, Card, ImageOutput, Licence, Noise, Provenance, SampleOutput
+from seedmint.models.reference import reference_of
+from seedmint.models.runtime.generator_session import GeneratorSession
+from seedmint.models.runtime.reference import reference_outputs, with_card, with_reference
+from seedmint.service.runtime.generator import Generator
 
 HIDDEN = 32
 
@@ -100,8 +105,40 @@ def _idle() -> GraphProto:
 
 
 def content(name: str, weights_seed: int = 0, idle_trips: int = 0, **changes: Any) -> bytes:
-    """Return the bytes of a small valid generator file."""
-    return bytes(model(card(name, **changes), weights_seed, idle_trips=idle_trips).SerializeToString())
+    """Return the bytes of a small valid generator file, with the reference of this machine."""
+    return finished(model(card(name, **changes), weights_seed, idle_trips=idle_trips))
+
+
+def finished(built: ModelProto) -> bytes:
+    """Return the bytes of a generator file, with the reference of this machine."""
+    return with_reference(built.SerializeToString(), seeds=64)
+
+
+def of_another_machine(content: bytes, difference: int = 3) -> bytes:
+    """Return a generator file as a machine with other outputs writes it: one value in the reference of its card differs.
+
+    Args:
+        content: A generator file with a reference.
+        difference: Added to the first value of seed 1.
+    """
+    session = GeneratorSession(content)
+    assert session.card.reference is not None
+    outputs = reference_outputs(session, session.card.reference.seeds)
+    first = outputs[1].reshape(-1)
+    first[0] = first[0] + difference if first[0] <= 255 - difference else first[0] - difference
+    reference = reference_of(outputs, session.card.reference.made_with)
+    return with_card(content, session.card.model_copy(update={"reference": reference}))
+
+
+def make_approximate(generator: Generator, outputs: str = "0" * 64, difference: float | None = 1.0) -> None:
+    """Give an open generator the check of a machine with other outputs.
+
+    Args:
+        generator: The generator to change.
+        outputs: SHA-256 of the outputs of that machine.
+        difference: Greatest difference from the reference.
+    """
+    generator.check = replace(generator.check, outputs=outputs, difference=difference)
 
 
 def write(directory: Path, name: str, weights_seed: int = 0, **changes: Any) -> Path:

@@ -53,7 +53,7 @@ def create_plan(request: JobRequest, generator: Generator, max_images: int) -> P
     Raises:
         Problem: 400, 413 or 422; `field` names the wrong field.
     """
-    truncation = require_truncation(request.truncation)
+    truncation = require_truncation(generator, request.truncation)
     seeds = read_seeds(request.seeds, max_images)
     if isinstance(request.labels, int):
         require_label(generator, request.labels, "labels")
@@ -62,6 +62,7 @@ def create_plan(request: JobRequest, generator: Generator, max_images: int) -> P
             generator.digest,
             generator.card,
             generator.provider,
+            generator.determinism,
             seeds,
             request.labels,
             truncation,

@@ -63,7 +63,7 @@ HEADERS: Json = {
     ),
     "Cache-Control": ("Who may cache the response, and for how long.", {"type": "string"}),
     "ETag": (
-        "Strong if the generator is exact, weak if it is approximate.",
+        "Names the outcome of the check of the generator: strong if it is exact, weak if it is approximate.",
         {"type": "string", "pattern": '^(W/)?"[^"]+"$'},
     ),
     "Location": ("URL of the resource.", {"type": "string", "format": "uri-reference"}),

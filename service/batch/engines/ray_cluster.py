@@ -164,10 +164,11 @@ def _make_shard(content_ref: list[Any], url: str, plan: Plan, index: int) -> Exc
     try:
         output = open_output(url)
         if plan.digest not in _generators:
-            local_plan = plan.model_copy(update={"toolchain": toolchain(plan.format, plan.card)})
-            check_same(plan, local_plan, f"node {platform.node()}: {url}")
+            generator = open_generator_content(ray.get(content_ref[0]), plan)
+            here = toolchain(plan.format, plan.card, generator.determinism)
+            check_same(plan, plan.model_copy(update={"toolchain": here}), f"node {platform.node()}: {url}")
             _generators.clear()
-            _generators[plan.digest] = open_generator_content(ray.get(content_ref[0]), plan)
+            _generators[plan.digest] = generator
         make_shard(_generators[plan.digest], plan, index, output)
     except Exception as error:
         return picklable_error(error, url)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from seedmint.models.card import Card, ImageOutput
 from seedmint.models.errors import UserError
 from seedmint.service.runtime.arrays import Outputs, SeedArray
+from seedmint.service.runtime.output_check import Determinism
 
 ShardFormat = Literal["webdataset", "parquet", "png", "npz", "npy"]
 FORMATS: tuple[ShardFormat, ...] = get_args(ShardFormat)
@@ -105,18 +106,24 @@ def check_format(shard_format: ShardFormat, card: Card) -> None:
                 )
 
 
-def toolchain(shard_format: ShardFormat, card: Card) -> dict[str, str]:
-    """Return the kind of machine and the library versions that affect the bytes of shards.
+def toolchain(shard_format: ShardFormat, card: Card, determinism: Determinism) -> dict[str, str]:
+    """Return what affects the bytes of shards, besides the generator file: the outcome of its check and library versions.
+
+    All machines on which a generator is exact compute the same outputs. For an approximate generator, the kind of machine and
+    the version of ONNX Runtime affect the outputs.
 
     Args:
         shard_format: The format.
         card: The card of the generator.
+        determinism: Outcome of the generator's check on this machine.
     """
-    import onnxruntime
-
     from seedmint.service.encoders.images import ENCODERS
 
-    versions: dict[str, Any] = {"machine": platform.machine(), "onnxruntime": onnxruntime.__version__}
+    versions: dict[str, Any] = {"determinism": determinism}
+    if determinism == "approximate":
+        import onnxruntime
+
+        versions |= {"machine": platform.machine(), "onnxruntime": onnxruntime.__version__}
     if shard_format in _PNG_FORMATS and isinstance(card.output, ImageOutput):
         versions["png"] = ENCODERS["png"]
     if shard_format == "parquet":

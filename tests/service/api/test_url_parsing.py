@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,9 +18,10 @@ from seedmint.service.api.query import parse_image, parse_reference
 from seedmint.service.api.urls import canonical_url
 from seedmint.service.encoders.images import FORMATS
 from seedmint.service.problems import Problem
-from seedmint.service.runtime.generator import Generator
+from seedmint.service.runtime.generator import Generator, open_generator
 from seedmint.service.specs.single import ImageSpec
 from seedmint.service.specs.values import default_label
+from tests.support import generators
 
 SEEDS = st.integers(0, (1 << 63) - 1)
 TAG = re.compile(r'"[0-9a-f]{32}"')
@@ -102,12 +105,23 @@ def test_every_part_of_a_spec_changes_the_etag(rgb: Generator, grey: Generator):
     assert all(TAG.fullmatch(each) for each in tags)
 
 
-def test_the_etag_of_an_approximate_generator_is_weak(monkeypatch: pytest.MonkeyPatch, rgb: Generator):
+def test_the_etag_names_the_outcome_of_the_check(models: Path):
+    """Machines have the same tag if all are exact, or if their outputs are equal. Only exact machines have strong tags."""
     spec = ImageSpec(1, None, 1.0, 1, "png")
-    strong = tag(rgb, spec)
-    monkeypatch.setattr(rgb, "determinism", "approximate")
-    assert tag(rgb, spec) == f"W/{strong}"
-    assert is_current([strong.encode()], f"W/{strong}")
+    machines = [open_generator(models / "rgb.onnx") for _ in range(6)]
+    machines[1].provider = "cuda"
+    for machine, outputs in zip(machines[2:5], ("a" * 64, "a" * 64, "b" * 64), strict=True):
+        generators.make_approximate(machine, outputs)
+    machines[5].check = replace(machines[5].check, is_batch_independent=False)
+    one, two, first, same, other, mixed = (tag(machine, spec) for machine in machines)
+    assert TAG.fullmatch(one)
+    assert one == two
+    assert first == same
+    assert len({one, *(text.removeprefix("W/") for text in (first, other, mixed))}) == 4
+    assert all(TAG.fullmatch(text.removeprefix("W/")) and text.startswith("W/") for text in (first, other, mixed))
+    assert is_current([first.encode()], same)
+    assert not is_current([one.encode()], first)
+    assert not is_current([first.encode()], other)
 
 
 @pytest.mark.parametrize("values", [[], [b""], [b'"b"'], [b"a"], [b'W/"b", "c"'], [b'"a'], [b"W/a"], [b'"*"'], [b"*", b"*"]])

@@ -1,9 +1,11 @@
 """Plans: each seed is in one shard, in order; labels are exact; equal plans have equal bytes."""
 
 import itertools
+import platform
 import random
 
 import numpy as np
+import onnxruntime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +25,7 @@ CLASSES = ("ant", "bee", "cat")
 
 def plan(seeds: str, shard_size: int = 10, labels: object = None, classes: tuple[str, ...] | None = None) -> Plan:
     card = generators.card("one", classes=classes)
-    return make_plan(DIGEST, card, "cpu", parse_seeds(seeds), labels, 1.0, "npy", shard_size)  # type: ignore[arg-type]
+    return make_plan(DIGEST, card, "cpu", "exact", parse_seeds(seeds), labels, 1.0, "npy", shard_size)  # type: ignore[arg-type]
 
 
 @st.composite
@@ -111,21 +113,22 @@ def test_invalid_options_are_refused(changes: dict[str, object], field: str, rea
 def test_a_format_that_cannot_hold_the_samples_is_refused(form: str, names: tuple[str, ...], reason: str):
     card = generators.card("one", output=SampleOutput(kind="sample", shape=(1,), names=names))
     with pytest.raises(FormatError) as error:
-        make_plan(DIGEST, card, "cpu", parse_seeds("0"), None, 1.0, form, 1)  # type: ignore[arg-type]
+        make_plan(DIGEST, card, "cpu", "exact", parse_seeds("0"), None, 1.0, form, 1)  # type: ignore[arg-type]
     assert (error.value.field, error.value.reason) == ("format", reason)
 
 
 def test_the_first_difference_of_two_plans_is_named():
     here = plan("0-99", 10, "balanced", CLASSES)
     check_same(here, plan("0-99", 10, "balanced", CLASSES), "out")
-    machine, runtime = here.toolchain | {"machine": "z80"}, here.toolchain | {"onnxruntime": "0.1"}
+    approximate = make_plan(DIGEST, here.card, "cpu", "approximate", here.sequence, "balanced", 1.0, "npy", 10)
+    numpy = here.toolchain | {"numpy": "0.1"}
     others = [
         (plan("0-98", 10, "balanced", CLASSES), "seeds", "other_plan"),
         (plan("0-99", 11, "balanced", CLASSES), "shard_size", "other_plan"),
         (plan("0-99", 10, 1, CLASSES), "labels", "other_plan"),
         (here.model_copy(update={"model": "1" * 64}), "model", "other_generator"),
-        (here.model_copy(update={"toolchain": machine}), None, "other_toolchain"),
-        (here.model_copy(update={"toolchain": runtime}), None, "other_toolchain"),
+        (approximate, None, "other_toolchain"),
+        (here.model_copy(update={"toolchain": numpy}), None, "other_toolchain"),
     ]
     for other, field, reason in others:
         with pytest.raises(PlanError) as error:
@@ -133,6 +136,26 @@ def test_the_first_difference_of_two_plans_is_named():
         assert (error.value.field, error.value.reason) == (field, reason)
     digests = [other.digest for other in (here, *(other for other, _, _ in others))]
     assert all(one != two for one, two in itertools.combinations(digests, 2))
+
+
+def test_plans_of_two_kinds_of_machines_are_equal_only_if_both_are_exact(monkeypatch: pytest.MonkeyPatch):
+    def plans() -> list[Plan]:
+        card, seeds = generators.card("one"), parse_seeds("0-99")
+        return [make_plan(DIGEST, card, "cpu", found, seeds, None, 1.0, "npy", 10) for found in ("exact", "approximate")]
+
+    exact, approximate = plans()
+    assert exact.toolchain == {"determinism": "exact", "numpy": np.__version__}
+    here = {"machine": platform.machine(), "onnxruntime": onnxruntime.__version__}
+    assert approximate.toolchain == {"determinism": "approximate", "numpy": np.__version__} | here
+    monkeypatch.setattr("platform.machine", lambda: "z80")
+    monkeypatch.setattr("onnxruntime.__version__", "0.1")
+    elsewhere, approximate_elsewhere = plans()
+    assert elsewhere.to_json() == exact.to_json()
+    check_same(exact, elsewhere, "out")
+    for one, other in ((approximate, approximate_elsewhere), (exact, approximate_elsewhere), (approximate, elsewhere)):
+        with pytest.raises(PlanError) as error:
+            check_same(one, other, "out")
+        assert error.value.reason == "other_toolchain"
 
 
 def test_a_difference_of_toolchains_names_both_versions():

@@ -19,6 +19,7 @@ from seedmint.service.batch.storage.object_store import ATTEMPTS, ObjectStoreOut
 from seedmint.service.batch.storage.resolve import open_output
 from seedmint.service.batch.verify import verify
 from seedmint.service.runtime.generator import Generator, open_generator
+from tests.support import generators
 from tests.support.batch_jobs import hashes, make_all, plan_for
 
 
@@ -91,7 +92,8 @@ def test_a_shard_made_twice_with_other_bytes_gets_the_record_of_its_last_content
 ):
     """The second job with an approximate generator writes between the data and the record of the first."""
     first, second = open_generator(models / "rgb.onnx"), open_generator(models / "rgb.onnx")
-    first.determinism = second.determinism = "approximate"
+    generators.make_approximate(first)
+    generators.make_approximate(second)
     true = second.generate
     monkeypatch.setattr(second, "generate", lambda *arguments: true(*arguments) ^ 1)
     plan, store = plan_for(first, form=form), FaultyStore()

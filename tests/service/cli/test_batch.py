@@ -5,7 +5,9 @@ import pty
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -18,6 +20,7 @@ from seedmint.service.batch.progress import ProgressEvent
 from seedmint.service.batch.storage.resolve import open_output
 from seedmint.service.cli.batch_progress import show_progress
 from seedmint.service.runtime.generator import Generator, open_generator
+from seedmint.service.runtime.output_check import OutputCheck, check_outputs
 from tests.support.batch_jobs import ROOT, batch, batch_error, command, job_status, make_all, plan_for
 
 
@@ -161,9 +164,23 @@ def test_verify_with_another_generator_is_an_error(job: Path, models: Path):
     assert (error.field, error.reason, error.status) == ("model", "other_generator", 2)
 
 
-def test_another_machine_can_verify_a_job_but_not_resume_it(job: Path, monkeypatch: pytest.MonkeyPatch):
+def test_another_kind_of_machine_can_resume_a_job_if_the_generator_is_exact_there(job: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("platform.machine", lambda: "z80")
-    assert "(here: z80)" in batch("verify", "out")
+    (record,) = (job / "records").glob("*2.json")
+    shard, content = job / "data/shard-000002.tar", (job / "data/shard-000002.tar").read_bytes()
+    record.unlink()
+    shard.unlink()
+    batch("run", "rgb", "--out", "out", "--workers", "1")
+    assert shard.read_bytes() == content
+    assert "(here:" not in batch("verify", "out")
+
+
+def test_a_machine_with_other_outputs_can_verify_a_job_but_not_resume_it(job: Path, monkeypatch: pytest.MonkeyPatch):
+    def differ(*arguments: Any) -> OutputCheck:
+        return replace(check_outputs(*arguments), outputs="0" * 64, difference=1)
+
+    monkeypatch.setattr("seedmint.service.runtime.generator.check_outputs", differ)
+    assert "(here: approximate)" in batch("verify", "out")
     assert batch_error("run", "rgb", "--out", "out").reason == "other_toolchain"
 
 

@@ -138,9 +138,9 @@ def test_etag_depends_on_every_part_of_the_url(point: Generator, wave: Generator
 
 
 def test_background_of_plots_has_the_first_seeds(point: Generator, wave: Generator, grey: Generator):
-    assert point.reference is not None
-    np.testing.assert_array_equal(point.reference, point.generate(np.arange(512)))
-    assert grey.reference is None
+    assert point.background is not None
+    np.testing.assert_array_equal(point.background, point.generate(np.arange(512)))
+    assert grey.background is None
 
 
 def test_large_samples_have_small_batches_and_a_small_background(tmp_path: Path):
@@ -148,8 +148,8 @@ def test_large_samples_have_small_batches_and_a_small_background(tmp_path: Path)
     output = SampleOutput(kind="sample", shape=(32768, 2), names=("a", "b"))
     generator = open_generator(generators.write(tmp_path, "large", output=output), max_batch=4096)
     assert generator.max_batch == (256 << 20) // (4 * 65536)
-    assert generator.reference is not None
-    assert len(generator.reference) == 16
+    assert generator.background is not None
+    assert len(generator.background) == 16
 
 
 def test_output_that_is_not_finite_is_refused():

@@ -28,7 +28,7 @@ UNKNOWN_JOB = "f" * 16
 @cache
 def plan(number: int) -> Plan:
     card = generators.card("one")
-    return make_plan("0" * 64, card, "cpu", parse_seeds(f"0-{99 + number}"), None, 1.0, "npy", 10)
+    return make_plan("0" * 64, card, "cpu", "exact", parse_seeds(f"0-{99 + number}"), None, 1.0, "npy", 10)
 
 
 @dataclass

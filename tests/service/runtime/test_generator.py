@@ -52,18 +52,8 @@ def test_digest_and_card_come_from_the_bytes(tmp_path: Path):
     path = generators.write(tmp_path, "one", 1)
     generator = open_generator(path)
     assert generator.digest == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert generator.card == generators.card("one")
+    assert generator.card.model_copy(update={"reference": None}) == generators.card("one")
     assert (generator.name, generator.provider, generator.determinism) == ("one", "cpu", "exact")
-
-
-def test_generator_whose_images_depend_on_the_batch_is_approximate():
-    """The graph subtracts the mean of the batch from z."""
-    model = generators.model(generators.card("mixed"), 1)
-    mean = helper.make_node("ReduceMean", ["z"], ["mean"], keepdims=1, axes=None)
-    model.graph.node.insert(0, mean)
-    model.graph.node.insert(1, helper.make_node("Sub", ["z", "mean"], ["centred"]))
-    next(node for node in model.graph.node if node.op_type == "MatMul").input[0] = "centred"
-    assert opened(model).determinism == "approximate"
 
 
 def test_large_images_have_small_batches():

@@ -1,7 +1,7 @@
 // The card of a generator: evaluation, provenance and licence.
 
 import { element } from "./dom.js";
-import { DETERMINISM } from "./model.js";
+import { DETERMINISM, checkText } from "./model.js";
 
 const METRICS = {
   "label-accuracy": "Images whose label a classifier recognizes (higher is better)",
@@ -42,7 +42,7 @@ export function card(container, model) {
   const { evaluation, provenance, licence, classes, noise } = model.card;
   container.replaceChildren(
     element("h2", { textContent: "Determinism" }),
-    element("p", {}, element("strong", { textContent: `${model.determinism}. ` }), DETERMINISM[model.determinism]),
+    element("p", {}, element("strong", { textContent: `${model.determinism}. ` }), `${DETERMINISM[model.determinism]} ${checkText(model)}`),
     element("h2", { textContent: "Evaluation" }),
     evaluation?.length
       ? table(["Metric", "Value", "Meaning", "Protocol"], evaluation.map((metric) => [

@@ -39,7 +39,7 @@ export async function compare(container, parameters, replace) {
   if (!names.length) return () => {};
   container.append(element("div", { className: "bar" }, choice(0), choice(1), field,
     button("Random", () => { first = randomSeed(); field.querySelector("input").value = String(first); draw(); }),
-    truncationSlider(truncation, (value) => { truncation = value; state(); for (const grid of grids) grid.change({ label: null, truncation }); })), columns);
+    truncationSlider({}, truncation, (value) => { truncation = value; state(); for (const grid of grids) grid.change({ label: null, truncation }); })), columns);
   draw();
   return close;
 }

@@ -15,8 +15,9 @@ export function classChoice(model, label, onChange, all = "Class of the seed") {
   return element("label", { textContent: "Class" }, choice);
 }
 
-/** A slider of the truncation. `onChange` receives a number, while the slider moves. */
-export function truncationSlider(truncation, onChange) {
+/** A slider of the truncation; null for a generator without truncation. `onChange` receives a number, while the slider moves. */
+export function truncationSlider(model, truncation, onChange) {
+  if (model.truncation === "none") return null;
   const value = element("output", { textContent: truncation });
   const slider = element("input", { type: "range", min: 0.1, max: 1, step: 0.05, value: truncation, ariaLabel: "Truncation" });
   slider.addEventListener("input", () => {
@@ -49,5 +50,5 @@ export function readOptions(model, parameters) {
   const label = parameters.get("label");
   const number = label !== null && /^[0-9]+$/.test(label) && Number(label) < (model.classes?.length ?? 0) ? Number(label) : null;
   const truncation = Number(parameters.get("truncation") ?? 1);
-  return { label: number, truncation: truncation >= 0.001 && truncation <= 1 ? truncation : 1 };
+  return { label: number, truncation: model.truncation !== "none" && truncation >= 0.001 && truncation <= 1 ? truncation : 1 };
 }

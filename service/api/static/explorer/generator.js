@@ -64,7 +64,7 @@ function seeds(container, model, parameters, replace) {
   container.replaceChildren(element("div", { className: "bar" }, field,
     button("Previous", () => go(first - PAGE)), button("Next", () => go(first + PAGE)), button("Random", () => go(randomSeed())),
     classChoice(model, options.label, (label) => change({ label })),
-    truncationSlider(options.truncation, (truncation) => change({ truncation }))), holder);
+    truncationSlider(model, options.truncation, (truncation) => change({ truncation }))), holder);
   draw();
   return () => grid.close();
 }
@@ -98,7 +98,7 @@ function matrix(container, model, parameters, replace) {
   container.replaceChildren(element("p", { className: "quiet", textContent: "Each row is one class, each column one seed: the same noise in every class." }),
     element("div", { className: "bar" }, field,
       button("Random", () => { first = randomSeed(); field.querySelector("input").value = String(first); draw(); }),
-      truncationSlider(truncation, (value) => {
+      truncationSlider(model, truncation, (value) => {
         truncation = value;
         replace({ view: "classes", seed: first === 0n ? null : first, truncation: truncation === 1 ? null : truncation });
         blocks.forEach((block, label) => block.change({ label, truncation }));

@@ -5,7 +5,7 @@ import { button, classChoice, readOptions, truncationSlider } from "./controls.j
 import { announce, copy, element, viewUrl } from "./dom.js";
 import { isFavourite, toggleFavourite } from "./favourites.js";
 import { cellSize } from "./grid.js";
-import { effectiveLabel, hasImages, outputPath, pinned } from "./model.js";
+import { DETERMINISM, checkText, effectiveLabel, hasImages, outputPath, pinned } from "./model.js";
 import { SEED_LIMIT, parseSeed } from "./noise.js";
 
 const LARGE = 448; // CSS pixels
@@ -99,7 +99,9 @@ export async function imageView(container, name, text, parameters, replace) {
           images ? button("Smooth", (event) => { smooth = !smooth; picture.classList.toggle("pixels", !smooth); event.target.setAttribute("aria-pressed", String(smooth)); }, { "aria-pressed": "false" }) : null)),
       element("div", {},
         element("div", { className: "bar" }, classChoice(model, options.label, (label) => change({ label })),
-          truncationSlider(options.truncation, (truncation) => change({ truncation }))),
+          truncationSlider(model, options.truncation, (truncation) => change({ truncation }))),
+        model.determinism === "exact" ? null
+          : element("p", { className: "quiet" }, element("strong", { textContent: "approximate. " }), `${DETERMINISM.approximate} ${checkText(model)}`),
         element("h2", { textContent: "Files" }), files,
         element("h2", { textContent: "Code" }), code,
         ...(images && model.classes ? [element("h2", { textContent: "The same noise in other classes" }), classes] : []),

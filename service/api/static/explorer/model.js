@@ -14,6 +14,9 @@ const relative = (url) => url.replace(/^\//, "");
 /** Name and version, as in URLs. */
 export const pinned = (model) => `${model.name}@${model.digest.slice(0, 12)}`;
 
+/** The truncation of a request: 1 for a generator without truncation. */
+export const truncationOf = (model, truncation) => (model.truncation === "none" ? 1 : truncation);
+
 export const hasImages = (model) => model.output.kind === "image";
 
 /** Returns the label of an image: the selected label, or the label that the seed determines; null for an unconditional generator. */
@@ -24,6 +27,7 @@ export function effectiveLabel(model, seed, label) {
 
 /** Path of one image or sample. */
 export function outputPath(model, seed, format, { label = null, truncation = 1, scale = 1 } = {}) {
+  truncation = truncationOf(model, truncation);
   const seedLabel = model.classes ? defaultLabel(seed, model.classes.length) : null;
   const parameters = { label: label === seedLabel ? null : label, truncation: truncation === 1 ? null : truncation };
   if (hasImages(model)) parameters.scale = scale === 1 ? null : scale;
@@ -32,6 +36,7 @@ export function outputPath(model, seed, format, { label = null, truncation = 1, 
 
 /** Path of a contact sheet. */
 export function sheetPath(model, first, count, columns, { label = null, truncation = 1, scale = 1 } = {}) {
+  truncation = truncationOf(model, truncation);
   const last = first + BigInt(count) - 1n;
   return `${relative(model.url)}/grid.webp` + query({
     seeds: count === 1 ? first : `${first}-${last}`,
@@ -44,6 +49,7 @@ export function sheetPath(model, first, count, columns, { label = null, truncati
 
 /** Path of a latent walk. */
 export function walkPath(model, from, to, format, frames, { label = null, truncation = 1, scale = 1 } = {}) {
+  truncation = truncationOf(model, truncation);
   return `${relative(model.url)}/walk.${format}` + query({
     from,
     to,
@@ -62,6 +68,18 @@ export function shapeText({ kind, height, width, channels, shape, names }) {
 }
 
 export const DETERMINISM = {
-  exact: "Each image has the same bytes in every batch, as tested on this machine when the generator was loaded.",
-  approximate: "On this machine an image can differ slightly from batch to batch.",
+  exact: "When this server loaded the generator, its outputs were the reference of the card, byte for byte, in every tested batch.",
+  approximate: "The outputs of this server can differ slightly from those of another machine, or from batch to batch.",
 };
+
+/** Describes the check of a generator on this server: what was compared, and the greatest difference. */
+export function checkText({ determinism, check, output }) {
+  if (determinism === "exact") return `Compared: seeds 0 to ${check.seeds - 1}.`;
+  const causes = [];
+  if (check.expected === null) causes.push("the card has no reference");
+  else if (check.outputs !== check.expected) causes.push("outputs differ from the reference");
+  if (!check.is_batch_independent) causes.push("outputs depend on the batch");
+  const unit = output.kind !== "image" ? "" : check.difference === 1 ? " gray level" : " gray levels";
+  const difference = check.difference === null ? "not measured" : `${Number(check.difference.toPrecision(3))}${unit}`;
+  return `Seeds 0 to ${check.seeds - 1}: ${causes.join(" and ")}; greatest difference ${difference}.`;
+}

@@ -79,7 +79,7 @@ export function walk(container, model, parameters, replace) {
         load();
       }),
       classChoice(model, label, (value) => { label = value; load(); }, "Class of the first seed"),
-      truncationSlider(truncation, (value) => { truncation = value; load(); })),
+      truncationSlider(model, truncation, (value) => { truncation = value; load(); })),
     canvas,
     element("div", { className: "bar" }, play, slider),
     download);
