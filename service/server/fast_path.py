@@ -246,9 +246,10 @@ class FastRequest:
         asyncio.get_running_loop().call_soon(self._stop)
 
     def _stop(self) -> None:
-        if self._future is not None and not self.response_complete:
+        future = self._future
+        if future is not None and not self.response_complete:
             self._release()
-            self._future.cancel()
+            future.cancel()
             self._context.rejected = DRAINING
             self._send(Reply.of_response(draining_problem().response()), self._match.template)
 
@@ -265,6 +266,7 @@ class FastRequest:
             self._send(reply, self._match.template)
 
     def _release(self) -> None:
+        self._future = None  # an idle connection keeps its last request, which must not keep the body
         self._path.shutdown.in_flight -= 1
         self._connection.server_state.tasks.discard(self)
 

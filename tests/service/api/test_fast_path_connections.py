@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,28 @@ def test_pipelined_requests_are_answered_in_order(running: Application, image: s
         return bytes(transport_of(protocol).written)
 
     assert running.runner.run(byte_by_byte()) == expected
+
+
+def test_an_idle_connection_does_not_keep_its_last_body(running: Application, image: str, monkeypatch: pytest.MonkeyPatch):
+    batcher = running.repository.find("grey", None).batcher
+    submit = batcher.submit
+    entries: list[weakref.ref[Any]] = []
+
+    def keep(*arguments: Any) -> Any:
+        entry = submit(*arguments)
+        entries.append(weakref.ref(entry))
+        return entry
+
+    monkeypatch.setattr(batcher, "submit", keep)
+
+    async def scenario() -> None:
+        protocol = running.protocol(True)
+        protocol.data_received(message("GET", image, close=False))
+        await until(lambda: protocol.is_kept_alive)
+        await until(lambda: entries[0]() is None)
+        protocol.connection_lost(None)
+
+    running.runner.run(scenario())
 
 
 def test_requests_on_one_connection_use_the_fast_path_again_and_again(running: Application, image: str):
