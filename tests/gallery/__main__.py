@@ -6,4 +6,4 @@ from pathlib import Path
 import pytest
 
 if __name__ == "__main__":
-    sys.exit(pytest.main(["-v", "-rs", "-n", "0", str(Path(__file__).parent), *sys.argv[1:]]))
+    sys.exit(pytest.main(["-vv", "-rs", "-n", "0", str(Path(__file__).parent), *sys.argv[1:]]))
