@@ -7,7 +7,7 @@ import click
 
 from seedmint.models.files import write_whole
 
-EXPERIMENT_NAMES = ("figure1", "optimum", "convergence", "small-steps", "losses", "disjoint", "fits")
+EXPERIMENT_NAMES = ("figure1", "optimum", "convergence", "small-steps", "losses", "disjoint", "fits", "dirac", "ring")
 
 
 @click.command()
@@ -39,9 +39,11 @@ def theory(out: Path, only: tuple[str, ...], seed: int) -> None:
       losses       log(1 - D) and -log D, their gradients, and the KL - 2 JSD of the second
       disjoint     disjoint supports: JSD = log 2 and no gradient
       fits         KL and JSD: covering modes and dropping modes
+      dirac        a game of three numbers: which objectives and penalties converge
+      ring         eight Gaussians with each objective, without and with penalties
 
     The command writes NAME.png for each experiment, and numbers.md with all numbers and the values that the theory predicts.
-    All experiments take about a minute on one idle core. docs/theory.md explains the figures.
+    All experiments take about three minutes on one idle core. docs/theory.md explains the figures.
     """
     import torch
 

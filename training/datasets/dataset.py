@@ -25,7 +25,7 @@ class Dataset:
 
     Attributes:
         name: Name for the card.
-        values: Images, uint8[n, channels, height, width] with 1 or 3 channels; or samples in their own units,
+        values: Images, uint8[n, channels, height, width] with 1, 3 or 4 channels; or samples in their own units,
             float32[n, columns] or float32[n, length, channels].
         labels: int64[n], or None.
         classes: Name of each label, or None.
@@ -168,9 +168,9 @@ class Dataset:
         return Dataset(name, self.values[rows], labels, self.classes, self.licence, self.names)
 
     def _check_images(self, images: NDArray[np.generic]) -> None:
-        if images.ndim != 4 or images.dtype != np.uint8 or images.shape[1] not in (1, 3) or not images.size:
+        if images.ndim != 4 or images.dtype != np.uint8 or images.shape[1] not in (1, 3, 4) or not images.size:
             raise DataError(
-                f"the images of {self.name} must be uint8[n, 1 or 3, height, width], not {_describe(images)}",
+                f"the images of {self.name} must be uint8[n, 1, 3 or 4, height, width], not {_describe(images)}",
                 reason="wrong_array",
             )
 

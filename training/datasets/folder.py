@@ -19,7 +19,8 @@ def load_folder(path: str, side: int | None, channels: int | None, licence: str 
         path: The folder.
         side: Crop each image to its central square and resize it to this side, in pixels. With None, all images must have the
             same size.
-        channels: 1 converts to grayscale, 3 to color. With None, all images must have the same number of channels.
+        channels: 1 converts to grayscale, 3 to color, 4 to color with opacity. With None, all images must have the same number
+            of channels.
         licence: Licence of the data, for the card.
 
     Raises:
@@ -94,7 +95,7 @@ def _images_in(directory: Path) -> list[Path]:
 
 
 def _read(file: Path, side: int | None, channels: int | None) -> NDArray[np.uint8]:
-    """Return one image as uint8[channels, height, width], upright, with transparent parts on white."""
+    """Return one image as uint8[channels, height, width], upright. Without 4 channels, transparent parts are on white."""
     try:
         with Image.open(file) as opened:
             image = ImageOps.exif_transpose(opened)
@@ -107,10 +108,10 @@ def _read(file: Path, side: int | None, channels: int | None) -> NDArray[np.uint
         raise DataError(
             f"convert {file} to 8 or 16 bits: 32-bit pixels (mode {image.mode}) have no white level", reason="unsupported_image"
         )
-    if image.has_transparency_data:
+    if image.has_transparency_data and channels != 4:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
     is_grayscale = image.mode in ("1", "L", "LA") if channels is None else channels == 1
-    image = image.convert("L" if is_grayscale else "RGB")
+    image = image.convert("L" if is_grayscale else "RGBA" if channels == 4 else "RGB")
     if side is not None:
         crop = min(image.size)
         left, top = (image.width - crop) // 2, (image.height - crop) // 2

@@ -22,10 +22,12 @@ class Data(Config):
     source: Literal[ImageSource, SampleSource]
     path: str | None = None
     side: int | None = Field(
-        default=None, ge=8, le=64, description="folder only: crop each image to a square and resize it to this side, in pixels"
+        default=None, ge=8, le=512, description="folder only: crop each image to a square and resize it to this side, in pixels"
     )
-    channels: Literal[1, 3] | None = Field(
-        default=None, description="folder only: 1 grayscale, 3 color; null keeps the channels of the files"
+    channels: Literal[1, 3, 4] | None = Field(
+        default=None,
+        description="folder only: 1 grayscale, 3 color, 4 color with opacity; null keeps the channels of the files, and puts "
+        "transparent parts on white",
     )
     columns: list[str] | None = Field(
         default=None,

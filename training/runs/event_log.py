@@ -91,7 +91,7 @@ class EventLog:
         """
         content = grid(images, _PREVIEW_COLUMNS)
         write_whole(self._previews / f"step-{step:09d}.png", content)
-        self._board.add_images("preview", images, step, dataformats="NHWC")
+        self._board.add_images("preview", images[..., :3], step, dataformats="NHWC")  # TensorBoard knows no opacity
 
     def write_sample_preview(self, step: int, samples: NDArray[np.float32], names: tuple[str, ...]) -> None:
         """Write a plot of samples to previews/step-N.png and to TensorBoard.

@@ -8,7 +8,19 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from seedmint.training.theory import convergence, disjoint, figure1, figures, fits, losses, optimum, small_steps
+from seedmint.training.theory import (
+    convergence,
+    dirac,
+    disjoint,
+    figure1,
+    figures,
+    fits,
+    game_figures,
+    losses,
+    optimum,
+    ring,
+    small_steps,
+)
 
 LOG_2 = math.log(2.0)
 
@@ -133,6 +145,18 @@ def _fits(result: fits.Result) -> Iterator[Number]:
         )
 
 
+def _dirac(result: dirac.Result) -> Iterator[Number]:
+    for objective, penalty in result.paths:
+        prediction = "0" if penalty in ("R1", "R2") else "does not converge"
+        yield Number(f"|θ| at the end, {objective}, penalty {penalty}", result.distance(objective, penalty), prediction)
+
+
+def _ring(result: ring.Result) -> Iterator[Number]:
+    for (objective, penalty), counts in result.counts.items():
+        yield Number(f"modes of 8, {objective}, penalty {penalty}", counts.hit, "8")
+        yield Number(f"share of samples near a mode, {objective}, penalty {penalty}", counts.quality, "0.989")
+
+
 def _without_seed(run: Callable[[], Any]) -> Callable[[int], Any]:
     """Return a run that ignores the seed, for an experiment without random numbers."""
     return lambda _: run()
@@ -155,6 +179,10 @@ EXPERIMENTS = {
     "losses": Experiment("The generator's two losses", _without_seed(losses.run), figures.draw_losses, _losses),
     "disjoint": Experiment("Disjoint supports", disjoint.run, figures.draw_disjoint, _disjoint),
     "fits": Experiment("Covering and dropping modes", _without_seed(fits.run), figures.draw_fits, _fits),
+    "dirac": Experiment(
+        "The Dirac-GAN: which objectives and penalties converge", _without_seed(dirac.run), game_figures.draw_dirac, _dirac
+    ),
+    "ring": Experiment("Eight Gaussians with each objective", ring.run, game_figures.draw_ring, _ring),
 }
 
 

@@ -269,3 +269,11 @@ def test_mixed_grayscale_and_color_images(tmp_path):
         load_dataset(Data(source="folder", path=str(tmp_path)))
     for channels in (1, 3):
         assert load_dataset(Data(source="folder", path=str(tmp_path), channels=channels)).images.shape == (2, channels, 8, 8)
+
+
+def test_opacity_is_kept_on_request(tmp_path):
+    Image.new("RGBA", (9, 8), (10, 20, 30, 40)).save(tmp_path / "a.png")
+    Image.new("L", (9, 8), 50).save(tmp_path / "b.png")
+    found = load_dataset(Data(source="folder", path=str(tmp_path), channels=4))
+    assert found.images.shape == (2, 4, 8, 9)
+    assert found.images[:, :, 0, 0].tolist() == [[10, 20, 30, 40], [50, 50, 50, 255]]

@@ -102,7 +102,7 @@ def test_residual_networks_support_images_of_8_to_512_pixels(shape, classes):
     assert [name for net in (generator, discriminator) for name, p in net.named_parameters() if p.grad is None] == []
     seen = images.grad.abs().sum(dim=(0, 1))
     assert bool((seen > 0).all()), "D sees every pixel"
-    assert max(p.shape[1] for p in discriminator.parameters() if p.ndim == 4) == 8
+    assert max(p.shape[1] for p in generator.parameters() if p.ndim == 4) == 8
 
 
 def test_residual_networks_use_no_statistics_of_the_minibatch():

@@ -1,12 +1,17 @@
 """Parameters and memory of a run, computed before the networks exist."""
 
+import numpy as np
+import onnx
 import pytest
 import torch
+from PIL import Image
 
+from seedmint.models.contract import card_of
 from seedmint.training.datasets import load_dataset
 from seedmint.training.recipes.schema import RecipeError, validate_recipe
 from seedmint.training.runs import requirements
 from seedmint.training.runs.directory import create_run
+from seedmint.training.runs.export_run import export_run
 from seedmint.training.runs.requirements import requirements_of
 from seedmint.training.runs.state import build_algorithm
 from tests.support.errors import raises
@@ -67,3 +72,15 @@ def test_runs_that_do_not_fit_are_refused_before_anything_is_written(tmp_path, m
 def test_long_series_have_a_limit_of_channels():
     recipe = parse(data={"source": "sines"}, generator={"kind": "sequence"}, discriminator={"kind": "sequence"})
     assert requirements_of(recipe, (5000, 1), 0).generator_parameters < 50_000_000
+
+
+def test_oblong_images_with_opacity_can_be_trained_and_exported(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (20, 12, 20, 4), dtype=np.uint8)
+    np.savez(tmp_path / "x.npz", images=images)
+    data = {"source": "npz", "path": str(tmp_path / "x.npz")}
+    every = {"log": 1, "preview": 1, "checkpoint": 1}
+    recipe = parse(data=data, generator=RESIDUAL, discriminator=RESIDUAL, objective="relativistic", steps=1, every=every)
+    create_run(tmp_path / "run", recipe, CPU).fit()
+    assert Image.open(next((tmp_path / "run" / "previews").iterdir())).mode == "RGBA"
+    card = card_of(onnx.load_from_string(export_run(tmp_path / "run", "mine", None, None, None)))
+    assert (card.output.height, card.output.width, card.output.channels) == (12, 20, 4)

@@ -10,7 +10,8 @@ import pytest
 
 from seedmint.cli import main
 from seedmint.training.cli.theory import EXPERIMENT_NAMES
-from seedmint.training.theory import convergence, disjoint, figure1, fits, losses, optimum, small_steps
+from seedmint.training.objectives import OBJECTIVES
+from seedmint.training.theory import convergence, dirac, disjoint, figure1, fits, losses, optimum, ring, small_steps
 from seedmint.training.theory.experiments import EXPERIMENTS, Number, markdown_section
 from seedmint.training.theory.figure_style import png, styled
 
@@ -110,6 +111,19 @@ def test_order_in_which_the_divergences_drop_a_mode():
     assert [result.drop_separation(name) for name in order] == [3.25, 3.75, 5.0, math.inf]
 
 
+def test_dirac_gan_converges_only_with_penalties_that_are_zero_at_the_data():
+    """Mescheder et al., 2018: without a penalty and with WGAN-GP, the game cycles; with R1 or R2, it converges."""
+    result = dirac.run(iterations=150)
+    for objective, penalty in result.paths:
+        assert result.converges(objective, penalty) == (penalty in ("R1", "R2")), (objective, penalty)
+
+
+def test_ring_has_samples_of_each_objective():
+    result = ring.run(steps=2)
+    assert result.counts.keys() == set(itertools.product(OBJECTIVES, ring.PENALTIES))
+    assert all(points.shape == (2000, 2) and bool(points.isfinite().all()) for points in result.samples.values())
+
+
 def test_command_is_deterministic(tmp_path, capsys):
     digests = []
     for directory in (tmp_path / "one", tmp_path / "two"):
@@ -130,6 +144,8 @@ def test_every_experiment_has_a_figure_and_numbers():
         "convergence": lambda: convergence.run(steps=5, parametric_steps=5, segments=2),
         "disjoint": lambda: disjoint.run(thetas=(0.5, 1.5), steps=10, m=8),
         "fits": lambda: fits.run(separations=(2.0, 3.0), shown=(2.0, 3.0)),
+        "dirac": lambda: dirac.run(iterations=3),
+        "ring": lambda: ring.run(steps=1),
     }
     for name, run in small.items():
         result = run()
