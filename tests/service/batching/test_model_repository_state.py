@@ -184,8 +184,10 @@ def test_memory_is_not_released_again_while_a_file_stays_unreadable(tmp_path: Pa
 def test_memory_is_released_after_a_file_is_loaded_unless_its_content_is_as_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
+    check = SimpleNamespace(describe=lambda card: "exact")
     fields = {"name": "one", "digest": "0" * 64, "digest12": OLD, "determinism": "exact", "provider": "cpu"}
-    monkeypatch.setattr(ModelRepository, "_open", lambda repository, path: SimpleNamespace(**fields))
+    generator = SimpleNamespace(**fields, card=None, check=check)
+    monkeypatch.setattr(ModelRepository, "_open", lambda repository, path: generator)
     monkeypatch.setattr(model_repository, "Batcher", lambda *arguments: Batcher())
     (tmp_path / "one.onnx").write_bytes(b"x")
     repository = repository_of(tmp_path)
