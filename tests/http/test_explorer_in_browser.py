@@ -1,5 +1,6 @@
 """The explorer in a real browser: its views, its addresses, and its accessibility."""
 
+import re
 import time
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -7,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from seedmint.service.runtime.generator import Generator
 from tests.support.browser import chromium, needs_chromium, opened
@@ -210,6 +211,18 @@ def test_classes_by_seeds_two_generators_and_the_card(page: Page, server: Server
     expect(page.locator(".columns h2")).to_have_text(["grey", "rgb"])
     go(page, server, "/models/rgb?view=card")
     expect(page.get_by_role("row", name="digest")).to_contain_text(server.digest("rgb"))
+
+
+def test_an_approximate_generator_shows_its_difference(page: Page, server: Server):
+    def answer(route: Route) -> None:
+        document = route.fetch().json()
+        document["check"] |= {"outputs": "0" * 64, "difference": 3}
+        route.fulfill(json=document | {"determinism": "approximate"})
+
+    page.route("**/v1/models/rgb", answer)
+    for view in ("models/rgb/5", "models/rgb?view=card"):
+        go(page, server, f"/{view}")
+        expect(page.get_by_text(re.compile("differ.* 3 gray levels"))).to_be_visible()
 
 
 def test_samples_are_shown_as_plots_and_files(browser: Browser, sample_server: Server):
