@@ -15,6 +15,7 @@ from seedmint.training.runs.directory import create_run, resume_run
 from tests.support.recipes import ADAM, PAPER, recipe_document
 
 NUM_KILLS = 20
+DISK_SECONDS = {"convolutional": 0.02, "paper": 0.02, "residual": 0.1}  # of the order of a step, so that kills hit both
 CPU = torch.device("cpu")
 RESIDUAL = {"kind": "residual", "capacity": "small", "width": 4}
 RECIPES = {
@@ -27,6 +28,7 @@ RECIPES = {
         "penalty": {"r1": {"start": 1.0, "end": 0.1, "steps": 200}, "r2": 1.0, "every": 4},
         "augmentation": {"kind": "ada", "ramp": 5000, "target": 0.1},
         "ema": {"start": 0.5, "end": 0.99, "steps": 100},
+        "watch": {"epsilon": 0.49, "reports": 3},  # a diagnostic, soon
         "rule": {
             "generator": {**ADAM, "learning_rate": {"start": 1e-3, "end": 1e-4, "steps": 300}, "warmup": 20},
             "discriminator": {**ADAM, "beta2": {"start": 0.9, "end": 0.99, "steps": 200}},
@@ -49,8 +51,8 @@ def train(directory, document):
 
 
 def train_on_a_slow_disk(directory, document):
-    sync = os.fsync
-    os.fsync = lambda descriptor: (time.sleep(0.02), sync(descriptor))
+    sync, delay = os.fsync, DISK_SECONDS[document["generator"]["kind"]]
+    os.fsync = lambda descriptor: (time.sleep(delay), sync(descriptor))
     train(directory, document)
 
 
@@ -71,7 +73,7 @@ def test_sigkill_at_twenty_random_moments_changes_nothing(tmp_path, processes, k
         due = steps_saved(killed) + random_moments.randrange(0 if steps_reached else 1, 12)
         while victim.is_alive() and steps_saved(killed) < due:
             time.sleep(0.001)
-        time.sleep(random_moments.random() * 0.1)
+        time.sleep(random_moments.random() * 5 * DISK_SECONDS[document["generator"]["kind"]])
         victim.kill()
         victim.join()
         assert victim.exitcode == -signal.SIGKILL, "the run ended before the kill: increase the number of steps"
