@@ -59,7 +59,7 @@ class _LazyGroup(click.Group):
 
 
 def _import_checkpoint(*arguments: Any) -> Any:
-    """Import a checkpoint with the code of its network. Here, because neither wing may import the modules that need torch."""
+    """Import a checkpoint with the code of its network. Here, because service/ may not import the modules that need torch."""
     from seedmint.from_torch.importing import import_checkpoint
 
     return import_checkpoint(*arguments)
@@ -116,7 +116,7 @@ def main(arguments: list[str] | None = None) -> Any:
 
 
 def error_text(error: UserError, arguments: Sequence[str]) -> str:
-    """Return the message of an error with the name of the wrong parameter in front, and other options for a cure at the end.
+    """Return the message of an error with the wrong parameter in front, and the options that can correct it at the end.
 
     The name is the option (`--shard-size`) or the argument (`MODEL`) of the command. If the option is absent from the command
     line and its environment variable is set, the name is the variable (`SEEDMINT_PORT`).

@@ -1,6 +1,6 @@
 """The client of a Seedmint server. Needs the extra `client`.
 
-Requests can be repeated without harm: images are immutable, and the same job request is the same job. So the client repeats
+Every request can be repeated: images are immutable, and a repeated job request returns the existing job. The client repeats
 a request that the server refused with 429 or 503, or whose connection broke, after the seconds that `Retry-After` names.
 """
 

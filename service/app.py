@@ -57,7 +57,7 @@ def _create_app(bentoml_app: ASGIApp) -> ASGIApp:
     Args:
         bentoml_app: BentoML's application of the service.
     """
-    routes = create_app(_REPOSITORY, _RESOURCES, SETTINGS, _JOBS.routes())
+    routes = create_app(_REPOSITORY, _RESOURCES, SETTINGS, _JOBS)
     routes.router.redirect_slashes = False  # each resource has one URL
     app: ASGIApp = BentoEndpoints(routes, bentoml_app)
     if SETTINGS.tracing:

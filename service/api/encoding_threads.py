@@ -10,12 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from seedmint.service.batching.errors import ClientGone, Overloaded
+from seedmint.service.batching.execution import IsDisconnected
 from seedmint.service.encoders.images import ImageFormat
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.specs.single import ImageSpec
 from seedmint.service.telemetry import metrics
 
-IsDisconnected = Callable[[], bool] | None
 """Returns whether the client has disconnected; None if this is unknown."""
 
 # An image with more pixels is encoded outside the inference thread. npy is a copy.

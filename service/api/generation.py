@@ -6,9 +6,9 @@ from functools import partial
 
 import numpy as np
 
-from seedmint.service.api.encoding_threads import EncodingThreads, IsDisconnected, is_large
+from seedmint.service.api.encoding_threads import EncodingThreads, is_large
 from seedmint.service.batching.errors import DeadlineExceeded
-from seedmint.service.batching.execution import keep_arrays
+from seedmint.service.batching.execution import IsDisconnected, keep_arrays
 from seedmint.service.batching.model_repository import Served
 from seedmint.service.runtime.arrays import Labels, Outputs
 from seedmint.service.runtime.generator import Generator

@@ -1,4 +1,4 @@
-"""Maps the exceptions of the core to problem documents. No other module of the service maps exceptions."""
+"""Maps the exceptions of the core to problem documents. `api/jobs` maps the exceptions of job storage."""
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response

@@ -12,7 +12,7 @@ from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, RequestC
 PROBES = frozenset({"/livez", "/readyz"})  # need no key and have no limit
 # Pages and their files need no key, because browsers cannot send one with a link. Pages contain no data; their scripts send
 # the key.
-_PAGES = frozenset({"/", "/docs"})
+PAGES = frozenset({"/", "/docs"})
 _FILES = "/static/"
 
 _NO_KEY = "no_key"
@@ -74,7 +74,7 @@ class AuthMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in PROBES:
             try:
-                is_page = scope["path"] in _PAGES or scope["path"].startswith(_FILES)
+                is_page = scope["path"] in PAGES or scope["path"].startswith(_FILES)
                 self._access.check(scope["headers"], REQUEST_CONTEXT.get(), needs_key=not is_page)
             except Problem as problem:  # answered inside the CORS middleware, so that the response has CORS headers
                 await problem.response()(scope, receive, send)

@@ -148,7 +148,7 @@ class FastPath:
 
 
 class FastRequest:
-    """One request on the fast path. It takes two places in uvicorn: of a `RequestResponseCycle` and of the task of a request.
+    """One request on the fast path. uvicorn handles it as the `RequestResponseCycle` and as the task of the request.
 
     Attributes:
         disconnected: Whether the client has disconnected.

@@ -21,7 +21,7 @@ _LOG = logging.getLogger(__name__)
 # Therefore the client must read up to four times as many bytes within the timeout.
 _PART_BYTES = 64 << 10
 _MONITORING = frozenset({"/livez", "/readyz", "/metrics"})  # draining does not wait for requests to these paths
-_ANSWERED_WHILE_DRAINING = _MONITORING - {"/readyz"}
+ANSWERED_WHILE_DRAINING = _MONITORING - {"/readyz"}
 _KEPT_HEADERS = ("allow", "retry-after", "vary")  # of an error response that becomes a problem, besides the CORS headers
 
 Middleware = Callable[[ASGIApp], ASGIApp]
@@ -65,7 +65,7 @@ class RequestMiddleware:
         context = RequestContext(request_id(scope["headers"]), host, disconnect_check(receive))
         REQUEST_CONTEXT.set(context)
         response = _Response(send, self._timeout, context.request_id, self._cors)
-        if self._shutdown.draining and scope["path"] not in _ANSWERED_WHILE_DRAINING:
+        if self._shutdown.draining and scope["path"] not in ANSWERED_WHILE_DRAINING:
             context.rejected = DRAINING
             await response.send_problem(draining_problem(), scope, receive)
             self._record(scope, context, response.status, started)

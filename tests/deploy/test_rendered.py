@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from seedmint.service.api.openapi.job_operations import OPERATIONS as JOB_OPERATIONS
+from seedmint.service.api.routing.job_endpoints import ENDPOINTS as JOB_ENDPOINTS
 from seedmint.service.api.routing.routes import ENDPOINTS
 from seedmint.service.settings import read_settings
 from tests.support import generators
@@ -170,13 +170,13 @@ def published(*values: str) -> dict[str, dict[str, list[str]]]:
 def test_all_paths_except_metrics_probes_and_jobs_are_published():
     (paths,) = published("jobs.enabled=true").values()
     assert {endpoint.path for endpoint in ENDPOINTS if not matches(endpoint.path, paths)} == _PRIVATE
-    assert not any(matches(path, paths) for path, _ in JOB_OPERATIONS)
+    assert not any(matches(endpoint.path, paths) for endpoint in JOB_ENDPOINTS)
 
 
 def test_jobs_are_published_by_their_own_service_if_requested():
     both = published("jobs.enabled=true", "public.jobs=true")
     assert set(both) == {"images", "images-jobs"}
-    assert all(matches(path, both["images-jobs"]) for path, _ in JOB_OPERATIONS)
+    assert all(matches(endpoint.path, both["images-jobs"]) for endpoint in JOB_ENDPOINTS)
     assert set(published("public.jobs=true")) == {"images"}
 
 

@@ -42,11 +42,11 @@ def test_the_contracts_hold(copy: Path):
 @pytest.mark.parametrize(
     ("contract", "file", "statement"),
     [
-        ("Neither wing imports the other", "service/api/query.py", "import seedmint.training"),
-        ("Neither wing imports the other", "service/api/query.py", "from seedmint.training import recipes"),
-        ("Neither wing imports the other", "training/runs/forbidden.py", "import seedmint.service"),
-        ("The hall imports neither wing", "models/card.py", "import seedmint.service.encoders.images"),
-        ("The hall imports neither wing", "models/card.py", "import seedmint.training.recipes"),
+        ("service and training do not import each other", "service/api/query.py", "import seedmint.training"),
+        ("service and training do not import each other", "service/api/query.py", "from seedmint.training import recipes"),
+        ("service and training do not import each other", "training/runs/forbidden.py", "import seedmint.service"),
+        ("models imports neither service nor training", "models/card.py", "import seedmint.service.encoders.images"),
+        ("models imports neither service nor training", "models/card.py", "import seedmint.training.recipes"),
         ("Only training imports torch", "service/api/query.py", "import torch"),
         ("Only service imports bentoml", "training/runs/forbidden.py", "import bentoml"),
         ("No package imports the modules above it", "models/card.py", "import seedmint.generator"),

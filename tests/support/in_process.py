@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp, Message
 from uvicorn.server import ServerState
 
+from seedmint.service.api.jobs.feature import create_jobs
 from seedmint.service.api.pinned import PinnedResources
 from seedmint.service.api.problem_mapping import to_problem
 from seedmint.service.api.routing.routes import create_app
@@ -102,7 +103,9 @@ class Application:
         self.runner = runner
         self.passed_on = 0
         self.resources = PinnedResources(self.repository, self.settings)
-        self.routes: ASGIApp = create_app(self.repository, self.resources, self.settings)
+        self.routes: ASGIApp = create_app(
+            self.repository, self.resources, self.settings, create_jobs(self.repository, self.settings)
+        )
         self.shutdown = GracefulShutdown()
 
     def pinned(self, name: str) -> str:

@@ -1,6 +1,5 @@
 """A generator file opened for evaluation. The file may come from another program."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,9 @@ from seedmint.models.errors import UserError
 from seedmint.models.noise import labels_of, noise
 from seedmint.models.runtime.generator_file import read_content
 from seedmint.models.runtime.generator_session import GeneratorSession
+from seedmint.models.runtime.processors import num_processors
 
-_THREADS = os.cpu_count() or 1
+_THREADS = num_processors()
 _PICTURE_ROWS = 10
 _MAX_PICTURE_COLUMNS = 10
 

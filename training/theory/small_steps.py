@@ -1,6 +1,6 @@
 """Why each step of G must be small: after a large step, the old D does not measure the divergence.
 
-p_data = N(0, 1) and p_g = N(theta, 1). D is D* of the theta before the step; G descends the slope that this D gives.
+p_data = N(0, 1) and p_g = N(theta, 1). D is the optimal D for the theta before the step. G follows the gradient of this D.
 """
 
 import math

@@ -4,21 +4,14 @@ from typing import Protocol
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from seedmint.service.batching.model_repository import ModelRepository
 from seedmint.service.problems import Problem
 from seedmint.service.settings import Settings
 
-_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
-
 
 class Jobs(Protocol):
     """The interface of the jobs API for the application."""
-
-    def routes(self) -> list[Route]:
-        """Return the routes."""
-        ...
 
     def start(self) -> None:
         """Start the background task."""
@@ -30,12 +23,7 @@ class Jobs(Protocol):
 
 
 class DisabledJobs:
-    """Answers every path of the jobs API with 404."""
-
-    def routes(self) -> list[Route]:
-        """Return the routes. They are not in the OpenAPI specification."""
-        paths = ("/v1/jobs", "/v1/jobs/{rest:path}")
-        return [Route(path, self.not_found, methods=_METHODS, include_in_schema=False) for path in paths]
+    """Answers every path of the jobs API with 404. These routes are not in the OpenAPI document."""
 
     async def not_found(self, request: Request) -> Response:
         """Answer a request.
@@ -68,6 +56,6 @@ def create_jobs(models: ModelRepository, settings: Settings) -> Jobs:
     """
     if settings.jobs_url is None:
         return DisabledJobs()
-    from seedmint.service.api.jobs.routes import JobRoutes
+    from seedmint.service.api.jobs.handlers import JobHandlers
 
-    return JobRoutes(models, settings)
+    return JobHandlers(models, settings)

@@ -136,7 +136,7 @@ def parameters(generators: Sequence[Generator], settings: Settings) -> Json:
     """
     job_parameters_by_name: Json = {}
     if settings.jobs_url is not None:
-        from seedmint.service.api.openapi.job_operations import job_parameters
+        from seedmint.service.api.openapi.job_schemas import job_parameters
 
         job_parameters_by_name = job_parameters()
     images = [each for each in generators if isinstance(each.card.output, ImageOutput)]
@@ -227,7 +227,7 @@ def schemas(generators: Sequence[Generator], settings: Settings) -> Json:
         (SampleGeneratorPage, "serialization"),
     ]
     if settings.jobs_url is not None:
-        from seedmint.service.api.openapi.job_operations import MODELS
+        from seedmint.service.api.openapi.job_schemas import MODELS
 
         models += MODELS
     _, document = models_json_schema(models, by_alias=True, ref_template="#/components/schemas/{model}")
@@ -240,7 +240,7 @@ def schemas(generators: Sequence[Generator], settings: Settings) -> Json:
     if generators:
         body["examples"] = [{"model": each.name, "seeds": "0-63,100", "format": _bulk_format(each)} for each in generators]
     if settings.jobs_url is not None:
-        from seedmint.service.api.openapi.job_operations import finish_schemas
+        from seedmint.service.api.openapi.job_schemas import finish_schemas
 
         finish_schemas(definitions, generators, settings)
     page = {"anyOf": [reference("ImageGeneratorPage"), reference("SampleGeneratorPage")]}

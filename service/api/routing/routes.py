@@ -1,19 +1,21 @@
 """The route table: path template, handler and OpenAPI operation of each route, and the application made from the table."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import Route
 
+from seedmint.service.api.jobs.feature import DisabledJobs, Jobs
 from seedmint.service.api.openapi.operations import HTML, JSON, Answer, Operation, media_types
 from seedmint.service.api.pinned import PinnedResources
 from seedmint.service.api.problem_mapping import CORE_ERRORS, handle_error
 from seedmint.service.api.query import parse_image, parse_sample, parse_sheet, parse_walk
 from seedmint.service.api.request_body import max_body_bytes
+from seedmint.service.api.routing.endpoint import Endpoint, Handler
 from seedmint.service.api.routing.handlers import Handlers
 from seedmint.service.api.static_files import ASSET_PATH, asset
 from seedmint.service.api.urls import IMAGES, SAMPLES
@@ -26,24 +28,8 @@ from seedmint.service.specs.sheet import SHEET_FORMATS
 from seedmint.service.specs.walk import WALK_MEDIA_TYPES
 from seedmint.service.telemetry import metrics
 
-Handler = Callable[[Handlers, Request], Awaitable[Response]]
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """One route.
-
-    Attributes:
-        path: Path template.
-        handler: A method of `Handlers`, with the parser of the URL if it has one; None if BentoML's application answers.
-        operation: Description for the OpenAPI document. Its method is the method of the route.
-    """
-
-    path: str
-    handler: Handler | None
-    operation: Operation
-
-
+_ALL_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+_JOB_PATHS = ("/v1/jobs", "/v1/jobs/{rest:path}")
 _IMMUTABLE_HEADERS = ("ETag", "Cache-Control", "Accept-Ranges", "X-Content-Type-Options")
 _NOT_MODIFIED = Answer("The copy of the client is current.", {}, ("ETag", "Cache-Control", "Accept-Ranges"))
 _DOCUMENT_NOT_MODIFIED = Answer("The copy of the client is current.", {}, ("ETag", "Cache-Control"))
@@ -289,37 +275,46 @@ def operations(settings: Settings) -> list[tuple[str, Operation]]:
     Args:
         settings: The settings of the service. The routes of jobs exist only where jobs are enabled.
     """
-    found = [(endpoint.path, endpoint.operation) for endpoint in ENDPOINTS]
-    if settings.jobs_url is not None:
-        from seedmint.service.api.openapi.job_operations import OPERATIONS as JOB_OPERATIONS
-
-        found += JOB_OPERATIONS
-    return found
+    return [(endpoint.path, endpoint.operation) for endpoint in (*ENDPOINTS, *_job_endpoints(settings))]
 
 
-def create_app(
-    repository: ModelRepository, resources: PinnedResources, settings: Settings, job_routes: Sequence[BaseRoute] = ()
-) -> Starlette:
+def create_app(repository: ModelRepository, resources: PinnedResources, settings: Settings, jobs: Jobs) -> Starlette:
     """Create the application.
 
     Args:
         repository: The generators.
         resources: The immutable resources of the generators.
         settings: The settings of the service.
-        job_routes: The routes of jobs.
+        jobs: The jobs API.
     """
     handlers = Handlers(repository, resources, settings, operations(settings))
-    routes = [_route(handlers, endpoint, settings) for endpoint in ENDPOINTS if endpoint.handler is not None]
     static = Route(ASSET_PATH, asset, methods=["GET"], include_in_schema=False)  # files of a page, no part of the API
-    return Starlette(routes=[*routes, static, *job_routes], exception_handlers=dict.fromkeys(CORE_ERRORS, handle_error))
+    routes = [*_routes(handlers, ENDPOINTS, settings), static, *_routes(jobs, _job_endpoints(settings), settings)]
+    if isinstance(jobs, DisabledJobs):
+        routes += [Route(path, jobs.not_found, methods=_ALL_METHODS, include_in_schema=False) for path in _JOB_PATHS]
+    return Starlette(routes=routes, exception_handlers=dict.fromkeys(CORE_ERRORS, handle_error))
 
 
-def _route(handlers: Handlers, endpoint: Endpoint, settings: Settings) -> Route:
-    handler, method = endpoint.handler, endpoint.operation.method
-    assert handler is not None
+def _job_endpoints(settings: Settings) -> Sequence[Endpoint]:
+    if settings.jobs_url is None:
+        return ()
+    from seedmint.service.api.routing.job_endpoints import ENDPOINTS as JOB_ENDPOINTS
 
+    return JOB_ENDPOINTS
+
+
+def _routes(handlers: Any, endpoints: Sequence[Endpoint], settings: Settings) -> list[Route]:
+    """Return one route for each path, which answers all methods of the path."""
+    by_path: dict[str, dict[str, Handler]] = {}
+    for endpoint in endpoints:
+        if endpoint.handler is not None:
+            by_path.setdefault(endpoint.path, {})[endpoint.operation.method.upper()] = endpoint.handler
+    return [_route(handlers, path, by_method, settings) for path, by_method in by_path.items()]
+
+
+def _route(handlers: Any, path: str, by_method: dict[str, Handler], settings: Settings) -> Route:
     async def handle(request: Request) -> Response:
-        return await handler(handlers, request)
+        return await by_method["GET" if request.method == "HEAD" else request.method](handlers, request)
 
-    max_body_size = max_body_bytes(settings) if method == "post" else None
-    return Route(endpoint.path, handle, methods=[method.upper()], max_body_size=max_body_size)
+    max_body_size = max_body_bytes(settings) if "POST" in by_method else None
+    return Route(path, handle, methods=list(by_method), max_body_size=max_body_size)

@@ -9,8 +9,11 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from seedmint.models.card import ImageOutput
 from seedmint.service.api.openapi.specification import specification, url_template
+from seedmint.service.api.routing.routes import ENDPOINTS
 from seedmint.service.api.routing.routes import operations as route_operations
 from seedmint.service.runtime.generator import Generator
+from seedmint.service.server import auth_middleware, request_middleware
+from seedmint.service.server.bentoml_adapter import BENTOML_PATHS
 from seedmint.service.settings import Settings
 from tests.http.test_in_process import run
 from tests.support.fixtures import CLASSES
@@ -117,3 +120,13 @@ def test_keys_and_limits_are_declared_where_they_are_set(document: dict[str, Any
     for path in ("/livez", "/readyz"):
         assert locked["paths"][path]["get"]["security"] == []
         assert not {"401", "429"} & set(locked["paths"][path]["get"]["responses"])
+
+
+def test_the_servers_exceptions_are_those_of_the_route_table():
+    """Which paths need no key, have no limit, or are answered during shutdown, is known to the server and to the document."""
+    table = dict(route_operations(Settings()))
+    assert {path for path, operation in table.items() if operation.is_public} == auth_middleware.PROBES
+    assert {path for path, operation in table.items() if operation.is_page} == auth_middleware.PAGES
+    draining = {path for path, operation in table.items() if operation.served_while_draining}
+    assert draining == request_middleware.ANSWERED_WHILE_DRAINING
+    assert {endpoint.path for endpoint in ENDPOINTS if endpoint.handler is None} == BENTOML_PATHS

@@ -1,4 +1,4 @@
-"""The routes of the jobs API: submit, list, show and cancel jobs, and download their files."""
+"""The handlers of the jobs API: submit, list, show and cancel jobs, and download their files."""
 
 import asyncio
 import errno
@@ -11,9 +11,9 @@ from typing import TypeVar
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 
 from seedmint.models.errors import UserError
+from seedmint.service.api.conditional import if_none_match
 from seedmint.service.api.etag import is_current
 from seedmint.service.api.jobs.files import find_file, read_in_threads
 from seedmint.service.api.jobs.pagination import Cursor, listing_path, parse_listing
@@ -21,7 +21,7 @@ from seedmint.service.api.jobs.requests import JobRequest, create_plan
 from seedmint.service.api.jobs.schemas import Jobs, document_of, job_path, summary_of
 from seedmint.service.api.query import parse_reference
 from seedmint.service.api.quota import charge
-from seedmint.service.api.request_body import max_body_bytes, parse_body, read_body
+from seedmint.service.api.request_body import parse_body, read_body
 from seedmint.service.batch.estimate import estimate_size
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batching.model_repository import ModelRepository
@@ -43,7 +43,7 @@ _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 Result = TypeVar("Result")
 
 
-class JobRoutes:
+class JobHandlers:
     """Handlers of the jobs API, with the runner of the jobs. Belongs to one event loop."""
 
     def __init__(self, models: ModelRepository, settings: Settings) -> None:
@@ -64,15 +64,6 @@ class JobRoutes:
         self._file_threads = ThreadPoolExecutor(_THREADS, "seedmint-files")
         self._runner_thread = ThreadPoolExecutor(1, "seedmint-runner")
         self._task: asyncio.Task[None] | None = None
-
-    def routes(self) -> list[Route]:
-        """Return the routes."""
-        return [
-            Route("/v1/jobs", self.jobs, methods=["GET", "POST"], max_body_size=max_body_bytes(self._settings)),
-            Route("/v1/jobs/{job}", self.job),
-            Route("/v1/jobs/{job}/cancel", self.cancel, methods=["POST"]),
-            Route("/v1/jobs/{job}/files/{name:path}", self.file),
-        ]
 
     def start(self) -> None:
         """Start the background task that runs the jobs."""
@@ -104,13 +95,11 @@ class JobRoutes:
             await asyncio.sleep(interval)
 
     async def jobs(self, request: Request) -> Response:
-        """Answer `GET /v1/jobs` and `POST /v1/jobs`.
+        """Answer `GET /v1/jobs`.
 
         Args:
             request: The request.
         """
-        if request.method == "POST":
-            return await self._submit(request)
         limit, before = parse_listing(request.scope["query_string"].decode("latin-1"))
         return _json(await self._in_thread(lambda: self._page(limit, before)))
 
@@ -148,7 +137,7 @@ class JobRoutes:
                 "Accept-Ranges": "none",
                 "X-Content-Type-Options": "nosniff",
             }
-            if is_current([value for name, value in request.scope["headers"] if name == b"if-none-match"], headers["ETag"]):
+            if is_current(if_none_match(request), headers["ETag"]):
                 return Response(status_code=304, headers=headers)
             headers |= {
                 "Content-Length": str(file.size),
@@ -162,7 +151,12 @@ class JobRoutes:
             raise Problem(404, "the job has no such file, or not yet: see its manifest_url and files_url", "name") from None
         return StreamingResponse(read_in_threads(first, chunks, self._file_threads), 200, headers, file.media_type)
 
-    async def _submit(self, request: Request) -> Response:
+    async def submit(self, request: Request) -> Response:
+        """Answer `POST /v1/jobs`.
+
+        Args:
+            request: The request.
+        """
         body = await read_body(request, self._settings)
         job_request = await asyncio.to_thread(parse_body, JobRequest, body)
         generator = self._models.find(*parse_reference(job_request.model)).generator
