@@ -8,7 +8,9 @@ from seedmint.service.importer.bindings import Binding, Dims, Input, describe_in
 from seedmint.service.importer.errors import GeneratorImportError
 from seedmint.service.importer.options import ImportOptions
 
-_LATENT_NAME = re.compile(r"z[_.]?\d*|.*latent.*|.*code.*|cont.*|eps.*", re.IGNORECASE)
+_NUMBER = re.compile(r"[_.]?\d+$")
+_LATENT_NAME = re.compile(r"zs?|latents?(_(code|input|map|sample|vector|z)s?)?|eps(ilon)?", re.IGNORECASE)
+_CODE_NAME = re.compile(r"cont(inuous)?(_?(code|var)s?)?|codes?", re.IGNORECASE)
 _NOISE_NAME = re.compile(r".*noise.*", re.IGNORECASE)
 
 
@@ -36,7 +38,7 @@ def latent_inputs(free: dict[str, Input], options: ImportOptions) -> list[Input]
 
 
 def _latent_by_name(free: dict[str, Input], options: ImportOptions) -> list[Input]:
-    """Return the only float input, or all float inputs if each has a name that is usual for z."""
+    """Return the only float input, or all float inputs if their names say that each is a part of z."""
     floats = [value for value in free.values() if value.is_float and not value.is_scalar]
     if options.noise is not None and len(floats) > 1:
         floats = [value for value in floats if not _NOISE_NAME.fullmatch(value.name)] or floats[:1]
@@ -44,7 +46,7 @@ def _latent_by_name(free: dict[str, Input], options: ImportOptions) -> list[Inpu
         raise GeneratorImportError(
             f"the graph has no float input for z: {describe_inputs(free.values())}", field="z_input", reason="no_z_input"
         )
-    if len(floats) > 1 and not all(_LATENT_NAME.fullmatch(value.name) for value in floats):
+    if len(floats) > 1 and not _are_parts_of_z(floats, has_label=options.classes is not None):
         raise GeneratorImportError(
             f"is missing: the graph has {describe_inputs(floats)}; name each input that receives a part of z, name the label "
             "and its classes, and bind the others to constants (NAME=VALUE) or to fixed noise",
@@ -53,6 +55,20 @@ def _latent_by_name(free: dict[str, Input], options: ImportOptions) -> list[Inpu
             other_fields=("label_input", "classes", "set", "noise"),
         )
     return floats
+
+
+def _are_parts_of_z(floats: list[Input], has_label: bool) -> bool:
+    """Return whether the names are numbers of one kind, such as z0 and z1, beside the continuous codes of a graph with a label.
+
+    Without a label, an input of codes can be the one-hot label. An input with a fixed batch beside a dynamic one is a constant
+    of the generator, such as the mean of z.
+    """
+    if len({value.dims[0] is None for value in floats}) > 1:
+        return False
+    stems = {_NUMBER.sub("", value.name).lower() for value in floats}
+    if has_label:
+        stems = {stem for stem in stems if not _CODE_NAME.fullmatch(stem)}
+    return len(stems) == 1 and all(_LATENT_NAME.fullmatch(stem) for stem in stems)
 
 
 def _check_all_bound(rest: list[Input], options: ImportOptions) -> None:

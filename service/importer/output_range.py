@@ -1,5 +1,6 @@
 """Range of the outputs: first from the last operators of the graph, then from sampled outputs."""
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from seedmint.service.importer.intervals import Interval, graph_interval
 from seedmint.service.importer.options import ImportOptions
 from seedmint.service.importer.wrap import OutputRange
 
+_LOG = logging.getLogger(__name__)
 _TOLERANCE = 1e-3  # relative to the width of a range: constants in half precision
 _STANDARD: dict[OutputRange, tuple[float, float]] = {
     "-1..1": (-1.0, 1.0),
@@ -23,6 +25,8 @@ _STANDARD: dict[OutputRange, tuple[float, float]] = {
 def find_range(model: ModelProto, output: str, rows: NDArray[Any], options: ImportOptions) -> OutputRange:
     """Find which values mean black and white.
 
+    If the option differs from the limits of the graph, one line of the log says so.
+
     Args:
         model: The model.
         output: Name of the output.
@@ -34,12 +38,19 @@ def find_range(model: ModelProto, output: str, rows: NDArray[Any], options: Impo
     """
     if rows.dtype == np.uint8:
         return "bytes"
+    interval = graph_interval(model.graph, output)
+    standard = _standard_range(interval)
     if options.range is not None:
+        if standard not in (None, options.range):
+            _LOG.warning(
+                "range: the last operators of the graph limit its values to %s; the option %s overrides this",
+                standard,
+                options.range,
+            )
         return options.range
     if rows.dtype == np.uint16:
         return "0..65535"
-    interval = graph_interval(model.graph, output)
-    if (standard := _standard_range(interval)) is not None:
+    if standard is not None:
         return standard
     low, high = float(rows.min()), float(rows.max())
     if not interval.is_bounded and (guess := _range_of_samples(rows)) is not None:
