@@ -44,3 +44,8 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return getattr(import_module(f"seedmint.{_MODULES[name]}"), name)
     raise AttributeError(f"module 'seedmint' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """Return the names of the API, which `__getattr__` imports on first use."""
+    return sorted(__all__)

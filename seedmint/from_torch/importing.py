@@ -53,10 +53,20 @@ def import_checkpoint(
     place = load_weights(module, path)
     lengths = {key: int(text) for key, text in arguments.items() if text.isdecimal()}
     file = original_file(path, "pytorch" if path.suffix != ".safetensors" else "safetensors")
-    given = {"network": network, "arguments": dict(arguments)} | given_options(options)
+    given = _network_for_card(network, arguments) | ({"weights": place} if place else {}) | given_options(options)
     imported = import_module(module, options, z_shape, lengths=lengths, files=(file,), given=given, settings=settings)
     finding = f"weights: {place}" if place else "weights: the whole file"
     return replace(imported, findings=(finding, *imported.findings))
+
+
+def _network_for_card(network: str, arguments: Mapping[str, str]) -> dict[str, Any]:
+    """Return the code of a network and its arguments, without folders of this machine: the service publishes the card."""
+    source, _, name = network.rpartition(":")
+    found: dict[str, Any] = {"network": network}
+    if source.endswith(".py"):
+        found = {"network": f"{Path(source).name}:{name}", "network_sha256": original_file(Path(source)).sha256}
+    texts = {key: Path(text).name if Path(text).is_absolute() else text for key, text in arguments.items()}
+    return found | {"arguments": texts}
 
 
 def import_module(
@@ -132,7 +142,8 @@ def _first_success(adapter: Adapter, options: ImportOptions, settings: TrialSett
                 failures.append(f"{name}: {export_error(error)}")
                 continue
             try:
-                imported = import_files([path], options, settings, original)
+                exported = {"export": name, "torch": str(torch.__version__)}
+                imported = import_files([path], options, settings, replace(original, options=original.options | exported))
             except UserError as error:
                 if error.reason not in _RETRIED:
                     raise

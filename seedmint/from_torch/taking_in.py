@@ -1,26 +1,34 @@
 """`seedmint.take_in`: writes a torch module as a generator file."""
 
-import logging
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 from torch import nn
 
+from seedmint.from_torch.arguments import array, axis_lengths, class_names, constants, location, names, whole_number
 from seedmint.from_torch.importing import import_module
 from seedmint.generator import Generator
-from seedmint.models.card import NAME_PATTERN
-from seedmint.models.directory import models_directory
-from seedmint.models.errors import UserError
+from seedmint.models.card import NAME_PATTERN, field_errors
+from seedmint.models.errors import UserError, one_line
 from seedmint.models.files import write_whole
-from seedmint.models.runtime.processors import num_processors
+from seedmint.models.runtime.generator_file import DIGEST12, digest_of
+from seedmint.models.runtime.provider import choose_provider
 from seedmint.service.importer.guide import with_section
-from seedmint.service.importer.options import ImportOptions, Layout, NoiseMode, Range, TrialSettings
-
-_LOG = logging.getLogger(__name__)
+from seedmint.service.importer.importing import ImportedGenerator
+from seedmint.service.importer.options import (
+    ImportOptions,
+    Layout,
+    NoiseMode,
+    Prior,
+    Range,
+    TrialSettings,
+    check_options,
+)
+from seedmint.service.settings import Settings, SettingsError, read_settings
 
 
 def take_in(
@@ -31,7 +39,7 @@ def take_in(
     z_shape: Sequence[int] | None = None,
     classes: int | Sequence[str] | None = None,
     title: str | None = None,
-    prior: Literal["normal", "uniform"] = "normal",
+    prior: Prior = "normal",
     z_scale: float = 1.0,
     inputs: Mapping[str, Any] | None = None,
     z_input: str | None = None,
@@ -51,12 +59,14 @@ def take_in(
     models: str | Path | None = None,
     path: str | Path | None = None,
     replace: bool = False,
+    quiet: bool = False,
 ) -> Generator:
     """Write a torch module as a generator file, and open the file.
 
     The module runs in evaluation mode. It is exported with a dynamic batch, or with a batch of one where that fails, and the
-    outputs of seeds 0 to 63 are compared with those of the module. The card contains the greatest difference. Every finding is
-    logged at level INFO.
+    outputs of seeds 0 to 63 are compared with those of the module. The card contains the greatest difference. Every finding
+    is printed to the standard output, one line each. The trial runs use SEEDMINT_PROVIDER, SEEDMINT_THREADS and
+    SEEDMINT_MAX_BATCH.
 
     Args:
         module: The generator.
@@ -85,60 +95,92 @@ def take_in(
         models: Directory of the file NAME.onnx; None for `SEEDMINT_MODELS`, or else the directory of the shipped generators.
         path: Path of the file, instead of `models`.
         replace: Whether an existing file is replaced.
+        quiet: Whether nothing is printed.
 
     Returns:
         The open generator. `source` is the path of the file.
 
     Raises:
-        UserError: The module cannot be exported or does not run, a value is missing or wrong, or the file exists.
+        UserError: The module cannot be exported or does not run, a value is missing or wrong, or the file exists. The message
+            begins with the field.
+        SettingsError: A variable SEEDMINT_* is invalid.
         OSError: The file cannot be written.
     """
-    if not isinstance(module, nn.Module):
-        raise UserError(f"{type(module).__name__} is not a torch module", field="module", reason="not_a_module")
+    try:
+        options = ImportOptions(
+            name=name,
+            title=name if title is None else title,
+            prior=prior,
+            z_scale=z_scale,
+            z_dim=None if z_dim is None else whole_number(z_dim, "z_dim"),
+            z_input=() if z_input is None else names([z_input], "z_input") or (),
+            label_input=label_input,
+            classes=class_names(classes),
+            truncation_input=truncation_input,
+            noise=noise,
+            output=None if output is None else str(output),
+            layout=layout,
+            range=range,
+            shape=axis_lengths(shape, "shape"),
+            sample=sample,
+            columns=names(columns, "columns"),
+            reference=array(reference, "reference"),
+            data=data,
+            data_licence=data_licence,
+            weights_licence=weights_licence,
+        )
+        check_options(options)
+        settings = read_settings()
+        target = _target(name, path, models, settings, replace)
+        imported = _import(module, options, axis_lengths(z_shape, "z_shape"), constants(inputs), settings)
+    except SettingsError:
+        raise
+    except UserError as error:
+        raise _with_field(with_section(error)) from None
+    write_whole(target, imported.content)
+    if not quiet:
+        digest = digest_of(imported.content)[:DIGEST12]
+        print(*imported.findings, f"{name}@{digest} in {target}", sep="\n")
+    return Generator(target)
+
+
+def _target(name: str, path: str | Path | None, models: str | Path | None, settings: Settings, may_replace: bool) -> Path:
+    """Return the path of the new file."""
     if re.fullmatch(NAME_PATTERN, name) is None:
         raise UserError(
             f"{name!r} must be lower-case letters, digits, '.', '_' and '-', at most 64", field="name", reason="wrong_name"
         )
-    target = Path(path) if path is not None else (models_directory() if models is None else Path(models)) / f"{name}.onnx"
-    if target.exists() and not replace:
+    if path is not None:
+        target = location(path, "path")
+    else:
+        target = (settings.models if models is None else location(models, "models")) / f"{name}.onnx"
+    if target.exists() and not may_replace:
         raise UserError(f"{target} exists: choose another name, or pass replace=True", field="name", reason="name_exists")
-    options = ImportOptions(
-        name=name,
-        title=title or name,
-        prior=prior,
-        z_scale=z_scale,
-        z_dim=z_dim,
-        z_input=() if z_input is None else (z_input,),
-        label_input=label_input,
-        classes=_names(classes),
-        truncation_input=truncation_input,
-        noise=noise,
-        output=None if output is None else str(output),
-        layout=layout,
-        range=range,
-        shape=None if shape is None else tuple(shape),
-        sample=sample,
-        columns=None if columns is None else tuple(columns),
-        reference=None if reference is None else np.asarray(reference),
-        data=data,
-        data_licence=data_licence,
-        weights_licence=weights_licence,
-    )
-    row_shape = None if z_shape is None else tuple(z_shape)
+    return target
+
+
+def _import(
+    module: nn.Module,
+    options: ImportOptions,
+    z_shape: tuple[int, ...] | None,
+    inputs: Mapping[str, Any],
+    settings: Settings,
+) -> ImportedGenerator:
+    if not isinstance(module, nn.Module):
+        raise UserError(f"{type(module).__name__} is not a torch module", field="module", reason="not_a_module")
+    trial = TrialSettings(choose_provider(settings.provider), settings.threads, settings.max_batch)
     try:
-        imported = import_module(module, options, row_shape, inputs, settings=TrialSettings(threads=num_processors()))
-    except UserError as error:
-        raise with_section(error) from None
-    write_whole(target, imported.content)
-    for finding in imported.findings:
-        _LOG.info("%s: %s", name, finding)
-    return Generator(target)
+        return import_module(module, options, z_shape, inputs, settings=trial)
+    except ValidationError as error:
+        field, message = field_errors(error)[0]
+        raise UserError(f"the card does not allow this {field}: {message}", field=field, reason="card_field") from None
 
 
-def _names(classes: int | Sequence[str] | None) -> tuple[str, ...] | None:
-    if classes is None:
-        return None
-    names = tuple(map(str, range(classes))) if isinstance(classes, int) else tuple(classes)
-    if not names or len(set(names)) < len(names):
-        raise UserError("pass at least one class, without repeated names", field="classes", reason="names_not_distinct")
-    return names
+def _with_field(error: UserError) -> UserError:
+    """Return an error whose message begins with the argument: other messages do not name their field."""
+    if error.field is None:
+        return error
+    argument = "inputs" if error.field == "set" else error.field
+    return UserError(
+        f"{argument}: {one_line(error, 1000)}", field=error.field, reason=error.reason, other_fields=error.other_fields
+    )

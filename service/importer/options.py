@@ -1,16 +1,19 @@
 """Options of an import: facts about a generator that its graph does not contain."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from numpy.typing import NDArray
 
+from seedmint.models.errors import UserError, one_line
 from seedmint.models.runtime.provider import Provider
 
 Layout = Literal["nchw", "nhwc", "ncl", "nlc"]
 Range = Literal["-1..1", "0..1", "0..255", "0..65535"]
 NoiseMode = Literal["fixed", "zero"]
+Prior = Literal["normal", "uniform"]
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class ImportOptions:
 
     name: str
     title: str
-    prior: Literal["normal", "uniform"] = "normal"
+    prior: Prior = "normal"
     z_scale: float = 1.0
     z_dim: int | None = None
     z_input: tuple[str, ...] = ()
@@ -82,3 +85,55 @@ class TrialSettings:
 
 
 DEFAULT_TRIAL = TrialSettings()
+
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "prior": get_args(Prior),
+    "noise": get_args(NoiseMode),
+    "layout": get_args(Layout),
+    "range": get_args(Range),
+}
+_TEXTS = ("name", "title", "label_input", "truncation_input", "output", "data", "data_licence", "weights_licence")
+_NUMERIC_KINDS = "uif"
+
+
+def check_options(options: ImportOptions) -> None:
+    """Check the types and the values of options that do not come from the command line, which checks its own.
+
+    Args:
+        options: Options of an import; the sequences are tuples.
+
+    Raises:
+        UserError: An option has a wrong type or value.
+    """
+    for name, choices in _CHOICES.items():
+        value = getattr(options, name)
+        if value is not None and not (isinstance(value, str) and value in choices):
+            raise UserError(
+                f"{one_line(repr(value), 80)} must be one of {', '.join(choices)}", field=name, reason="out_of_range"
+            )
+    if options.prior is None:
+        raise UserError(f"pass one of {', '.join(_CHOICES['prior'])}", field="prior", reason="out_of_range")
+    for name in _TEXTS:
+        value = getattr(options, name)
+        if not isinstance(value, str) and (value is not None or name in ("name", "title")):
+            raise _wrong_type(name, value, "a text")
+    if not isinstance(options.sample, bool):
+        raise _wrong_type("sample", options.sample, "True or False")
+    _check_numbers(options)
+
+
+def _check_numbers(options: ImportOptions) -> None:
+    if isinstance(options.z_scale, bool) or not isinstance(options.z_scale, int | float):
+        raise _wrong_type("z_scale", options.z_scale, "a number")
+    if not 0 < abs(options.z_scale) < math.inf:
+        raise UserError(f"{options.z_scale:g} must be finite and not 0", field="z_scale", reason="out_of_range")
+    if options.z_dim is not None and (isinstance(options.z_dim, bool) or not isinstance(options.z_dim, int)):
+        raise _wrong_type("z_dim", options.z_dim, "a whole number")
+    if options.z_dim is not None and options.z_dim < 1:
+        raise UserError(f"{options.z_dim} is too small: at least 1", field="z_dim", reason="out_of_range")
+    if options.reference is not None and options.reference.dtype.kind not in _NUMERIC_KINDS:
+        raise _wrong_type("reference", options.reference.dtype, "an array of numbers")
+
+
+def _wrong_type(name: str, value: object, expected: str) -> UserError:
+    return UserError(f"{one_line(repr(value), 80)} must be {expected}", field=name, reason="wrong_type")

@@ -13,7 +13,9 @@ from torch import nn
 
 import seedmint
 from seedmint.cli import cli
+from seedmint.from_torch import taking_in
 from seedmint.from_torch.calling import find_call
+from seedmint.from_torch.importing import import_module
 from seedmint.from_torch.network import build_network
 from seedmint.from_torch.weights import load_weights
 from seedmint.models.errors import UserError
@@ -151,13 +153,89 @@ class Random(Convolutional):
         (Labelled, {"classes": 3, "inputs": {"step": 1}}, "output", "output_missing"),
         (Labelled, {"classes": 3, "inputs": {"step": 1}, "output": 7}, "output", "unknown_output"),
         (lambda: nn.Conv2d(3, 3, 1), {}, "z_dim", "z_dim_missing"),
+        (Convolutional, {"z_dim": 6, "title": "two\nlines"}, "title", "card_field"),
     ],
 )
 def test_modules_that_are_refused(module, options, field, reason, tmp_path: Path):
     with pytest.raises(UserError) as refused:
         seedmint.take_in(module(), **({"name": "g", "models": tmp_path} | options))
     assert (refused.value.field, refused.value.reason) == (field, reason)
+    assert str(refused.value).startswith("inputs: " if field == "set" else f"{field}: ")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "field", "reason"),
+    [
+        ({"range": "0..2"}, "range", "out_of_range"),
+        ({"range": (-1, 1)}, "range", "out_of_range"),
+        ({"layout": "chw"}, "layout", "out_of_range"),
+        ({"noise": "random"}, "noise", "out_of_range"),
+        ({"prior": "gauss"}, "prior", "out_of_range"),
+        ({"prior": None}, "prior", "out_of_range"),
+        ({"z_scale": 0}, "z_scale", "out_of_range"),
+        ({"z_scale": float("nan")}, "z_scale", "out_of_range"),
+        ({"z_scale": "1"}, "z_scale", "wrong_type"),
+        ({"z_dim": 0}, "z_dim", "out_of_range"),
+        ({"z_dim": 6.0}, "z_dim", "wrong_type"),
+        ({"z_shape": 8}, "z_shape", "wrong_shape"),
+        ({"z_shape": ()}, "z_shape", "wrong_shape"),
+        ({"shape": "28x28x1"}, "shape", "wrong_shape"),
+        ({"shape": (28, -1, 1)}, "shape", "out_of_range"),
+        ({"name": None}, "name", "wrong_type"),
+        ({"title": 3}, "title", "wrong_type"),
+        ({"classes": "abc"}, "classes", "wrong_type"),
+        ({"classes": 0}, "classes", "out_of_range"),
+        ({"classes": 10**9}, "classes", "too_many_classes"),
+        ({"columns": [1, 2]}, "columns", "wrong_type"),
+        ({"sample": "yes"}, "sample", "wrong_type"),
+        ({"z_input": 3}, "z_input", "wrong_type"),
+        ({"inputs": 3}, "set", "wrong_type"),
+        ({"reference": [[1], [1, 2]]}, "reference", "wrong_type"),
+        ({"reference": ["a"]}, "reference", "wrong_type"),
+        ({"models": 3}, "models", "wrong_type"),
+        ({"path": 3}, "path", "wrong_type"),
+    ],
+)
+def test_options_that_are_refused(options, field, reason, tmp_path: Path):
+    with pytest.raises(UserError) as refused:
+        seedmint.take_in(nn.Identity(), **({"name": "g", "models": tmp_path} | options))
+    assert (refused.value.field, refused.value.reason) == (field, reason)
+    assert str(refused.value).startswith("inputs: " if field == "set" else f"{field}: ")
+
+
+def test_findings_are_printed_and_settings_are_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    used = []
+
+    def import_with(*args: Any, settings: Any) -> Any:
+        used.append((settings.provider, settings.threads, settings.max_batch))
+        return import_module(*args, settings=settings)
+
+    monkeypatch.setattr(taking_in, "import_module", import_with)
+    for name, value in {"PROVIDER": "cpu", "THREADS": "2", "MAX_BATCH": "8"}.items():
+        monkeypatch.setenv(f"SEEDMINT_{name}", value)
+    torch.manual_seed(0)
+    generator = seedmint.take_in(Convolutional(), z_dim=np.int64(6), name="g", models=tmp_path)
+    lines = capsys.readouterr().out.splitlines()
+    assert any("nchw" in line and "-1..1" in line for line in lines)
+    assert str(tmp_path / "g.onnx") in lines[-1]
+    assert used == [("cpu", 2, 8)]
+    origin = generator.card.provenance.imported
+    assert origin is not None
+    assert origin.options["export"].startswith("torch.export")
+    assert origin.options["torch"] == torch.__version__
+    seedmint.take_in(Convolutional(), z_dim=6, name="g", models=tmp_path, replace=True, quiet=True)
+    assert capsys.readouterr().out == ""
+    monkeypatch.setenv("SEEDMINT_THREADS", "many")
+    with pytest.raises(UserError) as refused:
+        seedmint.take_in(Convolutional(), z_dim=6, name="h", models=tmp_path)
+    assert refused.value.field == "threads"
+
+
+def test_public_names():
+    assert dir(seedmint) == sorted(seedmint.__all__)
 
 
 class Positional(nn.Module):
@@ -314,7 +392,7 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     torch.manual_seed(0)
     module = build_network("netg.py:Generator", {"nz": "6"}).eval()
     torch.save({"G_ema": module.state_dict()}, "netG.pth")
-    arguments = ["models", "add", "netG.pth", "--network", "netg.py:Generator", "--models", "models"]
+    arguments = ["models", "add", "netG.pth", "--network", f"{tmp_path}/netg.py:Generator", "--models", "models"]
     for options, field, reason in (
         ([], "network", "network_fails"),
         (["--arg", "nz"], "arg", "wrong_argument"),
@@ -335,5 +413,13 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     origin = generator.card.provenance.imported
     assert origin is not None
     assert [file.sha256 for file in origin.originals] == [hashlib.sha256(Path("netG.pth").read_bytes()).hexdigest()]
-    assert origin.options == {"network": "netg.py:Generator", "arguments": {"nz": "6"}}
+    assert origin.options == {
+        "network": "netg.py:Generator",
+        "network_sha256": hashlib.sha256(Path("netg.py").read_bytes()).hexdigest(),
+        "arguments": {"nz": "6"},
+        "weights": "G_ema",
+        "export": "torch.export, any batch",
+        "torch": torch.__version__,
+    }
+    assert str(tmp_path) not in generator.card.model_dump_json()
     assert origin.difference in (0, 1)
