@@ -49,6 +49,8 @@ def list_models(as_json: bool, directory: str | None) -> None:
     Each line has the name, the first 12 digits of the file's SHA-256, the size of an output, the classes and the title.
     The line of an invalid file has the reason.
     """
+    from seedmint.service.batching.other_files import OtherFiles
+
     settings = settings_with(directory)
     paths = sorted(settings.models.glob("*.onnx"))
     found = [_listed(path) for path in paths]
@@ -57,8 +59,11 @@ def list_models(as_json: bool, directory: str | None) -> None:
         return
     if not found:
         click.echo(f"no generator file in {settings.models}", err=True)
+    width = max((len(entry.stem) for entry in found), default=0)
     for entry in found:
-        click.echo(entry.line())
+        click.echo(entry.line(width))
+    for message in OtherFiles(settings.models).new_messages():
+        click.echo(message, err=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +75,11 @@ class _Listed:
     card: Card | None = None
     error: str | None = None
 
-    def line(self) -> str:
+    def line(self, width: int) -> str:
         if self.card is None or self.digest is None:
-            return f"{self.stem:<16} invalid: {self.error}"
+            return f"{self.stem:<{width}}  invalid: {self.error}"
         classes = f"{len(self.card.classes)} classes" if self.card.classes else "no classes"
-        return f"{self.card.name:<16} {self.digest[:12]}  {_output_size(self.card):<12} {classes:<12} {self.card.title}"
+        return f"{self.stem:<{width}}  {self.digest[:12]}  {_output_size(self.card):<12} {classes:<12} {self.card.title}"
 
     def document(self) -> dict[str, Any]:
         if self.card is None:

@@ -1,6 +1,7 @@
 """The command `models add`: imports a generator of another project."""
 
 import re
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -103,7 +104,8 @@ def add(file: tuple[Path, ...], models: str | None, replace: bool, **option_valu
     for line in imported.findings:
         click.echo(line)
     name, digest = imported.card.name, digest_of(imported.content)[:DIGEST12]
-    click.echo(f"{name}@{digest} in {target}. Next: seedmint sample {name} --seeds 0-63 --out {name}.png")
+    directory = "" if models is None else f" --models {shlex.quote(models)}"
+    click.echo(f"{name}@{digest} in {target}. Next: seedmint sample {name} --seeds 0-63 --out {name}.png{directory}")
 
 
 def _imported(

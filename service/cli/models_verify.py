@@ -36,7 +36,7 @@ def verify(model: tuple[str, ...], as_json: bool, directory: str | None) -> None
         raise UserError(f"no generator file in {settings.models}", field="models", reason="not_found")
     outcomes = []
     for path in paths:
-        text, outcome = _outcome(path, settings)
+        text, outcome = _outcome(path, settings, by_name=not model)
         outcomes.append(outcome)
         if not as_json:
             click.echo(text)
@@ -46,12 +46,21 @@ def verify(model: tuple[str, ...], as_json: bool, directory: str | None) -> None
         raise click.exceptions.Exit(1)
 
 
-def _outcome(path: Path, settings: "Settings") -> tuple[str, dict[str, Any]]:
-    """Open one generator file. Returns the outcome of its check as a line of text and as a JSON document."""
+def _outcome(path: Path, settings: "Settings", by_name: bool) -> tuple[str, dict[str, Any]]:
+    """Open one generator file, and return the outcome of its check as a line of text and as a JSON document.
+
+    Args:
+        path: The file.
+        settings: The settings of the service.
+        by_name: Whether the file name must be the name of the generator, as in the models directory.
+    """
+    from seedmint.models.runtime.generator_file import check_name
     from seedmint.service.runtime.generator import open_generator
 
     try:
         generator = open_generator(path, settings.provider, settings.threads, settings.max_batch)
+        if by_name:
+            check_name(generator.card, path, generator.digest)
     except (UserError, OSError) as error:
         message = one_line(error)
         return f"{one_line(path.stem):<16} invalid: {message}", {"file": str(path), "determinism": None, "error": message}

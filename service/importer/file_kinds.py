@@ -1,5 +1,6 @@
 """Recognizes files of other formats by their first bytes, and says how to export a generator from each."""
 
+import shlex
 import zipfile
 from pathlib import Path
 
@@ -9,16 +10,16 @@ _HEAD_BYTES = 512
 # reason code -> the message
 _MESSAGES = {
     "pytorch_checkpoint": "a PyTorch checkpoint, which holds weights without a network: run "
-    "`seedmint models add {name} --network FILE.py:CLASS` with the code of its network",
+    "`seedmint models add {file} --network FILE.py:CLASS` with the code of its network",
     "safetensors_file": "a safetensors file, which holds weights without a network: run "
-    "`seedmint models add {name} --network FILE.py:CLASS` with the code of its network",
+    "`seedmint models add {file} --network FILE.py:CLASS` with the code of its network",
     "pickle_file": "a Python pickle, such as the network.pkl of StyleGAN, which runs code when it is loaded: if you trust "
     'it, load it in the environment of its project and run seedmint.take_in(G_ema, name="NAME")',
     "keras_file": "a Keras file: run KERAS_BACKEND=torch python -c "
     '\'import keras, seedmint; seedmint.take_in(keras.models.load_model("{name}"), name="NAME")\'',
     "torchscript_file": 'a TorchScript file: run torch.onnx.export(torch.jit.load("{name}"), (z,), "g.onnx", dynamo=False) '
     "with an example of z, then `seedmint models add g.onnx`",
-    "tflite_file": "a TensorFlow Lite file: run `python -m tf2onnx.convert --tflite {name} --output g.onnx`, "
+    "tflite_file": "a TensorFlow Lite file: run `python -m tf2onnx.convert --tflite {file} --output g.onnx`, "
     "then `seedmint models add g.onnx`",
     "git_lfs_pointer": "a Git LFS pointer, not the file itself: run `git lfs pull` in its repository, and add the file again",
     "onnx_data_file": "the external data of an ONNX file: add the .onnx file in the same folder",
@@ -41,7 +42,7 @@ def check_file_kind(path: Path) -> None:
         head = file.read(_HEAD_BYTES)
     kind = _kind(path, head)
     if kind is not None:
-        raise GeneratorImportError(_MESSAGES[kind].format(name=path.name), reason=kind)
+        raise GeneratorImportError(_MESSAGES[kind].format(name=path, file=shlex.quote(str(path))), reason=kind)
 
 
 def _kind(path: Path, head: bytes) -> str | None:

@@ -19,6 +19,7 @@ from seedmint.models.runtime.session import Session, TooLargeError
 from seedmint.service.importer.bindings import Signature
 from seedmint.service.importer.errors import GeneratorImportError, first_line
 from seedmint.service.importer.options import ImportOptions, TrialSettings
+from seedmint.service.importer.truncation import TRIED_SEEDS, TRIED_TRUNCATION, truncation_has_effect
 from seedmint.service.importer.wrap import Execution, wrap_raw
 
 TRIAL_SEEDS = 64
@@ -95,12 +96,12 @@ class Trial:
         row_bytes = max(1, (psutil.Process().memory_info().rss - memory) // size)
         self._check_values(found.rows)
         self._check_labels(session, seconds, found.max_batch)
-        halved = self._run_rows(session, np.arange(min(2, size)), truncation=0.5)
+        truncated = self._run_rows(session, np.arange(min(TRIED_SEEDS, size)), truncation=TRIED_TRUNCATION)
         return TrialResult(
             execution=execution,
             rows=found.rows,
             max_batch=_max_batch(seconds, row_bytes, found.max_batch),
-            truncation_has_effect=halved.tobytes() != found.rows[: len(halved)].tobytes(),
+            truncation_has_effect=truncation_has_effect(found.rows, truncated),
             row_seconds=seconds,
         )
 

@@ -12,8 +12,7 @@ from seedmint.models.runtime.generator_file import parse_model
 from seedmint.models.runtime.generator_session import GeneratorSession
 from seedmint.models.runtime.provider import Provider
 from seedmint.models.runtime.reference import with_card, with_reference
-
-_TRUNCATION_SEEDS = 2
+from seedmint.service.importer.truncation import TRIED_SEEDS, TRIED_TRUNCATION, truncation_has_effect
 
 
 def upgrade(content: bytes, provider: Provider = "cpu", threads: int = 1) -> bytes:
@@ -66,7 +65,7 @@ def _truncation_has_effect(content: bytes, provider: Provider, threads: int) -> 
     """Return whether the outputs change if z is multiplied by a factor."""
     session = GeneratorSession(content, provider, threads)
     card: Card = session.card
-    seeds = np.arange(min(_TRUNCATION_SEEDS, session.max_batch), dtype=np.int64)
+    seeds = np.arange(min(TRIED_SEEDS, session.max_batch), dtype=np.int64)
     z = noise(card.noise.rule, card.noise.z_dim, seeds)
     labels = None if card.classes is None else labels_of(seeds, len(card.classes))
-    return session.run(z, labels).tobytes() != session.run(z * np.float32(0.5), labels).tobytes()
+    return truncation_has_effect(session.run(z, labels), session.run(z * np.float32(TRIED_TRUNCATION), labels))
