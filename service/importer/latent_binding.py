@@ -1,5 +1,6 @@
 """Finds the inputs that receive z, and the part of z that each receives."""
 
+import logging
 import math
 import re
 
@@ -8,14 +9,18 @@ from seedmint.service.importer.bindings import Binding, Dims, Input, describe_in
 from seedmint.service.importer.errors import GeneratorImportError
 from seedmint.service.importer.options import ImportOptions
 
+_LOG = logging.getLogger(__name__)
 _NUMBER = re.compile(r"[_.]?\d+$")
 _LATENT_NAME = re.compile(r"zs?|latents?(_(code|input|map|sample|vector|z)s?)?|eps(ilon)?", re.IGNORECASE)
 _CODE_NAME = re.compile(r"cont(inuous)?(_?(code|var)s?)?|codes?", re.IGNORECASE)
+_MAPPED_NAME = re.compile(r"ws?|styles?|dlatents?(_in)?", re.IGNORECASE)
 _NOISE_NAME = re.compile(r".*noise.*", re.IGNORECASE)
 
 
 def latent_inputs(free: dict[str, Input], options: ImportOptions) -> list[Input]:
     """Find the inputs that receive z, in order.
+
+    If the only one has a name that is usual for the output of a mapping network, one line of the log says so.
 
     Args:
         free: Inputs without a binding, by name.
@@ -34,6 +39,11 @@ def latent_inputs(free: dict[str, Input], options: ImportOptions) -> list[Input]
             raise GeneratorImportError(
                 f"input {value.name!r} is {value}, which has no axis for z", field="z_input", reason="wrong_shape"
             )
+    if len(latent) == 1 and _MAPPED_NAME.fullmatch(latent[0].name):
+        _LOG.warning(
+            "input %s: looks like the output of a mapping network, but receives z; pass the mapping file before this file",
+            latent[0].name,
+        )
     return latent
 
 

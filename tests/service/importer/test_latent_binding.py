@@ -1,5 +1,6 @@
 """Several float inputs: parts of z by their names, else a question."""
 
+import logging
 from typing import Any
 
 import onnx
@@ -73,3 +74,12 @@ def test_second_label_is_no_code(name: str):
     with pytest.raises(UserError) as refused:
         kinds(("z", ["n", 8]), ("y", ["n", 5]), (name, ["n", 3]), classes=tuple("abcde"))
     assert (refused.value.field, refused.value.reason) == ("z_input", "z_input_missing")
+
+
+@pytest.mark.parametrize(
+    ("name", "is_reported"), [("w", True), ("ws", True), ("styles", True), ("dlatents_in", True), ("z", False)]
+)
+def test_output_of_a_mapping_network_as_z_is_reported(name: str, is_reported: bool, caplog: pytest.LogCaptureFixture):
+    with caplog.at_level(logging.WARNING, logger="seedmint"):
+        assert kinds((name, ["n", 4, 8])) == {name: ("z", 0, 32)}
+    assert [record.args for record in caplog.records if record.name.startswith("seedmint")] == [(name,)] * is_reported
