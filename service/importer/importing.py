@@ -16,9 +16,10 @@ from seedmint.service.importer.errors import GeneratorImportError
 from seedmint.service.importer.file_kinds import check_file_kind
 from seedmint.service.importer.join import join_models
 from seedmint.service.importer.label_size import embedding_rows
+from seedmint.service.importer.latent_binding import mapped_input
 from seedmint.service.importer.options import DEFAULT_TRIAL, ImportOptions, TrialSettings
 from seedmint.service.importer.output_layout import find_image_output, find_sample_output
-from seedmint.service.importer.output_range import find_range
+from seedmint.service.importer.output_range import find_range, overridden_range
 from seedmint.service.importer.provenance import given_options, original_files, with_origin
 from seedmint.service.importer.signature import read_signature
 from seedmint.service.importer.source_model import read_model
@@ -97,6 +98,7 @@ def _import(models: list[ModelProto], options: ImportOptions, settings: TrialSet
         raise GeneratorImportError(
             "the same seed gives different outputs in different batches, even row by row", reason="not_reproducible"
         )
+    findings.extend(_doubts(model, signature, options, output))
     difference = _difference(generator, original, output, options, findings)
     content = with_card(content, with_origin(generator.card, list(original.files), original.options, difference))
     lines = (*_describe(signature, trial, options, output), *findings)
@@ -116,6 +118,18 @@ def _difference(
         differences.append(compare_with_reference(generator, options.reference))
         findings.append(f"greatest difference from the reference: {differences[-1]:g}")
     return max(differences, default=None)
+
+
+def _doubts(model: ModelProto, signature: Signature, options: ImportOptions, output: OutputSpec) -> list[str]:
+    """Return one line for each choice that is probably wrong."""
+    lines = []
+    limits = None if output.range in (None, "bytes") else overridden_range(model, signature.output, options)
+    if limits is not None:
+        lines.append(f"range: the last operators of the graph limit its values to {limits}; the option overrides this")
+    mapped = mapped_input(signature)
+    if mapped is not None:
+        lines.append(f"input {mapped}: looks like the output of a mapping network; pass the mapping file before this file")
+    return lines
 
 
 def _check_classes(model: ModelProto, signature: Signature, options: ImportOptions, findings: list[str]) -> None:

@@ -1,15 +1,13 @@
 """Finds the inputs that receive z, and the part of z that each receives."""
 
-import logging
 import math
 import re
 
 from seedmint.models.noise import MAX_Z_DIM
-from seedmint.service.importer.bindings import Binding, Dims, Input, describe_inputs
+from seedmint.service.importer.bindings import Binding, Dims, Input, Signature, describe_inputs
 from seedmint.service.importer.errors import GeneratorImportError
 from seedmint.service.importer.options import ImportOptions
 
-_LOG = logging.getLogger(__name__)
 _NUMBER = re.compile(r"[_.]?\d+$")
 _LATENT_NAME = re.compile(r"zs?|latents?(_(code|input|map|sample|vector|z)s?)?|eps(ilon)?", re.IGNORECASE)
 _CODE_NAME = re.compile(r"cont(inuous)?(_?(code|var)s?)?|codes?", re.IGNORECASE)
@@ -19,8 +17,6 @@ _NOISE_NAME = re.compile(r".*noise.*", re.IGNORECASE)
 
 def latent_inputs(free: dict[str, Input], options: ImportOptions) -> list[Input]:
     """Find the inputs that receive z, in order.
-
-    If the only one has a name that is usual for the output of a mapping network, one line of the log says so.
 
     Args:
         free: Inputs without a binding, by name.
@@ -39,12 +35,17 @@ def latent_inputs(free: dict[str, Input], options: ImportOptions) -> list[Input]
             raise GeneratorImportError(
                 f"input {value.name!r} is {value}, which has no axis for z", field="z_input", reason="wrong_shape"
             )
-    if len(latent) == 1 and _MAPPED_NAME.fullmatch(latent[0].name):
-        _LOG.warning(
-            "input %s: looks like the output of a mapping network, but receives z; pass the mapping file before this file",
-            latent[0].name,
-        )
     return latent
+
+
+def mapped_input(signature: Signature) -> str | None:
+    """Return the name of the only input of z, if that name is usual for the output of a mapping network; else None.
+
+    Args:
+        signature: The inputs of the graph.
+    """
+    names = [binding.input.name for binding in signature.bindings if binding.kind == "z"]
+    return names[0] if len(names) == 1 and _MAPPED_NAME.fullmatch(names[0]) else None
 
 
 def _latent_by_name(free: dict[str, Input], options: ImportOptions) -> list[Input]:

@@ -1,6 +1,5 @@
 """Range of the outputs: first from the last operators of the graph, then from sampled outputs."""
 
-import logging
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ from seedmint.service.importer.intervals import Interval, graph_interval
 from seedmint.service.importer.options import ImportOptions
 from seedmint.service.importer.wrap import OutputRange
 
-_LOG = logging.getLogger(__name__)
 _TOLERANCE = 1e-3  # relative to the width of a range: constants in half precision
 _STANDARD: dict[OutputRange, tuple[float, float]] = {
     "-1..1": (-1.0, 1.0),
@@ -24,8 +22,6 @@ _STANDARD: dict[OutputRange, tuple[float, float]] = {
 
 def find_range(model: ModelProto, output: str, rows: NDArray[Any], options: ImportOptions) -> OutputRange:
     """Find which values mean black and white.
-
-    If the option differs from the limits of the graph, one line of the log says so.
 
     Args:
         model: The model.
@@ -41,12 +37,6 @@ def find_range(model: ModelProto, output: str, rows: NDArray[Any], options: Impo
     interval = graph_interval(model.graph, output)
     standard = _standard_range(interval)
     if options.range is not None:
-        if standard not in (None, options.range):
-            _LOG.warning(
-                "range: the last operators of the graph limit its values to %s; the option %s overrides this",
-                standard,
-                options.range,
-            )
         return options.range
     if rows.dtype == np.uint16:
         return "0..65535"
@@ -61,6 +51,18 @@ def find_range(model: ModelProto, output: str, rows: NDArray[Any], options: Impo
         field="range",
         reason="range_missing",
     )
+
+
+def overridden_range(model: ModelProto, output: str, options: ImportOptions) -> OutputRange | None:
+    """Return the range to which the last operators of the graph limit its values, if the option `range` differs; else None.
+
+    Args:
+        model: The model.
+        output: Name of the output.
+        options: Options of the import.
+    """
+    standard = _standard_range(graph_interval(model.graph, output))
+    return standard if options.range is not None and standard != options.range else None
 
 
 def _standard_range(interval: Interval) -> OutputRange | None:
