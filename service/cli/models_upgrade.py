@@ -20,11 +20,13 @@ def upgrade(file: tuple[Path, ...]) -> None:
     file whose card is up to date does not change.
     """
     from seedmint.models.runtime.generator_file import DIGEST12, digest_of, read_content
+    from seedmint.service.importer.file_kinds import check_file_kind
     from seedmint.service.importer.upgrade import upgrade as upgrade_content
 
     for path in file:
         content = read_content(path)
         try:
+            check_file_kind(path)
             upgraded = upgrade_content(content)
         except UserError as error:
             raise UserError(f"{path}: {one_line(error, 600)}", field=error.field, reason=error.reason) from None

@@ -13,7 +13,7 @@ SECTIONS: dict[str, tuple[str, ...]] = {
     "a-pickle-of-stylegan": ("pickle_file", "cannot_join", "too_many_files"),
     "a-keras-file": ("keras_file", "tflite_file"),
     "a-hugging-face-repository": ("git_lfs_pointer",),
-    "a-seedmint-generator-file": ("already_a_generator", "name_exists", "wrong_name", "card_field"),
+    "a-seedmint-generator-file": ("already_a_generator", "name_exists", "wrong_name", "card_field", "unknown_schema"),
     "files-that-onnx-runtime-loads": (
         *("not_onnx", "invalid_graph", "too_large", "too_large_file", "not_a_file", "too_many_nodes", "opset_not_supported"),
         *(

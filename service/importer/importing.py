@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from onnx import ModelProto
 
 from seedmint.models.card import Card, Dataset, ImageOutput, Licence, Noise, Provenance
@@ -26,6 +28,8 @@ from seedmint.service.importer.source_model import read_model
 from seedmint.service.importer.trial import Trial, TrialResult
 from seedmint.service.importer.wrap import OutputSpec, wrap
 from seedmint.service.runtime.generator import Generator
+
+_INTEGER_PRODUCTS = frozenset({"MatMulInteger", "ConvInteger", "QLinearMatMul", "QLinearConv"})
 
 
 @dataclass(frozen=True)
@@ -99,14 +103,19 @@ def _import(models: list[ModelProto], options: ImportOptions, settings: TrialSet
             "the same seed gives different outputs in different batches, even row by row", reason="not_reproducible"
         )
     findings.extend(_doubts(model, signature, options, output))
-    difference = _difference(generator, original, output, options, findings)
+    difference = _difference(model, generator, original, output, options, findings)
     content = with_card(content, with_origin(generator.card, list(original.files), original.options, difference))
     lines = (*_describe(signature, trial, options, output), *findings)
     return ImportedGenerator(content, checked_card(content), lines, trial.execution.by_row)
 
 
 def _difference(
-    generator: Generator, original: Original, output: OutputSpec, options: ImportOptions, findings: list[str]
+    model: ModelProto,
+    generator: Generator,
+    original: Original,
+    output: OutputSpec,
+    options: ImportOptions,
+    findings: list[str],
 ) -> float | None:
     """Return the greatest difference from the original; None without a comparison."""
     differences = []
@@ -115,9 +124,19 @@ def _difference(
         differences.append(difference)
         findings.append(f"greatest difference from the network: {difference:g}, over {count} seeds")
     if options.reference is not None:
-        differences.append(compare_with_reference(generator, options.reference))
+        differences.append(_compare_with_reference(model, generator, options.reference))
         findings.append(f"greatest difference from the reference: {differences[-1]:g}")
     return max(differences, default=None)
+
+
+def _compare_with_reference(model: ModelProto, generator: Generator, reference: NDArray[Any]) -> float:
+    try:
+        return compare_with_reference(generator, reference)
+    except GeneratorImportError as error:
+        if error.reason == "reference_mismatch" and any(node.op_type in _INTEGER_PRODUCTS for node in model.graph.node):
+            message = f"{error}. The graph has int8 products, whose results differ between processors"
+            raise GeneratorImportError(message, field=error.field, reason=error.reason) from None
+        raise
 
 
 def _doubts(model: ModelProto, signature: Signature, options: ImportOptions, output: OutputSpec) -> list[str]:
@@ -196,7 +215,13 @@ def _describe(signature: Signature, trial: TrialResult, options: ImportOptions, 
     else:
         lines.append(f"output {signature.output}: samples of {shape}, columns {', '.join(output.card.names[:8])}")
     if trial.execution.by_row:
-        lines.append("runs row by row: the graph fixes its batch, or its outputs depend on the batch")
+        if signature.batch is not None:
+            reason = f"the graph has a fixed batch of {signature.batch}"
+        elif signature.needs_rows:
+            reason = "an input has one number for the whole batch"
+        else:
+            reason = "the outputs have no batch axis, or depend on the batch"
+        lines.append(f"runs row by row: {reason}")
     if trial.max_batch is not None:
         lines.append(f"largest batch {trial.max_batch}: one output takes {trial.row_seconds:.2g} s")
     if not trial.truncation_has_effect:

@@ -59,11 +59,11 @@ def _latent_by_name(free: dict[str, Input], options: ImportOptions) -> list[Inpu
         )
     if len(floats) > 1 and not _are_parts_of_z(floats, has_label=options.classes is not None):
         raise GeneratorImportError(
-            f"is missing: the graph has {describe_inputs(floats)}; name each input that receives a part of z, name the label "
-            "and its classes, and bind the others to constants (NAME=VALUE) or to fixed noise",
+            f"is missing: the graph has {describe_inputs(free.values())}; if one of them is the label, first set its classes; "
+            "then name each input that receives a part of z, and bind the others to constants (NAME=VALUE) or to fixed noise",
             field="z_input",
             reason="z_input_missing",
-            other_fields=("label_input", "classes", "set", "noise"),
+            other_fields=("classes", "label_input", "set", "noise"),
         )
     return floats
 

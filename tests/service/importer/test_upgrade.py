@@ -100,3 +100,8 @@ def test_the_command_rewrites_files_in_place(tmp_path: Path, monkeypatch: pytest
     assert run_error("models", "upgrade", "bad.onnx").reason == "not_onnx"
     run("sample", "./one.onnx", "--seeds", "0", "--out", "a.png")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "bad.onnx", "one.onnx"]
+
+
+def test_a_file_of_another_format_is_named(tmp_path: Path):
+    (tmp_path / "g.keras").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(64))
+    assert run_error("models", "upgrade", str(tmp_path / "g.keras")).reason == "keras_file"
