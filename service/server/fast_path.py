@@ -133,7 +133,7 @@ class FastPath:
             return False
         if self._excluded and any(name in self._excluded for name, _ in headers):
             return False
-        FastRequest(self, connection, name, match, keep_alive).start(headers)
+        FastRequest(self, connection, name, match.template, keep_alive).start(headers, match.result)
         return True
 
     def default_lines(self, headers: list[tuple[bytes, bytes]]) -> bytes:
@@ -162,10 +162,10 @@ class FastRequest:
         "_connection",
         "_context",
         "_future",
-        "_match",
         "_method",
         "_path",
         "_started",
+        "_template",
         "_transport",
         "disconnected",
         "keep_alive",
@@ -178,13 +178,13 @@ class FastRequest:
 
     message_event = _Event()
 
-    def __init__(self, path: FastPath, connection: Connection, method: str, match: Match, keep_alive: bool) -> None:
+    def __init__(self, path: FastPath, connection: Connection, method: str, template: str, keep_alive: bool) -> None:
         """
         Args:
             path: The fast path.
             connection: The connection of the request.
             method: HTTP method.
-            match: The answer.
+            template: Path template of the route, for logs and metrics.
             keep_alive: Whether the connection stays open after the response.
         """
         self._started = time.perf_counter()
@@ -192,20 +192,23 @@ class FastRequest:
         self._connection = connection
         self._transport = connection.transport
         self._method = method
-        self._match = match
+        self._template = template
         self._future: asyncio.Future[Any] | None = None
         self.keep_alive = keep_alive
         self.disconnected = False
         self.more_body = False
         self.response_complete = False
 
-    def start(self, headers: Headers) -> None:
+    def start(self, headers: Headers, result: Reply | PendingReply) -> None:
         """Check the access of the client, and answer the request or start to generate the body.
+
+        The request does not keep `result`: an idle connection keeps its last request, which must not keep a generator.
 
         Args:
             headers: Request headers; names in lower case.
+            result: The answer, or what generates the answer.
         """
-        path, connection, match = self._path, self._connection, self._match
+        path, connection = self._path, self._connection
         host = connection.client[0] if connection.client else ""
         context = self._context = RequestContext(request_id(headers), host, self.is_disconnected)
         connection.cycle = self
@@ -217,9 +220,8 @@ class FastRequest:
                 except Problem as problem:
                     self._send(Reply.of_response(problem.response()), None)
                     return
-            result = match.result
             if isinstance(result, Reply):
-                self._send(result, match.template)
+                self._send(result, self._template)
                 return
             try:
                 future = result.submit(context)
@@ -251,7 +253,7 @@ class FastRequest:
             self._release()
             future.cancel()
             self._context.rejected = DRAINING
-            self._send(Reply.of_response(draining_problem().response()), self._match.template)
+            self._send(Reply.of_response(draining_problem().response()), self._template)
 
     def _finish(self, pending: PendingReply, future: asyncio.Future[Any]) -> None:
         """Send the generated body, or the error of the generation."""
@@ -263,7 +265,7 @@ class FastRequest:
         except Exception as error:
             self._fail(error)
         else:
-            self._send(reply, self._match.template)
+            self._send(reply, self._template)
 
     def _release(self) -> None:
         self._future = None  # an idle connection keeps its last request, which must not keep the body
@@ -274,12 +276,12 @@ class FastRequest:
         try:
             problem = self._path.to_problem(error)
         except ClientDisconnect:
-            self._record(CLIENT_DISCONNECTED, self._match.template)
+            self._record(CLIENT_DISCONNECTED, self._template)
             return
         except Exception:
             _LOG.exception("request failed")
             problem = unexpected_problem()
-        self._send(Reply.of_response(problem.response()), self._match.template)
+        self._send(Reply.of_response(problem.response()), self._template)
 
     def _send(self, reply: Reply, route: str | None) -> None:
         """Write the response in one packet, and continue with the next request of the connection."""
