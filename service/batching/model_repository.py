@@ -27,7 +27,6 @@ _MAX_NAMES = 20  # names that the message of an unknown name lists
 _METRICS_SECONDS = 1.0
 _LINGER_SECONDS = 10.0  # for a client that was redirected to a version just before its file was replaced or removed
 _RETRY_SECONDS = 1
-_GC_THRESHOLD = 20_000  # new objects before a collection; the default of 700 is less than the objects of one batch of requests
 
 # Identifies a version of a file: times of modification and change in ns, size in bytes, inode.
 _FileVersion = tuple[int, int, int, int]
@@ -263,7 +262,6 @@ class ModelRepository:
             # The present objects are permanent: exclude them from all later garbage collections.
             gc.collect()
             gc.freeze()
-            gc.set_threshold(_GC_THRESHOLD)
             self.has_loaded = True
 
     def _in_service(self, stem: str) -> Served | None:
