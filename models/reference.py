@@ -12,10 +12,17 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from seedmint.models.card_part import CardPart, Line, Sha256
+from seedmint.models.errors import UserError
 
 MAX_REFERENCE_SEEDS = 64
 _MAX_DATA = 16_384  # characters of base64: a card is part of every generator file and of every page about a generator
 _MAX_RAW_BYTES = 1 << 18  # of the stored values, without compression
+
+
+class WrongReferenceError(UserError):
+    """A reference whose stored values are damaged, or do not fit the output of the card."""
+
+    reason = "damaged_values"
 
 
 class MadeWith(CardPart):
@@ -59,19 +66,21 @@ class StoredValues(CardPart):
             uint8[n] or float32[n].
 
         Raises:
-            ValueError: The data are damaged, or do not have the length for this shape.
+            WrongReferenceError: The data are damaged, or do not have the length for this shape.
         """
         little_endian = np.dtype(dtype).newbyteorder("<")
         count = -(-self.seeds * math.prod(shape) // self.step)
         size = count * little_endian.itemsize
         if size > _MAX_RAW_BYTES:
-            raise ValueError(f"the stored values have {size} bytes, more than {_MAX_RAW_BYTES}")
+            raise WrongReferenceError(
+                f"the stored values have {size} bytes, more than {_MAX_RAW_BYTES}", reason="values_too_large"
+            )
         try:
             planes = zlib.decompressobj().decompress(base64.b64decode(self.data, validate=True), size + 1)
         except (binascii.Error, zlib.error) as error:
-            raise ValueError(f"the stored values are damaged: {error}") from None
+            raise WrongReferenceError(f"the stored values are damaged: {error}", reason="damaged_values") from None
         if len(planes) != size:
-            raise ValueError(f"the stored values do not have {size} bytes")
+            raise WrongReferenceError(f"the stored values do not have {size} bytes", reason="wrong_number_of_values")
         values = np.frombuffer(planes, np.uint8).reshape(little_endian.itemsize, count).T.tobytes()
         return np.frombuffer(values, little_endian).astype(dtype)
 
@@ -99,10 +108,11 @@ class Reference(CardPart):
             dtype: Type of the outputs.
 
         Raises:
-            ValueError: The reference does not fit.
+            WrongReferenceError: The reference does not fit.
         """
         if self.values.seeds > self.seeds:
-            raise ValueError(f"the stored values are of {self.values.seeds} seeds, more than the {self.seeds} of the reference")
+            message = f"the stored values are of {self.values.seeds} seeds, more than the {self.seeds} of the reference"
+            raise WrongReferenceError(message, reason="too_many_seeds")
         self.values.unpack(shape, dtype)
 
     def difference(self, outputs: NDArray[Any]) -> float:

@@ -7,7 +7,15 @@ import zlib
 import numpy as np
 import pytest
 
-from seedmint.models.reference import MadeWith, Reference, StoredValues, digest_outputs, reference_of
+from seedmint.models.reference import (
+    MadeWith,
+    Reference,
+    StoredValues,
+    WrongReferenceError,
+    digest_outputs,
+    reference_of,
+)
+from tests.support.errors import raises
 
 MADE_WITH = MadeWith(onnxruntime="1.31.1", machine="x86_64", features=("X86_V2", "X86_V3"), provider="cpu")
 
@@ -63,28 +71,28 @@ def packed(data: bytes) -> str:
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("data", "reason"),
     [
-        packed(b"not a zlib stream"),
-        packed(zlib.compress(bytes(11))),
-        packed(zlib.compress(bytes(13))),
-        packed(zlib.compress(bytes(12))[:-6]),
-        packed(zlib.compress(bytes(10_000_000))),  # small in the card, and large in memory
-        "A",
+        (packed(b"not a zlib stream"), "damaged_values"),
+        (packed(zlib.compress(bytes(11))), "wrong_number_of_values"),
+        (packed(zlib.compress(bytes(13))), "wrong_number_of_values"),
+        (packed(zlib.compress(bytes(12))[:-6]), "wrong_number_of_values"),
+        (packed(zlib.compress(bytes(10_000_000))), "wrong_number_of_values"),  # small in the card, and large in memory
+        ("A", "damaged_values"),
     ],
 )
-def test_damaged_values_are_refused(data: str):
+def test_damaged_values_are_refused(data: str, reason: str):
     values = StoredValues(seeds=3, step=1, data=data)
     reference = Reference(seeds=3, sha256="0" * 64, values=values, made_with=MADE_WITH)
-    with pytest.raises(ValueError, match="stored values"):
+    with raises(WrongReferenceError, reason):
         reference.check((2, 2, 1), "uint8")
 
 
 def test_values_that_do_not_fit_the_output_are_refused():
     reference = reference_of(images(3, 8), MADE_WITH)
-    for shape in ((8, 8, 1), (4096, 4096, 4)):
-        with pytest.raises(ValueError, match="stored values"):
+    for shape, reason in (((8, 8, 1), "wrong_number_of_values"), ((4096, 4096, 4), "values_too_large")):
+        with raises(WrongReferenceError, reason):
             reference.check(shape, "uint8")
     fewer = reference.model_copy(update={"seeds": 2})
-    with pytest.raises(ValueError, match="seeds"):
+    with raises(WrongReferenceError, "too_many_seeds"):
         fewer.check((8, 8, 3), "uint8")

@@ -110,7 +110,9 @@ def measure_images(
         message = f"{generator.card.name} generates samples; reports exist only for images: use `seedmint evaluate`"
         raise UserError(message, reason="not_images")
     with TaskProgress() as progress:
-        return evaluate_generator(generator.card, generator.images, RealData(data), names, samples, progress.start_task)
+        return evaluate_generator(
+            generator.card, generator.images, RealData(data, None, progress.show_part), names, samples, progress.start_task
+        )
 
 
 def write_report(out: Path, content: str) -> None:

@@ -33,6 +33,18 @@ class TaskProgress:
         if self._console.is_terminal:
             self._status.start()
 
+    def show_part(self, task: str, done: int, total: int) -> None:
+        """Show the progress of a long task inside the current task.
+
+        Args:
+            task: Name of the long task.
+            done: Number of finished parts.
+            total: Number of all parts.
+        """
+        self._status.update(f"{task}: {done:,} of {total:,}" if done < total else self._task)
+        if self._console.is_terminal:
+            self._status.start()
+
     def _finish_task(self) -> None:
         if self._task:
             self._console.print(f"{self._task}: {time.monotonic() - self._start_time:.1f} s", highlight=False)

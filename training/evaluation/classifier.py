@@ -19,8 +19,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from platformdirs import user_cache_path
-from rich.console import Console
-from rich.progress import track
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -28,6 +26,7 @@ from torch.nn import functional
 
 from seedmint.models.files import write_whole
 from seedmint.training.datasets import DataError, Dataset
+from seedmint.training.datasets.progress import OnProgress, ignore_progress
 from seedmint.training.evaluation.features import NUM_FEATURES, Features
 
 NAME = "cnn-v2"
@@ -89,13 +88,14 @@ class Classifier:
         return Features(torch.cat(vectors).numpy(), torch.cat(labels).numpy())
 
 
-def load_classifier(train: Dataset, test: Dataset, data_name: str) -> Classifier:
+def load_classifier(train: Dataset, test: Dataset, data_name: str, on_progress: OnProgress = ignore_progress) -> Classifier:
     """Return the classifier of a data set: shipped, cached, or newly trained (a few minutes for images like MNIST's).
 
     Args:
         train: The training split.
         test: The split that measures the accuracy.
         data_name: Name of the data, a part of the classifier's name.
+        on_progress: Called during the training of a new classifier.
 
     Raises:
         DataError: The data have no labels.
@@ -115,16 +115,17 @@ def load_classifier(train: Dataset, test: Dataset, data_name: str) -> Classifier
         return _read_weights(path, name, train)
     except (OSError, SafetensorError, RuntimeError, KeyError, TypeError):  # missing or damaged
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, train_classifier(train, test))
+        write_whole(path, train_classifier(train, test, on_progress))
     return _read_weights(path, name, train)
 
 
-def train_classifier(train: Dataset, test: Dataset) -> bytes:
+def train_classifier(train: Dataset, test: Dataset, on_progress: OnProgress = ignore_progress) -> bytes:
     """Train a classifier with the fixed recipe.
 
     Args:
         train: The training split, with labels.
         test: The split that measures the accuracy, with labels.
+        on_progress: Called after every step.
 
     Returns:
         A safetensors file of float16 weights, with the accuracy in its metadata.
@@ -134,7 +135,7 @@ def train_classifier(train: Dataset, test: Dataset) -> bytes:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         network = _network(train.images.shape[1:], len(train.classes))
-        _fit(network, train.images, train.labels)
+        _fit(network, train.images, train.labels, on_progress)
     stored = {key: tensor.half() if tensor.is_floating_point() else tensor for key, tensor in network.state_dict().items()}
     network.load_state_dict(stored)  # the accuracy must be that of the float16 weights
     is_correct = Classifier(NAME, "", 0.0, network.eval()).extract(test.images).labels == test.labels
@@ -161,18 +162,19 @@ def _network(shape: tuple[int, ...], classes: int) -> nn.Sequential:
     )
 
 
-def _fit(network: nn.Module, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
+def _fit(network: nn.Module, images: NDArray[np.uint8], labels: NDArray[np.int64], on_progress: OnProgress) -> None:
     x, y = torch.from_numpy(images), torch.from_numpy(labels)
     steps = min(_MAX_EXAMPLES, _MAX_EPOCHS * len(x)) // _BATCH
     optimizer = torch.optim.Adam(network.parameters(), lr=_LEARNING_RATE)
     network.train()
-    for step in track(range(steps), f"training {NAME} once for these data", console=Console(stderr=True), transient=True):
+    for step in range(steps):
         optimizer.param_groups[0]["lr"] = _LEARNING_RATE * (1 + math.cos(math.pi * step / steps)) / 2
         rows = torch.randint(len(x), (_BATCH,))
         loss = functional.cross_entropy(network(_shift_randomly(_to_unit_range(x[rows]))), y[rows])
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+        on_progress(f"train {NAME} once for these data", step + 1, steps)
 
 
 def _to_unit_range(images: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seedmint.training.datasets import Dataset, load_all, load_splits, load_test
+from seedmint.training.datasets.progress import OnProgress, ignore_progress
 from seedmint.training.evaluation.classifier import load_classifier
 from seedmint.training.evaluation.features import ByChannelExtractor, FeatureExtractor, Features
 from seedmint.training.evaluation.metrics.nearest import nearest_neighbors
@@ -25,6 +26,7 @@ class RealData:
     Args:
         data: The section `data` of a recipe.
         whole: The result of `load_all`; None loads the data.
+        on_progress: Called during long tasks.
 
     Attributes:
         name: Name of the data set.
@@ -37,8 +39,8 @@ class RealData:
         DataError: The data do not exist, or have the wrong form.
     """
 
-    def __init__(self, data: Data, whole: Dataset | None = None) -> None:
-        self._data = data
+    def __init__(self, data: Data, whole: Dataset | None = None, on_progress: OnProgress = ignore_progress) -> None:
+        self._data, self._on_progress = data, on_progress
         self.is_stacked = data.source == "stacked-mnist"
         self._whole = load_all(data) if whole is None else whole
         self.name = self._whole.name
@@ -72,8 +74,8 @@ class RealData:
         """
         if self.is_stacked:
             digits = Data(source="mnist", path=self._data.path)
-            return ByChannelExtractor(load_classifier(*load_splits(digits), "mnist"))
-        return load_classifier(*self._splits, self.name)
+            return ByChannelExtractor(load_classifier(*load_splits(digits), "mnist", self._on_progress))
+        return load_classifier(*self._splits, self.name, self._on_progress)
 
     @cached_property
     def features(self) -> Features:

@@ -13,7 +13,8 @@ from seedmint.training.runs.checkpoint_metadata import checkpoint_metadata, is_s
 from seedmint.training.runs.checkpoints import Checkpoint
 from seedmint.training.runs.diagnostics import Diagnostics
 from seedmint.training.runs.errors import TrainingError
-from seedmint.training.runs.hooks import CheckpointHook, DiagnosticsHook, Hook, LogHook, PreviewHook
+from seedmint.training.runs.hook import Hook
+from seedmint.training.runs.hooks import CheckpointHook, DiagnosticsHook, LogHook, PreviewHook
 from seedmint.training.runs.metrics_hook import MetricsHook, prepare_real_data
 from seedmint.training.runs.requirements import check_memory, requirements_of
 from seedmint.training.runs.state import TrainerState, build_algorithm, num_classes

@@ -6,8 +6,7 @@ Hooks that reduce values over all processes run in every process.
 
 import math
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,36 +19,12 @@ from seedmint.training.objectives import OBJECTIVES
 from seedmint.training.optimization import distributed
 from seedmint.training.runs.checkpoints import Checkpoint, save_checkpoint
 from seedmint.training.runs.diagnostics import Diagnostic, Diagnostics, Diversity
+from seedmint.training.runs.hook import Hook, RunContext
 from seedmint.training.runs.progress import ProgressEvent
 from seedmint.training.runs.state import find_nonfinite_tensor, tensors_of
 
-if TYPE_CHECKING:
-    from seedmint.training.runs.trainer import Trainer
-
 _IMAGE_PREVIEW_SEEDS = np.arange(64, dtype=np.int64)
 _SAMPLE_PREVIEW_SEEDS = np.arange(1000, dtype=np.int64)
-
-
-class Hook:
-    """Base class of all hooks. Each method does nothing by default."""
-
-    def on_fit_start(self, trainer: "Trainer") -> None:
-        """Called before the first step of `Trainer.fit`."""
-
-    def on_step_end(self, trainer: "Trainer") -> None:
-        """Called after every step."""
-
-    def on_statistics(self, trainer: "Trainer", statistics: dict[str, float]) -> None:
-        """Called in every process when the means of the statistics are known."""
-
-    def on_preview(self, trainer: "Trainer", outputs: NDArray[Any], labels: NDArray[np.int64] | None) -> None:
-        """Called in the main process with the outputs of a preview and their labels."""
-
-    def on_checkpoint(self, trainer: "Trainer", path: Path) -> None:
-        """Called in the main process after a checkpoint is written."""
-
-    def on_interrupt(self, trainer: "Trainer") -> None:
-        """Called in every process when a signal ends `Trainer.fit`."""
 
 
 class LogHook(Hook):
@@ -59,11 +34,11 @@ class LogHook(Hook):
         DivergenceError: A mean is not finite.
     """
 
-    def on_fit_start(self, trainer: "Trainer") -> None:
+    def on_fit_start(self, trainer: RunContext) -> None:
         """Start the clock of the training rate."""
         self._start_timer(trainer)
 
-    def on_step_end(self, trainer: "Trainer") -> None:
+    def on_step_end(self, trainer: RunContext) -> None:
         """Write the statistics if they are due."""
         if not trainer.is_due(trainer.recipe.every.log):
             return
@@ -89,7 +64,7 @@ class LogHook(Hook):
         trainer.emit(ProgressEvent(state.step, values))
         trainer.call_hooks("on_statistics", values)
 
-    def _start_timer(self, trainer: "Trainer") -> None:
+    def _start_timer(self, trainer: RunContext) -> None:
         self._timer_step, self._timer_start = trainer.state.step, time.perf_counter()
 
 
@@ -107,11 +82,11 @@ class DiagnosticsHook(Hook):
         self._scaling = dataset.scaling
         self._diversity = Diversity(self._standardize(dataset.values), dataset.labels if conditional else None)
 
-    def on_statistics(self, trainer: "Trainer", statistics: dict[str, float]) -> None:
+    def on_statistics(self, trainer: RunContext, statistics: dict[str, float]) -> None:
         """Check for saturation and equilibrium."""
         self._report(trainer, self._diagnostics.check_statistics(statistics["D(x)"], statistics["D(G(z))"]))
 
-    def on_preview(self, trainer: "Trainer", outputs: NDArray[Any], labels: NDArray[np.int64] | None) -> None:
+    def on_preview(self, trainer: RunContext, outputs: NDArray[Any], labels: NDArray[np.int64] | None) -> None:
         """Measure the diversity and check for mode collapse."""
         diversity = self._diversity.measure(self._standardize(outputs), labels)
         if diversity is None:
@@ -120,7 +95,7 @@ class DiagnosticsHook(Hook):
             trainer.log.write_diversity(trainer.state.step, diversity)
         self._report(trainer, self._diagnostics.check_diversity(diversity))
 
-    def _report(self, trainer: "Trainer", diagnostics: tuple[Diagnostic, ...]) -> None:
+    def _report(self, trainer: RunContext, diagnostics: tuple[Diagnostic, ...]) -> None:
         trainer.state.diagnostic_counts = self._diagnostics.counts
         if not diagnostics:
             return
@@ -144,7 +119,7 @@ class PreviewHook(Hook):
     def __init__(self, sampler: SeedSampler, names: tuple[str, ...] | None) -> None:
         self._sampler, self._names = sampler, names
 
-    def on_step_end(self, trainer: "Trainer") -> None:
+    def on_step_end(self, trainer: RunContext) -> None:
         """Write a preview if it is due."""
         if trainer.log is None or not trainer.is_due(trainer.recipe.every.preview):
             return
@@ -172,16 +147,16 @@ class CheckpointHook(Hook):
     def __init__(self, metadata: dict[str, Any]) -> None:
         self._metadata = metadata
 
-    def on_step_end(self, trainer: "Trainer") -> None:
+    def on_step_end(self, trainer: RunContext) -> None:
         """Write a checkpoint if it is due."""
         if trainer.is_due(trainer.recipe.every.checkpoint):
             self._save(trainer)
 
-    def on_interrupt(self, trainer: "Trainer") -> None:
+    def on_interrupt(self, trainer: RunContext) -> None:
         """Write a checkpoint."""
         self._save(trainer)
 
-    def _save(self, trainer: "Trainer") -> None:
+    def _save(self, trainer: RunContext) -> None:
         state = trainer.state
         distributed.all_reduce_mean([state.sums])
         if not bool(state.sums.isfinite().all()):

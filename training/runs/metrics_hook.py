@@ -13,9 +13,8 @@ from seedmint.training.evaluation.reference_data import RealData
 from seedmint.training.evaluation.sample_metrics import measure_samples
 from seedmint.training.export.served_generator import SeedSampler
 from seedmint.training.recipes.schema import SAMPLE_METRICS, Recipe, RecipeError
-from seedmint.training.runs.hooks import Hook
+from seedmint.training.runs.hook import Hook, RunContext
 from seedmint.training.runs.progress import ProgressEvent
-from seedmint.training.runs.trainer import Trainer
 
 
 class MetricsHook(Hook):
@@ -31,7 +30,7 @@ class MetricsHook(Hook):
         assert recipe.every.evaluate is not None
         self._recipe, self._sampler, self._reference, self._every = recipe, sampler, reference, recipe.every.evaluate
 
-    def on_step_end(self, trainer: Trainer) -> None:
+    def on_step_end(self, trainer: RunContext) -> None:
         """Measure the generator if it is due."""
         if trainer.log is None or not trainer.is_due(self._every):
             return

@@ -23,7 +23,7 @@ from seedmint.training.recipes.schema import Recipe
 from seedmint.training.runs.diagnostics import Diagnostics
 from seedmint.training.runs.errors import DivergenceError
 from seedmint.training.runs.event_log import EventLog
-from seedmint.training.runs.hooks import Hook
+from seedmint.training.runs.hook import Hook
 from seedmint.training.runs.interruption import Interruption
 from seedmint.training.runs.lock import run_lock
 from seedmint.training.runs.nonfinite import find_divergence
