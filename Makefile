@@ -93,7 +93,7 @@ watch-check: $(VENV)/test.done
 
 chart-check: $(VENV)/test.done
 	deploy/chart/check.sh build/tools
-	tools=$$(deploy/watch/fetch.sh build/tools) && PATH="$(CURDIR)/build/tools:$$tools:$$PATH" $(BIN)/python -m pytest tests/deploy/test_rendered.py
+	tools=$$(deploy/watch/fetch.sh build/tools) && PATH="$(CURDIR)/build/tools:$$tools:$$PATH" $(BIN)/python -m pytest tests/deploy/test_rendered.py tests/deploy/test_operators.py tests/deploy/test_values_refused.py
 
 sbom:
 	deploy/image/sbom.sh $(VARIANT)

@@ -129,7 +129,7 @@ def check_compose(image: Image, work: Path) -> None:
 def check_chart(image: Image, work: Path) -> None:
     """Run the pod that the Helm chart renders, with one replica: Podman cannot run a second replica on one machine."""
     repository, _, tag = image.name.partition(":")
-    values = (f"image.repository=localhost/{repository}", f"image.tag={tag}", "serve.replicas=1")
+    values = (f"image.repository=localhost/{repository}", f"image.tag={tag}", "replicaCount=1")
     pod = work / "pod.yaml"
     render = [str(HELM), "template", "seedmint", "deploy/chart", "--show-only", "templates/deployment.yaml"]
     rendered = subprocess.run(

@@ -1,4 +1,4 @@
-"""Generate the table in README.md and values.schema.json from values.yaml: python deploy/chart/values.py"""
+"""Generate the table in README.md and values.schema.json from values.yaml, and copy files/: python deploy/chart/values.py"""
 
 import json
 import re
@@ -13,19 +13,63 @@ from seedmint.service.settings import Settings
 _HERE = Path(__file__).parent
 _BEGIN, _END = "<!-- values -->\n", "<!-- end of values -->"
 _KEY = re.compile(r"^(?P<indent> *)(?P<key>[A-Za-z]+):")
+# Comments that describe several values.
+_GROUP = "The following values "
 _JSON_TYPES = {bool: "boolean", int: "integer", str: "string", list: "array", dict: "object"}
-_CHOICES = {
-    "models.source": ["shipped", "claim", "image"],
+_CHOICES: dict[str, list[Any]] = {
+    "models.source": ["shipped", "claim", "image", "copy"],
+    "openshift": ["auto", True, False],
     "service.type": ["ClusterIP", "NodePort", "LoadBalancer"],
+    **{f"service.{place}TrafficPolicy": ["", "Cluster", "Local"] for place in ("external", "internal")},
+    "service.ipFamilyPolicy": ["", "SingleStack", "PreferDualStack", "RequireDualStack"],
     **{f"{parent}.pullPolicy": ["Always", "IfNotPresent", "Never"] for parent in ("image", "models.image")},
 }
+# The other types that a value may have, in addition to the minimum. A percentage counts replicas.
+_OPTIONAL = {"type": ["integer", "null"]}
+_SHARE = {"type": ["integer", "string", "null"], "minimum": 0, "pattern": "^(100|[0-9]{1,2})%$"}
+_OTHERS: dict[str, dict[str, Any]] = {
+    "replicaCount": _OPTIONAL,
+    "batch.activeDeadlineSeconds": _OPTIONAL | {"minimum": 1},
+    "batch.ttlSecondsAfterFinished": _OPTIONAL | {"minimum": 0},
+    "service.nodePort": _OPTIONAL | {"minimum": 1, "maximum": 65535},
+    "podDisruptionBudget.maxUnavailable": _SHARE,
+    "podDisruptionBudget.minAvailable": _SHARE,
+    "image.digest": {"pattern": "^(sha256:[0-9a-f]{64})?$"},
+    "ingress.hosts": {"items": {"type": "string"}},
+    "extraObjects": {"items": {"type": "object", "required": ["apiVersion", "kind", "metadata"]}},
+}
 _MINIMUM = {
-    "serve.replicas": 0,
-    "autoscaling.min": 1,
-    "autoscaling.max": 1,
+    "autoscaling.minReplicas": 1,
+    "autoscaling.maxReplicas": 1,
     "gpu.count": 1,
     "service.port": 1,
     "serve.startupSeconds": 1,
+}
+# The values of all pods, which the components accept for their own pods.
+_POD_VALUES = (
+    *(
+        "extraEnv",
+        "extraEnvFrom",
+        "extraVolumes",
+        "extraVolumeMounts",
+        "initContainers",
+        "sidecars",
+        "podLabels",
+        "podAnnotations",
+    ),
+    *("priorityClassName", "runtimeClassName", "schedulerName", "nodeSelector", "tolerations", "affinity"),
+    *("topologySpreadConstraints", "dnsConfig", "hostAliases", "podSecurityContext", "securityContext"),
+)
+_COMPONENTS = ("serve", "jobs", "batch", "test")
+_TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
+_NAMED = {"items": {"type": "object", "required": ["name"]}}
+# The content of a value of pods. Kubernetes checks the rest.
+_CONTENTS: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(("extraEnv", "extraVolumes", "initContainers", "sidecars"), _NAMED),
+    "extraVolumeMounts": {"items": {"type": "object", "required": ["name", "mountPath"]}},
+    **dict.fromkeys(("podLabels", "podAnnotations", "nodeSelector", "commonLabels", "commonAnnotations"), _TEXTS),
+    **{f"{parent}.annotations": _TEXTS for parent in ("service", "ingress", "gateway", "serviceAccount", "batch")},
+    **dict.fromkeys(("service.labels", "batch.labels", "monitoring.labels", "serve.deploymentAnnotations"), _TEXTS),
 }
 
 
@@ -40,7 +84,7 @@ def documented_values() -> Iterator[tuple[str, Any, str]]:
     comment = ""
     for line in text.splitlines()[1:]:
         if line.strip().startswith("#"):
-            comment = line.strip("# ")
+            comment = "" if line.startswith(f"# {_GROUP}") else line.strip("# ")
         elif match := _KEY.match(line):
             path[len(match["indent"]) // 2 :] = [match["key"]]
             if comment:
@@ -68,13 +112,15 @@ def schema() -> dict[str, Any]:
         node = root
         for parent in parents:
             node = node["properties"].setdefault(parent, _object())
-        leaf: dict[str, Any] = {"type": _JSON_TYPES[type(default)], "description": comment}
-        leaf |= {"enum": _CHOICES[name]} if name in _CHOICES else {}
+        leaf: dict[str, Any] = {"description": comment}
+        leaf |= {"enum": _CHOICES[name]} if name in _CHOICES else {"type": _JSON_TYPES.get(type(default), "null")}
         leaf |= _settings() if key == "settings" else {}
         leaf |= {"minimum": _MINIMUM.get(name, 0)} if type(default) is int else {}
+        leaf |= _CONTENTS.get(name, {}) | _OTHERS.get(name, {})
         node["properties"][key] = leaf
-    # Helm passes global values to subcharts.
-    root["properties"]["global"] = {"type": "object"}
+    for name in _POD_VALUES:
+        for component in _COMPONENTS:
+            root["properties"][component]["properties"][name] = root["properties"][name]
     return root
 
 
@@ -104,7 +150,16 @@ def readme(text: str) -> str:
     return f"{before}{_BEGIN}{table()}{_END}{rest.partition(_END)[2]}"
 
 
+def copied_files() -> dict[Path, bytes]:
+    """Return the content of the files of the chart that are copies of other files of the repository."""
+    watch = _HERE.parent / "watch"
+    return {_HERE / "files" / name: (watch / name).read_bytes() for name in ("rules.yaml", "dashboard.json")}
+
+
 if __name__ == "__main__":
+    for path, content in copied_files().items():
+        path.unlink(missing_ok=True)
+        path.write_bytes(content)
     (_HERE / "values.schema.json").write_text(json.dumps(schema(), indent=1) + "\n", encoding="utf-8")
     page = _HERE / "README.md"
     page.write_text(readme(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -73,8 +73,13 @@ def test_the_chart_refuses_settings_that_the_service_refuses(component: str, set
 
 
 def test_the_chart_contains_the_rules_and_the_dashboard_of_the_repository():
-    for name in ("rules.yaml", "dashboard.json"):
-        assert (_CHART / "files" / name).resolve() == (_DEPLOY / "watch" / name).resolve()
+    for path, content in _VALUES["copied_files"]().items():
+        assert path.read_bytes() == content, "python deploy/chart/values.py"
+
+
+def test_the_chart_has_no_symbolic_links():
+    """Some checkouts, for example of Flux, drop them."""
+    assert not [path for path in _CHART.rglob("*") if path.is_symlink()]
 
 
 def test_the_chart_has_the_version_of_the_project():

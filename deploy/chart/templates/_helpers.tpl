@@ -1,84 +1,63 @@
-{{/* The name is short enough for suffixes: Kubernetes limits names to 63 characters, and pods of a job have a numeric suffix. */}}
-{{- define "seedmint.name" -}}
-{{ .Values.fullnameOverride | default .Release.Name | trunc 40 | trimSuffix "-" }}
+{{/* The value of the label app.kubernetes.io/name. In a parent chart, .Chart.Name is the alias. */}}
+{{- define "seedmint.chartName" -}}
+{{ .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" }}
 {{- end }}
 
-{{/* Metadata of a Deployment and its Service: (dict "root" $ "component" "serve"). */}}
+{{/* The name is short enough for suffixes: Kubernetes limits names to 63 characters, and pods of a job have a numeric suffix. A longer
+     name ends with its hash, so that names with the same beginning stay different. */}}
+{{- define "seedmint.name" -}}
+{{- $chart := include "seedmint.chartName" . }}
+{{- $name := .Values.fullnameOverride | default (ternary .Release.Name (printf "%s-%s" .Release.Name $chart) (contains $chart .Release.Name)) }}
+{{- if gt (len $name) 40 }}{{ $name | trunc 31 | trimSuffix "-" }}-{{ $name | sha256sum | trunc 8 }}{{ else }}{{ $name }}{{ end }}
+{{- end }}
+
+{{/* Name of the objects of a component: (dict "root" $ "component" "serve"). */}}
 {{- define "seedmint.componentName" -}}
 {{ include "seedmint.name" .root }}{{ if ne .component "serve" }}-{{ .component }}{{ end }}
 {{- end }}
 
-{{- define "seedmint.labels" -}}
-{{ include "seedmint.selector" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{/* Name, namespace, labels and annotations of an object: (dict "root" $ "name" … "labels" (list …) "annotations" (list …)). Each dict
+     of these lists may be empty; later ones override earlier ones. */}}
+{{- define "seedmint.metadata" -}}
+name: {{ .name }}
+namespace: {{ .root.Release.Namespace }}
+labels:
+  {{- include "seedmint.labels" (dict "root" .root "labels" .labels) | nindent 2 }}
+{{- $annotations := deepCopy (.root.Values.commonAnnotations | default dict) }}
+{{- range .annotations }}
+{{- $annotations = mergeOverwrite $annotations (deepCopy (. | default dict)) }}
+{{- end }}
+{{- with $annotations }}
+annotations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 {{- end }}
 
+{{/* Labels of an object or of pods: (dict "root" $ "labels" (list …)). Users cannot override the labels of selectors. */}}
+{{- define "seedmint.labels" -}}
+{{- $root := .root }}
+{{- $labels := deepCopy ($root.Values.commonLabels | default dict) }}
+{{- $labels = mergeOverwrite $labels (dict "app.kubernetes.io/version" $root.Chart.AppVersion "app.kubernetes.io/managed-by" $root.Release.Service "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version)) }}
+{{- range .labels }}
+{{- $labels = mergeOverwrite $labels (deepCopy (. | default dict)) }}
+{{- end }}
+{{- toYaml (mergeOverwrite $labels (include "seedmint.selector" $root | fromYaml)) }}
+{{- end }}
+
+{{/* Labels of a selector. They never change in a release, because Kubernetes does not allow it. */}}
 {{- define "seedmint.selector" -}}
-app.kubernetes.io/name: seedmint
+app.kubernetes.io/name: {{ include "seedmint.chartName" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
 {{- define "seedmint.image" -}}
-{{ .Values.image.repository }}{{ if .Values.image.digest }}@{{ .Values.image.digest }}{{ else }}:{{ .Values.image.tag }}{{ end }}
+{{- $global := .Values.global | default dict }}
+{{- with .Values.image.registry | default $global.imageRegistry }}{{ trimSuffix "/" . }}/{{ end }}
+{{- .Values.image.repository }}{{ if .Values.image.digest }}@{{ .Values.image.digest }}{{ else }}:{{ .Values.image.tag }}{{ end }}
 {{- end }}
 
-{{- define "seedmint.claim" -}}
-{{ .Values.models.claim.existing | default (printf "%s-models" (include "seedmint.name" .)) }}
-{{- end }}
-
-{{/* Security settings of every pod. */}}
-{{- define "seedmint.podSecurity" -}}
-automountServiceAccountToken: false
-serviceAccountName: {{ include "seedmint.name" . }}
-enableServiceLinks: false
-securityContext:
-  runAsNonRoot: true
-  runAsUser: 10001
-  runAsGroup: 10001
-  fsGroup: 10001
-  fsGroupChangePolicy: OnRootMismatch
-  seccompProfile:
-    type: RuntimeDefault
-{{- with .Values.image.pullSecrets }}
-imagePullSecrets:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- end }}
-
-{{- define "seedmint.containerSecurity" -}}
-image: {{ include "seedmint.image" . | quote }}
-imagePullPolicy: {{ .Values.image.pullPolicy }}
-securityContext:
-  allowPrivilegeEscalation: false
-  readOnlyRootFilesystem: true
-  capabilities:
-    drop:
-      - ALL
-{{- end }}
-
-{{/* Scheduling of the pods. */}}
-{{- define "seedmint.placement" -}}
-{{- with .Values.nodeSelector }}
-nodeSelector:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- $tolerations := .Values.tolerations }}
-{{- if .Values.gpu.enabled }}
-{{- $tolerations = append $tolerations (dict "key" .Values.gpu.resource "operator" "Exists" "effect" "NoSchedule") }}
-{{- end }}
-{{- with $tolerations }}
-tolerations:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .Values.affinity }}
-affinity:
-  {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- if and .Values.gpu.enabled .Values.gpu.runtimeClass }}
-runtimeClassName: {{ .Values.gpu.runtimeClass }}
-{{- end }}
+{{- define "seedmint.serviceAccount" -}}
+{{- if .Values.serviceAccount.create }}{{ .Values.serviceAccount.name | default (include "seedmint.name" .) }}{{ else }}{{ .Values.serviceAccount.name | default "default" }}{{ end }}
 {{- end }}
 
 {{/* Resources, including GPUs: (dict "root" $ "resources" …). */}}
@@ -90,38 +69,21 @@ runtimeClassName: {{ .Values.gpu.runtimeClass }}
 {{- toYaml $resources }}
 {{- end }}
 
-{{- define "seedmint.modelsVolume" -}}
-{{- if eq .Values.models.source "claim" }}
-- name: models
-  persistentVolumeClaim:
-    claimName: {{ include "seedmint.claim" . }}
-{{- else if eq .Values.models.source "image" }}
-{{- if semverCompare "<1.33.0-0" .Capabilities.KubeVersion.Version }}
-{{- fail "models.source=image requires Kubernetes 1.35, or 1.33 with the feature gate ImageVolume" }}
-{{- end }}
-- name: models
-  image:
-    reference: {{ required "models.image.reference is required" .Values.models.image.reference }}
-    pullPolicy: {{ .Values.models.image.pullPolicy }}
-{{- end }}
+{{- define "seedmint.claim" -}}
+{{ .Values.models.claim.existing | default (printf "%s-models" (include "seedmint.name" .)) }}
 {{- end }}
 
-{{- define "seedmint.modelsMount" -}}
-- name: tmp
-  mountPath: /tmp
-{{- if ne .Values.models.source "shipped" }}
-- name: models
-  mountPath: /models
-  readOnly: true
-{{- end }}
+{{/* "yes" if no pod can write to the claim of the generators, otherwise empty. */}}
+{{- define "seedmint.claimReadOnly" -}}
+{{ if eq (.Values.models.claim.accessModes | toJson) (list "ReadOnlyMany" | toJson) }}yes{{ end }}
 {{- end }}
 
 {{/* Update strategy: (dict "root" $ "component" "serve"). */}}
 {{- define "seedmint.strategy" -}}
 {{- $claim := .root.Values.models.claim.accessModes }}
 {{- $shared := or (ne .root.Values.models.source "claim") (has "ReadWriteMany" $claim) (has "ReadOnlyMany" $claim) }}
-{{- if and (eq .component "serve") .root.Values.serve.strategy }}
-{{- toYaml .root.Values.serve.strategy }}
+{{- if and (eq .component "serve") .root.Values.serve.updateStrategy }}
+{{- toYaml .root.Values.serve.updateStrategy }}
 {{- else if or (ne .component "serve") (not $shared) -}}
 # The old pod must release a volume that only one pod can mount.
 type: Recreate
@@ -155,7 +117,7 @@ rollingUpdate:
 {{- end }}
 {{- range $given }}
 {{- range $name, $value := . }}
-{{- $_ := set $settings (lower $name) $value }}
+{{- $_ := set $settings $name $value }}
 {{- end }}
 {{- end }}
 {{- toJson $settings }}
@@ -173,25 +135,4 @@ rollingUpdate:
 {{/* A value as a quoted string. Helm parses numbers as floats, and `quote` writes 1000000 as 1e+06. */}}
 {{- define "seedmint.text" -}}
 {{- if kindIs "string" . }}{{ . | quote }}{{ else if kindIs "slice" . }}{{ join "," . | quote }}{{ else }}{{ toJson . | quote }}{{ end -}}
-{{- end }}
-
-{{/* Init container that copies the shipped generators to a volume without generators: (dict "root" $ "resources" ...). */}}
-{{- define "seedmint.fill" -}}
-{{- if and (eq .root.Values.models.source "claim") .root.Values.models.claim.fill -}}
-initContainers:
-  - name: fill
-    {{- include "seedmint.containerSecurity" .root | nindent 4 }}
-    command:
-      - sh
-      - -c
-      - |
-        ls /volume/*.onnx >/dev/null 2>&1 && exit
-        for one in /models/*.onnx; do cp "$one" "/volume/.$HOSTNAME.${one##*/}" || exit 1; done
-        for one in /models/*.onnx; do mv "/volume/.$HOSTNAME.${one##*/}" "/volume/${one##*/}" || exit 1; done
-    resources:
-      {{- toYaml (.resources | default dict) | nindent 6 }}
-    volumeMounts:
-      - name: models
-        mountPath: /volume
-{{- end }}
 {{- end }}
