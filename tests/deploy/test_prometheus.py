@@ -135,4 +135,4 @@ def test_alerts_fire_for_a_rejected_file_and_for_a_stopped_service(tmp_path: Pat
         (tmp_path / "broken.onnx").unlink()
         wait_until(lambda: prometheus.firing() == set())
         service.process.terminate()
-        wait_until(lambda: prometheus.firing() == {"SeedmintDown"})
+        wait_until(lambda: prometheus.firing() == {"SeedmintDown", "SeedmintReplicaDown"})

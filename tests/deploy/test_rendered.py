@@ -243,7 +243,7 @@ def test_the_alerts_of_a_release_do_not_fire_for_another_release(tmp_path: Path)
         },
     }
     absent = {
-        "exp_labels": {"severity": "page", "job": "seedmint", "namespace": "shop"},
+        "exp_labels": {"severity": "ticket", "job": "seedmint", "namespace": "shop"},
         "exp_annotations": {
             "summary": "Prometheus has no target of seedmint in shop",
             "runbook_url": "docs/runbook.md#seedmintabsent",
