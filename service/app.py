@@ -17,11 +17,15 @@ from seedmint.service.api.jobs.feature import create_jobs
 from seedmint.service.api.pinned import PinnedResources
 from seedmint.service.api.problem_mapping import to_problem
 from seedmint.service.api.routing.routes import create_app
+from seedmint.service.batching import generator_leader
+from seedmint.service.batching.generator_follower import GeneratorFollower
 from seedmint.service.batching.model_repository import ModelRepository
-from seedmint.service.server.api_keys import read_keyring
+from seedmint.service.server import key_leader, shared_buckets
+from seedmint.service.server.api_keys import Keyring, read_keyring
 from seedmint.service.server.auth_middleware import AccessControl, AuthMiddleware
 from seedmint.service.server.bentoml_adapter import BentoEndpoints, service_class, traced
 from seedmint.service.server.connections import Connections, raise_descriptor_limit
+from seedmint.service.server.control_channel import Message
 from seedmint.service.server.cors import CorsMiddleware
 from seedmint.service.server.fast_path import FastPath
 from seedmint.service.server.graceful_shutdown import GracefulShutdown
@@ -30,6 +34,8 @@ from seedmint.service.server.parent_watch import end_with_supervisor
 from seedmint.service.server.rate_limiter import create_rate_limiter
 from seedmint.service.server.request_accounting import RequestAccounting
 from seedmint.service.server.request_middleware import RequestMiddleware
+from seedmint.service.server.shared_buckets import SharedTable
+from seedmint.service.server.worker_link import WorkerLink, supervisor_link
 from seedmint.service.settings import read_settings
 from seedmint.service.telemetry.logs import configure_logs
 
@@ -40,7 +46,10 @@ SUPERVISOR = os.getppid()  # of `seedmint serve` or of `bentoml serve`
 _CONNECTIONS = Connections(SETTINGS.timeout_seconds)
 HTTP_PROTOCOL = bounded_protocol(_CONNECTIONS, SETTINGS.allowed_origins)
 
-_KEYRING = read_keyring(SETTINGS)
+_LINK = supervisor_link()  # None under `bentoml serve`: each worker reads the keys and the directory by itself
+_KEYRING = read_keyring(SETTINGS) if _LINK is None else Keyring([]) if SETTINGS.needs_keys else None
+_LIMITER = create_rate_limiter(SETTINGS)
+_ACCESS = None if _KEYRING is None and _LIMITER is None else AccessControl(_KEYRING, _LIMITER)
 _REPOSITORY = ModelRepository(SETTINGS)
 _RESOURCES = PinnedResources(_REPOSITORY, SETTINGS)
 _JOBS = create_jobs(_REPOSITORY, SETTINGS)
@@ -62,10 +71,8 @@ def _create_app(bentoml_app: ASGIApp) -> ASGIApp:
     app: ASGIApp = BentoEndpoints(routes, bentoml_app)
     if SETTINGS.tracing:
         app = traced(app, "Seedmint")
-    limiter = create_rate_limiter(SETTINGS)
-    access = None if _KEYRING is None and limiter is None else AccessControl(_KEYRING, limiter)
-    if access is not None:
-        app = AuthMiddleware(app, access)
+    if _ACCESS is not None:
+        app = AuthMiddleware(app, _ACCESS)
     origins = SETTINGS.allowed_origins
     if not SETTINGS.tracing:  # the application adds a span to each request
         HTTP_PROTOCOL.fast_path = FastPath(
@@ -73,12 +80,30 @@ def _create_app(bentoml_app: ASGIApp) -> ASGIApp:
             to_problem,
             _SHUTDOWN,
             RequestAccounting(SETTINGS.access_log),
-            access,
+            _ACCESS,
             origins,
             has_proxies=bool(SETTINGS.trusted_proxies),
         )
     cors = partial(CorsMiddleware, origins=origins) if origins else None
     return RequestMiddleware(app, SETTINGS.timeout_seconds, _SHUTDOWN, SETTINGS.access_log, cors)
+
+
+def _take_keys(message: Message, _: int | None) -> None:
+    assert _ACCESS is not None
+    _ACCESS.keyring = Keyring([(line, field, position) for line, field, position in message["entries"]])
+
+
+def _take_limits(message: Message, table: int | None) -> None:
+    assert _LIMITER is not None
+    assert table is not None
+    _LIMITER.share(SharedTable(table, bytes.fromhex(message["salt"])))
+
+
+def _follow(link: WorkerLink) -> asyncio.Task[None]:
+    """Follow the supervisor, and return the task that loads generators."""
+    follower = GeneratorFollower(_REPOSITORY, link.send)
+    link.connect({generator_leader.ABOUT: follower.handle, key_leader.ABOUT: _take_keys, shared_buckets.ABOUT: _take_limits})
+    return asyncio.create_task(follower.run())
 
 
 @bentoml.service(
@@ -98,13 +123,15 @@ class Seedmint:
     async def start(self) -> None:
         """Load the generators, and start the background tasks."""
         self._tasks = [asyncio.create_task(_CONNECTIONS.close_idle(raise_descriptor_limit()))]
-        if _SHUTDOWN.install():
+        if _SHUTDOWN.install() and _LINK is None:
             self._tasks.append(asyncio.create_task(end_with_supervisor(SUPERVISOR)))
         bound_memory(SETTINGS.workers)
+        if _LINK is not None:
+            self._tasks.append(_follow(_LINK))
         # All workers accept connections from one socket. With several workers, each worker first loads its generators, because
         # the other workers can answer. A single worker does the same for a few seconds, so that clients
         # notice only a short pause when a new worker replaces a dead one.
-        await _REPOSITORY.start(None if SETTINGS.workers > 1 else _MAX_START_SECONDS)
+        await _REPOSITORY.start(None if SETTINGS.workers > 1 else _MAX_START_SECONDS, is_led=_LINK is not None)
         _JOBS.start()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]

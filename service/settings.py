@@ -132,13 +132,13 @@ class Settings(BaseModel):
         description="API keys, lines of `seedmint keys new`, separated by commas. All requests except probes then need a key.",
     )
     api_keys_file: Path | None = Field(
-        default=None, description="File of API keys, one line of `seedmint keys new` each. The file is read at start."
+        default=None, description="File of API keys, one line of `seedmint keys new` each. The service watches it for changes."
     )
     requests_per_second: float | None = Field(
         default=None,
         gt=0,
         le=1e6,
-        description="Maximum rate of requests per API key, or per client address without keys, in each worker. Above it: 429.",
+        description="Maximum rate of requests per API key, or per client address without keys. Above it: 429.",
     )
     request_burst: int | None = Field(
         default=None,
@@ -150,7 +150,7 @@ class Settings(BaseModel):
         default=None,
         ge=1,
         le=10**9,
-        description="Maximum number of images per minute and API key or client address, in each worker. Above it: 429.",
+        description="Maximum number of images per minute and API key or client address. Above it: 429.",
     )
     jobs_url: _Location | None = Field(
         default=None,

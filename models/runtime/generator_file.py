@@ -21,26 +21,42 @@ class GeneratorError(UserError):
     reason = "not_a_generator"
 
 
-def read_content(path: Path) -> bytes:
+def read_content(file: Path | int) -> bytes:
     """Return the bytes of a generator file.
 
     Args:
-        path: The file.
+        file: The file, or the descriptor of an open file, whose position neither matters nor changes.
 
     Raises:
         GeneratorError: The file is larger than 2 GiB, or is not a regular file (reading a pipe may never end).
         OSError: The file cannot be read.
     """
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    try:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise GeneratorError("not a regular file", reason="not_a_file")
-        with os.fdopen(handle, "rb", closefd=False) as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-    finally:
-        os.close(handle)
+    if isinstance(file, int):
+        content = _read_from_start(file)
+    else:
+        handle = os.open(file, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        try:
+            _check_regular(handle)
+            with os.fdopen(handle, "rb", closefd=False) as opened:
+                content = opened.read(MAX_FILE_BYTES + 1)
+        finally:
+            os.close(handle)
     if len(content) > MAX_FILE_BYTES:
         raise GeneratorError("larger than 2 GiB: not a generator file", reason="too_large_file")
+    return content
+
+
+def _check_regular(handle: int) -> None:
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        raise GeneratorError("not a regular file", reason="not_a_file")
+
+
+def _read_from_start(handle: int) -> bytes:
+    """Return at most `MAX_FILE_BYTES + 1` bytes of an open file. Other processes may share its position."""
+    _check_regular(handle)
+    content = os.pread(handle, min(os.fstat(handle).st_size, MAX_FILE_BYTES) + 1, 0)
+    while len(content) <= MAX_FILE_BYTES and (more := os.pread(handle, 1 << 20, len(content))):
+        content += more  # the file grew meanwhile, or the system reads less at a time
     return content
 
 

@@ -1,4 +1,8 @@
-"""The model repository: serves every generator file of one directory, and follows changes of the directory."""
+"""The model repository: serves every generator file of one directory.
+
+A worker of `seedmint serve` serves the versions that the leader announces (`generator_leader.py`). A worker of another server,
+such as `bentoml serve`, follows the directory by itself.
+"""
 
 import asyncio
 import contextlib
@@ -12,10 +16,11 @@ from typing import Literal
 from weakref import WeakSet
 
 from seedmint.models.errors import UserError, one_line
-from seedmint.models.runtime.generator_file import GeneratorError, check_name
+from seedmint.models.runtime.generator_file import check_name
 from seedmint.models.runtime.provider import release_memory
 from seedmint.service.batching.batcher import Batcher
 from seedmint.service.batching.errors import ModelsLoading, UnknownModel, UnknownVersion
+from seedmint.service.batching.models_directory import FileVersion, check_inside, list_files, reason_and_message
 from seedmint.service.batching.other_files import OtherFiles
 from seedmint.service.importer.file_kinds import check_file_kind
 from seedmint.service.runtime.generator import Generator, open_generator
@@ -26,10 +31,8 @@ _LOG = logging.getLogger(__name__)
 _MAX_NAMES = 20  # names that the message of an unknown name lists
 _METRICS_SECONDS = 1.0
 _LINGER_SECONDS = 10.0  # for a client that was redirected to a version just before its file was replaced or removed
+_TIDY_SECONDS = 1.0
 _RETRY_SECONDS = 1
-
-# Identifies a version of a file: times of modification and change in ns, size in bytes, inode.
-_FileVersion = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +54,8 @@ class ModelFile:
         served: The generator in service: of `version`, or of an earlier version if `version` is refused or not loaded yet.
     """
 
-    version: _FileVersion | None = None
-    loaded: _FileVersion | None = None
+    version: FileVersion | None = None
+    loaded: FileVersion | None = None
     error: str | None = None
     served: Served | None = None
 
@@ -85,9 +88,11 @@ class ModelRepository:
         self._other_files = OtherFiles(settings.models)
         self._files: dict[str, ModelFile] = {}  # by stem
         self._retired: dict[tuple[str, str], _Retired] = {}  # by name and digest12
+        self._held: dict[int, Served] = {}  # versions that the leader has not announced yet, by number
         # Batchers of all generators that a request may still hold, also of replaced and removed files.
         self._batchers: WeakSet[Batcher] = WeakSet()
-        self._batchers_at_scan = 0
+        self._batchers_at_release = 0
+        self._was_refused = False
         self._scan_error: str | None = None
         self._has_scanned = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -96,13 +101,15 @@ class ModelRepository:
         self._not_ready_reason: str | None = None
         self.has_loaded = False
 
-    async def start(self, wait_seconds: float | None = None) -> None:
-        """Start to load the generators and to watch the directory. `has_loaded` becomes True after the first successful scan.
+    async def start(self, wait_seconds: float | None = None, is_led: bool = False) -> None:
+        """Start to load the generators. `has_loaded` becomes True after the first successful scan.
 
         Args:
             wait_seconds: Maximum time to wait for the first scan; None for no maximum.
+            is_led: Whether a leader announces the generators. Otherwise the repository watches the directory.
         """
-        self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._refresh_metrics())]
+        self._tasks = [asyncio.create_task(self._tidy() if is_led else self._watch())]
+        self._tasks.append(asyncio.create_task(self._refresh_metrics()))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_seconds):
                 await self._has_scanned.wait()
@@ -141,9 +148,9 @@ class ModelRepository:
         served = self._in_service(name) if digest12 is None else self.find_pinned(name, digest12)
         if served is not None:
             return served
-        retired = None if digest12 is None else self._retired.get((name, digest12))
-        if retired is not None and retired.retired_until > time.monotonic():
-            return retired.served
+        served = None if digest12 is None else self._find_in_transition(name, digest12)
+        if served is not None:
+            return served
         present = self._in_service(name)
         if present is None:
             names = [served.generator.name for served in self.all()[:_MAX_NAMES]]
@@ -162,6 +169,14 @@ class ModelRepository:
         if file is not None and file.served is not None and file.served.generator.digest12 == digest12:
             return file.served
         return self._in_service(f"{name}@{digest12}")
+
+    def _find_in_transition(self, name: str, digest12: str) -> Served | None:
+        """Return a version that another worker may announce already, or may still announce."""
+        for held in self._held.values():
+            if (held.generator.name, held.generator.digest12) == (name, digest12):
+                return held
+        retired = self._retired.get((name, digest12))
+        return retired.served if retired is not None and retired.retired_until > time.monotonic() else None
 
     def load_errors(self) -> dict[str, str]:
         """Return the error of each refused file, by stem, in alphabetical order."""
@@ -224,7 +239,7 @@ class ModelRepository:
                 await self.scan()
                 self._scan_error = None
             except Exception as error:  # generators in service stay in service, and the next scan may succeed
-                reason, message = _reason_and_message(error)
+                reason, message = reason_and_message(error)
                 if message != self._scan_error:
                     _LOG.error("scan of the models directory failed (%s): %s", reason, message)
                 self._scan_error = message
@@ -237,13 +252,13 @@ class ModelRepository:
         Raises:
             OSError: The directory cannot be read.
         """
-        now = time.monotonic()
-        self._retired = {key: retired for key, retired in self._retired.items() if retired.retired_until > now}
-        found = await asyncio.to_thread(self._list_files)
+        self._end_retired()
+        found = await asyncio.to_thread(list_files, self._directory)
         for message in await asyncio.to_thread(self._other_files.new_messages):
             _LOG.warning("%s", message)
         for stem in self._files.keys() - found.keys():
-            self._remove(stem)
+            self.remove(stem)
+            _LOG.info("%s: removed", one_line(stem))
         changed: list[str] = []
         for stem, version in found.items():
             file = self._files.setdefault(stem, ModelFile())
@@ -252,30 +267,99 @@ class ModelRepository:
             if version != file.loaded and (version == file.version or not self.has_loaded):
                 changed.append(stem)
             file.version = version
-        was_refused = False
         for stem in changed:
-            was_refused |= not await self._load(stem, self._files[stem])
-        if len(self._batchers) != self._batchers_at_scan or was_refused:
-            await asyncio.to_thread(release_memory)
-        self._batchers_at_scan = len(self._batchers)
+            self._was_refused |= not await self._load(stem, self._files[stem])
+        await self._release_memory()
         if not self.has_loaded:
-            # The present objects are permanent: exclude them from all later garbage collections.
-            gc.collect()
-            gc.freeze()
-            self.has_loaded = True
+            self._end_first_load()
+
+    async def hold(self, number: int, stem: str, descriptor: int) -> Generator:
+        """Load a version of a file, and answer its pinned URLs. Other URLs do not name the version before `serve_held`.
+
+        Args:
+            number: Number of the version in the messages of the leader.
+            stem: Name of the file without suffix.
+            descriptor: The open file.
+
+        Returns:
+            The generator.
+
+        Raises:
+            UserError: The version is refused.
+            OSError: The file cannot be read.
+        """
+        try:
+            generator = await asyncio.to_thread(self._open, self._directory / f"{stem}.onnx", descriptor)
+        except Exception:
+            self._was_refused = True
+            raise
+        self._held[number] = self._create(generator)
+        return generator
+
+    def serve_held(self, number: int, stem: str) -> None:
+        """Put a version that `hold` has loaded into service, and retire the previous version.
+
+        Args:
+            number: Number of the version.
+            stem: Name of the file without suffix.
+        """
+        self._put(self._files.setdefault(stem, ModelFile()), self._held.pop(number))
+
+    def drop_held(self, number: int) -> None:
+        """Forget a version that `hold` has loaded.
+
+        Args:
+            number: Number of the version.
+        """
+        self._held.pop(number, None)
+
+    def set_state(self, errors: dict[str, str], readable: bool, complete: bool) -> None:
+        """Set the state that all workers share.
+
+        Args:
+            errors: Why files are refused, by stem.
+            readable: Whether the models directory can be read.
+            complete: Whether this worker has loaded all generators in service.
+        """
+        for stem in [stem for stem, file in self._files.items() if file.served is None and stem not in errors]:
+            del self._files[stem]
+        for stem in errors.keys() - self._files.keys():
+            self._files[stem] = ModelFile()
+        for stem, file in self._files.items():
+            file.error = errors.get(stem)
+        self._scan_error = None if readable else "unreadable"
+        if complete and not self.has_loaded:
+            self._end_first_load()
+        if complete or not readable:
+            self._has_scanned.set()
+
+    async def _tidy(self) -> None:
+        """Once a second, end versions whose time is over, and return memory to the system."""
+        while True:
+            self._end_retired()
+            await self._release_memory()
+            await asyncio.sleep(_TIDY_SECONDS)
+
+    def _end_retired(self) -> None:
+        now = time.monotonic()
+        self._retired = {key: retired for key, retired in self._retired.items() if retired.retired_until > now}
+
+    async def _release_memory(self) -> None:
+        """Return memory to the system if generators were added, refused or freed since the last call."""
+        if len(self._batchers) != self._batchers_at_release or self._was_refused:
+            self._was_refused = False
+            await asyncio.to_thread(release_memory)
+        self._batchers_at_release = len(self._batchers)
+
+    def _end_first_load(self) -> None:
+        # The present objects are permanent: exclude them from all later garbage collections.
+        gc.collect()
+        gc.freeze()
+        self.has_loaded = True
 
     def _in_service(self, stem: str) -> Served | None:
         file = self._files.get(stem)
         return None if file is None else file.served
-
-    def _list_files(self) -> dict[str, _FileVersion]:
-        """Return the present versions of the files, by stem. Runs in a thread."""
-        found: dict[str, _FileVersion] = {}
-        for path in sorted(path for path in self._directory.iterdir() if path.suffix == ".onnx" and path.name[0] != "."):
-            with contextlib.suppress(OSError):  # removed since it was listed
-                status = path.stat()
-                found[path.stem] = (status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
-        return found
 
     async def _load(self, stem: str, file: ModelFile) -> bool:
         """Put a version of a file into service, or refuse it until it changes. An unreadable file is retried at each scan.
@@ -287,7 +371,7 @@ class ModelRepository:
         try:
             generator = await asyncio.to_thread(self._open, self._directory / f"{stem}.onnx")
         except Exception as error:
-            reason, message = _reason_and_message(error)
+            reason, message = reason_and_message(error)
             if not isinstance(error, OSError):
                 file.loaded = version
             elif file.error == message:
@@ -298,35 +382,49 @@ class ModelRepository:
             return False
         file.loaded, file.error = version, None
         if file.served is None or file.served.generator.digest != generator.digest:
-            if file.served is not None:
-                self._retire(file.served)
-            settings = self._settings
-            batcher = Batcher(generator, settings.max_queue, settings.max_wait_seconds, settings.timeout_seconds)
-            file.served = Served(generator, batcher)
-            self._batchers.add(batcher)
-            level = logging.INFO if generator.determinism == "exact" else logging.WARNING
-            outcome = generator.check.describe(generator.card)
-            _LOG.log(level, "%s@%s: loaded on %s, %s", generator.name, generator.digest12, generator.provider, outcome)
+            self._put(file, self._create(generator))
+            _LOG.log(*loaded_text(generator))
         return True
 
-    def _remove(self, stem: str) -> None:
-        served = self._files.pop(stem).served
-        if served is not None:
-            self._retire(served)
-            _LOG.info("%s: removed", one_line(stem))
+    def _create(self, generator: Generator) -> Served:
+        settings = self._settings
+        batcher = Batcher(generator, settings.max_queue, settings.max_wait_seconds, settings.timeout_seconds)
+        self._batchers.add(batcher)
+        return Served(generator, batcher)
+
+    def _put(self, file: ModelFile, served: Served) -> None:
+        if file.served is not None:
+            self._retire(file.served)
+        file.served = served
+
+    def remove(self, stem: str) -> None:
+        """Take a file out of service.
+
+        Args:
+            stem: Name of the file without suffix.
+        """
+        file = self._files.pop(stem, None)
+        if file is not None and file.served is not None:
+            self._retire(file.served)
 
     def _retire(self, served: Served) -> None:
         """Keep the pinned URLs of a replaced or removed version valid for `_LINGER_SECONDS`."""
         key = served.generator.name, served.generator.digest12
         self._retired[key] = _Retired(served, time.monotonic() + _LINGER_SECONDS)
 
-    def _open(self, path: Path) -> Generator:
-        """Open and test one file. Runs in a thread."""
-        if not path.resolve().is_relative_to(self._directory.resolve()):
-            raise GeneratorError("a symbolic link to a file outside the models directory", reason="outside_directory")
+    def _open(self, path: Path, descriptor: int | None = None) -> Generator:
+        """Open and test one file. Runs in a thread.
+
+        Args:
+            path: The file.
+            descriptor: The open file, which may have been replaced at its path; None to open the file at its path.
+        """
         settings = self._settings
+        if descriptor is None:
+            check_inside(path, self._directory)
         try:
-            generator = open_generator(path, settings.provider, settings.threads, settings.max_batch)
+            file = path if descriptor is None else descriptor
+            generator = open_generator(file, settings.provider, settings.threads, settings.max_batch)
         except UserError as error:
             if error.reason == "not_onnx":
                 check_file_kind(path)  # raises if the file has another known format
@@ -335,10 +433,12 @@ class ModelRepository:
         return generator
 
 
-def _reason_and_message(error: Exception) -> tuple[str, str]:
-    """Return a stable code for an error, and its message in one line."""
-    if isinstance(error, UserError):
-        return error.reason, one_line(error)
-    if isinstance(error, OSError):
-        return "unreadable", one_line(error.strerror or error)
-    return "unexpected", one_line(f"{type(error).__name__}: {error}")
+def loaded_text(generator: Generator) -> tuple[int, str]:
+    """Return the level and the text of the log line of a generator that was loaded.
+
+    Args:
+        generator: The generator.
+    """
+    level = logging.INFO if generator.determinism == "exact" else logging.WARNING
+    outcome = generator.check.describe(generator.card)
+    return level, f"{generator.name}@{generator.digest12}: loaded on {generator.provider}, {outcome}"

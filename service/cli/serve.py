@@ -2,7 +2,9 @@
 
 import logging
 import os
+import socket
 import tempfile
+from contextlib import ExitStack, closing
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,13 +12,21 @@ import click
 
 from seedmint.models.errors import UserError
 from seedmint.models.noise import NOISE_RULES
+from seedmint.service.batching import generator_leader
+from seedmint.service.batching.generator_leader import GeneratorLeader
+from seedmint.service.batching.models_directory import DirectoryScanner
 from seedmint.service.cli.options import check_models_directory
 from seedmint.service.cli.settings_options import settings_options, to_variables
 from seedmint.service.runtime.noise_check import check_tables
+from seedmint.service.server import key_leader, shared_buckets
 from seedmint.service.server.api_keys import read_keyring
+from seedmint.service.server.connections import raise_descriptor_limit
+from seedmint.service.server.key_leader import KeyLeader
 from seedmint.service.server.listener import listen
+from seedmint.service.server.rate_limiter import create_rate_limiter
+from seedmint.service.server.shared_buckets import LimitLeader
 from seedmint.service.server.stop_signals import StopSignals
-from seedmint.service.server.supervisor import Supervisor
+from seedmint.service.server.supervisor import Part, Supervisor
 from seedmint.service.settings import Settings, SettingsError, read_settings
 from seedmint.service.telemetry.logs import configure_logs, log_to_stdout
 
@@ -78,7 +88,24 @@ def _supervise(settings: Settings, signals: StopSignals) -> int:
         configure_logs(settings.log_format)
         if not signals.received:
             _log_url(settings)
-        return Supervisor(_WORKER_MODULE, listener, settings.workers, signals).run()
+        return _lead(settings, listener, signals)
+
+
+def _lead(settings: Settings, listener: socket.socket, signals: StopSignals) -> int:
+    """Run the workers, and lead them: the generators, the API keys and the limits are the same in all of them."""
+    logging.getLogger("seedmint").setLevel(logging.INFO)
+    raise_descriptor_limit()  # each file in service is open
+    with ExitStack() as stack:
+        scanner = DirectoryScanner(settings.models, settings.watch_seconds)
+        generators = stack.enter_context(closing(GeneratorLeader(scanner)))
+        parts: dict[str, Part] = {}  # in the order in which a new worker receives them: no request is served without keys
+        if settings.needs_keys:
+            parts[key_leader.ABOUT] = KeyLeader(settings)
+        if settings.workers > 1 and create_rate_limiter(settings) is not None:
+            parts[shared_buckets.ABOUT] = stack.enter_context(closing(LimitLeader()))
+        parts[generator_leader.ABOUT] = generators
+        scanner.start()
+        return Supervisor(_WORKER_MODULE, listener, settings.workers, signals, parts).run()
 
 
 def _worker_environment(directory: Path) -> dict[str, str]:

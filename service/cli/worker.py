@@ -1,15 +1,18 @@
-"""A worker process of `seedmint serve`: `python -m seedmint.service.cli.worker FD PID RESTARTS`, started by the supervisor.
+"""A worker process of `seedmint serve`: `python -m seedmint.service.cli.worker FD PID RESTARTS LINK`, run by the supervisor.
 
 FD is the file descriptor of the socket from which all workers accept connections. PID is the process id of the supervisor.
-RESTARTS is the number of earlier processes of this worker.
+RESTARTS is the number of earlier processes of this worker. LINK is the file descriptor of the connection to the supervisor.
 """
 
 import signal
 import sys
+from functools import partial
 
 import uvicorn
 
 from seedmint.service.server.listener import inherited_listener
+from seedmint.service.server.parent_watch import end_with_parent
+from seedmint.service.server.worker_link import adopt
 from seedmint.service.telemetry.logs import log_to_stdout
 
 _CLOSE_SECONDS = 2  # for open connections, after the requests in flight are finished
@@ -17,7 +20,9 @@ _CLOSE_SECONDS = 2  # for open connections, after the requests in flight are fin
 
 def main() -> None:
     """Serve until SIGTERM, or until the supervisor has exited."""
-    descriptor, supervisor, restarts = map(int, sys.argv[1:])
+    descriptor, supervisor, restarts, link_descriptor = map(int, sys.argv[1:])
+    end_with_parent()
+    link = adopt(link_descriptor)
     listener = inherited_listener(descriptor)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the supervisor handles it
     log_to_stdout()
@@ -41,7 +46,15 @@ def main() -> None:
         forwarded_allow_ips=[str(network) for network in SETTINGS.trusted_proxies],
         timeout_graceful_shutdown=_CLOSE_SECONDS,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    server = uvicorn.Server(config)
+    link.before_stop = partial(_close_listeners, server)
+    server.run(sockets=[listener])
+
+
+def _close_listeners(server: uvicorn.Server) -> None:
+    """Accept no more connections, so that the port is free for the next server."""
+    for listening in getattr(server, "servers", ()):
+        listening.close()
 
 
 if __name__ == "__main__":

@@ -149,11 +149,14 @@ def _part(values: NDArray[Any] | None, rows: slice) -> NDArray[Any] | None:
     return None if values is None else values[rows]
 
 
-def open_generator(path: Path, provider: ProviderChoice = "auto", threads: int = 1, max_batch: int = MAX_BATCH) -> Generator:
+def open_generator(
+    file: Path | int, provider: ProviderChoice = "auto", threads: int = 1, max_batch: int = MAX_BATCH
+) -> Generator:
     """Open a generator file.
 
     Args:
-        path: The file. It is read once: if it is replaced meanwhile, the generator is entirely the old or the new one.
+        file: The file, or the descriptor of an open file. It is read once: if it is replaced meanwhile, the generator is
+            entirely the old or the new one.
         provider: "cpu", "cuda", or "auto" for CUDA if CUDA works.
         threads: CPU threads for one batch.
         max_batch: Most images or samples in one batch.
@@ -162,7 +165,7 @@ def open_generator(path: Path, provider: ProviderChoice = "auto", threads: int =
         UserError: The file violates the contract or does not run, or the provider does not work.
         OSError: The file cannot be read.
     """
-    return Generator(read_content(path), choose_provider(provider), threads, max_batch)
+    return Generator(read_content(file), choose_provider(provider), threads, max_batch)
 
 
 def check_truncation(truncation: float, card: Card) -> float:

@@ -17,11 +17,14 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
 _DIGEST = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _BEARER = b"bearer "
 
+Entry = tuple[str, str, str]
+"""A line `name:sha256hex`, the setting that contains the line, and the position of the line."""
+
 
 class Keyring:
     """The API keys of a server. Several keys may have the same name, so that a key can be replaced without interruption."""
 
-    def __init__(self, entries: Iterable[tuple[str, str, str]]) -> None:
+    def __init__(self, entries: Iterable[Entry]) -> None:
         """
         Args:
             entries: For each key its line `name:sha256hex`, the setting that contains the line, and the position of the line.
@@ -60,16 +63,29 @@ def read_keyring(settings: Settings) -> Keyring | None:
     Raises:
         SettingsError: The key file cannot be read or contains no key, or a line is invalid; `field` is the setting.
     """
-    entries: list[tuple[str, str, str]] = []
+    entries = key_entries(settings)
+    return Keyring(entries) if entries else None
+
+
+def key_entries(settings: Settings) -> list[Entry]:
+    """Return the lines of all API keys of the settings, not checked.
+
+    Args:
+        settings: The settings of the server.
+
+    Raises:
+        SettingsError: The key file cannot be read or contains no key; `field` is the setting.
+    """
+    entries: list[Entry] = []
     if settings.api_keys is not None:
         parts = [part.strip() for part in settings.api_keys.split(",")]
         entries += [(part, "api_keys", f"entry {number}") for number, part in enumerate(parts, 1)]
     if settings.api_keys_file is not None:
         entries += _read_key_file(settings)
-    return Keyring(entries) if entries else None
+    return entries
 
 
-def _read_key_file(settings: Settings) -> list[tuple[str, str, str]]:
+def _read_key_file(settings: Settings) -> list[Entry]:
     """Return the entries of the key file: its lines without empty lines and comments.
 
     Raises:

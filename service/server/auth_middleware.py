@@ -20,7 +20,11 @@ _REALM = 'Bearer realm="seedmint"'
 
 
 class AccessControl:
-    """Rejects requests without a valid API key, and requests beyond the rate limit."""
+    """Rejects requests without a valid API key, and requests beyond the rate limit.
+
+    Attributes:
+        keyring: The API keys, which may be replaced at any time; None if requests need no key.
+    """
 
     def __init__(self, keyring: Keyring | None, limiter: RateLimiter | None) -> None:
         """
@@ -28,7 +32,7 @@ class AccessControl:
             keyring: The API keys; None if requests need no key.
             limiter: The rate limits; None without limits.
         """
-        self._keyring = keyring
+        self.keyring = keyring
         self._limiter = limiter
 
     def check(self, headers: Sequence[tuple[bytes, bytes]], context: RequestContext, needs_key: bool = True) -> None:
@@ -42,13 +46,13 @@ class AccessControl:
         Raises:
             Problem: 401 or 429.
         """
-        if self._keyring is not None and needs_key:
+        if self.keyring is not None and needs_key:
             key = key_from_headers(headers)
             if key is None:
                 context.rejected = _NO_KEY
                 detail = "send an API key: Authorization: Bearer KEY, or X-API-Key: KEY"
                 raise Problem(401, detail, "Authorization", {"WWW-Authenticate": _REALM}, reason=_NO_KEY)
-            context.key = self._keyring.name_of(key)
+            context.key = self.keyring.name_of(key)
             if context.key is None:
                 context.rejected = _NO_KEY
                 challenge = {"WWW-Authenticate": f'{_REALM}, error="invalid_token"'}

@@ -1,69 +1,19 @@
 """Rate limits of each client: requests per second and images per minute, as token buckets on a monotonic clock.
 
-Each worker process has its own counters: with N workers, a client has up to N times the limits.
+The workers of `seedmint serve` share the buckets. Under another server, such as `bentoml serve`, each worker has its own.
 """
 
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Callable
 
 from seedmint.service.problems import Problem
+from seedmint.service.server.shared_buckets import CLIENTS, SharedBucket, SharedTable
+from seedmint.service.server.token_bucket import Bucket, Clock
 from seedmint.service.settings import Settings
 from seedmint.service.telemetry.request_context import REQUEST_CONTEXT
 
-_MAX_CLIENTS = 16384  # beyond it, the client with the oldest request is removed; it starts again with full buckets
-
-Clock = Callable[[], float]
-
-
-class Bucket:
-    """A token bucket: holds at most `size` tokens, and gains `rate` tokens per second.
-
-    Attributes:
-        size: Maximum number of tokens.
-    """
-
-    __slots__ = ("_clock", "_rate", "_tokens", "_updated", "size")
-
-    def __init__(self, rate: float, size: float, clock: Clock) -> None:
-        """
-        Args:
-            rate: Tokens per second.
-            size: Maximum number of tokens. The bucket starts full.
-            clock: Returns monotonic seconds.
-        """
-        self.size = size
-        self._rate = rate
-        self._clock = clock
-        self._tokens = size
-        self._updated = clock()
-
-    def consume(self, tokens: float) -> float:
-        """Remove tokens, if the bucket holds enough.
-
-        Args:
-            tokens: Number of tokens.
-
-        Returns:
-            0 if the tokens were removed. Otherwise no token was removed, and the result is the time in seconds until the bucket
-            holds enough: infinite if `tokens` is larger than `size`.
-        """
-        now = self._clock()
-        self._tokens = min(self.size, self._tokens + (now - self._updated) * self._rate)
-        self._updated = now
-        if tokens <= self._tokens:
-            self._tokens -= tokens
-            return 0.0
-        return math.inf if tokens > self.size else (tokens - self._tokens) / self._rate
-
-    def refund(self, tokens: float) -> None:
-        """Return tokens that were removed.
-
-        Args:
-            tokens: Number of tokens.
-        """
-        self._tokens = min(self.size, self._tokens + tokens)
+_MAX_CLIENTS = CLIENTS  # beyond it, the client with the oldest request is removed; it starts again with full buckets
 
 
 class Client:
@@ -71,7 +21,7 @@ class Client:
 
     __slots__ = ("_images", "_requests")
 
-    def __init__(self, requests: Bucket | None, images: Bucket | None) -> None:
+    def __init__(self, requests: Bucket | SharedBucket | None, images: Bucket | SharedBucket | None) -> None:
         """
         Args:
             requests: Bucket of requests; None without a limit.
@@ -133,6 +83,16 @@ class RateLimiter:
         self._images = settings.images_per_minute
         self._clock = clock
         self._clients: OrderedDict[str, Client] = OrderedDict()
+        self._table: SharedTable | None = None
+
+    def share(self, table: SharedTable) -> None:
+        """Count all further requests in a table that all workers share.
+
+        Args:
+            table: The table.
+        """
+        self._table = table
+        self._clients.clear()
 
     def client(self, name: str) -> Client:
         """Return the limits of a client.
@@ -142,15 +102,22 @@ class RateLimiter:
         """
         client = self._clients.get(name)
         if client is None:
-            client = self._clients[name] = Client(
-                Bucket(self._rate, self._burst, self._clock) if self._rate else None,
-                Bucket(self._images / 60, self._images, self._clock) if self._images else None,
-            )
+            client = self._clients[name] = self._create(name)
             if len(self._clients) > _MAX_CLIENTS:
                 self._clients.popitem(last=False)
         else:
             self._clients.move_to_end(name)
         return client
+
+    def _create(self, name: str) -> Client:
+        rates = self._rate or 0.0, (self._images or 0) / 60
+        sizes = self._burst, self._images or 0
+        if self._table is None:
+            requests, images = (Bucket(*pair, self._clock) if pair[0] else None for pair in zip(rates, sizes, strict=True))
+            return Client(requests, images)
+        key = self._table.hash_of(name)
+        shared = [SharedBucket(self._table, key, i, rates[i], sizes) if rates[i] else None for i in range(2)]
+        return Client(*shared)
 
 
 def create_rate_limiter(settings: Settings) -> RateLimiter | None:

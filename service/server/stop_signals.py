@@ -1,6 +1,11 @@
-"""The signals that stop `seedmint serve`: SIGTERM, SIGINT and SIGHUP."""
+"""The signals of `seedmint serve`: SIGTERM and SIGINT stop the server, SIGHUP reloads its state.
 
+The kernel also sends SIGHUP when the terminal of the server is closed. Then the server stops, unless `nohup` started it.
+"""
+
+import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -18,12 +23,15 @@ class StopSignals(AbstractContextManager["StopSignals"]):
     def __init__(self) -> None:
         self._times: list[float] = []
         self._are_held = False
+        self._is_reload_due = False
+        self._terminal: int | None = None
         self._previous: dict[int, Callable[[int, FrameType | None], object] | int | None] = {}
 
     def __enter__(self) -> "StopSignals":
+        is_nohup = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        self._terminal = None if is_nohup else _terminal()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # `nohup` ignores SIGHUP
-                self._previous[number] = signal.signal(number, self._handle)
+            self._previous[number] = signal.signal(number, self._handle)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -40,11 +48,27 @@ class StopSignals(AbstractContextManager["StopSignals"]):
         """Whether a second signal has arrived, half a second or more after the first one."""
         return bool(self._times) and self._times[-1] - self._times[0] >= _SAME_SECONDS
 
+    def take_reload(self) -> bool:
+        """Return whether SIGHUP has asked for a reload since the last call."""
+        is_due, self._is_reload_due = self._is_reload_due, False
+        return is_due
+
     def hold(self) -> None:
         """Record signals from now on. Call it before the first step that must be undone when the server stops."""
         self._are_held = True
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP and (self._terminal is None or os.isatty(self._terminal)):
+            self._is_reload_due = True
+            return
         self._times.append(time.monotonic())
         if not self._are_held:
             raise SystemExit(0)
+
+
+def _terminal() -> int | None:
+    """Return the descriptor of the standard input if it is a terminal. A closed terminal is no terminal any more."""
+    try:
+        return sys.stdin.fileno() if sys.stdin is not None and sys.stdin.isatty() else None
+    except (OSError, ValueError):
+        return None

@@ -1,4 +1,7 @@
-"""The supervisor of `seedmint serve`: starts the worker processes on one socket, and replaces each one that exits."""
+"""The supervisor of `seedmint serve`: starts the worker processes on one socket, and replaces each one that exits.
+
+The supervisor also leads: its parts hold the state that all workers share, and tell each worker over a connection of its own.
+"""
 
 import contextlib
 import logging
@@ -11,7 +14,9 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+from seedmint.service.server.control_channel import ChannelClosedError, ControlChannel, Message, channel_pair
 from seedmint.service.server.stop_signals import StopSignals
 
 _LOG = logging.getLogger(__name__)
@@ -22,6 +27,38 @@ _MAX_FAILURES = 5  # of each worker in succession, before the supervisor gives u
 _KILL_SECONDS = 28.0  # more than the workers need to finish the requests in flight; less than the 30 seconds of Kubernetes
 
 
+class Part(Protocol):
+    """A part of the state that all workers share."""
+
+    def attach(self, link: ControlChannel) -> None:
+        """Send the state to a new worker.
+
+        Args:
+            link: The connection to the worker.
+        """
+
+    def detach(self, link: ControlChannel) -> None:
+        """Forget a worker that has exited.
+
+        Args:
+            link: The connection to the worker.
+        """
+
+    def handle(self, link: ControlChannel, message: Message) -> None:
+        """Handle a message of a worker.
+
+        Args:
+            link: The connection to the worker.
+            message: The message.
+        """
+
+    def poll(self) -> None:
+        """Look for changes. Called about ten times a second."""
+
+    def reload(self) -> None:
+        """Read the state again, because the operator has sent SIGHUP."""
+
+
 @dataclass(slots=True, eq=False)
 class _Worker:
     """A worker process.
@@ -29,6 +66,7 @@ class _Worker:
     Attributes:
         number: Number of the worker in the log, from 1.
         process: The process; None while the supervisor waits before it starts the next one.
+        link: The connection to the process; None without a process.
         started: When the process started, in monotonic seconds.
         restarts: Number of earlier processes.
         failures: Number of processes in succession that exited within `_STABLE_SECONDS`, or did not start.
@@ -37,6 +75,7 @@ class _Worker:
 
     number: int
     process: subprocess.Popen[bytes] | None = None
+    link: ControlChannel | None = None
     started: float = 0.0
     restarts: int = 0
     failures: int = 0
@@ -49,14 +88,23 @@ class Supervisor:
     The first signal lets the workers finish their requests in flight. A second signal kills them.
     """
 
-    def __init__(self, module: str, listener: socket.socket, workers: int, signals: StopSignals) -> None:
+    def __init__(
+        self,
+        module: str,
+        listener: socket.socket,
+        workers: int,
+        signals: StopSignals,
+        parts: dict[str, Part] | None = None,
+    ) -> None:
         """
         Args:
             module: Python module that a worker runs. Its arguments are the file descriptor of the socket, the process id of
-                the supervisor, and the number of earlier processes of the worker.
+                the supervisor, the number of earlier processes of the worker, and the file descriptor of its connection to the
+                supervisor.
             listener: The socket from which all workers accept connections.
             workers: Number of worker processes.
-            signals: The signals that stop the server.
+            signals: The signals that stop the server, or let the parts read their state again.
+            parts: The parts of the common state, by the `about` of their messages.
         """
         # Workers import from the same places as this process: from the current directory only if this process does.
         safe_path = [] if _imports_from_current_directory() else ["-P"]
@@ -65,6 +113,7 @@ class Supervisor:
         self._listener = listener
         self._workers = [_Worker(number) for number in range(1, workers + 1)]
         self._signals = signals
+        self._parts = parts or {}
         self._was_stable = False
 
     def run(self) -> int:
@@ -77,7 +126,7 @@ class Supervisor:
         try:
             while not self._signals.received:
                 self._start_due()
-                _pause()
+                self._lead()
                 for worker, status in self._reap():
                     self._handle_exit(worker, status)
                 if self._is_hopeless():
@@ -87,22 +136,72 @@ class Supervisor:
         finally:
             self._stop()
 
+    def _lead(self) -> None:
+        """Exchange messages with the workers, for about `_POLL_SECONDS` at most, and let the parts look for changes."""
+        links = {worker.link: worker for worker in self._workers if worker.link is not None}
+        unsent = [link for link in links if link.has_unsent]
+        try:
+            readable, writable, _ = select.select(list(links), unsent, [], _POLL_SECONDS)
+        except InterruptedError:
+            return
+        for link in writable:
+            link.flush()
+        for link in readable:
+            self._receive(link, links[link])
+        if self._signals.take_reload():
+            _LOG.info("reloading")
+            for part in self._parts.values():
+                part.reload()
+        for part in self._parts.values():
+            part.poll()
+
+    def _receive(self, link: ControlChannel, worker: _Worker) -> None:
+        try:
+            messages = link.receive()
+        except ChannelClosedError:  # the worker exits, or has exited
+            self._disconnect(worker)
+            return
+        for message, file in messages:
+            if file is not None:
+                os.close(file)
+            self._parts[message["about"]].handle(link, message)
+
+    def _disconnect(self, worker: _Worker) -> None:
+        if worker.link is not None:
+            for part in self._parts.values():
+                part.detach(worker.link)
+            worker.link.close()
+            worker.link = None
+
     def _start_due(self) -> None:
         now = time.monotonic()
         for worker in self._workers:
             if worker.process is None and now >= worker.start_at and not self._signals.received:
                 worker.started = now
                 try:
-                    # A new process group, so that Ctrl-C in a terminal reaches only the supervisor.
-                    worker.process = subprocess.Popen(
-                        [*self._command, str(worker.restarts)],
-                        cwd=_working_directory(),
-                        stdin=subprocess.DEVNULL,
-                        pass_fds=[self._listener.fileno()],
-                        process_group=0,
-                    )
+                    self._start(worker)
                 except OSError as error:  # too many processes, or not enough memory
                     self._schedule(worker, f"did not start ({error.strerror})")
+
+    def _start(self, worker: _Worker) -> None:
+        link, inherited = channel_pair()
+        try:
+            # A new process group, so that Ctrl-C in a terminal reaches only the supervisor.
+            worker.process = subprocess.Popen(
+                [*self._command, str(worker.restarts), str(inherited.fileno())],
+                cwd=_working_directory(),
+                stdin=subprocess.DEVNULL,
+                pass_fds=[self._listener.fileno(), inherited.fileno()],
+                process_group=0,
+            )
+        except OSError:
+            link.close()
+            raise
+        finally:
+            inherited.close()
+        worker.link = link
+        for part in self._parts.values():
+            part.attach(link)
 
     def _reap(self) -> list[tuple[_Worker, int]]:
         """Return each worker that has exited, with its exit status; the status is -N after signal N.
@@ -123,6 +222,7 @@ class Supervisor:
     def _handle_exit(self, worker: _Worker, status: int) -> None:
         self._was_stable |= time.monotonic() - worker.started >= _STABLE_SECONDS
         worker.restarts += 1
+        self._disconnect(worker)
         self._schedule(worker, f"was killed by {_signal_name(-status)}" if status < 0 else f"exited with status {status}")
 
     def _schedule(self, worker: _Worker, reason: str) -> None:

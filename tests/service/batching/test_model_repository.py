@@ -116,18 +116,18 @@ def test_unreadable_directory_leaves_generators_in_service_and_is_logged_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     scans = 0
-    list_files = ModelRepository._list_files
+    list_files = model_repository.list_files
 
-    def list_or_fail(repository: ModelRepository):
+    def list_or_fail(directory: Path):
         nonlocal scans
         scans += 1
         if scans == 2:
             raise RuntimeError("some error")
         if 3 <= scans < 10:
             raise PermissionError(13, "Permission denied")
-        return list_files(repository)
+        return list_files(directory)
 
-    monkeypatch.setattr(ModelRepository, "_list_files", list_or_fail)
+    monkeypatch.setattr(model_repository, "list_files", list_or_fail)
 
     async def scenario() -> None:
         generators.write(tmp_path, "one")
@@ -193,22 +193,23 @@ def test_files_of_other_formats_are_named_in_the_log_once(tmp_path: Path, caplog
     assert errors(caplog) == ["keras.onnx: load failed (keras_file"]
 
 
-def test_file_is_loaded_only_after_it_stops_changing(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+def test_file_is_loaded_only_after_it_stops_changing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
     """A copy writes a part at each scan, so that no machine is too slow for the test."""
     content = generators.content("slowly")
     path = tmp_path / "slowly.onnx"
+    list_files = model_repository.list_files
+
+    def write_and_list(directory: Path):
+        done = path.stat().st_size if path.exists() else 0
+        with path.open("ab") as file:
+            file.write(content[done : done + len(content) // 10 + 1])
+        return list_files(directory)
 
     async def scenario() -> None:
         async with watched(tmp_path) as repository:
-            list_files = repository._list_files
-
-            def write_and_list():
-                done = path.stat().st_size if path.exists() else 0
-                with path.open("ab") as file:
-                    file.write(content[done : done + len(content) // 10 + 1])
-                return list_files()
-
-            repository._list_files = write_and_list  # type: ignore[method-assign]
+            monkeypatch.setattr(model_repository, "list_files", write_and_list)
             await wait_until(lambda: names(repository) == ["slowly"])
 
     asyncio.run(scenario())

@@ -12,6 +12,7 @@ import pytest
 from seedmint.service.batching import model_repository
 from seedmint.service.batching.errors import UnknownModel, UnknownVersion
 from seedmint.service.batching.model_repository import ModelFile, ModelRepository, Served
+from seedmint.service.batching.models_directory import list_files
 from seedmint.service.settings import read_settings
 
 OLD, NEW = "0" * 12, "1" * 12
@@ -131,7 +132,7 @@ def test_gauges_are_updated_again_and_again(tmp_path: Path, monkeypatch: pytest.
 def test_files_are_onnx_files_that_are_not_hidden(tmp_path: Path):
     for name in ("b.onnx", "a.onnx", ".a.onnx.temporary", ".hidden.onnx", "card.json", "c.onnx.part"):
         (tmp_path / name).write_bytes(b"x" * len(name))
-    found = repository_of(tmp_path)._list_files()
+    found = list_files(tmp_path)
     status = (tmp_path / "a.onnx").stat()
     assert list(found) == ["a", "b"]
     assert found["a"] == (status.st_mtime_ns, status.st_ctime_ns, 6, status.st_ino)

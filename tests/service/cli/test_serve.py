@@ -33,7 +33,7 @@ def run(directory: Path, setup: str, *arguments: str, **variables: str) -> subpr
     )
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize(
     "function",
     [

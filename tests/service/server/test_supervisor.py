@@ -1,6 +1,7 @@
 """The supervisor restarts workers after any exit, gives up after repeated failures, and ends the workers on a signal."""
 
 import os
+import pty
 import signal
 import socket
 import subprocess
@@ -175,12 +176,51 @@ def test_a_server_that_was_stable_does_not_give_up(tmp_path: Path):
     assert process.returncode == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_sigint_and_sighup_stop_the_server(tmp_path: Path, number: signal.Signals):
+def test_sigint_stops_the_server(tmp_path: Path):
     with supervised(tmp_path, WORKER) as process:
         wait_for_two_workers(process)
-        assert stop_and_read_lines(process, number)[-1] == "stopped"
+        assert stop_and_read_lines(process, signal.SIGINT)[-1] == "stopped"
     assert process.returncode == 0
+
+
+def test_sighup_reloads_and_keeps_the_workers(tmp_path: Path):
+    setup = """
+        import pathlib
+        supervisor.Supervisor.__init__.__defaults__ = ({"part": type("Part", (), {
+            "attach": lambda *_: None, "detach": lambda *_: None, "poll": lambda *_: None,
+            "reload": lambda *_: pathlib.Path("reloaded").touch()})()},)
+    """
+    with supervised(tmp_path, WORKER, setup) as process:
+        pair = wait_for_two_workers(process)
+        process.send_signal(signal.SIGHUP)
+        wait_for_files(tmp_path, "reloaded", 1)
+        assert wait_for_two_workers(process) == pair
+        stop_and_read_lines(process)
+    assert process.returncode == 0
+
+
+def test_the_end_of_the_terminal_stops_the_server(tmp_path: Path):
+    code = """
+import os, signal, sys, time
+from seedmint.service.server.stop_signals import StopSignals
+with StopSignals() as signals:
+    signals.hold()
+    os.kill(os.getpid(), signal.SIGHUP)  # the terminal is open
+    assert signals.take_reload() and not signals.received
+    print("started", flush=True)
+    while not signals.received:
+        time.sleep(0.02)
+open(sys.argv[1], "w").write("stopped")
+"""
+    result = tmp_path / "result"
+    pid, terminal = pty.fork()
+    if not pid:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        os.execv(sys.executable, [sys.executable, "-c", code, str(result)])
+    assert b"started" in os.read(terminal, 100)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert result.read_text() == "stopped"
 
 
 def test_a_second_signal_kills_the_workers(tmp_path: Path):
@@ -320,10 +360,10 @@ def test_processes_of_a_worker_do_not_inherit_its_socket():
 
 def test_a_worker_whose_parent_is_not_its_supervisor_exits():
     """The supervisor died while the worker started."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socketpair()[0] as link:
         worker = subprocess.run(
-            [sys.executable, "-m", "seedmint.service.cli.worker", str(listener.fileno()), "1", "0"],
-            pass_fds=[listener.fileno()],
+            [sys.executable, "-m", "seedmint.service.cli.worker", str(listener.fileno()), "1", "0", str(link.fileno())],
+            pass_fds=[listener.fileno(), link.fileno()],
             stderr=subprocess.PIPE,
             text=True,
             timeout=60,
