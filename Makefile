@@ -1,4 +1,5 @@
-# The two main commands. They need Python 3.11 and make:
+# The two main commands. They need Python 3.11 and make. RUNTIME=cpu or RUNTIME=gpu chooses the ONNX Runtime (default: gpu if there is
+# an NVIDIA driver):
 #   make serve         install the service and serve the generators in models/
 #   make test          install the test dependencies and run all tests
 # Other commands:
@@ -18,6 +19,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
+comma := ,
 
 .PHONY: serve test check install faults mutants bench docs clean image lock watch-check chart-check sbom audit
 
@@ -56,21 +58,30 @@ docs: $(VENV)/test.done
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 	@echo "Open build/site/index.html"
 
+# A virtual environment without a working pip is made anew: its creation failed, or its Python was removed.
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Seedmint needs Python 3.11 or newer; set PYTHON=...")'
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv --clear $(VENV)
 
-$(VENV)/serve.done: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[serve]'
+# ONNX Runtime is the extra cpu or gpu. Their packages install the same files: remove the other one first.
+RUNTIME ?= $(if $(shell command -v nvidia-smi),gpu,cpu)
+OTHER_RUNTIME = $(if $(filter gpu,$(RUNTIME)),onnxruntime,onnxruntime-gpu)
+PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check
+define INSTALL
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	$(PIP) uninstall --yes $(OTHER_RUNTIME) 2>/dev/null
+	$(PIP) install --editable '.[$(1),$(RUNTIME)]'
 	@touch $@
+endef
 
-$(VENV)/train.done: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[serve,batch,train]'
-	@touch $@
+$(VENV)/serve.done: pyproject.toml $(BIN)/python
+	$(call INSTALL,serve)
 
-$(VENV)/test.done: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
-	@touch $@
+$(VENV)/train.done: pyproject.toml $(BIN)/python
+	$(call INSTALL,serve$(comma)batch$(comma)train)
+
+$(VENV)/test.done: pyproject.toml $(BIN)/python
+	$(call INSTALL,test)
 
 VARIANT ?= cpu
 IMAGE ?= seedmint:$(VARIANT)

@@ -1,17 +1,93 @@
-"""Finds generator files by name or path."""
+"""The models directory, and generator files by name or path.
 
+A checkout, a bento and an image serve the generators of their own folder. An installed copy has them in the data directory of
+the user, because an update of the package would remove files from site-packages.
+"""
+
+import hashlib
+import json
 import os
 from difflib import get_close_matches
 from pathlib import Path
 
 from seedmint.models.errors import UserError
+from seedmint.models.files import write_whole
+from seedmint.models.installation import is_installed
 
 SHIPPED = Path(__file__).resolve().parent
+_DIGEST12 = 12  # hexadecimal digits of the digest in a file name
 
 
 def models_directory() -> Path:
-    """Return the models directory: `$SEEDMINT_MODELS`, or the directory of the shipped generators."""
-    return Path(os.environ.get("SEEDMINT_MODELS") or SHIPPED)
+    """Return the models directory: `$SEEDMINT_MODELS`, or the default directory.
+
+    Raises:
+        UserError: The default directory is not writable.
+    """
+    return Path(os.environ.get("SEEDMINT_MODELS") or default_directory())
+
+
+def default_directory() -> Path:
+    """Return the models directory without `SEEDMINT_MODELS`.
+
+    In an installed copy this is a folder in the data directory of the user. It receives the shipped generators when Seedmint is
+    first used, and the new ones after an update.
+
+    Raises:
+        UserError: The folder is not writable.
+    """
+    if not is_installed():
+        return SHIPPED
+    from platformdirs import user_data_path
+
+    data = user_data_path("seedmint", appauthor=False)
+    try:
+        copy_shipped(data / "models", data / "shipped.json")
+    except OSError as error:
+        raise UserError(
+            f"{error.filename or data} is not writable ({error.strerror}): set SEEDMINT_MODELS to a directory of generators",
+            field="models",
+            reason="not_writable",
+        ) from None
+    return data / "models"
+
+
+def copy_shipped(directory: Path, record: Path) -> None:
+    """Copy the shipped generators that were never copied before. Files of the user are never replaced.
+
+    A shipped generator replaces the shipped generator of the same name of an earlier version, which stays at its pinned URL as
+    NAME@DIGEST12.onnx.
+
+    Args:
+        directory: The folder that receives the files.
+        record: File with the sizes of the shipped files of the last call, and the digests of all files that were copied.
+
+    Raises:
+        OSError: The folder or the file is not writable.
+    """
+    shipped = sorted(SHIPPED.glob("*.onnx"))
+    sizes = {path.name: path.stat().st_size for path in shipped}
+    try:
+        known = json.loads(record.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        known = {"sizes": {}, "digests": []}
+    if known["sizes"] == sizes:
+        return
+    copied = set(known["digests"])
+    directory.mkdir(parents=True, exist_ok=True)
+    for path in shipped:
+        content, target = path.read_bytes(), directory / path.name
+        if (digest := hashlib.sha256(content).hexdigest()) in copied:
+            continue  # the user may have removed or replaced it
+        if target.exists():
+            before = target.read_bytes()
+            former = hashlib.sha256(before).hexdigest()
+            if former not in copied:
+                continue
+            write_whole(directory / f"{path.stem}@{former[:_DIGEST12]}.onnx", before)
+        write_whole(target, content)
+        copied.add(digest)
+    write_whole(record, json.dumps({"sizes": sizes, "digests": sorted(copied)}).encode())
 
 
 def find_generator(name_or_path: str, directory: Path) -> Path:

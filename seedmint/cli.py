@@ -1,18 +1,23 @@
 """The command line. Imports `service` or `training` only for one of their commands, so that `seedmint --help` is fast."""
 
 import os
+import platform
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
 
 from seedmint.models.errors import UserError
+from seedmint.models.installation import install_command
 from seedmint.models.version import __version__
 
 _TRAIN = "seedmint.training.cli.train"
+_UNIX_COMMANDS = frozenset({"serve", "batch"})  # they lock files with fcntl
+_RUNTIME_EXTRAS = {"onnxruntime": "cpu"}  # module -> extra, of modules that are not in the extra of each command
 
 # Command -> module, extra with its dependencies, help text.
 _COMMANDS = {
@@ -94,25 +99,29 @@ def main(arguments: list[str] | None = None) -> Any:
         SystemExit: Always. The exit status is 0, or 1 or 2 after an error.
     """
     words = sys.argv[1:] if arguments is None else arguments
+    if words and words[0] in _UNIX_COMMANDS and find_spec("fcntl") is None:
+        click.echo(f"Error: `seedmint {words[0]}` does not run on {platform.system()}: use Linux, macOS or WSL", err=True)
+        sys.exit(1)
     try:
         return cli.main(args=words, prog_name="seedmint")
     except UserError as error:
         click.echo(f"Error: {error_text(error, words)}", err=True)
         sys.exit(error.status)
     except ModuleNotFoundError as error:
-        name = next((word for word in words if word in _COMMANDS), "serve")
-        extra = _COMMANDS[name][1]
         if error.name is None or error.name.split(".")[0] == "seedmint":
             raise
-        click.echo(
-            f"Error: `seedmint {name}` needs {error.name}, which is not installed: "
-            f"run `make {'serve' if extra == 'serve' else 'install'}`, or pip install -e '.[{extra}]'",
-            err=True,
-        )
+        name = next((word for word in words if word in _COMMANDS), "serve")
+        click.echo(f"Error: {_missing_module_text(name, error.name)}", err=True)
     except OSError as error:
         file = f": {error.filename}" if error.filename else ""
         click.echo(f"Error: {error.strerror or error}{file}", err=True)
     sys.exit(1)
+
+
+def _missing_module_text(command: str, module: str) -> str:
+    """Return the message of an import that failed, with the cure."""
+    cure = install_command(_RUNTIME_EXTRAS.get(module, _COMMANDS[command][1]))
+    return f"`seedmint {command}` needs {module}, which is not installed: run `{cure}`"
 
 
 def error_text(error: UserError, arguments: Sequence[str]) -> str:

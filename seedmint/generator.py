@@ -318,7 +318,7 @@ class Generator:
         from seedmint.service.runtime.generator import Generator as RuntimeGenerator
 
         threads = self._threads or num_processors()
-        runtime = RuntimeGenerator(read_source(self.source), choose_provider(self._provider), threads, _BATCH)
+        runtime = RuntimeGenerator(read_source(self.source, self._digest), choose_provider(self._provider), threads, _BATCH)
         if self._digest is not None and not runtime.digest.startswith(self._digest):
             raise UserError(
                 f"{self.source} has the digest {runtime.digest[:12]}, not {self._digest[:12]}",

@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from seedmint.models.card import field_errors
-from seedmint.models.directory import SHIPPED
+from seedmint.models.directory import default_directory
 from seedmint.models.errors import UserError
 
 PREFIX = "SEEDMINT_"
@@ -74,7 +74,8 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     models: Path = Field(
-        default=SHIPPED, description="Directory of generator files (*.onnx). The service watches it for changes."
+        default_factory=default_directory,
+        description="Directory of generator files (*.onnx). The service watches it for changes.",
     )
     provider: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="Processor that runs the generators. auto: CUDA if available, otherwise the CPU."

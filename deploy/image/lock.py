@@ -9,37 +9,41 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 _HERE = Path(__file__).parent
 _PROJECT = _HERE.parents[1] / "pyproject.toml"
 _EXTRAS = ("serve", "s3")
-_RUNTIME = re.compile(r"onnxruntime(-gpu)?(?P<versions>[^;]*)")
-# The ONNX Runtime package of each variant.
-_VARIANTS = {"cpu": "onnxruntime", "gpu": "onnxruntime-gpu[cuda,cudnn]"}
+_VARIANTS = ("cpu", "gpu")  # the extras of ONNX Runtime
 # The files also contain the hashes for other platforms.
 _PLATFORM = ("--python-version", "3.11", "--python-platform", "x86_64-manylinux_2_28")
 
 
-def requirements(variant: str) -> list[str]:
-    """Return the requirements of an image: the extras of pyproject.toml with the ONNX Runtime package of the variant.
+def requirements_of(names: Sequence[str]) -> list[str]:
+    """Return the requirements of extras of pyproject.toml, with nested extras of Seedmint resolved.
 
     Args:
-        variant: "cpu" or "gpu".
+        names: The extras.
     """
     project = tomllib.loads(_PROJECT.read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
 
-    def expand(names: list[str]) -> Iterator[str]:
-        for name in names:
-            inner = re.fullmatch(r"seedmint\[(.+)\]", name)
-            yield from expand([item for extra in inner[1].split(",") for item in extras[extra.strip()]]) if inner else [name]
+    def expand(items: Iterable[str]) -> Iterator[str]:
+        for item in items:
+            inner = re.fullmatch(r"seedmint\[(.+)\]", item)
+            yield from expand(text for extra in inner[1].split(",") for text in extras[extra.strip()]) if inner else [item]
 
-    plain = expand([*project["dependencies"], *(f"seedmint[{extra}]" for extra in _EXTRAS)])
-    return list(
-        dict.fromkeys(_RUNTIME.sub(rf"{_VARIANTS[variant]}\g<versions>", item).partition(";")[0].strip() for item in plain)
-    )
+    return list(dict.fromkeys(expand([*project["dependencies"], *(f"seedmint[{name}]" for name in names)])))
+
+
+def requirements(variant: str) -> list[str]:
+    """Return the requirements of an image.
+
+    Args:
+        variant: "cpu" or "gpu".
+    """
+    return requirements_of([*_EXTRAS, variant])
 
 
 def main() -> None:

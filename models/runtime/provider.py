@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import io
 from functools import cache
+from importlib.metadata import PackageNotFoundError, distribution
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ import onnxruntime as ort
 from onnx import TensorProto, helper
 
 from seedmint.models.errors import UserError
+from seedmint.models.installation import install_command
 from seedmint.models.runtime.memory import max_constant_bytes
 from seedmint.models.runtime.session import Session
 
@@ -106,7 +108,7 @@ def _cuda_obstacle() -> str | None:
     ONNX Runtime prints a screen of messages if CUDA fails. Therefore ask the driver first, then try a small graph.
     """
     if "CUDAExecutionProvider" not in ort.get_available_providers():
-        return "this onnxruntime is built without CUDA: install onnxruntime-gpu"
+        return _no_cuda_text()
     if _cuda_devices() == 0:
         return "no CUDA device is visible to this process"
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
@@ -141,3 +143,11 @@ def _smallest_graph() -> bytes:
     graph = helper.make_graph([helper.make_node("Sqrt", ["x"], ["y"])], "smallest", [x], [y])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     return bytes(model.SerializeToString())
+
+
+def _no_cuda_text() -> str:
+    remove = "onnxruntime"
+    with contextlib.suppress(PackageNotFoundError):
+        distribution("onnxruntime-gpu")  # its files were overwritten
+        remove = "onnxruntime and onnxruntime-gpu"
+    return f"this ONNX Runtime is built without CUDA: uninstall {remove}, then {install_command('gpu')}"

@@ -12,6 +12,7 @@ from typing import Literal
 import click
 
 from seedmint.models.errors import UserError
+from seedmint.models.installation import install_command
 from seedmint.models.runtime.processors import num_processors
 from seedmint.service.batch.completeness import complete_shards
 from seedmint.service.batch.engines.process_pool import run, spare_threads
@@ -105,7 +106,7 @@ def _ray_run() -> _RayRun:
     except ModuleNotFoundError as error:
         if error.name != "ray":
             raise
-        raise PlanError("Ray is not installed: pip install -e '.[ray]'", field="engine", reason="library_missing") from None
+        raise PlanError(f"Ray is not installed: {install_command('ray')}", field="engine", reason="library_missing") from None
     return run
 
 

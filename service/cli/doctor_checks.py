@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from seedmint.models.errors import UserError, one_line
+from seedmint.models.installation import install_command
 from seedmint.models.version import __version__
 from seedmint.service.settings import Settings, SettingsError, read_settings, variable
 
@@ -89,7 +90,7 @@ def _installation() -> Iterator[Check]:
     yield Check("libraries", "ok", ", ".join(f"{package} {found}" for package, found in versions.items()))
     for extra, packages in _EXTRAS.items():
         if missing := [package for package in packages if _installed(package) is None]:
-            cure = f"pip install 'seedmint[{extra}]' to use `seedmint {extra}`"
+            cure = f"{install_command(extra)} to use `seedmint {extra}`"
             yield Check(f"extra {extra}", "note", f"not installed: {', '.join(missing)}", cure)
         else:
             yield Check(f"extra {extra}", "ok", ", ".join(f"{package} {_installed(package)}" for package in packages))

@@ -1,11 +1,13 @@
 """Generator files are found by name or path."""
 
+import hashlib
 import re
 from pathlib import Path
 
 import pytest
 
-from seedmint.models.directory import find_generator, models_directory
+from seedmint.models import directory as directory_module
+from seedmint.models.directory import copy_shipped, default_directory, find_generator, models_directory
 from seedmint.models.errors import UserError
 
 
@@ -50,3 +52,55 @@ def test_the_models_directory_is_that_of_the_environment_or_of_the_shipped_gener
     assert (models_directory() / "digits.onnx").exists()
     monkeypatch.delenv("SEEDMINT_MODELS")
     assert (models_directory() / "digits.onnx").exists()
+
+
+@pytest.fixture
+def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of an installed copy with two generators; the data directory of the user is `data/seedmint`."""
+    folder = tmp_path / "site-packages"
+    folder.mkdir()
+    for name in ("one", "two"):
+        (folder / f"{name}.onnx").write_bytes(name.encode())
+    monkeypatch.setattr(directory_module, "SHIPPED", folder)
+    monkeypatch.setattr(directory_module, "is_installed", lambda: True)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.delenv("SEEDMINT_MODELS", raising=False)
+    return folder
+
+
+def files(directory: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in directory.iterdir()}
+
+
+def test_an_installed_copy_has_its_generators_in_the_data_directory(shipped: Path, tmp_path: Path):
+    assert default_directory() == tmp_path / "data" / "seedmint" / "models"
+    assert files(models_directory()) == {"one.onnx": "one", "two.onnx": "two"}
+
+
+def test_an_update_keeps_the_files_of_the_user(shipped: Path, tmp_path: Path):
+    directory, record = tmp_path / "models", tmp_path / "shipped.json"
+    copy_shipped(directory, record)
+    (directory / "two.onnx").write_text("of the user")
+    (directory / "mine.onnx").write_text("mine")
+    for name, text in {"one": "one, improved", "two": "two, improved", "three": "three"}.items():
+        (shipped / f"{name}.onnx").write_text(text)
+    copy_shipped(directory, record)
+    old = f"one@{hashlib.sha256(b'one').hexdigest()[:12]}.onnx"
+    expected = {"one.onnx": "one, improved", old: "one", "two.onnx": "of the user", "mine.onnx": "mine", "three.onnx": "three"}
+    assert files(directory) == expected
+
+
+def test_a_removed_generator_does_not_come_back(shipped: Path, tmp_path: Path):
+    directory, record = tmp_path / "models", tmp_path / "shipped.json"
+    copy_shipped(directory, record)
+    (directory / "two.onnx").unlink()
+    (shipped / "three.onnx").write_text("three")
+    copy_shipped(directory, record)
+    assert files(directory) == {"one.onnx": "one", "three.onnx": "three"}
+
+
+def test_a_data_directory_that_cannot_be_written_is_an_error(shipped: Path, tmp_path: Path):
+    (tmp_path / "data").write_text("a file, not a folder")
+    with pytest.raises(UserError) as raised:
+        models_directory()
+    assert (raised.value.field, raised.value.reason) == ("models", "not_writable")

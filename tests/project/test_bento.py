@@ -18,7 +18,7 @@ _ROOT = Path(__file__).parents[2]
 
 
 def requirements() -> list[str]:
-    """Return the requirements of the extras `serve` and `s3` of pyproject.toml, with nested extras of Seedmint resolved."""
+    """Return the requirements of the extras `serve`, `s3` and `cpu`, with nested extras of Seedmint resolved."""
     project = tomllib.loads((_ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
 
@@ -29,7 +29,7 @@ def requirements() -> list[str]:
             resolved += resolve(inner[1]) if inner else [requirement]
         return resolved
 
-    return list(dict.fromkeys([*project["dependencies"], *resolve("serve"), *resolve("s3")]))
+    return list(dict.fromkeys([*project["dependencies"], *resolve("serve"), *resolve("s3"), *resolve("cpu")]))
 
 
 @pytest.fixture(scope="module")

@@ -167,3 +167,21 @@ def test_a_missing_dependency_is_an_error_in_one_line(module: str, command: list
     assert result.stderr.startswith("Error: ")
     assert module in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", [["serve"], ["batch", "run", "digits", "--seeds", "0-9", "--out", "unused"]])
+def test_a_module_that_windows_lacks_is_an_error_in_one_line(command: list[str]):
+    result = run(_HIDE.format(names=["fcntl"]) + f"import seedmint.cli; seedmint.cli.main({command!r})")
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"Error: `seedmint {command[0]}` does not run on ")
+    assert result.stderr.count("\n") == 1
+
+
+def test_the_python_api_and_sample_need_no_module_that_windows_lacks(tmp_path: Path):
+    code = (
+        "import seedmint\nassert seedmint.load('digits').images(range(2)).shape == (2, 8, 8, 1)\n"
+        f"import seedmint.cli; seedmint.cli.main(['sample', 'digits', '--seeds', '0-3', '--out', {str(tmp_path / 'a.png')!r}])"
+    )
+    result = run(_HIDE.format(names=["fcntl", "grp", "pwd"]) + code)
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "a.png").is_file()

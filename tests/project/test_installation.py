@@ -17,6 +17,14 @@ from tests.support.servers import free_port, kill, wait_until_ok
 _IMPORT_USER_MODULES = "import models, service, training; assert models.OWNER == service.OWNER == training.OWNER == 'user'\n"
 
 
+@pytest.fixture(autouse=True)
+def data_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the user's data, where an installed copy has its generators."""
+    home = tmp_path_factory.mktemp("data")
+    monkeypatch.setenv("XDG_DATA_HOME", str(home))
+    return home
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("wheel")
@@ -92,6 +100,29 @@ def test_commands_find_the_shipped_generators(python: Path, user_folder: Path):
     run([command, "sample", "mnist", "--seeds", "0-3", "--out", "a.png"], user_folder)
     run([str(python), "-m", "seedmint", "sample", "mnist", "--seeds", "0-3", "--out", "b.png"], user_folder)
     assert (user_folder / "a.png").read_bytes() == (user_folder / "b.png").read_bytes()
+
+
+def test_the_generators_of_a_wheel_are_in_the_data_directory_of_the_user(
+    wheel_python: Path, user_folder: Path, data_home: Path
+):
+    command = str(wheel_python.parent / "seedmint")
+    folder = data_home / "seedmint" / "models"
+    run([command, "models", "add", str(ROOT / "models" / "digits.onnx"), "--name", "mine"], user_folder)
+    assert {path.stem for path in folder.glob("*.onnx")} == {"mine", *(path.stem for path in (ROOT / "models").glob("*.onnx"))}
+    run([command, "sample", "mine", "--seeds", "0-3", "--out", "a.png"], user_folder)
+    program = "import seedmint; print(seedmint.load('mine').source)"
+    assert run([str(wheel_python), "-c", program], user_folder).strip() == str(folder / "mine.onnx")
+
+
+def test_a_missing_extra_of_a_wheel_is_installed_from_the_wheel(wheel_python: Path, wheel: Path, user_folder: Path):
+    program = (
+        "import sys; sys.modules['torch'] = None; import seedmint.cli; seedmint.cli.main(['train', 'digits', '--out', 'r'])"
+    )
+    command = [str(wheel_python), "-c", program]
+    done = subprocess.run(command, cwd=user_folder, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"`pip install '{wheel}[train]'`" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_imports_reach_the_modules_of_the_user_and_of_seedmint(python: Path, user_folder: Path):

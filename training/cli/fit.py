@@ -1,7 +1,5 @@
 """Runs a trainer on the command line."""
 
-from typing import Literal
-
 import click
 import torch
 from rich.console import Console
@@ -18,15 +16,20 @@ def select_device(choice: str) -> torch.device:
     """Return the device of this process.
 
     Args:
-        choice: `auto`, `cpu` or `cuda`.
+        choice: `auto`, `cpu`, `cuda` or `mps`.
 
     Raises:
-        UserError: `cuda` is chosen, and torch finds no GPU.
+        UserError: `cuda` or `mps` is chosen, and torch finds no such GPU.
     """
-    kind: Literal["cpu", "cuda"] = "cuda" if choice == "cuda" or (choice == "auto" and torch.cuda.is_available()) else "cpu"
-    if kind == "cuda" and not torch.cuda.is_available():
+    if choice == "auto":
+        choice = "cuda" if torch.cuda.is_available() else "cpu"
+    if choice == "cuda" and not torch.cuda.is_available():
         raise UserError("torch finds no usable GPU", field="device", reason="no_gpu")
-    return distributed.local_device(torch.device(kind))
+    if choice == "mps" and not torch.backends.mps.is_available():
+        raise UserError(
+            "torch finds no GPU of a Mac: use macOS 14 or newer on Apple silicon, or cpu", field="device", reason="no_gpu"
+        )
+    return distributed.local_device(torch.device(choice))
 
 
 def fit_with_progress(trainer: Trainer) -> None:

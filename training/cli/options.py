@@ -12,14 +12,15 @@ MODELS = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     envvar="SEEDMINT_MODELS",
     show_envvar=True,
-    help="Directory of generator files. Default: the shipped generators.",
+    help="Directory of generator files. Default: the directory that `seedmint serve` serves.",
 )
 DEVICE = click.option(
     "--device",
     default="auto",
     show_default=True,
-    type=click.Choice(["auto", "cpu", "cuda"]),
-    help="Device of the training. auto uses a GPU if torch finds one. Only the CPU guarantees identical results.",
+    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+    help="Device of the training: mps is the GPU of a Mac. auto uses CUDA if torch finds a GPU. Only the CPU guarantees "
+    "identical results.",
 )
 DATA = click.option(
     "--data",

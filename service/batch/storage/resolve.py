@@ -6,6 +6,7 @@ from pathlib import Path
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from seedmint.models.installation import install_command
 from seedmint.service.batch.storage.base import InvalidOutputError, Output
 from seedmint.service.batch.storage.local import LocalOutput
 
@@ -56,7 +57,7 @@ def open_output(url: str) -> Output:
     try:
         system, path = fsspec.core.url_to_fs(url)
     except ImportError as error:
-        remedy = "pip install -e '.[s3]'" if url.startswith("s3") else str(error)
+        remedy = install_command("s3") if url.startswith("s3") else str(error)
         raise InvalidOutputError(
             f"{url}: the library for this kind of URL is not installed: {remedy}", field="out", reason="library_missing"
         ) from None
