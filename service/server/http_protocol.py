@@ -22,6 +22,7 @@ _LOG = logging.getLogger(__name__)
 MAX_HEAD_BYTES = 64 << 10  # of the URL and the headers, or of the trailers
 MAX_HEADERS = 100
 MAX_PIPELINED = 32  # requests that a client sends before it receives the response to an earlier request
+_FIRST_REQUEST_SECONDS = 1.0  # at shutdown, for the first request of a new connection; less than _CLOSE_SECONDS of the worker
 
 # Headers of requests that the application answers: of requests with a body, or with an expectation.
 _NOT_SIMPLE = frozenset({b"content-length", b"transfer-encoding", b"expect"})
@@ -56,6 +57,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _unparsed_bytes = 0  # bytes of an incomplete header, trailer or chunk line in the buffer of the parser
     _parsed_any = False
     _too_large = False
+    _is_last_request = False  # whether the connection is closed after its next response
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -143,6 +145,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """Start to answer a request on the fast path, unless an earlier request is in flight or the client does not read."""
         if self.fast_path is None or self.has_request or self.flow.write_paused or self.limit_concurrency is not None:
             return False
+        if self._is_last_request:
+            return False
         if self._num_fast > MAX_PIPELINED:
             raise _LimitExceededError
         keep_alive = self.parser.should_keep_alive()
@@ -167,6 +171,24 @@ class BoundedProtocol(HttpToolsProtocol):
         for name, value in headers:
             super().on_header(name, value)
         super().on_headers_complete()
+        if self._is_last_request:
+            self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """Close the connection after its response. Wait for the first request of a new connection.
+
+        Workers accept from one socket, and stop one after another. Without the wait, the client of a connection that a stopping
+        worker has just accepted would receive a reset instead of a response.
+        """
+        if self.cycle is None and not self.transport.is_closing():
+            self._is_last_request = True
+            self.loop.call_later(_FIRST_REQUEST_SECONDS, self._close_without_request)
+        else:
+            super().shutdown()
+
+    def _close_without_request(self) -> None:
+        if self.cycle is None:
+            self.transport.close()
 
     def _parse_again(self, rest: bytes) -> None:
         """Parse a request again, without its upgrade to another protocol.

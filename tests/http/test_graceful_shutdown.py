@@ -1,5 +1,6 @@
 """SIGTERM: requests in flight are answered, and no client can delay the shutdown."""
 
+import contextlib
 import signal
 import socket
 import time
@@ -46,11 +47,11 @@ def test_requests_in_flight_are_answered(tmp_path: Path, to_workers: bool):
 @pytest.mark.fault("SIGTERM")
 def test_new_requests_are_rejected_after_the_signal(tmp_path: Path):
     """While images are being generated, on new connections and on an existing one."""
-    workers, images = 2, 8  # a busy machine must generate them before the drain timeout of the server
-    generators.write(tmp_path, "slow", 1, idle_trips=600_000)
+    workers, images = 2, 24  # a busy machine must generate them before the drain timeout of the server
+    generators.write(tmp_path, "slow", 1, idle_trips=200_000)
     with (
         serving(tmp_path, max_batch=1, max_wait_seconds=60, workers=workers, allowed_origins=ORIGIN) as server,
-        ThreadPoolExecutor(16) as crowd,
+        ThreadPoolExecutor(24) as crowd,
     ):
 
         def fetch(path: str, method: str = "GET", headers: dict[str, str] | None = None) -> httpx.Response:
@@ -98,3 +99,23 @@ def test_a_client_that_does_not_read_does_not_delay_the_shutdown(models: Path):
         started = time.monotonic()
         assert server.process.wait(30) == 0
         assert time.monotonic() - started < 15
+
+
+@pytest.mark.fault("SIGTERM")
+def test_the_first_request_of_a_new_connection_is_answered_while_the_server_stops(models: Path):
+    """The request arrives after the server has begun to close connections."""
+    head = b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n"
+    with serving(models) as server, contextlib.ExitStack() as stack:
+        host, port = server.url.removeprefix("http://").split(":")
+        kept_alive, new = (stack.enter_context(socket.create_connection((host, int(port)), 30)) for _ in range(2))
+        kept_alive.sendall(head)
+        assert kept_alive.recv(1 << 16).startswith(b"HTTP/1.1 200")
+        server.process.send_signal(signal.SIGTERM)
+        while kept_alive.recv(1 << 16):  # until the server closes the connection
+            pass
+        new.sendall(head)
+        with new.makefile("rb") as answer:
+            lines = answer.read().lower().splitlines()  # until the server closes the connection
+        assert lines[0].startswith(b"http/1.1 503")
+        assert b"connection: close" in lines
+        assert server.process.wait(30) == 0
