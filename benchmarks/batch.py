@@ -41,8 +41,8 @@ from seedmint.models.seeds import parse_seeds
 from seedmint.service.batch.engines.process_pool import run, spare_threads
 from seedmint.service.batch.formats.base import ShardFormat, formats_for
 from seedmint.service.batch.job import begin
-from seedmint.service.batch.planning import make_plan
-from seedmint.service.batch.progress import ProgressEvent
+from seedmint.service.batch.planning import CheckedGenerator, JobSpec, make_plan
+from seedmint.service.batch.progress import BatchProgress
 from seedmint.service.batch.storage.resolve import open_output
 
 _IMAGES = 60_000  # with fewer images, the end of the job, when only one worker still works, affects the rate
@@ -119,9 +119,8 @@ class Cost:
 
 def job(path: Path, card: Card, form: ShardFormat, workers: int, out: Path) -> Cost:
     """Run a job, and return its cost."""
-    plan = make_plan(
-        digest_of(path.read_bytes()), card, "cpu", "exact", parse_seeds(f"0-{_IMAGES - 1}"), None, 1.0, form, _SHARD
-    )
+    spec = JobSpec(parse_seeds(f"0-{_IMAGES - 1}"), format=form, shard_size=_SHARD)
+    plan = make_plan(CheckedGenerator(digest_of(path.read_bytes()), card), spec)
     output = open_output(str(out / "job"))
     begin(output, plan)
     measured: list[tuple[float, int, float]] = []  # after a tenth of the images, and after the last record
@@ -129,7 +128,7 @@ def job(path: Path, card: Card, form: ShardFormat, workers: int, out: Path) -> C
     largest = 0
     stop = threading.Event()
 
-    def on_progress(event: ProgressEvent) -> None:
+    def on_progress(event: BatchProgress) -> None:
         nonlocal images, shards
         images += event.images
         shards += event.shards

@@ -20,7 +20,7 @@ from seedmint.models.runtime.generator_file import checked_card, digest_of
 from seedmint.models.seeds import parse_seeds
 from seedmint.service.batch.completeness import missing_shards
 from seedmint.service.batch.job import begin, finish, open_plan_generator
-from seedmint.service.batch.planning import make_plan
+from seedmint.service.batch.planning import CheckedGenerator, JobSpec, make_plan
 from seedmint.service.batch.shard import make_shard
 from seedmint.service.batch.storage.resolve import open_output
 from tests.support.servers import free_port, wait_until
@@ -48,7 +48,8 @@ def measure(url: str) -> None:
     path = find_generator("mnist", SHIPPED)
     content = path.read_bytes()
     seeds = parse_seeds(f"0-{_SHARDS * _IMAGES - 1}")
-    plan = make_plan(digest_of(content), checked_card(content), "cpu", "exact", seeds, None, 1.0, "webdataset", _IMAGES)
+    checked = CheckedGenerator(digest_of(content), checked_card(content))
+    plan = make_plan(checked, JobSpec(seeds, format="webdataset", shard_size=_IMAGES))
     generator = open_plan_generator(path, plan)
     output = open_output("s3://bucket/job")
     before = requests(url)

@@ -26,7 +26,7 @@ from seedmint.service.batch.completeness import missing_shards
 from seedmint.service.batch.job import begin, finish
 from seedmint.service.batch.manifest import MANIFEST
 from seedmint.service.batch.plan import Plan
-from seedmint.service.batch.planning import make_plan
+from seedmint.service.batch.planning import CheckedGenerator, JobSpec, make_plan
 from seedmint.service.batch.records import Record, write_record
 
 _SHARD_SIZE = 10_000
@@ -141,7 +141,8 @@ def simulate(shards: int, parts: int, loss: float = _LOSS, seed: int = 0) -> Out
     """
     content = find_generator("mnist", SHIPPED).read_bytes()
     seeds = parse_seeds(f"0-{shards * _SHARD_SIZE - 1}")
-    plan = make_plan(digest_of(content), checked_card(content), "cpu", "exact", seeds, None, 1.0, "webdataset", _SHARD_SIZE)
+    generator = CheckedGenerator(digest_of(content), checked_card(content))
+    plan = make_plan(generator, JobSpec(seeds, format="webdataset", shard_size=_SHARD_SIZE))
     outcome = Outcome(Memory(), plan)
     chance = random.Random(seed)
     begin(outcome.output, plan)

@@ -34,7 +34,7 @@ from seedmint.service.batch.formats.base import ShardFormat, formats_for
 from seedmint.service.batch.formats.pngs import pngs
 from seedmint.service.batch.job import begin
 from seedmint.service.batch.plan import Plan
-from seedmint.service.batch.planning import make_plan
+from seedmint.service.batch.planning import JobSpec, make_plan
 from seedmint.service.batch.png_folder import FileListing, file_name
 from seedmint.service.batch.records import Record, write_record
 from seedmint.service.batch.shard import make_shard, shard_writer
@@ -60,9 +60,7 @@ def measure(path: Path, generator: Generator, form: ShardFormat, out: Path, spen
         out: An empty folder.
         spent: Times of each stage in microseconds per image; this function appends to them.
     """
-    plan = make_plan(
-        generator.digest, generator.card, "cpu", "exact", parse_seeds(f"0-{_IMAGES - 1}"), None, 1.0, form, _IMAGES
-    )
+    plan = make_plan(generator, JobSpec(parse_seeds(f"0-{_IMAGES - 1}"), format=form, shard_size=_IMAGES))
     # Each output has its own folder, because replacing files would add the time to delete them.
     for_record, for_disk, for_whole = (open_output(str(out / name)) for name in ("record", "disk", "whole"))
     for output in (for_record, for_disk, for_whole):

@@ -1,4 +1,4 @@
-"""Maps the exceptions of the core to problem documents. `api/jobs` maps the exceptions of job storage."""
+"""Maps the exceptions of the core, of the batches and of the jobs to problem documents."""
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -15,6 +15,13 @@ from seedmint.service.batching.errors import (
     UnknownModel,
     UnknownVersion,
 )
+from seedmint.service.jobs.errors import (
+    JobsError,
+    QueueFullError,
+    StorageFullError,
+    StorageTimeoutError,
+    StorageUnavailableError,
+)
 from seedmint.service.problems import Problem
 from seedmint.service.telemetry.request_context import REQUEST_CONTEXT
 
@@ -28,6 +35,13 @@ _STATUS: dict[type[BatchingError], int] = {
     Draining: 503,
     ModelsLoading: 503,
     DeadlineExceeded: 504,
+}
+# Status and seconds of Retry-After.
+_STATUS_OF_JOBS: dict[type[JobsError], tuple[int, int | None]] = {
+    QueueFullError: (429, 60),
+    StorageUnavailableError: (503, 5),
+    StorageTimeoutError: (504, None),
+    StorageFullError: (507, None),
 }
 _REJECTIONS = frozenset({413, 429, 503, 504})  # counted by seedmint_http_requests_rejected_total
 
@@ -47,8 +61,9 @@ def to_problem(error: Exception) -> Problem:
     if isinstance(error, ClientGone):
         raise ClientDisconnect from None
     if isinstance(error, BatchingError):
-        headers = {} if error.retry_after is None else {"Retry-After": str(error.retry_after)}
-        problem = Problem(_STATUS[type(error)], str(error), error.field, headers, error.reason)
+        problem = _unavailable(error, _STATUS[type(error)], error.retry_after)
+    elif isinstance(error, JobsError):
+        problem = _unavailable(error, *_STATUS_OF_JOBS[type(error)])
     elif isinstance(error, UserError):
         problem = Problem.from_error(error)
     elif isinstance(error, Problem):
@@ -59,6 +74,11 @@ def to_problem(error: Exception) -> Problem:
     if context is not None and problem.status in _REJECTIONS:
         context.rejected = problem.reason = context.rejected or problem.reason
     return problem
+
+
+def _unavailable(error: BatchingError | JobsError, status: int, retry_after: int | None) -> Problem:
+    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+    return Problem(status, str(error), error.field, headers, error.reason)
 
 
 async def handle_error(_: Request, error: Exception) -> Response:

@@ -2,78 +2,104 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from seedmint.models.card import Card
 from seedmint.models.errors import UserError
 from seedmint.models.runtime.provider import Provider
 from seedmint.models.seeds import Seeds, parse_seeds, quoted
-from seedmint.service.batch.formats.base import ShardFormat, check_format, toolchain
+from seedmint.service.batch.formats.base import ShardFormat, check_format, default_format, toolchain
 from seedmint.service.batch.label_weights import MAX_PERIOD, period
 from seedmint.service.batch.plan import SPLIT_NAME, LabelChoice, LabelWeights, Plan, PlanError
-from seedmint.service.runtime.generator import check_truncation
+from seedmint.service.runtime.generator import Generator, check_truncation
 from seedmint.service.runtime.output_check import Determinism
 
 MAX_SHARDS = 1_000_000  # file names have six digits
+SHARD_SIZE = 10_000  # unless a job has another
 
 
-def make_plan(
-    model: str,
-    card: Card,
-    provider: Provider,
-    determinism: Determinism,
-    seeds: Seeds,
-    labels: LabelChoice | None,
-    truncation: float,
-    shard_format: ShardFormat,
-    shard_size: int,
-    splits: dict[str, int] | None = None,
-) -> Plan:
+@dataclass(frozen=True, slots=True)
+class CheckedGenerator:
+    """What a plan contains of a generator. A `Generator` has these attributes too.
+
+    Attributes:
+        digest: SHA-256 of the generator file.
+        card: Its card.
+        provider: ONNX Runtime execution provider.
+        determinism: Outcome of the generator's check.
+    """
+
+    digest: str
+    card: Card
+    provider: Provider = "cpu"
+    determinism: Determinism = "exact"
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """The options of a job. The command line, the HTTP API and the Python API build one, and `make_plan` checks it.
+
+    Attributes:
+        seeds: The seeds.
+        splits: Number of seeds by the name of the split, in the order of the seeds; the numbers add up to the number of seeds.
+            None for a data set without splits.
+        labels: As in `Plan`. None means "per-seed" for a conditional generator.
+        truncation: Factor on z.
+        format: Format of the shards; None for the usual format of the generator's outputs.
+        shard_size: Seeds in each shard.
+    """
+
+    seeds: Seeds
+    splits: dict[str, int] | None = None
+    labels: LabelChoice | None = None
+    truncation: float = 1.0
+    format: ShardFormat | None = None
+    shard_size: int = SHARD_SIZE
+
+
+def make_plan(generator: Generator | CheckedGenerator, spec: JobSpec) -> Plan:
     """Make a plan and check that its parts fit together.
 
     Args:
-        model: SHA-256 of the generator file.
-        card: The card of the generator.
-        provider: ONNX Runtime execution provider.
-        determinism: Outcome of the generator's check on this machine.
-        seeds: The seeds.
-        labels: As in `Plan`. None means "per-seed" for a conditional generator.
-        truncation: Factor on z.
-        shard_format: Format of the shards.
-        shard_size: Seeds in each shard.
-        splits: As in `Plan`; the numbers add up to the number of seeds.
+        generator: The generator.
+        spec: The options of the job.
 
     Raises:
         UserError: A part does not fit; `field` is the part.
     """
+    card, shard_format = generator.card, spec.format or default_format(generator.card)
     check_format(shard_format, card)
     try:
-        check_truncation(truncation, card)
+        check_truncation(spec.truncation, card)
     except UserError as error:
         raise PlanError(str(error), field="truncation", reason=error.reason) from None
-    if card.classes is None and labels is not None:
-        raise PlanError(f"generator {card.name!r} is not conditional", field="labels", reason="not_conditional")
-    if card.classes is not None and labels is None:
-        labels = "per-seed"
-    if isinstance(labels, dict):
-        labels = _checked_weights(labels, card)
-    _check_distinct(seeds, card)
-    if shard_size < 1:
+    _check_distinct(spec.seeds, card)
+    if spec.shard_size < 1:
         raise PlanError("must be at least 1", field="shard_size", reason="out_of_range")
-    for count in (seeds.count,) if splits is None else splits.values():
-        check_num_shards(count, shard_size, MAX_SHARDS // (1 if splits is None else len(splits)))
+    for count in (spec.seeds.count,) if spec.splits is None else spec.splits.values():
+        check_num_shards(count, spec.shard_size, MAX_SHARDS // (1 if spec.splits is None else len(spec.splits)))
     return Plan(
-        model=model,
+        model=generator.digest,
         card=card,
-        provider=provider,
-        seeds=str(seeds),
-        labels=labels,
-        truncation=truncation,
+        provider=generator.provider,
+        seeds=str(spec.seeds),
+        labels=_checked_labels(spec.labels, card),
+        truncation=spec.truncation,
         format=shard_format,
-        shard_size=shard_size,
-        splits=splits,
-        toolchain=toolchain(shard_format, card, determinism),
+        shard_size=spec.shard_size,
+        splits=spec.splits,
+        toolchain=toolchain(shard_format, card, generator.determinism),
     )
+
+
+def spec_of(plan: Plan) -> JobSpec:
+    """Return the options that give a plan.
+
+    Args:
+        plan: The plan.
+    """
+    return JobSpec(plan.sequence, plan.splits, plan.labels, plan.truncation, plan.format, plan.shard_size)
 
 
 def join_splits(splits: Sequence[tuple[str, Seeds]]) -> tuple[Seeds, dict[str, int]]:
@@ -99,19 +125,37 @@ def join_splits(splits: Sequence[tuple[str, Seeds]]) -> tuple[Seeds, dict[str, i
     return parse_seeds(",".join(str(seeds) for _, seeds in splits)), sizes
 
 
+def _checked_labels(labels: LabelChoice | None, card: Card) -> LabelChoice | None:
+    """Return the labels of a plan.
+
+    Raises:
+        PlanError: The generator does not have these labels.
+    """
+    if card.classes is None and labels is not None:
+        raise PlanError(f"generator {card.name!r} is not conditional", field="labels", reason="not_conditional")
+    if card.classes is not None and labels is None:
+        return "per-seed"
+    if isinstance(labels, int) and labels >= len(card.classes or ()):
+        raise _label_error(labels, card)
+    return _checked_weights(labels, card) if isinstance(labels, dict) else labels
+
+
+def _label_error(label: int, card: Card) -> PlanError:
+    return PlanError(
+        f"{label} is out of range: {card.name!r} has the labels 0 to {len(card.classes or ()) - 1}",
+        field="labels",
+        reason="out_of_range",
+    )
+
+
 def _checked_weights(weights: LabelWeights, card: Card) -> LabelWeights:
     """Return the weights in the order of the labels.
 
     Raises:
         PlanError: A label is out of range, or the sequence of labels would be too long.
     """
-    classes = len(card.classes or ())
-    if any(label >= classes for label in weights):
-        raise PlanError(
-            f"{max(weights)} is out of range: {card.name!r} has the labels 0 to {classes - 1}",
-            field="labels",
-            reason="out_of_range",
-        )
+    if max(weights) >= len(card.classes or ()):
+        raise _label_error(max(weights), card)
     if period(weights) > MAX_PERIOD:
         raise PlanError(
             f"the weights give a sequence of {period(weights):,} labels, more than {MAX_PERIOD:,}: use smaller weights",

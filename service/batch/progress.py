@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class ProgressEvent:
+class BatchProgress:
     """Progress since the last event.
 
     Attributes:
@@ -17,10 +17,10 @@ class ProgressEvent:
     shards: int = 0
 
 
-OnProgress = Callable[[ProgressEvent], None]
+OnProgress = Callable[[BatchProgress], None]
 
 
-def ignore_progress(event: ProgressEvent) -> None:
+def ignore_progress(event: BatchProgress) -> None:
     """The `on_progress` of callers that show no progress.
 
     Args:

@@ -16,7 +16,7 @@ from seedmint.service.batch.formats.base import ShardWriter, Sink
 from seedmint.service.batch.formats.pngs import pngs
 from seedmint.service.batch.plan import Plan, Shard
 from seedmint.service.batch.png_folder import FileListing, file_name
-from seedmint.service.batch.progress import OnProgress, ProgressEvent, ignore_progress
+from seedmint.service.batch.progress import BatchProgress, OnProgress, ignore_progress
 from seedmint.service.batch.readback import reconcile
 from seedmint.service.batch.records import Record, write_record
 from seedmint.service.batch.storage.base import Output
@@ -215,7 +215,7 @@ def _with_progress(batches: Iterator[Batch], on_progress: OnProgress) -> Iterato
     """Yield the batches and report each one. The writer has written a batch when it requests the next batch."""
     for batch in batches:
         yield batch
-        on_progress(ProgressEvent(len(batch[0])))
+        on_progress(BatchProgress(len(batch[0])))
 
 
 def _batches(generator: Generator, plan: Plan, shard: Shard, threads: int) -> GeneratorType[Batch]:

@@ -15,7 +15,7 @@ from seedmint.service.batch.formats import arrays
 from seedmint.service.batch.formats.base import toolchain
 from seedmint.service.batch.manifest import MANIFEST, Totals, manifest
 from seedmint.service.batch.plan import Plan, Shard
-from seedmint.service.batch.progress import OnProgress, ProgressEvent
+from seedmint.service.batch.progress import BatchProgress, OnProgress
 from seedmint.service.batch.readback import compute_sha256
 from seedmint.service.batch.records import Record, RecordError, read_record, read_records, record_name
 from seedmint.service.batch.row_index import is_row_index, row_indices
@@ -78,7 +78,7 @@ def verify(
                 if fault is not None:
                     records_are_readable &= fault.file != record_name(index)
                     yield fault
-                on_progress(ProgressEvent(plan.size(index), 1))
+                on_progress(BatchProgress(plan.size(index), 1))
     if records_are_readable:
         yield from _summary_faults(output, plan)
     for name in orphans(output, plan):

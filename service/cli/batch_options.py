@@ -3,8 +3,9 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,18 +13,16 @@ from seedmint.models.card import Card
 from seedmint.models.directory import find_generator
 from seedmint.models.errors import UserError
 from seedmint.models.runtime.generator_file import GeneratorError, checked_card, read_content
-from seedmint.models.runtime.provider import ProviderChoice, ProviderError, choose_provider
+from seedmint.models.runtime.provider import ProviderError, choose_provider
 from seedmint.models.seeds import Seeds, parse_seeds, quoted
-from seedmint.service.batch.formats.base import FORMATS, ShardFormat, default_format
+from seedmint.service.batch.formats.base import FORMATS, ShardFormat
 from seedmint.service.batch.job import load_plan, open_generator_file
 from seedmint.service.batch.plan import LabelChoice, Plan, PlanError
-from seedmint.service.batch.planning import check_same, join_splits, make_plan
+from seedmint.service.batch.planning import SHARD_SIZE, JobSpec, check_same, join_splits, make_plan, spec_of
 from seedmint.service.batch.storage.base import Output
 from seedmint.service.batch.storage.resolve import open_output
 from seedmint.service.cli.options import label_number, set_error_field, settings_with
-from seedmint.service.runtime.generator import Generator
 
-_SHARD_SIZE = 10_000
 _WEIGHT = r"([^,]+):([1-9][0-9]{0,11})"
 
 
@@ -92,7 +91,7 @@ _OPTIONS = (
         type=click.Choice(FORMATS),
         help="Format of the shards. Samples: parquet, npz or npy. [webdataset for images, parquet for samples]",
     ),
-    click.option("--shard-size", type=click.IntRange(min=1), help=f"Seeds in one shard. [{_SHARD_SIZE:,}]"),
+    click.option("--shard-size", type=click.IntRange(min=1), help=f"Seeds in one shard. [{SHARD_SIZE:,}]"),
     click.option("--truncation", type=float, help="Factor on z, 0.001 to 1. Smaller values give less variety. [1]"),
     click.option("--models", "directory", help="Directory of generators. [SEEDMINT_MODELS]"),
 )
@@ -125,10 +124,9 @@ def open_job(options: JobOptions) -> OpenJob:
     output = open_output(options.out)
     existing = load_plan(output)
     with permanent_errors():
-        defaults = _defaults(existing, card, settings.provider)
-        seeds, splits = _seeds(options, defaults)
-        generator = open_generator_file(path, content, choose_provider(defaults.provider))
-        plan = _plan(options, defaults, seeds, splits, generator)
+        spec = _spec(options, existing, card)
+        provider = settings.provider if existing is None else existing.provider
+        plan = make_plan(open_generator_file(path, content, choose_provider(provider)), spec)
     if existing is not None:
         check_same(existing, plan, output.url)
     return OpenJob(output, plan, path, existing is not None)
@@ -187,61 +185,31 @@ def parse_part(index: int | None, count: int | None) -> tuple[int, int]:
     return index, count
 
 
-@dataclass(frozen=True)
-class _Defaults:
-    """Values of missing options: those of the job in the output, or those of a new job."""
-
-    provider: ProviderChoice
-    seeds: Seeds | None
-    splits: dict[str, int] | None
-    labels: LabelChoice | None
-    truncation: float
-    shard_format: ShardFormat
-    shard_size: int
-
-
-def _defaults(existing: Plan | None, card: Card, provider: ProviderChoice) -> _Defaults:
-    if existing is not None:
-        return _Defaults(
-            existing.provider,
-            existing.sequence,
-            existing.splits,
-            existing.labels,
-            existing.truncation,
-            existing.format,
-            existing.shard_size,
-        )
-    return _Defaults(provider, None, None, None, 1.0, default_format(card), _SHARD_SIZE)
+def _spec(options: JobOptions, existing: Plan | None, card: Card) -> JobSpec:
+    """Return the options as data. A missing option has the value of the job in the output, or the default of a new job."""
+    seeds, splits = _seeds(options)
+    changes: dict[str, Any] = {
+        "labels": None if options.labels is None else _labels(options.labels, card),
+        "truncation": options.truncation,
+        "format": options.shard_format,
+        "shard_size": options.shard_size,
+    }
+    given = {name: value for name, value in changes.items() if value is not None}
+    if existing is None:
+        if seeds is None:
+            raise UserError('is missing: pass the seeds, such as "0-999999"', field="seeds", reason="missing")
+        return JobSpec(seeds, splits, **given)
+    spec = spec_of(existing)
+    return replace(spec, **given) if seeds is None else replace(spec, seeds=seeds, splits=splits, **given)
 
 
-def _seeds(options: JobOptions, defaults: _Defaults) -> tuple[Seeds, dict[str, int] | None]:
-    """Return the seeds, and the sizes of the splits."""
+def _seeds(options: JobOptions) -> tuple[Seeds | None, dict[str, int] | None]:
+    """Return the seeds and the sizes of the splits, or None without these options."""
     if options.seeds is not None and options.split:
         raise UserError("excludes --seeds: give the seeds of each split", field="split", reason="conflict")
-    seeds, splits = defaults.seeds, defaults.splits
     if options.split:
-        seeds, splits = join_splits([_parse_split(text) for text in options.split])
-    elif options.seeds is not None:
-        seeds, splits = _parse_seeds(options.seeds), None
-    if seeds is None:
-        raise UserError('is missing: pass the seeds, such as "0-999999"', field="seeds", reason="missing")
-    return seeds, splits
-
-
-def _plan(options: JobOptions, defaults: _Defaults, seeds: Seeds, splits: dict[str, int] | None, generator: Generator) -> Plan:
-    """Make the plan of the options. A missing option has its default."""
-    return make_plan(
-        generator.digest,
-        generator.card,
-        generator.provider,
-        generator.determinism,
-        seeds,
-        defaults.labels if options.labels is None else _labels(options.labels, generator.card),
-        defaults.truncation if options.truncation is None else options.truncation,
-        options.shard_format or defaults.shard_format,
-        options.shard_size or defaults.shard_size,
-        splits,
-    )
+        return join_splits([_parse_split(text) for text in options.split])
+    return (None if options.seeds is None else _parse_seeds(options.seeds)), None
 
 
 def _labels(text: str, card: Card) -> LabelChoice:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from seedmint.service.batch.progress import OnProgress, ProgressEvent
+from seedmint.service.batch.progress import BatchProgress, OnProgress
 
 LINE_SECONDS = 10.0  # between two plain lines
 
@@ -49,7 +49,7 @@ def show_progress(noun: str, images: int, shards: int, images_done: int = 0, sha
     with Progress(*columns, console=console, transient=True, speed_estimate_period=60) as bar:
         task = bar.add_task("", total=images, completed=images_done, shards=done)
 
-        def on_progress(event: ProgressEvent) -> None:
+        def on_progress(event: BatchProgress) -> None:
             nonlocal done
             done += event.shards
             bar.update(task, advance=event.images, shards=f"{done:,}")
@@ -67,7 +67,7 @@ class _Lines:
         self._images_before = images_done
         self._start = self._last_line = time.monotonic()
 
-    def on_progress(self, event: ProgressEvent) -> None:
+    def on_progress(self, event: BatchProgress) -> None:
         self._images_done += event.images
         self._shards_done += event.shards
         now = time.monotonic()

@@ -1,6 +1,61 @@
-"""Error texts for clients and the log, without paths of the server."""
+"""Errors of the jobs, without paths of the server: `api/problem_mapping` maps them to problem documents."""
 
-from seedmint.models.errors import one_line
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from seedmint.models.errors import UserError, one_line
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class JobsError(UserError):
+    """A request for a job cannot be answered now. A later try may succeed."""
+
+
+class QueueFullError(JobsError):
+    """The queue has its largest number of jobs."""
+
+    reason = "job_queue"
+
+
+class StorageUnavailableError(JobsError):
+    """The storage of the jobs cannot be read or written."""
+
+    reason = "storage_unavailable"
+
+
+class StorageTimeoutError(JobsError):
+    """The storage of the jobs did not answer in time."""
+
+    reason = "deadline"
+
+
+class StorageFullError(JobsError):
+    """The storage of the jobs has too little free space."""
+
+    reason = "disk_full"
+
+
+@contextmanager
+def storage_errors(url: str) -> Iterator[None]:
+    """Turn errors of the storage into `JobsError`. A file that does not exist stays a `FileNotFoundError`.
+
+    Args:
+        url: The root of the jobs, which the messages do not contain.
+
+    Raises:
+        JobsError: The block raised an error of the storage.
+    """
+    try:
+        yield
+    except (FileNotFoundError, JobsError):
+        raise
+    except (OSError, UserError) as error:
+        text = public_text(error, url, "the jobs folder")
+        if isinstance(error, OSError) and error.errno in _DISK_FULL:
+            raise StorageFullError(text) from error
+        raise StorageUnavailableError(f"the storage of the jobs is not available: {text}") from error
 
 
 def public_text(error: Exception, url: str, name: str) -> str:

@@ -20,7 +20,7 @@ from seedmint.service.batch.formats.base import toolchain
 from seedmint.service.batch.job import load_plan, open_plan_generator
 from seedmint.service.batch.plan import Plan, PlanError
 from seedmint.service.batch.planning import difference
-from seedmint.service.batch.progress import OnProgress, ProgressEvent
+from seedmint.service.batch.progress import BatchProgress, OnProgress
 from seedmint.service.batch.storage.base import BusyError, Output, OutputError
 from seedmint.service.batch.storage.resolve import open_output
 from seedmint.service.jobs.errors import public_text
@@ -46,7 +46,7 @@ class _ProgressWriter:
         self._first: tuple[float, int] | None = None  # time of the first event, and the images at that time
         self._last_write = time.monotonic()
 
-    def on_progress(self, event: ProgressEvent) -> None:
+    def on_progress(self, event: BatchProgress) -> None:
         self._images += event.images
         self._first = self._first or (time.monotonic(), self._images)
         if time.monotonic() - self._last_write >= _WRITE_SECONDS:

@@ -14,6 +14,7 @@ from seedmint.service.jobs.process import BUSY
 from seedmint.service.jobs.store import JobStore
 from seedmint.service.settings import Settings
 from seedmint.service.telemetry import metrics
+from seedmint.service.telemetry.logs import log_job
 
 _LOG = logging.getLogger(__name__)
 _ATTEMPTS = 3  # number of processes that end without an error text until a job fails
@@ -114,16 +115,16 @@ class JobRunner:
         url, progress = self._store.output(job).url, self._store.progress_file(job)
         images = self._store.recorded_images(job, plan)
         self._running[job] = JobProcess(plan, images, generator, url, self._settings.job_workers, progress)
-        _LOG.info("job %s: started", job)
+        log_job(job, "started")
 
     def _handle_end(self, job: str, process: JobProcess, status: int) -> None:
         text = process.read_output()
         if status == 0:
             self._store.finish(job, size=int(text.rpartition("\n")[2]))
             self._silent_ends.pop(job, None)
-            _LOG.info("job %s: done", job)
+            log_job(job, "done")
         elif process.is_stopping:
-            _LOG.info("job %s: stopped", job)
+            log_job(job, "stopped")
         elif status == BUSY:
             self._retry_times[job] = time.monotonic() + self._settings.watch_seconds
         elif status == 1 and text:

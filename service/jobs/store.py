@@ -8,26 +8,19 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from seedmint.models.errors import UserError
 from seedmint.service.batch.completeness import missing_shards
 from seedmint.service.batch.job import begin, load_plan
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.records import RecordError, count_in_shards, read_record, recorded_shards
 from seedmint.service.batch.storage.base import Output
 from seedmint.service.batch.storage.resolve import open_output
-from seedmint.service.jobs.errors import public_text
+from seedmint.service.jobs.errors import QueueFullError, public_text
 from seedmint.service.jobs.job_record import Job, JobEntry, JobRecord, job_id
 from seedmint.service.jobs.progress import JobProgress, read_progress
 from seedmint.service.jobs.record_files import RecordFiles
 
 FILES_REMOVED = "some files of the job were removed"
 _READERS = 16  # concurrent requests to an object store
-
-
-class QueueFullError(UserError):
-    """The queue has its largest number of jobs."""
-
-    reason = "job_queue"
 
 
 class JobStore:

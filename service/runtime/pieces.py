@@ -51,4 +51,4 @@ def check_distinct(seeds: Seeds, labels: int | Labels | None) -> None:
         is_repeated = bool(np.any((np.diff(values[order]) == 0) & (np.diff(labels[order]) == 0)))
     if is_repeated:
         message = "a seed occurs twice with the same label, and both would be the same file: use npz or npy"
-        raise UserError(message, field="seeds", reason="repeated_seed")
+        raise UserError(message, field="seeds", reason="duplicate_seed")

@@ -14,6 +14,7 @@ _MAX_ERROR_LENGTH = 300  # characters
 # Clients can cause these uvicorn messages as often as they like. Metrics count both cases.
 _CLIENT_ERRORS = ("Invalid HTTP request received.", "ASGI callable returned without completing response.")
 _ACCESS = logging.getLogger("seedmint.access")
+_JOBS = logging.getLogger("seedmint.service.jobs")
 
 
 def log_to_stdout() -> None:
@@ -66,6 +67,18 @@ def log_request(context: RequestContext, route: str, method: str, status: int, s
     _ACCESS.info(text, {**fields, "key": context.key or "-"}, extra={"fields": fields})
 
 
+def log_job(job: str, event: str, **fields: str | int) -> None:
+    """Write one line about a job.
+
+    Args:
+        job: Id of the job.
+        event: "submitted", "started", "done" or "stopped".
+        fields: More data of the event. The JSON log has them as fields.
+    """
+    details = "".join(f", {name} {value}" for name, value in fields.items())
+    _JOBS.info("job %s: %s%s", job, event, details, extra={"fields": {"job": job, "event": event, **fields}})
+
+
 def format_error(error: BaseException) -> str:
     """Format an exception as one line.
 
@@ -96,7 +109,7 @@ class _SingleLineFilter(logging.Filter):
 
 
 class _JsonFormatter(logging.Formatter):
-    """Writes time (UTC), level, logger and process, followed by the message or by the fields of an access log record."""
+    """Writes time (UTC), level, logger and process, followed by the message, or the fields of a request or of a job event."""
 
     def format(self, record: logging.LogRecord) -> str:
         document: dict[str, Any] = {

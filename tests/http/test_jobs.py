@@ -130,7 +130,8 @@ def test_a_job_from_submission_to_download(making: Server, jobs: Path, all_model
         assert (again.status_code, again.content) == (304, b"")
         head = client.head(str(answer.url))
         assert (head.content, head.headers["content-length"]) == (b"", str(shard["bytes"]))
-    assert "# Test generator rgb" in client.get(f"/v1/jobs/{job}/files/README.md").text
+    card = client.get(f"/v1/jobs/{job}/files/README.md")
+    assert (card.status_code, card.content) == (200, (jobs / job / "README.md").read_bytes())
     command = ("rgb", "--models", str(all_models), "--seeds", "0-299", "--shard-size", "100", "--labels", "balanced")
     run("batch", "run", *command, "--out", str(tmp_path / "out"))
     assert hashes(jobs / job) == hashes(tmp_path / "out")
@@ -331,9 +332,9 @@ def test_lost_files_are_replaced(making: Server, jobs: Path):
 
 
 def test_the_log_names_jobs_without_paths(making: Server, jobs: Path, all_models: Path, small: str):
-    messages = [json.loads(line)["message"] for line in making.log if f"job {small}" in line]
-    assert [message.split(":")[1].split(",")[0].strip() for message in messages] == ["submitted", "started", "done"]
-    assert f"10 of grey@{making.digest('grey')[:12]}" in messages[0]
+    events = [event for event in map(json.loads, making.log[1:]) if event.get("job") == small]
+    assert [event["event"] for event in events] == ["submitted", "started", "done"]
+    assert (events[0]["images"], events[0]["generator"]) == (10, f"grey@{making.digest('grey')[:12]}")
     assert not [line for line in making.log[1:] if str(jobs) in line or str(all_models) in line]
 
 

@@ -16,7 +16,7 @@ from seedmint.models.seeds import parse_seeds
 from seedmint.service.batch.completeness import missing_shards
 from seedmint.service.batch.job import begin, finish
 from seedmint.service.batch.plan import Plan
-from seedmint.service.batch.planning import make_plan
+from seedmint.service.batch.planning import JobSpec, make_plan
 from seedmint.service.batch.shard import make_shard
 from seedmint.service.batch.storage.base import Output
 from seedmint.service.batch.storage.resolve import open_output
@@ -33,19 +33,9 @@ def plan_for(generator: Generator, seeds: str = "0-99", form: str = "webdataset"
         seeds: The seeds of the job.
         form: Format of the shards.
         shard_size: Images per shard.
-        changes: Other options of the plan: `labels`, `truncation`.
+        changes: Other options of the job, by the fields of `JobSpec`.
     """
-    options: dict[str, Any] = {"labels": None, "truncation": 1.0} | changes
-    return make_plan(
-        generator.digest,
-        generator.card,
-        generator.provider,
-        generator.determinism,
-        parse_seeds(seeds),
-        shard_format=form,  # type: ignore[arg-type]
-        shard_size=shard_size,
-        **options,
-    )
+    return make_plan(generator, JobSpec(parse_seeds(seeds), format=form, shard_size=shard_size, **changes))  # type: ignore[arg-type]
 
 
 def make_all(output: Output, plan: Plan, generator: Generator, backwards: bool = False) -> None:
@@ -119,6 +109,12 @@ def num_generated(stdout: str) -> int:
     """Return the number of images that a run of `seedmint batch run` generated, from its summary; 0 without images."""
     match = re.search(r"([\d,]+) \w+ in [\d:]+: [\d,]+/s", stdout)
     return int(match[1].replace(",", "")) if match else 0
+
+
+def numbers_of_last_line(text: str) -> list[int]:
+    """Return the numbers in the last line of the output of a command, such as complete shards and all shards."""
+    lines = text.strip().splitlines()
+    return [int(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", lines[-1])] if lines else []
 
 
 def batch_error(*arguments: str | Path) -> UserError:

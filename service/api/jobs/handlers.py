@@ -1,7 +1,6 @@
 """The handlers of the jobs API: submit, list, show and cancel jobs, and download their files."""
 
 import asyncio
-import errno
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +11,6 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from seedmint.models.errors import UserError
 from seedmint.service.api.conditional import if_none_match
 from seedmint.service.api.etag import is_current
 from seedmint.service.api.jobs.files import find_file, read_in_threads
@@ -25,20 +23,19 @@ from seedmint.service.api.request_body import parse_body, read_body
 from seedmint.service.batch.estimate import estimate_size
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batching.model_repository import ModelRepository
+from seedmint.service.jobs.errors import StorageFullError, StorageTimeoutError, StorageUnavailableError, storage_errors
 from seedmint.service.jobs.job_record import JOB_ID, Job, job_id
 from seedmint.service.jobs.runner import JobRunner
-from seedmint.service.jobs.store import JobStore, QueueFullError
+from seedmint.service.jobs.store import JobStore
 from seedmint.service.problems import Problem
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.settings import Settings
-from seedmint.service.telemetry.request_context import REQUEST_CONTEXT
+from seedmint.service.telemetry.logs import log_job
 
 _LOG = logging.getLogger(__name__)
 _NO_STORE = {"Cache-Control": "no-store"}
 _THREADS = 8  # for each kind of work, so that a slow object store does not delay other work
 _MIN_REMOTE_SECONDS = 10.0  # between two updates of jobs in an object store
-_QUEUE_RETRY_SECONDS = "60"
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 Result = TypeVar("Result")
 
@@ -170,7 +167,7 @@ class JobHandlers:
             await self._in_thread(lambda: self._check_capacity(generator, plan, missing))
             with charge(missing):
                 is_new = await self._in_thread(lambda: self._store.submit(plan, self._settings.max_queued_jobs))
-            _LOG.info("job %s: submitted, %d of %s", job, missing, f"{generator.name}@{generator.digest12}")
+            log_job(job, "submitted", images=missing, generator=f"{generator.name}@{generator.digest12}")
         found = await self._in_thread(lambda: self._store.find(job))
         if found is None:
             raise Problem(503, "the job was removed", headers={"Retry-After": "1"})
@@ -180,7 +177,7 @@ class JobHandlers:
         """Check the queue and the disk before the client's quota is charged.
 
         Raises:
-            Problem: 507, the disk has too little free space for `count` images.
+            StorageFullError: The disk has too little free space for `count` images.
             QueueFullError: The queue is full.
         """
         self._store.check_queue(self._settings.max_queued_jobs)
@@ -189,8 +186,8 @@ class JobHandlers:
             # one run of the generator is enough for the estimate
             needed = estimate_size(generator, plan, count, plan.batch).disk_bytes
             if needed > free:
-                raise Problem(
-                    507, f"the job needs about {needed / 1e6:,.0f} MB, but only {free / 1e6:,.0f} MB are free", "seeds"
+                raise StorageFullError(
+                    f"the job needs about {needed / 1e6:,.0f} MB, but only {free / 1e6:,.0f} MB are free", field="seeds"
                 )
 
     def _page(self, limit: int, before: Cursor | None) -> Jobs:
@@ -216,26 +213,23 @@ class JobHandlers:
         """Call a function that reads a disk or an object store, in a thread.
 
         Raises:
-            Problem: 429, 503, 504 or 507.
+            JobsError: The storage does not answer, or the queue is full.
             FileNotFoundError: The function raised it.
         """
+
+        def call() -> Result:
+            with storage_errors(self._store.url):
+                return function()
+
         try:
             async with asyncio.timeout(self._settings.timeout_seconds):
-                return await asyncio.get_running_loop().run_in_executor(self._store_threads, function)
+                return await asyncio.get_running_loop().run_in_executor(self._store_threads, call)
         except TimeoutError:
             seconds = self._settings.timeout_seconds
-            raise Problem(504, f"the storage of the jobs did not answer within {seconds:g} seconds") from None
-        except QueueFullError as error:
-            REQUEST_CONTEXT.get().rejected = error.reason
-            raise Problem(429, str(error), headers={"Retry-After": _QUEUE_RETRY_SECONDS}, reason=error.reason) from None
-        except FileNotFoundError:
+            raise StorageTimeoutError(f"the storage of the jobs did not answer within {seconds:g} seconds") from None
+        except StorageUnavailableError as error:
+            _LOG.error("%s", error)
             raise
-        except (OSError, UserError) as error:
-            text = self._store.error_text(error)
-            if isinstance(error, OSError) and error.errno in _DISK_FULL:
-                raise Problem(507, text) from None
-            _LOG.error("storage of the jobs failed: %s", text)
-            raise Problem(503, f"the storage of the jobs is not available: {text}", headers={"Retry-After": "5"}) from None
 
 
 def _json(document: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:

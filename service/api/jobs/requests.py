@@ -4,17 +4,14 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
 
-from seedmint.models.errors import UserError
 from seedmint.service.api.bulk_samples import TRUNCATION_BOUNDS, Label, SeedList, SeedText, read_seeds
-from seedmint.service.batch.formats.base import ShardFormat, default_format
+from seedmint.service.batch.formats.base import ShardFormat
 from seedmint.service.batch.plan import Plan
-from seedmint.service.batch.planning import check_num_shards, make_plan
-from seedmint.service.problems import Problem
+from seedmint.service.batch.planning import SHARD_SIZE, JobSpec, check_num_shards, make_plan
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.specs.values import require_label, require_truncation
 
 MAX_SHARDS = 10_000  # in one job: each shard is a file and a record, and the job's page counts them
-SHARD_SIZE = 10_000
 
 
 class JobRequest(BaseModel):
@@ -51,25 +48,14 @@ def create_plan(request: JobRequest, generator: Generator, max_images: int) -> P
         max_images: Largest number of images or samples in a job.
 
     Raises:
-        Problem: 400, 413 or 422; `field` names the wrong field.
+        UserError: An option does not fit; `field` names it.
+        Problem: 400, 413 or 422; the same.
     """
     truncation = require_truncation(generator, request.truncation)
     seeds = read_seeds(request.seeds, max_images)
     if isinstance(request.labels, int):
         require_label(generator, request.labels, "labels")
-    try:
-        plan = make_plan(
-            generator.digest,
-            generator.card,
-            generator.provider,
-            generator.determinism,
-            seeds,
-            request.labels,
-            truncation,
-            request.format or default_format(generator.card),
-            request.shard_size,
-        )
-        check_num_shards(plan.count, plan.shard_size, MAX_SHARDS)
-    except UserError as error:
-        raise Problem(422, str(error), error.field, reason=error.reason) from None
+    spec = JobSpec(seeds, None, request.labels, truncation, request.format, request.shard_size)
+    plan = make_plan(generator, spec)
+    check_num_shards(plan.count, plan.shard_size, MAX_SHARDS)
     return plan

@@ -8,9 +8,25 @@ ATTEMPTS = 5  # workers that may die on one shard before the job fails
 
 
 class WorkerDiedError(UserError):
-    """Several workers died on the same shard."""
+    """Several workers died on the same shard.
+
+    Attributes:
+        shard: Index of the shard.
+        exit_code: Exit status of the last worker, or minus the number of its signal; None if the engine does not know it.
+    """
 
     reason = "worker_died"
+
+    def __init__(self, message: str, shard: int, exit_code: int | None = None) -> None:
+        """
+        Args:
+            message: One line.
+            shard: Index of the shard.
+            exit_code: Exit status of the last worker.
+        """
+        super().__init__(message)
+        self.shard = shard
+        self.exit_code = exit_code
 
 
 def picklable_error(error: Exception, url: str) -> Exception:

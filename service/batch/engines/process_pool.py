@@ -6,6 +6,7 @@ Another worker replaces it and makes its shards again: at most the shard that it
 
 import multiprocessing
 import signal
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
@@ -25,16 +26,27 @@ _THREADS = 2  # for each worker, if there are more processors than workers; more
 
 
 @contextmanager
-def _blocked_signals() -> Iterator[None]:
-    """Block Ctrl-C and SIGTERM, also in processes that start in the block. They arrive when the block ends.
+def _deferred_signals() -> Iterator[None]:
+    """Defer Ctrl-C and SIGTERM to the end of the block, here and in processes that start in the block.
 
-    A worker unblocks them when it can handle them: Ctrl-C while it imports its modules would print a traceback.
+    Such a process inherits the blocked signals: Ctrl-C while it imports its modules would print a traceback. A worker unblocks
+    them when it can handle them. In this process, blocking is not enough: the system may deliver a signal to another thread,
+    and Python then calls the handler in the main thread.
     """
+    received: list[int] = []
+    is_main = threading.current_thread() is threading.main_thread()
+    handlers = {number: signal.getsignal(number) or signal.SIG_DFL for number in STOP_SIGNALS if is_main}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    for number in handlers:
+        signal.signal(number, lambda number, _: received.append(number))
     try:
         yield
     finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number in received:
+            signal.raise_signal(number)
 
 
 class _Worker:
@@ -106,7 +118,7 @@ class _Pool:
     def _start_worker(self) -> bool:
         """Start a worker and assign a shard. Return whether there was a shard."""
         resource_tracker.ensure_running()  # its start would unblock the signals
-        with _blocked_signals():  # an exception of their handlers here would leave a process that nobody stops
+        with _deferred_signals():  # an exception of their handlers here would leave a process that nobody stops
             worker = _Worker(self._num_started, *self._worker_arguments)
             self._num_started += 1
             self._workers.append(worker)
@@ -133,7 +145,9 @@ class _Pool:
             cause = f"by signal {-code}" if code < 0 else f"with status {code}"
             raise WorkerDiedError(
                 f"{ATTEMPTS} workers died on shard {index}, the last {cause}: if memory is short, use fewer workers. "
-                f"Finished shards stay"
+                f"Finished shards stay",
+                index,
+                code,
             )
         self._start_worker()
 

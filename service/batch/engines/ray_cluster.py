@@ -23,7 +23,7 @@ from seedmint.service.batch.formats.base import toolchain
 from seedmint.service.batch.job import open_generator_content, read_plan_generator
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.planning import check_same
-from seedmint.service.batch.progress import OnProgress, ProgressEvent
+from seedmint.service.batch.progress import BatchProgress, OnProgress
 from seedmint.service.batch.shard import make_shard
 from seedmint.service.batch.storage.resolve import open_output
 from seedmint.service.runtime.generator import Generator
@@ -68,7 +68,7 @@ def run(path: Path, url: str, plan: Plan, shards: Iterable[int], workers: int | 
                     error = _error_of(task, index)
                     if error is not None:
                         raise error
-                    on_progress(ProgressEvent(plan.size(index), 1))
+                    on_progress(BatchProgress(plan.size(index), 1))
         except (RayError, ConnectionError) as ray_error:  # `_error_of` handles the errors of single tasks
             raise _cluster_error(os.environ.get("RAY_ADDRESS"), _first_line(ray_error)) from None
         finally:
@@ -155,7 +155,7 @@ def _error_of(task: Any, index: int) -> Exception | None:
         error: Exception | None = ray.get(task)
     except RayError as ray_error:
         cause = str(ray_error).strip().splitlines()[-1]
-        return WorkerDiedError(f"the cluster cannot make shard {index}: {cause}. Finished shards stay")
+        return WorkerDiedError(f"the cluster cannot make shard {index}: {cause}. Finished shards stay", index)
     return error
 
 

@@ -15,7 +15,7 @@ from seedmint.service.batch.engines.messages import (
     WorkerFailed,
 )
 from seedmint.service.batch.plan import Plan
-from seedmint.service.batch.progress import ProgressEvent
+from seedmint.service.batch.progress import BatchProgress
 
 
 class Scheduler:
@@ -73,7 +73,7 @@ class Scheduler:
         assigned[index] = 0
         return MakeShard(index)
 
-    def receive(self, worker: int, message: FromWorker) -> ProgressEvent:
+    def receive(self, worker: int, message: FromWorker) -> BatchProgress:
         """Record a message of a worker. After `ShardWritten`, call `assign`.
 
         Args:
@@ -90,19 +90,19 @@ class Scheduler:
         match message:
             case ImagesWritten(count):
                 assigned[self.latest_shard(worker)] += count
-                return ProgressEvent(count)
+                return BatchProgress(count)
             case ShardWritten():
                 index = self.latest_shard(worker)
                 rest = self._plan.size(index) - assigned[index]
                 assigned[index] += rest
-                return ProgressEvent(rest)
+                return BatchProgress(rest)
             case ShardRecorded():
                 del assigned[next(iter(assigned))]
-                return ProgressEvent(0, 1)
+                return BatchProgress(0, 1)
             case WorkerFailed(error):
                 raise error
 
-    def remove(self, worker: int) -> ProgressEvent:
+    def remove(self, worker: int) -> BatchProgress:
         """Record the death of a busy worker: its shards must be made again.
 
         Args:
@@ -114,7 +114,7 @@ class Scheduler:
         self._deaths[self.latest_shard(worker)] += 1
         assigned = self._assigned.pop(worker)
         self._retries += assigned
-        return ProgressEvent(-sum(assigned.values()))
+        return BatchProgress(-sum(assigned.values()))
 
     def may_retry(self, index: int) -> bool:
         """Return whether a shard may be made again after the deaths of its workers.

@@ -20,7 +20,7 @@ from seedmint.service.batch.engines.messages import (
 )
 from seedmint.service.batch.job import open_plan_generator
 from seedmint.service.batch.plan import Plan
-from seedmint.service.batch.progress import ProgressEvent
+from seedmint.service.batch.progress import BatchProgress
 from seedmint.service.batch.records import Record
 from seedmint.service.batch.shard import write_shard
 from seedmint.service.batch.storage.resolve import open_output
@@ -74,7 +74,7 @@ class _Reporter:
         self._unsent = 0
         self._last_sent = 0.0
 
-    def on_progress(self, event: ProgressEvent) -> None:
+    def on_progress(self, event: BatchProgress) -> None:
         self._unsent += event.images
         if self._finishing is not None and self._finishing.done():
             self.wait_until_recorded()

@@ -14,7 +14,7 @@ from seedmint.service.batch.completeness import missing_shards
 from seedmint.service.batch.engines.process_pool import run
 from seedmint.service.batch.job import begin, finish, open_plan_generator
 from seedmint.service.batch.plan import PlanError
-from seedmint.service.batch.progress import ProgressEvent, ignore_progress
+from seedmint.service.batch.progress import BatchProgress, ignore_progress
 from seedmint.service.batch.records import RecordError
 from seedmint.service.batch.shard import make_shard
 from seedmint.service.batch.storage import local as output_module
@@ -101,7 +101,7 @@ def test_an_output_that_was_removed_is_not_created_again(tmp_path: Path, models:
     generator = start_job(models, tmp_path / "out")
     plan, output = plan_for(generator, "0-99", "npz", 30), open_output(str(tmp_path / "out"))
 
-    def remove(event: ProgressEvent) -> None:
+    def remove(event: BatchProgress) -> None:
         if (tmp_path / "out").exists():
             (tmp_path / "out").rename(tmp_path / "moved")
 
@@ -123,7 +123,7 @@ def test_an_output_that_was_removed_ends_the_pool(tmp_path: Path, models: Path, 
     plan, output = plan_for(generator, "0-9999", form, 2000), open_output(str(tmp_path / "out"))
     begin(output, plan)
 
-    def remove(event: ProgressEvent) -> None:
+    def remove(event: BatchProgress) -> None:
         if (tmp_path / "out").exists():
             (tmp_path / "out").rename(tmp_path / "moved")
 
@@ -139,7 +139,7 @@ def test_a_record_that_cannot_be_written_ends_the_pool(tmp_path: Path, models: P
     plan, output = plan_for(open_generator(models / "rgb.onnx"), "0-99", "npz", 30), open_output(str(tmp_path / "out"))
     begin(output, plan)
     (tmp_path / "out/records").write_text("no folder")
-    events: list[ProgressEvent] = []
+    events: list[BatchProgress] = []
     with pytest.raises(FileExistsError) as error:
         run(models / "rgb.onnx", output.url, plan, range(shards), 1, events.append)
     assert str(error.value.filename).endswith("records")

@@ -3,6 +3,7 @@
 import itertools
 import platform
 import random
+from typing import get_args
 
 import numpy as np
 import onnxruntime
@@ -16,7 +17,8 @@ from seedmint.models.noise import labels_of
 from seedmint.models.seeds import SEED_LIMIT, Seeds, parse_seeds
 from seedmint.service.batch.formats.base import FormatError
 from seedmint.service.batch.plan import Plan, PlanError, read_plan
-from seedmint.service.batch.planning import MAX_SHARDS, check_same, difference, make_plan
+from seedmint.service.batch.planning import MAX_SHARDS, CheckedGenerator, JobSpec, check_same, difference, make_plan, spec_of
+from seedmint.service.runtime.output_check import Determinism
 from tests.support import generators
 
 DIGEST = "0" * 64
@@ -25,7 +27,8 @@ CLASSES = ("ant", "bee", "cat")
 
 def plan(seeds: str, shard_size: int = 10, labels: object = None, classes: tuple[str, ...] | None = None) -> Plan:
     card = generators.card("one", classes=classes)
-    return make_plan(DIGEST, card, "cpu", "exact", parse_seeds(seeds), labels, 1.0, "npy", shard_size)  # type: ignore[arg-type]
+    spec = JobSpec(parse_seeds(seeds), labels=labels, format="npy", shard_size=shard_size)  # type: ignore[arg-type]
+    return make_plan(CheckedGenerator(DIGEST, card), spec)
 
 
 @st.composite
@@ -113,14 +116,14 @@ def test_invalid_options_are_refused(changes: dict[str, object], field: str, rea
 def test_a_format_that_cannot_hold_the_samples_is_refused(form: str, names: tuple[str, ...], reason: str):
     card = generators.card("one", output=SampleOutput(kind="sample", shape=(1,), names=names))
     with pytest.raises(FormatError) as error:
-        make_plan(DIGEST, card, "cpu", "exact", parse_seeds("0"), None, 1.0, form, 1)  # type: ignore[arg-type]
+        make_plan(CheckedGenerator(DIGEST, card), JobSpec(parse_seeds("0"), format=form))  # type: ignore[arg-type]
     assert (error.value.field, error.value.reason) == ("format", reason)
 
 
 def test_the_first_difference_of_two_plans_is_named():
     here = plan("0-99", 10, "balanced", CLASSES)
     check_same(here, plan("0-99", 10, "balanced", CLASSES), "out")
-    approximate = make_plan(DIGEST, here.card, "cpu", "approximate", here.sequence, "balanced", 1.0, "npy", 10)
+    approximate = make_plan(CheckedGenerator(DIGEST, here.card, determinism="approximate"), spec_of(here))
     numpy = here.toolchain | {"numpy": "0.1"}
     others = [
         (plan("0-98", 10, "balanced", CLASSES), "seeds", "other_plan"),
@@ -140,8 +143,9 @@ def test_the_first_difference_of_two_plans_is_named():
 
 def test_plans_of_two_kinds_of_machines_are_equal_only_if_both_are_exact(monkeypatch: pytest.MonkeyPatch):
     def plans() -> list[Plan]:
-        card, seeds = generators.card("one"), parse_seeds("0-99")
-        return [make_plan(DIGEST, card, "cpu", found, seeds, None, 1.0, "npy", 10) for found in ("exact", "approximate")]
+        spec = JobSpec(parse_seeds("0-99"), format="npy", shard_size=10)
+        checked = [CheckedGenerator(DIGEST, generators.card("one"), "cpu", found) for found in get_args(Determinism)]
+        return [make_plan(generator, spec) for generator in checked]
 
     exact, approximate = plans()
     assert exact.toolchain == {"determinism": "exact", "numpy": np.__version__}

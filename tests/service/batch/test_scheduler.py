@@ -17,7 +17,7 @@ from seedmint.service.batch.engines.messages import (
     WorkerFailed,
 )
 from seedmint.service.batch.engines.scheduler import Scheduler
-from seedmint.service.batch.progress import ProgressEvent
+from seedmint.service.batch.progress import BatchProgress
 from tests.service.batch.test_plan import plan
 
 
@@ -27,16 +27,16 @@ def test_a_worker_makes_one_shard_after_another():
     assert scheduler.assign(7) == MakeShard(0)
     assert scheduler.is_busy(7)
     assert not scheduler.is_finished
-    assert scheduler.receive(7, ImagesWritten(4)) == ProgressEvent(4)
-    assert scheduler.receive(7, ShardWritten()) == ProgressEvent(6)
+    assert scheduler.receive(7, ImagesWritten(4)) == BatchProgress(4)
+    assert scheduler.receive(7, ShardWritten()) == BatchProgress(6)
     assert scheduler.assign(7) == MakeShard(2)
     assert scheduler.latest_shard(7) == 2
-    assert scheduler.receive(7, ImagesWritten(1)) == ProgressEvent(1)
-    assert scheduler.receive(7, ShardRecorded()) == ProgressEvent(0, 1)  # of shard 0
-    assert scheduler.receive(7, ShardWritten()) == ProgressEvent(4)
+    assert scheduler.receive(7, ImagesWritten(1)) == BatchProgress(1)
+    assert scheduler.receive(7, ShardRecorded()) == BatchProgress(0, 1)  # of shard 0
+    assert scheduler.receive(7, ShardWritten()) == BatchProgress(4)
     assert scheduler.assign(7) == NoMoreShards()
     assert scheduler.is_busy(7)
-    assert scheduler.receive(7, ShardRecorded()) == ProgressEvent(0, 1)
+    assert scheduler.receive(7, ShardRecorded()) == BatchProgress(0, 1)
     assert scheduler.is_finished
 
 
@@ -46,7 +46,7 @@ def test_the_shards_of_a_dead_worker_are_repeated():
     scheduler.receive(0, ShardWritten())
     assert scheduler.assign(0) == MakeShard(1)
     scheduler.receive(0, ImagesWritten(3))
-    assert scheduler.remove(0) == ProgressEvent(-13)
+    assert scheduler.remove(0) == BatchProgress(-13)
     assert not scheduler.is_busy(0)
     assert {scheduler.assign(1), scheduler.assign(2)} == {MakeShard(0), MakeShard(1)}
     assert scheduler.assign(3) == MakeShard(2)
@@ -83,7 +83,7 @@ class SimulatedWorker:
         message = self.scheduler.assign(self.number)
         self.writing = message.index if isinstance(message, MakeShard) else None
 
-    def step(self, recorded: list[int]) -> ProgressEvent:
+    def step(self, recorded: list[int]) -> BatchProgress:
         """Send the next message."""
         if self.written:
             recorded.append(self.written.pop())
@@ -100,7 +100,7 @@ def test_every_shard_is_recorded_once_while_workers_die(num_shards: int, num_wor
     scheduler = Scheduler(plan(f"0-{num_shards * 10 - 1}", 10), range(num_shards))
     workers = [SimulatedWorker(scheduler, number) for number in range(num_workers)]
     recorded: list[int] = []
-    events: list[ProgressEvent] = []
+    events: list[BatchProgress] = []
     for number in itertools.count(num_workers):
         busy = [worker for worker in workers if scheduler.is_busy(worker.number)]
         if not busy:

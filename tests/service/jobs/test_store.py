@@ -10,9 +10,10 @@ import pytest
 
 from seedmint.service.api.jobs.pagination import listing_path, parse_listing
 from seedmint.service.batch.storage import resolve
+from seedmint.service.jobs.errors import QueueFullError
 from seedmint.service.jobs.job_record import JobEntry, JobRecord, job_id
 from seedmint.service.jobs.runner import JobRunner
-from seedmint.service.jobs.store import JobStore, QueueFullError
+from seedmint.service.jobs.store import JobStore
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.settings import Settings
 from tests.support.batch_jobs import plan_for

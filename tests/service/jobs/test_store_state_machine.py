@@ -14,10 +14,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from seedmint.models.seeds import parse_seeds
 from seedmint.service.api.jobs.pagination import listing_path, parse_listing
 from seedmint.service.batch.plan import Plan
-from seedmint.service.batch.planning import make_plan
+from seedmint.service.batch.planning import CheckedGenerator, JobSpec, make_plan
+from seedmint.service.jobs.errors import QueueFullError
 from seedmint.service.jobs.job_record import Job, job_id
 from seedmint.service.jobs.progress import JobProgress, write_progress
-from seedmint.service.jobs.store import FILES_REMOVED, JobStore, QueueFullError
+from seedmint.service.jobs.store import FILES_REMOVED, JobStore
 from tests.support import generators
 
 NUM_PLANS = 5
@@ -27,8 +28,8 @@ UNKNOWN_JOB = "f" * 16
 
 @cache
 def plan(number: int) -> Plan:
-    card = generators.card("one")
-    return make_plan("0" * 64, card, "cpu", "exact", parse_seeds(f"0-{99 + number}"), None, 1.0, "npy", 10)
+    spec = JobSpec(parse_seeds(f"0-{99 + number}"), format="npy", shard_size=10)
+    return make_plan(CheckedGenerator("0" * 64, generators.card("one")), spec)
 
 
 @dataclass
