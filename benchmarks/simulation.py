@@ -94,6 +94,13 @@ class Memory:
         self._folders[folder].discard(last)
         self.files.pop(name, None)
 
+    def size(self, name: str) -> int:
+        return len(self.files[name])
+
+    def remove_all(self) -> None:
+        self._folders.clear()
+        self.files.clear()
+
     def lock(self, shared: bool) -> AbstractContextManager[None]:
         return nullcontext()
 

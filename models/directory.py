@@ -7,6 +7,7 @@ the user, because an update of the package would remove files from site-packages
 import hashlib
 import json
 import os
+import re
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from seedmint.models.errors import UserError
 from seedmint.models.files import write_whole
 from seedmint.models.installation import is_installed
 
+_VERSION = re.compile(r"([^/@]+)@([0-9a-f]{12,64})", re.ASCII)
 SHIPPED = Path(__file__).resolve().parent
 _DIGEST12 = 12  # hexadecimal digits of the digest in a file name
 
@@ -88,6 +90,34 @@ def copy_shipped(directory: Path, record: Path) -> None:
         write_whole(target, content)
         copied.add(digest)
     write_whole(record, json.dumps({"sizes": sizes, "digests": sorted(copied)}).encode())
+
+
+def find_version(reference: str, directory: Path) -> Path:
+    """Return the file of a generator, of any version or of one.
+
+    Args:
+        reference: A name, a path, or NAME@DIGEST with at least twelve digits of the SHA-256 of the file.
+        directory: The models directory, where names are looked up: NAME.onnx, or NAME@DIGEST12.onnx for an older version.
+
+    Raises:
+        UserError: There is no such file or no such version.
+        OSError: The file is not readable.
+    """
+    version = _VERSION.fullmatch(reference)
+    if version is None:
+        return find_generator(reference, directory)
+    name, digest = version.groups()
+    older = directory / f"{name}@{digest[:12]}.onnx"
+    path = older if older.is_file() else find_generator(name, directory)
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if not found.startswith(digest):
+        raise UserError(
+            f"{path} is {name}@{found[:12]}, not {reference}: use that version, or restore the file of this one",
+            field="model",
+            reason="unknown_version",
+        )
+    return path
 
 
 def find_generator(name_or_path: str, directory: Path) -> Path:

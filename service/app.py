@@ -52,8 +52,8 @@ _LIMITER = create_rate_limiter(SETTINGS)
 _ACCESS = None if _KEYRING is None and _LIMITER is None else AccessControl(_KEYRING, _LIMITER)
 _REPOSITORY = ModelRepository(SETTINGS)
 _RESOURCES = PinnedResources(_REPOSITORY, SETTINGS)
-_JOBS = create_jobs(_REPOSITORY, SETTINGS)
 _SHUTDOWN = GracefulShutdown()
+_JOBS = create_jobs(_REPOSITORY, SETTINGS, lambda: _SHUTDOWN.draining)
 configure_logs(SETTINGS.log_format)
 
 # A single worker accepts requests after this time, even if it is still loading generators. Then it answers 503.

@@ -21,6 +21,7 @@ REASONS: dict[int, str] = {
     404: "not_found",
     405: "method_not_allowed",
     408: "slow_body",
+    409: "job_active",
     413: "too_large",
     415: "unsupported_media_type",
     422: "out_of_range",

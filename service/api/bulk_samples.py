@@ -181,20 +181,21 @@ async def _chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[byte
             yield part
 
 
-def read_seeds(seeds: str | list[int], max_seeds: int) -> Seeds:
+def read_seeds(seeds: str | list[int], max_seeds: int, field: str = "seeds") -> Seeds:
     """Return the seeds of a request body. A long list takes time, so do not call this function on the event loop.
 
     Args:
         seeds: The field `seeds`: text such as "0-63,100", or a list.
         max_seeds: Largest number of seeds.
+        field: The field, for the error.
 
     Raises:
-        Problem: 400, 413 or 422, for `seeds`.
+        Problem: 400, 413 or 422, for `field`.
     """
     try:
         return parse_seeds(seeds, max_seeds) if isinstance(seeds, str) else seeds_from_list(seeds, max_seeds)
     except UserError as error:
-        raise Problem.from_error(error, "seeds") from None
+        raise Problem.from_error(error, field) from None
 
 
 def _seeds_and_labels(generator: Generator, request: SampleRequest, max_seeds: int) -> tuple[Seeds, int | Labels | None]:

@@ -16,6 +16,7 @@ from seedmint.service.batching.errors import (
     UnknownVersion,
 )
 from seedmint.service.jobs.errors import (
+    JobActiveError,
     JobsError,
     QueueFullError,
     StorageFullError,
@@ -38,6 +39,7 @@ _STATUS: dict[type[BatchingError], int] = {
 }
 # Status and seconds of Retry-After.
 _STATUS_OF_JOBS: dict[type[JobsError], tuple[int, int | None]] = {
+    JobActiveError: (409, 1),
     QueueFullError: (429, 60),
     StorageUnavailableError: (503, 5),
     StorageTimeoutError: (504, None),

@@ -1,11 +1,12 @@
 """Commands of `seedmint batch`: run, estimate, verify and status."""
 
+from pathlib import Path
 from typing import Any, get_args
 
 import click
 import numpy as np
 
-from seedmint.models.directory import find_generator
+from seedmint.models.directory import find_version
 from seedmint.models.errors import UserError
 from seedmint.models.runtime.processors import num_processors
 from seedmint.service.batch.completeness import complete_shards, damaged_shards
@@ -74,7 +75,7 @@ def batch() -> None:
 def run(workers: int | None, engine: EngineName, shard_index: int | None, num_shards: int | None, **options: Any) -> None:
     """Run a job, or resume it. Every run of the same job writes the same bytes.
 
-    MODEL is the name of a generator in the models directory, or a path to a generator file.
+    MODEL is the name of a generator in the models directory, NAME@DIGEST for one version, or a path to a generator file.
 
     \b
     seedmint batch run mnist --seeds 0-99999 --out out
@@ -161,8 +162,9 @@ def verify(out: str, model: str | None, directory: str | None, every_value: bool
     """
     output = open_output(out)
     plan = _read_plan(output)
+    models = settings_with(directory).models
     with permanent_errors():
-        path = find_generator(model or plan.card.name, settings_with(directory).models)
+        path = find_version(model or _present_version(plan, models), models)
     generator = open_plan_generator(path, plan)
     current = toolchain(plan.format, plan.card, generator.determinism)
     if plan.toolchain != current:
@@ -214,6 +216,12 @@ def status(out: str) -> None:
         click.echo(f"damaged     {shards_text(int(damaged.sum()))}: seedmint batch verify {output.url} --repair")
     is_done = MANIFEST in set(output.names("")) and complete.all()
     click.echo(f"state       {'damaged' if damaged.any() else 'done' if is_done else 'not done'}")
+
+
+def _present_version(plan: Plan, models: Path) -> str:
+    """Return the reference of the file of the job's version, if there is one, or the name of the generator."""
+    version = f"{plan.card.name}@{plan.model[:12]}"
+    return version if (models / f"{version}.onnx").is_file() else plan.card.name
 
 
 def _read_plan(output: Output) -> Plan:

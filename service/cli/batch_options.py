@@ -1,6 +1,5 @@
 """Options of `seedmint batch run` and `seedmint batch estimate`, and the job that they define."""
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -10,20 +9,19 @@ from typing import Any
 import click
 
 from seedmint.models.card import Card
-from seedmint.models.directory import find_generator
+from seedmint.models.directory import find_version
 from seedmint.models.errors import UserError
 from seedmint.models.runtime.generator_file import GeneratorError, checked_card, read_content
 from seedmint.models.runtime.provider import ProviderError, choose_provider
 from seedmint.models.seeds import Seeds, parse_seeds, quoted
 from seedmint.service.batch.formats.base import FORMATS, ShardFormat
 from seedmint.service.batch.job import load_plan, open_generator_file
-from seedmint.service.batch.plan import LabelChoice, Plan, PlanError
+from seedmint.service.batch.job_labels import parse_labels
+from seedmint.service.batch.plan import Plan, PlanError
 from seedmint.service.batch.planning import SHARD_SIZE, JobSpec, check_same, join_splits, make_plan, spec_of
 from seedmint.service.batch.storage.base import Output
 from seedmint.service.batch.storage.resolve import open_output
-from seedmint.service.cli.options import label_number, set_error_field, settings_with
-
-_WEIGHT = r"([^,]+):([1-9][0-9]{0,11})"
+from seedmint.service.cli.options import set_error_field, settings_with
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,7 @@ def open_job(options: JobOptions) -> OpenJob:
     """
     with permanent_errors():
         settings = settings_with(options.directory)
-        path = find_generator(options.model, settings.models)
+        path = find_version(options.model, settings.models)
         content, card = _read(path)
     output = open_output(options.out)
     existing = load_plan(output)
@@ -189,7 +187,7 @@ def _spec(options: JobOptions, existing: Plan | None, card: Card) -> JobSpec:
     """Return the options as data. A missing option has the value of the job in the output, or the default of a new job."""
     seeds, splits = _seeds(options)
     changes: dict[str, Any] = {
-        "labels": None if options.labels is None else _labels(options.labels, card),
+        "labels": None if options.labels is None else parse_labels(options.labels, card),
         "truncation": options.truncation,
         "format": options.shard_format,
         "shard_size": options.shard_size,
@@ -210,27 +208,6 @@ def _seeds(options: JobOptions) -> tuple[Seeds | None, dict[str, int] | None]:
     if options.split:
         return join_splits([_parse_split(text) for text in options.split])
     return (None if options.seeds is None else _parse_seeds(options.seeds)), None
-
-
-def _labels(text: str, card: Card) -> LabelChoice:
-    match text:
-        case "balanced" | "per-seed":
-            return text
-        case _:
-            return _weights(text, card) or label_number(text, card, "labels")
-
-
-def _weights(text: str, card: Card) -> LabelChoice | None:
-    """Parse weights of labels; None if the text is no such list, or is the name of a class."""
-    if text in (card.classes or ()) or not re.fullmatch(rf"{_WEIGHT}(,{_WEIGHT})*", text):
-        return None
-    weights: dict[int, int] = {}
-    for label, weight in re.findall(_WEIGHT, text):
-        number = label_number(label, card, "labels")
-        if number in weights:
-            raise UserError(f"names the label {number} twice: use one weight for it", field="labels", reason="duplicate_label")
-        weights[number] = int(weight)
-    return weights
 
 
 def _parse_split(text: str) -> tuple[str, Seeds]:

@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from seedmint.models.card import Card
 from seedmint.models.errors import UserError
 from seedmint.service.settings import Settings, SettingsError, read_settings, variable
 
@@ -48,24 +47,3 @@ def set_error_field(field: str) -> Iterator[None]:
     except UserError as error:
         error.field = field
         raise
-
-
-def label_number(label: str, card: Card, field: str = "label") -> int:
-    """Return the class number of a label. Digits are always a class number, as in URLs.
-
-    Args:
-        label: A class number or the name of a class.
-        card: Card of the generator.
-        field: Name of the parameter, for the error.
-
-    Raises:
-        UserError: The generator does not have this label.
-    """
-    if card.classes is None:
-        raise UserError(f"generator {card.name!r} is not conditional: omit the label", field=field, reason="not_conditional")
-    if label.isdecimal() and int(label[:9]) < len(card.classes):
-        return int(label)
-    if label in card.classes and not label.isdecimal():
-        return card.classes.index(label)
-    largest = len(card.classes) - 1
-    raise UserError(f"{label!r} is neither a class number (0 to {largest}) nor the name of a class", field=field)

@@ -11,7 +11,8 @@ import click
 from seedmint.models.directory import find_generator
 from seedmint.models.errors import UserError
 from seedmint.models.seeds import parse_seed, parse_seeds
-from seedmint.service.cli.options import label_number, set_error_field, settings_with
+from seedmint.service.cli.options import set_error_field, settings_with
+from seedmint.service.specs.values import label_number
 
 _MAX_SEEDS = 10_000_000
 _PROGRESS_BAR_COUNT = 1000  # show a progress bar from this number of images

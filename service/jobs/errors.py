@@ -19,6 +19,12 @@ class QueueFullError(JobsError):
     reason = "job_queue"
 
 
+class JobActiveError(JobsError):
+    """The job still runs, so its files cannot be removed."""
+
+    reason = "job_active"
+
+
 class StorageUnavailableError(JobsError):
     """The storage of the jobs cannot be read or written."""
 

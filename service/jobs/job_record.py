@@ -82,6 +82,11 @@ class Job(JobEntry):
     bytes: int
 
     @property
+    def is_finished(self) -> bool:
+        """Whether the job is done, failed or cancelled."""
+        return self.state in ("done", "failed", "cancelled")
+
+    @property
     def images_done(self) -> int:
         """Images or samples that exist, including those in unfinished shards."""
         if self.progress is None:

@@ -25,6 +25,7 @@ from seedmint.service.batch.storage.base import BusyError, Output, OutputError
 from seedmint.service.batch.storage.resolve import open_output
 from seedmint.service.jobs.errors import public_text
 from seedmint.service.jobs.progress import JobProgress, write_progress
+from seedmint.service.runtime.generator import Generator
 from seedmint.service.telemetry.logs import format_error
 
 BUSY = 75  # exit status if another process runs the same job (EX_TEMPFAIL)
@@ -77,7 +78,7 @@ def run_job(output: Output, plan: Plan, path: Path, workers: int, progress: Path
         UserError: The first error of the job.
         OSError: The same.
     """
-    current = toolchain(plan.format, plan.card, open_plan_generator(path, plan).determinism)
+    current = toolchain(plan.format, plan.card, _open_generator(path, plan).determinism)
     if current != plan.toolchain:
         raise PlanError(f"the job was started with {difference(plan.toolchain, current)}: submit it again as a new job")
 
@@ -98,6 +99,23 @@ def run_job(output: Output, plan: Plan, path: Path, workers: int, progress: Path
         raise OutputError("files were removed while the job ran: submit it again")
     print(totals.bytes, flush=True)
     return 0
+
+
+def _open_generator(path: Path, plan: Plan) -> Generator:
+    """Open the generator of the job.
+
+    Raises:
+        PlanError: The service no longer has this version of the generator.
+    """
+    try:
+        return open_plan_generator(path, plan)
+    except (FileNotFoundError, PlanError):
+        raise PlanError(
+            f"generator {plan.card.name}@{plan.model[:12]} is no longer served: restore its file, or submit a job with another "
+            f"generator",
+            field="model",
+            reason="unknown_version",
+        ) from None
 
 
 def _end_with_input() -> None:

@@ -96,6 +96,14 @@ class RecordFiles:
             with self._root.write(_file_name(job)) as file:
                 file.write(content)
 
+    def remove(self, job: str) -> None:
+        """Remove the record of one job. Hold `exclusive_lock` meanwhile.
+
+        Args:
+            job: Id of the job.
+        """
+        self._root.remove(_file_name(job))
+
     @contextmanager
     def exclusive_lock(self) -> Iterator[None]:
         """Keep other threads and processes of this machine from changing records while the block runs."""

@@ -5,9 +5,11 @@ import logging
 import threading
 import time
 from collections import Counter
+from pathlib import Path
 from typing import IO
 
 from seedmint.models.errors import UserError
+from seedmint.models.runtime.generator_file import DIGEST12
 from seedmint.service.jobs.job_process import JobProcess
 from seedmint.service.jobs.job_record import STATES, JobRecord, State
 from seedmint.service.jobs.process import BUSY
@@ -111,7 +113,8 @@ class JobRunner:
         if plan is None:
             self._fail(job, "the folder of the job was removed: submit the job again")
             return
-        generator = self._settings.models / f"{plan.card.name}.onnx"
+        names = (f"{plan.card.name}@{plan.model[:DIGEST12]}.onnx", f"{plan.card.name}.onnx")
+        generator = next((path for name in names if (path := self._settings.models / name).is_file()), Path(names[1]))
         url, progress = self._store.output(job).url, self._store.progress_file(job)
         images = self._store.recorded_images(job, plan)
         self._running[job] = JobProcess(plan, images, generator, url, self._settings.job_workers, progress)

@@ -14,7 +14,7 @@ from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.records import RecordError, count_in_shards, read_record, recorded_shards
 from seedmint.service.batch.storage.base import Output
 from seedmint.service.batch.storage.resolve import open_output
-from seedmint.service.jobs.errors import QueueFullError, public_text
+from seedmint.service.jobs.errors import JobActiveError, QueueFullError, public_text
 from seedmint.service.jobs.job_record import Job, JobEntry, JobRecord, job_id
 from seedmint.service.jobs.progress import JobProgress, read_progress
 from seedmint.service.jobs.record_files import RecordFiles
@@ -201,6 +201,27 @@ class JobStore:
             if record is not None and record.state == "queued":
                 self._files.write(job, record.model_copy(update={"state": "cancelled"}))
             return record is not None
+
+    def remove(self, job: str) -> None:
+        """Remove a job that does not run: its files, then its record.
+
+        Args:
+            job: Id of the job.
+
+        Raises:
+            JobActiveError: The job is queued, or its process has not ended yet.
+            UserError: The job is not writable.
+            OSError: The same.
+        """
+        with self._files.exclusive_lock():
+            record = self._files.read(job)
+            if record is None:
+                return
+            if record.state == "queued" or self.progress_file(job).exists():
+                raise JobActiveError(f"job {job} has not ended yet: send the request again")
+            self.output(job).remove_all()
+            self._files.remove(job)
+            self._sizes.pop(job, None)
 
     def finish(self, job: str, error: str | None = None, size: int = 0) -> None:
         """Record the end of a job. A job that was cancelled before it failed stays cancelled.

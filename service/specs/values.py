@@ -4,7 +4,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from seedmint.models.card import ImageOutput, SampleOutput
+from seedmint.models.card import Card, ImageOutput, SampleOutput
 from seedmint.models.errors import UserError
 from seedmint.models.seeds import quoted
 from seedmint.service.encoders.images import max_scale
@@ -58,6 +58,27 @@ def require_format(extension: str, formats: tuple[Format, ...]) -> Format:
         if known == extension:
             return known
     raise SpecError(f"unknown format {quoted(extension)}: use {', '.join(formats)}", field="format", reason="unknown_format")
+
+
+def label_number(label: str, card: Card, field: str = "label") -> int:
+    """Return the class number of a label. Digits are always a class number, as in URLs.
+
+    Args:
+        label: A class number or the name of a class.
+        card: Card of the generator.
+        field: Name of the parameter, for the error.
+
+    Raises:
+        UserError: The generator does not have this label.
+    """
+    if card.classes is None:
+        raise UserError(f"generator {card.name!r} is not conditional: omit the label", field=field, reason="not_conditional")
+    if label.isdecimal() and int(label[:9]) < len(card.classes):
+        return int(label)
+    if label in card.classes and not label.isdecimal():
+        return card.classes.index(label)
+    largest = len(card.classes) - 1
+    raise UserError(f"{label!r} is neither a class number (0 to {largest}) nor the name of a class", field=field)
 
 
 def require_label(generator: Generator, label: int, field: str = "label") -> int:

@@ -160,6 +160,47 @@ def test_other_formats(making: Server, jobs: Path, request_: dict[str, Any], for
     assert answer.headers["content-type"] == media_type
 
 
+def test_files_are_listed_page_by_page_and_removed(making: Server, jobs: Path):
+    request = {
+        "model": "rgb",
+        "format": "png",
+        "splits": {"train": "0-5", "test": "6-9"},
+        "labels": CLASSES[1],
+        "shard_size": 4,
+    }
+    job = submit(making, **request)
+    done = wait_until(lambda: (now := making.client.get(f"/v1/jobs/{job}?wait=30").json())["state"] == "done" and now)
+    assert (done["labels"], done["splits"]) == (1, {"train": 6, "test": 4})
+    found: dict[str, int] = {}
+    url = f"{done['index_url']}?limit=3"
+    while url:
+        listed = making.client.get(url).json()
+        assert 0 < len(listed["files"]) <= 3
+        for file in listed["files"]:
+            found[file["name"]] = file["bytes"]
+            assert len(making.client.get(file["url"]).content) == file["bytes"]
+        url = listed["next_url"]
+    paths = [path for path in (jobs / job).rglob("*") if path.is_file() and path.name != ".lock"]
+    data = {str(path.relative_to(jobs / job)): path.stat().st_size for path in paths if path.parent.name != "records"}
+    assert found == data
+    assert making.client.delete(f"/v1/jobs/{job}").status_code == 204
+    assert not (jobs / job).exists()
+    check(making.client.get(f"/v1/jobs/{job}"), 404, "job")
+    check(making.client.delete(f"/v1/jobs/{job}"), 404, "job")
+    assert submit(making, **request) == job  # a new job
+    wait_for(making, job, "done")
+
+
+@pytest.mark.parametrize(("query", "status"), [("wait=61", 422), ("wait=x", 400), ("after=1", 400)])
+def test_an_invalid_query_of_a_job_is_a_problem(making: Server, small: str, query: str, status: int):
+    check(making.client.get(f"/v1/jobs/{small}?{query}"), status, query.partition("=")[0])
+
+
+@pytest.mark.parametrize(("query", "field"), [("limit=0", "limit"), ("limit=1001", "limit")])
+def test_an_invalid_query_of_the_files_is_a_problem(making: Server, small: str, query: str, field: str):
+    check(making.client.get(f"/v1/jobs/{small}/files?{query}"), 422, field)
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "field"),
     [
@@ -174,7 +215,12 @@ def test_other_formats(making: Server, jobs: Path, request_: dict[str, Any], for
         ({"seeds": "0-1000000000"}, 413, "seeds"),
         ({"labels": 3}, 422, "labels"),
         ({"labels": -1}, 422, "labels"),
-        ({"labels": "ant"}, 400, "labels"),
+        ({"labels": "no such class"}, 400, "labels"),
+        ({"labels": "0:1,0:2"}, 400, "labels"),
+        ({"splits": {"train": "0-9"}}, 400, "splits"),
+        ({"seeds": None}, 400, "seeds"),
+        ({"seeds": None, "splits": {"Train": "0-9"}}, 400, "split"),
+        ({"seeds": None, "splits": {"a": "0-9", "b": "5"}}, 422, "seeds"),
         ({"labels": [0, 1]}, 400, "labels"),
         ({"model": "grey", "labels": 0}, 422, "labels"),
         ({"model": "grey", "labels": "balanced"}, 422, "labels"),
@@ -331,6 +377,16 @@ def test_lost_files_are_replaced(making: Server, jobs: Path):
     assert hashes(jobs / job) == before
 
 
+def test_a_running_job_can_be_removed_and_a_request_waits_for_its_progress(making: Server, jobs: Path):
+    job = submit(making, **SLOW, truncation=0.5)
+    before = wait_for(making, job, "running")["shards_done"]
+    waited = wait_until(lambda: making.client.get(f"/v1/jobs/{job}?wait=30", timeout=60).json())
+    assert waited["shards_done"] > before
+    assert making.client.delete(f"/v1/jobs/{job}", timeout=60).status_code == 204
+    assert not (jobs / job).exists()
+    assert not processes(making)
+
+
 def test_the_log_names_jobs_without_paths(making: Server, jobs: Path, all_models: Path, small: str):
     events = [event for event in map(json.loads, making.log[1:]) if event.get("job") == small]
     assert [event["event"] for event in events] == ["submitted", "started", "done"]
@@ -403,7 +459,7 @@ def test_the_queue_is_bounded_and_a_replaced_generator_fails_its_jobs(tmp_path: 
         server.wait_for_log("rgb@" + wait_until(lambda: (new := server.digest("rgb")) != old and new)[:12])
         server.client.post(f"/v1/jobs/{first}/cancel")
         failed = wait_for(server, second, "failed")
-        assert failed["error"].startswith("generator 'rgb' ")
+        assert f"rgb@{old[:12]}" in failed["error"].split()
         assert not (tmp_path / "jobs" / second / "data").exists()
         assert page(server, third)["state"] == "cancelled"
         assert not [line for line in server.log[1:] if str(tmp_path) in line]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from seedmint.models import directory as directory_module
-from seedmint.models.directory import copy_shipped, default_directory, find_generator, models_directory
+from seedmint.models.directory import copy_shipped, default_directory, find_generator, find_version, models_directory
 from seedmint.models.errors import UserError
 
 
@@ -18,6 +18,20 @@ def test_a_name_is_looked_up_in_the_directory_and_a_path_is_not(tmp_path: Path, 
     assert find_generator("one", tmp_path) == tmp_path / "one.onnx"
     for path in (str(tmp_path / "one.onnx"), "one.onnx", "./no_suffix"):
         assert find_generator(path, tmp_path / "elsewhere") == Path(path)
+
+
+def test_a_version_is_found_by_its_digest(tmp_path: Path):
+    new, old = (hashlib.sha256(content).hexdigest() for content in (b"new", b"old"))
+    (tmp_path / "one.onnx").write_bytes(b"new")
+    assert find_version(f"one@{new[:12]}", tmp_path) == find_version(f"one@{new}", tmp_path) == tmp_path / "one.onnx"
+    with pytest.raises(UserError) as raised:
+        find_version(f"one@{old[:12]}", tmp_path)
+    assert (raised.value.field, raised.value.reason) == ("model", "unknown_version")
+    (tmp_path / f"one@{old[:12]}.onnx").write_bytes(b"old")
+    assert find_version(f"one@{old[:13]}", tmp_path) == tmp_path / f"one@{old[:12]}.onnx"
+    with pytest.raises(UserError) as raised:
+        find_version(f"one@{old[:11]}", tmp_path)
+    assert raised.value.reason == "not_found"
 
 
 @pytest.mark.parametrize("missing", ["two", "two.onnx", "./two"])

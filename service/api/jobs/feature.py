@@ -1,5 +1,6 @@
 """Enables or disables the jobs API. The modules of a disabled jobs API are not imported."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from starlette.requests import Request
@@ -44,12 +45,13 @@ class DisabledJobs:
         """Do nothing."""
 
 
-def create_jobs(models: ModelRepository, settings: Settings) -> Jobs:
+def create_jobs(models: ModelRepository, settings: Settings, is_draining: Callable[[], bool]) -> Jobs:
     """Return the jobs API, enabled or disabled by the settings.
 
     Args:
         models: The generators that jobs may use.
         settings: The settings of the service.
+        is_draining: Whether the server shuts down, so that no request waits.
 
     Raises:
         UserError: The kind of URL of `settings.jobs_url` is unknown.
@@ -58,4 +60,4 @@ def create_jobs(models: ModelRepository, settings: Settings) -> Jobs:
         return DisabledJobs()
     from seedmint.service.api.jobs.handlers import JobHandlers
 
-    return JobHandlers(models, settings)
+    return JobHandlers(models, settings, is_draining)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
@@ -13,8 +14,9 @@ from starlette.responses import Response, StreamingResponse
 
 from seedmint.service.api.conditional import if_none_match
 from seedmint.service.api.etag import is_current
+from seedmint.service.api.jobs.file_index import file_index
 from seedmint.service.api.jobs.files import find_file, read_in_threads
-from seedmint.service.api.jobs.pagination import Cursor, listing_path, parse_listing
+from seedmint.service.api.jobs.pagination import Cursor, listing_path, parse_file_page, parse_listing, parse_wait
 from seedmint.service.api.jobs.requests import JobRequest, create_plan
 from seedmint.service.api.jobs.schemas import Jobs, document_of, job_path, summary_of
 from seedmint.service.api.query import parse_reference
@@ -23,7 +25,13 @@ from seedmint.service.api.request_body import parse_body, read_body
 from seedmint.service.batch.estimate import estimate_size
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batching.model_repository import ModelRepository
-from seedmint.service.jobs.errors import StorageFullError, StorageTimeoutError, StorageUnavailableError, storage_errors
+from seedmint.service.jobs.errors import (
+    JobActiveError,
+    StorageFullError,
+    StorageTimeoutError,
+    StorageUnavailableError,
+    storage_errors,
+)
 from seedmint.service.jobs.job_record import JOB_ID, Job, job_id
 from seedmint.service.jobs.runner import JobRunner
 from seedmint.service.jobs.store import JobStore
@@ -31,11 +39,14 @@ from seedmint.service.problems import Problem
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.settings import Settings
 from seedmint.service.telemetry.logs import log_job
+from seedmint.service.telemetry.request_context import REQUEST_CONTEXT
 
 _LOG = logging.getLogger(__name__)
 _NO_STORE = {"Cache-Control": "no-store"}
 _THREADS = 8  # for each kind of work, so that a slow object store does not delay other work
 _MIN_REMOTE_SECONDS = 10.0  # between two updates of jobs in an object store
+_POLL_SECONDS = 0.5  # between two looks at a job that a request waits for
+_END_SECONDS = 10.0  # for the process of a job that is removed
 
 Result = TypeVar("Result")
 
@@ -43,11 +54,12 @@ Result = TypeVar("Result")
 class JobHandlers:
     """Handlers of the jobs API, with the runner of the jobs. Belongs to one event loop."""
 
-    def __init__(self, models: ModelRepository, settings: Settings) -> None:
+    def __init__(self, models: ModelRepository, settings: Settings, is_draining: Callable[[], bool]) -> None:
         """
         Args:
             models: The generators that jobs may use.
             settings: The settings of the service; `jobs_url` is set.
+            is_draining: Whether the server shuts down, so that no request waits.
 
         Raises:
             UserError: The kind of URL of `settings.jobs_url` is unknown.
@@ -61,6 +73,7 @@ class JobHandlers:
         self._file_threads = ThreadPoolExecutor(_THREADS, "seedmint-files")
         self._runner_thread = ThreadPoolExecutor(1, "seedmint-runner")
         self._task: asyncio.Task[None] | None = None
+        self._is_draining = is_draining
 
     def start(self) -> None:
         """Start the background task that runs the jobs."""
@@ -97,7 +110,7 @@ class JobHandlers:
         Args:
             request: The request.
         """
-        limit, before = parse_listing(request.scope["query_string"].decode("latin-1"))
+        limit, before = parse_listing(_query(request))
         return _json(await self._in_thread(lambda: self._page(limit, before)))
 
     async def job(self, request: Request) -> Response:
@@ -106,7 +119,47 @@ class JobHandlers:
         Args:
             request: The request.
         """
-        return _json(document_of(await self._find(request)))
+        wait = parse_wait(_query(request))
+        first = job = await self._find(request)
+        deadline = time.monotonic() + wait
+        is_disconnected = REQUEST_CONTEXT.get().is_disconnected
+        while time.monotonic() < deadline and not job.is_finished and _progress_of(job) == _progress_of(first):
+            if self._is_draining() or (is_disconnected is not None and is_disconnected()):
+                break
+            await asyncio.sleep(_POLL_SECONDS)
+            job = await self._find(request)
+        return _json(document_of(job))
+
+    async def remove(self, request: Request) -> Response:
+        """Answer `DELETE /v1/jobs/{job}`.
+
+        Args:
+            request: The request.
+        """
+        job = (await self._find(request)).id
+        await self._in_thread(lambda: self._store.cancel(job))
+        deadline = time.monotonic() + _END_SECONDS
+        while True:
+            try:
+                await self._in_thread(lambda: self._store.remove(job))
+            except JobActiveError:  # the runner stops its process
+                if time.monotonic() >= deadline:
+                    raise
+                await asyncio.sleep(_POLL_SECONDS)
+            else:
+                log_job(job, "removed")
+                return Response(status_code=204, headers=_NO_STORE)
+
+    async def files(self, request: Request) -> Response:
+        """Answer `GET /v1/jobs/{job}/files`.
+
+        Args:
+            request: The request.
+        """
+        limit, after = parse_file_page(_query(request))
+        job = await self._find(request)
+        output = self._store.output(job.id)
+        return _json(await self._in_thread(lambda: file_index(job.id, output, job.plan, after, limit)))
 
     async def cancel(self, request: Request) -> Response:
         """Answer `POST /v1/jobs/{job}/cancel`.
@@ -230,6 +283,15 @@ class JobHandlers:
         except StorageUnavailableError as error:
             _LOG.error("%s", error)
             raise
+
+
+def _query(request: Request) -> str:
+    query: bytes = request.scope["query_string"]
+    return query.decode("latin-1")
+
+
+def _progress_of(job: Job) -> tuple[str, int]:
+    return job.state, job.shards_done
 
 
 def _json(document: BaseModel, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -1,16 +1,20 @@
 """The body of `POST /v1/jobs` and the plan of a request. Equal requests have equal plans and so are the same job."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
 
+from seedmint.models.seeds import Seeds
 from seedmint.service.api.bulk_samples import TRUNCATION_BOUNDS, Label, SeedList, SeedText, read_seeds
 from seedmint.service.batch.formats.base import ShardFormat
+from seedmint.service.batch.job_labels import parse_labels
 from seedmint.service.batch.plan import Plan
-from seedmint.service.batch.planning import SHARD_SIZE, JobSpec, check_num_shards, make_plan
+from seedmint.service.batch.planning import SHARD_SIZE, JobSpec, check_num_shards, join_splits, make_plan
+from seedmint.service.problems import Problem
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.specs.values import require_label, require_truncation
 
+MAX_SPLITS = 16
 MAX_SHARDS = 10_000  # in one job: each shard is a file and a record, and the job's page counts them
 
 
@@ -20,13 +24,21 @@ class JobRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: StrictStr = Field(description="Name of a generator, or name@digest12 for one version.")
-    seeds: SeedText | SeedList = Field(
-        description='Seeds as text, "0-99999" (ranges include both ends), or as a list. No seed may occur twice.'
-    )
-    labels: Label | Literal["balanced", "per-seed"] | None = Field(
+    seeds: SeedText | SeedList | None = Field(
         default=None,
-        description="A number: one label for all. balanced: the position in the sequence of seeds, modulo the number of "
-        "classes. null or per-seed: the label of each seed.",
+        description='Seeds as text, "0-99999" (ranges include both ends), or as a list. No seed may occur twice. '
+        "Required without splits.",
+    )
+    splits: Annotated[dict[StrictStr, SeedText], Field(min_length=1, max_length=MAX_SPLITS)] | None = Field(
+        default=None,
+        description="The seeds of each split by its name, in place of seeds.",
+        examples=[{"train": "0-59999", "test": "60000-69999"}],
+    )
+    labels: Label | StrictStr | None = Field(
+        default=None,
+        description="A number or the name of a class: one label for all. balanced: the position in the sequence of seeds, "
+        "modulo the number of classes. Weights, such as 3:1000,7:500: exact counts, if they add up to the number of images of "
+        "a split. null or per-seed: the label of each seed.",
     )
     truncation: Annotated[StrictFloat | StrictInt, Field(description="Factor on z.", json_schema_extra=TRUNCATION_BOUNDS)] = 1.0
     format: ShardFormat | None = Field(
@@ -51,11 +63,31 @@ def create_plan(request: JobRequest, generator: Generator, max_images: int) -> P
         UserError: An option does not fit; `field` names it.
         Problem: 400, 413 or 422; the same.
     """
-    truncation = require_truncation(generator, request.truncation)
-    seeds = read_seeds(request.seeds, max_images)
-    if isinstance(request.labels, int):
-        require_label(generator, request.labels, "labels")
-    spec = JobSpec(seeds, None, request.labels, truncation, request.format, request.shard_size)
+    seeds, splits = _seeds(request, max_images)
+    labels = request.labels
+    if isinstance(labels, int):
+        require_label(generator, labels, "labels")
+    spec = JobSpec(
+        seeds,
+        splits,
+        parse_labels(labels, generator.card) if isinstance(labels, str) else labels,
+        require_truncation(generator, request.truncation),
+        request.format,
+        request.shard_size,
+    )
     plan = make_plan(generator, spec)
     check_num_shards(plan.count, plan.shard_size, MAX_SHARDS)
     return plan
+
+
+def _seeds(request: JobRequest, max_images: int) -> tuple[Seeds, dict[str, int] | None]:
+    """Return the seeds, and the number of seeds of each split."""
+    if (request.seeds is None) == (request.splits is None):
+        raise Problem(400, "give either seeds or splits", "seeds" if request.seeds is None else "splits")
+    if request.splits is None:
+        assert request.seeds is not None
+        return read_seeds(request.seeds, max_images), None
+    seeds, splits = join_splits([(name, read_seeds(text, max_images, "splits")) for name, text in request.splits.items()])
+    if seeds.count > max_images:
+        raise Problem(413, f"more than {max_images} seeds", "splits")
+    return seeds, splits

@@ -50,6 +50,7 @@ class JobDocument(JobSummary):
     seeds: str = Field(
         description=f"The seeds; cut after {_MAX_SEEDS_LENGTH:,} characters, with ... at the end. plan.json has all of them."
     )
+    splits: dict[str, _Count] | None = Field(description="Number of images of each split; null without splits.")
     labels: LabelChoice | None
     truncation: float
     shard_size: _Count
@@ -58,7 +59,25 @@ class JobDocument(JobSummary):
         "as the shard is done. plan.json always exists. manifest.json, which lists all names, and README.md exist when the "
         "job is done."
     )
+    index_url: str = Field(description="List of the files that exist, with their sizes.")
     manifest_url: str | None = Field(description="List of all files with their SHA-256. null until the job is done.")
+
+
+class FileEntry(BaseModel):
+    """A file of a job."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str = Field(description="Name of the file in the folder of the job, with slashes.")
+    bytes: _Count
+    url: str
+
+
+class Files(BaseModel):
+    """One page of the files of a job: of those that exist, in the order of the plan."""
+
+    files: tuple[FileEntry, ...]
+    next_url: str | None = Field(description="URL of the next page. null on the last page.")
 
 
 class Jobs(BaseModel):
@@ -92,10 +111,12 @@ def document_of(job: Job) -> JobDocument:
         shards_done=job.shards_done,
         bytes=job.bytes,
         seeds=plan.seeds if len(plan.seeds) <= _MAX_SEEDS_LENGTH else plan.seeds[:_MAX_SEEDS_LENGTH] + "...",
+        splits=plan.splits,
         labels=plan.labels,
         truncation=plan.truncation,
         shard_size=plan.shard_size,
         files_url=f"{summary.url}/files/{{+file}}",
+        index_url=f"{summary.url}/files",
         manifest_url=f"{summary.url}/files/{MANIFEST}" if job.state == "done" else None,
     )
 

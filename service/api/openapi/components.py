@@ -47,6 +47,11 @@ PROBLEMS: dict[int, tuple[str, Problem, tuple[str, ...]]] = {
     ),
     405: ("Method not allowed.", Problem(405, "allowed methods: GET, HEAD"), ("Allow",)),
     408: ("The body arrived too slowly.", Problem(408, "the body did not arrive within 30 seconds", "body"), ()),
+    409: (
+        "The job has not ended yet.",
+        Problem(409, "job 0123456789abcdef has not ended yet: send the request again", reason="job_active"),
+        ("Retry-After",),
+    ),
     413: ("Too many seeds or pixels, or the body is too large.", Problem(413, "more than 65536 seeds", "seeds"), ()),
     415: ("Unsupported media type.", Problem(415, "send a body with Content-Type: application/json", "Content-Type"), ()),
     422: ("Out of range.", Problem(422, "12 is out of range: 0 to 9", "label"), ()),

@@ -49,7 +49,7 @@ class Operation:
     answers: dict[int, Answer]
     problems: tuple[int, ...] = ()
     parameters: tuple[str, ...] = ()
-    method: Literal["get", "post"] = "get"
+    method: Literal["get", "post", "delete"] = "get"
     body: str | None = "SampleRequest"
     is_page: bool = False
     is_public: bool = False

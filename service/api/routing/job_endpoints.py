@@ -42,7 +42,39 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "/v1/jobs/{job}",
         JobHandlers.job,
-        Operation("getJob", "jobs", "Returns a job and its progress", _DOCUMENT, (404, *_DISK), ("Job",)),
+        Operation(
+            "getJob",
+            "jobs",
+            "Returns a job and its progress. With wait, the response waits for the next finished shard or the end of the job",
+            _DOCUMENT,
+            (400, 404, 422, *_DISK),
+            ("Job", "Wait"),
+        ),
+    ),
+    Endpoint(
+        "/v1/jobs/{job}",
+        JobHandlers.remove,
+        Operation(
+            "deleteJob",
+            "jobs",
+            "Cancels a job and removes its files",
+            {204: Answer("The job and its files do not exist any more.", {})},
+            (404, 409, *_DISK),
+            ("Job",),
+            method="delete",
+        ),
+    ),
+    Endpoint(
+        "/v1/jobs/{job}/files",
+        JobHandlers.files,
+        Operation(
+            "listJobFiles",
+            "jobs",
+            "Lists the files of a job that exist, with their sizes",
+            {200: Answer("One page of the list.", {JSON: "Files"})},
+            (400, 404, 422, *_DISK),
+            ("Job", "FileLimit", "After"),
+        ),
     ),
     Endpoint(
         "/v1/jobs/{job}/cancel",

@@ -37,16 +37,16 @@ def _deferred_signals() -> Iterator[None]:
     is_main = threading.current_thread() is threading.main_thread()
     handlers = {number: signal.getsignal(number) or signal.SIG_DFL for number in STOP_SIGNALS if is_main}
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    for number in handlers:
-        signal.signal(number, lambda number, _: received.append(number))
+    for deferred in handlers:
+        signal.signal(deferred, lambda number, _: received.append(number))
     try:
         yield
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        for number in received:
-            signal.raise_signal(number)
+        for arrived in received:
+            signal.raise_signal(arrived)
 
 
 class _Worker:

@@ -121,6 +121,21 @@ class Output(Protocol):
         """
         ...
 
+    def size(self, name: str) -> int:
+        """Return the size of a file in bytes.
+
+        Args:
+            name: Name of the file.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+        """
+        ...
+
+    def remove_all(self) -> None:
+        """Remove the whole folder, `PLAN_FILE` last. A missing folder is not an error."""
+        ...
+
     def remove(self, name: str) -> None:
         """Remove a file. A missing file is not an error.
 

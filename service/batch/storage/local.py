@@ -141,6 +141,18 @@ class LocalOutput:
             with suppress(FileNotFoundError):  # removed since the listing
                 yield name, (self.root / folder / name).stat().st_size
 
+    def size(self, name: str) -> int:
+        return (self.root / name).stat().st_size
+
+    def remove_all(self) -> None:
+        with suppress(FileNotFoundError):
+            for path in sorted(self.root.iterdir(), key=lambda path: path.name == PLAN_FILE):
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+            self.root.rmdir()
+
     def remove(self, name: str) -> None:
         (self.root / name).unlink(missing_ok=True)
 

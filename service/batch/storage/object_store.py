@@ -14,7 +14,7 @@ from fsspec import AbstractFileSystem
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from seedmint.models.errors import UserError
-from seedmint.service.batch.storage.base import OutputError
+from seedmint.service.batch.storage.base import PLAN_FILE, OutputError
 
 _LOG = logging.getLogger(__name__)
 
@@ -178,6 +178,16 @@ class ObjectStoreOutput:
         self._system.invalidate_cache()
         entries: dict[str, dict[str, Any]] = self._system.find(path, detail=True)
         return entries
+
+    def size(self, name: str) -> int:
+        size: int = self._retry(lambda: self._system.size(self._path(name)), "read", name)
+        return size
+
+    def remove_all(self) -> None:
+        paths = [self._path(name) for name in self.walk("") if name != PLAN_FILE]
+        if paths:
+            self._retry(lambda: self._system.rm(paths), "remove", "", _PERMANENT_IN_UPLOADS)
+        self.remove(PLAN_FILE)
 
     def remove(self, name: str) -> None:
         with suppress(FileNotFoundError):
