@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from seedmint.generator import Generator, load
     from seedmint.models.errors import UserError
     from seedmint.models.version import __version__
+    from seedmint.service.server.url_signatures import sign_url
 
 # ONNX Runtime reads this variable on import. Without it, ONNX Runtime creates a device id and a telemetry database below
 # $HOME. Python runs this module before every other module of Seedmint.
@@ -25,7 +26,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 if not os.path.isdir(os.path.join(os.path.dirname(__file__), "models")):  # noqa: PTH112, PTH118, PTH120  # pathlib is slow
     __path__.append(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))  # noqa: PTH100, PTH120
 
-__all__ = ["ApiError", "AsyncClient", "Client", "Generator", "UserError", "__version__", "load", "take_in"]
+__all__ = ["ApiError", "AsyncClient", "Client", "Generator", "UserError", "__version__", "load", "sign_url", "take_in"]
 
 _MODULES = {
     "ApiError": "api_requests",
@@ -35,6 +36,7 @@ _MODULES = {
     "UserError": "models.errors",
     "__version__": "models.version",
     "load": "generator",
+    "sign_url": "service.server.url_signatures",
     "take_in": "from_torch.taking_in",
 }
 

@@ -18,6 +18,7 @@ UNEXPECTED = "unexpected error; see the log of the server"
 REASONS: dict[int, str] = {
     400: "malformed",
     401: "no_key",
+    403: "wrong_signature",
     404: "not_found",
     405: "method_not_allowed",
     408: "slow_body",

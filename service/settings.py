@@ -135,6 +135,9 @@ class Settings(BaseModel):
     api_keys_file: Path | None = Field(
         default=None, description="File of API keys, one line of `seedmint keys new` each. The service watches it for changes."
     )
+    max_signed_seconds: int = Field(
+        default=604800, ge=1, le=315_360_000, description="Maximum time until a signed URL expires. Above it: 403."
+    )
     requests_per_second: float | None = Field(
         default=None,
         gt=0,

@@ -1,6 +1,7 @@
 """API keys. Files and environment variables contain only the SHA-256 digests of the keys.
 
-A key has 256 random bits. It cannot be guessed, and therefore needs neither a salt nor a slow hash.
+A key has 256 random bits. It cannot be guessed, and therefore needs neither a salt nor a slow hash. The same files may contain
+signing keys for signed URLs (`url_signatures.py`), which are secret.
 """
 
 import hashlib
@@ -8,9 +9,11 @@ import re
 import secrets
 from collections.abc import Iterable
 from hmac import compare_digest
+from pathlib import Path
 
 from seedmint.models.errors import UserError
 from seedmint.models.seeds import quoted
+from seedmint.service.server.url_signatures import SigningKey, new_signing_line, parse_signing_line
 from seedmint.service.settings import Settings, SettingsError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
@@ -22,18 +25,28 @@ Entry = tuple[str, str, str]
 
 
 class Keyring:
-    """The API keys of a server. Several keys may have the same name, so that a key can be replaced without interruption."""
+    """The API keys of a server. Several keys may have the same name, so that a key can be replaced without interruption.
+
+    Attributes:
+        signing_keys: Names and secrets of the signing keys.
+    """
 
     def __init__(self, entries: Iterable[Entry]) -> None:
         """
         Args:
-            entries: For each key its line `name:sha256hex`, the setting that contains the line, and the position of the line.
+            entries: For each key its line `name:sha256hex` or `name:hmac:secret`, the setting that contains the line, and the
+                position of the line.
 
         Raises:
             SettingsError: A line is malformed; `field` is its setting. The message omits the line, which may be a key.
         """
         self._keys: list[tuple[bytes, str]] = []
+        self.signing_keys: list[SigningKey] = []
         for line, field, position in entries:
+            signing_key = parse_signing_line(line)
+            if signing_key is not None:
+                self.signing_keys.append(signing_key)
+                continue
             name, _, digest = line.partition(":")
             if not _NAME.fullmatch(name) or not _DIGEST.fullmatch(digest):
                 message = f"{position} is not name:sha256, the line that `seedmint keys new NAME` prints"
@@ -116,11 +129,45 @@ def new_key(name: str) -> tuple[str, str]:
     Raises:
         UserError: The name is invalid.
     """
+    _check_name(name)
+    key = f"sm_{secrets.token_urlsafe(32)}"
+    return key, f"{name}:{hashlib.sha256(key.encode()).hexdigest()}"
+
+
+def new_signing_key(name: str) -> str:
+    """Return the line `name:hmac:secret` of a new signing key, for the server and for whoever signs URLs.
+
+    Args:
+        name: Name of the key, which URLs show.
+
+    Raises:
+        UserError: The name is invalid.
+    """
+    _check_name(name)
+    return new_signing_line(name)
+
+
+def signing_keys_of(path: Path) -> list[str]:
+    """Return the lines of the signing keys of a key file.
+
+    Args:
+        path: The file.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        message = (error.strerror if isinstance(error, OSError) else None) or "not UTF-8 text"
+        raise UserError(f"cannot read the file: {message}", field="file", reason="unreadable") from None
+    return [line.strip() for line in text.splitlines() if parse_signing_line(line.strip())]
+
+
+def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name):
         rule = "use 1 to 64 lower-case letters, digits, '.', '_' or '-', and start with a letter or a digit"
         raise UserError(f"{quoted(name)} is invalid: {rule}", field="name", reason="invalid_name")
-    key = f"sm_{secrets.token_urlsafe(32)}"
-    return key, f"{name}:{hashlib.sha256(key.encode()).hexdigest()}"
 
 
 def key_from_headers(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:

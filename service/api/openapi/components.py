@@ -40,6 +40,7 @@ PROBLEMS: dict[int, tuple[str, Problem, tuple[str, ...]]] = {
         Problem(401, "unknown API key", "Authorization"),
         ("WWW-Authenticate",),
     ),
+    403: ("Signed URL refused.", Problem(403, "the signed URL has expired", "signature", reason="expired_signature"), ()),
     404: (
         "Not found.",
         Problem(404, "unknown format 'tiff': use png, webp, npy", "format", reason="unknown_format"),

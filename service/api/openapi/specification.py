@@ -97,7 +97,7 @@ def _statuses(operation: Operation, settings: Settings) -> list[int]:
     """Return the statuses of the problems that an operation can have with these settings."""
     found = {*_EVERYWHERE, *operation.problems}
     if not operation.is_public:
-        found |= {401} if settings.needs_keys and not operation.is_page else set()
+        found |= {401, 403} if settings.needs_keys and not operation.is_page else set()
         found |= {429} if settings.requests_per_second else set()
     if not operation.served_while_draining:
         found.add(503)
