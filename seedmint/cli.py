@@ -31,6 +31,7 @@ _COMMANDS = {
     "sample": ("seedmint.service.cli.sample", "serve", "Write images or samples to files, without a server."),
     "batch": ("seedmint.service.cli.batch", "batch", "Write large data sets of images or samples in shards."),
     "models": ("seedmint.service.cli.models", "serve", "List, show or import generators."),
+    "package": ("seedmint.service.cli.package", "serve", "Pack generators into an OCI image for Kubernetes."),
     "keys": ("seedmint.service.cli.keys", "serve", "Create API keys for the server."),
     "completion": ("seedmint.completion", "serve", "Print the completion script of a shell."),
     "doctor": ("seedmint.service.cli.doctor", "serve", "Check this machine and this installation."),

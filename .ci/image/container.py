@@ -16,8 +16,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
-from deployments import check_batch, check_chart, check_compose, check_object_store
-from image import READY_SECONDS, Image, check_hardening, check_images, say
+from deployments import check_batch, check_chart, check_compose, check_object_store, check_package
+from image import HARDENED, READY_SECONDS, Image, check_hardening, check_images, say
 
 from seedmint.models.directory import SHIPPED
 
@@ -32,6 +32,8 @@ def main() -> None:
         check_content(image)
         check_service(image, work)
         check_stop(image)
+        check_early_stop(image)
+        check_package(image, work)
         check_batch(image, work)
         check_object_store(image)
         check_compose(image, work)
@@ -117,6 +119,22 @@ def wait_for_docker_health(image: Image, container: str) -> None:
     while image.call("inspect", "--format", "{{.State.Health.Status}}", container) != "healthy":
         assert time.monotonic() < end
         time.sleep(0.5)
+
+
+def check_early_stop(image: Image) -> None:
+    """SIGTERM in the first seconds of a slow start ends the container with status 0."""
+    for seconds in (0, 0.3, 1, 3):
+        container = image.call("run", "--detach", *HARDENED, *image.options, "--cpus", "0.25", image.name)
+        try:
+            time.sleep(seconds)
+            image.call("kill", "--signal", "TERM", container)
+            began = time.monotonic()
+            code = image.call("wait", container)
+            assert code == "0", (seconds, code, image.call("logs", container))
+            assert time.monotonic() - began < 20, seconds  # SIGKILL would follow after 30 s
+        finally:
+            image.call("rm", "--force", container)
+    say("SIGTERM in the first seconds of a start with a quarter of a processor: exit code 0")
 
 
 def check_stop(image: Image) -> None:

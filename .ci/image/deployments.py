@@ -85,6 +85,27 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def check_package(image: Image, work: Path) -> None:
+    """Pack generators into an OCI image, mount it, and serve its generators; copy them with an init container's command."""
+    archive, tag = work / "generators.tar", "localhost/seedmint-generators:ci"
+    command = [sys.executable, "-m", "seedmint", "package", "mnist", "digits", "--tag", tag, "--out", str(archive)]
+    named = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert named.startswith(f"{tag}@sha256:"), named
+    if image.engine != "podman":
+        say("skipped: the mount of an image of generators, which needs Podman")
+        return
+    image.call("load", "--input", str(archive))
+    try:
+        labels = image.call("image", "inspect", "--format", '{{index .Labels "seedmint.generators"}}', tag)
+        assert "mnist.onnx" in labels, labels
+        with image.started("--mount", f"type=image,source={tag},destination=/models") as (_, client):
+            assert [model["name"] for model in client.get("/v1/models").json()["models"]] == ["digits", "mnist"]
+            check_images(client)
+    finally:
+        image.call("image", "rm", tag)
+    say("`seedmint package`: the image of generators is mounted, and its generators are served")
+
+
 def check_compose(image: Image, work: Path) -> None:
     """Run the service of compose.yaml with settings and keys from files, and request a data set over HTTP."""
     folder = work / "compose"

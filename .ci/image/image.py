@@ -35,6 +35,9 @@ class Image:
         """
         self.engine = engine
         self.name = name
+        # By default, Podman makes /run and /var/tmp writable, and needs systemd to run health checks. The checks of the service
+        # run the health check explicitly.
+        self.options = ("--read-only-tmpfs=false", "--health-interval", "disable") if engine == "podman" else ()
 
     def call(self, *arguments: str, fails: bool = False) -> str:
         """Run a command of the engine.
@@ -56,11 +59,8 @@ class Image:
     def started(self, *options: str) -> Iterator[tuple[str, httpx.Client]]:
         """Start a hardened container, and wait until the service is ready. Yields the id of the container and a client."""
         port = free_port()
-        # By default, Podman makes /run and /var/tmp writable, and needs systemd to run health checks. The checks of the service
-        # run the health check explicitly.
-        podman_options = ("--read-only-tmpfs=false", "--health-interval", "disable") if self.engine == "podman" else ()
         container = self.call(
-            "run", "--detach", "--publish", f"127.0.0.1:{port}:3000", *HARDENED, *podman_options, *options, self.name
+            "run", "--detach", "--publish", f"127.0.0.1:{port}:3000", *HARDENED, *self.options, *options, self.name
         )
         try:
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, follow_redirects=True) as client:

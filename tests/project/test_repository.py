@@ -16,9 +16,6 @@ _LINKS = {
     "seedmint/models": "../models",
     "seedmint/service": "../service",
     "seedmint/training": "../training",
-    # Helm reads only files below its chart.
-    "deploy/chart/files/dashboard.json": "../../watch/dashboard.json",
-    "deploy/chart/files/rules.yaml": "../../watch/rules.yaml",
 }
 
 
