@@ -1,4 +1,4 @@
-"""Commands of `seedmint batch`: run, estimate, verify and status."""
+"""Commands of `seedmint batch`: run, estimate, verify and status. `batch_push` has push."""
 
 from pathlib import Path
 from typing import Any, get_args
@@ -23,6 +23,7 @@ from seedmint.service.batch.storage.resolve import open_output
 from seedmint.service.batch.verify import verify as find_faults
 from seedmint.service.cli.batch_options import JobOptions, job_options, open_job, parse_part, permanent_errors
 from seedmint.service.cli.batch_progress import show_progress
+from seedmint.service.cli.batch_push import push
 from seedmint.service.cli.batch_run import EngineName, nouns, repair_job, run_job, shards_text, stop_on_signals
 from seedmint.service.cli.options import settings_with
 
@@ -41,7 +42,11 @@ def batch() -> None:
     seedmint batch run mnist --seeds 0-99999 --out out
     seedmint batch status out
     seedmint batch verify out
+    seedmint batch push out hf://datasets/user/digits
     """
+
+
+batch.add_command(push)
 
 
 @batch.command()

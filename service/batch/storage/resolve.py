@@ -42,6 +42,20 @@ def _check_url(url: str) -> None:
         )
 
 
+def _check_is_writable(url: str) -> None:
+    """Refuse the Hub as an output: each file would be a commit.
+
+    Raises:
+        InvalidOutputError: The URL is on the Hub.
+    """
+    if url.lower().startswith("hf://"):
+        raise InvalidOutputError(
+            f"{url} cannot be written file by file: make the data set in a folder, then seedmint batch push FOLDER {url}",
+            field="out",
+            reason="hub_is_not_storage",
+        )
+
+
 def open_output(url: str) -> Output:
     """Open an output, which need not exist yet.
 
@@ -54,6 +68,7 @@ def open_output(url: str) -> Output:
     if not url.strip():
         raise InvalidOutputError("is empty: use a folder, or . for the current folder", field="out", reason="empty")
     _check_url(url)
+    _check_is_writable(url)
     try:
         system, path = fsspec.core.url_to_fs(url)
     except ImportError as error:
