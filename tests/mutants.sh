@@ -9,16 +9,21 @@ shift 2
 repository=$(echo tests/service/batching/test_{model_repository_state,readiness,model_repository}.py)
 declare -A tests=(
   [models/card.py]="--noconftest tests/models/test_card.py"
+  [models/card_part.py]="--noconftest tests/models/test_card.py"
   [models/contract.py]="--noconftest tests/models/test_contract.py -k 'not shipped and not recipe'"
   [models/directory.py]="--noconftest tests/models/test_directory.py"
+  [models/errors.py]="--noconftest tests/models/test_errors.py"
   [models/files.py]="--noconftest tests/models/test_files.py"
+  [models/grid.py]="--noconftest tests/models/test_grid.py"
   [models/noise.py]="--noconftest tests/models/test_noise.py"
   [models/philox.py]="--noconftest tests/models/test_noise.py"
+  [models/reference.py]="--noconftest tests/models/test_reference.py"
   [models/seeds.py]="--noconftest tests/models/test_seeds.py"
   [service/batching/batcher.py]="tests/service/batching/test_batcher.py tests/service/batching/test_batcher_state_machine.py"
   [service/batching/bulk_slots.py]="--noconftest tests/service/batching/test_bulk_slots.py"
   [service/batching/execution.py]="--noconftest tests/service/batching/test_execution.py"
   [service/batching/model_repository.py]="--noconftest $repository"
+  [service/batching/other_files.py]="--noconftest tests/service/batching/test_other_files.py"
   [service/batching/queues.py]="--noconftest tests/service/batching/test_queues.py"
   [service/server/rate_limiter.py]="--noconftest tests/service/server/test_rate_limiter.py tests/service/server/test_rate_limiter_bounds.py"
 )
