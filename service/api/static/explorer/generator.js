@@ -3,10 +3,12 @@
 import { model as fetchModel } from "./api.js";
 import { card } from "./card.js";
 import { button, classChoice, readOptions, seedField, truncationSlider } from "./controls.js";
+import { dataset } from "./dataset.js";
 import { element, viewUrl } from "./dom.js";
 import { Block, SeedGrid, cellSize } from "./grid.js";
 import { DETERMINISM, hasImages, pinned, shapeText } from "./model.js";
 import { SEED_LIMIT, parseSeed, randomSeed } from "./noise.js";
+import { plane } from "./plane.js";
 import { walk } from "./walk.js";
 
 const PAGE = 100n; // seeds that "Previous" and "Next" move by
@@ -17,7 +19,7 @@ export async function generatorView(container, name, parameters, replace) {
   document.title = `Seedmint: ${model.name}`;
   const view = parameters.get("view") ?? "seeds";
   const tabs = [["seeds", "Seeds"], ...(model.classes && hasImages(model) ? [["classes", "Classes × seeds"]] : []),
-    ...(hasImages(model) ? [["walk", "Latent walk"]] : []), ["card", "Card"]];
+    ...(hasImages(model) ? [["walk", "Latent walk"], ["plane", "Playground"]] : []), ["dataset", "Data set"], ["card", "Card"]];
   const navigation = element("nav", { className: "tabs", "aria-label": "Views" }, ...tabs.map(([key, text]) => {
     const link = element("a", { href: viewUrl(`/models/${name}`, { ...Object.fromEntries(parameters), view: key === "seeds" ? null : key }), textContent: text });
     if (key === view) link.setAttribute("aria-current", "page");
@@ -33,6 +35,8 @@ export async function generatorView(container, name, parameters, replace) {
     navigation, body);
   if (view === "card") return card(body, model);
   if (view === "walk" && hasImages(model)) return walk(body, model, parameters, replace);
+  if (view === "dataset") return dataset(body, model, parameters, replace);
+  if (view === "plane" && hasImages(model)) return plane(body, model, parameters, replace);
   if (view === "classes" && model.classes) return matrix(body, model, parameters, replace);
   return seeds(body, model, parameters, replace);
 }
