@@ -19,7 +19,7 @@ from seedmint.service.telemetry import metrics
 """Returns whether the client has disconnected; None if this is unknown."""
 
 # An image with more pixels is encoded outside the inference thread. npy is a copy.
-_LARGE_PIXELS: dict[ImageFormat, int] = {"png": 1 << 18, "webp": 1 << 18, "npy": 1 << 22}
+_LARGE_PIXELS: dict[ImageFormat, int] = {"png": 1 << 18, "webp": 1 << 18, "jpg": 1 << 18, "avif": 1 << 12, "npy": 1 << 22}
 _MAX_IMAGE_BYTES = 256 << 20  # of the images, not enlarged, that are generated or wait for the thread
 
 

@@ -18,6 +18,7 @@ from seedmint.service.specs.walk import WalkSpec
 from seedmint.service.telemetry import metrics
 
 _TINY_BYTES = 1024
+_FAST_FORMATS = ("png", "npy")
 
 Arrays = tuple[Outputs, Labels | None]
 Generated = bytes | Arrays
@@ -74,7 +75,7 @@ def _is_tiny(generator: Generator, spec: ImageSpec | SampleSpec) -> bool:
     """
     return (
         isinstance(spec, ImageSpec)
-        and spec.format != "webp"
+        and spec.format in _FAST_FORMATS
         and generator.output_values * spec.scale * spec.scale <= _TINY_BYTES
     )
 

@@ -51,6 +51,7 @@ def _static_html(generator: Generator) -> str:
         samples = (f"{base}/samples/{seed}" for seed in range(_PLAIN_PLOTS))
         return title + "".join(f'<a href="{path}.json"><img src="{path}.png" alt="A sample"></a>' for path in samples)
     scale = max(1, round(_PLAIN_SIDE / max(output.width, output.height)))
-    sheet = f"{base}/grid.webp?seeds={_PLAIN_SEEDS}&amp;columns=8" + (f"&amp;scale={scale}" if scale > 1 else "")
+    larger = f"&amp;scale={scale}" if scale > 1 else ""
+    sheet = f"{base}/grid.webp?columns=8{larger}&amp;seeds={_PLAIN_SEEDS}"
     image = f'<img src="{sheet}" alt="Images of seeds {_PLAIN_SEEDS}">'
     return f'{title}<p>{image}</p><p><a href="{base}/images/0.png">Image of seed 0</a></p>'

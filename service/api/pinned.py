@@ -26,7 +26,7 @@ from seedmint.service.api.query import parse_image, parse_sample
 from seedmint.service.api.quota import charge_future
 from seedmint.service.api.urls import IMAGES, SAMPLES, Spec, canonical_url
 from seedmint.service.batching.model_repository import ModelRepository, Served
-from seedmint.service.encoders.images import FORMATS, ImageFormat
+from seedmint.service.encoders.images import DEFAULT_QUALITY, FORMATS, ImageFormat, image_formats
 from seedmint.service.encoders.tabular import SAMPLE_FORMATS, SampleFormat
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.server.replies import Reply, SharedHeaders
@@ -242,9 +242,12 @@ def _plain_spec(generator: Generator, collection: str, seed: int, extension: str
     """Return the spec of a URL without parameters; None if the URL is invalid."""
     if seed >= SEED_LIMIT:
         return None
-    if isinstance(generator.card.output, ImageOutput):
+    output = generator.card.output
+    if isinstance(output, ImageOutput):
         image_format = _IMAGE_FORMATS.get(extension) if collection == "images" else None
-        return None if image_format is None else ImageSpec(seed, None, 1.0, 1, image_format)
+        if image_format is None or image_format not in image_formats(output):
+            return None
+        return ImageSpec(seed, None, 1.0, 1, image_format, DEFAULT_QUALITY.get(image_format))
     sample_format = _SAMPLE_FORMATS.get(extension) if collection == "samples" else None
     return None if sample_format is None else SampleSpec(seed, None, 1.0, sample_format)
 

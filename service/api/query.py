@@ -81,8 +81,8 @@ def parse_image(generator: Generator, file: str, query: str) -> ImageSpec:
     _require_images(generator)
     seed, form = _seed_and_format(file, FORMATS)
     parameters = parse_query(query, IMAGE_PARAMETERS)
-    label, truncation, scale = integer(parameters, "label"), _truncation(parameters), _scale(parameters)
-    return ImageSpec.create(generator, seed, form, label, truncation, scale)
+    label, quality = integer(parameters, "label"), integer(parameters, "quality")
+    return ImageSpec.create(generator, seed, form, label, _truncation(parameters), _scale(parameters), quality)
 
 
 def parse_sample(generator: Generator, file: str, query: str) -> SampleSpec:

@@ -11,7 +11,7 @@ from seedmint.models.runtime.provider import Provider
 from seedmint.service.api.query import SHEET_LIMITS
 from seedmint.service.api.urls import image_template, model_url, sample_template, sheet_template, walk_template
 from seedmint.service.encoders.archives import ArchiveFormat, archive_formats
-from seedmint.service.encoders.images import FORMATS, ImageFormat, max_scale
+from seedmint.service.encoders.images import ImageFormat, image_formats, max_scale
 from seedmint.service.encoders.tabular import SAMPLE_FORMATS, SampleFormat
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.runtime.output_check import Determinism
@@ -116,7 +116,7 @@ def summary(generator: Generator) -> ImageGenerator | SampleGenerator:
     }
     if isinstance(card.output, ImageOutput):
         images = {
-            "formats": FORMATS,
+            "formats": image_formats(card.output),
             "max_scale": max_scale(card.output),
             "image_url": image_template(generator),
             "grid_formats": SHEET_FORMATS,

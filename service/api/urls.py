@@ -1,8 +1,10 @@
 """Canonical URLs. Each image, sample, contact sheet and walk has one URL; the router redirects other spellings to it.
 
-The canonical URL omits each parameter that has its default value, and writes the others in a fixed order.
+The canonical URL omits each parameter that has its default value, and writes the others in alphabetical order: some caches
+sort the parameters, and a redirect to another order would lead back to itself.
 """
 
+from seedmint.service.encoders.images import DEFAULT_QUALITY
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.specs.sheet import SheetSpec, square_columns
 from seedmint.service.specs.single import ImageSpec, SampleSpec
@@ -12,11 +14,11 @@ from seedmint.service.specs.walk import DEFAULT_DURATION, DEFAULT_FRAMES, WalkSp
 IMAGES = "/v1/models/{name}@{digest}/images/{file}"
 SAMPLES = "/v1/models/{name}@{digest}/samples/{file}"
 
-IMAGE_PARAMETERS = ("label", "truncation", "scale")
+IMAGE_PARAMETERS = ("label", "quality", "scale", "truncation")
 SAMPLE_PARAMETERS = ("label", "truncation")
-SHEET_PARAMETERS = ("seeds", "columns", "label", "truncation", "scale")
-STRIP_PARAMETERS = ("from", "to", "frames", "label", "truncation", "scale")
-ANIMATION_PARAMETERS = (*STRIP_PARAMETERS, "duration", "loop")
+SHEET_PARAMETERS = ("columns", "label", "scale", "seeds", "truncation")
+STRIP_PARAMETERS = ("frames", "from", "label", "scale", "to", "truncation")
+ANIMATION_PARAMETERS = ("duration", "frames", "from", "label", "loop", "scale", "to", "truncation")
 
 Spec = ImageSpec | SampleSpec | SheetSpec | WalkSpec
 
@@ -45,25 +47,27 @@ def canonical_url(generator: Generator, spec: Spec) -> str:
 def _path_and_query(spec: Spec) -> str:
     match spec:
         case ImageSpec():
-            query = query_string(label=spec.label, truncation=spec.truncation, scale=spec.scale)
+            quality = None if spec.quality == DEFAULT_QUALITY.get(spec.format) else spec.quality
+            query = query_string(label=spec.label, quality=quality, scale=spec.scale, truncation=spec.truncation)
             return f"images/{spec.seed}.{spec.format}{query}"
         case SampleSpec():
             return f"samples/{spec.seed}.{spec.format}{query_string(label=spec.label, truncation=spec.truncation)}"
         case SheetSpec():
             columns = None if spec.columns == square_columns(spec.count) else spec.columns
             query = query_string(
-                seeds=spec.seeds, columns=columns, label=spec.label, truncation=spec.truncation, scale=spec.scale
+                columns=columns, label=spec.label, scale=spec.scale, seeds=spec.seeds, truncation=spec.truncation
             )
             return f"grid.{spec.format}{query}"
         case WalkSpec():
             query = query_string(
-                **{"from": spec.start, "to": spec.end},
-                frames=None if spec.frames == DEFAULT_FRAMES else spec.frames,
-                label=spec.label,
-                truncation=spec.truncation,
-                scale=spec.scale,
                 duration=None if spec.duration == DEFAULT_DURATION else spec.duration,
+                frames=None if spec.frames == DEFAULT_FRAMES else spec.frames,
+                **{"from": spec.start},
+                label=spec.label,
                 loop=spec.loop or None,
+                scale=spec.scale,
+                to=spec.end,
+                truncation=spec.truncation,
             )
             return f"walk.{spec.format}{query}"
 
@@ -72,7 +76,7 @@ def query_string(**parameters: object) -> str:
     """Return a query string with "?", of the parameters that are neither None nor a default of 1.
 
     Args:
-        parameters: Values by name. Without a parameter to write, the string is empty.
+        parameters: Values by name, in alphabetical order. Without a parameter to write, the string is empty.
     """
     pairs = [f"{name}={value}" for name, value in parameters.items() if value is not None and (name, value) not in _DEFAULT_ONE]
     return "?" + "&".join(pairs) if pairs else ""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from seedmint.models.grid import enlarge
-from seedmint.service.encoders.images import ENCODERS, FORMATS, MEDIA_TYPES, ImageFormat, encode, text_of
+from seedmint.service.encoders.images import ENCODERS, FORMATS, MEDIA_TYPES, ImageFormat, encode, image_formats, text_of
 from seedmint.service.encoders.tabular import (
     SAMPLE_ENCODERS,
     SAMPLE_FORMATS,
@@ -17,6 +17,7 @@ from seedmint.service.specs.values import (
     explicit_label,
     require_format,
     require_images,
+    require_quality,
     require_samples,
     require_scale,
     require_truncation,
@@ -33,6 +34,7 @@ class ImageSpec:
         truncation: Factor on z.
         scale: Factor of the nearest-neighbor enlargement.
         format: File format.
+        quality: Quality of a lossy file, 1 to 100; None for a lossless file.
     """
 
     seed: int
@@ -40,6 +42,7 @@ class ImageSpec:
     truncation: float
     scale: int
     format: ImageFormat
+    quality: int | None = None
 
     @classmethod
     def create(
@@ -50,24 +53,27 @@ class ImageSpec:
         label: int | None = None,
         truncation: float = 1.0,
         scale: int = 1,
+        quality: int | None = None,
     ) -> "ImageSpec":
         """Make the spec of an image; check the values against its generator.
 
         Args:
             generator: A generator of images.
             seed: 0 <= seed < 2**63.
-            extension: "png", "webp" or "npy".
+            extension: "png", "webp", "jpg", "avif" or "npy".
             label: Class number; None for the label that the seed determines.
             truncation: 0.001 to 1.
             scale: 1 to the largest scale that the generator allows.
+            quality: 1 to 100, of "webp", "jpg" and "avif"; None for the quality of the format, which is lossless for "webp".
 
         Raises:
             SpecError: A value is invalid.
         """
         output = require_images(generator)
-        form = require_format(extension, FORMATS)
+        form = require_format(extension, image_formats(output) if extension in FORMATS else FORMATS)
         label = explicit_label(generator, seed, label)
-        return cls(seed, label, require_truncation(generator, truncation), require_scale(output, scale), form)
+        truncation, scale = require_truncation(generator, truncation), require_scale(output, scale)
+        return cls(seed, label, truncation, scale, form, require_quality(form, quality))
 
     @property
     def media_type(self) -> str:
@@ -89,7 +95,7 @@ class ImageSpec:
         """
         label = None if labels is None else int(labels[0])
         text = text_of(generator, self.seed, label, self.truncation)
-        return encode(enlarge(images[0], self.scale), self.format, text)
+        return encode(enlarge(images[0], self.scale), self.format, text, self.quality)
 
 
 @dataclass(slots=True)  # not frozen: faster to create

@@ -7,7 +7,7 @@ import numpy as np
 from seedmint.models.card import Card, ImageOutput, SampleOutput
 from seedmint.models.errors import UserError
 from seedmint.models.seeds import quoted
-from seedmint.service.encoders.images import max_scale
+from seedmint.service.encoders.images import DEFAULT_QUALITY, MAX_QUALITY, ImageFormat, max_scale
 from seedmint.service.runtime.generator import Generator, check_truncation
 from seedmint.service.specs.errors import SpecError
 
@@ -129,6 +129,25 @@ def require_scale(output: ImageOutput, scale: int) -> int:
     """
     require_range(scale, 1, max_scale(output), "scale")
     return scale
+
+
+def require_quality(form: ImageFormat, quality: int | None) -> int | None:
+    """Return the quality of a file; None for a lossless file.
+
+    Args:
+        form: File format.
+        quality: The quality of a request; None for the quality of the format.
+
+    Raises:
+        SpecError: "out_of_range" or "lossless".
+    """
+    if quality is None:
+        return DEFAULT_QUALITY.get(form)
+    if form not in DEFAULT_QUALITY:
+        lossy = ", ".join(DEFAULT_QUALITY)
+        raise SpecError(f"{form} is lossless: omit the quality, or use {lossy}", field="quality", reason="lossless")
+    require_range(quality, 1, MAX_QUALITY, "quality")
+    return quality
 
 
 def require_range(value: int, minimum: int, maximum: int, field: str) -> None:

@@ -27,7 +27,7 @@ def cell(sheet: np.ndarray, row: int, column: int, height: int, width: int) -> n
 @pytest.mark.parametrize("form", ["png", "webp"])
 def test_each_cell_is_the_image_of_its_seed(server: Server, form: str):
     seeds = [*range(95, 103), 4, 4, (1 << 63) - 1]
-    query = f"seeds=95-102,4,4,{seeds[-1]}&columns=6&label=1&truncation=0.5&scale=2"
+    query = f"columns=6&label=1&scale=2&seeds=95-102,4,4,{seeds[-1]}&truncation=0.5"
     answer = server.client.get(f"{base(server)}/grid.{form}?{query}")
     assert (answer.status_code, answer.headers["content-type"]) == (200, f"image/{form}")
     sheet = np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGB"))
@@ -49,7 +49,7 @@ def test_the_default_sheet_is_almost_square_and_has_the_labels_of_the_seeds(serv
 
 
 def test_a_png_has_text_chunks(server: Server):
-    answer = server.client.get(f"{base(server)}/grid.png?seeds=0-2,9&label=1&truncation=0.5")
+    answer = server.client.get(f"{base(server)}/grid.png?label=1&seeds=0-2,9&truncation=0.5")
     expected = {"seed": "0-2,9", "label": "1", "truncation": "0.5", "model": "rgb", "digest": server.digest("rgb")}
     assert Image.open(io.BytesIO(answer.content)).info == expected
 
@@ -66,5 +66,5 @@ def test_the_images_are_counted(server: Server):
 
 
 def test_the_largest_sheet_is_generated(server: Server):
-    answer = httpx.get(f"{server.url}{base(server, 'grey')}/grid.png?seeds=0-{SHEET_LIMITS.seeds - 1}&scale=8", timeout=30)
+    answer = httpx.get(f"{server.url}{base(server, 'grey')}/grid.png?scale=8&seeds=0-{SHEET_LIMITS.seeds - 1}", timeout=30)
     assert pixels(answer.content).shape == (32 * 66 - GAP, 32 * 66 - GAP, 1)

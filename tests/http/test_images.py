@@ -43,7 +43,7 @@ def test_a_seed_gives_the_same_image_alone_in_bulk_and_concurrently(server: Serv
 def test_the_pixels_are_the_output_of_the_generator(server: Server, rgb: Generator):
     expected = rgb.generate(np.array([42]), np.array([2]), 0.7)[0]
     path = f"{server.pinned('rgb')}/42"
-    query = {"label": "2", "truncation": "0.7", "scale": "3"}
+    query = {"label": "2", "scale": "3", "truncation": "0.7"}
     png = server.client.get(f"{path}.png", params=query)
     assert png.headers["content-type"] == "image/png"
     np.testing.assert_array_equal(pixels(png.content), enlarge(expected, 3))
@@ -99,7 +99,7 @@ def test_a_url_without_digest_redirects_to_the_pinned_url(server: Server):
     assert str(followed.url).endswith(f"{server.pinned('rgb')}/42.png")
 
 
-@pytest.mark.parametrize("file", ["42.png", "42.webp", "42.npy", "42.png?label=2&truncation=0.5&scale=4"])
+@pytest.mark.parametrize("file", ["42.png", "42.webp", "42.npy", "42.png?label=2&scale=4&truncation=0.5"])
 def test_images_are_immutable_and_304_and_head_do_not_run_the_generator(server: Server, file: str):
     url = f"{server.pinned('rgb')}/{file}"
     answer = server.client.get(url)

@@ -33,7 +33,7 @@ def single_image(server: Server, model: str, seed: int, **query: object) -> np.n
 @pytest.mark.parametrize("seeds", [(1, 2), (12345, (1 << 63) - 1), (2, 1)])
 def test_a_walk_goes_from_the_image_of_one_seed_to_the_image_of_another(server: Server, rgb: Generator, seeds: tuple[int, int]):
     start, end = seeds
-    query = f"from={start}&to={end}&frames=70"  # more than one run of the generator
+    query = f"frames=70&from={start}&to={end}"  # more than one run of the generator
     frames = frames_of(server.client.get(f"{base(server)}/walk.webp?{query}").content)
     strip = pixels(server.client.get(f"{base(server)}/walk.png?{query}").content)
     assert strip.shape == (16, 70 * 14 - GAP, 3)
@@ -50,7 +50,7 @@ def test_a_walk_goes_from_the_image_of_one_seed_to_the_image_of_another(server: 
 
 def test_every_frame_has_the_label_the_truncation_and_the_scale(server: Server):
     parameters = {"label": 2, "truncation": 0.5, "scale": 3}
-    query = "from=5&to=6&frames=3&label=2&truncation=0.5&scale=3"
+    query = "frames=3&from=5&label=2&scale=3&to=6&truncation=0.5"
     frames = frames_of(server.client.get(f"{base(server)}/walk.webp?{query}").content)
     assert [frame.shape for frame in frames] == [(48, 36, 3)] * 3
     np.testing.assert_array_equal(frames[0], single_image(server, "rgb", 5, **parameters))
@@ -68,10 +68,10 @@ def test_a_gif_of_grey_images_is_exact_and_a_gif_of_colour_images_is_close(serve
             assert np.abs(frame.astype(int) - expected).mean() <= max_error
 
 
-@pytest.mark.parametrize(("query", "duration", "loop"), [("", 80, 0), ("&duration=200&loop=3", 200, 3), ("&loop=1", 80, 1)])
+@pytest.mark.parametrize(("query", "duration", "loop"), [("frames=4&from=1", 80, 0), ("duration=200&frames=4&from=1&loop=3", 200, 3), ("frames=4&from=1&loop=1", 80, 1)])
 def test_the_duration_and_the_number_of_repetitions(server: Server, query: str, duration: int, loop: int):
     for form in ("webp", "gif"):
-        animation = Image.open(io.BytesIO(server.client.get(f"{base(server)}/walk.{form}?from=1&to=2&frames=4{query}").content))
+        animation = Image.open(io.BytesIO(server.client.get(f"{base(server)}/walk.{form}?{query}&to=2").content))
         assert animation.n_frames == 4  # type: ignore[attr-defined]
         durations = []
         for frame in ImageSequence.Iterator(animation):
@@ -102,12 +102,12 @@ def test_each_prior_has_its_own_path(tmp_path: Path):
 
 
 def test_a_strip_has_text_chunks(server: Server):
-    answer = server.client.get(f"{base(server)}/walk.png?from=1&to=2&frames=4&truncation=0.5")
+    answer = server.client.get(f"{base(server)}/walk.png?frames=4&from=1&to=2&truncation=0.5")
     text = {"from": "1", "to": "2", "frames": "4", "label": "0", "truncation": "0.5", "model": "rgb"}
     assert Image.open(io.BytesIO(answer.content)).info == text | {"digest": server.digest("rgb")}
 
 
 def test_the_frames_are_counted(server: Server):
     before = value(server, "seedmint_images_total", model="grey", format="gif")
-    server.client.get(f"{base(server, 'grey')}/walk.gif?from=1&to=2&frames=7")
+    server.client.get(f"{base(server, 'grey')}/walk.gif?frames=7&from=1&to=2")
     assert value(server, "seedmint_images_total", model="grey", format="gif") == before + 7

@@ -24,17 +24,17 @@ def test_the_list_describes_every_generator(server: Server, grey: Generator, rgb
         "determinism": "exact",
         "provider": "cpu",
         "truncation": "z",
-        "formats": ["png", "webp", "npy"],
+        "formats": ["png", "webp", "jpg", "avif", "npy"],
         "bulk_formats": ["zip", "npz", "npy"],
         "max_scale": 512,
         "url": f"/v1/models/grey@{grey.digest12}",
-        "image_url": f"/v1/models/grey@{grey.digest12}/images/{{seed}}.{{format}}{{?truncation,scale}}",
+        "image_url": f"/v1/models/grey@{grey.digest12}/images/{{seed}}.{{format}}{{?quality,scale,truncation}}",
         "grid_formats": ["png", "webp"],
-        "grid_url": f"/v1/models/grey@{grey.digest12}/grid.{{format}}{{?seeds,columns,truncation,scale}}",
+        "grid_url": f"/v1/models/grey@{grey.digest12}/grid.{{format}}{{?columns,scale,seeds,truncation}}",
         "max_grid_pixels": 1 << 23,
         "max_walk_pixels": 1 << 22,
         "walk_formats": ["webp", "gif", "png"],
-        "walk_url": f"/v1/models/grey@{grey.digest12}/walk.{{format}}{{?from,to,frames,truncation,scale,duration,loop}}",
+        "walk_url": f"/v1/models/grey@{grey.digest12}/walk.{{format}}{{?duration,frames,from,loop,scale,to,truncation}}",
         "sample_url": "/v1/sample",
     }
     assert second["classes"] == list(CLASSES)
@@ -60,7 +60,7 @@ def test_the_page_of_a_generator_has_its_card_and_its_check(server: Server, rgb:
 def test_head_works_wherever_get_works(server: Server):
     paths = ["/", "/metrics", "/livez", "/readyz", "/v1/models", "/v1/models/rgb", "/v1/models/rgb/images/1.png"]
     base = server.pinned("rgb").removesuffix("/images")
-    with_query = ["grid.png?seeds=0-9", "grid.webp?seeds=0-9&columns=10", "walk.gif?from=1&to=2", "walk.png?to=2&from=1"]
+    with_query = ["grid.png?seeds=0-9", "grid.webp?columns=10&seeds=0-9", "walk.gif?from=1&to=2", "walk.png?from=1&to=2"]
     for path in [*paths, f"{base}/images/1.png", *(f"{at}/{file}" for at in ("/v1/models/rgb", base) for file in with_query)]:
         get, head = server.client.get(path), server.client.head(path)
         assert (head.status_code, head.content) == (get.status_code, b"")

@@ -56,7 +56,7 @@ def test_images_after_the_deadline_are_504_and_not_charged(late: tuple[Server, l
     check(server.client.get(f"{server.pinned('slow')}/1.png"), 504)
     for path in ("/sample", "/v1/sample"):
         check(server.client.post(path, json={"model": "slow", "seeds": "0-9"}), 504)
-    for file in ("grid.png?seeds=0-9", "walk.webp?from=1&to=2&frames=9"):
+    for file in ("grid.png?seeds=0-9", "walk.webp?frames=9&from=1&to=2"):
         check(server.client.get(f"{server.pinned('slow').removesuffix('/images')}/{file}"), 504)
 
 
@@ -170,7 +170,7 @@ def disconnects(server: Server) -> float:
     return value(server, "seedmint_http_requests_total", status="499")
 
 
-@pytest.mark.parametrize("file", ["grid.png?seeds=0-799", "walk.gif?from=1&to=2&frames=256"])
+@pytest.mark.parametrize("file", ["grid.png?seeds=0-799", "walk.gif?frames=256&from=1&to=2"])
 def test_a_composite_image_of_a_disconnected_client_is_cancelled_and_releases_its_slot(busy: Server, file: str):
     address = f"{busy.pinned('slow').removesuffix('/images')}/{file}"
     generated, before = images(busy), disconnects(busy)

@@ -12,7 +12,7 @@ from seedmint.models.seeds import SEED_LIMIT, SEEDS_PATTERN
 from seedmint.service.api.bulk_samples import SampleRequest
 from seedmint.service.api.query import DIGEST, SHEET_LIMITS
 from seedmint.service.api.schemas import Generators, ImageGeneratorPage, SampleGeneratorPage
-from seedmint.service.encoders.images import FORMATS, MAX_SIDE, max_scale
+from seedmint.service.encoders.images import FORMATS, MAX_QUALITY, MAX_SIDE, max_scale
 from seedmint.service.encoders.tabular import SAMPLE_FORMATS
 from seedmint.service.problems import Problem
 from seedmint.service.runtime.generator import MIN_TRUNCATION, Generator
@@ -43,7 +43,7 @@ PROBLEMS: dict[int, tuple[str, Problem, tuple[str, ...]]] = {
     403: ("Signed URL refused.", Problem(403, "the signed URL has expired", "signature", reason="expired_signature"), ()),
     404: (
         "Not found.",
-        Problem(404, "unknown format 'tiff': use png, webp, npy", "format", reason="unknown_format"),
+        Problem(404, "unknown format 'tiff': use png, webp, jpg, avif, npy", "format", reason="unknown_format"),
         (),
     ),
     405: ("Method not allowed.", Problem(405, "allowed methods: GET, HEAD"), ("Allow",)),
@@ -164,6 +164,11 @@ def parameters(generators: Sequence[Generator], settings: Settings) -> Json:
             "Seed": _in_path("seed", "Decimal number without leading zeros.", seed) | {"example": 42},
             "Truncation": _in_query("truncation", "Factor on z: a decimal number with up to 20 decimal places.", truncation),
             "Scale": _in_query("scale", f"Nearest-neighbor enlargement, up to {MAX_SIDE} pixels a side.", scale),
+            "Quality": _in_query(
+                "quality",
+                "Quality of a lossy file. Default: 90 for jpg, 75 for avif; webp is lossless without the parameter.",
+                _integer(1, MAX_QUALITY),
+            ),
             "SheetFormat": _in_path("format", "File format.", {"enum": list(SHEET_FORMATS)}),
             "Seeds": _in_query("seeds", f"Up to {SHEET_LIMITS.seeds} seeds. Ranges are inclusive.", seeds)
             | {"required": True, "example": "0-63"},

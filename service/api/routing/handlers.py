@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from urllib.parse import unquote
 
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -121,8 +122,9 @@ class Handlers:
         query = _query(request)
         spec = parse(served.generator, request.path_params["file"], query)
         url = canonical_url(served.generator, spec)
-        requested_path = request.scope["raw_path"].decode("latin-1")
-        if url != (f"{requested_path}?{query}" if query else requested_path):
+        # Percent-encoding is ignored: a proxy that encodes some characters would send a redirected request again as it was.
+        requested_path = request.scope["path"]
+        if url != (f"{requested_path}?{unquote(query)}" if query else requested_path):
             return RedirectResponse(url, 308, {"Cache-Control": self._resources.cache_control})
         result = self._resources.respond(request.method, if_none_match(request), served, spec, url)
         return ReplyResponse(await complete(result))

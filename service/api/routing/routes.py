@@ -40,8 +40,9 @@ _UNAVAILABLE = (429, 503, 504)  # the generator is overloaded, not ready or too 
 _INVALID_BODY = (400, 404, 408, 413, 415, 422)
 _PROBE = {200: Answer("Success.", {"text/plain": None}, ())}
 _HTML_HEADERS = ("Cache-Control", "Content-Security-Policy")
-_SHEET_PARAMETERS = ("Seeds", "Columns", "ImageLabel", "Truncation", "Scale")
-_WALK_PARAMETERS = ("From", "To", "Frames", "ImageLabel", "Truncation", "Scale", "Duration", "Loop")
+_IMAGE_PARAMETERS = ("ImageLabel", "Quality", "Scale", "Truncation")
+_SHEET_PARAMETERS = ("Columns", "ImageLabel", "Scale", "Seeds", "Truncation")
+_WALK_PARAMETERS = ("Duration", "Frames", "From", "ImageLabel", "Loop", "Scale", "To", "Truncation")
 _ARCHIVE = Answer(
     "The file, streamed. Images: zip, npz, npy; samples: npz, npy, csv, jsonl.",
     media_types(ARCHIVE_MEDIA_TYPES),
@@ -87,7 +88,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             "Returns one image. The response never changes and can be cached forever",
             _immutable("The image.", media_types(MEDIA_TYPES)),
             (*_INVALID, *_UNAVAILABLE),
-            ("ImageName", "ImageDigest", "Seed", "ImageFormat", "ImageLabel", "Truncation", "Scale", "IfNoneMatch"),
+            ("ImageName", "ImageDigest", "Seed", "ImageFormat", *_IMAGE_PARAMETERS, "IfNoneMatch"),
         ),
     ),
     Endpoint(
@@ -99,7 +100,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             "Redirects to an image of the current version",
             {307: _CURRENT},
             (*_INVALID, 503),
-            ("ImageName", "Seed", "ImageFormat", "ImageLabel", "Truncation", "Scale"),
+            ("ImageName", "Seed", "ImageFormat", *_IMAGE_PARAMETERS),
         ),
     ),
     Endpoint(

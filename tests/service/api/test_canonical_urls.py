@@ -114,6 +114,8 @@ def test_a_sample_has_a_canonical_url(point: Generator, seed: int, label, trunca
 SPELLINGS = [
     ("images/42.png?scale=1", "images/42.png"),
     ("images/42.png?label=1", "images/42.png"),
+    ("images/42.jpg?quality=90", "images/42.jpg"),
+    ("images/42.avif?scale=2&quality=50", "images/42.avif?quality=50&scale=2"),
     ("images/42.png?truncation=1", "images/42.png"),
     ("images/42.png?truncation=1.000", "images/42.png"),
     ("images/42.png?truncation=0.999999999", "images/42.png"),
@@ -121,22 +123,20 @@ SPELLINGS = [
     ("images/42.png?truncation=0.700000001", "images/42.png?truncation=0.7"),
     ("images/42.png?truncation=00.7", "images/42.png?truncation=0.7"),
     ("images/42.png?scale=2&label=2", "images/42.png?label=2&scale=2"),
-    ("images/42.png?scal%65=%32", "images/42.png?scale=2"),
     ("images/42.png?scale=2&", "images/42.png?scale=2"),
     ("images/42.png?&", "images/42.png"),
-    ("images/%34%32.png", "images/42.png"),
-    ("images/42%2Epng?scale=2", "images/42.png?scale=2"),
+    ("images/%34%32.png?scale=1", "images/42.png"),
     ("grid.png?seeds=0,1,2", "grid.png?seeds=0-2"),
     ("grid.png?seeds=0%2C%202", "grid.png?seeds=0,2"),
-    ("grid.png?columns=2&seeds=0-9", "grid.png?seeds=0-9&columns=2"),
+    ("grid.png?seeds=0-9&columns=2", "grid.png?columns=2&seeds=0-9"),
     ("grid.png?seeds=0-8&columns=3", "grid.png?seeds=0-8"),
-    ("grid.png?seeds=0-8&columns=10", "grid.png?seeds=0-8&columns=9"),
+    ("grid.png?seeds=0-8&columns=10", "grid.png?columns=9&seeds=0-8"),
     ("grid.png?seeds=42&label=1", "grid.png?seeds=42"),
     ("gr%69d.webp?seeds=0-8&scale=1", "grid.webp?seeds=0-8"),
     ("walk.webp?to=2&from=1", "walk.webp?from=1&to=2"),
     ("walk.webp?from=1&to=2&frames=32&label=0&truncation=1&scale=1&duration=80&loop=0", "walk.webp?from=1&to=2"),
-    ("walk.gif?from=1&to=2&loop=2&duration=90&scale=2", "walk.gif?from=1&to=2&scale=2&duration=90&loop=2"),
-    ("walk.png?from=1&to=2&label=2&frames=9", "walk.png?from=1&to=2&frames=9&label=2"),
+    ("walk.gif?from=1&to=2&loop=2&duration=90&scale=2", "walk.gif?duration=90&from=1&loop=2&scale=2&to=2"),
+    ("walk.png?from=1&to=2&label=2&frames=9", "walk.png?frames=9&from=1&label=2&to=2"),
 ]
 
 
@@ -168,10 +168,23 @@ def test_an_invalid_parameter_is_reported_before_the_redirect(server: Server):
         check(send(server, "GET", f"{model}/images/42.png?scale=1&label=7"), 422, "label")
 
 
-def test_a_percent_encoded_reference_redirects_to_the_plain_reference(server: Server):
+# A proxy that encodes these characters would send a redirected request again as it was.
+ENCODED = [
+    ("images/42.png", "images/%34%32.png"),
+    ("images/42.png?label=2&scale=2", "images/42%2Epng?label=2&scale=2"),
+    ("images/42.png?scale=2", "images/42.png?scal%65=%32"),
+    ("grid.png?seeds=0,2", "grid.png?seeds=0%2C2"),
+]
+
+
+@pytest.mark.parametrize(("canonical_path", "spelling"), ENCODED)
+def test_a_canonical_url_that_a_proxy_has_encoded_is_answered(server: Server, canonical_path: str, spelling: str):
     base = server.pinned("rgb").removesuffix("/images")
-    answer = send(server, "GET", f"{base.replace('@', '%40')}/images/42.png")
-    assert (answer.status_code, answer.headers["location"]) == (308, f"{base}/images/42.png")
+    expected = send(server, "GET", f"{base}/{canonical_path}")
+    for prefix in (base, base.replace("@", "%40")):
+        answer = send(server, "GET", f"{prefix}/{spelling}")
+        assert (answer.status_code, answer.content) == (200, expected.content)
+        assert answer.headers["etag"] == expected.headers["etag"]
 
 
 def test_bulk_images_have_the_bytes_of_the_url(server: Server):

@@ -138,8 +138,8 @@ def test_errors_are_equal(
     assert (answer.header(b"access-control-allow-origin") is not None) == bool(headers)
 
 
-CANONICAL = ["label=2", "truncation=0.5", "scale=2", "truncation=0.25&scale=3"]
-OTHER = ["scale=2&truncation=0.25", "scale=1", "scale=02", "size=1", "label=2&label=2", "scale=2&", "truncation=0.50"]
+CANONICAL = ["label=2", "truncation=0.5", "scale=2", "scale=3&truncation=0.25"]
+OTHER = ["truncation=0.25&scale=2", "scale=1", "scale=02", "size=1", "label=2&label=2", "scale=2&", "truncation=0.50"]
 
 
 @pytest.mark.parametrize("query", [*CANONICAL, *OTHER])

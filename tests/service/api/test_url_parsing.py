@@ -16,7 +16,7 @@ from seedmint.models.errors import UserError
 from seedmint.service.api.etag import entity_tag, is_current
 from seedmint.service.api.query import parse_image, parse_reference
 from seedmint.service.api.urls import canonical_url
-from seedmint.service.encoders.images import FORMATS
+from seedmint.service.encoders.images import DEFAULT_QUALITY, FORMATS
 from seedmint.service.problems import Problem
 from seedmint.service.runtime.generator import Generator, open_generator
 from seedmint.service.specs.single import ImageSpec
@@ -44,7 +44,9 @@ def test_a_url_is_parsed_to_its_spec(rgb: Generator, seed: int, form: str, label
     truncation = thousandths / 1000
     query = urlencode({"scale": scale, "label": label, "truncation": f"{truncation:.3f}"})
     explicit = None if default_label(rgb, seed) == label else label
-    assert parse_image(rgb, f"{seed}.{form}", query) == ImageSpec(seed, explicit, truncation, scale, form)  # type: ignore[arg-type]
+    assert parse_image(rgb, f"{seed}.{form}", query) == ImageSpec(
+        seed, explicit, truncation, scale, form, DEFAULT_QUALITY.get(form)  # type: ignore[arg-type, call-overload]
+    )
 
 
 @given(st.floats(0.001, 1))

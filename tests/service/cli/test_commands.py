@@ -64,7 +64,7 @@ def test_a_walk_is_the_bytes_of_the_service(home: Path, server: Server, form: st
     output = run("sample", "rgb", "--walk", "1", "2", *options, "--out", f"walk.{form}")
     assert re.fullmatch(rf"70 frames of rgb@[0-9a-f]{{12}} in walk\.{form}\n", output)
     path = server.pinned("rgb").removesuffix("/images")
-    response = server.client.get(f"{path}/walk.{form}?from=1&to=2&frames=70&label=1&truncation=0.5&scale=2")
+    response = server.client.get(f"{path}/walk.{form}?frames=70&from=1&label=1&scale=2&to=2&truncation=0.5")
     assert Path(f"walk.{form}").read_bytes() == response.content
 
 

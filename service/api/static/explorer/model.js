@@ -1,4 +1,4 @@
-// Canonical URLs of a generator's resources: parameters in the order of the server, without parameters that have default values.
+// Canonical URLs of a generator's resources: parameters in alphabetical order, without parameters that have default values.
 
 import { defaultLabel } from "./noise.js";
 
@@ -6,13 +6,15 @@ export const CLASS_LIMIT = 1000;
 
 function query(parameters) {
   const entries = Object.entries(parameters).filter(([, value]) => value !== null && value !== undefined);
+  entries.sort(([a], [b]) => (a < b ? -1 : 1));
   return entries.length ? `?${entries.map(([name, value]) => `${name}=${value}`).join("&")}` : "";
 }
 
-const relative = (url) => url.replace(/^\//, "");
-
 /** Name and version, as in URLs. */
 export const pinned = (model) => `${model.name}@${model.digest.slice(0, 12)}`;
+
+/** Path of a generator, relative to the page, which a proxy can serve below a prefix. */
+const modelPath = (model) => `v1/models/${pinned(model)}`;
 
 /** The truncation of a request: 1 for a generator without truncation. */
 export const truncationOf = (model, truncation) => (model.truncation === "none" ? 1 : truncation);
@@ -31,14 +33,14 @@ export function outputPath(model, seed, format, { label = null, truncation = 1, 
   const seedLabel = model.classes ? defaultLabel(seed, model.classes.length) : null;
   const parameters = { label: label === seedLabel ? null : label, truncation: truncation === 1 ? null : truncation };
   if (hasImages(model)) parameters.scale = scale === 1 ? null : scale;
-  return `${relative(model.url)}/${hasImages(model) ? "images" : "samples"}/${seed}.${format}${query(parameters)}`;
+  return `${modelPath(model)}/${hasImages(model) ? "images" : "samples"}/${seed}.${format}${query(parameters)}`;
 }
 
 /** Path of a contact sheet. */
 export function sheetPath(model, first, count, columns, { label = null, truncation = 1, scale = 1 } = {}) {
   truncation = truncationOf(model, truncation);
   const last = first + BigInt(count) - 1n;
-  return `${relative(model.url)}/grid.webp` + query({
+  return `${modelPath(model)}/grid.webp` + query({
     seeds: count === 1 ? first : `${first}-${last}`,
     columns,
     label,
@@ -50,7 +52,7 @@ export function sheetPath(model, first, count, columns, { label = null, truncati
 /** Path of a latent walk. */
 export function walkPath(model, from, to, format, frames, { label = null, truncation = 1, scale = 1 } = {}) {
   truncation = truncationOf(model, truncation);
-  return `${relative(model.url)}/walk.${format}` + query({
+  return `${modelPath(model)}/walk.${format}` + query({
     from,
     to,
     frames: frames === 32 ? null : frames,
