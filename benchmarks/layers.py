@@ -59,7 +59,8 @@ def layers_table(model: Path, path: str, rounds: int = ROUNDS) -> Iterator[str]:
             pending.extend(islice(submitted, 1))
 
     async def streamed(served: Served) -> None:
-        parts, writer = pieces(generator, seeds, None), archive_writer("npy", generator, SEEDS, 1.0)
+        parts = ((*piece, None) for piece in pieces(generator, seeds, None))
+        writer = archive_writer("npy", generator, SEEDS, 1.0)
         async for _ in stream(served, parts, writer, 1.0, "npy"):
             pass
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from tenacity import RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from seedmint.models.errors import UserError
@@ -74,12 +74,22 @@ class ApiRequest:
         path: Path below the URL of the server.
         params: Query parameters.
         body: JSON body; None for no body.
+        content: Body as an npy file; None for no such body.
     """
 
     method: str
     path: str
     params: dict[str, Any] = field(default_factory=dict)
     body: dict[str, Any] | None = None
+    content: bytes | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options of httpx for the query and the body."""
+        options: dict[str, Any] = {"params": self.params or None, "json": self.body}
+        if self.content is not None:
+            options |= {"content": self.content, "headers": {"Content-Type": "application/x-npy"}}
+        return options
 
     def with_method(self, method: str) -> "ApiRequest":
         """Return the same request with another method."""
@@ -124,6 +134,33 @@ def bulk_request(model: str, seeds: SeedsArgument, labels: LabelsArgument, trunc
     if labels is not None:
         body["labels"] = int(labels) if isinstance(labels, int | np.integer) else [int(label) for label in labels]
     return ApiRequest("POST", "/v1/sample", body=body)
+
+
+def latents_request(model: str, z: ArrayLike, labels: LabelsArgument, truncation: float, file_format: str) -> ApiRequest:
+    """Build the request of the images or samples of latent vectors.
+
+    Args:
+        model: Name of the generator, or NAME@ and the first 12 digits of the SHA-256.
+        z: float32[n, z_dim] or float32[z_dim].
+        labels: One class number, or one for each vector; None for an unconditional generator.
+        truncation: Factor by which z is multiplied.
+        file_format: Format of the response.
+    """
+    buffer = io.BytesIO()
+    np.save(buffer, np.atleast_2d(np.asarray(z, np.float32)), allow_pickle=False)
+    params: dict[str, Any] = {"format": file_format, "model": model, "truncation": format_decimal(truncation)}
+    if labels is not None:
+        params["labels"] = ",".join(str(int(label)) for label in np.atleast_1d(np.asarray(labels)))
+    return ApiRequest("POST", "/v1/latents", params, content=buffer.getvalue())
+
+
+def format_decimal(value: float) -> str:
+    """Return a number as text without an exponent.
+
+    Args:
+        value: The number.
+    """
+    return np.format_float_positional(value, trim="-")
 
 
 def job_request(

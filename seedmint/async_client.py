@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from tenacity import AsyncRetrying
 
 from seedmint.api_requests import (
@@ -24,6 +25,7 @@ from seedmint.api_requests import (
     bulk_request,
     image_request,
     job_request,
+    latents_request,
     parse_npy,
     retry_options,
 )
@@ -81,6 +83,16 @@ class AsyncClient:
     ) -> NDArray[Any]:
         """See `Client.images`."""
         return parse_npy((await self._read(bulk_request(model, seeds, labels, truncation, "npy"))).content)
+
+    async def latents(self, model: str, seed: int) -> NDArray[np.float32]:
+        """See `Client.latents`."""
+        return parse_npy((await self._read(ApiRequest("GET", f"/v1/models/{model}/latents/{seed}.npy"))).content)
+
+    async def from_latents(
+        self, model: str, z: ArrayLike, labels: LabelsArgument = None, truncation: float = 1.0
+    ) -> NDArray[Any]:
+        """See `Client.from_latents`."""
+        return parse_npy((await self._read(latents_request(model, z, labels, truncation, "npy"))).content)
 
     async def download(
         self, model: str, seeds: SeedsArgument, path: str | Path, labels: LabelsArgument = None, truncation: float = 1.0
@@ -155,7 +167,7 @@ class AsyncClient:
 
     @asynccontextmanager
     async def _stream(self, request: ApiRequest) -> AsyncIterator[httpx.Response]:
-        stream = self._http.stream(request.method, request.path, params=request.params or None, json=request.body)
+        stream = self._http.stream(request.method, request.path, **request.options)
         async with stream as response:
             if response.is_error:
                 await response.aread()

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from tenacity import Retrying
 
 from seedmint.api_requests import (
@@ -28,6 +29,7 @@ from seedmint.api_requests import (
     bulk_request,
     image_request,
     job_request,
+    latents_request,
     parse_npy,
     retry_options,
 )
@@ -132,6 +134,38 @@ class Client:
             ApiError: An error of the server; 413 where the seeds are more than its limit.
         """
         return parse_npy(self._read(bulk_request(model, seeds, labels, truncation, "npy")).content)
+
+    def latents(self, model: str, seed: int) -> NDArray[np.float32]:
+        """Return the latent vector of a seed, before truncation.
+
+        Args:
+            model: A name, or NAME@DIGEST12 for one version.
+            seed: 0 <= seed < 2**63.
+
+        Returns:
+            float32[1, z_dim].
+
+        Raises:
+            ApiError: An error of the server.
+        """
+        return parse_npy(self._read(ApiRequest("GET", f"/v1/models/{model}/latents/{seed}.npy")).content)
+
+    def from_latents(self, model: str, z: ArrayLike, labels: LabelsArgument = None, truncation: float = 1.0) -> NDArray[Any]:
+        """Return the images or samples of latent vectors.
+
+        Args:
+            model: A name, or NAME@DIGEST12 for one version.
+            z: float32[n, z_dim] or float32[z_dim], before truncation.
+            labels: One class number for all vectors, or one for each; None for an unconditional generator.
+            truncation: Factor on z, 0.001 to 1.
+
+        Returns:
+            uint8[n, height, width, channels], or float32[n, ...] of a generator of samples.
+
+        Raises:
+            ApiError: An error of the server.
+        """
+        return parse_npy(self._read(latents_request(model, z, labels, truncation, "npy")).content)
 
     def download(
         self, model: str, seeds: SeedsArgument, path: str | Path, labels: LabelsArgument = None, truncation: float = 1.0
@@ -262,7 +296,7 @@ class Client:
 
     @contextmanager
     def _stream(self, request: ApiRequest) -> Iterator[httpx.Response]:
-        with self._http.stream(request.method, request.path, params=request.params or None, json=request.body) as response:
+        with self._http.stream(request.method, request.path, **request.options) as response:
             if response.is_error:
                 response.read()
                 raise ApiError.from_response(response)

@@ -21,6 +21,7 @@ REASONS: dict[int, str] = {
     403: "wrong_signature",
     404: "not_found",
     405: "method_not_allowed",
+    406: "not_acceptable",
     408: "slow_body",
     409: "job_active",
     413: "too_large",

@@ -34,6 +34,7 @@ from seedmint.service.runtime.generator import MIN_TRUNCATION, Generator
 from seedmint.service.runtime.pieces import check_distinct, pieces
 from seedmint.service.settings import Settings
 from seedmint.service.specs.errors import SpecError
+from seedmint.service.specs.pictures import PicturePiece
 from seedmint.service.specs.values import require_label, require_truncation
 from seedmint.service.telemetry import metrics
 from seedmint.service.telemetry.request_context import REQUEST_CONTEXT
@@ -96,14 +97,36 @@ async def sample(repository: ModelRepository, settings: Settings, body: bytes) -
     truncation = require_truncation(generator, request.truncation)
     seeds, labels = await _run_in_thread(not is_small, lambda: _seeds_and_labels(generator, request, settings.max_seeds))
     writer = archive_writer(request.format, generator, seeds.count, truncation)
-    chunks = stream(served, pieces(generator, seeds, labels), writer, truncation, request.format)
-    with charge(seeds.count):
+    parts = ((*piece, None) for piece in pieces(generator, seeds, labels))
+    chunks = stream(served, parts, writer, truncation, request.format)
+    return await send_archive(generator, chunks, writer, request.format, seeds.count, "seeds")
+
+
+async def send_archive(
+    generator: Generator, chunks: AsyncGenerator[bytes], writer: ArchiveWriter, form: ArchiveFormat, count: int, field: str
+) -> Response:
+    """Return the response with an archive, after its first piece is encoded.
+
+    Args:
+        generator: The generator of the outputs.
+        chunks: The bytes of the archive, of `stream`.
+        writer: The writer of the archive.
+        form: Format of the archive.
+        count: Number of outputs, which the client is charged for.
+        field: The part of the request that determines the number.
+
+    Raises:
+        Problem: The quota of the client is exceeded.
+        BatchingError: Too many bulk requests are in flight, or the deadline has passed.
+        ClientDisconnect: The client has disconnected.
+    """
+    with charge(count, field):
         first = await anext(chunks)
-    name = f"{generator.name}-{generator.digest12}.{request.format}"
+    name = f"{generator.name}-{generator.digest12}.{form}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     if isinstance(writer, NpyWriter):
         headers["Content-Length"] = str(writer.size)
-    return _StartedStream(first, chunks, headers=headers, media_type=ARCHIVE_MEDIA_TYPES[request.format])
+    return _StartedStream(first, chunks, headers=headers, media_type=ARCHIVE_MEDIA_TYPES[form])
 
 
 class _StartedStream(StreamingResponse):
@@ -121,13 +144,13 @@ class _StartedStream(StreamingResponse):
 
 
 async def stream(
-    served: Served, parts: Iterator[Piece], writer: ArchiveWriter, truncation: float, form: ArchiveFormat
+    served: Served, parts: Iterator[PicturePiece], writer: ArchiveWriter, truncation: float, form: ArchiveFormat
 ) -> AsyncGenerator[bytes]:
     """Generate an archive piece by piece. The generator computes the next pieces while one piece is encoded and sent.
 
     Args:
         served: The generator and its batcher.
-        parts: Seeds and labels, in pieces of at most one batch.
+        parts: Seeds, labels and latent vectors (None for the noise of the seeds), in pieces of at most one batch.
         writer: Encodes the pieces.
         truncation: Factor on z.
         form: Format of the archive, for the metrics.
@@ -137,7 +160,10 @@ async def stream(
     """
     batcher, context = served.batcher, REQUEST_CONTEXT.get()
     is_copy = isinstance(writer, NpyWriter)  # the outputs are sent as they are
-    submitted = ((part, batcher.submit_piece(*part, truncation, is_disconnected=context.is_disconnected)) for part in parts)
+    submitted = (
+        ((seeds, labels), batcher.submit_piece(seeds, labels, truncation, z, context.is_disconnected))
+        for seeds, labels, z in parts
+    )
     with batcher.acquire_slot(context.client) as slot:
         in_flight: deque[tuple[Piece, asyncio.Future[Outputs]]] = deque()
         try:
@@ -205,12 +231,9 @@ def _seeds_and_labels(generator: Generator, request: SampleRequest, max_seeds: i
         Problem: A value is invalid; `field` names the value.
         SpecError: A label is invalid.
     """
-    formats = archive_formats(generator.card.output)
-    if request.format not in formats:
-        detail = f"{request.format} cannot hold {generator.card.output.kind}s: use {', '.join(formats)}"
-        raise Problem(422, detail, "format", reason="wrong_output")
+    require_archive_format(generator, request.format)
     seeds = read_seeds(request.seeds, max_seeds)
-    labels = _labels(generator, seeds, request.labels)
+    labels = check_labels(generator, seeds.count, request.labels, "seeds")
     if request.format == "zip":
         try:
             check_distinct(seeds, labels)
@@ -219,13 +242,40 @@ def _seeds_and_labels(generator: Generator, request: SampleRequest, max_seeds: i
     return seeds, labels
 
 
-def _labels(generator: Generator, seeds: Seeds, labels: int | list[int] | None) -> int | Labels | None:
+def require_archive_format(generator: Generator, form: ArchiveFormat) -> None:
+    """Check that a format can hold the outputs of a generator.
+
+    Args:
+        generator: The generator.
+        form: The format.
+
+    Raises:
+        Problem: 422, for `format`.
+    """
+    formats = archive_formats(generator.card.output)
+    if form not in formats:
+        detail = f"{form} cannot hold {generator.card.output.kind}s: use {', '.join(formats)}"
+        raise Problem(422, detail, "format", reason="wrong_output")
+
+
+def check_labels(generator: Generator, count: int, labels: int | list[int] | None, noun: str) -> int | Labels | None:
+    """Check the labels of a bulk request.
+
+    Args:
+        generator: The generator.
+        count: Number of outputs.
+        labels: One label for all outputs, one label for each output, or None.
+        noun: What the labels belong to, in plural, for the error.
+
+    Raises:
+        SpecError: A label is invalid, or the number of labels is wrong.
+    """
     if labels is None:
         return None
     if isinstance(labels, int):
         return require_label(generator, labels, "labels")
-    if len(labels) != seeds.count:
-        message = f"{len(labels)} labels for {seeds.count} seeds: give one label for each seed, or one for all seeds"
+    if not labels or len(labels) != count:
+        message = f"{len(labels)} labels for {count} {noun}: give one label for each, or one for all of them"
         raise SpecError(message, field="labels", reason="wrong_length")
     for label in (min(labels), max(labels)):
         require_label(generator, label, "labels")

@@ -49,6 +49,16 @@ def entity_tag(generator: Generator, spec: Encoded, url: str) -> str:
     return f'"{tag}"' if determinism == "exact" else f'W/"{tag}"'
 
 
+def exact_tag(encoder: str, content: bytes) -> str:
+    """Return the strong ETag of a response that is the same on every machine.
+
+    Args:
+        encoder: Name and version of the encoder.
+        content: The body of the response.
+    """
+    return f'"{hashlib.blake2b(encoder.encode() + content, digest_size=16).hexdigest()}"'
+
+
 @lru_cache(1024)
 def _hash_state(digest: str, determinism: str, outputs: str, encoder: str) -> "hashlib.blake2b":
     return hashlib.blake2b(repr((digest, determinism, outputs, encoder)).encode(), digest_size=16)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Iterable
 from functools import partial
 
 import numpy as np
@@ -12,6 +13,7 @@ from seedmint.service.batching.execution import IsDisconnected, keep_arrays
 from seedmint.service.batching.model_repository import Served
 from seedmint.service.runtime.arrays import Labels, Outputs
 from seedmint.service.runtime.generator import Generator
+from seedmint.service.specs.pictures import PicturePiece
 from seedmint.service.specs.sheet import SheetSpec
 from seedmint.service.specs.single import ImageSpec, SampleSpec
 from seedmint.service.specs.walk import WalkSpec
@@ -92,6 +94,39 @@ async def _generate_large(
                 return await threads.encode_image(generator, partial(spec.encode, generator, images, labels), is_disconnected)
     except TimeoutError:
         raise DeadlineExceeded(f"the image was not ready within {timeout:g} seconds") from None
+
+
+async def generate_outputs(
+    served: Served,
+    parts: Iterable[PicturePiece],
+    truncation: float,
+    timeout: float,
+    client: str,
+    is_disconnected: IsDisconnected,
+) -> Outputs:
+    """Generate many images or samples as one array, in pieces, so that other requests are served in between.
+
+    Args:
+        served: The generator and its batcher.
+        parts: Seeds, labels and latent vectors, in pieces of at most one batch.
+        truncation: Factor on z.
+        timeout: Seconds until `DeadlineExceeded`.
+        client: Address of the client, or name of its API key.
+        is_disconnected: Checked periodically. Nothing is generated for a client that has disconnected.
+
+    Raises:
+        BatchingError: Too many bulk requests are in flight, the deadline has passed, the client has disconnected, or the
+            server is shutting down.
+    """
+    batcher = served.batcher
+    with batcher.acquire_slot(client):
+        try:
+            async with asyncio.timeout(timeout):
+                return np.concatenate(
+                    [await batcher.submit_piece(seeds, labels, truncation, z, is_disconnected) for seeds, labels, z in parts]
+                )
+        except TimeoutError:
+            raise DeadlineExceeded(f"the outputs were not ready within {timeout:g} seconds") from None
 
 
 async def generate_picture(

@@ -20,6 +20,7 @@ from seedmint.service.encoders.images import FORMATS
 from seedmint.service.encoders.tabular import SAMPLE_FORMATS
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.specs.errors import SpecError
+from seedmint.service.specs.latent import LATENT_FORMATS, LatentSpec
 from seedmint.service.specs.sheet import SHEET_FORMATS, SheetLimits, SheetSpec
 from seedmint.service.specs.single import ImageSpec, SampleSpec
 from seedmint.service.specs.values import require_format, require_images, require_samples
@@ -29,6 +30,7 @@ DIGEST = re.compile(rf"[0-9a-f]{{{DIGEST12}}}", re.ASCII)
 SHEET_LIMITS = SheetLimits(seeds=1024, pixels=1 << 23)
 
 _INTEGER = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
+_INTEGERS = re.compile(r"(?:0|[1-9][0-9]{0,8})(?:,(?:0|[1-9][0-9]{0,8}))*", re.ASCII)
 _DECIMAL = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,20})?", re.ASCII)  # enough digits for any double from 0.001 to 1
 
 Parameters = dict[str, str]
@@ -82,7 +84,23 @@ def parse_image(generator: Generator, file: str, query: str) -> ImageSpec:
     seed, form = _seed_and_format(file, FORMATS)
     parameters = parse_query(query, IMAGE_PARAMETERS)
     label, quality = integer(parameters, "label"), integer(parameters, "quality")
-    return ImageSpec.create(generator, seed, form, label, _truncation(parameters), _scale(parameters), quality)
+    return ImageSpec.create(generator, seed, form, label, parse_truncation(parameters), _scale(parameters), quality)
+
+
+def parse_latent(_: Generator, file: str, query: str) -> LatentSpec:
+    """Parse `{seed}.{format}` into the spec of a latent vector.
+
+    Args:
+        _: The generator in the URL.
+        file: Last segment of the path.
+        query: Query string, without "?".
+
+    Raises:
+        UserError: A part is invalid; `field` names the part.
+    """
+    seed, form = _seed_and_format(file, LATENT_FORMATS)
+    parse_query(query, ())
+    return LatentSpec.create(seed, form)
 
 
 def parse_sample(generator: Generator, file: str, query: str) -> SampleSpec:
@@ -99,7 +117,7 @@ def parse_sample(generator: Generator, file: str, query: str) -> SampleSpec:
     _require_samples(generator)
     seed, form = _seed_and_format(file, SAMPLE_FORMATS)
     parameters = parse_query(query, SAMPLE_PARAMETERS)
-    return SampleSpec.create(generator, seed, form, integer(parameters, "label"), _truncation(parameters))
+    return SampleSpec.create(generator, seed, form, integer(parameters, "label"), parse_truncation(parameters))
 
 
 def parse_sheet(generator: Generator, extension: str, query: str) -> SheetSpec:
@@ -118,7 +136,7 @@ def parse_sheet(generator: Generator, extension: str, query: str) -> SheetSpec:
     parameters = parse_query(query, SHEET_PARAMETERS)
     seeds = _seeds(parameters)
     columns, label = integer(parameters, "columns"), integer(parameters, "label")
-    truncation, scale = _truncation(parameters), _scale(parameters)
+    truncation, scale = parse_truncation(parameters), _scale(parameters)
     return SheetSpec.create(generator, seeds, extension, columns, label, truncation, scale, SHEET_LIMITS)
 
 
@@ -147,7 +165,7 @@ def parse_walk(generator: Generator, extension: str, query: str) -> WalkSpec:
         form,
         integer(parameters, "frames"),
         integer(parameters, "label"),
-        _truncation(parameters),
+        parse_truncation(parameters),
         _scale(parameters),
         integer(parameters, "duration"),
         integer(parameters, "loop"),
@@ -165,13 +183,13 @@ def parse_query(query: str, known: tuple[str, ...]) -> Parameters:
         QueryError: A parameter is unknown or repeated, or there are too many parameters.
     """
     try:
-        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=2 * len(known))
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=2 * len(known) or 1)
     except ValueError:
         raise QueryError("the query has too many parameters", field="query", reason="too_many_parameters") from None
     parameters: Parameters = {}
     for name, value in pairs:
         if name not in known:
-            message = f"unknown parameter {quoted(name)}: use {', '.join(known)}"
+            message = f"unknown parameter {quoted(name)}: use {', '.join(known) or 'no parameter'}"
             raise QueryError(message, field=name[:LONGEST_QUOTE], reason="unknown_parameter")
         if name in parameters:
             raise QueryError(f"parameter {name!r} is repeated", field=name, reason="repeated_parameter")
@@ -195,6 +213,24 @@ def integer(parameters: Parameters, name: str) -> int | None:
     if not _INTEGER.fullmatch(text):
         raise QueryError(f"{quoted(text)} is not an integer without sign and leading zeros", field=name)
     return int(text)
+
+
+def integers(parameters: Parameters, name: str) -> list[int] | None:
+    """Return a parameter of integers with commas; None if the parameter is absent.
+
+    Args:
+        parameters: Values by name.
+        name: Name of the parameter.
+
+    Raises:
+        QueryError: The value is malformed.
+    """
+    text = parameters.get(name)
+    if text is None:
+        return None
+    if not _INTEGERS.fullmatch(text):
+        raise QueryError(f"{quoted(text)} is not a list of integers without sign and leading zeros", field=name)
+    return [int(number) for number in text.split(",")]
 
 
 def _require_images(generator: Generator) -> None:
@@ -240,7 +276,15 @@ def _scale(parameters: Parameters) -> int:
     return 1 if scale is None else scale
 
 
-def _truncation(parameters: Parameters) -> float:
+def parse_truncation(parameters: Parameters) -> float:
+    """Return the parameter `truncation`, or 1.
+
+    Args:
+        parameters: Values by name.
+
+    Raises:
+        QueryError: The value is malformed.
+    """
     text = parameters.get("truncation")
     if text is None:
         return 1.0

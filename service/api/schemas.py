@@ -9,7 +9,7 @@ from seedmint.models.card import Card, ImageOutput, Name, Noise, SampleOutput, T
 from seedmint.models.card_part import Line, Sha256
 from seedmint.models.runtime.provider import Provider
 from seedmint.service.api.query import SHEET_LIMITS
-from seedmint.service.api.urls import image_template, model_url, sample_template, sheet_template, walk_template
+from seedmint.service.api.urls import image_template, latent_template, model_url, sample_template, sheet_template, walk_template
 from seedmint.service.encoders.archives import ArchiveFormat, archive_formats
 from seedmint.service.encoders.images import ImageFormat, image_formats, max_scale
 from seedmint.service.encoders.tabular import SAMPLE_FORMATS, SampleFormat
@@ -33,6 +33,8 @@ class _Summary(BaseModel):
     bulk_formats: tuple[ArchiveFormat, ...] = Field(description="Formats of POST /v1/sample.")
     url: str = Field(description="Pinned URL. It always names this version.")
     sample_url: str = Field(description="URL for requests of many seeds.")
+    latent_url: str = Field(description="URI template (RFC 6570) of the latent vectors of seeds.")
+    from_latents_url: str = Field(description="URL for requests of latent vectors.")
 
 
 class ImageGenerator(_Summary):
@@ -112,6 +114,8 @@ def summary(generator: Generator) -> ImageGenerator | SampleGenerator:
         "bulk_formats": archive_formats(card.output),
         "url": model_url(generator),
         "sample_url": "/v1/sample",
+        "latent_url": latent_template(generator),
+        "from_latents_url": "/v1/latents",
         "output": card.output,
     }
     if isinstance(card.output, ImageOutput):

@@ -6,6 +6,7 @@ sort the parameters, and a redirect to another order would lead back to itself.
 
 from seedmint.service.encoders.images import DEFAULT_QUALITY
 from seedmint.service.runtime.generator import Generator
+from seedmint.service.specs.latent import LatentSpec
 from seedmint.service.specs.sheet import SheetSpec, square_columns
 from seedmint.service.specs.single import ImageSpec, SampleSpec
 from seedmint.service.specs.walk import DEFAULT_DURATION, DEFAULT_FRAMES, WalkSpec
@@ -34,18 +35,20 @@ def model_url(generator: Generator) -> str:
     return f"/v1/models/{generator.name}@{generator.digest12}"
 
 
-def canonical_url(generator: Generator, spec: Spec) -> str:
-    """Return the canonical URL of an image, sample, contact sheet or walk.
+def canonical_url(generator: Generator, spec: Spec | LatentSpec) -> str:
+    """Return the canonical URL of an image, sample, contact sheet, walk or latent vector.
 
     Args:
         generator: The generator that the spec was checked against.
-        spec: Spec of the image, sample, contact sheet or walk.
+        spec: The spec.
     """
     return f"{model_url(generator)}/{_path_and_query(spec)}"
 
 
-def _path_and_query(spec: Spec) -> str:
+def _path_and_query(spec: Spec | LatentSpec) -> str:
     match spec:
+        case LatentSpec():
+            return f"latents/{spec.seed}.{spec.format}"
         case ImageSpec():
             quality = None if spec.quality == DEFAULT_QUALITY.get(spec.format) else spec.quality
             query = query_string(label=spec.label, quality=quality, scale=spec.scale, truncation=spec.truncation)
@@ -98,6 +101,15 @@ def sample_template(generator: Generator) -> str:
         generator: The generator.
     """
     return f"{model_url(generator)}/samples/{{seed}}.{{format}}{_template_query(generator, SAMPLE_PARAMETERS)}"
+
+
+def latent_template(generator: Generator) -> str:
+    """Return the URI template (RFC 6570) of the latent vectors of a generator's seeds.
+
+    Args:
+        generator: The generator.
+    """
+    return f"{model_url(generator)}/latents/{{seed}}.{{format}}"
 
 
 def sheet_template(generator: Generator) -> str:

@@ -9,7 +9,7 @@ import io
 import math
 import zipfile
 from collections.abc import Iterator
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.lib import format as npy
@@ -23,6 +23,9 @@ from seedmint.service.runtime.arrays import Labels, Outputs, SeedArray
 from seedmint.service.runtime.generator import Generator
 
 ArchiveFormat = Literal["zip", "npz", "npy", "csv", "jsonl"]
+ARCHIVE_FORMATS: tuple[ArchiveFormat, ...] = get_args(ArchiveFormat)
+Key = Literal["seed", "row"]
+"""What identifies an output: its seed, or the number of its latent vector in the request."""
 ARCHIVE_MEDIA_TYPES: dict[ArchiveFormat, str] = {
     "zip": "application/zip",
     "npz": "application/x-npz",
@@ -54,7 +57,7 @@ class ArchiveWriter(Protocol):
         """Return the bytes of one piece.
 
         Args:
-            seeds: int64[n].
+            seeds: int64[n], or the numbers of the latent vectors.
             labels: int64[n]; None for an unconditional generator.
             outputs: uint8[n, height, width, channels] or float32[n, ...].
         """
@@ -63,7 +66,9 @@ class ArchiveWriter(Protocol):
         """Yield the bytes after the last piece."""
 
 
-def archive_writer(form: ArchiveFormat, generator: Generator, count: int, truncation: float) -> ArchiveWriter:
+def archive_writer(
+    form: ArchiveFormat, generator: Generator, count: int, truncation: float, key: Key = "seed"
+) -> ArchiveWriter:
     """Return the writer of an archive.
 
     Args:
@@ -71,18 +76,19 @@ def archive_writer(form: ArchiveFormat, generator: Generator, count: int, trunca
         generator: The generator of the outputs.
         count: Number of images or samples.
         truncation: Factor on z, for the text in PNGs.
+        key: What identifies an output.
     """
     match form:
         case "zip":
-            return ZipWriter(generator, truncation)
+            return ZipWriter(generator, truncation, key)
         case "npz":
-            return NpzWriter(generator, count)
+            return NpzWriter(generator, count, key)
         case "npy":
             return NpyWriter(generator, count)
         case "csv":
-            return CsvWriter(generator)
+            return CsvWriter(generator, key)
         case "jsonl":
-            return JsonLinesWriter()
+            return JsonLinesWriter(key)
 
 
 def entry_name(seed: int, label: int | None) -> str:
@@ -124,16 +130,18 @@ class NpyWriter:
 class NpzWriter:
     """An npz file for `numpy.load`.
 
-    Arrays: `images`, uint8[count, height, width, channels], or `samples`, float32[count, ...]; `seeds`, int64[count]; and
-    `labels`, int64[count], of a conditional generator.
+    Arrays: `images`, uint8[count, height, width, channels], or `samples`, float32[count, ...]; `seeds`, int64[count], if
+    seeds identify the outputs; and `labels`, int64[count], of a conditional generator.
     """
 
-    def __init__(self, generator: Generator, count: int) -> None:
+    def __init__(self, generator: Generator, count: int, key: Key = "seed") -> None:
         """
         Args:
             generator: The generator of the outputs.
             count: Number of images or samples.
+            key: What identifies an output.
         """
+        self._key = key
         self._zip = _Zip()
         output = generator.card.output
         self._values = self._zip.array(f"{output.kind}s.npy", (count, *output.shape), np.dtype(output.dtype))
@@ -142,7 +150,8 @@ class NpzWriter:
 
     def add(self, seeds: SeedArray, labels: Labels | None, outputs: Outputs) -> bytes:
         self._values.write(outputs.tobytes())
-        self._seeds.append(seeds)
+        if self._key == "seed":
+            self._seeds.append(seeds)
         if labels is not None:
             self._labels.append(labels)
         return self._zip.pop()
@@ -162,12 +171,14 @@ class NpzWriter:
 class ZipWriter:
     """A zip of PNGs, stored without further compression. Each PNG has the same bytes as at its own URL."""
 
-    def __init__(self, generator: Generator, truncation: float) -> None:
+    def __init__(self, generator: Generator, truncation: float, key: Key = "seed") -> None:
         """
         Args:
             generator: The generator of the images.
             truncation: Factor on z, for the text in the PNGs.
+            key: What identifies an image.
         """
+        self._key = key
         self._zip = StoredZip()
         self._generator = generator
         self._truncation = truncation
@@ -176,7 +187,7 @@ class ZipWriter:
         files = []
         for i, image in enumerate(outputs):
             seed, label = int(seeds[i]), None if labels is None else int(labels[i])
-            png = encode(image, "png", text_of(self._generator, seed, label, self._truncation))
+            png = encode(image, "png", text_of(self._generator, seed, label, self._truncation, self._key))
             files.append(self._zip.add(entry_name(seed, label), png))
         return b"".join(files)
 
@@ -187,16 +198,17 @@ class ZipWriter:
 class CsvWriter:
     """A CSV file: a line of names, then one line for each sample, or for each step of each series.
 
-    Columns: seed, label (of a conditional generator), step (of series), values.
+    Columns: seed (or row), label (of a conditional generator), step (of series), values.
     """
 
-    def __init__(self, generator: Generator) -> None:
+    def __init__(self, generator: Generator, key: Key = "seed") -> None:
         """
         Args:
             generator: The generator of the samples.
+            key: What identifies a sample.
         """
         self._output = sample_output(generator)
-        first_columns = ("seed",) if generator.card.classes is None else ("seed", "label")
+        first_columns = (key,) if generator.card.classes is None else (key, "label")
         self._header = csv_text([csv_header(self._output, *first_columns)])
 
     def add(self, seeds: SeedArray, labels: Labels | None, outputs: Outputs) -> bytes:
@@ -210,12 +222,19 @@ class CsvWriter:
 
 
 class JsonLinesWriter:
-    """One line for each sample: {"seed": ..., "label": ..., "values": [...]}."""
+    """One line for each sample: {"seed": ..., "label": ..., "values": [...]}, or with "row" instead of "seed"."""
+
+    def __init__(self, key: Key = "seed") -> None:
+        """
+        Args:
+            key: What identifies a sample.
+        """
+        self._key = key
 
     def add(self, seeds: SeedArray, labels: Labels | None, outputs: Outputs) -> bytes:
         lines = []
         for i, values in enumerate(outputs.tolist()):
-            key = {"seed": int(seeds[i])} | ({} if labels is None else {"label": int(labels[i])})
+            key = {self._key: int(seeds[i])} | ({} if labels is None else {"label": int(labels[i])})
             lines.append(json_text(key | {"values": values}) + "\n")
         return "".join(lines).encode()
 

@@ -63,7 +63,7 @@ def max_scale(output: ImageOutput) -> int:
     return max(1, MAX_SIDE // max(output.height, output.width))
 
 
-def text_of(generator: Generator, seeds: int | str, label: int | None, truncation: float) -> dict[str, str]:
+def text_of(generator: Generator, seeds: int | str, label: int | None, truncation: float, key: str = "seed") -> dict[str, str]:
     """Return the text chunks of a PNG: how to generate its image again.
 
     Args:
@@ -71,8 +71,9 @@ def text_of(generator: Generator, seeds: int | str, label: int | None, truncatio
         seeds: The seed of an image, or the seeds of a contact sheet as text.
         label: The label, or None.
         truncation: Factor on z.
+        key: Name of the first chunk.
     """
-    text = {"seed": str(seeds)}
+    text = {key: str(seeds)}
     if label is not None:
         text["label"] = str(label)
     if truncation != 1.0:

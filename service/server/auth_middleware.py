@@ -12,7 +12,7 @@ from seedmint.service.server.rate_limiter import RateLimiter
 from seedmint.service.server.url_signatures import SignatureError, SignedUrl, verify
 from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, RequestContext
 
-PROBES = frozenset({"/livez", "/readyz"})  # need no key and have no limit
+PROBES = frozenset({"/livez", "/readyz", "/v2/health/live", "/v2/health/ready"})  # need no key and have no limit
 # Pages and their files need no key, because browsers cannot send one with a link. Pages contain no data; their scripts send
 # the key.
 PAGES = frozenset({"/", "/docs"})

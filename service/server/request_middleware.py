@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from seedmint.service.problems import DRAINING, MEDIA_TYPE, UNEXPECTED, Problem, draining_problem, unexpected_problem
+from seedmint.service.server.auth_middleware import PROBES
 from seedmint.service.server.graceful_shutdown import GracefulShutdown
 from seedmint.service.server.request_accounting import CLIENT_DISCONNECTED, RequestAccounting
 from seedmint.service.server.response_cycle import abort_connection, can_send_without_waiting, disconnect_check, send_together
@@ -20,8 +21,8 @@ _LOG = logging.getLogger(__name__)
 # Bytes that the server must be able to write within the timeout. The kernel buffers on both sides accept data in steps.
 # Therefore the client must read up to four times as many bytes within the timeout.
 _PART_BYTES = 64 << 10
-_MONITORING = frozenset({"/livez", "/readyz", "/metrics"})  # draining does not wait for requests to these paths
-ANSWERED_WHILE_DRAINING = _MONITORING - {"/readyz"}
+_MONITORING = PROBES | {"/metrics"}  # draining does not wait for requests to these paths
+ANSWERED_WHILE_DRAINING = _MONITORING - {"/readyz", "/v2/health/ready"}
 _KEPT_HEADERS = ("allow", "retry-after", "vary")  # of an error response that becomes a problem, besides the CORS headers
 
 Middleware = Callable[[ASGIApp], ASGIApp]

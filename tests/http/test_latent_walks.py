@@ -68,7 +68,10 @@ def test_a_gif_of_grey_images_is_exact_and_a_gif_of_colour_images_is_close(serve
             assert np.abs(frame.astype(int) - expected).mean() <= max_error
 
 
-@pytest.mark.parametrize(("query", "duration", "loop"), [("frames=4&from=1", 80, 0), ("duration=200&frames=4&from=1&loop=3", 200, 3), ("frames=4&from=1&loop=1", 80, 1)])
+@pytest.mark.parametrize(
+    ("query", "duration", "loop"),
+    [("frames=4&from=1", 80, 0), ("duration=200&frames=4&from=1&loop=3", 200, 3), ("frames=4&from=1&loop=1", 80, 1)],
+)
 def test_the_duration_and_the_number_of_repetitions(server: Server, query: str, duration: int, loop: int):
     for form in ("webp", "gif"):
         animation = Image.open(io.BytesIO(server.client.get(f"{base(server)}/walk.{form}?{query}&to=2").content))

@@ -9,14 +9,18 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from seedmint.models.card import MAX_CLASSES, NAME_PATTERN, ImageOutput
 from seedmint.models.runtime.generator_file import DIGEST12
 from seedmint.models.seeds import SEED_LIMIT, SEEDS_PATTERN
+from seedmint.service.api.bulk_latents import LatentsRequest
 from seedmint.service.api.bulk_samples import SampleRequest
+from seedmint.service.api.inference import InferRequest, InferResponse, Live, ModelMetadata, Ready, ServerMetadata
 from seedmint.service.api.query import DIGEST, SHEET_LIMITS
 from seedmint.service.api.schemas import Generators, ImageGeneratorPage, SampleGeneratorPage
+from seedmint.service.encoders.archives import ARCHIVE_FORMATS
 from seedmint.service.encoders.images import FORMATS, MAX_QUALITY, MAX_SIDE, max_scale
 from seedmint.service.encoders.tabular import SAMPLE_FORMATS
 from seedmint.service.problems import Problem
 from seedmint.service.runtime.generator import MIN_TRUNCATION, Generator
 from seedmint.service.settings import Settings
+from seedmint.service.specs.latent import LATENT_FORMATS
 from seedmint.service.specs.sheet import SHEET_FORMATS
 from seedmint.service.specs.walk import (
     DEFAULT_DURATION,
@@ -47,6 +51,7 @@ PROBLEMS: dict[int, tuple[str, Problem, tuple[str, ...]]] = {
         (),
     ),
     405: ("Method not allowed.", Problem(405, "allowed methods: GET, HEAD"), ("Allow",)),
+    406: ("No format is acceptable.", Problem(406, "none of the formats is acceptable", "Accept"), ()),
     408: ("The body arrived too slowly.", Problem(408, "the body did not arrive within 30 seconds", "body"), ()),
     409: (
         "The job has not ended yet.",
@@ -78,6 +83,7 @@ HEADERS: Json = {
     "WWW-Authenticate": ("How to send an API key.", {"type": "string", "pattern": "^Bearer "}),
     "Content-Disposition": ("File name.", {"type": "string", "pattern": "^attachment; "}),
     "Content-Security-Policy": ("The page loads nothing from other origins.", {"type": "string"}),
+    "Vary": ("Request headers that select the response.", {"type": "string"}),
     "Accept-Ranges": ("Range requests are not supported.", {"const": "none"}),
     "X-Content-Type-Options": ("Browsers use the media type as sent.", {"const": "nosniff"}),
 }
@@ -152,6 +158,7 @@ def parameters(generators: Sequence[Generator], settings: Settings) -> Json:
     truncation = {"type": "number", "minimum": MIN_TRUNCATION, "maximum": 1, "default": 1}
     scale = _integer(1, max(scales, default=MAX_SIDE), 1)
     seeds = {"type": "string", "pattern": SEEDS_PATTERN}
+    digest = {"type": "string", "pattern": f"^{DIGEST.pattern}$"}
     duration = _integer(DURATION_STEP, MAX_DURATION, DEFAULT_DURATION) | {"multipleOf": DURATION_STEP}
     model = {"type": "string", "pattern": f"{NAME_PATTERN[:-1]}(@{DIGEST.pattern})?$"}
     by_kind = _parameters_by_kind("Image", images, FORMATS) | _parameters_by_kind("Sample", samples, SAMPLE_FORMATS)
@@ -161,6 +168,23 @@ def parameters(generators: Sequence[Generator], settings: Settings) -> Json:
         | {
             "Model": _in_path("model", f"Name of a generator, or name@digest with {DIGEST12} digits.", model)
             | _example([each.name for each in generators]),
+            "Version": _in_path("version", f"The first {DIGEST12} digits of the digest.", digest)
+            | _example([each.digest12 for each in generators]),
+            "Digest": _in_path("digest", f"The first {DIGEST12} digits of the digest.", digest)
+            | _example([each.digest12 for each in generators]),
+            "GeneratorName": _in_path("name", "Name of a generator.", {"type": "string", "pattern": NAME_PATTERN})
+            | _example([each.name for each in generators]),
+            "LatentFormat": _in_path("format", "File format.", {"enum": list(LATENT_FORMATS)}),
+            "BodyModel": _in_query("model", "Generator of an npy body; it replaces `model` of the JSON body.", model),
+            "BodyLabels": _in_query("labels", "Label or labels of an npy body, with commas.", {"type": "string"}),
+            "BodyTruncation": _in_query("truncation", "Factor on z of an npy body.", truncation),
+            "BodyFormat": _in_query("format", "Format of the response to an npy body.", {"enum": list(ARCHIVE_FORMATS)}),
+            "Accept": {
+                "name": "Accept",
+                "in": "header",
+                "description": "Preferred media types.",
+                "schema": {"type": "string"},
+            },
             "Seed": _in_path("seed", "Decimal number without leading zeros.", seed) | {"example": 42},
             "Truncation": _in_query("truncation", "Factor on z: a decimal number with up to 20 decimal places.", truncation),
             "Scale": _in_query("scale", f"Nearest-neighbor enlargement, up to {MAX_SIDE} pixels a side.", scale),
@@ -233,6 +257,13 @@ def schemas(generators: Sequence[Generator], settings: Settings) -> Json:
     """
     models: list[tuple[type[BaseModel], JsonSchemaMode]] = [
         (SampleRequest, "validation"),
+        (LatentsRequest, "validation"),
+        (InferRequest, "validation"),
+        (InferResponse, "serialization"),
+        (ModelMetadata, "serialization"),
+        (ServerMetadata, "serialization"),
+        (Live, "serialization"),
+        (Ready, "serialization"),
         (Generators, "serialization"),
         (ImageGeneratorPage, "serialization"),
         (SampleGeneratorPage, "serialization"),

@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Tag = Literal["images", "samples", "generators", "jobs", "service"]
+Tag = Literal["images", "samples", "generators", "inference", "jobs", "service"]
 
 HTML = "text/html"
 JSON = "application/json"
+BINARY = "application/octet-stream"
+NPY = "application/x-npy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Operation:
         parameters: Names in `components/parameters`.
         method: "get" also describes HEAD.
         body: Schema of the body of a POST request; None without a body.
+        binary_bodies: Other media types of the body, of binary data.
         is_page: Whether the response is a page, which needs no API key: its scripts send the key.
         is_public: Whether the operation needs no API key and has no rate limit.
         served_while_draining: Whether the server also answers while it shuts down.
@@ -51,6 +54,7 @@ class Operation:
     parameters: tuple[str, ...] = ()
     method: Literal["get", "post", "delete"] = "get"
     body: str | None = "SampleRequest"
+    binary_bodies: tuple[str, ...] = ()
     is_page: bool = False
     is_public: bool = False
     served_while_draining: bool = False

@@ -19,6 +19,7 @@ _ABOUT = (
 _TAGS = {
     "images": "Images by seed.",
     "samples": "Samples by seed: rows of numbers, and series.",
+    "inference": "The Open Inference Protocol, version 2, of KServe and Triton.",
     "generators": "The generators of this server.",
     "service": "Pages, probes and metrics.",
 }
@@ -69,7 +70,12 @@ def url_template(route: str) -> str:
     Args:
         route: Path template of Starlette.
     """
-    return route.replace(":path}", "}").replace("/{file}", "/{seed}.{format}").replace(".{file}", ".{format}")
+    return (
+        route.replace(":path}", "}")
+        .replace(":int}", "}")
+        .replace("/{file}", "/{seed}.{format}")
+        .replace(".{file}", ".{format}")
+    )
 
 
 def _path(operation: Operation, settings: Settings) -> Json:
@@ -81,7 +87,7 @@ def _path(operation: Operation, settings: Settings) -> Json:
     if operation.parameters:
         described["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in operation.parameters]
     if operation.method == "post":
-        body = {"required": True, "content": {JSON: {"schema": reference(operation.body)}}} if operation.body else None
+        body = {"required": True, "content": _body_content(operation)} if operation.body else None
         return {"post": described | ({"requestBody": body} if body else {}) | {"responses": answers | problems}}
     without_body = {str(status): {**_problem(status), "content": {}} for status in _statuses(operation, settings)}
     head = {status: {**answer, "content": {}} for status, answer in answers.items()} | without_body
@@ -91,6 +97,12 @@ def _path(operation: Operation, settings: Settings) -> Json:
         "get": described | {"responses": answers | problems},
         "head": described | {"operationId": f"{operation.name}Head", "x-scalar-ignore": True, "responses": head},
     }
+
+
+def _body_content(operation: Operation) -> Json:
+    assert operation.body is not None
+    content: Json = {JSON: {"schema": reference(operation.body)}}
+    return content | {media_type: {"schema": _schema(media_type, None)} for media_type in operation.binary_bodies}
 
 
 def _statuses(operation: Operation, settings: Settings) -> list[int]:

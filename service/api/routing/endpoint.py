@@ -8,6 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from seedmint.service.api.openapi.operations import Operation
+from seedmint.service.api.request_body import max_body_bytes
+from seedmint.service.settings import Settings
 
 Handler = Callable[[Any, Request], Awaitable[Response]]
 
@@ -21,8 +23,10 @@ class Endpoint:
         handler: A method of the handlers of the table, with the parser of the URL if it has one; None if BentoML's application
             answers.
         operation: Description for the OpenAPI document. Its method is the method of the route.
+        max_body_bytes: Returns the maximum size of a request body in bytes, from the settings.
     """
 
     path: str
     handler: Handler | None
     operation: Operation
+    max_body_bytes: Callable[[Settings], int] = max_body_bytes

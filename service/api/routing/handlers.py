@@ -1,28 +1,33 @@
 """Request handlers of the generators, images, samples, documents and metrics."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from urllib.parse import unquote
+from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import parse_qs, unquote
 
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from seedmint.models.card import ImageOutput
 from seedmint.models.version import __version__
-from seedmint.service.api import bulk_samples
+from seedmint.service.api import bulk_latents, bulk_samples
 from seedmint.service.api.conditional import conditional_response, if_none_match
+from seedmint.service.api.etag import exact_tag
+from seedmint.service.api.negotiation import negotiate
 from seedmint.service.api.openapi.documents import DocumentWriter
 from seedmint.service.api.openapi.operations import Operation
 from seedmint.service.api.pages import explorer_page, reference_page
 from seedmint.service.api.pinned import PinnedResources, complete
-from seedmint.service.api.query import parse_reference
-from seedmint.service.api.request_body import read_body
+from seedmint.service.api.query import parse_latent, parse_reference
+from seedmint.service.api.request_body import JSON, media_type_of, read_body
 from seedmint.service.api.schemas import Generators, generator_page, summary
 from seedmint.service.api.urls import Spec, canonical_url
-from seedmint.service.batching.model_repository import ModelRepository
+from seedmint.service.batching.model_repository import ModelRepository, Served
+from seedmint.service.encoders.images import DEFAULT_QUALITY, image_formats
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.server.replies import ReplyResponse
 from seedmint.service.settings import Settings
+from seedmint.service.specs.latent import LatentSpec
 from seedmint.service.telemetry import metrics
 
 _NO_CACHE = {"Cache-Control": "no-cache"}
@@ -30,6 +35,7 @@ _NO_STORE = {"Cache-Control": "no-store"}
 
 ParseSpec = Callable[[Generator, str, str], Spec]
 """Parses the last part of a path and a query string into a spec."""
+ParseAny = Callable[[Generator, str, str], Spec | LatentSpec]
 
 
 class Handlers:
@@ -117,19 +123,57 @@ class Handlers:
             request: The request; its path has the parameters `name`, `digest` and `file`.
             parse: Parser of `file`.
         """
-        name, digest = parse_reference(f"{request.path_params['name']}@{request.path_params['digest']}")
-        served = self._repository.find(name, digest)
-        query = _query(request)
-        spec = parse(served.generator, request.path_params["file"], query)
+        served = self._find_pinned(request)
+        spec = parse(served.generator, request.path_params["file"], _query(request))
         url = canonical_url(served.generator, spec)
-        # Percent-encoding is ignored: a proxy that encodes some characters would send a redirected request again as it was.
-        requested_path = request.scope["path"]
-        if url != (f"{requested_path}?{unquote(query)}" if query else requested_path):
+        if not _is_canonical(request, url):
             return RedirectResponse(url, 308, {"Cache-Control": self._resources.cache_control})
         result = self._resources.respond(request.method, if_none_match(request), served, spec, url)
         return ReplyResponse(await complete(result))
 
-    async def current(self, request: Request, parse: ParseSpec) -> Response:
+    async def latent(self, request: Request) -> Response:
+        """Answer GET of the latent vector of a seed at a URL with a digest.
+
+        Args:
+            request: The request; its path has the parameters `name`, `digest` and `file`.
+        """
+        generator = self._find_pinned(request).generator
+        spec = parse_latent(generator, request.path_params["file"], _query(request))
+        url = canonical_url(generator, spec)
+        headers = {"Cache-Control": self._resources.cache_control, "X-Content-Type-Options": "nosniff"}
+        if not _is_canonical(request, url):
+            return RedirectResponse(url, 308, {"Cache-Control": self._resources.cache_control})
+        content = spec.encode(generator)
+        return conditional_response(request, content, exact_tag(spec.encoder, content), headers, spec.media_type)
+
+    async def negotiated(
+        self, request: Request, parse: ParseSpec, media_types: Mapping[str, str], by_range: Callable[[bool], str]
+    ) -> Response:
+        """Answer GET of a URL without a file extension: redirect to the format that the client prefers.
+
+        Args:
+            request: The request; its path has the parameters `name` and `seed`, and may have `digest`.
+            parse: Parser of `{seed}.{format}`.
+            media_types: Media types of the formats, in the order of preference.
+            by_range: Returns the format for a client that names no format. The argument is whether the query has a quality.
+        """
+        is_pinned = "digest" in request.path_params
+        served = self._find_pinned(request) if is_pinned else self._repository.find(request.path_params["name"], None)
+        generator, query = served.generator, _query(request)
+        formats = media_types
+        output = generator.card.output
+        is_lossy = "quality" in parse_qs(query, keep_blank_values=True)
+        if isinstance(output, ImageOutput):
+            allowed = set(image_formats(output)) & (set(DEFAULT_QUALITY) if is_lossy else set(image_formats(output)))
+            formats = {form: text for form, text in media_types.items() if form in allowed}
+        default = by_range(is_lossy)
+        form = negotiate(request.headers.getlist("accept"), formats, default if default in formats else next(iter(formats)))
+        seed = request.scope["path"].rpartition("/")[2]
+        url = canonical_url(generator, parse(generator, f"{seed}.{form}", query))
+        cache_control = self._resources.cache_control if is_pinned else "no-store"
+        return RedirectResponse(url, 307, {"Cache-Control": cache_control, "Vary": "Accept"})
+
+    async def current(self, request: Request, parse: ParseAny) -> Response:
         """Answer GET of a URL without digest: redirect to the canonical URL of the current version.
 
         Args:
@@ -148,9 +192,31 @@ class Handlers:
         """
         return await bulk_samples.sample(self._repository, self._settings, await read_body(request, self._settings))
 
+    async def from_latents(self, request: Request) -> Response:
+        """Answer `POST /v1/latents`.
+
+        Args:
+            request: The request.
+        """
+        body = await read_body(request, self._settings, (JSON, *bulk_latents.NPY_MEDIA_TYPES))
+        return await bulk_latents.from_latents(self._repository, self._settings, media_type_of(request), _query(request), body)
+
+    def _find_pinned(self, request: Request) -> Served:
+        name, digest = parse_reference(f"{request.path_params['name']}@{request.path_params['digest']}")
+        return self._repository.find(name, digest)
+
     def _generators(self) -> list[Generator]:
         """Return the generators that are served; an empty list until the first scan has finished."""
         return [served.generator for served in self._repository.all()] if self._repository.has_loaded else []
+
+
+def _is_canonical(request: Request, url: str) -> bool:
+    """Return whether a request has the canonical URL of its resource.
+
+    Percent-encoding is ignored: a proxy that encodes some characters would send a redirected request again as it was.
+    """
+    path, query = request.scope["path"], _query(request)
+    return url == (f"{path}?{unquote(query)}" if query else path)
 
 
 def _query(request: Request) -> str:

@@ -9,21 +9,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from seedmint.service.api.bulk_latents import NPY_MEDIA_TYPES, max_latents_bytes
 from seedmint.service.api.jobs.feature import DisabledJobs, Jobs
 from seedmint.service.api.openapi.operations import HTML, JSON, Answer, Operation, media_types
 from seedmint.service.api.pinned import PinnedResources
 from seedmint.service.api.problem_mapping import CORE_ERRORS, handle_error
-from seedmint.service.api.query import parse_image, parse_sample, parse_sheet, parse_walk
-from seedmint.service.api.request_body import max_body_bytes
+from seedmint.service.api.query import parse_image, parse_latent, parse_sample, parse_sheet, parse_walk
 from seedmint.service.api.routing.endpoint import Endpoint, Handler
 from seedmint.service.api.routing.handlers import Handlers
+from seedmint.service.api.routing.inference_endpoints import ENDPOINTS as INFERENCE_ENDPOINTS
+from seedmint.service.api.routing.inference_handlers import InferenceHandlers
 from seedmint.service.api.static_files import ASSET_PATH, asset
 from seedmint.service.api.urls import IMAGES, SAMPLES
 from seedmint.service.batching.model_repository import ModelRepository
 from seedmint.service.encoders.archives import ARCHIVE_MEDIA_TYPES
 from seedmint.service.encoders.images import MEDIA_TYPES
-from seedmint.service.encoders.tabular import SAMPLE_MEDIA_TYPES
+from seedmint.service.encoders.tabular import SAMPLE_FORMATS, SAMPLE_MEDIA_TYPES
 from seedmint.service.settings import Settings
+from seedmint.service.specs.latent import LATENT_MEDIA_TYPES
 from seedmint.service.specs.sheet import SHEET_FORMATS
 from seedmint.service.specs.walk import WALK_MEDIA_TYPES
 from seedmint.service.telemetry import metrics
@@ -31,10 +34,14 @@ from seedmint.service.telemetry import metrics
 _ALL_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _JOB_PATHS = ("/v1/jobs", "/v1/jobs/{rest:path}")
 _IMMUTABLE_HEADERS = ("ETag", "Cache-Control", "Accept-Ranges", "X-Content-Type-Options")
-_NOT_MODIFIED = Answer("The copy of the client is current.", {}, ("ETag", "Cache-Control", "Accept-Ranges"))
+_LATENT_HEADERS = ("ETag", "Cache-Control", "X-Content-Type-Options")
 _DOCUMENT_NOT_MODIFIED = Answer("The copy of the client is current.", {}, ("ETag", "Cache-Control"))
 _CANONICAL = Answer("Permanent redirect to the canonical URL.", {}, ("Location", "Cache-Control"))
 _CURRENT = Answer("Redirect to the pinned URL of the current version.", {}, ("Location", "Cache-Control"))
+_NEGOTIATED = Answer("Redirect to the URL with the format.", {}, ("Location", "Cache-Control", "Vary"))
+# Smallest first, among the formats that a client names. Without a quality, all formats but jpg and avif are lossless.
+_NEGOTIATED_IMAGES: dict[str, str] = {form: MEDIA_TYPES[form] for form in ("avif", "webp", "png", "jpg", "npy")}
+_NEGOTIATED_SAMPLES: dict[str, str] = {form: SAMPLE_MEDIA_TYPES[form] for form in SAMPLE_FORMATS}
 _INVALID = (400, 404, 422)  # an invalid URL
 _UNAVAILABLE = (429, 503, 504)  # the generator is overloaded, not ready or too slow
 _INVALID_BODY = (400, 404, 408, 413, 415, 422)
@@ -50,9 +57,20 @@ _ARCHIVE = Answer(
 )
 
 
-def _immutable(description: str, content: dict[str, str | None]) -> dict[int, Answer]:
+def _immutable(
+    description: str, content: dict[str, str | None], headers: tuple[str, ...] = _IMMUTABLE_HEADERS
+) -> dict[int, Answer]:
     """Return the answers of an immutable resource."""
-    return {200: Answer(description, content, _IMMUTABLE_HEADERS), 304: _NOT_MODIFIED, 308: _CANONICAL}
+    not_modified = Answer("The copy of the client is current.", {}, headers)
+    return {200: Answer(description, content, headers), 304: not_modified, 308: _CANONICAL}
+
+
+def _image_by_range(is_lossy: bool) -> str:
+    return "jpg" if is_lossy else "png"
+
+
+def _sample_by_range(_: bool) -> str:
+    return "json"
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (
@@ -80,6 +98,30 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         ),
     ),
     Endpoint(
+        "/v1/models/{name}@{digest}/images/{seed:int}",
+        partial(Handlers.negotiated, parse=parse_image, media_types=_NEGOTIATED_IMAGES, by_range=_image_by_range),
+        Operation(
+            "chooseImage",
+            "images",
+            "Redirects to an image in the format that the header Accept prefers",
+            {307: _NEGOTIATED},
+            (*_INVALID, 406, 503),
+            ("ImageName", "ImageDigest", "Seed", "Accept", *_IMAGE_PARAMETERS),
+        ),
+    ),
+    Endpoint(
+        "/v1/models/{name}/images/{seed:int}",
+        partial(Handlers.negotiated, parse=parse_image, media_types=_NEGOTIATED_IMAGES, by_range=_image_by_range),
+        Operation(
+            "chooseCurrentImage",
+            "images",
+            "Redirects to an image of the current version, in the format that the header Accept prefers",
+            {307: _NEGOTIATED},
+            (*_INVALID, 406, 503),
+            ("ImageName", "Seed", "Accept", *_IMAGE_PARAMETERS),
+        ),
+    ),
+    Endpoint(
         IMAGES,
         partial(Handlers.pinned, parse=parse_image),
         Operation(
@@ -101,6 +143,30 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             {307: _CURRENT},
             (*_INVALID, 503),
             ("ImageName", "Seed", "ImageFormat", *_IMAGE_PARAMETERS),
+        ),
+    ),
+    Endpoint(
+        "/v1/models/{name}@{digest}/samples/{seed:int}",
+        partial(Handlers.negotiated, parse=parse_sample, media_types=_NEGOTIATED_SAMPLES, by_range=_sample_by_range),
+        Operation(
+            "chooseSample",
+            "samples",
+            "Redirects to a sample in the format that the header Accept prefers",
+            {307: _NEGOTIATED},
+            (*_INVALID, 406, 503),
+            ("SampleName", "SampleDigest", "Seed", "Accept", *("SampleLabel", "Truncation")),
+        ),
+    ),
+    Endpoint(
+        "/v1/models/{name}/samples/{seed:int}",
+        partial(Handlers.negotiated, parse=parse_sample, media_types=_NEGOTIATED_SAMPLES, by_range=_sample_by_range),
+        Operation(
+            "chooseCurrentSample",
+            "samples",
+            "Redirects to a sample of the current version, in the format that the header Accept prefers",
+            {307: _NEGOTIATED},
+            (*_INVALID, 406, 503),
+            ("SampleName", "Seed", "Accept", *("SampleLabel", "Truncation")),
         ),
     ),
     Endpoint(
@@ -174,6 +240,46 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             (*_INVALID, 413, 503),
             ("ImageName", "WalkFormat", *_WALK_PARAMETERS),
         ),
+    ),
+    Endpoint(
+        "/v1/models/{name}@{digest}/latents/{file}",
+        Handlers.latent,
+        Operation(
+            "getLatent",
+            "generators",
+            "Returns the latent vector of a seed, before truncation. json: the body of a request to /v1/latents",
+            _immutable("The latent vector.", media_types(LATENT_MEDIA_TYPES, {"json": "LatentsRequest"}), _LATENT_HEADERS),
+            (*_INVALID, 503),
+            ("GeneratorName", "Digest", "Seed", "LatentFormat", "IfNoneMatch"),
+        ),
+    ),
+    Endpoint(
+        "/v1/models/{name}/latents/{file}",
+        partial(Handlers.current, parse=parse_latent),
+        Operation(
+            "findLatent",
+            "generators",
+            "Redirects to the latent vector of a seed for the current version",
+            {307: _CURRENT},
+            (*_INVALID, 503),
+            ("GeneratorName", "Seed", "LatentFormat"),
+        ),
+    ),
+    Endpoint(
+        "/v1/latents",
+        Handlers.from_latents,
+        Operation(
+            "fromLatents",
+            "images",
+            "Returns the images or samples of latent vectors in one file. An npy body has its parameters in the query",
+            {200: _ARCHIVE},
+            (*_INVALID_BODY, *_UNAVAILABLE),
+            ("BodyFormat", "BodyLabels", "BodyModel", "BodyTruncation"),
+            method="post",
+            body="LatentsRequest",
+            binary_bodies=NPY_MEDIA_TYPES,
+        ),
+        max_latents_bytes,
     ),
     Endpoint(
         "/v1/sample",
@@ -276,7 +382,7 @@ def operations(settings: Settings) -> list[tuple[str, Operation]]:
     Args:
         settings: The settings of the service. The routes of jobs exist only where jobs are enabled.
     """
-    return [(endpoint.path, endpoint.operation) for endpoint in (*ENDPOINTS, *_job_endpoints(settings))]
+    return [(endpoint.path, endpoint.operation) for endpoint in (*ENDPOINTS, *INFERENCE_ENDPOINTS, *_job_endpoints(settings))]
 
 
 def create_app(repository: ModelRepository, resources: PinnedResources, settings: Settings, jobs: Jobs) -> Starlette:
@@ -290,7 +396,8 @@ def create_app(repository: ModelRepository, resources: PinnedResources, settings
     """
     handlers = Handlers(repository, resources, settings, operations(settings))
     static = Route(ASSET_PATH, asset, methods=["GET"], include_in_schema=False)  # files of a page, no part of the API
-    routes = [*_routes(handlers, ENDPOINTS, settings), static, *_routes(jobs, _job_endpoints(settings), settings)]
+    inference = _routes(InferenceHandlers(repository, settings), INFERENCE_ENDPOINTS, settings)
+    routes = [*_routes(handlers, ENDPOINTS, settings), static, *inference, *_routes(jobs, _job_endpoints(settings), settings)]
     if isinstance(jobs, DisabledJobs):
         routes += [Route(path, jobs.not_found, methods=_ALL_METHODS, include_in_schema=False) for path in _JOB_PATHS]
     return Starlette(routes=routes, exception_handlers=dict.fromkeys(CORE_ERRORS, handle_error))
@@ -307,15 +414,17 @@ def _job_endpoints(settings: Settings) -> Sequence[Endpoint]:
 def _routes(handlers: Any, endpoints: Sequence[Endpoint], settings: Settings) -> list[Route]:
     """Return one route for each path, which answers all methods of the path."""
     by_path: dict[str, dict[str, Handler]] = {}
+    max_bytes: dict[str, int] = {}
     for endpoint in endpoints:
         if endpoint.handler is not None:
             by_path.setdefault(endpoint.path, {})[endpoint.operation.method.upper()] = endpoint.handler
-    return [_route(handlers, path, by_method, settings) for path, by_method in by_path.items()]
+            if endpoint.operation.method == "post":
+                max_bytes[endpoint.path] = endpoint.max_body_bytes(settings)
+    return [_route(handlers, path, by_method, max_bytes.get(path)) for path, by_method in by_path.items()]
 
 
-def _route(handlers: Any, path: str, by_method: dict[str, Handler], settings: Settings) -> Route:
+def _route(handlers: Any, path: str, by_method: dict[str, Handler], max_body_size: int | None) -> Route:
     async def handle(request: Request) -> Response:
         return await by_method["GET" if request.method == "HEAD" else request.method](handlers, request)
 
-    max_body_size = max_body_bytes(settings) if "POST" in by_method else None
     return Route(path, handle, methods=list(by_method), max_body_size=max_body_size)

@@ -45,7 +45,12 @@ def test_a_url_is_parsed_to_its_spec(rgb: Generator, seed: int, form: str, label
     query = urlencode({"scale": scale, "label": label, "truncation": f"{truncation:.3f}"})
     explicit = None if default_label(rgb, seed) == label else label
     assert parse_image(rgb, f"{seed}.{form}", query) == ImageSpec(
-        seed, explicit, truncation, scale, form, DEFAULT_QUALITY.get(form)  # type: ignore[arg-type, call-overload]
+        seed,
+        explicit,
+        truncation,
+        scale,
+        form,
+        DEFAULT_QUALITY.get(form),  # type: ignore[arg-type, call-overload]
     )
 
 

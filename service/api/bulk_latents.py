@@ -1,0 +1,179 @@
+"""Images or samples of latent vectors: the body of `POST /v1/latents`, as JSON or as an npy file with query parameters."""
+
+import asyncio
+import io
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import numpy as np
+from numpy.lib import format as npy
+from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
+from starlette.responses import Response
+
+from seedmint.service.api.bulk_samples import (
+    TRUNCATION_BOUNDS,
+    Label,
+    LabelList,
+    check_labels,
+    require_archive_format,
+    send_archive,
+    stream,
+)
+from seedmint.service.api.query import integers, parse_query, parse_reference, parse_truncation
+from seedmint.service.api.request_body import max_body_bytes, parse_body
+from seedmint.service.batching.model_repository import ModelRepository
+from seedmint.service.encoders.archives import ARCHIVE_FORMATS, ArchiveFormat, archive_writer
+from seedmint.service.problems import Problem
+from seedmint.service.runtime.arrays import Labels, Latents
+from seedmint.service.runtime.generator import Generator
+from seedmint.service.settings import Settings
+from seedmint.service.specs.pictures import PicturePiece
+from seedmint.service.specs.values import require_format, require_truncation
+
+NPY_MEDIA_TYPES = ("application/x-npy", "application/octet-stream")
+NPY_PARAMETERS = ("format", "labels", "model", "truncation")
+_NPY_BYTES = 32 << 20
+
+_Values = Annotated[list[Annotated[float, Field(strict=True)]], Field(fail_fast=True, json_schema_extra={"minItems": 1})]
+
+
+class LatentsRequest(BaseModel):
+    """Latent vectors, and the form of the response."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: StrictStr = Field(description="Name of a generator, or name@digest12 for one version.")
+    z: Annotated[list[_Values], Field(fail_fast=True, json_schema_extra={"minItems": 1})] = Field(
+        description="Latent vectors before truncation: n lists of z_dim finite numbers, used as float32."
+    )
+    labels: Label | LabelList | None = Field(
+        default=None,
+        description="One label for all vectors, or a list of one label for each vector. Required by a conditional generator.",
+    )
+    truncation: Annotated[StrictFloat | StrictInt, Field(description="Factor on z.", json_schema_extra=TRUNCATION_BOUNDS)] = 1.0
+    format: ArchiveFormat = Field(default="npy", description="As for /v1/sample.")
+
+
+def max_latents_bytes(settings: Settings) -> int:
+    """Return the maximum size of an npy body in bytes. JSON bodies have the limit of all JSON bodies.
+
+    Args:
+        settings: The settings of the service.
+    """
+    return settings.max_body_bytes or _NPY_BYTES
+
+
+async def from_latents(repository: ModelRepository, settings: Settings, media_type: str, query: str, body: bytes) -> Response:
+    """Generate the images or samples of latent vectors as a stream.
+
+    Args:
+        repository: The generators.
+        settings: The settings of the service.
+        media_type: Media type of the body: JSON, or one of `NPY_MEDIA_TYPES`.
+        query: Query string; the parameters of an npy body.
+        body: Body of the request.
+
+    Raises:
+        Problem: The body is invalid, or the quota of the client is exceeded.
+        UserError: A value is invalid; `field` names the value.
+        BatchingError: Too many bulk requests are in flight, or the deadline has passed.
+        ClientDisconnect: The client has disconnected.
+    """
+    if media_type in NPY_MEDIA_TYPES:
+        model, labels, number, form = _parse_parameters(query)
+        z = await asyncio.to_thread(_parse_npy, body)
+    else:
+        parse_query(query, ())
+        if len(body) > max_body_bytes(settings):
+            raise Problem(413, f"a JSON body may have {max_body_bytes(settings)} bytes: send z as an npy file", "z")
+        request = await asyncio.to_thread(parse_body, LatentsRequest, body)
+        model, labels, number, form = request.model, request.labels, request.truncation, request.format
+        z = await asyncio.to_thread(_array, request.z)
+    served = repository.find(*parse_reference(model))
+    generator = served.generator
+    truncation = require_truncation(generator, number)
+    require_archive_format(generator, form)
+    check_latents(generator, z, settings.max_seeds)
+    checked_labels = check_labels(generator, len(z), labels, "latent vectors")
+    if checked_labels is None and generator.card.classes is not None:
+        detail = "the generator is conditional: give one label for each latent vector, or one for all of them"
+        raise Problem(422, detail, "labels", reason="missing")
+    writer = archive_writer(form, generator, len(z), truncation, "row")
+    chunks = stream(served, latent_pieces(generator, z, checked_labels), writer, truncation, form)
+    return await send_archive(generator, chunks, writer, form, len(z), "z")
+
+
+def check_latents(generator: Generator, z: Latents, max_rows: int) -> None:
+    """Check latent vectors against a generator.
+
+    Args:
+        generator: The generator.
+        z: The vectors, of any shape.
+        max_rows: Largest number of vectors.
+
+    Raises:
+        Problem: 413 or 422, for `z`.
+    """
+    z_dim = generator.card.noise.z_dim
+    if z.ndim != 2 or z.shape[1] != z_dim or not len(z):
+        shape = ", ".join(map(str, z.shape))
+        raise Problem(422, f"the shape of z is [{shape}]: use [n, {z_dim}], n at least 1", "z", reason="wrong_shape")
+    if len(z) > max_rows:
+        raise Problem(413, f"more than {max_rows} latent vectors", "z")
+    if not np.isfinite(z).all():
+        raise Problem(422, "z has a value that is not a finite float32", "z", reason="not_finite")
+
+
+def latent_pieces(generator: Generator, z: Latents, labels: int | Labels | None) -> Iterator[PicturePiece]:
+    """Yield row numbers, labels and latent vectors in pieces of at most one batch.
+
+    Args:
+        generator: The generator.
+        z: float32[n, z_dim].
+        labels: One label for all vectors, or int64[n]; None for an unconditional generator.
+    """
+    rows = np.arange(len(z), dtype=np.int64)
+    numbers = None if labels is None else np.broadcast_to(np.asarray(labels, np.int64), len(z))
+    for start in range(0, len(z), generator.max_batch):
+        part = slice(start, start + generator.max_batch)
+        yield rows[part], None if numbers is None else numbers[part], z[part]
+
+
+def _array(z: list[list[float]]) -> Latents:
+    if len({len(row) for row in z}) > 1:
+        raise Problem(422, "the lists of z have different lengths", "z", reason="wrong_shape")
+    with np.errstate(over="ignore"):  # infinite values are refused later
+        return np.array(z, np.float32)
+
+
+def _parse_npy(body: bytes) -> Latents:
+    """Return the array of an npy body, without a copy.
+
+    Raises:
+        Problem: 400 or 422, for `z`.
+    """
+    file = io.BytesIO(body)
+    try:
+        version = npy.read_magic(file)
+        read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[version]
+        shape, is_fortran, dtype = read(file)
+    except (ValueError, KeyError) as error:
+        raise Problem(400, f"the body is not an npy file of version 1.0 or 2.0: {error}", "z") from None
+    if dtype != np.dtype("<f4"):
+        raise Problem(422, f"z has the type {dtype}: send float32", "z", reason="wrong_dtype")
+    values: Any = np.frombuffer(body, "<f4", offset=file.tell()) if (len(body) - file.tell()) % 4 == 0 else np.empty(0)
+    if len(shape) != 2 or values.size != shape[0] * shape[1]:
+        raise Problem(422, "the body is not an npy file of a complete array of two dimensions", "z", reason="wrong_shape")
+    array: Latents = values.reshape(shape, order="F" if is_fortran else "C")
+    return np.ascontiguousarray(array, np.float32)
+
+
+def _parse_parameters(query: str) -> tuple[str, int | list[int] | None, float, ArchiveFormat]:
+    """Return model, labels, truncation and format of the query of an npy body."""
+    parameters = parse_query(query, NPY_PARAMETERS)
+    if "model" not in parameters:
+        raise Problem(400, "name the generator: ?model=NAME", "model", reason="missing")
+    labels = integers(parameters, "labels")
+    form = require_format(parameters.get("format", "npy"), ARCHIVE_FORMATS)
+    only = labels[0] if labels is not None and len(labels) == 1 else labels
+    return parameters["model"], only, parse_truncation(parameters), form
