@@ -120,7 +120,7 @@ class AsyncClient:
             page = await self._json(ApiRequest("GET", path))
             for job in page["jobs"]:
                 yield job
-            path = page["next_url"]
+            path = page["next_url"] and str(self._http.base_url.join(page["next_url"]))  # it contains the prefix of a proxy
 
     async def job(self, job: str) -> Json:
         """See `Client.job`."""

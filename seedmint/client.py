@@ -215,7 +215,7 @@ class Client:
         while path is not None:
             page = self._json(ApiRequest("GET", path))
             yield from page["jobs"]
-            path = page["next_url"]
+            path = page["next_url"] and str(self._http.base_url.join(page["next_url"]))  # it contains the prefix of a proxy
 
     def job(self, job: str) -> Json:
         """Return the state of a job.

@@ -44,7 +44,9 @@ logging.getLogger("seedmint").setLevel(logging.INFO)
 SETTINGS = read_settings()
 SUPERVISOR = os.getppid()  # of `seedmint serve` or of `bentoml serve`
 _CONNECTIONS = Connections(SETTINGS.timeout_seconds)
-HTTP_PROTOCOL = bounded_protocol(_CONNECTIONS, SETTINGS.allowed_origins)
+HTTP_PROTOCOL = bounded_protocol(
+    _CONNECTIONS, SETTINGS.allowed_origins, SETTINGS.root_path, SETTINGS.trusted_proxies, SETTINGS.keep_alive_seconds
+)
 
 _LINK = supervisor_link()  # None under `bentoml serve`: each worker reads the keys and the directory by itself
 _KEYRING = read_keyring(SETTINGS) if _LINK is None else Keyring([]) if SETTINGS.needs_keys else None
@@ -85,7 +87,7 @@ def _create_app(bentoml_app: ASGIApp) -> ASGIApp:
             has_proxies=bool(SETTINGS.trusted_proxies),
         )
     cors = partial(CorsMiddleware, origins=origins) if origins else None
-    return RequestMiddleware(app, SETTINGS.timeout_seconds, _SHUTDOWN, SETTINGS.access_log, cors)
+    return RequestMiddleware(app, SETTINGS.timeout_seconds, _SHUTDOWN, SETTINGS.access_log, cors, SETTINGS.root_path)
 
 
 def _take_keys(message: Message, _: int | None) -> None:

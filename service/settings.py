@@ -55,8 +55,16 @@ def _check_origin(text: str) -> str:
     return text
 
 
+def _check_prefix(text: str) -> str:
+    if not PATH_PREFIX.fullmatch(text):
+        raise ValueError(f"{text!r} is not a path prefix: start with /, and end without /")
+    return text
+
+
+PATH_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+){0,16}", re.ASCII)
 _ORIGIN = re.compile(r"\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](:[0-9]{1,5})?", re.ASCII)
 _Origins = Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], BeforeValidator(_split)]
+_Prefix = Annotated[str, AfterValidator(_check_prefix)]
 _Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 _Location = Annotated[str, AfterValidator(_absolute)]
 _Networks = Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(_split)]
@@ -84,6 +92,19 @@ class Settings(BaseModel):
     workers: int = Field(default=1, ge=1, le=256, description="Number of server processes. Each process loads all generators.")
     host: IPvAnyAddress = Field(default=IPv4Address("127.0.0.1"), description="IP address to listen on.")
     port: int = Field(default=3000, ge=1, le=65535, description="TCP port to listen on.")
+    unix_socket: Path | None = Field(
+        default=None, description="Path of a Unix socket to listen on instead of the TCP port. Its clients count as 127.0.0.1."
+    )
+    root_path: _Prefix = Field(
+        default="",
+        description="Path prefix of all URLs, such as /gan, for a proxy that serves other paths too. none: no prefix.",
+    )
+    keep_alive_seconds: float = Field(
+        default=75.0,
+        gt=0,
+        le=3600,
+        description="Time until an idle connection is closed. It must exceed the idle timeout of the load balancer in front.",
+    )
     max_batch: int = Field(default=64, ge=1, le=4096, description="Maximum number of images in one batch of a generator.")
     max_queue: int = Field(
         default=1024,
@@ -177,7 +198,7 @@ class Settings(BaseModel):
     )
     trusted_proxies: _Networks = Field(
         default=(),
-        description="Addresses or networks of trusted proxies (X-Forwarded-For, X-Forwarded-Proto), separated by commas.",
+        description="Addresses or networks of trusted proxies (X-Forwarded-For, -Proto and -Prefix), separated by commas.",
     )
     access_log: bool = Field(default=False, description="Log each request.")
     log_format: Literal["text", "json"] = Field(
@@ -203,9 +224,10 @@ class Settings(BaseModel):
     def to_environment(self) -> dict[str, str]:
         """Return the settings as environment variables for a server process, with absolute paths."""
         fields = self.model_copy(update={"models": self.models.absolute()}).__dict__
-        if self.api_keys_file is not None:
-            fields["api_keys_file"] = self.api_keys_file.absolute()
-        return {variable(field): _to_text(value) for field, value in fields.items() if value not in (None, ())}
+        for field in ("api_keys_file", "unix_socket"):
+            if fields[field] is not None:
+                fields[field] = fields[field].absolute()
+        return {variable(field): _to_text(value) for field, value in fields.items() if value not in (None, (), "")}
 
     def replace_in(self, environment: MutableMapping[str, str]) -> None:
         """Replace the variables of all settings in an environment. Also an empty setting replaces its variable.

@@ -95,11 +95,12 @@ class SampleGeneratorPage(SampleGenerator):
     check: Check
 
 
-def summary(generator: Generator) -> ImageGenerator | SampleGenerator:
+def summary(generator: Generator, prefix: str = "") -> ImageGenerator | SampleGenerator:
     """Return the entry of a generator in the list of generators.
 
     Args:
         generator: The generator.
+        prefix: Path prefix of all URLs.
     """
     card = generator.card
     common = {
@@ -112,34 +113,36 @@ def summary(generator: Generator) -> ImageGenerator | SampleGenerator:
         "provider": generator.provider,
         "truncation": card.truncation,
         "bulk_formats": archive_formats(card.output),
-        "url": model_url(generator),
-        "sample_url": "/v1/sample",
-        "latent_url": latent_template(generator),
-        "from_latents_url": "/v1/latents",
+        "url": prefix + model_url(generator),
+        "sample_url": f"{prefix}/v1/sample",
+        "latent_url": prefix + latent_template(generator),
+        "from_latents_url": f"{prefix}/v1/latents",
         "output": card.output,
     }
     if isinstance(card.output, ImageOutput):
         images = {
             "formats": image_formats(card.output),
             "max_scale": max_scale(card.output),
-            "image_url": image_template(generator),
+            "image_url": prefix + image_template(generator),
             "grid_formats": SHEET_FORMATS,
-            "grid_url": sheet_template(generator),
+            "grid_url": prefix + sheet_template(generator),
             "max_grid_pixels": SHEET_LIMITS.pixels,
             "walk_formats": WALK_FORMATS,
-            "walk_url": walk_template(generator),
+            "walk_url": prefix + walk_template(generator),
             "max_walk_pixels": MAX_WALK_PIXELS,
         }
         return ImageGenerator.model_validate(common | images)
-    return SampleGenerator.model_validate(common | {"formats": SAMPLE_FORMATS, "sample_template": sample_template(generator)})
+    samples = {"formats": SAMPLE_FORMATS, "sample_template": prefix + sample_template(generator)}
+    return SampleGenerator.model_validate(common | samples)
 
 
-def generator_page(generator: Generator) -> ImageGeneratorPage | SampleGeneratorPage:
+def generator_page(generator: Generator, prefix: str = "") -> ImageGeneratorPage | SampleGeneratorPage:
     """Return the page of a generator: its entry with its card and its check.
 
     Args:
         generator: The generator.
+        prefix: Path prefix of all URLs.
     """
-    entry = summary(generator)
+    entry = summary(generator, prefix)
     page = ImageGeneratorPage if isinstance(entry, ImageGenerator) else SampleGeneratorPage
     return page.model_validate(dict(entry) | {"card": generator.card, "check": asdict(generator.check)})

@@ -88,7 +88,11 @@ def _supervise(settings: Settings, signals: StopSignals) -> int:
         configure_logs(settings.log_format)
         if not signals.received:
             _log_url(settings)
-        return _lead(settings, listener, signals)
+        try:
+            return _lead(settings, listener, signals)
+        finally:
+            if settings.unix_socket is not None:
+                settings.unix_socket.unlink(missing_ok=True)
 
 
 def _lead(settings: Settings, listener: socket.socket, signals: StopSignals) -> int:
@@ -127,7 +131,8 @@ def _log_url(settings: Settings) -> None:
     """Write one line with the URL of the server."""
     host = f"[{settings.host}]" if settings.host.version == 6 else str(settings.host)
     host = "localhost" if settings.host.is_unspecified else host
-    line = f"Seedmint on http://{host}:{settings.port} (generators of {settings.models}; Ctrl-C stops)"
+    address = f"http://{host}:{settings.port}" if settings.unix_socket is None else f"unix:{settings.unix_socket}"
+    line = f"Seedmint on {address} (generators of {settings.models}; Ctrl-C stops)"
     if settings.log_format == "json":
         logging.getLogger("seedmint").setLevel(logging.INFO)
         logging.getLogger("seedmint").info(line)

@@ -4,6 +4,7 @@ uvicorn itself waits without limit for the rest of a request head.
 """
 
 import asyncio
+import contextlib
 import math
 import resource
 import socket
@@ -56,7 +57,8 @@ def limit_unsent_bytes(transport: asyncio.Transport) -> None:
         transport: Transport of the connection.
     """
     if (option := getattr(socket, "TCP_NOTSENT_LOWAT", None)) is not None:  # not on every system
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, option, _UNSENT_BYTES)
+        with contextlib.suppress(OSError):  # a Unix socket has no such option, and buffers little
+            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, option, _UNSENT_BYTES)
 
 
 class Connections:

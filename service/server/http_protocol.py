@@ -7,6 +7,7 @@ one minor version for this reason.
 
 import asyncio
 import logging
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any, ClassVar
 
 import httptools
@@ -16,6 +17,7 @@ from seedmint.service.problems import Problem
 from seedmint.service.server.connections import Connections, limit_unsent_bytes
 from seedmint.service.server.cors import headers_for
 from seedmint.service.server.fast_path import FastPath
+from seedmint.service.server.forwarded_prefix import HEADER as PREFIX_HEADER
 from seedmint.service.telemetry import metrics
 
 _LOG = logging.getLogger(__name__)
@@ -26,6 +28,10 @@ _FIRST_REQUEST_SECONDS = 1.0  # at shutdown, for the first request of a new conn
 
 # Headers of requests that the application answers: of requests with a body, or with an expectation.
 _NOT_SIMPLE = frozenset({b"content-length", b"transfer-encoding", b"expect"})
+
+
+Network = IPv4Network | IPv6Network
+_LOCAL_CLIENT = ("127.0.0.1", 0)
 
 
 class _LimitExceededError(Exception):
@@ -41,9 +47,15 @@ class BoundedProtocol(HttpToolsProtocol):
         registry: The open connections of this process.
         allowed_origins: Web origins whose pages may read the error responses of this class.
         fast_path: Answers simple requests without ASGI; None if the application answers all requests.
+        root_path_bytes: Path prefix that is removed from the URLs of requests.
+        trusted_proxies: Networks of proxies whose header X-Forwarded-Prefix is used.
+        keep_alive_seconds: Time until an idle connection is closed.
     """
 
     registry: ClassVar[Connections]
+    root_path_bytes: ClassVar[bytes] = b""
+    trusted_proxies: ClassVar[tuple[Network, ...]] = ()
+    keep_alive_seconds: ClassVar[float] = 75.0
     allowed_origins: ClassVar[tuple[str, ...]] = ()
     fast_path: ClassVar[FastPath | None] = None
 
@@ -62,6 +74,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.ws_protocol_class = None
+        self.timeout_keep_alive = self.keep_alive_seconds  # type: ignore[assignment]
         self.parser = self._new_parser()
 
     @property
@@ -81,6 +94,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if self.client is None:  # of a Unix socket
+            self.client = _LOCAL_CLIENT
         self.registry.open.add(self)
         limit_unsent_bytes(transport)
 
@@ -138,8 +153,12 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():  # `_parse_again` parses the request again
             if self.parser.get_method() == b"CONNECT":
                 raise _LimitExceededError
-        elif not (self._is_simple and self._start_fast()):
-            self._start_application()
+        else:
+            prefix = self.root_path_bytes
+            if prefix and self.url.startswith(prefix + b"/"):
+                self.url = self.url[len(prefix) :]
+            if not (self._is_simple and self._start_fast()):
+                self._start_application()
 
     def _start_fast(self) -> bool:
         """Start to answer a request on the fast path, unless an earlier request is in flight or the client does not read."""
@@ -169,7 +188,8 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_begin()  # creates the scope
         self.url = url
         for name, value in headers:
-            super().on_header(name, value)
+            if name != PREFIX_HEADER or self._is_trusted():
+                super().on_header(name, value)
         super().on_headers_complete()
         if self._is_last_request:
             self.cycle.keep_alive = False
@@ -189,6 +209,14 @@ class BoundedProtocol(HttpToolsProtocol):
     def _close_without_request(self) -> None:
         if self.cycle is None:
             self.transport.close()
+
+    def _is_trusted(self) -> bool:
+        """Return whether the peer is a trusted proxy."""
+        try:
+            address = ip_address(self.client[0] if self.client else "")
+        except ValueError:
+            return False
+        return any(address in network for network in self.trusted_proxies)
 
     def _parse_again(self, rest: bytes) -> None:
         """Parse a request again, without its upgrade to another protocol.
@@ -282,16 +310,28 @@ class BoundedProtocol(HttpToolsProtocol):
             raise _LimitExceededError
 
 
-def bounded_protocol(connections: Connections, origins: tuple[str, ...]) -> type[BoundedProtocol]:
+def bounded_protocol(
+    connections: Connections,
+    origins: tuple[str, ...],
+    root_path: str = "",
+    proxies: tuple[Network, ...] = (),
+    keep_alive: float = BoundedProtocol.keep_alive_seconds,
+) -> type[BoundedProtocol]:
     """Return the protocol class for one server.
 
     Args:
         connections: The open connections of this process.
         origins: Web origins whose pages may read the error responses of the class.
+        root_path: Path prefix that is removed from the URLs of requests.
+        proxies: Networks of trusted proxies.
+        keep_alive: Seconds until an idle connection is closed.
     """
 
     class Protocol(BoundedProtocol):
         registry = connections
         allowed_origins = origins
+        root_path_bytes = root_path.encode()
+        trusted_proxies = proxies
+        keep_alive_seconds = keep_alive
 
     return Protocol

@@ -12,9 +12,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from seedmint.service.problems import DRAINING, MEDIA_TYPE, UNEXPECTED, Problem, draining_problem, unexpected_problem
 from seedmint.service.server.auth_middleware import PROBES
+from seedmint.service.server.forwarded_prefix import forwarded_prefix
 from seedmint.service.server.graceful_shutdown import GracefulShutdown
 from seedmint.service.server.request_accounting import CLIENT_DISCONNECTED, RequestAccounting
-from seedmint.service.server.response_cycle import abort_connection, can_send_without_waiting, disconnect_check, send_together
+from seedmint.service.server.response_cycle import (
+    abort_connection,
+    can_send_without_waiting,
+    disconnect_check,
+    send_together,
+    send_until_close,
+)
 from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, RequestContext, request_id
 
 _LOG = logging.getLogger(__name__)
@@ -42,6 +49,7 @@ class RequestMiddleware:
         shutdown: GracefulShutdown,
         access_log: bool = False,
         cors: Middleware | None = None,
+        root_path: str = "",
     ) -> None:
         """
         Args:
@@ -50,7 +58,9 @@ class RequestMiddleware:
             shutdown: State of the shutdown of this process.
             access_log: Whether each request is logged.
             cors: CORS middleware for the responses of the application and of this class; None without allowed origins.
+            root_path: Path prefix of all URLs, unless a trusted proxy names another one.
         """
+        self._root_path = root_path
         self._cors = cors or _without_cors
         self._app = self._cors(app)
         self._timeout = timeout_seconds
@@ -64,8 +74,9 @@ class RequestMiddleware:
         started = time.perf_counter()
         host = (scope.get("client") or ("",))[0]
         context = RequestContext(request_id(scope["headers"]), host, disconnect_check(receive))
+        context.prefix = forwarded_prefix(scope["headers"], self._root_path)
         REQUEST_CONTEXT.set(context)
-        response = _Response(send, self._timeout, context.request_id, self._cors)
+        response = _Response(send, self._timeout, context.request_id, self._cors, scope["http_version"] == "1.0")
         if self._shutdown.draining and scope["path"] not in ANSWERED_WHILE_DRAINING:
             context.rejected = DRAINING
             await response.send_problem(draining_problem(), scope, receive)
@@ -109,11 +120,12 @@ class _Response:
         started: Whether the head was sent.
     """
 
-    def __init__(self, send: Send, timeout_seconds: float, request_id: bytes, cors: Middleware) -> None:
+    def __init__(self, send: Send, timeout_seconds: float, request_id: bytes, cors: Middleware, is_http_1_0: bool) -> None:
         self._raw_send = send
         self._timeout = timeout_seconds
         self._id_header = (b"x-request-id", request_id)
         self._cors = cors
+        self._has_no_chunks = is_http_1_0
         self._start: Message | None = None
         self._is_rewritten = False
         self.status = 0
@@ -151,6 +163,11 @@ class _Response:
             ClientDisconnect: The client did not read in time. The connection is closed.
         """
         whole = message.get("body", b"")
+        if start is not None:  # HTTP/1.0 has no chunks: the end of the connection is the end of the body
+            self._has_no_chunks &= "content-length" not in Headers(raw=start["headers"])
+        if self._has_no_chunks:
+            await self._send_until_close(start, message)
+            return
         if len(whole) <= _PART_BYTES and can_send_without_waiting(self._raw_send):
             await (self._raw_send(message) if start is None else send_together(self._raw_send, start, message))
             return
@@ -167,6 +184,14 @@ class _Response:
                         await self._raw_send({"type": "http.response.body", "body": part, "more_body": True})
                     else:
                         await self._raw_send({**message, "body": body[last:]} if last else message)
+        except TimeoutError:
+            abort_connection(self._raw_send)
+            raise ClientDisconnect from None
+
+    async def _send_until_close(self, start: Message | None, message: Message) -> None:
+        try:
+            async with asyncio.timeout(self._timeout):
+                await send_until_close(self._raw_send, start, message)
         except TimeoutError:
             abort_connection(self._raw_send)
             raise ClientDisconnect from None

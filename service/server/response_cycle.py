@@ -1,8 +1,9 @@
 """Access to the connection of one request. Everything that relies on uvicorn's `RequestResponseCycle`.
 
 ASGI does not offer these functions. uvicorn passes the methods `receive` and `send` of a `RequestResponseCycle` to
-the application; the functions use its attributes `disconnected`, `transport` and `flow.write_paused`. pyproject.toml pins
-uvicorn to one minor version for this reason. Under another server, such as a test client, the functions do nothing.
+the application; the functions use its attributes `disconnected`, `transport`, `flow.write_paused`, `chunked_encoding` and
+`expected_content_length`. pyproject.toml pins uvicorn to one minor version for this reason. Under another server, such
+as a test client, the functions do nothing.
 """
 
 import asyncio
@@ -57,6 +58,24 @@ async def send_together(send: Send, start: Message, body: Message) -> None:
             transport.write(b"".join(buffer.parts))
         if buffer.closed:
             transport.close()
+
+
+async def send_until_close(send: Send, start: Message | None, body: Message) -> None:
+    """Send a part of a response whose end is the end of the connection. uvicorn would send chunks, also to HTTP/1.0 clients.
+
+    Args:
+        send: The `send` of the request.
+        start: The message `http.response.start`; None after the first part.
+        body: The message `http.response.body`.
+    """
+    cycle = getattr(send, "__self__", None)
+    if start is not None:
+        if cycle is not None:
+            cycle.chunked_encoding = False
+        await send(start)
+    if cycle is not None:
+        cycle.expected_content_length = len(body.get("body", b""))  # of this part
+    await send(body)
 
 
 class BufferingTransport:

@@ -46,9 +46,10 @@ class RequestContext:
         rejected: The reason for a rejection, if the status alone does not determine it.
         quota: The image quota of the client, or None without a limit.
         is_disconnected: Returns whether the client has disconnected. None if the server cannot detect it.
+        prefix: Path prefix of the URLs that the client sees.
     """
 
-    __slots__ = ("_host", "images", "is_disconnected", "key", "quota", "rejected", "request_id")
+    __slots__ = ("_host", "images", "is_disconnected", "key", "prefix", "quota", "rejected", "request_id")
 
     def __init__(self, request_id: bytes, host: str = "", is_disconnected: Callable[[], bool] | None = None) -> None:
         """
@@ -64,6 +65,7 @@ class RequestContext:
         self.images = 0
         self.rejected: str | None = None
         self.quota: Quota | None = None
+        self.prefix = ""
 
     @property
     def client(self) -> str:
@@ -73,6 +75,12 @@ class RequestContext:
 
 # Each request runs in its own asyncio task and has its own context. Inference threads have none.
 REQUEST_CONTEXT: ContextVar[RequestContext] = ContextVar("request_context")
+
+
+def current_prefix() -> str:
+    """Return the path prefix of the URLs that the client of the current request sees; empty without a prefix."""
+    context = REQUEST_CONTEXT.get(None)
+    return "" if context is None else context.prefix
 
 
 def request_id(headers: Iterable[tuple[bytes, bytes]]) -> bytes:

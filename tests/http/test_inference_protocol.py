@@ -8,7 +8,6 @@ from seedmint.service.runtime.generator import Generator
 from tests.support.servers import Server
 
 
-
 @pytest.fixture
 def client(server: Server):
     with triton.InferenceServerClient(server.url.removeprefix("http://")) as found:

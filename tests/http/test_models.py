@@ -36,6 +36,8 @@ def test_the_list_describes_every_generator(server: Server, grey: Generator, rgb
         "walk_formats": ["webp", "gif", "png"],
         "walk_url": f"/v1/models/grey@{grey.digest12}/walk.{{format}}{{?duration,frames,from,loop,scale,to,truncation}}",
         "sample_url": "/v1/sample",
+        "latent_url": f"/v1/models/grey@{grey.digest12}/latents/{{seed}}.{{format}}",
+        "from_latents_url": "/v1/latents",
     }
     assert second["classes"] == list(CLASSES)
     assert second["image_url"] == image_template(rgb)

@@ -19,7 +19,7 @@ from seedmint.service.batch.storage.base import PLAN_FILE, Output
 _READERS = 16  # concurrent requests to an object store
 
 
-def file_index(job: str, output: Output, plan: Plan, after: int, limit: int) -> Files:
+def file_index(job: str, output: Output, plan: Plan, after: int, limit: int, prefix: str = "") -> Files:
     """Return one page of the files that exist.
 
     Args:
@@ -28,6 +28,7 @@ def file_index(job: str, output: Output, plan: Plan, after: int, limit: int) -> 
         plan: Its plan.
         after: Number of the first file, of those that the finished job has.
         limit: Largest number of files.
+        prefix: Path prefix of all URLs.
 
     Raises:
         UserError: The output is not readable.
@@ -47,7 +48,7 @@ def file_index(job: str, output: Output, plan: Plan, after: int, limit: int) -> 
 
     with ThreadPoolExecutor(_READERS) as readers:
         sizes = list(readers.map(size, page[:limit]))
-    url = f"{job_path(job)}/files"
+    url = f"{prefix}{job_path(job)}/files"
     files = tuple(
         FileEntry(name=name, bytes=found, url=f"{url}/{quote(name)}")
         for (_, name), found in zip(page[:limit], sizes, strict=True)

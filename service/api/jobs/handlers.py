@@ -39,7 +39,7 @@ from seedmint.service.problems import Problem
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.settings import Settings
 from seedmint.service.telemetry.logs import log_job
-from seedmint.service.telemetry.request_context import REQUEST_CONTEXT
+from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, current_prefix
 
 _LOG = logging.getLogger(__name__)
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -110,8 +110,9 @@ class JobHandlers:
         Args:
             request: The request.
         """
+        prefix = current_prefix()
         limit, before = parse_listing(_query(request))
-        return _json(await self._in_thread(lambda: self._page(limit, before)))
+        return _json(await self._in_thread(lambda: self._page(limit, before, prefix)))
 
     async def job(self, request: Request) -> Response:
         """Answer `GET /v1/jobs/{job}`.
@@ -128,7 +129,7 @@ class JobHandlers:
                 break
             await asyncio.sleep(_POLL_SECONDS)
             job = await self._find(request)
-        return _json(document_of(job))
+        return _json(document_of(job, current_prefix()))
 
     async def remove(self, request: Request) -> Response:
         """Answer `DELETE /v1/jobs/{job}`.
@@ -158,8 +159,8 @@ class JobHandlers:
         """
         limit, after = parse_file_page(_query(request))
         job = await self._find(request)
-        output = self._store.output(job.id)
-        return _json(await self._in_thread(lambda: file_index(job.id, output, job.plan, after, limit)))
+        output, prefix = self._store.output(job.id), current_prefix()
+        return _json(await self._in_thread(lambda: file_index(job.id, output, job.plan, after, limit, prefix)))
 
     async def cancel(self, request: Request) -> Response:
         """Answer `POST /v1/jobs/{job}/cancel`.
@@ -169,7 +170,7 @@ class JobHandlers:
         """
         job = (await self._find(request)).id
         await self._in_thread(lambda: self._store.cancel(job))
-        return _json(document_of(await self._find(request)))
+        return _json(document_of(await self._find(request), current_prefix()))
 
     async def file(self, request: Request) -> Response:
         """Answer `GET /v1/jobs/{job}/files/{name}`.
@@ -222,9 +223,10 @@ class JobHandlers:
                 is_new = await self._in_thread(lambda: self._store.submit(plan, self._settings.max_queued_jobs))
             log_job(job, "submitted", images=missing, generator=f"{generator.name}@{generator.digest12}")
         found = await self._in_thread(lambda: self._store.find(job))
+        prefix = current_prefix()
         if found is None:
             raise Problem(503, "the job was removed", headers={"Retry-After": "1"})
-        return _json(document_of(found), 201 if is_new else 200, {"Location": job_path(job)})
+        return _json(document_of(found, prefix), 201 if is_new else 200, {"Location": prefix + job_path(job)})
 
     def _check_capacity(self, generator: Generator, plan: Plan, count: int) -> None:
         """Check the queue and the disk before the client's quota is charged.
@@ -243,13 +245,12 @@ class JobHandlers:
                     f"the job needs about {needed / 1e6:,.0f} MB, but only {free / 1e6:,.0f} MB are free", field="seeds"
                 )
 
-    def _page(self, limit: int, before: Cursor | None) -> Jobs:
+    def _page(self, limit: int, before: Cursor | None, prefix: str) -> Jobs:
         entries, total = self._store.newest(before, limit + 1)
         has_more = len(entries) > limit
         page = entries[:limit]
-        return Jobs(
-            jobs=tuple(map(summary_of, page)), total=total, next_url=listing_path(limit, page[-1]) if has_more else None
-        )
+        next_url = prefix + listing_path(limit, page[-1]) if has_more else None
+        return Jobs(jobs=tuple(summary_of(job, prefix) for job in page), total=total, next_url=next_url)
 
     async def _find(self, request: Request) -> Job:
         """

@@ -97,13 +97,14 @@ def job_path(job_id: str) -> str:
     return f"/v1/jobs/{job_id}"
 
 
-def document_of(job: Job) -> JobDocument:
+def document_of(job: Job, prefix: str = "") -> JobDocument:
     """Return the document of a job.
 
     Args:
         job: The job.
+        prefix: Path prefix of all URLs.
     """
-    plan, summary = job.plan, summary_of(job)
+    plan, summary = job.plan, summary_of(job, prefix)
     return JobDocument(
         **summary.model_dump(exclude={"images_done", "seconds_left"}),
         images_done=job.images_done,
@@ -121,11 +122,12 @@ def document_of(job: Job) -> JobDocument:
     )
 
 
-def summary_of(job: JobEntry) -> JobSummary:
+def summary_of(job: JobEntry, prefix: str = "") -> JobSummary:
     """Return the summary of a job for the list, without reading the files of the job.
 
     Args:
         job: The job.
+        prefix: Path prefix of all URLs.
     """
     record, progress = job.record, job.progress
     images_done: int | None = None
@@ -135,7 +137,7 @@ def summary_of(job: JobEntry) -> JobSummary:
         images_done = record.images
     return JobSummary(
         id=job.id,
-        url=job_path(job.id),
+        url=prefix + job_path(job.id),
         state=job.state,
         submitted=record.submitted,
         model=record.model,

@@ -11,6 +11,8 @@ from seedmint.service.api.openapi.specification import specification
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.settings import Settings
 
+_MAX_PREFIXES = 16  # a trusted proxy can name any prefix
+
 
 @dataclass(frozen=True, slots=True)
 class Document:
@@ -38,21 +40,25 @@ class DocumentWriter:
         self._operations = operations
         self._lock = asyncio.Lock()
         self._digests: list[str] | None = None
-        self._document: Document
+        self._documents: dict[str, Document] = {}  # by prefix
 
-    async def document(self, generators: Sequence[Generator]) -> Document:
+    async def document(self, generators: Sequence[Generator], prefix: str = "") -> Document:
         """Return the document of the generators that are served now.
 
         Args:
             generators: The generators.
+            prefix: Path prefix of all URLs.
         """
         async with self._lock:
-            if self._digests != (digests := [generator.digest for generator in generators]):
-                self._document = await asyncio.to_thread(self._write, generators)
+            digests = [generator.digest for generator in generators]
+            if self._digests != digests or len(self._documents) >= _MAX_PREFIXES:
+                self._documents.clear()
                 self._digests = digests
-            return self._document
+            if prefix not in self._documents:
+                self._documents[prefix] = await asyncio.to_thread(self._write, generators, prefix)
+            return self._documents[prefix]
 
-    def _write(self, generators: Sequence[Generator]) -> Document:
-        text = json.dumps(specification(generators, self._settings, self._operations), ensure_ascii=False)
+    def _write(self, generators: Sequence[Generator], prefix: str) -> Document:
+        text = json.dumps(specification(generators, self._settings, self._operations, prefix), ensure_ascii=False)
         content = text.encode()
         return Document(content, f'"{hashlib.blake2b(content, digest_size=16).hexdigest()}"')

@@ -28,13 +28,16 @@ _JOBS = "Data sets of many images or samples. Jobs generate them in shards; the 
 _EVERYWHERE = (405, 500)
 
 
-def specification(generators: Sequence[Generator], settings: Settings, operations: Sequence[tuple[str, Operation]]) -> Json:
+def specification(
+    generators: Sequence[Generator], settings: Settings, operations: Sequence[tuple[str, Operation]], prefix: str = ""
+) -> Json:
     """Return the OpenAPI document.
 
     Args:
         generators: The generators that are served. They determine bounds and examples.
         settings: The settings of the service.
         operations: Path template and operation of each route.
+        prefix: Path prefix of all URLs.
     """
     tags = _TAGS if settings.jobs_url is None else _TAGS | {"jobs": _JOBS}
     paths: Json = {}
@@ -49,6 +52,7 @@ def specification(generators: Sequence[Generator], settings: Settings, operation
             "description": _ABOUT,
             "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
         },
+        "servers": [{"url": prefix or "/"}],
         "tags": [{"name": name, "description": text} for name, text in tags.items()],
         **locked,
         "paths": paths,

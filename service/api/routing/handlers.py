@@ -29,6 +29,7 @@ from seedmint.service.server.replies import ReplyResponse
 from seedmint.service.settings import Settings
 from seedmint.service.specs.latent import LatentSpec
 from seedmint.service.telemetry import metrics
+from seedmint.service.telemetry.request_context import current_prefix
 
 _NO_CACHE = {"Cache-Control": "no-cache"}
 _NO_STORE = {"Cache-Control": "no-store"}
@@ -83,7 +84,7 @@ class Handlers:
         Args:
             request: The request.
         """
-        document = await self._documents.document(self._generators())
+        document = await self._documents.document(self._generators(), current_prefix())
         return conditional_response(request, document.content, document.tag, _NO_CACHE, "application/json")
 
     async def metrics(self, _: Request) -> Response:
@@ -103,9 +104,9 @@ class Handlers:
         Args:
             _: The request.
         """
-        return _json(
-            Generators(version=__version__, models=tuple(summary(served.generator) for served in self._repository.all()))
-        )
+        prefix = current_prefix()
+        models = tuple(summary(served.generator, prefix) for served in self._repository.all())
+        return _json(Generators(version=__version__, models=models))
 
     async def model(self, request: Request) -> Response:
         """Answer `GET /v1/models/{model}`.
@@ -114,7 +115,7 @@ class Handlers:
             request: The request.
         """
         reference = parse_reference(request.path_params["model"])
-        return _json(generator_page(self._repository.find(*reference).generator))
+        return _json(generator_page(self._repository.find(*reference).generator, current_prefix()))
 
     async def pinned(self, request: Request, parse: ParseSpec) -> Response:
         """Answer GET of a URL with a digest: redirect to the canonical URL, or send the immutable response.
@@ -127,7 +128,7 @@ class Handlers:
         spec = parse(served.generator, request.path_params["file"], _query(request))
         url = canonical_url(served.generator, spec)
         if not _is_canonical(request, url):
-            return RedirectResponse(url, 308, {"Cache-Control": self._resources.cache_control})
+            return RedirectResponse(current_prefix() + url, 308, {"Cache-Control": self._resources.cache_control})
         result = self._resources.respond(request.method, if_none_match(request), served, spec, url)
         return ReplyResponse(await complete(result))
 
@@ -142,7 +143,7 @@ class Handlers:
         url = canonical_url(generator, spec)
         headers = {"Cache-Control": self._resources.cache_control, "X-Content-Type-Options": "nosniff"}
         if not _is_canonical(request, url):
-            return RedirectResponse(url, 308, {"Cache-Control": self._resources.cache_control})
+            return RedirectResponse(current_prefix() + url, 308, {"Cache-Control": self._resources.cache_control})
         content = spec.encode(generator)
         return conditional_response(request, content, exact_tag(spec.encoder, content), headers, spec.media_type)
 
@@ -171,7 +172,7 @@ class Handlers:
         seed = request.scope["path"].rpartition("/")[2]
         url = canonical_url(generator, parse(generator, f"{seed}.{form}", query))
         cache_control = self._resources.cache_control if is_pinned else "no-store"
-        return RedirectResponse(url, 307, {"Cache-Control": cache_control, "Vary": "Accept"})
+        return RedirectResponse(current_prefix() + url, 307, {"Cache-Control": cache_control, "Vary": "Accept"})
 
     async def current(self, request: Request, parse: ParseAny) -> Response:
         """Answer GET of a URL without digest: redirect to the canonical URL of the current version.
@@ -182,7 +183,7 @@ class Handlers:
         """
         generator = self._repository.find(request.path_params["name"], None).generator
         spec = parse(generator, request.path_params["file"], _query(request))
-        return RedirectResponse(canonical_url(generator, spec), 307, _NO_STORE)
+        return RedirectResponse(current_prefix() + canonical_url(generator, spec), 307, _NO_STORE)
 
     async def sample(self, request: Request) -> Response:
         """Answer `POST /v1/sample` and `POST /sample`.
