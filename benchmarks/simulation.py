@@ -52,8 +52,8 @@ class Memory:
     def open(self, name: str) -> AbstractContextManager[IO[bytes]]:
         return BytesIO(self.read(name))
 
-    def stream(self, name: str, size: int) -> Iterator[bytes]:
-        yield self.read(name)
+    def stream(self, name: str, start: int, stop: int) -> Iterator[bytes]:
+        yield self.read(name)[start:stop]
 
     def versions(self, folder: str) -> dict[str, str]:
         return {name: str(self.writes[name]) for name in self.names(folder)}

@@ -26,6 +26,7 @@ REASONS: dict[int, str] = {
     409: "job_active",
     413: "too_large",
     415: "unsupported_media_type",
+    416: "range_not_satisfiable",
     422: "out_of_range",
     429: "overloaded",
     431: "large_head",

@@ -120,20 +120,37 @@ async def send_archive(
         BatchingError: Too many bulk requests are in flight, or the deadline has passed.
         ClientDisconnect: The client has disconnected.
     """
-    with charge(count, field):
-        first = await anext(chunks)
     name = f"{generator.name}-{generator.digest12}.{form}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     if isinstance(writer, NpyWriter):
         headers["Content-Length"] = str(writer.size)
-    return _StartedStream(first, chunks, headers=headers, media_type=ARCHIVE_MEDIA_TYPES[form])
+    with charge(count, field):
+        return await start_stream(chunks, headers, ARCHIVE_MEDIA_TYPES[form])
+
+
+async def start_stream(chunks: AsyncGenerator[bytes], headers: dict[str, str], media_type: str, status: int = 200) -> Response:
+    """Return a streaming response after its first chunk is generated, so that an error of that chunk has its own status.
+
+    Args:
+        chunks: The body, at least one chunk.
+        headers: Response headers, besides Content-Type.
+        media_type: Content-Type.
+        status: HTTP status.
+
+    Raises:
+        BatchingError: Too many bulk requests are in flight, or the deadline has passed.
+        ClientDisconnect: The client has disconnected.
+    """
+    return _StartedStream(await anext(chunks), chunks, headers, media_type, status)
 
 
 class _StartedStream(StreamingResponse):
     """A streaming response that closes its generator even if the response is never sent, to release the bulk slot."""
 
-    def __init__(self, first: bytes, rest: AsyncGenerator[bytes], headers: dict[str, str], media_type: str) -> None:
-        super().__init__(_chain(first, rest), headers=headers, media_type=media_type)
+    def __init__(
+        self, first: bytes, rest: AsyncGenerator[bytes], headers: dict[str, str], media_type: str, status: int
+    ) -> None:
+        super().__init__(_chain(first, rest), status, headers, media_type)
         self._rest = rest
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -9,6 +9,7 @@ from seedmint.models.runtime.generator_file import DIGEST12
 from seedmint.models.seeds import LONGEST_QUOTE, Seeds, parse_seed, parse_seeds, quoted
 from seedmint.service.api.urls import (
     ANIMATION_PARAMETERS,
+    ARRAY_PARAMETERS,
     IMAGE_PARAMETERS,
     SAMPLE_PARAMETERS,
     SHEET_PARAMETERS,
@@ -19,6 +20,7 @@ from seedmint.service.api.urls import (
 from seedmint.service.encoders.images import FORMATS
 from seedmint.service.encoders.tabular import SAMPLE_FORMATS
 from seedmint.service.runtime.generator import Generator
+from seedmint.service.specs.array import ArraySpec
 from seedmint.service.specs.errors import SpecError
 from seedmint.service.specs.latent import LATENT_FORMATS, LatentSpec
 from seedmint.service.specs.sheet import SHEET_FORMATS, SheetLimits, SheetSpec
@@ -118,6 +120,24 @@ def parse_sample(generator: Generator, file: str, query: str) -> SampleSpec:
     seed, form = _seed_and_format(file, SAMPLE_FORMATS)
     parameters = parse_query(query, SAMPLE_PARAMETERS)
     return SampleSpec.create(generator, seed, form, integer(parameters, "label"), parse_truncation(parameters))
+
+
+def parse_array(generator: Generator, query: str, max_seeds: int, are_images: bool) -> ArraySpec:
+    """Parse the query string of `images.npy` or `samples.npy` into the spec of an array.
+
+    Args:
+        generator: The generator in the URL.
+        query: Query string, without "?".
+        max_seeds: Largest number of seeds.
+        are_images: Whether the URL names images.
+
+    Raises:
+        UserError: A part is invalid; `field` names the part.
+    """
+    (_require_images if are_images else _require_samples)(generator)
+    parameters = parse_query(query, ARRAY_PARAMETERS)
+    seeds = _seeds(parameters, max_seeds)
+    return ArraySpec.create(generator, seeds, integer(parameters, "label"), parse_truncation(parameters))
 
 
 def parse_sheet(generator: Generator, extension: str, query: str) -> SheetSpec:
@@ -263,9 +283,9 @@ def _seed(text: str, field: str) -> int:
         raise
 
 
-def _seeds(parameters: Parameters) -> Seeds:
+def _seeds(parameters: Parameters, max_seeds: int = SHEET_LIMITS.seeds) -> Seeds:
     try:
-        return parse_seeds(parameters.get("seeds", ""), SHEET_LIMITS.seeds)
+        return parse_seeds(parameters.get("seeds", ""), max_seeds)
     except UserError as error:
         error.field = "seeds"
         raise

@@ -9,7 +9,15 @@ from seedmint.models.card import Card, ImageOutput, Name, Noise, SampleOutput, T
 from seedmint.models.card_part import Line, Sha256
 from seedmint.models.runtime.provider import Provider
 from seedmint.service.api.query import SHEET_LIMITS
-from seedmint.service.api.urls import image_template, latent_template, model_url, sample_template, sheet_template, walk_template
+from seedmint.service.api.urls import (
+    array_template,
+    image_template,
+    latent_template,
+    model_url,
+    sample_template,
+    sheet_template,
+    walk_template,
+)
 from seedmint.service.encoders.archives import ArchiveFormat, archive_formats
 from seedmint.service.encoders.images import ImageFormat, image_formats, max_scale
 from seedmint.service.encoders.tabular import SAMPLE_FORMATS, SampleFormat
@@ -33,6 +41,7 @@ class _Summary(BaseModel):
     bulk_formats: tuple[ArchiveFormat, ...] = Field(description="Formats of POST /v1/sample.")
     url: str = Field(description="Pinned URL. It always names this version.")
     sample_url: str = Field(description="URL for requests of many seeds.")
+    array_url: str = Field(description="URI template (RFC 6570) of the arrays of many seeds, with ranges of bytes.")
     latent_url: str = Field(description="URI template (RFC 6570) of the latent vectors of seeds.")
     from_latents_url: str = Field(description="URL for requests of latent vectors.")
 
@@ -115,6 +124,7 @@ def summary(generator: Generator, prefix: str = "") -> ImageGenerator | SampleGe
         "bulk_formats": archive_formats(card.output),
         "url": prefix + model_url(generator),
         "sample_url": f"{prefix}/v1/sample",
+        "array_url": prefix + array_template(generator),
         "latent_url": prefix + latent_template(generator),
         "from_latents_url": f"{prefix}/v1/latents",
         "output": card.output,

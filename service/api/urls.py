@@ -6,6 +6,7 @@ sort the parameters, and a redirect to another order would lead back to itself.
 
 from seedmint.service.encoders.images import DEFAULT_QUALITY
 from seedmint.service.runtime.generator import Generator
+from seedmint.service.specs.array import ArraySpec
 from seedmint.service.specs.latent import LatentSpec
 from seedmint.service.specs.sheet import SheetSpec, square_columns
 from seedmint.service.specs.single import ImageSpec, SampleSpec
@@ -17,11 +18,13 @@ SAMPLES = "/v1/models/{name}@{digest}/samples/{file}"
 
 IMAGE_PARAMETERS = ("label", "quality", "scale", "truncation")
 SAMPLE_PARAMETERS = ("label", "truncation")
+ARRAY_PARAMETERS = ("label", "seeds", "truncation")
 SHEET_PARAMETERS = ("columns", "label", "scale", "seeds", "truncation")
 STRIP_PARAMETERS = ("frames", "from", "label", "scale", "to", "truncation")
 ANIMATION_PARAMETERS = ("duration", "frames", "from", "label", "loop", "scale", "to", "truncation")
 
 Spec = ImageSpec | SampleSpec | SheetSpec | WalkSpec
+AnySpec = Spec | LatentSpec | ArraySpec
 
 _DEFAULT_ONE = (("truncation", 1), ("scale", 1))
 
@@ -35,13 +38,16 @@ def model_url(generator: Generator) -> str:
     return f"/v1/models/{generator.name}@{generator.digest12}"
 
 
-def canonical_url(generator: Generator, spec: Spec | LatentSpec) -> str:
+def canonical_url(generator: Generator, spec: AnySpec) -> str:
     """Return the canonical URL of an image, sample, contact sheet, walk or latent vector.
 
     Args:
         generator: The generator that the spec was checked against.
         spec: The spec.
     """
+    if isinstance(spec, ArraySpec):
+        query = query_string(label=spec.label, seeds=spec.seeds, truncation=spec.truncation)
+        return f"{model_url(generator)}/{generator.card.output.kind}s.npy{query}"
     return f"{model_url(generator)}/{_path_and_query(spec)}"
 
 
@@ -110,6 +116,15 @@ def latent_template(generator: Generator) -> str:
         generator: The generator.
     """
     return f"{model_url(generator)}/latents/{{seed}}.{{format}}"
+
+
+def array_template(generator: Generator) -> str:
+    """Return the URI template (RFC 6570) of the arrays of a generator's outputs.
+
+    Args:
+        generator: The generator.
+    """
+    return f"{model_url(generator)}/{generator.card.output.kind}s.npy{_template_query(generator, ARRAY_PARAMETERS)}"
 
 
 def sheet_template(generator: Generator) -> str:

@@ -127,6 +127,33 @@ class NpyWriter:
         return iter(())
 
 
+class NpyRange(NpyWriter):
+    """A range of bytes of an npy file. `add` receives the rows of the range only.
+
+    Attributes:
+        size: Size of the range in bytes.
+    """
+
+    def __init__(self, header: bytes, offset: int, start: int, stop: int) -> None:
+        """
+        Args:
+            header: The first bytes of the file.
+            offset: Position of the first row of the range, after the header.
+            start: First byte of the range.
+            stop: End of the range, exclusive.
+        """
+        self._header = header[start:]
+        self._position = max(start, len(header)) - len(self._header) if self._header else len(header) + offset
+        self._start = start
+        self._stop = stop
+        self.size = stop - start
+
+    def add(self, seeds: SeedArray, labels: Labels | None, outputs: Outputs) -> bytes:
+        content = super().add(seeds, labels, outputs)
+        position, self._position = self._position, self._position + len(content)
+        return content[max(0, self._start - position) : max(0, self._stop - position)]
+
+
 class NpzWriter:
     """An npz file for `numpy.load`.
 

@@ -76,7 +76,7 @@ class RequestMiddleware:
         context = RequestContext(request_id(scope["headers"]), host, disconnect_check(receive))
         context.prefix = forwarded_prefix(scope["headers"], self._root_path)
         REQUEST_CONTEXT.set(context)
-        response = _Response(send, self._timeout, context.request_id, self._cors, scope["http_version"] == "1.0")
+        response = _Response(send, self._timeout, context.request_id, self._cors, scope.get("http_version") == "1.0")
         if self._shutdown.draining and scope["path"] not in ANSWERED_WHILE_DRAINING:
             context.rejected = DRAINING
             await response.send_problem(draining_problem(), scope, receive)

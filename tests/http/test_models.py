@@ -37,6 +37,7 @@ def test_the_list_describes_every_generator(server: Server, grey: Generator, rgb
         "walk_url": f"/v1/models/grey@{grey.digest12}/walk.{{format}}{{?duration,frames,from,loop,scale,to,truncation}}",
         "sample_url": "/v1/sample",
         "latent_url": f"/v1/models/grey@{grey.digest12}/latents/{{seed}}.{{format}}",
+        "array_url": f"/v1/models/grey@{grey.digest12}/images.npy{{?seeds,truncation}}",
         "from_latents_url": "/v1/latents",
     }
     assert second["classes"] == list(CLASSES)

@@ -116,6 +116,7 @@ def test_the_list_has_the_url_template_of_the_samples(sample_server: Server, wav
         "sample_template": f"/v1/models/wave@{wave.digest12}/samples/{{seed}}.{{format}}{{?truncation}}",
         "sample_url": "/v1/sample",
         "latent_url": f"/v1/models/wave@{wave.digest12}/latents/{{seed}}.{{format}}",
+        "array_url": f"/v1/models/wave@{wave.digest12}/samples.npy{{?seeds,truncation}}",
         "from_latents_url": "/v1/latents",
     }
     assert point["sample_template"].endswith("{?label,truncation}")

@@ -21,6 +21,7 @@ from seedmint.service.api.jobs.requests import JobRequest, create_plan
 from seedmint.service.api.jobs.schemas import Jobs, document_of, job_path, summary_of
 from seedmint.service.api.query import parse_reference
 from seedmint.service.api.quota import charge
+from seedmint.service.api.ranges import requested_range
 from seedmint.service.api.request_body import parse_body, read_body
 from seedmint.service.batch.estimate import estimate_size
 from seedmint.service.batch.plan import Plan
@@ -185,22 +186,22 @@ class JobHandlers:
             headers = {
                 "ETag": f'"{file.sha256}"',
                 "Cache-Control": f"{'private' if self._settings.needs_keys else 'public'}, no-cache",
-                "Accept-Ranges": "none",
                 "X-Content-Type-Options": "nosniff",
             }
             if is_current(if_none_match(request), headers["ETag"]):
-                return Response(status_code=304, headers=headers)
-            headers |= {
-                "Content-Length": str(file.size),
-                "Content-Disposition": f'attachment; filename="{job.id}-{PurePosixPath(name).name}"',
-            }
-            if request.method == "HEAD" or file.content is not None:
-                return Response(file.content, 200, headers, file.media_type)
-            chunks = output.stream(name, file.size)
+                return Response(status_code=304, headers=headers | {"Accept-Ranges": "bytes"})
+            part = requested_range(request.method, request.headers, file.size, headers["ETag"])
+            headers |= part.headers
+            headers["Content-Disposition"] = f'attachment; filename="{job.id}-{PurePosixPath(name).name}"'
+            if request.method == "HEAD":
+                return Response(None, 200, headers, file.media_type)
+            if file.content is not None:
+                return Response(file.content[part.start : part.stop], part.status, headers, file.media_type)
+            chunks = output.stream(name, part.start, part.stop)
             first = await self._in_thread(lambda: next(chunks, b""))
         except FileNotFoundError:
             raise Problem(404, "the job has no such file, or not yet: see its manifest_url and files_url", "name") from None
-        return StreamingResponse(read_in_threads(first, chunks, self._file_threads), 200, headers, file.media_type)
+        return StreamingResponse(read_in_threads(first, chunks, self._file_threads), part.status, headers, file.media_type)
 
     async def submit(self, request: Request) -> Response:
         """Answer `POST /v1/jobs`.

@@ -60,6 +60,11 @@ PROBLEMS: dict[int, tuple[str, Problem, tuple[str, ...]]] = {
     ),
     413: ("Too many seeds or pixels, or the body is too large.", Problem(413, "more than 65536 seeds", "seeds"), ()),
     415: ("Unsupported media type.", Problem(415, "send a body with Content-Type: application/json", "Content-Type"), ()),
+    416: (
+        "The range is not within the content.",
+        Problem(416, "the content has 784 bytes", "Range", reason="range_not_satisfiable"),
+        ("Content-Range",),
+    ),
     422: ("Out of range.", Problem(422, "12 is out of range: 0 to 9", "label"), ()),
     429: ("Overloaded, or a limit is exceeded.", Problem(429, "64 images are waiting already"), ("Retry-After",)),
     500: ("Internal error.", Problem(500, "internal error: see the log of the server"), ()),
@@ -84,7 +89,8 @@ HEADERS: Json = {
     "Content-Disposition": ("File name.", {"type": "string", "pattern": "^attachment; "}),
     "Content-Security-Policy": ("The page loads nothing from other origins.", {"type": "string"}),
     "Vary": ("Request headers that select the response.", {"type": "string"}),
-    "Accept-Ranges": ("Range requests are not supported.", {"const": "none"}),
+    "Accept-Ranges": ("Whether the URL has ranges of bytes.", {"enum": ["none", "bytes"]}),
+    "Content-Range": ("The range, and the size of the whole content.", {"type": "string", "pattern": "^bytes "}),
     "X-Content-Type-Options": ("Browsers use the media type as sent.", {"const": "nosniff"}),
 }
 
@@ -196,6 +202,20 @@ def parameters(generators: Sequence[Generator], settings: Settings) -> Json:
             "SheetFormat": _in_path("format", "File format.", {"enum": list(SHEET_FORMATS)}),
             "Seeds": _in_query("seeds", f"Up to {SHEET_LIMITS.seeds} seeds. Ranges are inclusive.", seeds)
             | {"required": True, "example": "0-63"},
+            "ManySeeds": _in_query("seeds", f"Up to {settings.max_seeds} seeds. Ranges are inclusive.", seeds)
+            | {"required": True, "example": "0-63"},
+            "Range": {
+                "name": "Range",
+                "in": "header",
+                "description": "One range of bytes.",
+                "schema": {"type": "string"},
+            },
+            "IfRange": {
+                "name": "If-Range",
+                "in": "header",
+                "description": "ETag of the content that the range belongs to.",
+                "schema": {"type": "string"},
+            },
             "Columns": _in_query(
                 "columns", "Images in a row. Default: an almost square sheet.", _integer(1, SHEET_LIMITS.seeds)
             ),

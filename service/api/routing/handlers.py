@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from seedmint.models.card import ImageOutput
 from seedmint.models.version import __version__
-from seedmint.service.api import bulk_latents, bulk_samples
+from seedmint.service.api import bulk_arrays, bulk_latents, bulk_samples
 from seedmint.service.api.conditional import conditional_response, if_none_match
 from seedmint.service.api.etag import exact_tag
 from seedmint.service.api.negotiation import negotiate
@@ -18,7 +18,7 @@ from seedmint.service.api.openapi.documents import DocumentWriter
 from seedmint.service.api.openapi.operations import Operation
 from seedmint.service.api.pages import explorer_page, reference_page
 from seedmint.service.api.pinned import PinnedResources, complete
-from seedmint.service.api.query import parse_latent, parse_reference
+from seedmint.service.api.query import parse_array, parse_latent, parse_reference
 from seedmint.service.api.request_body import JSON, media_type_of, read_body
 from seedmint.service.api.schemas import Generators, generator_page, summary
 from seedmint.service.api.urls import Spec, canonical_url
@@ -146,6 +146,34 @@ class Handlers:
             return RedirectResponse(current_prefix() + url, 308, {"Cache-Control": self._resources.cache_control})
         content = spec.encode(generator)
         return conditional_response(request, content, exact_tag(spec.encoder, content), headers, spec.media_type)
+
+    async def array(self, request: Request, are_images: bool) -> Response:
+        """Answer GET of the array of many seeds at a URL with a digest.
+
+        Args:
+            request: The request; its path has the parameters `name` and `digest`.
+            are_images: Whether the URL names images.
+        """
+        served = self._find_pinned(request)
+        query, max_seeds = _query(request), self._settings.max_seeds
+        spec = await asyncio.to_thread(parse_array, served.generator, query, max_seeds, are_images)
+        url, cache_control = canonical_url(served.generator, spec), self._resources.cache_control
+        if not _is_canonical(request, url):
+            return RedirectResponse(current_prefix() + url, 308, {"Cache-Control": cache_control})
+        tags = if_none_match(request)
+        return await bulk_arrays.respond(request.method, request.headers, tags, served, spec, url, cache_control)
+
+    async def current_array(self, request: Request, are_images: bool) -> Response:
+        """Answer GET of an array at a URL without digest: redirect to the canonical URL of the current version.
+
+        Args:
+            request: The request; its path has the parameter `name`.
+            are_images: Whether the URL names images.
+        """
+        generator = self._repository.find(request.path_params["name"], None).generator
+        query, max_seeds = _query(request), self._settings.max_seeds
+        spec = await asyncio.to_thread(parse_array, generator, query, max_seeds, are_images)
+        return RedirectResponse(current_prefix() + canonical_url(generator, spec), 307, _NO_STORE)
 
     async def negotiated(
         self, request: Request, parse: ParseSpec, media_types: Mapping[str, str], by_range: Callable[[bool], str]

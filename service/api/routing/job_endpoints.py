@@ -99,10 +99,11 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             "Returns a file of a job",
             {
                 200: Answer("The file.", _TYPES, (*_FILE_HEADERS, "Content-Disposition")),
+                206: Answer("A range of bytes.", _TYPES, (*_FILE_HEADERS, "Content-Disposition", "Content-Range")),
                 304: Answer("The copy of the client is current.", {}, _FILE_HEADERS),
             },
-            (404, *_DISK),
-            ("Job", "FileName", "IfNoneMatch"),
+            (404, 416, *_DISK),
+            ("Job", "FileName", "Range", "IfRange", "IfNoneMatch"),
         ),
     ),
 )

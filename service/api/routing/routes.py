@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from seedmint.service.api.bulk_latents import NPY_MEDIA_TYPES, max_latents_bytes
 from seedmint.service.api.jobs.feature import DisabledJobs, Jobs
-from seedmint.service.api.openapi.operations import HTML, JSON, Answer, Operation, media_types
+from seedmint.service.api.openapi.operations import HTML, JSON, NPY, Answer, Operation, media_types
 from seedmint.service.api.pinned import PinnedResources
 from seedmint.service.api.problem_mapping import CORE_ERRORS, handle_error
 from seedmint.service.api.query import parse_image, parse_latent, parse_sample, parse_sheet, parse_walk
@@ -63,6 +63,12 @@ def _immutable(
     """Return the answers of an immutable resource."""
     not_modified = Answer("The copy of the client is current.", {}, headers)
     return {200: Answer(description, content, headers), 304: not_modified, 308: _CANONICAL}
+
+
+_RANGE_HEADERS = (*_IMMUTABLE_HEADERS, "Content-Disposition")
+_ARRAY = _immutable("The array.", {NPY: None}, _RANGE_HEADERS) | {
+    206: Answer("A range of bytes.", {NPY: None}, (*_RANGE_HEADERS, "Content-Range"))
+}
 
 
 def _image_by_range(is_lossy: bool) -> str:
@@ -191,6 +197,54 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             {307: _CURRENT},
             (*_INVALID, 503),
             ("SampleName", "Seed", "SampleFormat", "SampleLabel", "Truncation"),
+        ),
+    ),
+    Endpoint(
+        "/v1/models/{name}@{digest}/images.npy",
+        partial(Handlers.array, are_images=True),
+        Operation(
+            "getImageArray",
+            "images",
+            "Returns the images of many seeds as an npy file that never changes. Ranges of bytes are generated alone",
+            _ARRAY,
+            (*_INVALID, 413, 416, *_UNAVAILABLE),
+            ("ImageName", "ImageDigest", "ImageLabel", "ManySeeds", "Truncation", "Range", "IfRange", "IfNoneMatch"),
+        ),
+    ),
+    Endpoint(
+        "/v1/models/{name}/images.npy",
+        partial(Handlers.current_array, are_images=True),
+        Operation(
+            "findImageArray",
+            "images",
+            "Redirects to the images of many seeds of the current version",
+            {307: _CURRENT},
+            (*_INVALID, 413, 503),
+            ("ImageName", "ImageLabel", "ManySeeds", "Truncation"),
+        ),
+    ),
+    Endpoint(
+        "/v1/models/{name}@{digest}/samples.npy",
+        partial(Handlers.array, are_images=False),
+        Operation(
+            "getSampleArray",
+            "samples",
+            "Returns the samples of many seeds as an npy file that never changes. Ranges of bytes are generated alone",
+            _ARRAY,
+            (*_INVALID, 413, 416, *_UNAVAILABLE),
+            ("SampleName", "SampleDigest", "SampleLabel", "ManySeeds", "Truncation", "Range", "IfRange", "IfNoneMatch"),
+        ),
+    ),
+    Endpoint(
+        "/v1/models/{name}/samples.npy",
+        partial(Handlers.current_array, are_images=False),
+        Operation(
+            "findSampleArray",
+            "samples",
+            "Redirects to the samples of many seeds of the current version",
+            {307: _CURRENT},
+            (*_INVALID, 413, 503),
+            ("SampleName", "SampleLabel", "ManySeeds", "Truncation"),
         ),
     ),
     Endpoint(

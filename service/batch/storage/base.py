@@ -61,12 +61,13 @@ class Output(Protocol):
         """
         ...
 
-    def stream(self, name: str, size: int) -> Iterator[bytes]:
-        """Yield the content of a file in chunks, with little of it in memory.
+    def stream(self, name: str, start: int, stop: int) -> Iterator[bytes]:
+        """Yield a range of the bytes of a file in chunks, with little of it in memory.
 
         Args:
             name: Name of the file.
-            size: Its size in bytes.
+            start: First byte.
+            stop: End of the range, exclusive; at most the size of the file.
 
         Raises:
             FileNotFoundError: There is no such file.

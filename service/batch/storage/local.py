@@ -56,9 +56,11 @@ class LocalOutput:
     def open(self, name: str) -> AbstractContextManager[IO[bytes]]:
         return (self.root / name).open("rb")
 
-    def stream(self, name: str, size: int) -> Iterator[bytes]:
+    def stream(self, name: str, start: int, stop: int) -> Iterator[bytes]:
         with self.open(name) as file:
-            while chunk := file.read(_CHUNK_BYTES):
+            file.seek(start)
+            while chunk := file.read(min(_CHUNK_BYTES, stop - start)):
+                start += len(chunk)
                 yield chunk
 
     @contextmanager

@@ -72,11 +72,11 @@ class ObjectStoreOutput:
         with self._system.open(self._path(name), "rb") as file:
             shutil.copyfileobj(file, copy, 1 << 20)
 
-    def stream(self, name: str, size: int) -> Iterator[bytes]:
+    def stream(self, name: str, start: int, stop: int) -> Iterator[bytes]:
         path = self._path(name)
-        for start in range(0, size, _CHUNK_BYTES):
-            stop = min(size, start + _CHUNK_BYTES)
-            yield self._retry(partial(self._system.cat_file, path, start=start, end=stop), "read", name)
+        for first in range(start, stop, _CHUNK_BYTES):
+            last = min(stop, first + _CHUNK_BYTES)
+            yield self._retry(partial(self._system.cat_file, path, start=first, end=last), "read", name)
 
     @contextmanager
     def write(self, name: str) -> Iterator[IO[bytes]]:

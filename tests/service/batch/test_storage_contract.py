@@ -92,9 +92,11 @@ def test_a_file_that_was_written_can_be_read(output: Output, monkeypatch: pytest
         assert file.read(3) == content[:3]
         file.seek(-2, 2)
         assert file.read() == content[-2:]
-    chunks = list(output.stream("data/file", len(content)))
+    chunks = list(output.stream("data/file", 0, len(content)))
     assert [len(chunk) for chunk in chunks] == [1000, 1000, 560]
     assert b"".join(chunks) == content
+    for start, stop in ((0, 1), (999, 1001), (2559, 2560), (5, 2500), (7, 7)):
+        assert b"".join(output.stream("data/file", start, stop)) == content[start:stop]
 
 
 def test_a_missing_file_is_an_error(output: Output):
@@ -103,7 +105,7 @@ def test_a_missing_file_is_an_error(output: Output):
     with pytest.raises(FileNotFoundError), output.open("none"):
         pass
     with pytest.raises(FileNotFoundError):
-        next(output.stream("none", 1))
+        next(output.stream("none", 0, 1))
 
 
 def test_a_write_replaces_a_file_only_if_it_succeeds(output: Output):
