@@ -51,7 +51,7 @@ def run(code: str, tmp_path: Path, **variables: str) -> Any:
 SCANNED = """
 from prometheus_client.parser import text_string_to_metric_families
 PATHS = ("/%s", "/%s/%s.php", "/v1/models/%s", "/v1/models/grey@%s/images/%s.png", "/v1/models/%s/images/1.png",
-         "/v1/models/grey/images/%s", "/v1/models/grey/images/1.png?%s=%s", "/v1/sample?%s")
+         "/v1/models/grey/images/x%s", "/v1/models/grey/images/1.png?%s=%s", "/v1/sample?%s")
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
 
 async def request(method, target, headers=()):
@@ -94,7 +94,7 @@ asyncio.run(main())
 
 def test_thirty_thousand_random_paths_create_no_time_series(tmp_path: Path):
     result = run(SCANNED, tmp_path)
-    assert result["statuses"] == [304, 307, 400, 404, 405]
+    assert result["statuses"] == [304, 400, 404, 405]
     few, many = result["counts"]
     assert few == many < 1000
 

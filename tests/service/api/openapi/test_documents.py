@@ -24,10 +24,10 @@ def test_the_document_is_written_only_when_the_generators_change(
     written = []
 
     def count_and_write(
-        generators: Sequence[Generator], settings: Settings, operations: Sequence[tuple[str, Operation]]
+        generators: Sequence[Generator], settings: Settings, operations: Sequence[tuple[str, Operation]], prefix: str
     ) -> dict[str, Any]:
         written.append([generator.name for generator in generators])
-        return specification(generators, settings, operations)
+        return specification(generators, settings, operations, prefix)
 
     monkeypatch.setattr(documents, "specification", count_and_write)
 
