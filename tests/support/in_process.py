@@ -103,10 +103,9 @@ class Application:
         self.runner = runner
         self.passed_on = 0
         self.resources = PinnedResources(self.repository, self.settings)
-        self.routes: ASGIApp = create_app(
-            self.repository, self.resources, self.settings, create_jobs(self.repository, self.settings)
-        )
         self.shutdown = GracefulShutdown()
+        jobs = create_jobs(self.repository, self.settings, lambda: self.shutdown.draining)
+        self.routes: ASGIApp = create_app(self.repository, self.resources, self.settings, jobs)
 
     def pinned(self, name: str) -> str:
         return f"/v1/models/{name}@{self.repository.find(name, None).generator.digest12}"

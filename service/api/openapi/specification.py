@@ -90,9 +90,10 @@ def _path(operation: Operation, settings: Settings) -> Json:
         described["security"] = []
     if operation.parameters:
         described["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in operation.parameters]
-    if operation.method == "post":
-        body = {"required": True, "content": _body_content(operation)} if operation.body else None
-        return {"post": described | ({"requestBody": body} if body else {}) | {"responses": answers | problems}}
+    if operation.method != "get":
+        if operation.method == "post" and operation.body is not None:
+            described["requestBody"] = {"required": True, "content": _body_content(operation)}
+        return {operation.method: described | {"responses": answers | problems}}
     without_body = {str(status): {**_problem(status), "content": {}} for status in _statuses(operation, settings)}
     head = {status: {**answer, "content": {}} for status, answer in answers.items()} | without_body
     for response in head.values():
