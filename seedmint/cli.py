@@ -21,6 +21,8 @@ _RUNTIME_EXTRAS = {"onnxruntime": "cpu"}  # module -> extra, of modules that are
 
 # Command -> module, extra with its dependencies, help text.
 _COMMANDS = {
+    "data": ("seedmint.training.cli.data", "train", "Look at your images before training."),
+    "new": ("seedmint.training.cli.data", "train", "Write a recipe for your images, with comments."),
     "train": (_TRAIN, "train", "Train a generator with Algorithm 1."),
     "resume": (_TRAIN, "train", "Continue a run from its last checkpoint."),
     "evaluate": ("seedmint.training.cli.evaluate", "train", "Measure a generator with all metrics for its data."),

@@ -73,7 +73,7 @@ _SECRETS = frozenset({"api_keys", "api_keys_file"})
 # Variables of Kubernetes for the Services `seedmint` and `seedmint-...` of the namespace.
 _SERVICE_VARIABLE = re.compile(r"(?:.+_)?SERVICE_(?:HOST|PORT(?:_.+)?)|(?:.+_)?PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_.+)?")
 _SERVICE_URL = re.compile(r"(?:tcp|udp|sctp)://.+")  # value of `SEEDMINT_PORT` or `SEEDMINT_..._PORT`
-_TRAINING = frozenset({"data"})  # variables of training
+_TRAINING = frozenset({"cache", "data"})  # variables of training
 
 
 class Settings(BaseModel):

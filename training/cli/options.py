@@ -25,8 +25,8 @@ DEVICE = click.option(
 DATA = click.option(
     "--data",
     metavar="SOURCE[:PATH]",
-    help="Data to compare with: digits, mnist, ..., or folder:PATH, npz:PATH, table:PATH, series:PATH. "
-    "Default: the source on the card.",
+    help="Data to compare with: digits, mnist, ..., or folder:PATH, zip:PATH, npz:PATH, webdataset:PATH, parquet:PATH, "
+    "batch:PATH, table:PATH, series:PATH. Default: the source on the card.",
 )
 METRICS = click.option(
     "--metrics",
@@ -38,3 +38,4 @@ SAMPLES = click.option(
     type=click.IntRange(10, 100_000),
     help="Number of generated images for each metric. Default: 10,000; modes 26,000; nearest 5,000.",
 )
+SET = click.option("--set", "overrides", multiple=True, metavar="FIELD=VALUE", help="Change a field of the recipe; repeatable.")

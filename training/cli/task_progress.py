@@ -1,8 +1,9 @@
-"""Shows the tasks of an evaluation on standard error."""
+"""Shows long tasks on standard error: the tasks of an evaluation, and the packing of images."""
 
 import time
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 
 class TaskProgress:
@@ -48,3 +49,39 @@ class TaskProgress:
     def _finish_task(self) -> None:
         if self._task:
             self._console.print(f"{self._task}: {time.monotonic() - self._start_time:.1f} s", highlight=False)
+
+
+class PartProgress:
+    """Shows a bar for each task with a known number of parts, on a terminal only. `show` is a callback of type `OnProgress`."""
+
+    def __init__(self) -> None:
+        console = Console(stderr=True)
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> "PartProgress":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def show(self, task: str, done: int, total: int) -> None:
+        """Show the progress of a task.
+
+        Args:
+            task: Name of the task.
+            done: Number of finished parts.
+            total: Number of all parts.
+        """
+        if task not in self._tasks:
+            self._tasks[task] = self._bar.add_task(task, total=total)
+        self._bar.update(self._tasks[task], completed=done, total=total)

@@ -4,9 +4,12 @@ from pathlib import Path
 
 import click
 
-from seedmint.training.cli.options import DEVICE
+from seedmint.training.cli.front_door import derive, duration_text, free_directory, is_data_path
+from seedmint.training.cli.options import DEVICE, SET
 from seedmint.training.recipes.files import load_recipe, shipped_recipes
 from seedmint.training.recipes.schema import CHANGEABLE_FIELDS
+
+RUNS = Path("runs")
 
 
 def _list_recipes(ctx: click.Context, _: click.Parameter, value: bool) -> None:
@@ -17,23 +20,29 @@ def _list_recipes(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 
 @click.command()
-@click.argument("recipe")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Directory of the run; must be empty or not exist.")
-@click.option("--set", "overrides", multiple=True, metavar="FIELD=VALUE", help="Change a field of the recipe; repeatable.")
+@click.argument("recipe", metavar="RECIPE_OR_PATH")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Directory of the run; must be empty or not exist. Default: runs/NAME."
+)
+@SET
 @click.option(
     "--recipes", is_flag=True, is_eager=True, expose_value=False, callback=_list_recipes, help="List the shipped recipes."
 )
 @DEVICE
-def train(recipe: str, out: Path, overrides: tuple[str, ...], device: str) -> None:
+def train(recipe: str, out: Path | None, overrides: tuple[str, ...], device: str) -> None:
     """Train a generator with Algorithm 1.
 
-    RECIPE is the name of a shipped recipe (see `seedmint train --recipes`) or a YAML file.
+    RECIPE_OR_PATH is a folder or file of your images (see `seedmint data inspect --help`), a shipped recipe (see
+    `seedmint train --recipes`), or a YAML file. For images, the command prints a summary, derives the settings from the number
+    and size of the images, writes them with comments into recipe.yaml, measures this machine for a few seconds, and says how
+    long the training takes.
 
     \b
     Examples:
+      seedmint train photos
+      seedmint train photos.zip --out runs/p --set data.side=64 --set steps=20000
       seedmint train digits --out runs/d
       seedmint train mnist --out runs/m --set steps=2000 --set rule.generator.learning_rate=1e-4
-      seedmint train digits --out runs/p --set data.source=folder --set data.path=photos --set data.side=32
 
     The directory of the run holds recipe.yaml, log.jsonl, previews/, tensorboard/ and checkpoints/. Ctrl-C saves a checkpoint
     and stops. `seedmint resume` continues the run. On the CPU, the final weights are identical, bit for bit, to
@@ -42,10 +51,23 @@ def train(recipe: str, out: Path, overrides: tuple[str, ...], device: str) -> No
     from seedmint.training.cli.fit import fit_with_progress, select_device
     from seedmint.training.optimization.distributed import process_group
     from seedmint.training.runs.directory import create_run
+    from seedmint.training.runs.timing import seconds_per_step
 
     torch_device = select_device(device)
     with process_group(torch_device):
-        fit_with_progress(create_run(out, load_recipe(recipe, overrides), torch_device))
+        if not is_data_path(recipe):
+            chosen = load_recipe(recipe, overrides)
+            fit_with_progress(create_run(out or free_directory(RUNS, chosen.name), chosen, torch_device))
+            return
+        derived = derive(recipe, overrides, torch_device.type == "cuda")
+        trainer = create_run(out or free_directory(RUNS, derived.recipe.name), derived.recipe, torch_device, derived.comments)
+        seconds = seconds_per_step(trainer.recipe, trainer.dataset, torch_device)
+        click.echo(
+            f"{trainer.recipe.steps:,} steps take about {duration_text(seconds * trainer.recipe.steps)} on this machine "
+            f"({seconds:.2g} s a step). Settings: {trainer.directory / 'recipe.yaml'}",
+            err=True,
+        )
+        fit_with_progress(trainer)
 
 
 @click.command()

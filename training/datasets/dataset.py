@@ -1,6 +1,7 @@
 """The data set class, common to all sources."""
 
 import hashlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from seedmint.models.errors import UserError
 from seedmint.training.datasets.scaling import Scaling, scaling_of
 
+_BLOCK_BYTES = 1 << 24
 _HOLDOUT_KEY = 5  # of Philox, whose raw words never change between NumPy versions
 
 
@@ -31,6 +33,7 @@ class Dataset:
         classes: Name of each label, or None.
         licence: Licence of the data; None if unknown.
         names: Names of a sample's columns or channels; None for images.
+        stored_digest: The digest, if it is known; None computes the digest.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Dataset:
     classes: tuple[str, ...] | None
     licence: str | None
     names: tuple[str, ...] | None = None
+    stored_digest: str | None = None
 
     def __post_init__(self) -> None:
         if self.names is None:
@@ -110,11 +114,9 @@ class Dataset:
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the shape and the bytes of values and labels, in hexadecimal."""
-        digest = hashlib.sha256(repr((self.values.shape, self.labels is not None)).encode())
-        digest.update(self.values.astype(self.values.dtype.newbyteorder("<")).tobytes())
-        if self.labels is not None:
-            digest.update(self.labels.astype("<i8").tobytes())
-        return digest.hexdigest()
+        if self.stored_digest is not None:
+            return self.stored_digest
+        return digest_of(self.values.shape, self.labels, _blocks(self.values))
 
     def first(self, n: int | None) -> "Dataset":
         """Return the first n examples.
@@ -131,7 +133,7 @@ class Dataset:
             raise DataError(
                 f"{n} exceeds the {len(self)} {self.noun}s of {self.name}", field="data.first", reason="too_few_examples"
             )
-        return self._select(np.arange(len(self)) < n, self.name if n == len(self) else f"{self.name}, first {n}")
+        return self if n == len(self) else self._select(slice(0, n), f"{self.name}, first {n}")
 
     def holdout_every_n(self, n: int) -> tuple["Dataset", "Dataset"]:
         """Split off every n-th example.
@@ -163,7 +165,7 @@ class Dataset:
             held_out, f"{self.name}, one {self.noun} in {n}"
         )
 
-    def _select(self, rows: NDArray[np.bool_], name: str) -> "Dataset":
+    def _select(self, rows: NDArray[np.bool_] | slice, name: str) -> "Dataset":
         labels = None if self.labels is None else self.labels[rows]
         return Dataset(name, self.values[rows], labels, self.classes, self.licence, self.names)
 
@@ -184,6 +186,30 @@ class Dataset:
         if not np.isfinite(samples).all():
             index = np.argwhere(~np.isfinite(samples))[0].tolist()
             raise DataError(f"the value at {index} of {self.name} is not finite", reason="not_finite")
+
+
+def digest_of(shape: tuple[int, ...], labels: NDArray[np.int64] | None, blocks: Iterable[bytes]) -> str:
+    """Return the SHA-256 of the shape and the bytes of values and labels, in hexadecimal.
+
+    Args:
+        shape: Shape of the values.
+        labels: int64[n], or None.
+        blocks: The bytes of the values, little-endian, in any number of parts.
+    """
+    digest = hashlib.sha256(repr((shape, labels is not None)).encode())
+    for block in blocks:
+        digest.update(block)
+    if labels is not None:
+        digest.update(labels.astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+def _blocks(values: NDArray[np.generic]) -> Iterator[bytes]:
+    """Yield the little-endian bytes of an array in parts, so that memory does not grow with the array."""
+    rows = max(1, _BLOCK_BYTES * len(values) // max(1, values.nbytes))
+    for start in range(0, len(values), rows):
+        part = values[start : start + rows]
+        yield part.astype(part.dtype.newbyteorder("<"), copy=False).tobytes()
 
 
 def _describe(array: NDArray[np.generic]) -> str:

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from platformdirs import user_cache_path
 
 from seedmint.models.files import write_whole
+from seedmint.training.datasets.cache import cache_directory
 from seedmint.training.datasets.dataset import DataError, Dataset
 
 _FILES = {
@@ -111,7 +111,7 @@ def _locate(name: str, path: str | None, file: str) -> Path:
         directories = [Path(path)]
     else:
         root = os.environ.get("SEEDMINT_DATA")
-        directories = [*([Path(root) / name] if root else []), user_cache_path("seedmint") / name]
+        directories = [*([Path(root) / name] if root else []), cache_directory() / name]
     for directory in directories:
         for candidate in (directory / f"{file}.gz", directory / file):
             if candidate.is_file():

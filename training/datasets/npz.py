@@ -1,42 +1,12 @@
-"""Reads images from an .npz file.
+"""Arrays of .npz files, with labels and the names of classes."""
 
-The file holds `images`, uint8[n, height, width] or uint8[n, height, width, channels]; optionally `labels`, n integers; and
-optionally `classes`, an array of text with the name of each label. Without `classes`, the names are the numbers.
-"""
-
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seedmint.models.card import MAX_CLASSES
-from seedmint.training.datasets.dataset import DataError, Dataset
-
-
-def load_npz(path: str, licence: str | None) -> Dataset:
-    """Return the data in an .npz file. No pickle is loaded.
-
-    Args:
-        path: The file.
-        licence: Licence of the data, for the card.
-
-    Raises:
-        DataError: The file does not exist, or an array is missing or has the wrong type.
-    """
-    arrays = read_arrays(path, ("images", "labels", "classes"))
-    if "images" not in arrays:
-        raise DataError(f"{path} has no array named images", reason="no_array")
-    images = arrays["images"]
-    if images.dtype != np.uint8 or images.ndim not in (3, 4):
-        raise DataError(
-            f"the images of {path} must be uint8[n, height, width] or uint8[n, height, width, channels], "
-            f"not {images.dtype}{list(images.shape)}",
-            reason="wrong_array",
-        )
-    images = images[:, None] if images.ndim == 3 else images.transpose(0, 3, 1, 2)
-    labels, classes = labels_and_classes(arrays, path)
-    return Dataset(Path(path).stem, np.ascontiguousarray(images), labels, classes, licence)
+from seedmint.training.datasets.dataset import DataError
 
 
 def read_arrays(path: str, names: tuple[str, ...]) -> dict[str, NDArray[Any]]:

@@ -18,7 +18,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from platformdirs import user_cache_path
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -26,6 +25,7 @@ from torch.nn import functional
 
 from seedmint.models.files import write_whole
 from seedmint.training.datasets import DataError, Dataset
+from seedmint.training.datasets.cache import cache_directory
 from seedmint.training.datasets.progress import OnProgress, ignore_progress
 from seedmint.training.evaluation.features import NUM_FEATURES, Features
 
@@ -110,7 +110,7 @@ def load_classifier(train: Dataset, test: Dataset, data_name: str, on_progress: 
     if train.labels is None or train.classes is None:
         raise DataError(f"a classifier needs labels, but {train.name} has none", reason="no_labels")
     name = f"{NAME}-{re.sub('[^a-z0-9]+', '-', data_name.lower()).strip('-')}"
-    path = user_cache_path("seedmint") / "classifiers" / f"{NAME}-{train.digest[:16]}-{test.digest[:16]}.safetensors"
+    path = cache_directory() / "classifiers" / f"{NAME}-{train.digest[:16]}-{test.digest[:16]}.safetensors"
     try:
         return _read_weights(path, name, train)
     except (OSError, SafetensorError, RuntimeError, KeyError, TypeError):  # missing or damaged

@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from seedmint.training.datasets import Dataset, load_all, load_splits, load_test
+from seedmint.training.datasets import Dataset, load_splits, load_test, load_train
 from seedmint.training.datasets.progress import OnProgress, ignore_progress
 from seedmint.training.evaluation.classifier import load_classifier
 from seedmint.training.evaluation.features import ByChannelExtractor, FeatureExtractor, Features
@@ -25,27 +25,35 @@ class RealData:
 
     Args:
         data: The section `data` of a recipe.
-        whole: The result of `load_all`; None loads the data.
+        splits: The results of `load_train` and `load_test`; None loads the data.
         on_progress: Called during long tasks.
+        training_digest: Digest of the training data of the measured generator; None if these data are its training data.
 
     Attributes:
         name: Name of the data set.
         train: The training data of a generator.
         test: The test set of the source, or None.
         is_stacked: Whether the source is Stacked MNIST.
+        is_training_data: Whether `train` is the training data of the generator that is measured.
         reference: The images that generated images are compared with: the test set, or all images without a test set.
 
     Raises:
         DataError: The data do not exist, or have the wrong form.
     """
 
-    def __init__(self, data: Data, whole: Dataset | None = None, on_progress: OnProgress = ignore_progress) -> None:
+    def __init__(
+        self,
+        data: Data,
+        splits: tuple[Dataset, Dataset | None] | None = None,
+        on_progress: OnProgress = ignore_progress,
+        training_digest: str | None = None,
+    ) -> None:
         self._data, self._on_progress = data, on_progress
         self.is_stacked = data.source == "stacked-mnist"
-        self._whole = load_all(data) if whole is None else whole
+        self._whole, self.test = (load_train(data, on_progress), load_test(data)) if splits is None else splits
         self.name = self._whole.name
         self.train = self._whole.first(data.first)
-        self.test = load_test(data)
+        self.is_training_data = training_digest is None or training_digest == self.train.digest
         self.reference: Dataset = self._whole if self.test is None else self.test
 
     @cached_property

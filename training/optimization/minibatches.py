@@ -31,7 +31,7 @@ class Minibatches:
     these rows.
 
     Args:
-        dataset: Source of the data; copied to the device once.
+        dataset: Source of the data. A GPU gets a copy if half of its free memory suffices; otherwise each minibatch is copied.
         conditional: Whether labels are drawn too.
         m: Minibatch size.
         prior: `normal`, or `uniform` on (-sqrt 3, sqrt 3). Both have unit variance.
@@ -54,9 +54,12 @@ class Minibatches:
                 reason="too_few_examples",
             )
         if conditional and dataset.labels is None:
-            raise DataError(f"{dataset.name} has no labels", field="conditional", reason="no_labels")
+            message = f"{dataset.name} has no labels: set false, or give each {dataset.noun} a label"
+            raise DataError(message, field="conditional", reason="no_labels")
         values = dataset.values if dataset.scaling is None else dataset.scaling.standardize(dataset.samples)
-        self._values = torch.from_numpy(values).to(device)
+        self._values = torch.from_numpy(values)
+        if device.type == "cpu" or values.nbytes <= torch.cuda.mem_get_info(device)[0] // 2:
+            self._values = self._values.to(device)
         self._labels = torch.from_numpy(dataset.labels).to(device) if conditional and dataset.labels is not None else None
         self._m, self._prior, self._z_dim, self._seed, self._device = m, prior, z_dim, seed, device
         self._local_rows = distributed.local_rows(m)
@@ -76,13 +79,13 @@ class Minibatches:
         epoch, position = divmod(index, len(self._values) // self._m)
         if epoch != self._epoch:
             shuffle = torch.Generator().manual_seed(stream_seed(self._seed, _EPOCH_STREAMS + epoch))
-            self._order = torch.randperm(len(self._values), generator=shuffle).to(self._device)
+            self._order = torch.randperm(len(self._values), generator=shuffle).to(self._values.device)
             self._epoch = epoch
         rows = self._order[position * self._m : (position + 1) * self._m][self._local_rows]
-        x = self._values[rows]
+        x = self._values[rows].to(self._device)
         if x.dtype == torch.uint8:
             x = x.float().div_(255)
-        return x, None if self._labels is None else self._labels[rows]
+        return x, None if self._labels is None else self._labels[rows.to(self._device)]
 
     def noise(self) -> Tensor:
         """Return z: float32[m, z_dim] from the prior."""

@@ -6,7 +6,12 @@ from pydantic import Field, model_validator
 
 from seedmint.training.recipes.base import Config
 
-ImageSource = Literal["digits", "mnist", "fashion-mnist", "stacked-mnist", "folder", "npz"]
+PackedSource = Literal["folder", "zip", "npz", "webdataset", "parquet", "batch"]
+"""Sources of your own images, which are decoded once and packed."""
+
+PACKED_SOURCES: tuple[PackedSource, ...] = get_args(PackedSource)
+
+ImageSource = Literal["digits", "mnist", "fashion-mnist", "stacked-mnist", PackedSource]
 SampleSource = Literal["gaussian-1d", "ring-2d", "sines", "table", "series"]
 """Sources of samples, which are data other than images."""
 
@@ -16,19 +21,24 @@ SAMPLE_SOURCES: tuple[SampleSource, ...] = get_args(SampleSource)
 class Data(Config):
     """The data set.
 
-    `path` is required for your own data. For MNIST and Fashion-MNIST it is a directory of IDX files.
+    `path` is required for your own data: a local path or a URL such as s3://bucket/photos. For MNIST and Fashion-MNIST it is a
+    directory of IDX files.
     """
 
     source: Literal[ImageSource, SampleSource]
     path: str | None = None
     side: int | None = Field(
-        default=None, ge=8, le=512, description="folder only: crop each image to a square and resize it to this side, in pixels"
+        default=None,
+        ge=8,
+        le=512,
+        description="your own images: crop each image to a square and resize it to this side, in pixels",
     )
     channels: Literal[1, 3, 4] | None = Field(
         default=None,
-        description="folder only: 1 grayscale, 3 color, 4 color with opacity; null keeps the channels of the files, and puts "
-        "transparent parts on white",
+        description="your own images: 1 grayscale, 3 color, 4 color with opacity; null keeps the channels of the files, and "
+        "puts transparent parts on white",
     )
+    skip_broken: bool = Field(default=False, description="your own images: train without the images that are not readable")
     columns: list[str] | None = Field(
         default=None,
         min_length=1,
@@ -40,14 +50,15 @@ class Data(Config):
 
     @model_validator(mode="after")
     def _check_source(self) -> "Data":
-        if self.source in ("folder", "npz", "table", "series") and self.path is None:
+        if self.source in (*PACKED_SOURCES, "table", "series") and self.path is None:
             raise ValueError(f"path is required for source {self.source}")
         if self.source == "digits" and self.path is not None:
             raise ValueError("path is not allowed for source digits, which comes with scikit-learn")
         if self.source in ("gaussian-1d", "ring-2d", "sines") and self.path is not None:
             raise ValueError(f"path is not allowed for source {self.source}, which is generated")
-        if self.source != "folder" and (self.side is not None or self.channels is not None):
-            raise ValueError("side and channels are allowed only for source folder")
+        converts = self.side is not None or self.channels is not None or self.skip_broken
+        if converts and self.source not in PACKED_SOURCES:
+            raise ValueError(f"side, channels and skip_broken are allowed only for sources {', '.join(PACKED_SOURCES)}")
         if self.source != "table" and (self.columns is not None or self.label is not None):
             raise ValueError("columns and label are allowed only for source table")
         return self

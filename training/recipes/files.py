@@ -1,5 +1,6 @@
 """Reads recipes from YAML files, shipped or the user's own, and applies `field=value` overrides."""
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from seedmint.training.recipes.derived import recipe_name, recipe_title
 from seedmint.training.recipes.schema import Recipe, RecipeError, validate_recipe
 
 RECIPES_DIRECTORY = Path(__file__).parent
@@ -27,14 +29,36 @@ def load_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         RecipeError: There is no such recipe, the file is not YAML, or a field is unknown or wrong.
     """
-    path = RECIPES_DIRECTORY / f"{source}.yaml"
-    if source not in shipped_recipes():
-        path = Path(source)
-        if not path.is_file():
-            raise RecipeError(
-                f"{source!r} is neither a file nor one of {', '.join(shipped_recipes())}", field="recipe", reason="not_found"
-            )
+    if source in shipped_recipes():
+        return read_recipe(RECIPES_DIRECTORY / f"{source}.yaml", [*_names_of_other_data(overrides), *overrides])
+    path = Path(source)
+    if not path.is_file():
+        raise RecipeError(
+            f"{source!r} is neither a file, nor a folder, nor one of {', '.join(shipped_recipes())}",
+            field="recipe",
+            reason="not_found",
+        )
     return read_recipe(path, overrides)
+
+
+def is_recipe(source: str) -> bool:
+    """Return whether an argument names a recipe: a shipped recipe, or a YAML file.
+
+    Args:
+        source: The argument.
+    """
+    return source in shipped_recipes() or source.lower().endswith((".yaml", ".yml"))
+
+
+def _names_of_other_data(overrides: Sequence[str]) -> list[str]:
+    """Return overrides of name and title if the data of a shipped recipe are replaced: its title describes its own data."""
+    document: dict[str, Any] = {}
+    apply_overrides(document, overrides)
+    data = document.get("data")
+    if not isinstance(data, dict) or "source" not in data:
+        return []
+    name = Path(str(data.get("path") or data["source"])).stem
+    return [f"name={json.dumps(recipe_name(name))}", f"title={json.dumps(recipe_title(name))}"]
 
 
 def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -53,9 +77,22 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         raise RecipeError(f"{path} is not a text file", reason="not_yaml") from None
     if not isinstance(document, dict):
         raise RecipeError(f"{path} must be a mapping of fields to values", reason="not_a_mapping")
+    apply_overrides(document, overrides)
+    return validate_recipe(document, str(path))
+
+
+def apply_overrides(document: dict[str, Any], overrides: Sequence[str]) -> None:
+    """Change fields of a document in place.
+
+    Args:
+        document: A recipe as JSON values.
+        overrides: Changes of fields, each `a.b=value` with the value in YAML.
+
+    Raises:
+        RecipeError: An override is not `field=value`, or a parent of its field is a value.
+    """
     for override in overrides:
         _apply_override(document, override)
-    return validate_recipe(document, str(path))
 
 
 def _apply_override(document: dict[str, Any], override: str) -> None:

@@ -4,7 +4,6 @@ import hashlib
 import json
 from typing import Any, Literal, get_args
 
-import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from seedmint.models.card import Name
@@ -176,10 +175,6 @@ class Recipe(Config):
     def digest(self) -> str:
         """Return the SHA-256 of the published document, in hexadecimal."""
         return hashlib.sha256(json.dumps(self.published(), sort_keys=True).encode()).hexdigest()
-
-    def to_yaml(self) -> str:
-        """Return the document as YAML."""
-        return str(yaml.safe_dump(self.document(), sort_keys=False, allow_unicode=True))
 
 
 def validate_recipe(document: dict[str, Any], source: str) -> Recipe:

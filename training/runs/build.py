@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from seedmint.training.datasets import load_all, load_splits
+from seedmint.training.datasets import load_train
 from seedmint.training.export.cards import card_of_run
 from seedmint.training.export.served_generator import SeedSampler
 from seedmint.training.optimization import distributed
@@ -35,7 +35,7 @@ def build_trainer(directory: Path, recipe: Recipe, device: torch.device, checkpo
         UserError: The data cannot be read, differ from the data of the checkpoint, or do not suit the recipe.
     """
     with torch_settings(recipe.threads, device):
-        all_data, held_out = load_splits(recipe.data) if recipe.uses_samples else (load_all(recipe.data), None)
+        all_data = load_train(recipe.data)
         dataset = all_data.first(recipe.data.first)
         requirements = requirements_of(recipe, dataset.marginals().shape, num_classes(recipe, dataset))
         check_memory(requirements, recipe, device)
@@ -55,7 +55,7 @@ def build_trainer(directory: Path, recipe: Recipe, device: torch.device, checkpo
             PreviewHook(sampler, dataset.names),
         ]
         if recipe.every.evaluate is not None and distributed.is_main_process():
-            reference = prepare_real_data(recipe, all_data) if held_out is None else held_out
+            reference = prepare_real_data(recipe, all_data)
             hooks.append(MetricsHook(recipe, sampler, reference))
         hooks.append(CheckpointHook(metadata))
         return Trainer(directory, recipe, dataset, device, requirements, state, diagnostics, hooks)

@@ -1,7 +1,7 @@
 """The directory of a run: starts a new run, or continues one from its newest checkpoint."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import torch
 
 from seedmint.models.files import write_whole
 from seedmint.training.optimization import distributed
+from seedmint.training.recipes.commented import commented_yaml, comments_of
 from seedmint.training.recipes.files import read_recipe
 from seedmint.training.recipes.schema import CHANGEABLE_FIELDS, Recipe, RecipeError, validate_recipe
 from seedmint.training.runs.build import build_trainer
@@ -20,13 +21,14 @@ from seedmint.training.runs.trainer import Trainer
 _RECIPE_FILE = "recipe.yaml"
 
 
-def create_run(directory: Path, recipe: Recipe, device: torch.device) -> Trainer:
+def create_run(directory: Path, recipe: Recipe, device: torch.device, comments: Mapping[str, str] | None = None) -> Trainer:
     """Start a new run.
 
     Args:
         directory: Must be empty, or not exist.
         recipe: The settings.
         device: Device of the training.
+        comments: Comments for recipe.yaml, by the dotted path of the field.
 
     Raises:
         UserError: The directory is not empty, or the recipe cannot be run.
@@ -38,14 +40,15 @@ def create_run(directory: Path, recipe: Recipe, device: torch.device) -> Trainer
             message = f"{directory} holds a run; continue it with `seedmint resume {directory}`, or choose another directory"
             raise TrainingError(message, field="out", reason="run_exists")
         raise TrainingError(f"{directory} is not empty; choose another directory", field="out", reason="not_empty")
-    if recipe.data.path is not None:  # an absolute path, so that `resume` works from any directory
+    if recipe.data.path is not None and "://" not in recipe.data.path:
+        # An absolute path, so that `resume` works from any directory.
         data = recipe.data.model_copy(update={"path": str(Path(recipe.data.path).absolute())})
         recipe = recipe.model_copy(update={"data": data})
     trainer = build_trainer(directory, recipe, device)
     distributed.barrier()  # until every process has checked the directory
     if distributed.is_main_process():
         (directory / "checkpoints").mkdir(parents=True)
-        write_whole(directory / _RECIPE_FILE, recipe.to_yaml().encode())
+        write_whole(directory / _RECIPE_FILE, commented_yaml(recipe.document(), comments or {}).encode())
     return trainer
 
 
@@ -76,7 +79,8 @@ def resume_run(
         _check_changes(directory, checkpoint, recipe)
         trainer = build_trainer(directory, recipe, device, checkpoint)
         if overrides and distributed.is_main_process():
-            write_whole(directory / _RECIPE_FILE, recipe.to_yaml().encode())
+            path = directory / _RECIPE_FILE
+            write_whole(path, commented_yaml(recipe.document(), comments_of(path.read_text(encoding="utf-8"))).encode())
         return trainer
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 from torch import nn
 
 from seedmint.models.card import Metric
-from seedmint.training.datasets import Dataset
+from seedmint.training.datasets import Dataset, load_test
 from seedmint.training.evaluation.image_sample import sample_seeds
 from seedmint.training.evaluation.metric_families import FAMILIES, inapplicable_reason, measure, num_samples
 from seedmint.training.evaluation.reference_data import RealData
@@ -53,17 +53,21 @@ class MetricsHook(Hook):
         return tuple(metric for name, n in counts.items() for metric in measure(name, sample, n))
 
 
-def prepare_real_data(recipe: Recipe, dataset: Dataset) -> RealData:
-    """Return the real images for the metrics of a recipe. Trains the classifier that the metrics need, if it is missing.
+def prepare_real_data(recipe: Recipe, dataset: Dataset) -> RealData | Dataset:
+    """Return the real images, or the held-out samples, for the metrics of a recipe. Trains a classifier if one is missing.
 
     Args:
         recipe: The run's recipe.
-        dataset: All data of the recipe's source.
+        dataset: All training data of the recipe's source.
 
     Raises:
         RecipeError: A metric of the recipe does not apply to the data.
     """
-    real = RealData(recipe.data, dataset)
+    test = load_test(recipe.data)
+    if recipe.uses_samples:
+        assert test is not None
+        return test
+    real = RealData(recipe.data, (dataset, test))
     for name in recipe.image_metrics:
         if (reason := inapplicable_reason(name, real, dataset.classes if recipe.conditional else None)) is not None:
             raise RecipeError(f"{name} does not apply: {reason}", field="metrics", reason="metric_does_not_apply")

@@ -206,7 +206,7 @@ def modification_times(directory):
 
 
 ERRORS = [
-    (("train", "nowhere", "--out", "x"), "RECIPE: "),
+    (("train", "nowhere", "--out", "x"), "RECIPE_OR_PATH: "),
     (("train", "digits", "--out", "x", "--set", "steps=-1"), "steps: "),
     (("train", "digits", "--out", "x", "--set", "colour=red"), "colour: "),
     (("train", "digits", "--out", "x", "--set", "data.source=folder"), "data: "),
@@ -293,5 +293,5 @@ def test_version_and_list_of_recipes(main):
 def test_a_process_prints_one_line_for_an_error():
     result = seedmint("train", "nowhere", "--out", "x")
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr.startswith("Error: RECIPE: ")
+    assert result.stderr.startswith("Error: RECIPE_OR_PATH: ")
     assert result.stderr.count("\n") == 1

@@ -12,6 +12,7 @@ from sklearn.datasets import load_digits as sklearn_digits
 from seedmint.training.datasets import DataError, load_dataset, load_splits
 from seedmint.training.datasets import idx as idx_module
 from seedmint.training.datasets.idx import read_idx
+from seedmint.training.datasets.packed.report import BrokenImagesError
 from seedmint.training.recipes.data import Data
 from tests.support.errors import raises
 
@@ -115,7 +116,7 @@ def test_incomplete_download_tries_every_mirror(tmp_path, monkeypatch):
         threading.Thread(target=serve_incomplete_files, args=(listener,), daemon=True).start()
         mirror = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         monkeypatch.delenv("SEEDMINT_DATA", raising=False)
-        monkeypatch.setattr(idx_module, "user_cache_path", lambda _: tmp_path)
+        monkeypatch.setenv("SEEDMINT_CACHE", str(tmp_path))
         monkeypatch.setitem(idx_module._MIRRORS, "mnist", (mirror, mirror))
         with raises(DataError, "download_failed"):
             load_dataset(Data(source="mnist"))
@@ -153,7 +154,7 @@ def test_download_is_verified_and_cached(tmp_path, monkeypatch):
     for path in (tmp_path / "mirror").glob("train-*.gz"):
         (broken / path.name).write_bytes(b"<html>not found</html>")
     monkeypatch.delenv("SEEDMINT_DATA", raising=False)
-    monkeypatch.setattr(idx_module, "user_cache_path", lambda _: tmp_path / "cache")
+    monkeypatch.setenv("SEEDMINT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setitem(idx_module._MIRRORS, "mnist", (f"{broken.as_uri()}/", f"{(tmp_path / 'mirror').as_uri()}/"))
     assert len(load_dataset(Data(source="mnist")).images) == 7
     monkeypatch.setitem(idx_module._MIRRORS, "mnist", ())
@@ -189,6 +190,7 @@ def test_folder_without_labels(tmp_path):
     Image.new("L", (9, 12)).save(tmp_path / "c.png")
     with raises(DataError, "mixed_sizes", "data.side"):
         load_dataset(Data(source="folder", path=str(tmp_path)))
+    (tmp_path / "c.png").unlink()
     (tmp_path / "b.jpg").write_bytes(b"no image")
     with raises(DataError, "unreadable_image"):
         load_dataset(Data(source="folder", path=str(tmp_path)))
@@ -208,7 +210,7 @@ def test_npz_images(tmp_path, channels):
 @pytest.mark.parametrize(
     ("arrays", "reason"),
     [
-        ({"pictures": np.zeros((1, 8, 8), np.uint8)}, "no_array"),
+        ({"photos": np.zeros((1, 8, 8), np.uint8), "masks": np.zeros((1, 8, 8), np.uint8)}, "no_array"),
         ({"images": np.zeros((1, 8, 8), np.float32)}, "wrong_array"),
         ({"images": np.zeros((1, 8, 8, 2), np.uint8)}, "wrong_array"),
         ({"images": np.zeros((2, 8, 8), np.uint8), "labels": np.zeros(1, int)}, "wrong_labels"),
@@ -258,7 +260,7 @@ def test_16_bit_rotated_and_transparent_images(tmp_path):
     Image.new("RGBA", (8, 8), (10, 200, 30, 0)).save(tmp_path / "a.png")
     assert (load_dataset(Data(source="folder", path=str(tmp_path))).images == 255).all()
     Image.new("I", (8, 8), 70000).save(tmp_path / "a.tiff")
-    with raises(DataError, "unsupported_image"):
+    with raises(BrokenImagesError, "unreadable_image"):
         load_dataset(Data(source="folder", path=str(tmp_path)))
 
 

@@ -145,7 +145,7 @@ def npz(path, n=40, side=8, **arrays):
 
 
 def test_loaded_data_are_not_loaded_again(digits):
-    real = RealData(Data(source="npz", path="/nowhere.npz", first=50), digits.train)
+    real = RealData(Data(source="npz", path="/nowhere.npz", first=50), (digits.train, None))
     assert real.reference is digits.train
     np.testing.assert_array_equal(real.train.images, digits.train.images[:50])
 

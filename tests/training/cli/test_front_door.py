@@ -1,0 +1,92 @@
+"""`data inspect`, `new` and `train PATH`: from a folder of images to a run, without other options."""
+
+import json
+
+import pytest
+import yaml
+
+from seedmint.cli import error_text
+from seedmint.training.datasets.packed.report import BrokenImagesError
+from seedmint.training.recipes.files import load_recipe
+from tests.support.commandline import run, run_error
+from tests.support.icons import CLASSES, write_icons
+
+SMALL = (
+    "--set",
+    "steps=2",
+    "--set",
+    "threads=1",
+    "--set",
+    "m=4",
+    "--set",
+    "generator.width=4",
+    "--set",
+    "discriminator.width=4",
+)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return write_icons(tmp_path / "my_icons", 40, side=16)
+
+
+def test_inspect_prints_the_summary_as_data(folder):
+    document = json.loads(run("data", "inspect", "my_icons", "--json"))
+    assert (document["kind"], document["count"]) == ("folder", 40)
+    assert [tuple(entry) for entry in document["classes"]] == [(name, 10) for name in CLASSES]
+    assert (document["width"], document["height"], document["channels"]) == (16, 16, 3)
+    assert document["digest"] in document["file"]
+    resized = json.loads(run("data", "inspect", "my_icons", "--json", "--set", "data.side=8", "--set", "data.channels=1"))
+    assert (resized["width"], resized["channels"]) == (8, 1)
+    assert {note["reason"] for note in resized["notes"]} == {"resized", "to_gray"}
+
+
+def test_new_writes_a_recipe_with_comments(folder, tmp_path):
+    run("new", "my_icons", "--set", "steps=7")
+    text = (tmp_path / "my-icons.yaml").read_text()
+    recipe = load_recipe("my-icons.yaml")
+    assert (recipe.name, recipe.title, recipe.steps, recipe.conditional) == ("my-icons", "My icons", 7, True)
+    assert recipe.data.path == str(folder)
+    assert sum(line.lstrip().startswith("# ") for line in text.splitlines()) > 5
+    assert run_error("new", "my_icons").reason == "file_exists"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_train_needs_only_a_path(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("seedmint.training.runs.timing._SECONDS", 0)
+    run("train", "my_icons", *SMALL)
+    text = (tmp_path / "runs" / "my-icons" / "recipe.yaml").read_text()
+    document = yaml.safe_load(text)
+    assert (document["title"], document["conditional"], document["data"]["source"]) == ("My icons", True, "folder")
+    assert "# " in text
+    run("resume", "runs/my-icons", "--set", "steps=3")
+    assert (tmp_path / "runs" / "my-icons" / "recipe.yaml").read_text().count("# ") == text.count("# ")
+    run("train", "my_icons", *SMALL)
+    assert (tmp_path / "runs" / "my-icons-2" / "checkpoints").is_dir()
+
+
+def test_broken_images_stop_training_before_it_starts(folder, tmp_path):
+    for name in ("tree/a.png", "sun/b.png"):
+        (folder / name).write_bytes(b"no image")
+    error = run_error("train", "my_icons", *SMALL)
+    assert isinstance(error, BrokenImagesError)
+    assert {entry.name for entry in error.broken} == {"tree/a.png", "sun/b.png"}
+    assert error_text(error, ["train", "my_icons"]).startswith("data.skip_broken: ")
+    assert not (tmp_path / "runs").exists()
+    assert len(json.loads(run("data", "inspect", "my_icons", "--json"))["broken"]) == 2
+
+
+def test_wrong_fields_of_data_are_named(folder):
+    assert run_error("data", "inspect", "my_icons", "--set", "data.side=7").field == "data.side"
+    assert run_error("train", "my_icons", "--set", "stepz=7").field == "stepz"
+    assert run_error("data", "inspect", "nowhere").reason == "not_found"
+    assert run_error("train", "nowhere").reason == "not_found"
+
+
+def test_a_shipped_recipe_with_other_data_gets_their_title():
+    recipe = load_recipe("digits", ["data.source=folder", "data.path=/x/holiday_photos"])
+    assert (recipe.name, recipe.title) == ("holiday-photos", "Holiday photos")
+    named = load_recipe("digits", ["data.source=folder", "data.path=/x/photos", "title=Mine", "name=mine"])
+    assert (named.name, named.title) == ("mine", "Mine")
+    assert load_recipe("digits", ["steps=5"]).name == "digits"

@@ -1,0 +1,131 @@
+"""From a path of images to a recipe: packs the images, prints the summary, and derives the settings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import ValidationError
+
+from seedmint.models.card import field_errors
+from seedmint.training.recipes.data import Data
+from seedmint.training.recipes.files import apply_overrides, is_recipe
+from seedmint.training.recipes.schema import Recipe, RecipeError, validate_recipe
+
+_DATA_SUFFIXES = (".zip", ".npz", ".npy", ".tar", ".tar.gz", ".tgz", ".parquet")
+
+
+def is_data_path(subject: str) -> bool:
+    """Return whether an argument is a path or URL of images, and not a recipe.
+
+    Args:
+        subject: The argument.
+    """
+    if is_recipe(subject):
+        return False
+    return "://" in subject or Path(subject).is_dir() or subject.lower().endswith(_DATA_SUFFIXES)
+
+
+@dataclass(frozen=True)
+class FrontDoor:
+    """A recipe for a path of images.
+
+    Attributes:
+        recipe: The recipe.
+        comments: Comments by the dotted path of the field.
+        document: The fields that were derived or given, as JSON values.
+    """
+
+    recipe: Recipe
+    comments: dict[str, str]
+    document: dict[str, Any]
+
+
+def inspect_path(path: str, overrides: Sequence[str]) -> Any:
+    """Pack the images of a path, and return them with their summary, see `inspect_data`.
+
+    Args:
+        path: A path or URL of images.
+        overrides: `field=value` changes; those of `data` are used.
+
+    Raises:
+        UserError: The path does not exist, or holds no images; or a field of `data` is wrong.
+    """
+    from seedmint.training.cli.task_progress import PartProgress
+    from seedmint.training.datasets.packed.detect import detect_kind
+    from seedmint.training.datasets.packed.files import Files
+    from seedmint.training.datasets.packed.packing import inspect_data
+
+    location = path if "://" in path else str(Path(path).absolute())
+    document: dict[str, Any] = {}
+    apply_overrides(document, overrides)
+    section = document.get("data", {})
+    try:
+        data = Data.model_validate({"source": detect_kind(Files(location)), "path": location} | section)
+    except ValidationError as error:
+        field, message = field_errors(error)[0]
+        raise RecipeError(message, field=f"data.{field}" if field else "data") from None
+    with PartProgress() as progress:
+        return inspect_data(data, progress.show)
+
+
+def derive(path: str, overrides: Sequence[str], has_gpu: bool) -> FrontDoor:
+    """Pack the images of a path, print their summary on standard error, and derive a recipe.
+
+    Args:
+        path: A path or URL of images.
+        overrides: `field=value` changes of the recipe.
+        has_gpu: Whether the training runs on a GPU.
+
+    Raises:
+        UserError: The path does not exist or holds no images, some images are not readable, or a field is wrong.
+    """
+    from seedmint.models.runtime.processors import num_processors
+    from seedmint.training.cli.data_report import format_report
+    from seedmint.training.datasets.packed.files import source_name
+    from seedmint.training.datasets.packed.report import BrokenImagesError
+    from seedmint.training.recipes.derived import derive_recipe
+
+    packed = inspect_path(path, overrides)
+    click.echo(format_report(path, packed.report), err=True)
+    if packed.report.broken and not packed.data.skip_broken:
+        raise BrokenImagesError(path, packed.report.broken)
+    report = packed.report
+    derived = derive_recipe(
+        source_name(packed.data.path),
+        packed.data,
+        report.count - report.held_out,
+        len(report.classes),
+        (report.channels, report.height, report.width),
+        num_processors(),
+        has_gpu,
+    )
+    apply_overrides(derived.document, overrides)
+    return FrontDoor(validate_recipe(derived.document, path), derived.comments, derived.document)
+
+
+def free_directory(root: Path, name: str) -> Path:
+    """Return a directory that does not exist: ROOT/NAME, ROOT/NAME-2, and so on.
+
+    Args:
+        root: Directory of the runs.
+        name: Name of the generator.
+    """
+    number = 1
+    while (directory := root / (name if number == 1 else f"{name}-{number}")).exists():
+        number += 1
+    return directory
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration for people: "50 seconds", "12 minutes", "3.5 hours".
+
+    Args:
+        seconds: The duration.
+    """
+    if seconds < 100:
+        return f"{seconds:.0f} seconds"
+    if seconds < 100 * 60:
+        return f"{seconds / 60:.0f} minutes"
+    return f"{seconds / 3600:.1f} hours"

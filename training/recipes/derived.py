@@ -1,0 +1,101 @@
+"""Derives a recipe from images: networks, minibatch, objective and steps that suit their size and number."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from seedmint.training.recipes.data import Data
+
+_MAX_NAME = 48
+_FEW_IMAGES = 20_000
+_STEPS = 10_000
+_MAX_THREADS = 8
+
+
+@dataclass(frozen=True)
+class DerivedRecipe:
+    """A recipe that is not validated yet.
+
+    Attributes:
+        document: The recipe as JSON values.
+        comments: Why a field has its value, by the dotted path of the field.
+    """
+
+    document: dict[str, Any]
+    comments: dict[str, str]
+
+
+def derive_recipe(
+    source_name: str, data: Data, num_train: int, num_classes: int, shape: tuple[int, int, int], processors: int, has_gpu: bool
+) -> DerivedRecipe:
+    """Return a recipe for images.
+
+    Args:
+        source_name: Name of the source.
+        data: The section `data`, with side and channels.
+        num_train: Number of training images.
+        num_classes: Number of classes; 0 without labels.
+        shape: Channels, height and width.
+        processors: Number of processors of this machine.
+        has_gpu: Whether the training runs on a GPU.
+    """
+    _, height, width = shape
+    side = max(height, width)
+    m = min(num_train, 64 if side <= 32 or has_gpu else 32 if side <= 64 else 16)
+    capacity = "medium" if has_gpu else "small"
+    network = {"kind": "residual", "capacity": capacity}
+    optimizer = {"kind": "adam", "learning_rate": 4e-4 if side <= 32 else 2e-4, "beta1": 0.0, "beta2": 0.99}
+    document: dict[str, Any] = {
+        "name": recipe_name(source_name),
+        "title": recipe_title(source_name),
+        "data": {key: value for key, value in data.model_dump(mode="json").items() if value not in (None, False)},
+        "conditional": num_classes > 1,
+        "z_dim": 64 if side <= 64 else 128,
+        "generator": network,
+        "discriminator": dict(network),
+        "objective": "non-saturating",
+        "penalty": {"r1": 1.0 if side <= 32 else 5.0, "every": 4},
+        "m": m,
+        "steps": _STEPS,
+        "rule": {"generator": optimizer, "discriminator": dict(optimizer)},
+        "ema": 0.998,
+        "threads": min(processors, _MAX_THREADS),
+        "every": {"log": 50, "checkpoint": 500},
+    }
+    comments = {
+        "title": "one line for people; the page and the card of the generator show the title",
+        "data.side": "all images are resized to this side; 8 to 512",
+        "data.licence": "licence of the data, for the card",
+        "conditional": f"{num_classes} classes: G and D use the labels" if num_classes > 1 else "the images have no classes",
+        "z_dim": "length of the noise vector",
+        "generator.capacity": "small, medium or large: medium takes about 3 times as long as small",
+        "penalty.r1": "penalty on D's gradient at the data; a larger value makes the training calmer and slower",
+        "penalty.every": "the penalty is computed at each 4th update of D",
+        "m": f"minibatch size, for images of {width}x{height} pixels",
+        "steps": "iterations; `seedmint resume RUN --set steps=N` trains longer",
+        "ema": "the exported generator is an average of the last 1 / (1 - ema) steps",
+        "threads": "CPU threads; part of the result, because they change the rounding of sums",
+    }
+    if num_train < _FEW_IMAGES:
+        document["augmentation"] = {"kind": "diffaugment", "transforms": ["translation", "cutout"]}
+        comments["augmentation"] = f"with {num_train:,} images, D would learn them by heart; G's images stay unchanged"
+    return DerivedRecipe(document, comments)
+
+
+def recipe_name(source_name: str) -> str:
+    """Return the name of a generator for a source: lower-case letters, digits and hyphens.
+
+    Args:
+        source_name: Name of the source.
+    """
+    return re.sub("[^a-z0-9]+", "-", source_name.lower())[:_MAX_NAME].strip("-") or "images"
+
+
+def recipe_title(source_name: str) -> str:
+    """Return the title of a generator for a source.
+
+    Args:
+        source_name: Name of the source.
+    """
+    words = re.sub(r"[_\-\s]+", " ", source_name).strip()
+    return (words[:1].upper() + words[1:])[:200] or "Images"
