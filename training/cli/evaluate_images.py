@@ -109,10 +109,15 @@ def measure_images(
     if isinstance(generator.card.output, SampleOutput):
         message = f"{generator.card.name} generates samples; reports exist only for images: use `seedmint evaluate`"
         raise UserError(message, reason="not_images")
+    trained_on = generator.card.provenance.dataset
+    digest = None if trained_on is None or trained_on.digest is None else trained_on.digest
     with TaskProgress() as progress:
-        return evaluate_generator(
-            generator.card, generator.images, RealData(data, None, progress.show_part), names, samples, progress.start_task
-        )
+        real = RealData(data, None, progress.show_part, digest or "unknown")
+        evaluation = evaluate_generator(generator.card, generator.images, real, names, samples, progress.start_task)
+    if digest is not None and not real.is_training_data:
+        message = f"{real.name} is not the data that {generator.card.name} was trained on: their digests differ"
+        click.echo(f"Warning: {message}", err=True)
+    return evaluation
 
 
 def write_report(out: Path, content: str) -> None:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from seedmint.models.noise import labels_of
 from seedmint.training.evaluation.features import Features
 from seedmint.training.evaluation.metrics.nearest import Nearest, nearest_neighbors
+from seedmint.training.evaluation.random_features import random_features
 from seedmint.training.evaluation.reference_data import RealData
 
 
@@ -29,6 +30,11 @@ class ImageSample:
     def features(self) -> Features:
         """The features and the recognized labels of the images."""
         return self.real.feature_extractor.extract(self.images)
+
+    @cached_property
+    def random_features(self) -> NDArray[np.float32]:
+        """The features of the fixed random network, float32[n, d]."""
+        return random_features(self.images)
 
     def nearest(self, n: int) -> Nearest:
         """Return the nearest training image of each of the first n images.

@@ -16,6 +16,9 @@ from seedmint.training.evaluation.metrics.kid import kid
 from seedmint.training.evaluation.metrics.labels import histogram, kl_divergence, label_accuracy
 from seedmint.training.evaluation.metrics.nearest import copying
 from seedmint.training.evaluation.metrics.parzen import SIGMAS, parzen
+from seedmint.training.evaluation.metrics.patches import NUM_DIRECTIONS, PATCH, num_scales, patch_distances
+from seedmint.training.evaluation.metrics.spectrum import radial_spectrum, spectrum_difference
+from seedmint.training.evaluation.random_features import NAME as RANDOM_FEATURES
 from seedmint.training.evaluation.reference_data import NUM_CONTROLS, RealData
 from seedmint.training.recipes.schema import ImageMetric
 
@@ -23,6 +26,7 @@ DEFAULT_SAMPLES = 10_000
 """Number of generated images of most families."""
 
 _MIN_IMAGES = 10
+_MIN_RANDOM_SIDE = 8
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,12 @@ def inapplicable_reason(name: ImageMetric, real: RealData, classes: tuple[str, .
     """
     if len(real.train.images) < _MIN_IMAGES:
         return f"{real.name} has fewer than {_MIN_IMAGES} images"
+    if name == "nearest" and not real.is_training_data:
+        return f"copies are found among the training images, and {real.name} is not the data that the generator was trained on"
+    if name == "patches" and not num_scales(*real.shape[1:]):
+        return f"it needs images of at least {PATCH} pixels a side"
+    if name == "random-features" and min(real.shape[1:]) < _MIN_RANDOM_SIDE:
+        return f"it needs images of at least {_MIN_RANDOM_SIDE} pixels a side"
     if name == "modes" and not real.is_stacked:
         return "it counts the modes of stacked-mnist only"
     if FAMILIES[name].uses_classifier:
@@ -170,6 +180,31 @@ def _nearest(sample: ImageSample, n: int) -> tuple[Metric, ...]:
     return (_metric("copying", protocol, value, n, error),)
 
 
+def _spectrum(sample: ImageSample, n: int) -> tuple[Metric, ...]:
+    mean, top = spectrum_difference(radial_spectrum(sample.images[:n]), radial_spectrum(sample.real.reference.images))
+    protocol = f"{_seeds(n)} against {sample.real.reference_text}; energy at each radial frequency"
+    return (
+        _metric("spectrum-difference", f"mean of |generated / real - 1|; {protocol}", mean, n),
+        _metric("spectrum-high", f"generated / real - 1 of the upper quarter of the frequencies; {protocol}", top, n),
+    )
+
+
+def _patches(sample: ImageSample, n: int) -> tuple[Metric, ...]:
+    distances = patch_distances(sample.images[:n], sample.real.reference.images)
+    protocol = (
+        f"{_seeds(n)} against {sample.real.reference_text}; patches of {PATCH}x{PATCH} pixels of a Laplacian pyramid, "
+        f"{NUM_DIRECTIONS} directions, times 1000"
+    )
+    side = min(sample.real.shape[1:])
+    return tuple(_metric(f"patches-{side >> scale}", protocol, value, n) for scale, value in enumerate(distances))
+
+
+def _random_features(sample: ImageSample, n: int) -> tuple[Metric, ...]:
+    value = frechet(sample.random_features[:n], sample.real.random_features)
+    protocol = f"{_seeds(n)} against {sample.real.reference_text}; {sample.real.random_features.shape[1]} features, no training"
+    return (_metric(f"{RANDOM_FEATURES}-frechet", protocol, value, n),)
+
+
 def _metric(name: str, protocol: str, value: float, samples: int, standard_error: float | None = None) -> Metric:
     return Metric(metric=name, protocol=protocol, value=value, samples=samples, standard_error=standard_error)
 
@@ -223,5 +258,26 @@ FAMILIES: dict[ImageMetric, Family] = {
         False,
         _nearest,
         ("copying",),
+    ),
+    "spectrum": Family(
+        DEFAULT_SAMPLES,
+        "energy of details of each size; 0 is best; a high value above 0 means speckles, below 0 blur",
+        False,
+        _spectrum,
+        ("spectrum-difference", "spectrum-high"),
+    ),
+    "patches": Family(
+        DEFAULT_SAMPLES,
+        "distance between small patches, from the finest scale to the coarsest; lower is better",
+        False,
+        _patches,
+        ("patches",),
+    ),
+    "random-features": Family(
+        DEFAULT_SAMPLES,
+        "Fréchet distance in features that need no labels and see fine details; lower is better, 0 is best",
+        False,
+        _random_features,
+        (f"{RANDOM_FEATURES}-frechet",),
     ),
 }

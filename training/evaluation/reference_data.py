@@ -10,6 +10,7 @@ from seedmint.training.datasets.progress import OnProgress, ignore_progress
 from seedmint.training.evaluation.classifier import load_classifier
 from seedmint.training.evaluation.features import ByChannelExtractor, FeatureExtractor, Features
 from seedmint.training.evaluation.metrics.nearest import nearest_neighbors
+from seedmint.training.evaluation.random_features import random_features
 from seedmint.training.recipes.data import Data
 
 NUM_CONTROLS = 5_000
@@ -89,6 +90,11 @@ class RealData:
     def features(self) -> Features:
         """The features of the reference images."""
         return self.feature_extractor.extract(self.reference.images)
+
+    @cached_property
+    def random_features(self) -> NDArray[np.float32]:
+        """The features of the reference images in the fixed random network, float32[n, d]."""
+        return random_features(self.reference.images)
 
     @cached_property
     def parzen_splits(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8], str]:

@@ -55,7 +55,9 @@ def format_table(evaluation: Evaluation, generator: GeneratorFile) -> str:
         for protocol, group in group_by_protocol(metrics).items():
             lines.append(f"  {', '.join(metric.metric for metric in group)}: {protocol}")
     if real:
-        lines += ["", "real images: scores of training images"]
+        is_training_data = evaluation.sample.real.is_training_data
+        text = "training images" if is_training_data else "other images than the generator's training images"
+        lines += ["", f"real images: scores of {text}"]
     if evaluation.skipped:
         lines += ["", *(f"{name} does not apply: {reason}" for name, reason in evaluation.skipped.items())]
     return "\n".join(lines)
@@ -72,6 +74,7 @@ def json_document(evaluation: Evaluation, generator: GeneratorFile) -> dict[str,
         "generator": generator.card.name,
         "digest": hashlib.sha256(generator.content).hexdigest(),
         "data": evaluation.sample.real.name,
+        "is_training_data": evaluation.sample.real.is_training_data,
         "metrics": [
             {**metric.model_dump(), "real_images": evaluation.real_scores.get(metric.metric)} for metric in evaluation.metrics
         ],

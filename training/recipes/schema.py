@@ -30,7 +30,9 @@ class RecipeError(UserError):
 
 ObjectiveName = Literal["minimax", "non-saturating", "relativistic", "hinge", "least-squares", "wasserstein"]
 
-ImageMetric = Literal["parzen", "frechet", "kid", "prdc", "labels", "modes", "nearest"]
+ImageMetric = Literal[
+    "parzen", "frechet", "kid", "prdc", "labels", "modes", "nearest", "spectrum", "patches", "random-features"
+]
 """Metric families of images; see `seedmint.training.evaluation.metric_families`."""
 
 SampleMetric = Literal["marginals", "correlations", "ring"]

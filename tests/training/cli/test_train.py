@@ -125,7 +125,7 @@ def test_evaluate_measures_all_applicable_metrics(exported, main):
     figures = json.loads(text)
     written = card_of(onnx.load(directory / "out" / "evaluated.onnx")).evaluation
     assert [(entry.metric, entry.value) for entry in written] == [(m["metric"], m["value"]) for m in figures["metrics"]]
-    assert len(written) == 10
+    assert len(written) == 14
     assert all(entry.samples == 200 for entry in written)
     assert figures["digest"] == hashlib.sha256(before).hexdigest()
     assert list(figures["skipped"]) == ["modes"]  # it counts the modes of stacked-mnist only

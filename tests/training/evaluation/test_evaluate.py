@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from seedmint.models.card import Card, ImageOutput, Metric, Noise, Provenance
 from seedmint.models.errors import UserError
 from seedmint.models.noise import labels_of
+from seedmint.training.datasets.progress import ignore_progress
 from seedmint.training.evaluation.evaluate import MIN_CLASSIFIER_ACCURACY, card_with_metrics, evaluate_generator
+from seedmint.training.evaluation.metric_families import FAMILIES
 from seedmint.training.evaluation.reference_data import RealData
 from seedmint.training.evaluation.results import format_table, format_value, json_document
 from seedmint.training.recipes.data import Data
@@ -66,8 +69,8 @@ def test_label_accuracy(real, wrong):
 
 def test_all_applicable_metrics_are_measured_by_default(real):
     evaluation, tasks = evaluate(FakeGenerator(real), real)
-    assert list(evaluation.families) == ["parzen", "frechet", "kid", "prdc", "labels", "nearest"]
-    assert tasks == ["generate", "parzen", "frechet", "kid", "prdc", "labels", "nearest"]
+    assert list(evaluation.families) == [name for name in FAMILIES if name != "modes"]
+    assert tasks == ["generate", *evaluation.families]
     assert list(evaluation.skipped) == ["modes"]  # it counts the modes of stacked-mnist only
     assert evaluation.real_scores == {}  # digits have no test set
     assert all(metric.samples == 300 for metric in evaluation.metrics)
@@ -91,6 +94,32 @@ def test_real_images_are_measured_if_there_is_a_test_set(mnist, monkeypatch):
     assert set(evaluation.real_scores) == {metric.metric for metric in evaluation.families["prdc"]}
     assert evaluation.real_scores["precision-cnn-v2-mnist"] > 0.8
     assert "real images" in format_table(evaluation, generator)
+
+
+def test_a_folder_has_held_out_images_to_compare_with(tmp_path):
+    """The held-out images are the reference, and training images give the scores of real images."""
+    images = RealData(Data(source="digits")).train.images[:300, 0]
+    for i, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / f"{i}.png")
+    folder = RealData(Data(source="folder", path=str(tmp_path)))
+    assert folder.test is not None
+    assert (len(folder.train) + len(folder.test), len(folder.reference)) == (300, len(folder.test))
+    generator = FakeGenerator(RealData(Data(source="digits")), classes=None)
+    evaluation, _ = evaluate(generator, folder, "spectrum", "patches", "random-features", "parzen", samples=100)
+    assert set(evaluation.real_scores) == {metric.metric for metric in evaluation.metrics}
+    assert all(f"{len(folder.test)} images" in metric.protocol for metric in evaluation.metrics)
+
+
+def test_other_data_are_not_called_training_images(real):
+    """Copies are found only among the generator's own training images: the digest on the card decides."""
+    own = RealData(Data(source="digits"), None, ignore_progress, real.train.digest)
+    other = RealData(Data(source="digits", first=1500), None, ignore_progress, real.train.digest)
+    assert (own.is_training_data, other.is_training_data) == (True, False)
+    evaluation, _ = evaluate(FakeGenerator(real), other, samples=50)
+    assert set(evaluation.skipped) == {"modes", "nearest"}
+    assert json_document(evaluation, FakeGenerator(real))["is_training_data"] is False
+    with raises(UserError, "metric_does_not_apply", "metrics"):
+        evaluate(FakeGenerator(real), other, "nearest")
 
 
 def test_no_label_accuracy_without_labels(real):

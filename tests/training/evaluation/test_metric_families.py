@@ -153,7 +153,8 @@ def test_loaded_data_are_not_loaded_again(digits):
 def test_families_that_do_not_apply_have_a_reason(tmp_path, digits):
     bare = npz(tmp_path / "bare.npz")
     assert {name: inapplicable_reason(name, bare, None) is None for name in FAMILIES} == {
-        "parzen": True, "frechet": False, "kid": False, "prdc": False, "labels": False, "modes": False, "nearest": True
+        "parzen": True, "frechet": False, "kid": False, "prdc": False, "labels": False, "modes": False, "nearest": True,
+        "spectrum": True, "patches": True, "random-features": True,
     }  # fmt: skip
     with raises(DataError, "no_labels"):
         measure("frechet", ImageSample(bare.train.images, None, bare), 20)
