@@ -12,7 +12,7 @@
 #   make watch-check   test alerts, dashboard and metrics with a real Prometheus
 #   make chart-check   lint and render the Helm chart; validate it, compose.yaml and .github
 #   make lock          pin the requirements of the images; ARGS=--upgrade selects the newest versions
-#   make sbom          write the CycloneDX bill of materials of an image, and docs/licences.md
+#   make sbom          write the CycloneDX bill of materials of a built image, and docs/licences.md
 #   make audit         check the locked versions for known vulnerabilities (needs network access)
 #   make clean         remove everything that these commands create
 
@@ -21,7 +21,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 comma := ,
 
-.PHONY: serve test check install faults mutants bench docs clean image lock watch-check chart-check sbom audit
+.PHONY: serve test check install faults mutants bench docs clean image bento lock watch-check chart-check sbom audit
 
 serve: $(VENV)/serve.done
 	$(BIN)/seedmint serve $(ARGS)
@@ -90,14 +90,22 @@ BASE_IMAGE ?= docker.io/library/python:3.11-slim
 BACKEND ?= $(firstword $(foreach one,docker podman buildah,$(shell $(one) info >/dev/null 2>&1 && echo $(one))))
 BENTO = BENTOML_HOME=$(CURDIR)/build/bentoml BENTOML_DO_NOT_TRACK=true $(CURDIR)/$(BIN)/bentoml
 
-# The OCI format has no HEALTHCHECK, so use the Docker format. BentoML 1.4.39 resolves the template relative to the working directory.
-image: $(VENV)/serve.done
-	@test -n "$(BACKEND)" || { echo "make image needs a running Docker, Podman or Buildah" >&2; exit 1; }
+bento: $(VENV)/serve.done
 	rm -rf build/bentoml
 	$(BENTO) build
+
+# Two builds of one commit with the same time and base image are equal. Without git, the time is 0.
+SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
+LABELS = VERSION=$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) REVISION=$(or $(shell git rev-parse HEAD 2>/dev/null),unknown) \
+  $(if $(SOURCE_URL),SOURCE=$(SOURCE_URL))
+
+# The OCI format has no HEALTHCHECK, so use the Docker format. BentoML 1.4.39 resolves the template relative to the working directory.
+image: bento
+	@test -n "$(BACKEND)" || { echo "make image needs a running Docker, Podman or Buildah" >&2; exit 1; }
 	cd "$${TMPDIR:-/tmp}" && $(BENTO) containerize seedmint:latest --backend $(BACKEND) --image-tag $(IMAGE) --opt build-arg=VARIANT=$(VARIANT) \
 	  --opt build-arg=BASE_IMAGE=$(BASE_IMAGE) $(if $(PIP_INDEX_URL),--opt build-arg=PIP_INDEX_URL=$(PIP_INDEX_URL)) \
-	  $(if $(filter docker,$(BACKEND)),,--opt format=docker)
+	  $(foreach one,$(LABELS),--opt build-arg=$(one)) \
+	  $(if $(filter docker,$(BACKEND)),--opt build-arg=SOURCE_DATE_EPOCH=$(SOURCE_DATE_EPOCH),--opt format=docker --opt timestamp=$(SOURCE_DATE_EPOCH)) $(if $(NO_CACHE),--opt no-cache)
 
 watch-check: $(VENV)/test.done
 	tools=$$(deploy/watch/fetch.sh build/tools) && PATH="$$tools:$$PATH" $(BIN)/python -m pytest tests/deploy/test_watch.py tests/deploy/test_prometheus.py
@@ -107,7 +115,8 @@ chart-check: $(VENV)/test.done
 	tools=$$(deploy/watch/fetch.sh build/tools) && PATH="$(CURDIR)/build/tools:$$tools:$$PATH" $(BIN)/python -m pytest tests/deploy/test_rendered.py tests/deploy/test_operators.py tests/deploy/test_values_refused.py
 
 sbom:
-	deploy/image/sbom.sh $(VARIANT)
+	@test -n "$(BACKEND)" || { echo "make sbom needs the image, and Docker or Podman" >&2; exit 1; }
+	deploy/image/sbom.sh $(VARIANT) $(BACKEND) $(IMAGE)
 
 audit: $(VENV)/serve.done
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.10,<3'
