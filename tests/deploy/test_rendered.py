@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from seedmint.service.api.routing.inference_endpoints import ENDPOINTS as INFERENCE_ENDPOINTS
 from seedmint.service.api.routing.job_endpoints import ENDPOINTS as JOB_ENDPOINTS
 from seedmint.service.api.routing.routes import ENDPOINTS
 from seedmint.service.settings import read_settings
@@ -129,6 +130,20 @@ def test_all_paths_except_metrics_probes_and_jobs_are_published():
     (paths,) = published("jobs.enabled=true").values()
     assert {endpoint.path for endpoint in ENDPOINTS if not matches(endpoint.path, paths)} == _PRIVATE
     assert not any(matches(endpoint.path, paths) for endpoint in JOB_ENDPOINTS)
+
+
+def test_the_open_inference_protocol_is_published_if_requested():
+    for values, is_published in (((), False), (("public.inference=true",), True)):
+        (paths,) = published(*values).values()
+        assert {matches(endpoint.path, paths) for endpoint in INFERENCE_ENDPOINTS} == {is_published}
+
+
+def test_paths_are_published_below_the_root_path():
+    plain, below = (
+        published("jobs.enabled=true", "public.jobs=true", *more) for more in ((), ("serve.settings.root_path=/gan",))
+    )
+    for service, kinds in plain.items():
+        assert below[service] == {kind: [f"/gan{path}" for path in paths] for kind, paths in kinds.items()}
 
 
 def test_jobs_are_published_by_their_own_service_if_requested():

@@ -80,6 +80,7 @@ _REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "rules of no network policy": (("networkPolicy.enabled=false", "networkPolicy.egress[0].ports[0].port=1"), "networkPolicy"),
     "node port of ClusterIP": (("service.nodePort=30000",), "service.nodePort"),
     "load balancer of ClusterIP": (("service.loadBalancerClass=x",), "service.loadBalancerClass"),
+    "a socket instead of a port": (("serve.settings.unix_socket=/tmp/a",), "serve.settings.unix_socket"),
     "jobs in every replica": (("serve.settings.jobs_url=/jobs",), "serve.settings.jobs_url"),
     "two files of keys": (("apiKeys.secret=a", "serve.settings.api_keys_file=/b"), "serve.settings.api_keys_file"),
     "a variable that the chart sets": (
