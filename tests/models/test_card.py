@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from seedmint.models.card import Card, CardError, ImageOutput, Import, Noise, OriginalFile, Provenance, read_card
+from seedmint.models.card import Card, CardError, ImageOutput, Import, Metric, Noise, OriginalFile, Provenance, read_card
 from seedmint.models.reference import MadeWith, reference_of
 
 CARD = Card(
@@ -117,6 +117,12 @@ def test_error_names_the_wrong_field(fields, wrong):
     assert raised.value.reason == "malformed_card"
     if wrong is not None:
         assert [field for field in raised.value.card_fields if field.startswith(wrong)]
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_a_metric_that_is_not_finite_is_refused(value):
+    with pytest.raises(ValidationError):
+        Metric(metric="frechet", protocol="test", value=value, samples=1)
 
 
 @pytest.mark.parametrize("text", ["", "null", "[]", "{", "[" * 100_000])
