@@ -10,6 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Route, expect
 
+from seedmint.models.version import __version__
 from seedmint.service.runtime.generator import Generator
 from tests.support.browser import chromium, needs_chromium, opened
 from tests.support.servers import Server, wait_until
@@ -97,6 +98,10 @@ def test_the_grid_shows_the_images_of_its_seeds(page: Page, server: Server, rgb:
     assert labels is not None
     names = ("ant", "bee", "cat")
     assert links.nth(5).get_attribute("aria-label") == f"Seed 5, class {names[labels[5]]}"
+
+
+def test_the_page_shows_the_version_the_provider_and_the_queue(page: Page):
+    expect(page.locator("#status")).to_have_text(f"Seedmint {__version__} on cpu · 0 images waiting")
 
 
 def test_scrolling_the_grid_loads_more_images(page: Page, server: Server):

@@ -73,17 +73,21 @@ export async function request(path, options = {}) {
   }
 }
 
-let modelList = null;
+let firstPage = null;
+
+/** Returns the document of `/v1/models`: the generators, and the version of the server. */
+export function serverDocument() {
+  firstPage ??= request("v1/models").then((response) => response.json()).catch((error) => { firstPage = null; throw error; });
+  return firstPage;
+}
 
 /** Returns all generators of `/v1/models`. */
-export function models() {
-  modelList ??= request("v1/models").then((response) => response.json()).then((page) => page.models)
-    .catch((error) => { modelList = null; throw error; });
-  return modelList;
+export async function models() {
+  return (await serverDocument()).models;
 }
 
 /** Discards the cached list, so that the next call of `models` finds new generators. */
-export function refresh() { modelList = null; }
+export function refresh() { firstPage = null; }
 
 /** Returns one generator with its card, by name or NAME@DIGEST12. */
 export async function model(name) {

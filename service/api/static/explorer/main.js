@@ -6,6 +6,7 @@ import { favourites } from "./favourites.js";
 import { gallery } from "./gallery.js";
 import { generatorView } from "./generator.js";
 import { imageView } from "./image.js";
+import { showStatus } from "./status.js";
 
 const container = document.querySelector("#content");
 let close = () => {};
@@ -60,3 +61,4 @@ async function route() {
 document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); container.focus(); });
 addEventListener("hashchange", route);
 route();
+showStatus(document.querySelector("#status"));
