@@ -10,7 +10,8 @@ const FORMATS = {
   images: { webdataset: "WebDataset: tar files", parquet: "Parquet with images", png: "PNG files", npz: "npz: arrays with seeds and labels", npy: "npy: arrays" },
   samples: { parquet: "Parquet", npz: "npz: arrays with seeds and labels", npy: "npy: arrays" },
 };
-const TRIAL = 64; // images that the estimate measures
+const MAX_TRIAL = 512; // images that the estimate measures
+const TRIAL_PIXELS = 1 << 21;
 const WAIT_SECONDS = 20; // of a request for the progress
 const RETRY_MILLISECONDS = 3000;
 const FILES = 100;
@@ -47,6 +48,7 @@ export function dataset(container, model, parameters, replace) {
   const list = element("div");
   let [isClosed, rate, perImage, watching] = [false, null, null, null];
 
+  const trialSize = hasImages(model) ? Math.max(8, Math.min(MAX_TRIAL, Math.floor(TRIAL_PIXELS / (model.output.width * model.output.height)))) : MAX_TRIAL;
   const range = (first, count) => `${first}-${first + BigInt(count) - 1n}`;
   const seeds = () => (state.test
     ? { splits: { train: range(state.first, state.train), test: range(state.first + BigInt(state.train), state.test) } }
@@ -71,7 +73,7 @@ export function dataset(container, model, parameters, replace) {
     command.textContent = commandText();
     const count = state.train + state.test;
     estimate.textContent = rate === null ? `${number(count)} in all.`
-      : `${number(count)} in all: about ${size(count * perImage)}, and ${duration(count / rate)} of this server at the rate of a trial of ${TRIAL}.`;
+      : `${number(count)} in all: about ${size(count * perImage)}, and ${duration(count / rate)} of this server at the rate of a trial of ${trialSize}.`;
   };
   const change = (changed) => { Object.assign(state, changed); draw(); };
   /** Measures the rate and the bytes of an image by a trial. A job takes longer if other requests are waiting. */
@@ -79,13 +81,13 @@ export function dataset(container, model, parameters, replace) {
     [rate, perImage] = [null, null];
     draw();
     const arrays = ["npz", "npy"].includes(state.format) || !hasImages(model);
-    const trial = JSON.stringify({ model: pinned(model), seeds: `0-${TRIAL - 1}`, format: arrays ? "npy" : "zip" });
+    const trial = JSON.stringify({ model: pinned(model), seeds: `0-${trialSize - 1}`, format: arrays ? "npy" : "zip" });
     const { format } = state;
     try {
       const start = performance.now();
       const bytes = (await (await request("v1/sample", { method: "POST", headers: { "Content-Type": "application/json" }, body: trial })).blob()).size;
       if (format !== state.format || isClosed) return;
-      [rate, perImage] = [TRIAL / ((performance.now() - start) / 1000), bytes / TRIAL];
+      [rate, perImage] = [trialSize / ((performance.now() - start) / 1000), bytes / trialSize];
       draw();
     } catch (error) {
       announce(error.message);
