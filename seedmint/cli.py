@@ -25,6 +25,7 @@ _COMMANDS = {
     "new": ("seedmint.training.cli.data", "train", "Write a recipe for your images, with comments."),
     "train": (_TRAIN, "train", "Train a generator with Algorithm 1."),
     "resume": (_TRAIN, "train", "Continue a run from its last checkpoint."),
+    "watch": ("seedmint.training.cli.watch", "train", "Show runs on a page while they train."),
     "evaluate": ("seedmint.training.cli.evaluate", "train", "Measure a generator with all metrics for its data."),
     "report": ("seedmint.training.cli.report", "train", "Write an HTML report of a run or a generator."),
     "export": ("seedmint.training.cli.export", "train", "Export a checkpoint of a run as a generator file."),

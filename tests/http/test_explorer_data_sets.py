@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from seedmint.service.runtime.generator import Generator
-from tests.http.test_explorer_in_browser import DESKTOP, PHONE, serious_violations
+from tests.http.test_explorer_in_browser import DESKTOP, PHONE
+from tests.support.axe import serious_violations
 from tests.support.browser import chromium, needs_chromium, opened
 from tests.support.servers import Server, serving, wait_until
 

@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Route, expect
 
 from seedmint.models.version import __version__
 from seedmint.service.runtime.generator import Generator
+from tests.support.axe import serious_violations
 from tests.support.browser import chromium, needs_chromium, opened
 from tests.support.servers import Server, wait_until
 
@@ -287,10 +287,6 @@ VIEWS = (
     "/models/rgb/5",
     "/compare",
 )
-
-
-def serious_violations(page: Page) -> list[Any]:
-    return [each for each in Axe().run(page).response["violations"] if each["impact"] in ("serious", "critical")]
 
 
 def test_axe_finds_nothing_serious_before_images_arrive(browser: Browser, server: Server):
