@@ -98,6 +98,8 @@ def test_unknown_schema_version_is_refused(version):
         ({"reference": REFERENCE | {"seeds": 0}}, "reference.seeds"),
         ({"reference": REFERENCE | {"seeds": 65}}, "reference.seeds"),
         ({"reference": REFERENCE | {"seeds": 1}}, "(whole)"),  # fewer than the seeds of the stored values
+        ({"reference": REFERENCE | {"values": REFERENCE["values"] | {"seeds": 0}}}, "reference.values.seeds"),
+        ({"reference": REFERENCE | {"values": REFERENCE["values"] | {"step": 0}}}, "reference.values.step"),
         ({"reference": REFERENCE | {"sha256": "0"}}, "reference.sha256"),
         ({"reference": REFERENCE | {"values": REFERENCE["values"] | {"data": "AAAA"}}}, "(whole)"),
         ({"reference": REFERENCE | {"values": REFERENCE["values"] | {"data": "A"}}}, "(whole)"),

@@ -39,6 +39,9 @@ def test_the_digest_is_of_little_endian_values_in_c_order():
         (images(64, 8), 32, 1),  # noise: 192 bytes an image, 16,384 characters hold 12,288 bytes
         (images(3, 8), 3, 1),
         (images(1, 64, 64, 4), 1, 2),  # 16,384 bytes
+        (images(1, 12_277, 1, 1), 1, 1),  # 16,384 characters: zlib adds 11 bytes to noise
+        (images(1, 12_280, 1, 1), 1, 2),
+        (np.zeros((1, 512, 512, 1), np.uint8), 1, 1),  # 262,144 bytes
         (np.zeros((2, 1024, 1024, 3), np.uint8), 1, 16),  # at most 262,144 bytes without compression
         (np.random.RandomState(0).randn(64, 2).astype(np.float32), 64, 1),
         (np.random.RandomState(0).randn(2, 4096, 1).astype(np.float32), 1, 2),
