@@ -44,6 +44,8 @@ _STATUS_OF_REASON = {
     "format_mismatch": 422,
     "column_conflict": 422,
     "too_many_labels": 422,
+    "malformed_filter": 422,
+    "no_classifier": 422,
     "too_many_shards": 422,
     "unknown_format": 404,
     "unknown_version": 404,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from seedmint.models.seeds import SEED_LIMIT
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.png_folder import file_name
-from seedmint.service.batch.records import RECORD_NAME, RECORDS_FOLDER, recorded_shards, recorded_sizes
+from seedmint.service.batch.records import RECORD_NAME, RECORDS_FOLDER, image_counts, recorded_shards, recorded_sizes
 from seedmint.service.batch.row_index import row_indices
 from seedmint.service.batch.splits import DATA_FOLDER
 from seedmint.service.batch.storage.base import Output
@@ -33,7 +33,7 @@ def complete_shards(output: Output, plan: Plan) -> NDArray[np.bool_]:
         return recorded
     owners = _owners(plan, _data_names(output, plan))
     num_files = np.bincount(owners[owners >= 0], minlength=plan.num_shards)
-    has_all_data: NDArray[np.bool_] = num_files == _expected_files(plan)
+    has_all_data: NDArray[np.bool_] = num_files == _expected_files(output, plan, recorded)
     return recorded & has_all_data
 
 
@@ -104,9 +104,13 @@ def _data_names(output: Output, plan: Plan) -> list[str]:
     return [name for name in names if name not in indices]
 
 
-def _expected_files(plan: Plan) -> NDArray[np.int64]:
-    """Return the number of data files of each shard, as int64[num_shards]."""
-    return plan.shard_sizes if plan.format == "png" else np.ones(plan.num_shards, np.int64)
+def _expected_files(output: Output, plan: Plan, recorded: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the number of data files of each recorded shard, as int64[num_shards]."""
+    if plan.format != "png":
+        return np.ones(plan.num_shards, np.int64)
+    expected = np.full(plan.num_shards, -1, np.int64)
+    expected[recorded] = image_counts(output, plan, np.flatnonzero(recorded))
+    return expected
 
 
 def _owners(plan: Plan, names: list[str]) -> NDArray[np.int64]:

@@ -25,6 +25,7 @@ _SIZE_CATEGORIES = (
 )
 _LARGEST_SIZE_CATEGORY = "n>1T"
 _LABELS = {"per-seed": "the label of each seed", "balanced": "position in the sequence of seeds, modulo the number of classes"}
+_BEFORE_FILTER = ("", ", before the filter")
 _DETERMINISM = {
     "exact": "exact: every run of the plan writes the same bytes, in any order and with any number of workers",
     "approximate": "approximate: single values may differ in another run",
@@ -108,9 +109,19 @@ def _rows(plan: Plan, totals: Totals, noun: str) -> list[tuple[str, str]]:
         (noun, f"{totals.count:,} of {shape} ({card.output.dtype})"),
     ]
     if plan.splits is not None:
-        rows.append(("splits", ", ".join(f"`{name}` {count:,}" for name, count in plan.splits.items())))
+        rows.append(
+            (
+                "splits" + _BEFORE_FILTER[plan.filter is not None],
+                ", ".join(f"`{name}` {count:,}" for name, count in plan.splits.items()),
+            )
+        )
     if plan.labels is not None:
         rows += _label_rows(plan)
+    if plan.filter is not None:
+        rows += [
+            ("filter", f"`{plan.filter.rule}`, by the classifier `{plan.filter.classifier}`, SHA-256 `{plan.filter.model}`"),
+            ("kept", f"{totals.count:,} of {totals.tried:,} {noun}; `manifest.json` lists the refused seeds of each shard"),
+        ]
     if plan.truncation != 1.0:
         rows.append(("truncation", f"{plan.truncation}"))
     rows += [
@@ -133,7 +144,7 @@ def _label_rows(plan: Plan) -> list[tuple[str, str]]:
         found = [counts(plan.labels, split.count) for split in plan.layout]
         texts = [f"{classes[label]} {sum(numbers[label] for numbers in found):,}" for label in shown]
         more_labels = f" and {len(plan.labels) - _MAX_CLASSES:,} more" if len(plan.labels) > _MAX_CLASSES else ""
-        rows = [("labels", ", ".join(texts) + more_labels)]
+        rows = [("labels" + _BEFORE_FILTER[plan.filter is not None], ", ".join(texts) + more_labels)]
     else:
         rows = [("labels", _LABELS.get(str(plan.labels), f"all {plan.labels}"))]
     if plan.format == "png":

@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 
 from seedmint.models.card import ImageOutput
 from seedmint.models.errors import UserError
+from seedmint.models.seeds import seeds_from_list
+from seedmint.service.batch.classifier import opened
 from seedmint.service.batch.data_card import data_card
+from seedmint.service.batch.filter_rule import FilterRule
 from seedmint.service.batch.formats.pngs import pngs
 from seedmint.service.batch.formats.tar import end
 from seedmint.service.batch.manifest import Totals, manifest, manifest_entry
-from seedmint.service.batch.plan import Plan
+from seedmint.service.batch.plan import Plan, Shard
 from seedmint.service.batch.records import Record, record_bytes
 from seedmint.service.batch.row_index import row_index_size
 from seedmint.service.batch.shard import Batch, CountingSink, shard_writer
@@ -54,27 +57,38 @@ def estimate_size(generator: Generator, plan: Plan, count: int, sample_size: int
         count: Number of images or samples.
         sample_size: Most images that may be generated for the estimate.
     """
+    share = _accepted_share(generator, plan, sample_size)
     if plan.format == "png":
         sizes = _png_sizes(generator, plan, sample_size)
-        data, data_blocks = sizes.mean() * plan.count, _blocks(sizes).mean() * plan.count
+        data, data_blocks = sizes.mean() * plan.count * share, _blocks(sizes).mean() * plan.count * share
     else:
         size_of = _shard_size(generator, plan, sample_size)
         counts, numbers = np.unique(plan.shard_sizes, return_counts=True)
-        sizes = np.array([size_of(count) for count in counts.tolist()])
+        sizes = np.array([size_of(round(count * share)) for count in counts.tolist()])
         data, data_blocks = (sizes * numbers).sum(), (_blocks(sizes) * numbers).sum()
-    records, entries = _record_sizes(plan, round(data / plan.num_shards))
-    totals = Totals(plan.num_shards, plan.count, round(data))
+    records, entries = _record_sizes(plan, round(data / plan.num_shards), share)
+    totals = Totals(plan.num_shards, round(plan.count * share), plan.count, round(data))
     summaries = np.array(
         [
             len(plan.to_json()),
             len(data_card(plan, totals).encode()),
             sum(map(len, manifest(plan, [], totals))) + entries.mean() * plan.num_shards,
-            row_index_size(plan),
+            row_index_size(plan) * share,
         ]
     )
     size = data + records.mean() * plan.num_shards + summaries.sum()
     blocks = data_blocks + _blocks(records).mean() * plan.num_shards + _blocks(summaries).sum()
     return Estimate(round(size * count / plan.count), round(blocks * count / plan.count))
+
+
+def _accepted_share(generator: Generator, plan: Plan, sample_size: int) -> float:
+    """Return the share of the images that the filter keeps, of some images; 1 without a filter."""
+    if plan.filter is None:
+        return 1.0
+    classifier, rule = opened(plan.filter), FilterRule(plan.filter.rule)
+    sample = _sample(generator, plan, sample_size)
+    kept = sum(int(rule.accepts(classifier.probabilities(images), labels).sum()) for _, labels, images in sample)
+    return kept / _num_rows(sample)
 
 
 def _blocks(sizes: Sizes) -> Sizes:
@@ -138,7 +152,7 @@ def _written(generator: Generator, plan: Plan, batches: list[Batch], is_finished
     return sink.bytes
 
 
-def _record_sizes(plan: Plan, shard_size: int) -> tuple[Sizes, ...]:
+def _record_sizes(plan: Plan, shard_size: int, share: float) -> tuple[Sizes, ...]:
     """Return the sizes of some records, and of their entries in the manifest."""
     indices = np.unique(np.linspace(0, plan.num_shards - 1, _SAMPLED_RECORDS).astype(int))
     records, entries = [], []
@@ -149,6 +163,8 @@ def _record_sizes(plan: Plan, shard_size: int) -> tuple[Sizes, ...]:
             file=plan.file_name(index),
             seeds=str(shard.seeds),
             count=shard.count,
+            accepted=None if plan.filter is None else round(shard.count * share),
+            refused=None if plan.filter is None else _refused_text(shard, share),
             bytes=shard_size,
             sha256=_DIGEST,
             model=plan.model,
@@ -158,6 +174,13 @@ def _record_sizes(plan: Plan, shard_size: int) -> tuple[Sizes, ...]:
         records.append(len(record_bytes(record)))
         entries.append(len(manifest_entry(record)))
     return np.array(records, np.float64), np.array(entries, np.float64)
+
+
+def _refused_text(shard: Shard, share: float) -> str:
+    """Return about as much text as the refused seeds take, spread evenly over the shard."""
+    seeds = shard.seeds.array()
+    refused = seeds[np.unique(np.linspace(0, len(seeds) - 1, round(len(seeds) * (1 - share))).astype(int))].tolist()
+    return str(seeds_from_list(refused)) if refused else ""
 
 
 def check_free_space(output: Output, needed: int) -> None:

@@ -18,13 +18,15 @@ class Totals:
 
     Attributes:
         shards: Number of shards.
-        count: Number of images or samples.
+        count: Number of images or samples in the data.
+        tried: Number of seeds. With a filter, some of them have no image in the data.
         bytes: Size of the data files.
         determinism: "exact" if every shard is exact.
     """
 
     shards: int = 0
     count: int = 0
+    tried: int = 0
     bytes: int = 0
     determinism: Literal["exact", "approximate"] = "exact"
 
@@ -35,7 +37,8 @@ class Totals:
             record: The record of the shard.
         """
         self.shards += 1
-        self.count += record.count
+        self.count += record.num_images
+        self.tried += record.count
         self.bytes += record.bytes
         if record.determinism == "approximate":
             self.determinism = "approximate"
@@ -75,7 +78,8 @@ def manifest(plan: Plan, records: Iterable[Record], totals: Totals) -> Iterator[
     for record in records:
         yield ("," if totals.shards else "").encode() + manifest_entry(record)
         totals.add(record)
-    end = {"totals": {"shards": totals.shards, f"{plan.card.output.kind}s": totals.count, "bytes": totals.bytes}}
+    tried = {} if plan.filter is None else {"seeds": totals.tried}
+    end = {"totals": {"shards": totals.shards, f"{plan.card.output.kind}s": totals.count, **tried, "bytes": totals.bytes}}
     yield ("\n  ]," + _json(end | {"determinism": totals.determinism}).removeprefix("{") + "\n").encode()
 
 
@@ -85,7 +89,8 @@ def manifest_entry(record: Record) -> bytes:
     Args:
         record: The record of the shard.
     """
-    return ("\n    " + json.dumps(record.model_dump(include={"shard", "file", "seeds", "count", "bytes", "sha256"}))).encode()
+    fields = {"shard", "file", "seeds", "count", "accepted", "refused", "bytes", "sha256"}
+    return ("\n    " + json.dumps(record.model_dump(include=fields))).encode()
 
 
 def _json(document: dict[str, Any]) -> str:

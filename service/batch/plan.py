@@ -18,6 +18,7 @@ from seedmint.models.errors import UserError
 from seedmint.models.noise import labels_of
 from seedmint.models.runtime.provider import Provider
 from seedmint.models.seeds import Seeds, parse_seeds
+from seedmint.service.batch.filter_rule import PlanFilter
 from seedmint.service.batch.formats.base import EXTENSIONS, ShardFormat
 from seedmint.service.batch.label_weights import label_sequence
 from seedmint.service.batch.splits import Split, split_layout
@@ -82,6 +83,7 @@ class Plan(BaseModel):
         format: Format of the shards.
         shard_size: Seeds in each shard. The last shard of a split may have fewer.
         splits: Number of seeds by the name of the split, in the order of the seeds; None for a data set without splits.
+        filter: Which images are kept; None for all. `count` and all other numbers of a plan count the seeds that are tried.
         batch: Seeds in one run of the generator.
         toolchain: What else affects the bytes: the outcome of the generator's check ("determinism") and library versions; for
             an approximate generator also the kind of machine. The JSON key is "toolchain".
@@ -97,6 +99,7 @@ class Plan(BaseModel):
     format: ShardFormat
     shard_size: int = Field(ge=1)
     splits: dict[SplitName, Annotated[int, Field(ge=1)]] | None = Field(default=None, exclude_if=_is_none)
+    filter: PlanFilter | None = Field(default=None, exclude_if=_is_none)
     batch: int = Field(default=BATCH, ge=1)
     toolchain: dict[str, str]
 

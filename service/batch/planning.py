@@ -9,6 +9,7 @@ from seedmint.models.card import Card
 from seedmint.models.errors import UserError
 from seedmint.models.runtime.provider import Provider
 from seedmint.models.seeds import Seeds, parse_seeds, quoted
+from seedmint.service.batch.classifier import combined, plan_filter
 from seedmint.service.batch.formats.base import ShardFormat, check_format, default_format, toolchain
 from seedmint.service.batch.label_weights import MAX_PERIOD, period
 from seedmint.service.batch.plan import SPLIT_NAME, LabelChoice, LabelWeights, Plan, PlanError
@@ -48,6 +49,7 @@ class JobSpec:
         truncation: Factor on z.
         format: Format of the shards; None for the usual format of the generator's outputs.
         shard_size: Seeds in each shard.
+        filter: Rule of the images to keep, as `FilterRule` parses it; None for all.
     """
 
     seeds: Seeds
@@ -56,6 +58,7 @@ class JobSpec:
     truncation: float = 1.0
     format: ShardFormat | None = None
     shard_size: int = SHARD_SIZE
+    filter: str | None = None
 
 
 def make_plan(generator: Generator | CheckedGenerator, spec: JobSpec) -> Plan:
@@ -79,6 +82,7 @@ def make_plan(generator: Generator | CheckedGenerator, spec: JobSpec) -> Plan:
         raise PlanError("must be at least 1", field="shard_size", reason="out_of_range")
     for count in (spec.seeds.count,) if spec.splits is None else spec.splits.values():
         check_num_shards(count, spec.shard_size, MAX_SHARDS // (1 if spec.splits is None else len(spec.splits)))
+    job_filter = plan_filter(spec.filter, card)
     return Plan(
         model=generator.digest,
         card=card,
@@ -89,7 +93,8 @@ def make_plan(generator: Generator | CheckedGenerator, spec: JobSpec) -> Plan:
         format=shard_format,
         shard_size=spec.shard_size,
         splits=spec.splits,
-        toolchain=toolchain(shard_format, card, generator.determinism),
+        filter=job_filter,
+        toolchain=toolchain(shard_format, card, combined(generator.determinism, job_filter)),
     )
 
 
@@ -99,7 +104,18 @@ def spec_of(plan: Plan) -> JobSpec:
     Args:
         plan: The plan.
     """
-    return JobSpec(plan.sequence, plan.splits, plan.labels, plan.truncation, plan.format, plan.shard_size)
+    rule = None if plan.filter is None else plan.filter.rule
+    return JobSpec(plan.sequence, plan.splits, plan.labels, plan.truncation, plan.format, plan.shard_size, rule)
+
+
+def toolchain_here(plan: Plan, generator: Generator) -> dict[str, str]:
+    """Return the toolchain that the plan would have on this machine.
+
+    Args:
+        plan: The plan.
+        generator: Its generator, opened here.
+    """
+    return toolchain(plan.format, plan.card, combined(generator.determinism, plan.filter))
 
 
 def join_splits(splits: Sequence[tuple[str, Seeds]]) -> tuple[Seeds, dict[str, int]]:

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from seedmint.service.batch.plan import Plan, Shard
+from seedmint.service.batch.records import Record
+from seedmint.service.batch.selection import Mask, pieces
 from seedmint.service.batch.storage.base import Output
 from seedmint.service.runtime.arrays import Images
 
@@ -32,17 +34,29 @@ def file_name(plan: Plan, folder: str, seed: int, label: int | None) -> str:
     return f"{folder}/{label:0{len(str(plan.num_classes - 1))}}/{seed}.png"
 
 
-def file_names(plan: Plan, shard: Shard) -> Iterator[str]:
+def file_names(plan: Plan, shard: Shard, mask: Mask | None = None) -> Iterator[str]:
     """Yield the names of the files of a shard, in the order of its seeds.
 
     Args:
         plan: The plan of the job.
         shard: The shard.
+        mask: bool[count], the images that the filter keeps; None for all.
     """
     folder = plan.file_name(shard.index)
-    for seeds, labels in plan.batches(shard, plan.batch):
+    for seeds, labels in pieces(plan, shard, mask, plan.batch):
         for i, seed in enumerate(seeds.tolist()):
             yield file_name(plan, folder, seed, None if labels is None else int(labels[i]))
+
+
+def recorded_files(plan: Plan, record: Record) -> Iterator[str]:
+    """Yield the names of the files of a finished shard, in the order of its seeds.
+
+    Args:
+        plan: The plan of the job.
+        record: The record of the shard.
+    """
+    shard = plan.shard(record.shard)
+    yield from file_names(plan, shard, record.mask(shard))
 
 
 class FileListing:

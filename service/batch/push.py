@@ -20,9 +20,9 @@ from seedmint.service.batch.completeness import missing_shards
 from seedmint.service.batch.data_card import DATA_CARD
 from seedmint.service.batch.manifest import MANIFEST
 from seedmint.service.batch.plan import Plan, PlanError
-from seedmint.service.batch.png_folder import file_names
+from seedmint.service.batch.png_folder import recorded_files
 from seedmint.service.batch.progress import BatchProgress, OnProgress
-from seedmint.service.batch.records import read_record
+from seedmint.service.batch.records import read_record, read_records
 from seedmint.service.batch.row_index import row_indices
 from seedmint.service.batch.storage.base import PLAN_FILE, Output
 from seedmint.service.batch.storage.local import LocalOutput
@@ -147,11 +147,11 @@ def published_files(output: Output, plan: Plan) -> list[str]:
             field="out",
             reason="too_many_files",
         )
-    shards = range(plan.num_shards)
     if plan.format == "png":
-        data = [name for index in shards for name in file_names(plan, plan.shard(index))]
+        records = read_records(output, plan)
+        data = [name for record in records for name in recorded_files(plan, record)]
     else:
-        data = [plan.file_name(index) for index in shards]
+        data = [plan.file_name(index) for index in range(plan.num_shards)]
     return [DATA_CARD, MANIFEST, PLAN_FILE, *row_indices(plan), *data]
 
 

@@ -4,7 +4,7 @@ import hashlib
 from typing import IO
 
 from seedmint.service.batch.plan import Plan
-from seedmint.service.batch.png_folder import FileListing, file_names
+from seedmint.service.batch.png_folder import FileListing, recorded_files
 from seedmint.service.batch.records import Record, write_record
 from seedmint.service.batch.storage.base import Output
 
@@ -53,7 +53,7 @@ def reconcile(output: Output, plan: Plan, record: Record) -> Record:
 def _size_and_sha256(output: Output, plan: Plan, record: Record) -> tuple[int, str]:
     if plan.format == "png":
         listing = FileListing()
-        for name in file_names(plan, plan.shard(record.shard)):
+        for name in recorded_files(plan, record):
             listing.add(name, output.read(name))
         return listing.bytes, listing.sha256
     with output.open(record.file) as file:

@@ -11,13 +11,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from seedmint.models.card_part import Sha256
 from seedmint.models.errors import UserError
-from seedmint.service.batch.plan import Plan
+from seedmint.models.seeds import parse_seeds
+from seedmint.service.batch.plan import Plan, Shard
 from seedmint.service.batch.storage.base import Output
 
 RECORDS_FOLDER = "records"
 RECORD_NAME = re.compile(r"([0-9]{6})\.json", re.ASCII)
 _READERS = 16  # concurrent requests to an object store
 _READ_AHEAD = 1024  # records
+
+
+def _is_none(value: object) -> bool:
+    """Return whether a value is None. Records of jobs without a filter omit its fields."""
+    return value is None
 
 
 class RecordError(UserError):
@@ -35,6 +41,8 @@ class Record(BaseModel):
         file: Name of its file in the output.
         seeds: Its seeds, in order.
         count: Number of seeds.
+        accepted: Number of images that the filter keeps; None without a filter.
+        refused: The seeds whose images the filter does not keep, in order; "" if it keeps all, None without a filter.
         bytes: Size of the file. Format png: size of all its files.
         sha256: SHA-256 of the file. Format png: SHA-256 of the lines "{SHA-256}  {name}\\n" of its files, in the order of the
             seeds, as sha256sum prints them.
@@ -47,6 +55,8 @@ class Record(BaseModel):
     file: str
     seeds: str
     count: int = Field(ge=1)
+    accepted: int | None = Field(default=None, ge=0, exclude_if=_is_none)
+    refused: str | None = Field(default=None, exclude_if=_is_none)
     bytes: int = Field(ge=0)
     sha256: Sha256
     model: Sha256
@@ -54,6 +64,23 @@ class Record(BaseModel):
     determinism: Literal["exact", "approximate"]
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @property
+    def num_images(self) -> int:
+        """Number of images or samples in the data."""
+        return self.count if self.accepted is None else self.accepted
+
+    def mask(self, shard: Shard) -> NDArray[np.bool_] | None:
+        """Return which images of the shard its data holds: bool[count], or None for all.
+
+        Args:
+            shard: The shard.
+        """
+        if self.refused is None:
+            return None
+        refused = parse_seeds(self.refused).array() if self.refused else np.zeros(0, np.int64)
+        mask: NDArray[np.bool_] = ~np.isin(shard.seeds.array(), refused)
+        return mask
 
 
 def write_record(output: Output, record: Record) -> None:
@@ -122,7 +149,8 @@ def read_record(output: Output, plan: Plan, index: int) -> Record:
         raise RecordError(f"{output.url}: {name} is damaged: remove it and run the job again") from None
     shard = plan.shard(index)
     expected = (index, plan.file_name(index), str(shard.seeds), shard.count, plan.model, plan.digest)
-    if expected != (record.shard, record.file, record.seeds, record.count, record.model, record.plan):
+    found = (record.shard, record.file, record.seeds, record.count, record.model, record.plan)
+    if expected != found or (record.refused is None) != (plan.filter is None):
         raise RecordError(
             f"{output.url}: {name} belongs to another job: remove it and run the job again", reason="record_of_other_job"
         )
@@ -151,6 +179,31 @@ def recorded_sizes(output: Output, plan: Plan, indices: Sequence[int]) -> Iterat
         for first in range(0, len(indices), _READ_AHEAD):
             part = indices[first : first + _READ_AHEAD]
             yield from zip(part, readers.map(size, part), strict=True)
+
+
+def image_counts(output: Output, plan: Plan, shards: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the number of images in the data of recorded shards; -1 if the record is not readable.
+
+    Args:
+        output: The output of the job.
+        plan: Its plan.
+        shards: int64[n], indices of the shards.
+
+    Returns:
+        int64[n].
+    """
+    if plan.filter is None:
+        counts: NDArray[np.int64] = plan.shard_sizes[shards]
+        return counts
+
+    def count(index: int) -> int:
+        try:
+            return read_record(output, plan, index).num_images
+        except (FileNotFoundError, RecordError):
+            return -1
+
+    with ThreadPoolExecutor(_READERS) as readers:
+        return np.fromiter(readers.map(count, shards.tolist()), np.int64, len(shards))
 
 
 def read_records(output: Output, plan: Plan) -> Iterator[Record]:

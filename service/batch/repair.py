@@ -4,10 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from seedmint.service.batch.execute import Engine
-from seedmint.service.batch.formats.base import toolchain
 from seedmint.service.batch.job import finish
 from seedmint.service.batch.plan import Plan, PlanError
-from seedmint.service.batch.planning import difference
+from seedmint.service.batch.planning import difference, toolchain_here
 from seedmint.service.batch.progress import OnProgress
 from seedmint.service.batch.storage.base import Output
 from seedmint.service.batch.verify import Fault, shard_fault
@@ -57,7 +56,7 @@ def repair(
         UserError: The engine failed, or the output is not writable. The same call may repair the rest.
         OSError: The same.
     """
-    current = toolchain(plan.format, plan.card, generator.determinism)
+    current = toolchain_here(plan, generator)
     if plan.toolchain != current:
         raise PlanError(
             f"{output.url} was written with {difference(plan.toolchain, current)}, and new shards would have other bytes: "

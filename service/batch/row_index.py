@@ -9,10 +9,13 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seedmint.service.batch.formats.features import INT64, STRING, key_features
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.png_folder import file_name
+from seedmint.service.batch.records import read_record
+from seedmint.service.batch.selection import pieces
 from seedmint.service.batch.splits import Split
 from seedmint.service.batch.storage.base import Output
 
@@ -30,7 +33,7 @@ def row_indices(plan: Plan) -> dict[str, Split]:
 
 
 def write_row_indices(output: Output, plan: Plan) -> None:
-    """Write the index files of a job. Their content depends only on the plan.
+    """Write the index files of a job whose shards are complete. Their content depends only on the plan and the filter's choice.
 
     Args:
         output: The output of the job.
@@ -40,7 +43,7 @@ def write_row_indices(output: Output, plan: Plan) -> None:
         from seedmint.service.batch.formats.row_table import write_table
 
         with output.write(name) as file:
-            write_table(file, _features(plan), _rows(plan, split))
+            write_table(file, _features(plan), _rows(plan, split, output))
 
 
 def row_index_size(plan: Plan) -> int:
@@ -54,43 +57,91 @@ def row_index_size(plan: Plan) -> int:
     from seedmint.service.batch.formats.row_table import write_table
 
     file = io.BytesIO()
-    group = next(_rows(plan, plan.layout[0]))
+    group = next(_all_rows(plan, plan.layout[0]))
     write_table(file, _features(plan), iter([group]))
     return file.tell() * plan.count // len(group["seed"])
 
 
-def is_row_index(file: IO[bytes], plan: Plan, split: Split) -> bool:
+def is_row_index(file: IO[bytes], output: Output, plan: Plan, split: Split) -> bool:
     """Return whether a file holds the index of a split.
 
     Args:
         file: The file.
+        output: The output of the job.
         plan: The plan of the job.
         split: The split.
     """
     from seedmint.service.batch.formats.row_table import is_table
 
-    return is_table(file, _features(plan), _rows(plan, split))
+    return is_table(file, _features(plan), _rows(plan, split, output))
 
 
 def _features(plan: Plan) -> dict[str, Any]:
     return {"file_name": STRING} | ({"row": INT64} if plan.format == "npy" else {}) | key_features(plan.card)
 
 
-def _rows(plan: Plan, split: Split) -> Iterator[dict[str, Any]]:
+def _rows(plan: Plan, split: Split, output: Output) -> Iterator[dict[str, Any]]:
     """Yield the rows of a split in groups, in the order of the plan. File names are relative to the index file."""
+    if plan.filter is None:
+        yield from _all_rows(plan, split)
+        return
+    from seedmint.service.batch.formats.row_table import GROUP_ROWS
+
+    pending: dict[str, Any] = {}
+    for index in range(split.first_shard, split.last_shard + 1):
+        shard = plan.shard(index)
+        for seeds, labels in pieces(plan, shard, read_record(output, plan, index).mask(shard), shard.count):
+            shards = [plan.file_name(index)] * len(seeds)
+            columns = _columns(plan, split, seeds, labels, np.arange(len(seeds)), shards)
+            pending = {name: _joined(pending.get(name), values) for name, values in columns.items()}
+        while len(pending.get("seed", ())) >= GROUP_ROWS:
+            yield {name: values[:GROUP_ROWS] for name, values in pending.items()}
+            pending = {name: values[GROUP_ROWS:] for name, values in pending.items()}
+    if len(pending.get("seed", ())):
+        yield pending
+
+
+def _joined(before: Any, values: Any) -> Any:
+    if before is None:
+        return values
+    return before + values if isinstance(values, list) else np.concatenate([before, values])
+
+
+def _all_rows(plan: Plan, split: Split) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a split without a filter."""
     from seedmint.service.batch.formats.row_table import GROUP_ROWS
 
     position = split.start
     for seeds in plan.seeds_between(split.start, split.start + split.count).chunks(GROUP_ROWS):
         labels = plan.labels_at(position, seeds)
-        columns: dict[str, Any] = {"seed": seeds, "label": labels}
-        if plan.format == "npy":
-            positions = position + np.arange(len(seeds))
-            columns["row"] = (positions - split.start) % plan.shard_size
-            names = [plan.file_name(index) for index in plan.shards_at(positions).tolist()]
-        else:
-            row_labels = [None] * len(seeds) if labels is None else labels.tolist()
-            names = [file_name(plan, split.folder, seed, label) for seed, label in zip(seeds.tolist(), row_labels, strict=True)]
-        columns["file_name"] = [name.removeprefix(f"{split.folder}/") for name in names]
-        yield columns
+        positions = position + np.arange(len(seeds))
+        shards = [plan.file_name(index) for index in plan.shards_at(positions).tolist()] if plan.format == "npy" else []
+        yield _columns(plan, split, seeds, labels, (positions - split.start) % plan.shard_size, shards)
         position += len(seeds)
+
+
+def _columns(
+    plan: Plan,
+    split: Split,
+    seeds: NDArray[np.int64],
+    labels: NDArray[np.int64] | None,
+    rows: NDArray[np.int64],
+    shards: list[str],
+) -> dict[str, Any]:
+    """Return the columns of some rows.
+
+    Args:
+        plan: The plan of the job.
+        split: The split.
+        seeds: int64[n].
+        labels: int64[n]; None for an unconditional generator.
+        rows: int64[n], the row of each seed in its file; used for npy.
+        shards: The file of each seed; used for npy.
+    """
+    columns: dict[str, Any] = {"seed": seeds} | ({} if labels is None else {"label": labels})
+    if plan.format == "npy":
+        columns["row"], names = rows, shards
+    else:
+        row_labels = [None] * len(seeds) if labels is None else labels.tolist()
+        names = [file_name(plan, split.folder, seed, label) for seed, label in zip(seeds.tolist(), row_labels, strict=True)]
+    return columns | {"file_name": [name.removeprefix(f"{split.folder}/") for name in names]}

@@ -11,6 +11,8 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
+from seedmint.models.seeds import seeds_from_list
+from seedmint.service.batch.classifier import combined
 from seedmint.service.batch.formats.arrays import ArrayWriter
 from seedmint.service.batch.formats.base import ShardWriter, Sink
 from seedmint.service.batch.formats.pngs import pngs
@@ -19,6 +21,7 @@ from seedmint.service.batch.png_folder import FileListing, file_name
 from seedmint.service.batch.progress import BatchProgress, OnProgress, ignore_progress
 from seedmint.service.batch.readback import reconcile
 from seedmint.service.batch.records import Record, write_record
+from seedmint.service.batch.selection import Mask, accepted, pieces
 from seedmint.service.batch.storage.base import Output
 from seedmint.service.runtime.arrays import Outputs, SeedArray
 from seedmint.service.runtime.generator import Generator
@@ -73,18 +76,20 @@ def write_shard(
         UserError: The same, for an object store.
     """
     shard = plan.shard(index)
+    mask = accepted(generator, plan, shard)
+    count = shard.count if mask is None else int(mask.sum())
     with ExitStack() as stack:
-        batches = _with_progress(stack.enter_context(closing(_batches(generator, plan, shard, threads))), on_progress)
+        batches = _with_progress(stack.enter_context(closing(_batches(generator, plan, shard, mask, threads))), on_progress)
         if plan.format == "png":
             size, sha256 = _write_files(stack.enter_context(output.write_many()), generator, plan, index, batches)
         else:
             file = stack.enter_context(output.write(plan.file_name(index)))
-            size, sha256 = _write_file(file, generator, plan, shard.count, batches)
+            size, sha256 = _write_file(file, generator, plan, count, batches)
         open_files = stack.pop_all()
 
     def finish() -> Record:
         open_files.close()
-        return _write_record(generator, plan, shard, output, size, sha256)
+        return _write_record(generator, plan, shard, mask, output, size, sha256)
 
     return finish
 
@@ -98,26 +103,36 @@ def shard_digest(generator: Generator, plan: Plan, index: int) -> str:
         index: Index of the shard.
     """
     shard = plan.shard(index)
-    batches = _batches(generator, plan, shard, 0)
+    mask = accepted(generator, plan, shard)
+    batches = _batches(generator, plan, shard, mask, 0)
     if plan.format == "png":
         return _write_files(lambda name, content: None, generator, plan, index, batches)[1]
-    return _write_file(None, generator, plan, shard.count, batches)[1]
+    return _write_file(None, generator, plan, shard.count if mask is None else int(mask.sum()), batches)[1]
 
 
-def _write_record(generator: Generator, plan: Plan, shard: Shard, output: Output, size: int, sha256: str) -> Record:
+def _write_record(
+    generator: Generator, plan: Plan, shard: Shard, mask: Mask | None, output: Output, size: int, sha256: str
+) -> Record:
+    determinism = combined(generator.determinism, plan.filter)
     record = Record(
         shard=shard.index,
         file=plan.file_name(shard.index),
         seeds=str(shard.seeds),
         count=shard.count,
+        accepted=None if mask is None else int(mask.sum()),
+        refused=None if mask is None else _seeds_text(shard.seeds.array()[~mask]),
         bytes=size,
         sha256=sha256,
         model=plan.model,
         plan=plan.digest,
-        determinism=generator.determinism,
+        determinism=determinism,
     )
     write_record(output, record)
-    return record if generator.determinism == "exact" else reconcile(output, plan, record)
+    return record if determinism == "exact" else reconcile(output, plan, record)
+
+
+def _seeds_text(seeds: SeedArray) -> str:
+    return str(seeds_from_list(seeds.tolist())) if len(seeds) else ""
 
 
 def shard_writer(sink: Sink, generator: Generator, plan: Plan, count: int) -> ShardWriter:
@@ -194,8 +209,15 @@ def _write_file(
     writer = shard_writer(sink, generator, plan, count)
     for seeds, labels, outputs in batches:
         writer.add(seeds, labels, outputs)
+    if count == 0 and plan.format == "npz":  # a filter has kept nothing; the arrays exist nevertheless
+        writer.add(*_empty_batch(plan))
     writer.finish()
     return sink.bytes, sink.sha256
+
+
+def _empty_batch(plan: Plan) -> Batch:
+    output, nothing = plan.card.output, np.zeros(0, np.int64)
+    return nothing, None if plan.num_classes is None else nothing, np.zeros((0, *output.shape), output.dtype)
 
 
 def _write_files(
@@ -218,9 +240,9 @@ def _with_progress(batches: Iterator[Batch], on_progress: OnProgress) -> Iterato
         on_progress(BatchProgress(len(batch[0])))
 
 
-def _batches(generator: Generator, plan: Plan, shard: Shard, threads: int) -> GeneratorType[Batch]:
+def _batches(generator: Generator, plan: Plan, shard: Shard, mask: Mask | None, threads: int) -> GeneratorType[Batch]:
     """Yield the batches of a shard in order. With threads, the next batches are generated while the caller writes."""
-    batches = plan.batches(shard, generator.max_batch)
+    batches = pieces(plan, shard, mask, generator.max_batch)
     if threads == 0:
         for seeds, labels in batches:
             yield seeds, labels, generator.generate(seeds, labels, plan.truncation)

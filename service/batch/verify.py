@@ -12,17 +12,18 @@ from seedmint.service.batch import png_folder
 from seedmint.service.batch.completeness import orphans
 from seedmint.service.batch.data_card import DATA_CARD
 from seedmint.service.batch.formats import arrays
-from seedmint.service.batch.formats.base import toolchain
 from seedmint.service.batch.manifest import MANIFEST, Totals, manifest
 from seedmint.service.batch.plan import Plan, Shard
+from seedmint.service.batch.planning import toolchain_here
 from seedmint.service.batch.progress import BatchProgress, OnProgress
 from seedmint.service.batch.readback import compute_sha256
 from seedmint.service.batch.records import Record, RecordError, read_record, read_records, record_name
 from seedmint.service.batch.row_index import is_row_index, row_indices
+from seedmint.service.batch.selection import pieces
 from seedmint.service.batch.shard import shard_digest
 from seedmint.service.batch.splits import Split
 from seedmint.service.batch.storage.base import Output
-from seedmint.service.runtime.arrays import Outputs
+from seedmint.service.runtime.arrays import Outputs, Piece
 from seedmint.service.runtime.generator import Generator
 
 SAMPLES_PER_SHARD = 4  # outputs to generate again, spread evenly over the shard
@@ -85,8 +86,8 @@ def verify(
         yield Fault("orphan", name, f"{name} belongs to no shard: remove it")
 
 
-def _index_check(plan: Plan, split: Split) -> Callable[[IO[bytes]], bool]:
-    return lambda file: is_row_index(file, plan, split)
+def _index_check(output: Output, plan: Plan, split: Split) -> Callable[[IO[bytes]], bool]:
+    return lambda file: is_row_index(file, output, plan, split)
 
 
 def shard_fault(output: Output, plan: Plan, generator: Generator, index: int, every_value: bool) -> Fault | None:
@@ -115,7 +116,8 @@ def shard_fault(output: Output, plan: Plan, generator: Generator, index: int, ev
 
 def _is_reproducible(plan: Plan, generator: Generator) -> bool:
     """Return whether the plan gives the same bytes here."""
-    return generator.determinism == "exact" and toolchain(plan.format, plan.card, "exact") == plan.toolchain
+    here = toolchain_here(plan, generator)
+    return here["determinism"] == "exact" and here == plan.toolchain
 
 
 def _other_values(plan: Plan, name: str, index: int) -> Fault:
@@ -134,7 +136,7 @@ def _summary_faults(output: Output, plan: Plan) -> Iterator[Fault]:
         expected.update(part)
     checks: list[tuple[str, str, Callable[[IO[bytes]], bool]]] = [
         (MANIFEST, "the records", lambda file: compute_sha256(file) == expected.hexdigest()),
-        *((name, "the plan", _index_check(plan, split)) for name, split in row_indices(plan).items()),
+        *((name, "the plan", _index_check(output, plan, split)) for name, split in row_indices(plan).items()),
         (DATA_CARD, "the job: it is empty", lambda file: bool(file.read(1))),
     ]
     for name, source, is_right in checks:
@@ -162,7 +164,7 @@ def _file_fault(output: Output, plan: Plan, generator: Generator, record: Record
                 file.seek(0)
                 return _read(file, plan, positions)
 
-            return _values_fault(plan, generator, shard, read, record.file, every_value)
+            return _values_fault(plan, generator, shard, read, record, every_value)
     except FileNotFoundError:
         return Fault("missing_file", record.file, f"{record.file} is missing: run the job again", shard.index)
 
@@ -171,7 +173,7 @@ def _png_fault(
     output: Output, plan: Plan, generator: Generator, shard: Shard, record: Record, every_value: bool
 ) -> Fault | None:
     listing = png_folder.FileListing()
-    for name in png_folder.file_names(plan, shard):
+    for name in png_folder.recorded_files(plan, record):
         try:
             listing.add(name, output.read(name))
         except FileNotFoundError:
@@ -181,26 +183,31 @@ def _png_fault(
         return Fault("other_hash", record.file, message, shard.index)
 
     def read(positions: list[int]) -> Outputs:
-        seeds = shard.seeds.array()
-        labels = plan.labels_at(shard.start, seeds)
+        seeds, labels = _seeds_and_labels(plan, shard, record)
         return png_folder.read(output, plan, record.file, seeds[positions], None if labels is None else labels[positions])
 
-    return _values_fault(plan, generator, shard, read, record.file, every_value)
+    return _values_fault(plan, generator, shard, read, record, every_value)
+
+
+def _seeds_and_labels(plan: Plan, shard: Shard, record: Record) -> Piece:
+    """Return the seeds and labels of the images in the data of a shard."""
+    return next(pieces(plan, shard, record.mask(shard), shard.count))
 
 
 def _values_fault(
-    plan: Plan, generator: Generator, shard: Shard, read: Callable[[list[int]], Outputs], name: str, every_value: bool
+    plan: Plan, generator: Generator, shard: Shard, read: Callable[[list[int]], Outputs], record: Record, every_value: bool
 ) -> Fault | None:
     """Generate some outputs of a shard again and compare them. All outputs, if the bytes of the whole shard cannot be compared.
 
     Values may differ in the last digit if the generator is approximate, here or in the plan, or if versions differ.
     """
-    is_reproducible = _is_reproducible(plan, generator)
-    seeds = shard.seeds.array()
-    labels = plan.labels_at(shard.start, seeds)
-    blocks = [np.unique(np.linspace(0, shard.count - 1, SAMPLES_PER_SHARD).astype(int))]
+    if record.num_images == 0:  # the filter has kept none
+        return None
+    is_reproducible, name = _is_reproducible(plan, generator), record.file
+    seeds, labels = _seeds_and_labels(plan, shard, record)
+    blocks = [np.unique(np.linspace(0, len(seeds) - 1, SAMPLES_PER_SHARD).astype(int))]
     if every_value and not is_reproducible:
-        blocks = np.array_split(np.arange(shard.count), -(-shard.count // _BLOCK_SIZE))
+        blocks = np.array_split(np.arange(len(seeds)), -(-len(seeds) // _BLOCK_SIZE))
     for positions in blocks:
         expected = generator.generate(seeds[positions], None if labels is None else labels[positions], plan.truncation)
         found = read(positions.tolist())

@@ -12,11 +12,10 @@ from seedmint.models.runtime.processors import num_processors
 from seedmint.service.batch.completeness import complete_shards, damaged_shards
 from seedmint.service.batch.data_card import DATA_CARD
 from seedmint.service.batch.estimate import check_free_space, estimate_size
-from seedmint.service.batch.formats.base import toolchain
 from seedmint.service.batch.job import load_plan, open_plan_generator
 from seedmint.service.batch.manifest import MANIFEST
 from seedmint.service.batch.plan import LabelChoice, Plan, PlanError
-from seedmint.service.batch.planning import difference
+from seedmint.service.batch.planning import difference, toolchain_here
 from seedmint.service.batch.records import count_in_shards
 from seedmint.service.batch.storage.base import PLAN_FILE, Output
 from seedmint.service.batch.storage.resolve import open_output
@@ -171,7 +170,7 @@ def verify(out: str, model: str | None, directory: str | None, every_value: bool
     with permanent_errors():
         path = find_version(model or _present_version(plan, models), models)
     generator = open_plan_generator(path, plan)
-    current = toolchain(plan.format, plan.card, generator.determinism)
+    current = toolchain_here(plan, generator)
     if plan.toolchain != current:
         click.echo(
             f"the job was written with {difference(plan.toolchain, current)}: values may differ in the last digit", err=True
@@ -242,6 +241,10 @@ def _show_plan(plan: Plan) -> None:
     click.echo(f"seeds       {seeds}")
     if plan.splits is not None:
         click.echo("splits      " + ", ".join(f"{name} {count:,}" for name, count in plan.splits.items()))
+    if plan.filter is not None:
+        click.echo(
+            f"filter      {plan.filter.rule}, by {plan.filter.classifier}; all numbers below are of seeds that are tried"
+        )
     click.echo(f"format      {plan.format}" + ("" if plan.labels is None else f", labels {_labels_text(plan.labels)}"))
 
 

@@ -37,6 +37,7 @@ class JobOptions:
         shard_format: Format of the shards.
         shard_size: Seeds in each shard.
         truncation: Factor on z.
+        filter_rule: Rule of the images to keep.
         directory: Directory of generators.
     """
 
@@ -48,6 +49,7 @@ class JobOptions:
     shard_format: ShardFormat | None
     shard_size: int | None
     truncation: float | None
+    filter_rule: str | None
     directory: str | None
 
 
@@ -91,6 +93,13 @@ _OPTIONS = (
     ),
     click.option("--shard-size", type=click.IntRange(min=1), help=f"Seeds in one shard. [{SHARD_SIZE:,}]"),
     click.option("--truncation", type=float, help="Factor on z, 0.001 to 1. Smaller values give less variety. [1]"),
+    click.option(
+        "--filter",
+        "filter_rule",
+        metavar="RULE",
+        help='Keep only some of the images: "margin > 0.9". The scores are margin (largest probability of a class minus the '
+        "second largest), confidence (the largest) and label_confidence (of the image's own label), by a shipped classifier.",
+    ),
     click.option("--models", "directory", help="Directory of generators. [SEEDMINT_MODELS]"),
 )
 
@@ -191,6 +200,7 @@ def _spec(options: JobOptions, existing: Plan | None, card: Card) -> JobSpec:
         "truncation": options.truncation,
         "format": options.shard_format,
         "shard_size": options.shard_size,
+        "filter": options.filter_rule,
     }
     given = {name: value for name, value in changes.items() if value is not None}
     if existing is None:

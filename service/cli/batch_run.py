@@ -63,7 +63,8 @@ def run_job(output: Output, plan: Plan, path: Path, part: int, parts: int, engin
     if result.count:
         summary = f"{result.count:,} generated in {duration(result.seconds)}: {result.count / result.seconds:,.0f}/s"
     if result.totals:
-        job = f"{plan.count:,} {noun} of {plan.card.name}@{plan.model[:12]}"
+        tried = "" if plan.filter is None else f" (of {plan.count:,} that were tried)"
+        job = f"{result.totals.count:,} {noun}{tried} of {plan.card.name}@{plan.model[:12]}"
         click.echo(f"{job} in {output.url}, {shards_text(plan.num_shards)}, {summary}")
     elif parts > 1:
         click.echo(f"part {part} of {parts} is done, {summary}; the last part writes the manifest of {output.url}")

@@ -16,10 +16,9 @@ from pathlib import Path
 from seedmint.models.errors import UserError
 from seedmint.service.batch.engines.process_pool import run
 from seedmint.service.batch.execute import execute
-from seedmint.service.batch.formats.base import toolchain
 from seedmint.service.batch.job import load_plan, open_plan_generator
 from seedmint.service.batch.plan import Plan, PlanError
-from seedmint.service.batch.planning import difference
+from seedmint.service.batch.planning import difference, toolchain_here
 from seedmint.service.batch.progress import BatchProgress, OnProgress
 from seedmint.service.batch.storage.base import BusyError, Output, OutputError
 from seedmint.service.batch.storage.resolve import open_output
@@ -78,7 +77,7 @@ def run_job(output: Output, plan: Plan, path: Path, workers: int, progress: Path
         UserError: The first error of the job.
         OSError: The same.
     """
-    current = toolchain(plan.format, plan.card, _open_generator(path, plan).determinism)
+    current = toolchain_here(plan, _open_generator(path, plan))
     if current != plan.toolchain:
         raise PlanError(f"the job was started with {difference(plan.toolchain, current)}: submit it again as a new job")
 

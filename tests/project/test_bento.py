@@ -71,6 +71,7 @@ def test_the_bento_contains_the_service_the_models_package_and_the_generators(be
         "service/**/*.js",
         "models/**/*.py",
         "models/*.onnx",
+        "models/classifiers/*.onnx",
         "deploy/image/requirements/*.txt",
     ):
         expected |= {str(path.relative_to(_ROOT)) for path in _ROOT.glob(pattern)}

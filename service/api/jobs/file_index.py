@@ -11,8 +11,8 @@ from seedmint.service.api.urls import query_string
 from seedmint.service.batch.data_card import DATA_CARD
 from seedmint.service.batch.manifest import MANIFEST
 from seedmint.service.batch.plan import Plan
-from seedmint.service.batch.png_folder import file_names
-from seedmint.service.batch.records import recorded_shards
+from seedmint.service.batch.png_folder import recorded_files
+from seedmint.service.batch.records import read_record, recorded_shards
 from seedmint.service.batch.row_index import row_indices
 from seedmint.service.batch.storage.base import PLAN_FILE, Output
 
@@ -70,6 +70,6 @@ def _planned_files(output: Output, plan: Plan, after: int) -> Iterator[tuple[int
         return
     starts = np.concatenate([[0], np.cumsum(plan.shard_sizes)])
     for index in np.flatnonzero(recorded & (starts[1:] > first)).tolist():
-        for position, name in enumerate(file_names(plan, plan.shard(index)), int(starts[index])):
+        for position, name in enumerate(recorded_files(plan, read_record(output, plan, index)), int(starts[index])):
             if position >= first:
                 yield len(summaries) + position, name

@@ -41,6 +41,12 @@ class JobRequest(BaseModel):
         "a split. null or per-seed: the label of each seed.",
     )
     truncation: Annotated[StrictFloat | StrictInt, Field(description="Factor on z.", json_schema_extra=TRUNCATION_BOUNDS)] = 1.0
+    filter: StrictStr | None = Field(
+        default=None,
+        description="Keeps only some of the images, by a shipped classifier. The scores are margin, confidence and "
+        "label_confidence. The number of images of the job counts all seeds that are tried; its manifest has the kept ones.",
+        examples=["margin > 0.9"],
+    )
     format: ShardFormat | None = Field(
         default=None,
         description="Format of the shards. Images: any. Samples: parquet, npz or npy. "
@@ -74,6 +80,7 @@ def create_plan(request: JobRequest, generator: Generator, max_images: int) -> P
         require_truncation(generator, request.truncation),
         request.format,
         request.shard_size,
+        request.filter,
     )
     plan = make_plan(generator, spec)
     check_num_shards(plan.count, plan.shard_size, MAX_SHARDS)

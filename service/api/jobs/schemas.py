@@ -28,7 +28,7 @@ class JobSummary(BaseModel):
     model: Name
     digest: Sha256
     format: ShardFormat
-    images: _Count = Field(description="Number of images, or of samples.")
+    images: _Count = Field(description="Number of images, or of samples. With a filter, all that are tried.")
     images_done: _Count | None = Field(
         description="Number of finished images. In the list, it is null unless the job is running or done; the job's own URL "
         "always has the number."
@@ -53,6 +53,7 @@ class JobDocument(JobSummary):
     splits: dict[str, _Count] | None = Field(description="Number of images of each split; null without splits.")
     labels: LabelChoice | None
     truncation: float
+    filter: str | None = Field(description="Rule of the images that are kept; null for all.")
     shard_size: _Count
     files_url: str = Field(
         description="URI template (RFC 6570) of the files. The file of a shard, such as data/shard-000000.tar, exists as soon "
@@ -115,6 +116,7 @@ def document_of(job: Job, prefix: str = "") -> JobDocument:
         splits=plan.splits,
         labels=plan.labels,
         truncation=plan.truncation,
+        filter=None if plan.filter is None else plan.filter.rule,
         shard_size=plan.shard_size,
         files_url=f"{summary.url}/files/{{+file}}",
         index_url=f"{summary.url}/files",

@@ -19,10 +19,9 @@ from ray.exceptions import RayError
 
 from seedmint.models.errors import UserError
 from seedmint.service.batch.engines.base import ATTEMPTS, WorkerDiedError, picklable_error
-from seedmint.service.batch.formats.base import toolchain
 from seedmint.service.batch.job import open_generator_content, read_plan_generator
 from seedmint.service.batch.plan import Plan
-from seedmint.service.batch.planning import check_same
+from seedmint.service.batch.planning import check_same, toolchain_here
 from seedmint.service.batch.progress import BatchProgress, OnProgress
 from seedmint.service.batch.shard import make_shard
 from seedmint.service.batch.storage.resolve import open_output
@@ -165,7 +164,7 @@ def _make_shard(content_ref: list[Any], url: str, plan: Plan, index: int) -> Exc
         output = open_output(url)
         if plan.digest not in _generators:
             generator = open_generator_content(ray.get(content_ref[0]), plan)
-            here = toolchain(plan.format, plan.card, generator.determinism)
+            here = toolchain_here(plan, generator)
             check_same(plan, plan.model_copy(update={"toolchain": here}), f"node {platform.node()}: {url}")
             _generators.clear()
             _generators[plan.digest] = generator
