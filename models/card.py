@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
@@ -320,3 +321,20 @@ def field_errors(error: ValidationError) -> list[tuple[str, str]]:
         field = ".".join(str(part) for part in item["loc"]) or "(whole)"
         found.append((field, item["msg"].removeprefix("Value error, ")))
     return found
+
+
+def check_generator_name(name: str) -> None:
+    """Check the name of a new generator.
+
+    Args:
+        name: The name.
+
+    Raises:
+        UserError: The name is malformed.
+    """
+    if name.endswith(".onnx"):
+        message = f"{name} is a file name; use the generator's name {name.removesuffix('.onnx')}"
+        raise UserError(message, field="name", reason="invalid_name")
+    if not re.fullmatch(NAME_PATTERN, name):
+        message = f"{name!r} must consist of lower-case letters, digits, '.', '_' and '-', at most 64"
+        raise UserError(message, field="name", reason="invalid_name")

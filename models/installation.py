@@ -4,8 +4,8 @@ import json
 import re
 import sys
 import tomllib
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.util import find_spec
 from pathlib import Path
@@ -65,6 +65,25 @@ def install_command(*extras: str) -> str:
     ):  # an environment of uvx is not changed, but replaced
         extras = (*extras, "cpu")
     return command_text(program, extras, _source(), Path(sys.prefix))
+
+
+@contextmanager
+def needs_extra(extra: str) -> Iterator[None]:
+    """Name the command that installs an extra in the error of an import that fails in the block.
+
+    Args:
+        extra: The extra that has the packages.
+
+    Raises:
+        ModuleNotFoundError: A package is not installed. The message has the command.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "seedmint":
+            raise
+        command = install_command("cpu" if error.name == "onnxruntime" else extra)
+        raise ModuleNotFoundError(f"{error.name} is not installed: run `{command}`", name=error.name) from None
 
 
 def command_text(program: Installer, extras: Sequence[str], source: str, prefix: Path) -> str:

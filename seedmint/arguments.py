@@ -39,6 +39,23 @@ def seed_array(seeds: SeedsLike) -> NDArray[np.int64]:
     return seeds_from_list(int(seed) if isinstance(seed, np.integer) else seed for seed in seeds).array()
 
 
+def seeds_text(seeds: SeedsLike) -> str:
+    """Return seeds as a text such as "0-63,100".
+
+    Args:
+        seeds: As for `seed_array`.
+
+    Raises:
+        UserError: A seed is not a whole number in 0 <= seed < 2**63, or there is no seed.
+    """
+    if isinstance(seeds, str):
+        return str(parse_seeds(seeds))
+    if isinstance(seeds, range) and len(seeds) and seeds.step == 1:
+        seeds_from_list([seeds[0], seeds[-1]])  # checks both ends
+        return str(Seeds((seeds,)))
+    return str(seeds_from_list(seed_array(seeds).tolist()))
+
+
 def label_array(labels: LabelsLike, count: int, classes: tuple[str, ...]) -> NDArray[np.int64] | None:
     """Return labels as int64[count], or None if there are no labels.
 

@@ -67,10 +67,22 @@ class DownloadCache:
         """
         if len(content) > self._max_bytes:
             return
-        digest = hashlib.sha256(content).hexdigest()
-        write_whole(self._directory / f"{digest}.onnx", content)
+        digest = self.keep(content).stem
         write_whole(self._entry(url), json.dumps({"url": url, "version": version, "digest": digest}).encode())
+
+    def keep(self, content: bytes) -> Path:
+        """Store a file, and remove old files if the cache becomes too large. Return the path of the file.
+
+        Args:
+            content: The bytes of the file.
+
+        Raises:
+            OSError: The directory is not writable, or the disk is full.
+        """
+        path = self._directory / f"{hashlib.sha256(content).hexdigest()}.onnx"
+        write_whole(path, content)
         self._evict()
+        return path
 
     def _checked(self, path: Path) -> bytes | None:
         """Return the content of a file, and remove the file if its content has another digest."""
@@ -86,10 +98,11 @@ class DownloadCache:
         return None
 
     def _evict(self) -> None:
+        """Remove old files, but never the newest one."""
         total = 0
-        for _, size, path in sorted(self._files(), reverse=True):
+        for position, (_, size, path) in enumerate(sorted(self._files(), reverse=True)):
             total += size
-            if total > self._max_bytes:
+            if position and total > self._max_bytes:
                 path.unlink(missing_ok=True)
 
     def _files(self) -> Iterator[tuple[float, int, Path]]:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from seedmint.arguments import LabelsLike, SeedsLike, label_array, seed_array
 from seedmint.models.card import Card, ImageOutput
 from seedmint.models.errors import UserError
+from seedmint.models.installation import needs_extra
 from seedmint.sources import read_source, resolve_source
 
 if TYPE_CHECKING:
@@ -88,6 +89,11 @@ class Generator:
     def classes(self) -> tuple[str, ...]:
         """Names of the classes; empty for an unconditional generator."""
         return tuple(self.card.classes or ())
+
+    @property
+    def runtime(self) -> "RuntimeGenerator":
+        """The open generator of this process, for modules of Seedmint. Not part of the stable API."""
+        return self._get_runtime()
 
     def images(self, seeds: SeedsLike, labels: LabelsLike = None, truncation: float = 1.0) -> NDArray[np.uint8]:
         """Generate the images of seeds.
@@ -313,9 +319,10 @@ class Generator:
         return self._runtime
 
     def _open(self) -> "RuntimeGenerator":
-        from seedmint.models.runtime.processors import num_processors
-        from seedmint.models.runtime.provider import choose_provider
-        from seedmint.service.runtime.generator import Generator as RuntimeGenerator
+        with needs_extra("cpu"):
+            from seedmint.models.runtime.processors import num_processors
+            from seedmint.models.runtime.provider import choose_provider
+            from seedmint.service.runtime.generator import Generator as RuntimeGenerator
 
         threads = self._threads or num_processors()
         runtime = RuntimeGenerator(read_source(self.source, self._digest), choose_provider(self._provider), threads, _BATCH)

@@ -92,6 +92,22 @@ def read_source(source: str, digest: str | None = None) -> bytes:
     return content
 
 
+def local_file(source: str, digest: str | None = None) -> Path:
+    """Return a local file with the content of a path or a URL. The file of a URL is in the cache directory of the user.
+
+    Args:
+        source: As for `read_source`.
+        digest: As for `read_source`.
+
+    Raises:
+        UserError: As for `read_source`.
+        OSError: The file cannot be read, or the cache directory is not writable.
+    """
+    if not _URL.match(source):
+        return Path(source)
+    return DownloadCache(_cache_directory()).keep(read_source(source, digest))
+
+
 def _cache_directory() -> Path:
     from platformdirs import user_cache_path
 

@@ -9,14 +9,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
 from seedmint.arguments import LabelsLike, SeedsLike, seed_array
 from seedmint.generator import Generator
 from seedmint.models.errors import UserError
+from seedmint.models.installation import needs_extra
+
+with needs_extra("train"):
+    import torch
+    from torch import Tensor
+    from torch.utils.data import Dataset, IterableDataset, get_worker_info
 
 Item = Tensor | tuple[Tensor, int]
 

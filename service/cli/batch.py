@@ -11,6 +11,7 @@ from seedmint.models.errors import UserError
 from seedmint.models.runtime.processors import num_processors
 from seedmint.service.batch.completeness import complete_shards, damaged_shards
 from seedmint.service.batch.data_card import DATA_CARD
+from seedmint.service.batch.engines.choice import EngineName
 from seedmint.service.batch.estimate import check_free_space, estimate_size
 from seedmint.service.batch.job import load_plan, open_plan_generator
 from seedmint.service.batch.manifest import MANIFEST
@@ -23,7 +24,7 @@ from seedmint.service.batch.verify import verify as find_faults
 from seedmint.service.cli.batch_options import JobOptions, job_options, open_job, parse_part, permanent_errors
 from seedmint.service.cli.batch_progress import show_progress
 from seedmint.service.cli.batch_push import push
-from seedmint.service.cli.batch_run import EngineName, nouns, repair_job, run_job, shards_text, stop_on_signals
+from seedmint.service.cli.batch_run import nouns, repair_job, run_job, shards_text, stop_on_signals
 from seedmint.service.cli.options import settings_with
 
 _MAX_FAULTS_SHOWN = 10

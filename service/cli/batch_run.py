@@ -4,20 +4,17 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Literal
 
 import click
 
 from seedmint.models.errors import UserError
-from seedmint.models.installation import install_command
-from seedmint.models.runtime.processors import num_processors
 from seedmint.service.batch.completeness import complete_shards
-from seedmint.service.batch.engines.process_pool import run, spare_threads
+from seedmint.service.batch.engines.choice import EngineName, choose_engine
 from seedmint.service.batch.execute import execute
-from seedmint.service.batch.plan import Plan, PlanError
+from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.progress import OnProgress
 from seedmint.service.batch.repair import Repairs, faulty_shards, repair
 from seedmint.service.batch.storage.base import Output
@@ -25,8 +22,6 @@ from seedmint.service.batch.verify import Fault
 from seedmint.service.cli.batch_progress import duration, show_progress
 from seedmint.service.runtime.generator import Generator
 
-EngineName = Literal["local", "ray"]
-_RayRun = Callable[[Path, str, Plan, Iterable[int], int | None, OnProgress], None]
 _SHOW_CURSOR = b"\x1b[?25h"
 
 
@@ -51,13 +46,7 @@ def run_job(output: Output, plan: Plan, path: Path, part: int, parts: int, engin
     def display(images: int, shards: int, images_done: int, shards_done: int) -> AbstractContextManager[OnProgress]:
         return show_progress(noun, images, shards, images_done, shards_done)
 
-    def make_shards(shards: Sequence[int], on_progress: OnProgress) -> None:
-        if engine == "ray":
-            _ray_run()(path, output.url, plan, shards, workers, on_progress)
-        else:
-            processes = min(workers or num_processors(), len(shards))
-            run(path, output.url, plan, shards, processes, on_progress, spare_threads(processes))
-
+    make_shards = choose_engine(engine, path, output.url, plan, workers)
     result = execute(output, plan, path, make_shards, display, part, parts)
     summary = "all were complete"
     if result.count:
@@ -91,24 +80,10 @@ def repair_job(output: Output, plan: Plan, path: Path, generator: Generator, fau
         UserError: A fault cannot be repaired here.
         OSError: The output is not writable.
     """
-
-    def make_shards(shards: Sequence[int], on_progress: OnProgress) -> None:
-        processes = min(workers, len(shards))
-        run(path, output.url, plan, shards, processes, on_progress, spare_threads(processes))
-
+    make_shards = choose_engine("local", path, output.url, plan, workers)
     shards = faulty_shards(faults)
     with show_progress(nouns(plan), sum(map(plan.size, shards)), len(shards)) as on_progress:
         return repair(output, plan, generator, faults, make_shards, on_progress)
-
-
-def _ray_run() -> _RayRun:
-    try:
-        from seedmint.service.batch.engines.ray_cluster import run
-    except ModuleNotFoundError as error:
-        if error.name != "ray":
-            raise
-        raise PlanError(f"Ray is not installed: {install_command('ray')}", field="engine", reason="library_missing") from None
-    return run
 
 
 @contextmanager

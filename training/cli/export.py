@@ -1,14 +1,12 @@
 """The command `export`."""
 
-import re
 from pathlib import Path
 from typing import Literal
 
 import click
 
-from seedmint.models.card import NAME_PATTERN
+from seedmint.models.card import check_generator_name
 from seedmint.models.directory import models_directory
-from seedmint.models.errors import UserError
 from seedmint.training.cli.options import MODELS
 
 
@@ -40,12 +38,7 @@ def export(
     Example:
       seedmint export runs/d --name mine
     """
-    if name.endswith(".onnx"):
-        message = f"{name} is a file name; use the generator's name {name.removesuffix('.onnx')}"
-        raise UserError(message, field="name", reason="invalid_name")
-    if not re.fullmatch(NAME_PATTERN, name):
-        message = f"{name!r} must consist of lower-case letters, digits, '.', '_' and '-', at most 64"
-        raise UserError(message, field="name", reason="invalid_name")
+    check_generator_name(name)
     from seedmint.training.export.onnx_export import install_generator
     from seedmint.training.runs.export_run import export_run
 

@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,21 @@ def apply_overrides(document: dict[str, Any], overrides: Sequence[str]) -> None:
     """
     for override in overrides:
         _apply_override(document, override)
+
+
+def recipe_of(fields: Mapping[str, Any], overrides: Sequence[str] = ()) -> Recipe:
+    """Return the recipe with given fields.
+
+    Args:
+        fields: The fields, as in a YAML file.
+        overrides: Changes of fields, each `a.b=value` with the value in YAML.
+
+    Raises:
+        RecipeError: A field is unknown or wrong.
+    """
+    document = deepcopy(dict(fields))
+    apply_overrides(document, overrides)
+    return validate_recipe(document, "the recipe")
 
 
 def _apply_override(document: dict[str, Any], override: str) -> None:

@@ -41,6 +41,9 @@ class RunContext(Protocol):
     def emit(self, event: ProgressEvent) -> None:
         """Pass an event to the program that started the run, in the main process."""
 
+    def stop(self) -> None:
+        """End the training after the current step, with a checkpoint."""
+
     def divergence(self, symptom: str) -> DivergenceError:
         """Return the error that names the step and the tensor where the run diverged."""
 
@@ -64,4 +67,4 @@ class Hook:
         """Called in the main process after a checkpoint is written."""
 
     def on_interrupt(self, trainer: RunContext) -> None:
-        """Called in every process when a signal ends `Trainer.fit`."""
+        """Called in every process when a signal or a call of `stop` ends `Trainer.fit`."""

@@ -32,6 +32,8 @@ from seedmint.training.runs.requirements import Requirements
 from seedmint.training.runs.state import TrainerState
 from seedmint.training.runs.torch_settings import torch_settings
 
+_STOPPED = 1000  # in place of the number of a signal
+
 
 class Trainer:
     """One training run. `seedmint.training.runs.build.build_trainer` constructs it from a recipe.
@@ -68,6 +70,7 @@ class Trainer:
         self.log: EventLog | None = None
         self._diagnostics = diagnostics
         self._on_progress: Callable[[ProgressEvent], None] | None = None
+        self._is_stopped = False
 
     @property
     def algorithm(self) -> Algorithm1:
@@ -99,6 +102,7 @@ class Trainer:
             TrainingError: Another process trains this run.
         """
         self._on_progress = on_progress
+        self._is_stopped = False
         with (
             run_lock(self.directory),
             torch_settings(self.recipe.threads, self.device),
@@ -106,14 +110,22 @@ class Trainer:
             self._open_log(),
         ):
             self.call_hooks("on_fit_start")
-            signal_number = 0
-            while not self.finished and not (signal_number := distributed.all_reduce_max(interruption.received or 0)):
+            reason = 0
+            while not self.finished and not (reason := distributed.all_reduce_max(interruption.received or self._stop_reason)):
                 self.state.sums += self.algorithm.iterate(self.step)
                 self.state.step += 1
                 self.call_hooks("on_step_end")
             if not self.finished:
                 self.call_hooks("on_interrupt")
-                self.interrupted_by = signal.Signals(signal_number)
+                self.interrupted_by = None if reason == _STOPPED else signal.Signals(reason)
+
+    def stop(self) -> None:
+        """End `fit` after the current step, with a checkpoint. In distributed training, one process is enough."""
+        self._is_stopped = True
+
+    @property
+    def _stop_reason(self) -> int:
+        return _STOPPED if self._is_stopped else 0
 
     def is_due(self, every: int) -> bool:
         """Return whether an output with this interval is due after the current step. The last step makes all outputs due.

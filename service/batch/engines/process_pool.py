@@ -6,12 +6,14 @@ Another worker replaces it and makes its shards again: at most the shard that it
 
 import multiprocessing
 import signal
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
 from pathlib import Path
+from types import ModuleType
 
 from seedmint.models.runtime.processors import num_processors
 from seedmint.service.batch.engines.base import ATTEMPTS, WorkerDiedError
@@ -49,6 +51,20 @@ def _deferred_signals() -> Iterator[None]:
             signal.raise_signal(arrived)
 
 
+@contextmanager
+def _without_main_module() -> Iterator[None]:
+    """Hide the main module while a process starts: `spawn` would run the program of the user again in each worker.
+
+    A program may therefore start a job without `if __name__ == "__main__":`. Workers need no object of the main module.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
 class _Worker:
     """A worker process and the parent's end of its pipe."""
 
@@ -57,7 +73,8 @@ class _Worker:
         self.number = number
         self.pipe, child_pipe = context.Pipe()
         self.process = context.Process(target=run_worker, args=(child_pipe, path, url, plan, threads), daemon=True)
-        self.process.start()
+        with _without_main_module():
+            self.process.start()
         child_pipe.close()
 
     def receive(self) -> FromWorker | None:
