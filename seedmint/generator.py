@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
     from seedmint.service.runtime.generator import Generator as RuntimeGenerator
 
-# Outputs of one run. For fully connected networks, runs of 64 reach 0.86 of the rate of runs of 1,024; runs of 256 reach 0.98
-# (benchmarks/python_api.py).
+# Outputs of one run. For fully connected networks, runs of 64 reach 0.86 of the rate of runs of 1,024; runs of 256 reach 0.98.
+# The smallest networks need larger runs, which take them only milliseconds (benchmarks/python_api.py).
 _BATCH = 256
+_LARGE_BATCH = 1024
+_LARGE_BATCH_SECONDS = 0.03
 _PREVIEW_SEEDS = range(16)
 
 
@@ -325,7 +327,10 @@ class Generator:
             from seedmint.service.runtime.generator import Generator as RuntimeGenerator
 
         threads = self._threads or num_processors()
-        runtime = RuntimeGenerator(read_source(self.source, self._digest), choose_provider(self._provider), threads, _BATCH)
+        content, provider = read_source(self.source, self._digest), choose_provider(self._provider)
+        runtime = RuntimeGenerator(content, provider, threads, _BATCH)
+        if runtime.max_batch == _BATCH and runtime.batch_seconds * _LARGE_BATCH / _BATCH < _LARGE_BATCH_SECONDS:
+            runtime = RuntimeGenerator(content, provider, threads, _LARGE_BATCH)
         if self._digest is not None and not runtime.digest.startswith(self._digest):
             raise UserError(
                 f"{self.source} has the digest {runtime.digest[:12]}, not {self._digest[:12]}",
@@ -347,6 +352,8 @@ class Generator:
 
     def _run(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None, truncation: float) -> NDArray[Any]:
         runtime = self._get_runtime()
+        if len(z) <= runtime.max_batch:
+            return runtime.generate_from(z, labels, truncation)
         output = self.card.output
         outputs = np.empty((len(z), *output.shape), output.dtype)
         for start in range(0, len(z), runtime.max_batch):
