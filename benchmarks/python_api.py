@@ -42,7 +42,8 @@ def main(names: list[str]) -> None:
         options.intra_op_num_threads = 1
         session = ort.InferenceSession(generator.source, options, providers=["CPUExecutionProvider"])
         random = np.random.default_rng(0)
-        ratios, times = [], []
+        ratios: list[float] = []
+        times: list[float] = []
         deadline = time.process_time() + _MAX_SECONDS
         while len(ratios) < _ROUNDS and (len(ratios) < 5 or time.process_time() < deadline):
             began = time.process_time()

@@ -81,12 +81,13 @@ def train(
     on_progress: "Callable[[ProgressEvent], None] | None" = None,
     resume: bool = False,
 ) -> TrainingRun:
-    """Train a generator with Algorithm 1. Prints nothing.
+    """Train a generator with Algorithm 1. Prints only the summary of a path of images.
 
     Ctrl-C ends the training after the current step, with a checkpoint, as in `seedmint train`.
 
     Args:
-        recipe: Name of a shipped recipe, path of a YAML file, or the fields of a recipe.
+        recipe: Name of a shipped recipe, path of a YAML file, or the fields of a recipe; or a folder or file of images, from
+            which the settings are derived.
         out: Directory of the run; must be empty or not exist, unless `resume` is true.
         overrides: Field of the recipe -> value, such as {"steps": 2000, "rule.generator.learning_rate": 1e-4}.
         device: Device of the training. Only the CPU guarantees identical results.
@@ -111,16 +112,24 @@ def train(
         if resume and (directory / _RECIPE_FILE).is_file():
             trainer = resume_run(directory, torch_device, lambda message: warnings.warn(message, stacklevel=2), texts)
         else:
-            trainer = create_run(directory, _recipe(recipe, texts), torch_device)
+            chosen, comments = _recipe(recipe, texts, torch_device.type == "cuda")
+            trainer = create_run(directory, chosen, torch_device, comments)
         trainer.hooks += callbacks
         if not trainer.finished:
             trainer.fit(on_progress)
         return TrainingRun(directory, trainer.step, trainer.finished, trainer.interrupted_by)
 
 
-def _recipe(recipe: str | Path | Mapping[str, Any], overrides: Sequence[str]) -> "Recipe":
+def _recipe(
+    recipe: str | Path | Mapping[str, Any], overrides: Sequence[str], has_gpu: bool
+) -> "tuple[Recipe, Mapping[str, str] | None]":
+    """Return a recipe, and the comments for its file."""
+    from seedmint.training.cli.front_door import derive, is_data_path
     from seedmint.training.recipes.files import load_recipe, recipe_of
 
     if isinstance(recipe, Mapping):
-        return recipe_of(recipe, overrides)
-    return load_recipe(str(recipe), overrides)
+        return recipe_of(recipe, overrides), None
+    if is_data_path(str(recipe)):
+        derived = derive(str(recipe), overrides, has_gpu)
+        return derived.recipe, derived.comments
+    return load_recipe(str(recipe), overrides), None

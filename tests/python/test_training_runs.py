@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import seedmint
 from seedmint.models.errors import UserError
@@ -120,3 +121,13 @@ def test_a_malformed_name_is_refused(whole: tuple[seedmint.TrainingRun, _Recorde
     with pytest.raises(UserError) as error:
         whole[0].export(name, models=tmp_path)
     assert (error.value.field, error.value.reason) == ("name", "invalid_name")
+
+
+def test_a_folder_of_images_needs_no_recipe(tmp_path: Path):
+    (tmp_path / "photos").mkdir()
+    for index in range(24):
+        pixels = np.random.default_rng(index).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "photos" / f"{index}.png")
+    overrides = {"steps": 1, "generator.capacity": "small", "every.evaluate": None, "data.side": 8}
+    run = seedmint.train(tmp_path / "photos", tmp_path / "run", overrides=overrides, device="cpu")
+    assert (run.step, run.is_finished) == (1, True)
