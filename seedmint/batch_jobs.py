@@ -44,6 +44,7 @@ def batch(
     format: "ShardFormat | None" = None,
     shard_size: int | None = None,
     truncation: float | None = None,
+    filter: str | None = None,
     workers: int | None = None,
     engine: Literal["local", "ray"] = "local",
     models: str | Path | None = None,
@@ -61,6 +62,7 @@ def batch(
         format: "webdataset", "parquet", "png", "npz" or "npy". None for webdataset (images) or parquet (samples).
         shard_size: Seeds in one shard. None for 10,000.
         truncation: Factor on z, 0.001 to 1. None for 1.
+        filter: Rule of the images to keep, such as "margin > 0.9".
         workers: Shards that are made at the same time. None for one on each processor.
         engine: "local" for processes of this machine, "ray" for tasks of a Ray cluster.
         models: Directory of generators; None for `SEEDMINT_MODELS`, or else the default directory.
@@ -89,6 +91,7 @@ def batch(
         shard_format=format,
         shard_size=shard_size,
         truncation=truncation,
+        filter_rule=filter,
         directory=None if models is None else str(models),
     )
     job = open_job(options)
