@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 from hashlib import sha256
@@ -14,6 +15,7 @@ import pytest
 
 from seedmint.cli import main
 from seedmint.models.card import ImageOutput
+from seedmint.models.directory import SHIPPED, find_generator
 from seedmint.service.batch.storage.resolve import open_output
 from seedmint.service.runtime.generator import open_generator
 from tests.http.test_metrics import value
@@ -42,6 +44,7 @@ def slow_models(directory: Path) -> Path:
 def all_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = slow_models(fill(tmp_path_factory.mktemp("models")))
     generators.write(directory, "point", 3, classes=CLASSES, output=POINT)
+    shutil.copy(find_generator("digits", SHIPPED), directory)  # a classifier of its data is shipped
     generators.write(directory, "large", 6, output=ImageOutput(height=128, width=128, channels=3))
     return directory
 
@@ -189,6 +192,17 @@ def test_files_are_listed_page_by_page_and_removed(making: Server, jobs: Path):
     check(making.client.delete(f"/v1/jobs/{job}"), 404, "job")
     assert submit(making, **request) == job  # a new job
     wait_for(making, job, "done")
+
+
+def test_a_filtered_job_has_the_bytes_of_the_command(making: Server, jobs: Path, all_models: Path, tmp_path: Path):
+    job = submit(making, model="digits", seeds="0-79", shard_size=40, filter=" margin>0.95")
+    done = wait_for(making, job, "done")
+    assert (done["filter"], done["images"]) == ("margin > 0.95", 80)
+    totals = making.client.get(done["manifest_url"]).json()["totals"]
+    assert 0 < totals["images"] < totals["seeds"] == 80
+    options = ("--models", str(all_models), "--seeds", "0-79", "--shard-size", "40", "--filter", "margin > 0.95")
+    run("batch", "run", "digits", *options, "--out", str(tmp_path / "out"))
+    assert hashes(jobs / job) == hashes(tmp_path / "out")
 
 
 @pytest.mark.parametrize(("query", "status"), [("wait=61", 422), ("wait=x", 400), ("after=1", 400)])

@@ -1,5 +1,6 @@
 """The programs of the data card read the data: each is run with its library, in the folder of the job."""
 
+import json
 import os
 import re
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from seedmint.models.directory import SHIPPED, find_generator
 from seedmint.models.seeds import parse_seeds
 from seedmint.service.batch.storage.resolve import open_output
 from seedmint.service.runtime.generator import Generator, open_generator
@@ -39,6 +41,11 @@ def _offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def programs(out: Path, generator: Generator, form: str) -> dict[str, str]:
     """Make a job and return the programs of its data card by library."""
     make_all(open_output(str(out)), plan_for(generator, SEEDS, form, 16), generator)
+    return card_programs(out)
+
+
+def card_programs(out: Path) -> dict[str, str]:
+    """Return the programs of the data card of a job by library."""
     return dict(re.findall(r"### (.+?)\n\n```python\n(.*?)```", (out / "README.md").read_text(), re.DOTALL))
 
 
@@ -85,6 +92,20 @@ def test_datasets_has_images_seeds_labels_and_class_names(
         tensor = variables["tensors"][3]
         np.testing.assert_array_equal(tensor[image].numpy().transpose(1, 2, 0), images[3])
         assert int(tensor[label]) == expected[int(seeds[3])]
+
+
+@pytest.mark.parametrize("form", LIBRARIES)
+def test_datasets_has_the_kept_images_of_a_filter(tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch):
+    digits, out = open_generator(find_generator("digits", SHIPPED)), tmp_path / "out"
+    make_all(open_output(str(out)), plan_for(digits, "0-59", form, 20, filter="margin > 0.95"), digits)
+    shards = json.loads((out / "manifest.json").read_text())["shards"]
+    refused = [seed for shard in shards if shard["refused"] for seed in parse_seeds(shard["refused"]).array().tolist()]
+    assert refused
+    rows = run(card_programs(out)["datasets"], out, monkeypatch)["rows"]
+    seeds = list(map(int, rows["__key__"])) if form == "webdataset" else rows["seed"]
+    assert sorted(seeds) == sorted(set(range(60)) - set(refused))
+    found = np.stack([pixels(row["png" if form == "webdataset" else "image"]) for row in rows])
+    np.testing.assert_array_equal(found, digits.generate(np.array(seeds)))
 
 
 @pytest.mark.parametrize("name", ["point", "wave", "grey"])

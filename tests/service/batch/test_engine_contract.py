@@ -5,15 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from seedmint.models.directory import SHIPPED, find_generator
 from seedmint.models.errors import UserError
 from seedmint.service.batch.engines import process_pool
 from seedmint.service.batch.job import begin, finish, open_plan_generator
 from seedmint.service.batch.plan import Plan
-from seedmint.service.batch.progress import BatchProgress, OnProgress
+from seedmint.service.batch.progress import BatchProgress, OnProgress, ignore_progress
 from seedmint.service.batch.shard import make_shard
 from seedmint.service.batch.storage.resolve import open_output
-from seedmint.service.runtime.generator import Generator
-from tests.support.batch_jobs import ROOT, hashes, plan_for, whole
+from seedmint.service.runtime.generator import Generator, open_generator
+from tests.support.batch_jobs import ROOT, hashes, make_all, plan_for, whole
 
 Engine = Callable[[Path, str, Plan, Sequence[int], OnProgress], None]
 
@@ -60,6 +61,18 @@ def test_the_bytes_are_the_same(tmp_path: Path, models: Path, rgb: Generator, en
     assert (sum(event.images for event in events), sum(event.shards for event in events)) == (200, 7)
     assert finish(output, plan)
     assert hashes(tmp_path / "out") == expected
+
+
+def test_all_engines_keep_the_same_images(tmp_path: Path, engine: Engine):
+    path = find_generator("digits", SHIPPED)
+    generator = open_generator(path)
+    plan = plan_for(generator, "0-149", "npz", 40, filter="margin > 0.95")
+    make_all(open_output(str(tmp_path / "whole")), plan, generator)
+    output = open_output(str(tmp_path / "out"))
+    begin(output, plan)
+    engine(path, output.url, plan, range(plan.num_shards), ignore_progress)
+    assert finish(output, plan)
+    assert hashes(tmp_path / "out") == hashes(tmp_path / "whole")
 
 
 def test_another_generator_is_an_error(tmp_path: Path, models: Path, rgb: Generator, engine: Engine):
