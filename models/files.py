@@ -33,8 +33,10 @@ def whole_file(path: Path, move: Callable[[Path, Path], object] = Path.replace) 
             os.fsync(file.fileno())
         move(temporary, path)
         sync_directory(path.parent)
-    except BaseException:
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # write(2) and fsync(2) name no file
         raise
 
 

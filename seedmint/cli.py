@@ -1,5 +1,6 @@
 """The command line. Imports `service` or `training` only for one of their commands, so that `seedmint --help` is fast."""
 
+import errno
 import os
 import platform
 import sys
@@ -118,7 +119,8 @@ def main(arguments: list[str] | None = None) -> Any:
         click.echo(f"Error: {_missing_module_text(name, error.name)}", err=True)
     except OSError as error:
         file = f": {error.filename}" if error.filename else ""
-        click.echo(f"Error: {error.strerror or error}{file}", err=True)
+        cure = "; free some space, then run the command again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        click.echo(f"Error: {error.strerror or error}{file}{cure}", err=True)
     sys.exit(1)
 
 

@@ -5,11 +5,13 @@ from datetime import timedelta
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.table import Column
 
 from seedmint.models.card import Metric
 from seedmint.training.objectives import Objective
 from seedmint.training.runs.progress import ProgressEvent
 
+_MIN_BAR = 12  # columns
 _LINE_INTERVAL = 10.0  # seconds between lines without a terminal
 
 
@@ -30,7 +32,7 @@ class ProgressDisplay:
             TextColumn("step"),
             MofNCompleteColumn(),
             BarColumn(bar_width=None),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
             console=console,
             disable=not console.is_terminal,
             expand=True,
@@ -59,11 +61,22 @@ class ProgressDisplay:
             return
         now = time.monotonic()
         seconds_left = (now - self._start_time) / (event.step - self._start_step) * (self._total - event.step)
-        text = f"{format_statistics(event.statistics, self._objective)}  {timedelta(seconds=round(seconds_left))} left"
-        self._bar.update(self._task, completed=event.step, description=text)
+        left = f"{timedelta(seconds=round(seconds_left))} left"
+        text = f"{format_statistics(event.statistics, self._objective)}  {left}"
+        self._bar.update(self._task, completed=event.step, description=self._fitting(event.statistics, left))
         if not self._console.is_terminal and (now - self._last_line >= _LINE_INTERVAL or event.step == self._total):
             self._print_line(event.step, text)
             self._last_line = now
+
+    def _fitting(self, statistics: dict[str, float], left: str) -> str:
+        """Return the remaining time, and as many statistics as fit beside the step and the bar."""
+        room = self._console.width - len("step ") - len(f"{self._total}/{self._total} ") - _MIN_BAR - 2
+        text = left
+        for part in _parts(statistics, self._objective):
+            if len(text) + 2 + len(part) > room:
+                break
+            text = f"{text}  {part}"
+        return text
 
     def _print_line(self, step: int, text: str) -> None:
         self._console.print(f"step {step:,}/{self._total:,}  {text}", soft_wrap=True, highlight=False)
@@ -76,17 +89,20 @@ def format_statistics(statistics: dict[str, float], objective: Objective) -> str
         statistics: See `ProgressEvent.statistics`.
         objective: The run's objective.
     """
-    s = statistics
+    return "  ".join(_parts(statistics, objective))
+
+
+def _parts(s: dict[str, float], objective: Objective) -> list[str]:
     limit = "-log 4 = " if objective.estimates_jsd else "equilibrium "
-    parts = [
+    return [
         f"V {s['V']:.3f} ({limit}{objective.equilibrium:.3f})",
         *([f"JSD {max(0.0, s['JSD']):.3f}"] if "JSD" in s else []),
         f"D(x) {s['D(x)']:.2f}",
         f"D(G(z)) {s['D(G(z))']:.2f}",
         *([f"p {s['p']:.2f}"] if "p" in s else []),
+        *([f"memorized {s['memorized']:.2f}"] if "memorized" in s else []),
         f"{s['images/s']:,.0f} images/s",
     ]
-    return "  ".join(parts)
 
 
 def format_metric(metric: Metric) -> str:

@@ -7,7 +7,7 @@ import click
 from seedmint.training.cli.front_door import derive, duration_text, free_directory, is_data_path
 from seedmint.training.cli.options import DEVICE, SET
 from seedmint.training.recipes.files import load_recipe, shipped_recipes
-from seedmint.training.recipes.schema import CHANGEABLE_FIELDS
+from seedmint.training.recipes.schema import CHANGEABLE_FIELDS, RECORDED_FIELDS
 
 RUNS = Path("runs")
 
@@ -77,7 +77,8 @@ def train(recipe: str, out: Path | None, overrides: tuple[str, ...], device: str
     "overrides",
     multiple=True,
     metavar="FIELD=VALUE",
-    help=f"Change one of {', '.join(CHANGEABLE_FIELDS)}; repeatable.",
+    help=f"Change one of {', '.join((*CHANGEABLE_FIELDS, *RECORDED_FIELDS))}; repeatable. Changes of learning rates are "
+    "recorded in the recipe and on the card.",
 )
 @DEVICE
 def resume(run: Path, overrides: tuple[str, ...], device: str) -> None:
@@ -90,6 +91,7 @@ def resume(run: Path, overrides: tuple[str, ...], device: str) -> None:
     Examples:
       seedmint resume runs/d
       seedmint resume runs/d --set steps=20000      # train longer
+      seedmint resume runs/d --set rule.discriminator.learning_rate=1e-4
     """
     from seedmint.training.cli.fit import fit_with_progress, select_device
     from seedmint.training.optimization.distributed import process_group

@@ -21,6 +21,9 @@ from seedmint.training.recipes.schedules import Below1
 CHANGEABLE_FIELDS = ("data.path", "every", "metrics", "name", "steps", "title", "watch")
 """Fields of a recipe that can change when a run is resumed. The finished iterations do not depend on them."""
 
+RECORDED_FIELDS = ("rule.generator.learning_rate", "rule.discriminator.learning_rate")
+"""Fields that can change when a run is resumed, and whose change is recorded in `history`."""
+
 
 class RecipeError(UserError):
     """A recipe that cannot be read, or has an unknown or wrong field. `field` is the dotted path of the first wrong field."""
@@ -46,6 +49,9 @@ class Every(Config):
 
     log: int = Field(default=100, ge=1)
     preview: int = Field(default=1000, ge=1)
+    preview_seconds: int = Field(
+        default=300, ge=10, description="seconds after which a preview is written in any case; the first after 45 seconds"
+    )
     checkpoint: int = Field(default=1000, ge=1)
     evaluate: int | None = Field(
         default=None, ge=1, description="steps between measurements of `metrics`; null: no measurements"
@@ -66,6 +72,12 @@ class Watch(Config):
     epsilon: float = Field(
         default=0.05, gt=0, lt=0.5, description="equilibrium: D(x) and D(G(z)) differ from 1/2 by at most epsilon"
     )
+    memorization: float = Field(
+        default=0.8,
+        gt=0.5,
+        lt=1,
+        description="overfitting is reported if D prefers a training example to a held-out example with a higher probability",
+    )
     stop_at_equilibrium: bool = Field(default=False, description="finish the run when the equilibrium is reported")
     previews: int = Field(
         default=3,
@@ -79,6 +91,24 @@ class Watch(Config):
         description="mode collapse is reported if the mean distance between two generated examples is below this fraction of "
         "the same distance in the data",
     )
+
+
+class Change(Config):
+    """A change of a field when a run was resumed."""
+
+    step: int = Field(ge=0, description="number of iterations before the change")
+    field: str
+    old: Any
+    new: Any
+
+
+class Start(Config):
+    """The run whose weights a run has started from."""
+
+    name: str = Field(description="name of the generator of that run")
+    step: int = Field(ge=0, description="step of the checkpoint")
+    recipe_digest: str = Field(description="SHA-256 of the recipe of that run")
+    data_digest: str = Field(description="SHA-256 of the training data of that run")
 
 
 class Recipe(Config):
@@ -122,6 +152,8 @@ class Recipe(Config):
     )
     every: Every = Every()
     watch: Watch = Watch()
+    history: list[Change] = Field(default=[], description="written by `seedmint resume --set rule...learning_rate=...`")
+    started_from: Start | None = Field(default=None, description="written by `seedmint train --from RUN`")
 
     @field_validator("augmentation")
     @classmethod

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from seedmint.training.datasets import load_train
+from seedmint.training.datasets import load_test, load_train
 from seedmint.training.export.cards import card_of_run
 from seedmint.training.export.served_generator import SeedSampler
 from seedmint.training.optimization import distributed
@@ -13,6 +13,7 @@ from seedmint.training.runs.checkpoint_metadata import checkpoint_metadata, is_s
 from seedmint.training.runs.checkpoints import Checkpoint
 from seedmint.training.runs.diagnostics import Diagnostics
 from seedmint.training.runs.errors import TrainingError
+from seedmint.training.runs.held_out import HeldOutLogits
 from seedmint.training.runs.hook import Hook
 from seedmint.training.runs.hooks import CheckpointHook, DiagnosticsHook, LogHook, PreviewHook
 from seedmint.training.runs.metrics_hook import MetricsHook, prepare_real_data
@@ -49,13 +50,15 @@ def build_trainer(directory: Path, recipe: Recipe, device: torch.device, checkpo
             state.restore(checkpoint.step, checkpoint.metadata, checkpoint.tensors)
         diagnostics = Diagnostics(recipe.watch, state.diagnostic_counts)
         sampler = SeedSampler.of_recipe(recipe, dataset, device)
+        test = load_test(recipe.data)
+        held_out = None if test is None else HeldOutLogits(dataset, test, recipe.conditional, device)
         hooks: list[Hook] = [
-            LogHook(),
+            LogHook(held_out),
             DiagnosticsHook(diagnostics, dataset, recipe.conditional),
-            PreviewHook(sampler, dataset.names),
+            PreviewHook(sampler, dataset),
         ]
         if recipe.every.evaluate is not None and distributed.is_main_process():
-            reference = prepare_real_data(recipe, all_data)
+            reference = prepare_real_data(recipe, all_data, test)
             hooks.append(MetricsHook(recipe, sampler, reference))
         hooks.append(CheckpointHook(metadata))
         return Trainer(directory, recipe, dataset, device, requirements, state, diagnostics, hooks)

@@ -18,7 +18,7 @@ class Diagnostic:
     """A condition found in a run.
 
     Attributes:
-        kind: `saturated`, `equilibrium` or `collapsed`.
+        kind: `saturated`, `equilibrium`, `overfitting` or `collapsed`.
         message: One line for people.
         is_warning: Whether the condition is a failure.
     """
@@ -61,12 +61,31 @@ class Diagnostics:
         watch, found = self._watch, []
         evidence = f"in {watch.reports} consecutive log entries, now D(x) {d_real:.3f}, D(G(z)) {d_fake:.3f}"
         if self._reaches("saturated", d_real > 1 - watch.saturation and d_fake < watch.saturation, watch.reports):
-            message = f"D is saturated {evidence}; G hardly learns: try a lower rule.discriminator.learning_rate"
+            message = f"D is saturated {evidence}; G hardly learns: resume with a lower rule.discriminator.learning_rate"
             found.append(Diagnostic("saturated", message))
         if self._reaches("equilibrium", max(abs(d_real - 0.5), abs(d_fake - 0.5)) <= watch.epsilon, watch.reports):
             message = f"equilibrium {evidence}: D does not separate data from generated examples"
             found.append(Diagnostic("equilibrium", message, is_warning=False))
         return tuple(found)
+
+    def check_memorization(self, preference: float) -> tuple[Diagnostic, ...]:
+        """Check one log entry for overfitting: D prefers the training examples to held-out examples.
+
+        Args:
+            preference: See `HeldOutLogits.preference`.
+
+        Returns:
+            The condition, if its count reaches the threshold with this entry.
+        """
+        watch = self._watch
+        if not self._reaches("overfitting", preference > watch.memorization, watch.reports):
+            return ()
+        message = (
+            f"D learns the training examples by heart in {watch.reports} consecutive log entries: it prefers a training "
+            f"example to a held-out one with probability {preference:.2f}, above {watch.memorization}; train a new run with "
+            "more data, augmentation.kind=ada or a larger penalty.r1, or stop here"
+        )
+        return (Diagnostic("overfitting", message),)
 
     def check_diversity(self, diversity: float) -> tuple[Diagnostic, ...]:
         """Check one preview for mode collapse: G generates few different examples.
@@ -81,7 +100,8 @@ class Diagnostics:
             return ()
         message = (
             f"mode collapse in {self._watch.previews} consecutive previews: the mean distance between generated examples is "
-            f"{diversity:.3f} times the mean distance in the data, below {self._watch.collapse}"
+            f"{diversity:.3f} times the mean distance in the data, below {self._watch.collapse}; "
+            "resume with a lower rule.generator.learning_rate, or train a new run with a larger penalty.r1"
         )
         return (Diagnostic("collapsed", message),)
 

@@ -11,12 +11,13 @@ from seedmint.models.files import write_whole
 from seedmint.training.optimization import distributed
 from seedmint.training.recipes.commented import commented_yaml, comments_of
 from seedmint.training.recipes.files import read_recipe
-from seedmint.training.recipes.schema import CHANGEABLE_FIELDS, Recipe, RecipeError, validate_recipe
+from seedmint.training.recipes.schema import CHANGEABLE_FIELDS, RECORDED_FIELDS, Change, Recipe, RecipeError, validate_recipe
 from seedmint.training.runs.build import build_trainer
 from seedmint.training.runs.checkpoints import Checkpoint, list_checkpoints, load_checkpoint
 from seedmint.training.runs.errors import CheckpointError, TrainingError
 from seedmint.training.runs.lock import run_lock
 from seedmint.training.runs.trainer import Trainer
+from seedmint.training.runs.versions import version_changes
 
 _RECIPE_FILE = "recipe.yaml"
 
@@ -60,8 +61,9 @@ def resume_run(
     Args:
         directory: The run's directory.
         device: Device of the training.
-        on_warning: Called with a message for each damaged checkpoint. The checkpoint is renamed to `.damaged`.
-        overrides: `field=value` changes of the recipe; only `CHANGEABLE_FIELDS` can change.
+        on_warning: Called with a message for each damaged checkpoint, which is renamed to `.damaged`, and if the code or a
+            library differs from the checkpoint's.
+        overrides: `field=value` changes of the recipe; only `CHANGEABLE_FIELDS` and `RECORDED_FIELDS` can change.
 
     Raises:
         UserError: The directory holds no run, another process trains it, its recipe has changed, or all its checkpoints are
@@ -77,8 +79,11 @@ def resume_run(
         if checkpoint is None:
             return build_trainer(directory, recipe, device)
         _check_changes(directory, checkpoint, recipe)
+        recipe = _record_changes(checkpoint, recipe)
+        for note in version_changes(checkpoint.metadata):
+            on_warning(note)
         trainer = build_trainer(directory, recipe, device, checkpoint)
-        if overrides and distributed.is_main_process():
+        if (overrides or recipe.history) and distributed.is_main_process():
             path = directory / _RECIPE_FILE
             write_whole(path, commented_yaml(recipe.document(), comments_of(path.read_text(encoding="utf-8"))).encode())
         return trainer
@@ -123,11 +128,29 @@ def _check_changes(directory: Path, checkpoint: Checkpoint, recipe: Recipe) -> N
     if changes := _changes(saved.document(), recipe.document()):
         field, old, new = changes[0]
         others = "".join(f"; {name} changed from {before} to {after}" for name, before, after in changes[1:])
-        message = f"changed from {old} to {new} since the run started{others}; only {', '.join(CHANGEABLE_FIELDS)} can change"
+        allowed = ", ".join((*CHANGEABLE_FIELDS, *RECORDED_FIELDS))
+        message = f"changed from {old} to {new} since the run started{others}; only {allowed} can change"
         raise RecipeError(message, field=field, reason="recipe_changed")
     if recipe.steps < checkpoint.step:
         message = f"the run has finished {checkpoint.step} steps, more than {recipe.steps}"
         raise RecipeError(message, field="steps", reason="steps_already_done")
+
+
+def _record_changes(checkpoint: Checkpoint, recipe: Recipe) -> Recipe:
+    """Return the recipe with the checkpoint's history and the changes of `RECORDED_FIELDS` since the checkpoint."""
+    history = list(checkpoint.recipe.get("history", []))
+    current = recipe.document()
+    for field in RECORDED_FIELDS:
+        old, new = _value(checkpoint.recipe, field), _value(current, field)
+        if old != new:
+            history.append({"step": checkpoint.step, "field": field, "old": old, "new": new})
+    return recipe.model_copy(update={"history": [Change.model_validate(entry) for entry in history]})
+
+
+def _value(document: dict[str, Any], field: str) -> Any:
+    for part in field.split("."):
+        document = document[part]
+    return document
 
 
 def _ema_start(recipe: Recipe) -> float:
@@ -139,7 +162,7 @@ def _changes(saved: dict[str, Any], current: dict[str, Any], prefix: str = "") -
     changes = []
     for key in sorted({*saved, *current}):
         old, new, field = saved.get(key), current.get(key), f"{prefix}{key}"
-        if field in CHANGEABLE_FIELDS:
+        if field in (*CHANGEABLE_FIELDS, *RECORDED_FIELDS, "history"):
             continue
         if isinstance(old, dict) and isinstance(new, dict):
             changes += _changes(old, new, f"{field}.")

@@ -13,7 +13,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from seedmint.models.card import Metric
 from seedmint.models.files import write_whole
-from seedmint.training.plotting.image_grid import grid
+from seedmint.training.plotting.image_grid import grid_beside
 from seedmint.training.plotting.sample_plots import plot
 from seedmint.training.runs.diagnostics import Diagnostic
 
@@ -82,14 +82,15 @@ class EventLog:
             self._append({"step": step, "diagnostic": diagnostic.kind, "message": diagnostic.message})
             self._board.add_text(diagnostic.kind, diagnostic.message, step)
 
-    def write_image_preview(self, step: int, images: NDArray[np.uint8]) -> None:
-        """Write a grid of images to previews/step-N.png and to TensorBoard.
+    def write_image_preview(self, step: int, images: NDArray[np.uint8], real: NDArray[np.uint8]) -> None:
+        """Write a grid of images beside a grid of real images to previews/step-N.png, and the images to TensorBoard.
 
         Args:
             step: Number of finished iterations.
             images: uint8[n, height, width, channels].
+            real: Real images of the same labels and shape.
         """
-        content = grid(images, _PREVIEW_COLUMNS)
+        content = grid_beside(images, real, _PREVIEW_COLUMNS)
         write_whole(self._previews / f"step-{step:09d}.png", content)
         self._board.add_images("preview", images[..., :3], step, dataformats="NHWC")  # TensorBoard knows no opacity
 

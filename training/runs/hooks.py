@@ -19,20 +19,29 @@ from seedmint.training.objectives import OBJECTIVES
 from seedmint.training.optimization import distributed
 from seedmint.training.runs.checkpoints import Checkpoint, save_checkpoint
 from seedmint.training.runs.diagnostics import Diagnostic, Diagnostics, Diversity
+from seedmint.training.runs.event_log import EventLog
+from seedmint.training.runs.held_out import HeldOutLogits
 from seedmint.training.runs.hook import Hook, RunContext
 from seedmint.training.runs.progress import ProgressEvent
 from seedmint.training.runs.state import find_nonfinite_tensor, tensors_of
 
 _IMAGE_PREVIEW_SEEDS = np.arange(64, dtype=np.int64)
 _SAMPLE_PREVIEW_SEEDS = np.arange(1000, dtype=np.int64)
+_FIRST_PREVIEW_SECONDS = 45.0
 
 
 class LogHook(Hook):
     """Writes the means of the statistics every `every.log` steps.
 
+    Args:
+        held_out: Measures how much D prefers training examples to held-out examples; None without held-out examples.
+
     Raises:
         DivergenceError: A mean is not finite.
     """
+
+    def __init__(self, held_out: HeldOutLogits | None = None) -> None:
+        self._held_out = held_out
 
     def on_fit_start(self, trainer: RunContext) -> None:
         """Start the clock of the training rate."""
@@ -58,6 +67,8 @@ class LogHook(Hook):
             values["JSD"] = (values["V"] - objective.equilibrium) / 2
         if augmentation is not None and recipe.augmentation is not None and recipe.augmentation.kind == "ada":
             values["p"] = float(augmentation.p)
+        if self._held_out is not None and trainer.log is not None:
+            values["memorized"] = self._held_out.preference(state.algorithm.discriminator)
         values["images/s"] = rate
         if trainer.log is not None:
             trainer.log.write_statistics(state.step, values)
@@ -84,7 +95,10 @@ class DiagnosticsHook(Hook):
 
     def on_statistics(self, trainer: RunContext, statistics: dict[str, float]) -> None:
         """Check for saturation and equilibrium."""
-        self._report(trainer, self._diagnostics.check_statistics(statistics["D(x)"], statistics["D(G(z))"]))
+        found = self._diagnostics.check_statistics(statistics["D(x)"], statistics["D(G(z))"])
+        if "memorized" in statistics:
+            found += self._diagnostics.check_memorization(statistics["memorized"])
+        self._report(trainer, found)
 
     def on_preview(self, trainer: RunContext, outputs: NDArray[Any], labels: NDArray[np.int64] | None) -> None:
         """Measure the diversity and check for mode collapse."""
@@ -113,25 +127,56 @@ class PreviewHook(Hook):
 
     Args:
         sampler: Computes the outputs of seeds.
-        names: Names of a sample's columns or channels; None for images.
+        dataset: The training data; some of its images stand beside the generated images.
     """
 
-    def __init__(self, sampler: SeedSampler, names: tuple[str, ...] | None) -> None:
-        self._sampler, self._names = sampler, names
+    def __init__(self, sampler: SeedSampler, dataset: Dataset) -> None:
+        self._sampler, self._names = sampler, dataset.names
+        self._seeds = _SAMPLE_PREVIEW_SEEDS if dataset.scaling is not None else _IMAGE_PREVIEW_SEEDS
+        self._labels = labels_of(self._seeds, sampler.classes) if sampler.classes else None
+        self._real = None if dataset.scaling is not None else _real_images(dataset, self._labels, len(self._seeds))
+        self._due_time, self._last_step = 0.0, -1
+
+    def on_fit_start(self, trainer: RunContext) -> None:
+        """Start the clock of the previews."""
+        self._due_time = time.monotonic() + _FIRST_PREVIEW_SECONDS
 
     def on_step_end(self, trainer: RunContext) -> None:
-        """Write a preview if it is due."""
-        if trainer.log is None or not trainer.is_due(trainer.recipe.every.preview):
+        """Write a preview if it is due by the number of steps or by time."""
+        if trainer.log is None:
             return
+        if trainer.is_due(trainer.recipe.every.preview):
+            trainer.call_hooks("on_preview", self._write(trainer, trainer.log), self._labels)
+        elif time.monotonic() >= self._due_time:
+            self._write(trainer, trainer.log)  # without `on_preview`: no state may depend on the time
+
+    def on_interrupt(self, trainer: RunContext) -> None:
+        """Write a preview of the last step."""
+        if trainer.log is not None and self._last_step != trainer.state.step:
+            self._write(trainer, trainer.log)
+
+    def _write(self, trainer: RunContext, log: EventLog) -> NDArray[Any]:
         algorithm, step = trainer.state.algorithm, trainer.state.step
-        seeds = _IMAGE_PREVIEW_SEEDS if self._names is None else _SAMPLE_PREVIEW_SEEDS
-        outputs = self._sampler.sample(algorithm.generator if algorithm.ema is None else algorithm.ema, seeds)
-        if self._names is None:
-            trainer.log.write_image_preview(step, outputs)
+        outputs = self._sampler.sample(algorithm.generator if algorithm.ema is None else algorithm.ema, self._seeds)
+        if self._real is not None:
+            log.write_image_preview(step, outputs, self._real)
         else:
-            trainer.log.write_sample_preview(step, outputs, self._names)
-        labels = labels_of(seeds, self._sampler.classes) if self._sampler.classes else None
-        trainer.call_hooks("on_preview", outputs, labels)
+            assert self._names is not None
+            log.write_sample_preview(step, outputs, self._names)
+        self._last_step = step
+        self._due_time = time.monotonic() + trainer.recipe.every.preview_seconds
+        return outputs
+
+
+def _real_images(dataset: Dataset, labels: NDArray[np.int64] | None, n: int) -> NDArray[np.uint8]:
+    """Return n training images, uint8[n, height, width, channels], of the given labels."""
+    rows = np.arange(n) % len(dataset)
+    if labels is not None and dataset.labels is not None:
+        for label in np.unique(labels):
+            found, wanted = np.flatnonzero(dataset.labels == label), labels == label
+            if len(found):
+                rows[wanted] = found[np.arange(wanted.sum()) % len(found)]
+    return np.ascontiguousarray(dataset.images[rows].transpose(0, 2, 3, 1))
 
 
 class CheckpointHook(Hook):

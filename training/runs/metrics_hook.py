@@ -6,7 +6,7 @@ from typing import Literal
 from torch import nn
 
 from seedmint.models.card import Metric
-from seedmint.training.datasets import Dataset, load_test
+from seedmint.training.datasets import Dataset
 from seedmint.training.evaluation.image_sample import sample_seeds
 from seedmint.training.evaluation.metric_families import FAMILIES, inapplicable_reason, measure, num_samples
 from seedmint.training.evaluation.reference_data import RealData
@@ -53,17 +53,17 @@ class MetricsHook(Hook):
         return tuple(metric for name, n in counts.items() for metric in measure(name, sample, n))
 
 
-def prepare_real_data(recipe: Recipe, dataset: Dataset) -> RealData | Dataset:
+def prepare_real_data(recipe: Recipe, dataset: Dataset, test: Dataset | None) -> RealData | Dataset:
     """Return the real images, or the held-out samples, for the metrics of a recipe. Trains a classifier if one is missing.
 
     Args:
         recipe: The run's recipe.
         dataset: All training data of the recipe's source.
+        test: The test data of the source, or None.
 
     Raises:
         RecipeError: A metric of the recipe does not apply to the data.
     """
-    test = load_test(recipe.data)
     if recipe.uses_samples:
         assert test is not None
         return test

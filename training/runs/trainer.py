@@ -8,6 +8,7 @@ A run's directory holds:
     log.jsonl, tensorboard/          statistics, metrics and diagnostics
 """
 
+import errno
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from seedmint.training.datasets import Dataset
 from seedmint.training.optimization import distributed
 from seedmint.training.recipes.schema import Recipe
 from seedmint.training.runs.diagnostics import Diagnostics
-from seedmint.training.runs.errors import DivergenceError
+from seedmint.training.runs.errors import DivergenceError, TrainingError
 from seedmint.training.runs.event_log import EventLog
 from seedmint.training.runs.hook import Hook
 from seedmint.training.runs.interruption import Interruption
@@ -33,6 +34,7 @@ from seedmint.training.runs.state import TrainerState
 from seedmint.training.runs.torch_settings import torch_settings
 
 _STOPPED = 1000  # in place of the number of a signal
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Trainer:
@@ -99,7 +101,7 @@ class Trainer:
 
         Raises:
             DivergenceError: V, a weight or an optimizer's average is not finite.
-            TrainingError: Another process trains this run.
+            TrainingError: Another process trains this run, or the disk is full.
         """
         self._on_progress = on_progress
         self._is_stopped = False
@@ -109,6 +111,10 @@ class Trainer:
             Interruption() as interruption,
             self._open_log(),
         ):
+            self._fit(interruption)
+
+    def _fit(self, interruption: Interruption) -> None:
+        try:
             self.call_hooks("on_fit_start")
             reason = 0
             while not self.finished and not (reason := distributed.all_reduce_max(interruption.received or self._stop_reason)):
@@ -118,6 +124,14 @@ class Trainer:
             if not self.finished:
                 self.call_hooks("on_interrupt")
                 self.interrupted_by = None if reason == _STOPPED else signal.Signals(reason)
+        except OSError as error:
+            if error.errno not in _NO_SPACE:
+                raise
+            message = (
+                f"the disk is full: {error.filename or self.directory} cannot be written at step {self.step:,}; free some "
+                f"space, then run `seedmint resume {self.directory}`, which continues from the newest checkpoint"
+            )
+            raise TrainingError(message, reason="disk_full") from None
 
     def stop(self) -> None:
         """End `fit` after the current step, with a checkpoint. In distributed training, one process is enough."""

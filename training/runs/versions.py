@@ -3,6 +3,7 @@
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from seedmint.models.version import __version__
 
@@ -28,3 +29,17 @@ def _git(root: Path, *arguments: str) -> str:
 def library_versions() -> dict[str, str]:
     """Return the versions of NumPy and PyTorch."""
     return {name: version(name) for name in ("numpy", "torch")}
+
+
+def version_changes(metadata: dict[str, Any]) -> tuple[str, ...]:
+    """Return a note if the code or a library is not that of a checkpoint: the resumed run may then compute other bits.
+
+    Args:
+        metadata: The metadata of the checkpoint.
+    """
+    saved = {"seedmint": metadata["code_version"], **metadata["libraries"]}
+    current = {"seedmint": code_version(), **library_versions()}
+    changed = [f"{name} {saved.get(name)}, now {new}" for name, new in current.items() if saved.get(name) != new]
+    if not changed:
+        return ()
+    return (f"the checkpoint was written by {'; '.join(changed)}: the weights may differ from those of an uninterrupted run",)

@@ -1,0 +1,24 @@
+import io
+
+import pytest
+from rich.console import Console
+
+from seedmint.training.cli.progress import ProgressDisplay
+from seedmint.training.objectives import OBJECTIVES
+from seedmint.training.runs.progress import ProgressEvent
+
+STATISTICS = {"V": -1.234, "JSD": 0.05, "D(x)": 0.6, "D(G(z))": 0.4, "p": 0.1, "memorized": 0.5, "images/s": 12345.0}
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_step_bar_and_remaining_time_fit_on_the_line(width):
+    console = Console(file=io.StringIO(), force_terminal=True, width=width, color_system=None)
+    display = ProgressDisplay(0, 100_000, OBJECTIVES["non-saturating"], console)
+    display.show(ProgressEvent(60_000, STATISTICS))
+    with console.capture() as captured:
+        console.print(display._bar.get_renderable())
+    (line,) = captured.get().strip().splitlines()
+    assert "60000/100000" in line
+    assert "━" * 5 in line
+    assert " left" in line
+    assert ("images/s" in line) == (width == 200)

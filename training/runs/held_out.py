@@ -1,0 +1,61 @@
+"""Whether D learns the training examples by heart: its logits of training examples and of held-out examples."""
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from seedmint.training.datasets import Dataset
+
+_MAX_EXAMPLES = 256
+_BATCH = 64
+
+
+class HeldOutLogits:
+    """Compares D's logits of up to 256 training examples and as many held-out examples, without augmentation.
+
+    The measurement draws no random number and changes no state, so that it does not change the training.
+
+    Args:
+        train: The training data.
+        held_out: Data of the same kind that training does not use.
+        conditional: Whether D receives labels.
+        device: Device of D.
+    """
+
+    def __init__(self, train: Dataset, held_out: Dataset, conditional: bool, device: torch.device) -> None:
+        self._parts = [_examples(part, train, conditional, device) for part in (train, held_out)]
+
+    @torch.no_grad()
+    def preference(self, discriminator: nn.Module) -> float:
+        """Return the probability that D gives a training example a higher logit than a held-out example.
+
+        Args:
+            discriminator: D; in evaluation mode during the call.
+
+        Returns:
+            0.5 if D does not tell them apart, 1 if D knows the training examples by heart. Equal logits count half.
+        """
+        was_training = discriminator.training
+        discriminator.eval()
+        try:
+            train, held_out = (_logits(discriminator, x, labels) for x, labels in self._parts)
+        finally:
+            discriminator.train(was_training)
+        difference = train[:, None] - held_out
+        return float(((difference > 0).double() + (difference == 0).double() / 2).mean())
+
+
+def _examples(part: Dataset, train: Dataset, conditional: bool, device: torch.device) -> tuple[Tensor, Tensor | None]:
+    rows = np.linspace(0, len(part) - 1, min(len(part), _MAX_EXAMPLES)).astype(np.int64)
+    if train.scaling is None:
+        values = part.images[rows].astype(np.float32) / np.float32(255)
+    else:
+        values = train.scaling.standardize(part.samples[rows])
+    labels = torch.from_numpy(part.labels[rows]).to(device) if conditional and part.labels is not None else None
+    return torch.from_numpy(values).to(device), labels
+
+
+def _logits(discriminator: nn.Module, x: Tensor, labels: Tensor | None) -> Tensor:
+    starts = range(0, len(x), _BATCH)
+    parts = [discriminator(x[i : i + _BATCH], None if labels is None else labels[i : i + _BATCH]) for i in starts]
+    return torch.cat(parts).reshape(-1).double()
