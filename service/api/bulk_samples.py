@@ -40,7 +40,7 @@ from seedmint.service.telemetry import metrics
 from seedmint.service.telemetry.request_context import REQUEST_CONTEXT
 
 # The schema shows bounds that pydantic does not check: later checks answer with other statuses.
-_Seed = Annotated[StrictInt, Field(json_schema_extra={"minimum": 0, "maximum": SEED_LIMIT - 1})]
+_Seed = Annotated[StrictInt, Field(json_schema_extra={"format": "int64", "minimum": 0, "maximum": SEED_LIMIT - 1})]
 SeedText = Annotated[StrictStr, Field(json_schema_extra={"pattern": SEEDS_PATTERN})]
 Label = Annotated[StrictInt, Field(json_schema_extra={"minimum": 0})]
 TRUNCATION_BOUNDS = {"minimum": MIN_TRUNCATION, "maximum": 1}

@@ -12,6 +12,7 @@ from seedmint.models.seeds import SEED_LIMIT, SEEDS_PATTERN
 from seedmint.service.api.bulk_latents import LatentsRequest
 from seedmint.service.api.bulk_samples import SampleRequest
 from seedmint.service.api.inference import InferRequest, InferResponse, Live, ModelMetadata, Ready, ServerMetadata
+from seedmint.service.api.openapi.client_schemas import plain_schemas, without_defaults
 from seedmint.service.api.query import DIGEST, SHEET_LIMITS
 from seedmint.service.api.schemas import Generators, ImageGeneratorPage, SampleGeneratorPage
 from seedmint.service.encoders.archives import ARCHIVE_FORMATS
@@ -168,7 +169,7 @@ def parameters(generators: Sequence[Generator], settings: Settings) -> Json:
     duration = _integer(DURATION_STEP, MAX_DURATION, DEFAULT_DURATION) | {"multipleOf": DURATION_STEP}
     model = {"type": "string", "pattern": f"{NAME_PATTERN[:-1]}(@{DIGEST.pattern})?$"}
     by_kind = _parameters_by_kind("Image", images, FORMATS) | _parameters_by_kind("Sample", samples, SAMPLE_FORMATS)
-    return (
+    return without_defaults(
         by_kind
         | job_parameters_by_name
         | {
@@ -306,7 +307,7 @@ def schemas(generators: Sequence[Generator], settings: Settings) -> Json:
 
         finish_schemas(definitions, generators, settings)
     page = {"anyOf": [reference("ImageGeneratorPage"), reference("SampleGeneratorPage")]}
-    return definitions | {"GeneratorPage": page, "Problem": PROBLEM_SCHEMA, "Sample": _SAMPLE_SCHEMA}
+    return plain_schemas(definitions | {"GeneratorPage": page, "Problem": PROBLEM_SCHEMA, "Sample": _SAMPLE_SCHEMA})
 
 
 def _bulk_format(generator: Generator) -> str:

@@ -47,7 +47,6 @@ def _of_model(path: str, suffix: str, parameters: tuple[str, ...]) -> tuple[Endp
                 parameters,
                 method="post",
                 body="InferRequest",
-                binary_bodies=(BINARY,),
             ),
             max_infer_bytes,
         ),

@@ -1,6 +1,7 @@
 """The OpenAPI document: it is valid, has every route, and its bounds are the bounds of the code and of the generators."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,32 @@ def test_every_response_has_an_id_and_every_problem_an_example(document: dict[st
     )
 
 
+def keywords(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield each key of each object, with its value."""
+    children: Any = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if isinstance(value, dict):
+        yield from value.items()
+    for child in children:
+        yield from keywords(child)
+
+
+def test_generators_of_clients_understand_the_document(document: dict[str, Any]):
+    components = document["components"]
+    assert document["servers"] == [{"url": "/"}]
+    assert not any("default" in parameter["schema"] for parameter in components["parameters"].values())
+    assert not {"const", "prefixItems"} & {key for key, _ in keywords(components["schemas"])}
+    assert all(isinstance(value, str | int | float) for key, value in keywords(components["schemas"]) if key == "default")
+    for name in ("ImageOutput", "SampleOutput"):
+        assert "kind" in components["schemas"][name]["required"]
+    for operation in operations(document).values():
+        bodies = [*operation["responses"].values(), operation.get("requestBody", {})]
+        assert all("schema" in content for body in bodies for content in body.get("content", {}).values())
+
+
+def test_a_prefix_is_the_server(grey: Generator):
+    assert specification([grey], Settings(), route_operations(Settings()), "/gan")["servers"] == [{"url": "/gan"}]
+
+
 def test_bounds_and_examples_come_from_the_generators(document: dict[str, Any], rgb: Generator, grey: Generator):
     parameters = document["components"]["parameters"]
     assert parameters["ImageName"]["example"] == "grey"
@@ -98,14 +125,14 @@ def test_bounds_and_examples_come_from_the_generators(document: dict[str, Any], 
     only = document_of([rgb], Settings(max_seeds=77))["components"]
     assert only["parameters"]["Scale"]["schema"]["maximum"] == 256
     assert "example" not in only["parameters"]["SampleName"]
-    assert only["schemas"]["SampleRequest"]["properties"]["seeds"]["anyOf"][1]["maxItems"] == 77
+    assert only["schemas"]["SampleRequestSeeds"]["oneOf"][1]["maxItems"] == 77
 
 
 @pytest.mark.parametrize(
     ("text", "is_valid"), [("0-63,100", True), (" 1 , 2 - 3", True), ("007", False), ("", False), ("1-", False)]
 )
 def test_the_pattern_of_seeds_matches_the_syntax(document: dict[str, Any], text: str, is_valid: bool):
-    pattern = document["components"]["schemas"]["SampleRequest"]["properties"]["seeds"]["anyOf"][0]["pattern"]
+    pattern = document["components"]["schemas"]["SampleRequestSeeds"]["oneOf"][0]["pattern"]
     assert bool(re.search(pattern, text)) == is_valid
 
 
