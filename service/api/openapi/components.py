@@ -110,6 +110,7 @@ PROBLEM_SCHEMA: Json = {
             "seedmint_http_requests_rejected_total.",
         },
         "field": {"type": "string", "description": "The part of the request that is wrong."},
+        "error": {"type": "string", "description": "Only below /v2: the text of `detail`."},
     },
     "required": ["type", "title", "status", "detail", "reason"],
     "additionalProperties": False,
@@ -302,12 +303,21 @@ def schemas(generators: Sequence[Generator], settings: Settings) -> Json:
                 choice["maxItems"] = settings.max_seeds
     if generators:
         body["examples"] = [{"model": each.name, "seeds": "0-63,100", "format": _bulk_format(each)} for each in generators]
+    if generators:
+        definitions["LatentsRequest"]["examples"] = [_latents_example(generators[0])]
+    seeds: Json = {"name": "seed", "shape": [2], "datatype": "INT64", "data": [7, 42]}
+    definitions["InferRequest"]["examples"] = [{"inputs": [seeds]}]
     if settings.jobs_url is not None:
         from seedmint.service.api.openapi.job_schemas import finish_schemas
 
         finish_schemas(definitions, generators, settings)
     page = {"anyOf": [reference("ImageGeneratorPage"), reference("SampleGeneratorPage")]}
     return plain_schemas(definitions | {"GeneratorPage": page, "Problem": PROBLEM_SCHEMA, "Sample": _SAMPLE_SCHEMA})
+
+
+def _latents_example(generator: Generator) -> Json:
+    labels = {} if generator.card.classes is None else {"labels": 0}
+    return {"model": generator.name, "z": [[0.0] * generator.card.noise.z_dim], **labels}
 
 
 def _bulk_format(generator: Generator) -> str:
