@@ -94,8 +94,8 @@ bento: $(VENV)/serve.done
 	rm -rf build/bentoml
 	$(BENTO) build
 
-# Two builds of one commit with the same time and base image are equal. Without git, the time is 0.
-SOURCE_DATE_EPOCH ?= $(or $(shell git log -1 --format=%ct 2>/dev/null),0)
+# The time of all files and of the image. It is the same for all commits (2026-01-01), so that an unchanged layer keeps its digest.
+SOURCE_DATE_EPOCH ?= 1767225600
 LABELS = VERSION=$(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml) REVISION=$(or $(shell git rev-parse HEAD 2>/dev/null),unknown) \
   $(if $(SOURCE_URL),SOURCE=$(SOURCE_URL))
 

@@ -1,6 +1,6 @@
 """An S3 server for tests (moto), in its own process, with faults on request.
 
-    python -m tests.support.s3_server PORT
+    python -m tests.support.s3_server PORT [CERTIFICATE KEY]
 
 After `POST /-/faults/N`, every Nth request of each operation fails, with the `KINDS` in turn (0: none).
 `GET /-/counts` returns the number of requests by operation ("PUT"), and of faults ("PUT cut").
@@ -93,7 +93,13 @@ def _operation(environ: dict[str, Any]) -> str:
 
 def main() -> None:
     application = FaultInjector(DomainDispatcherApplication(create_backend_app))
-    run_simple("127.0.0.1", int(sys.argv[1]), application, threaded=True, request_handler=MotoRequestHandler)
+    port, *certificate = sys.argv[1:]
+    run_simple(
+        *("127.0.0.1", int(port), application),
+        threaded=True,
+        request_handler=MotoRequestHandler,
+        ssl_context=(certificate[0], certificate[1]) if certificate else None,
+    )
 
 
 if __name__ == "__main__":
