@@ -77,9 +77,21 @@ def test_files_have_sizes_and_can_be_removed(output: Output):
         write(output, name, content)
     assert dict(output.sizes("data")) == {"a": 5, "x/b": 0}
     assert dict(output.sizes("none")) == {}
+    assert (output.size("data/a"), output.size("data/x/b")) == (5, 0)
+    with pytest.raises(FileNotFoundError):
+        output.size("data/none")
     output.remove("data/a")
     output.remove("data/a")
     assert dict(output.sizes("data")) == {"x/b": 0}
+
+
+def test_a_folder_can_be_removed_with_all_files(storage: Storage, output: Output):
+    for name in ("data/a", "data/x/b", "records/000000.json"):
+        write(output, name, b"content")
+    output.remove_all()
+    assert storage.hashes() == {}
+    output.remove_all()
+    assert load_plan(output) is None
 
 
 def test_a_file_that_was_written_can_be_read(output: Output, monkeypatch: pytest.MonkeyPatch):

@@ -15,7 +15,7 @@ from seedmint.models.seeds import parse_seeds
 from seedmint.service.api.jobs.pagination import listing_path, parse_listing
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.planning import CheckedGenerator, JobSpec, make_plan
-from seedmint.service.jobs.errors import QueueFullError
+from seedmint.service.jobs.errors import JobActiveError, QueueFullError
 from seedmint.service.jobs.job_record import Job, job_id
 from seedmint.service.jobs.progress import JobProgress, write_progress
 from seedmint.service.jobs.store import FILES_REMOVED, JobStore
@@ -136,6 +136,18 @@ class StoreMachine(RuleBasedStateMachine):
         if self.jobs[job].state == "done":
             self.jobs[job].state, self.jobs[job].error = "failed", FILES_REMOVED
 
+    @precondition(lambda self: self.jobs)
+    @rule(data=st.data())
+    def remove(self, data: st.DataObject) -> None:
+        job = data.draw(st.sampled_from(sorted(self.jobs)))
+        if self.jobs[job].state == "queued" or self.jobs[job].images is not None:
+            with pytest.raises(JobActiveError):
+                self.store.remove(job)
+        else:
+            self.store.remove(job)
+            del self.jobs[job]
+            assert not (self.folder / "jobs" / job).exists()
+
     @rule()
     def restart(self) -> None:
         self.store = self.new_store()
@@ -143,6 +155,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule()
     def operations_on_an_unknown_job_do_nothing(self) -> None:
         assert not self.store.cancel(UNKNOWN_JOB)
+        self.store.remove(UNKNOWN_JOB)
         self.store.finish(UNKNOWN_JOB)
         self.store.recheck(UNKNOWN_JOB)
         assert self.store.find(UNKNOWN_JOB) is None
