@@ -1,7 +1,7 @@
 """Requests and errors of the HTTP API. `Client` and `AsyncClient` share them."""
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -165,25 +165,29 @@ def format_decimal(value: float) -> str:
 
 def job_request(
     model: str,
-    seeds: SeedsArgument,
-    labels: int | str | None,
+    seeds: SeedsArgument | None,
+    splits: Mapping[str, SeedsArgument] | None,
     truncation: float,
-    file_format: str | None,
-    shard_size: int | None,
+    options: Mapping[str, Any],
 ) -> ApiRequest:
     """Build the request of a batch job. The server chooses the options that are None.
 
     Args:
         model: Name of the generator, or NAME@ and the first 12 digits of the SHA-256.
-        seeds: Seeds.
-        labels: One class number, "balanced" or "per-seed"; None for the default of the server.
+        seeds: Seeds; None with splits.
+        splits: Seeds of each split, by its name.
         truncation: Factor by which z is multiplied.
-        file_format: Format of the shards.
-        shard_size: Number of seeds in a shard.
+        options: Other fields of the request, by name.
     """
-    body: dict[str, Any] = {"model": model, "seeds": wire_seeds(seeds), "truncation": truncation}
-    options = {"labels": labels, "format": file_format, "shard_size": shard_size}
-    return ApiRequest("POST", "/v1/jobs", body=body | {name: value for name, value in options.items() if value is not None})
+    body: dict[str, Any] = {"model": model, "truncation": truncation, **options}
+    body["seeds"] = None if seeds is None else wire_seeds(seeds)
+    body["splits"] = None if splits is None else {name: _seeds_text(part) for name, part in splits.items()}
+    return ApiRequest("POST", "/v1/jobs", body={name: value for name, value in body.items() if value is not None})
+
+
+def _seeds_text(seeds: SeedsArgument) -> str:
+    wired = wire_seeds(seeds)
+    return wired if isinstance(wired, str) else ",".join(map(str, wired))
 
 
 def wire_seeds(seeds: SeedsArgument) -> str | list[int]:

@@ -1,7 +1,7 @@
 """The asynchronous client of a Seedmint server: the methods of `Client` as coroutines. Needs the extra `client`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -104,14 +104,18 @@ class AsyncClient:
     async def submit_job(
         self,
         model: str,
-        seeds: SeedsArgument,
+        seeds: SeedsArgument | None = None,
         labels: int | str | None = None,
         truncation: float = 1.0,
         format: str | None = None,
         shard_size: int | None = None,
+        *,
+        splits: Mapping[str, SeedsArgument] | None = None,
+        filter: str | None = None,
     ) -> Json:
         """See `Client.submit_job`."""
-        return await self._json(job_request(model, seeds, labels, truncation, format, shard_size))
+        options = {"labels": labels, "format": format, "shard_size": shard_size, "filter": filter}
+        return await self._json(job_request(model, seeds, splits, truncation, options))
 
     async def jobs(self) -> AsyncIterator[Json]:
         """See `Client.jobs`."""
@@ -129,6 +133,19 @@ class AsyncClient:
     async def cancel_job(self, job: str) -> Json:
         """See `Client.cancel_job`."""
         return await self._json(ApiRequest("POST", f"/v1/jobs/{job}/cancel"))
+
+    async def remove_job(self, job: str) -> None:
+        """See `Client.remove_job`."""
+        await self._read(ApiRequest("DELETE", f"/v1/jobs/{job}"))
+
+    async def job_files(self, job: str) -> AsyncIterator[Json]:
+        """See `Client.job_files`."""
+        path: str | None = f"/v1/jobs/{job}/files"
+        while path is not None:
+            page = await self._json(ApiRequest("GET", path))
+            for file in page["files"]:
+                yield file
+            path = page["next_url"] and str(self._http.base_url.join(page["next_url"]))
 
     async def wait_for_job(
         self, job: str, on_progress: Callable[[Json], None] | None = None, poll: float = POLL_SECONDS

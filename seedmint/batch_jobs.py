@@ -23,7 +23,7 @@ class BatchResult:
 
     Attributes:
         url: Path or URL of the output.
-        count: Images or samples of the job.
+        count: Images or samples in the data; with a filter, those that it keeps.
         shards: Shards of the job.
         generated: Images or samples that this call generated; the others were complete before.
     """
@@ -107,7 +107,7 @@ def batch(
         raise UserError(
             f"files were removed from {job.output.url} while the job ran: run it again", field="out", reason="output_removed"
         )
-    return BatchResult(job.output.url, job.plan.count, job.plan.num_shards, result.count)
+    return BatchResult(job.output.url, result.totals.count, job.plan.num_shards, result.count)
 
 
 def _generator_file(model: str | Path | Generator, models: str | Path | None) -> tuple[Path, str | None]:

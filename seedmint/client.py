@@ -5,7 +5,7 @@ a request that the server refused with 429 or 503, or whose connection broke, af
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -188,26 +188,33 @@ class Client:
     def submit_job(
         self,
         model: str,
-        seeds: SeedsArgument,
+        seeds: SeedsArgument | None = None,
         labels: int | str | None = None,
         truncation: float = 1.0,
         format: str | None = None,
         shard_size: int | None = None,
+        *,
+        splits: Mapping[str, SeedsArgument] | None = None,
+        filter: str | None = None,
     ) -> Json:
         """Submit a batch job, or return the job of the same request.
 
         Args:
             model: A name, or NAME@DIGEST12 for one version.
             seeds: As for `images`; no seed twice.
-            labels: One class number for all, "balanced" or "per-seed"; None is "per-seed".
+            labels: One class number or name for all, "balanced", "per-seed", or weights such as "3:1000,7:500";
+                None is "per-seed".
             truncation: Factor on z, 0.001 to 1.
             format: Format of the shards; None for the default of the server.
             shard_size: Seeds in a shard; None for the default of the server.
+            splits: Name -> seeds of each split, in place of `seeds`.
+            filter: Rule of the images to keep, such as "margin > 0.9".
 
         Raises:
             ApiError: An error of the server; 404 where it keeps no jobs.
         """
-        return self._json(job_request(model, seeds, labels, truncation, format, shard_size))
+        options = {"labels": labels, "format": format, "shard_size": shard_size, "filter": filter}
+        return self._json(job_request(model, seeds, splits, truncation, options))
 
     def jobs(self) -> Iterator[Json]:
         """Yield the jobs, the newest first."""
@@ -238,6 +245,32 @@ class Client:
             ApiError: There is no such job (404), or another error of the server.
         """
         return self._json(ApiRequest("POST", f"/v1/jobs/{job}/cancel"))
+
+    def remove_job(self, job: str) -> None:
+        """Stop a job and remove its files.
+
+        Args:
+            job: Id of the job.
+
+        Raises:
+            ApiError: There is no such job (404), or another error of the server.
+        """
+        self._read(ApiRequest("DELETE", f"/v1/jobs/{job}"))
+
+    def job_files(self, job: str) -> Iterator[Json]:
+        """Yield the files of a job that exist: `name`, `bytes` and `url`.
+
+        Args:
+            job: Id of the job.
+
+        Raises:
+            ApiError: There is no such job (404), or another error of the server.
+        """
+        path: str | None = f"/v1/jobs/{job}/files"
+        while path is not None:
+            page = self._json(ApiRequest("GET", path))
+            yield from page["files"]
+            path = page["next_url"] and str(self._http.base_url.join(page["next_url"]))
 
     def wait_for_job(self, job: str, on_progress: Callable[[Json], None] | None = None, poll: float = POLL_SECONDS) -> Json:
         """Wait until a job is done, has failed or was cancelled, and return its last state.

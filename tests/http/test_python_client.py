@@ -107,6 +107,15 @@ def test_a_job_is_submitted_awaited_and_downloaded(models: Path, tmp_path: Path)
         client.download_job_file(job["id"], name, tmp_path / "shard.npz")
         assert hashlib.sha256((tmp_path / "shard.npz").read_bytes()).hexdigest() == shard["sha256"]
         assert client.cancel_job(job["id"])["state"] == "done"
+        sizes = {file["name"]: file["bytes"] for file in client.job_files(job["id"])}
+        assert sizes[name] == (tmp_path / "shard.npz").stat().st_size
+        client.remove_job(job["id"])
+        assert list(client.jobs()) == []
+        parts = client.submit_job("rgb", splits={"train": range(4), "test": "4-5"}, labels="0:2,1:1")
+        assert (parts["splits"], parts["labels"]) == ({"train": 4, "test": 2}, {"0": 2, "1": 1})
+        with pytest.raises(seedmint.ApiError) as refused:
+            client.submit_job("rgb", range(4), filter="margin > 0.9")
+        assert (refused.value.status, refused.value.field, refused.value.reason) == (422, "filter", "no_classifier")
 
 
 def scripted(*responses: httpx.Response | Exception) -> tuple[httpx.MockTransport, list[httpx.Request]]:
