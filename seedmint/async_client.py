@@ -64,7 +64,14 @@ class AsyncClient:
 
     async def models(self) -> list[Json]:
         """See `Client.models`."""
-        return list((await self._json(ApiRequest("GET", "/v1/models")))["models"])
+        models: list[Json] = []
+        path: str | None = "/v1/models"
+        while path is not None:
+            page = await self._json(ApiRequest("GET", path))
+            models += page["models"]
+            next_url = page.get("next_url")
+            path = next_url and str(self._http.base_url.join(next_url))  # it contains the prefix of a proxy
+        return models
 
     async def model(self, name: str) -> Json:
         """See `Client.model`."""

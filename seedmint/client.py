@@ -68,7 +68,14 @@ class Client:
 
     def models(self) -> list[Json]:
         """Return the generators that the server serves: name, digest, classes, output, URLs."""
-        return list(self._json(ApiRequest("GET", "/v1/models"))["models"])
+        models: list[Json] = []
+        path: str | None = "/v1/models"
+        while path is not None:
+            page = self._json(ApiRequest("GET", path))
+            models += page["models"]
+            next_url = page.get("next_url")
+            path = next_url and str(self._http.base_url.join(next_url))  # it contains the prefix of a proxy
+        return models
 
     def model(self, name: str) -> Json:
         """Return one generator with its whole card.

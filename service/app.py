@@ -84,7 +84,7 @@ def _create_app(bentoml_app: ASGIApp) -> ASGIApp:
             RequestAccounting(SETTINGS.access_log),
             _ACCESS,
             origins,
-            has_proxies=bool(SETTINGS.trusted_proxies),
+            needs_address=bool(SETTINGS.trusted_proxies) and (_ACCESS is not None or SETTINGS.access_log),
         )
     cors = partial(CorsMiddleware, origins=origins) if origins else None
     return RequestMiddleware(app, SETTINGS.timeout_seconds, _SHUTDOWN, SETTINGS.access_log, cors, SETTINGS.root_path)

@@ -213,7 +213,7 @@ async def _run_in_thread(is_slow: bool, work: Callable[[], _Result]) -> _Result:
 
 
 def _encode(served: Served, writer: ArchiveWriter, piece: Piece, outputs: Outputs) -> bytes:
-    with metrics.time_encoding(served.generator.name):
+    with metrics.time_encoding(served.generator.id):
         return writer.add(*piece, outputs)
 
 

@@ -102,7 +102,7 @@ async def _run(
     def work() -> bytes:
         if is_disconnected is not None and is_disconnected():
             raise ClientGone
-        with metrics.time_encoding(generator.name):
+        with metrics.time_encoding(generator.id):
             return encode()
 
     return await asyncio.get_running_loop().run_in_executor(threads, work)

@@ -66,7 +66,7 @@ def encode_tiny(generator: Generator, spec: ImageSpec, arrays: Arrays) -> bytes:
     """
     started = time.perf_counter()
     body = spec.encode(generator, *arrays)
-    metrics.add_encoding_time(generator.name, time.perf_counter() - started)
+    metrics.add_encoding_time(generator.id, time.perf_counter() - started)
     return body
 
 

@@ -34,7 +34,7 @@ from seedmint.service.settings import Settings
 from seedmint.service.specs.single import ImageSpec, SampleSpec
 from seedmint.service.specs.walk import WalkSpec
 from seedmint.service.telemetry import metrics
-from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, RequestContext
+from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, GeneratorId, RequestContext
 
 _SINGLE = re.compile(r"/v1/models/([^/@%?#]+)@([0-9a-f]+)/(images|samples)/((0|[1-9][0-9]{0,18})\.([a-z]+))", re.ASCII)
 _SHORT_BYTES = 64 << 10
@@ -122,11 +122,13 @@ class Match:
         template: Route template, for the metrics.
         result: The finished reply, or a reply whose body has to be generated.
         is_short: Whether the body has at most about 64 KiB.
+        generator: Name and digest of the generator.
     """
 
     template: str
     result: Reply | PendingReply
     is_short: bool
+    generator: GeneratorId
 
 
 class PinnedResources:
@@ -180,7 +182,7 @@ class PinnedResources:
             return None
         if_none_match = [value for name, value in headers if name == b"if-none-match"]
         result = self.respond(method, if_none_match, served, spec, url)
-        return Match(_TEMPLATES[collection], result, _is_short(served.generator, spec))
+        return Match(_TEMPLATES[collection], result, _is_short(served.generator, spec), served.generator.id)
 
     def respond(
         self, method: str, if_none_match: Sequence[bytes], served: Served, spec: Spec, url: str

@@ -4,6 +4,7 @@ import re
 from typing import TypeVar
 from urllib.parse import parse_qsl
 
+from seedmint.models.card import NAME_PATTERN
 from seedmint.models.errors import UserError
 from seedmint.models.runtime.generator_file import DIGEST12
 from seedmint.models.seeds import LONGEST_QUOTE, Seeds, parse_seed, parse_seeds, quoted
@@ -29,6 +30,7 @@ from seedmint.service.specs.values import require_format, require_images, requir
 from seedmint.service.specs.walk import WALK_FORMATS, WalkSpec
 
 DIGEST = re.compile(rf"[0-9a-f]{{{DIGEST12}}}", re.ASCII)
+MAX_MODELS = 1000  # on a page of the list of generators
 SHEET_LIMITS = SheetLimits(seeds=1024, pixels=1 << 23)
 
 _INTEGER = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
@@ -69,6 +71,29 @@ def parse_reference(text: str) -> tuple[str, str | None]:
         message = f"{quoted(digest)} is not a digest of {DIGEST12} lower-case hexadecimal digits"
         raise UnknownDigestError(message, field="digest")
     return name, digest if at else None
+
+
+def parse_model_page(query: str) -> tuple[int, str]:
+    """Parse the query of the list of generators.
+
+    Args:
+        query: The query string.
+
+    Returns:
+        The largest number of generators, and the name after which the page begins.
+
+    Raises:
+        QueryError: The query is malformed.
+        SpecError: The limit is out of range.
+    """
+    parameters = parse_query(query, ("limit", "after"))
+    limit = integer(parameters, "limit")
+    if limit is not None and not 1 <= limit <= MAX_MODELS:
+        raise SpecError(f"{limit} is out of range: 1 to {MAX_MODELS}", field="limit", reason="out_of_range")
+    after = parameters.get("after", "")
+    if after and not re.fullmatch(NAME_PATTERN, after, re.ASCII):
+        raise QueryError(f"{quoted(after)} is not the name of a generator", field="after")
+    return limit or MAX_MODELS, after
 
 
 def parse_image(generator: Generator, file: str, query: str) -> ImageSpec:

@@ -70,10 +70,11 @@ class SampleGenerator(_Summary):
 
 
 class Generators(BaseModel):
-    """All generators, by name, and the version of Seedmint."""
+    """A page of the generators, by name, and the version of Seedmint."""
 
     version: str
     models: tuple[ImageGenerator | SampleGenerator, ...]
+    next_url: str | None = Field(description="URL of the next page; null on the last page.")
 
 
 class Check(BaseModel):

@@ -58,7 +58,7 @@ class Batcher:
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._is_closed = False
         self._promised = 0.0  # latest time at which a refused client was told to come back, in seconds of `time.monotonic`
-        self._metrics = metrics.GeneratorMetrics(generator.name)
+        self._metrics = metrics.GeneratorMetrics(generator.id)
 
     @property
     def queue_size(self) -> int:

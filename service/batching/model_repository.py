@@ -26,12 +26,14 @@ from seedmint.service.importer.file_kinds import check_file_kind
 from seedmint.service.runtime.generator import Generator, open_generator
 from seedmint.service.settings import Settings
 from seedmint.service.telemetry import metrics
+from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, GeneratorId
 
 _LOG = logging.getLogger(__name__)
 _MAX_NAMES = 20  # names that the message of an unknown name lists
 _METRICS_SECONDS = 1.0
 _LINGER_SECONDS = 10.0  # for a client that was redirected to a version just before its file was replaced or removed
 _TIDY_SECONDS = 1.0
+_FORMER_SECONDS = 300.0  # for the metrics of a version that was replaced or removed: more than any interval of scrapes
 _RETRY_SECONDS = 1
 
 
@@ -88,6 +90,7 @@ class ModelRepository:
         self._other_files = OtherFiles(settings.models)
         self._files: dict[str, ModelFile] = {}  # by stem
         self._retired: dict[tuple[str, str], _Retired] = {}  # by name and digest12
+        self._former: dict[GeneratorId, float] = {}  # versions with metrics, and until when in monotonic seconds
         self._held: dict[int, Served] = {}  # versions that the leader has not announced yet, by number
         # Batchers of all generators that a request may still hold, also of replaced and removed files.
         self._batchers: WeakSet[Batcher] = WeakSet()
@@ -146,10 +149,12 @@ class ModelRepository:
             ModelsLoading: The first scan has not finished.
         """
         served = self._in_service(name) if digest12 is None else self.find_pinned(name, digest12)
+        if served is None and digest12 is not None:
+            served = self._find_in_transition(name, digest12)
         if served is not None:
-            return served
-        served = None if digest12 is None else self._find_in_transition(name, digest12)
-        if served is not None:
+            context = REQUEST_CONTEXT.get(None)
+            if context is not None:
+                context.generator = served.generator.id
             return served
         present = self._in_service(name)
         if present is None:
@@ -215,6 +220,12 @@ class ModelRepository:
     def readable(self) -> bool:
         """Whether the latest scan of the models directory succeeded."""
         return self._scan_error is None
+
+    def former_versions(self) -> list[GeneratorId]:
+        """Return name and digest of the versions that were served in the last minutes, and of the files NAME@DIGEST12.onnx."""
+        now = time.monotonic()
+        pinned = [file.served.generator.id for stem, file in self._files.items() if "@" in stem and file.served is not None]
+        return pinned + [version for version, until in self._former.items() if until > now]
 
     def update_metrics(self) -> None:
         """Set the gauges of queue sizes and bulk requests to the present values."""
@@ -410,7 +421,10 @@ class ModelRepository:
     def _retire(self, served: Served) -> None:
         """Keep the pinned URLs of a replaced or removed version valid for `_LINGER_SECONDS`."""
         key = served.generator.name, served.generator.digest12
-        self._retired[key] = _Retired(served, time.monotonic() + _LINGER_SECONDS)
+        now = time.monotonic()
+        self._retired[key] = _Retired(served, now + _LINGER_SECONDS)
+        self._former = {version: until for version, until in self._former.items() if until > now}
+        self._former[served.generator.id] = now + _FORMER_SECONDS
 
     def _open(self, path: Path, descriptor: int | None = None) -> Generator:
         """Open and test one file. Runs in a thread.

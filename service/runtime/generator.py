@@ -32,6 +32,7 @@ class Generator:
     Attributes:
         card: The card of the file.
         digest: SHA-256 of the file, in hexadecimal.
+        id: Name and digest.
         digest12: The first twelve digits of the digest, as in URLs.
         output_values: Number of values of one image or sample.
         provider: "cpu" or "cuda".
@@ -58,6 +59,7 @@ class Generator:
         check_tables(self.card.noise.rule)
         self.digest = digest_of(content)
         self.digest12 = self.digest[:DIGEST12]
+        self.id = (self.card.name, self.digest)
         self.output_values = math.prod(self.card.output.shape)
         self.provider: Provider = provider
         self.max_batch = self._session.max_batch

@@ -21,7 +21,7 @@ from seedmint.service.server.cors import headers_for
 from seedmint.service.server.graceful_shutdown import GracefulShutdown
 from seedmint.service.server.replies import Reply, header_lines
 from seedmint.service.server.request_accounting import CLIENT_DISCONNECTED, RequestAccounting
-from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, RequestContext, request_id
+from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, GeneratorId, RequestContext, request_id
 
 _LOG = logging.getLogger(__name__)
 _METHODS = {b"GET": "GET", b"HEAD": "HEAD"}
@@ -51,6 +51,10 @@ class Match(Protocol):
     @property
     def result(self) -> Reply | PendingReply:
         """The finished reply, or a reply whose body has to be generated."""
+
+    @property
+    def generator(self) -> GeneratorId:
+        """Name and digest of the generator, for metrics and logs."""
 
     @property
     def is_short(self) -> bool:
@@ -85,7 +89,7 @@ class FastPath:
         accounting: RequestAccounting,
         access: AccessControl | None = None,
         origins: tuple[str, ...] = (),
-        has_proxies: bool = False,
+        needs_address: bool = False,
     ) -> None:
         """
         Args:
@@ -96,7 +100,7 @@ class FastPath:
             accounting: Counts and logs the requests.
             access: API keys and rate limits; None without keys and limits.
             origins: Web origins whose pages may read the responses.
-            has_proxies: Whether proxies are trusted, which name the address of the client in a header.
+            needs_address: Whether limits or logs need the address of the client, and trusted proxies name it in a header.
         """
         self.to_problem = to_problem
         self.shutdown = shutdown
@@ -105,9 +109,7 @@ class FastPath:
         self.cors_lines = header_lines((name.lower().encode(), value.encode()) for name, value in headers_for(origins).items())
         self._match = match
         # Requests with one of these headers are left to the application.
-        self._excluded = frozenset(
-            ([b"origin"] if origins else []) + ([b"x-forwarded-for"] if has_proxies and access is not None else [])
-        )
+        self._excluded = frozenset(([b"origin"] if origins else []) + ([b"x-forwarded-for"] if needs_address else []))
         self._default_headers: list[tuple[bytes, bytes]] = []
         self._default_lines = b""
 
@@ -133,7 +135,7 @@ class FastPath:
             return False
         if self._excluded and any(name in self._excluded for name, _ in headers):
             return False
-        FastRequest(self, connection, name, match.template, keep_alive).start(headers, match.result)
+        FastRequest(self, connection, name, match.template, keep_alive).start(headers, match.result, match.generator)
         return True
 
     def default_lines(self, headers: list[tuple[bytes, bytes]]) -> bytes:
@@ -199,7 +201,7 @@ class FastRequest:
         self.more_body = False
         self.response_complete = False
 
-    def start(self, headers: Headers, result: Reply | PendingReply) -> None:
+    def start(self, headers: Headers, result: Reply | PendingReply, generator: GeneratorId) -> None:
         """Check the access of the client, and answer the request or start to generate the body.
 
         The request does not keep `result`: an idle connection keeps its last request, which must not keep a generator.
@@ -207,10 +209,12 @@ class FastRequest:
         Args:
             headers: Request headers; names in lower case.
             result: The answer, or what generates the answer.
+            generator: Name and digest of the generator.
         """
         path, connection = self._path, self._connection
         host = connection.client[0] if connection.client else ""
         context = self._context = RequestContext(request_id(headers), host, self.is_disconnected)
+        context.generator = generator
         connection.cycle = self
         token = REQUEST_CONTEXT.set(context)
         try:

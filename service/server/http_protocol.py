@@ -19,6 +19,7 @@ from seedmint.service.server.cors import headers_for
 from seedmint.service.server.fast_path import FastPath
 from seedmint.service.server.forwarded_prefix import HEADER as PREFIX_HEADER
 from seedmint.service.telemetry import metrics
+from seedmint.service.telemetry.request_context import request_id
 
 _LOG = logging.getLogger(__name__)
 MAX_HEAD_BYTES = 64 << 10  # of the URL and the headers, or of the trailers
@@ -298,7 +299,8 @@ class BoundedProtocol(HttpToolsProtocol):
         problem.headers |= headers_for(self.allowed_origins, origin)
         response = problem.response()
         lines = [f"HTTP/1.1 {problem.status.value} {problem.status.phrase}".encode()]
-        lines += [name + b": " + value for name, value in [*response.raw_headers, (b"connection", b"close")]]
+        own = [(b"x-request-id", request_id(self.headers or ())), (b"connection", b"close")]
+        lines += [name + b": " + value for name, value in [*response.raw_headers, *own]]
         self.transport.write(b"\r\n".join([*lines, b"", bytes(response.body)]))
         self.transport.close()
 

@@ -35,6 +35,6 @@ class RequestAccounting:
         route = route or (_REFUSED if context.rejected else _UNMATCHED)
         method = metrics.known_method(method)
         seconds = time.perf_counter() - started
-        metrics.observe_request(route, method, status, seconds, context.rejected)
+        metrics.observe_request(route, method, status, seconds, context.rejected, context.generator)
         if self._access_log:
             log_request(context, route, method, status, seconds)

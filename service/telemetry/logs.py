@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, RequestContext
 
+_DIGITS = 12  # of the digest of a generator, as in URLs
 _MAX_ERROR_LENGTH = 300  # characters
 # Clients can cause these uvicorn messages as often as they like. Metrics count both cases.
 _CLIENT_ERRORS = ("Invalid HTTP request received.", "ASGI callable returned without completing response.")
@@ -61,10 +62,16 @@ def log_request(context: RequestContext, route: str, method: str, status: int, s
         "seconds": round(seconds, 6),
         "images": context.images,
         "key": context.key,
+        "client": context.address,
+        "generator": None if context.generator is None else f"{context.generator[0]}@{context.generator[1][:_DIGITS]}",
         "request_id": context.request_id.decode("ascii"),
     }
-    text = "%(method)s %(route)s %(status)d %(seconds).6f s, images %(images)d, key %(key)s, id %(request_id)s"
-    _ACCESS.info(text, {**fields, "key": context.key or "-"}, extra={"fields": fields})
+    text = (
+        "%(method)s %(route)s %(status)d %(seconds).6f s, images %(images)d, generator %(generator)s, client %(client)s, "
+        "key %(key)s, id %(request_id)s"
+    )
+    shown = {**fields, "key": context.key or "-", "generator": fields["generator"] or "-"}
+    _ACCESS.info(text, shown, extra={"fields": fields})
 
 
 def log_job(job: str, event: str, **fields: str | int) -> None:

@@ -4,22 +4,22 @@ import contextlib
 import math
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Collection, Container, Iterable, Mapping
 from contextlib import AbstractContextManager
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import onnxruntime
 import psutil  # type: ignore[import-untyped]
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest, values
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from seedmint.models.runtime.memory import container_memory
 from seedmint.models.version import __version__
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.telemetry.deferred import BatchHistogram, DeferredCounter, DeferredHistogram, DeferredSum
-from seedmint.service.telemetry.request_context import RequestContext
+from seedmint.service.telemetry.request_context import GeneratorId, RequestContext
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -33,6 +33,8 @@ _BATCH_SIZE_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REJECTION_REASONS = {408: "slow_body", 413: "too_large", 429: "overloaded", 503: "not_ready", 504: "deadline"}
 
+_GENERATOR = ("model", "digest")  # labels; `exposition` omits versions that are not served any more
+
 # registry=None: in multiprocess mode, `exposition` collects the values from files.
 _REQUESTS = Counter("seedmint_http_requests", "HTTP requests.", ["route", "method", "status"], registry=None)
 _REQUEST_DURATION = BatchHistogram(
@@ -43,32 +45,35 @@ _REQUEST_DURATION = BatchHistogram(
     registry=None,
 )
 _REJECTED = Counter("seedmint_http_requests_rejected", "Rejected HTTP requests, by reason.", ["reason"], registry=None)
-_IMAGES = Counter("seedmint_images", "Images sent.", ["model", "format"], registry=None)
-_SAMPLES = Counter("seedmint_samples", "Samples sent that are not images.", ["model", "format"], registry=None)
+_GENERATOR_REQUESTS = Counter(
+    "seedmint_generator_requests", "HTTP requests of one generator.", [*_GENERATOR, "status"], registry=None
+)
+_IMAGES = Counter("seedmint_images", "Images sent.", [*_GENERATOR, "format"], registry=None)
+_SAMPLES = Counter("seedmint_samples", "Samples sent that are not images.", [*_GENERATOR, "format"], registry=None)
 _INFERENCE_DURATION = Histogram(
-    "seedmint_inference_duration_seconds", "Duration of one batch.", ["model"], buckets=_DURATION_BUCKETS, registry=None
+    "seedmint_inference_duration_seconds", "Duration of one batch.", _GENERATOR, buckets=_DURATION_BUCKETS, registry=None
 )
 _BATCH_SIZE = Histogram(
-    "seedmint_batch_size", "Images or samples in one batch.", ["model"], buckets=_BATCH_SIZE_BUCKETS, registry=None
+    "seedmint_batch_size", "Images or samples in one batch.", _GENERATOR, buckets=_BATCH_SIZE_BUCKETS, registry=None
 )
 _QUEUE_DURATION = Histogram(
     "seedmint_queue_duration_seconds",
     "Longest queue time in one batch.",
-    ["model"],
+    _GENERATOR,
     buckets=_DURATION_BUCKETS,
     registry=None,
 )
 _ENCODING_DURATION = Histogram(
     "seedmint_encoding_duration_seconds",
     "Time to encode the single images of one batch, or one piece of a bulk response.",
-    ["model"],
+    _GENERATOR,
     buckets=_DURATION_BUCKETS,
     registry=None,
 )
 _CANCELLED = Counter(
     "seedmint_cancelled_images",
     "Images removed from the queue because the client disconnected or the deadline passed.",
-    ["model"],
+    _GENERATOR,
     registry=None,
 )
 _QUEUE_SIZE = Gauge("seedmint_queue_size", "Single images in the queue.", ["model"], registry=None, multiprocess_mode="livesum")
@@ -81,44 +86,57 @@ _JOB_IMAGES = Counter("seedmint_job_images", "Images or samples in finished shar
 
 
 class GeneratorMetrics:
-    """The metrics of one generator. Resolves the labels once.
+    """The metrics of one version of a generator.
+
+    Batches and cancelled images are counted from zero, for alerts. Other metrics exist from their first value on: a scrape
+    reads the metrics of all generators, and most of hundreds of generators are idle.
 
     Args:
-        model: The name of the generator.
+        generator: Name and digest.
 
     Attributes:
-        inference: Duration of each batch in seconds.
         batch: Size of each batch.
-        queued: Longest queue time in each batch, in seconds.
-        encoding: Encoding time of each batch in seconds.
         cancelled: Number of cancelled images.
     """
 
-    def __init__(self, model: str) -> None:
-        self.inference = _INFERENCE_DURATION.labels(model)
-        self.batch = _BATCH_SIZE.labels(model)
-        self.queued = _QUEUE_DURATION.labels(model)
-        self.encoding = _ENCODING_DURATION.labels(model)
-        self.cancelled = _CANCELLED.labels(model)
+    def __init__(self, generator: GeneratorId) -> None:
+        self._labels = generator
+        self.batch = _BATCH_SIZE.labels(*generator)
+        self.cancelled = _CANCELLED.labels(*generator)
+
+    @cached_property
+    def inference(self) -> Histogram:
+        """Duration of each batch in seconds."""
+        return _INFERENCE_DURATION.labels(*self._labels)
+
+    @cached_property
+    def queued(self) -> Histogram:
+        """Longest queue time in each batch, in seconds."""
+        return _QUEUE_DURATION.labels(*self._labels)
+
+    @cached_property
+    def encoding(self) -> Histogram:
+        """Encoding time of each batch in seconds."""
+        return _ENCODING_DURATION.labels(*self._labels)
 
 
-def time_encoding(model: str) -> AbstractContextManager[object]:
+def time_encoding(generator: GeneratorId) -> AbstractContextManager[object]:
     """Return a context manager that observes the duration of its block as encoding time.
 
     Args:
-        model: The name of the generator.
+        generator: Name and digest.
     """
-    return _ENCODING_DURATION.labels(model).time()
+    return _ENCODING_DURATION.labels(*generator).time()
 
 
-def add_encoding_time(model: str, seconds: float) -> None:
+def add_encoding_time(generator: GeneratorId, seconds: float) -> None:
     """Add up the time to encode single images of one batch. The sum is observed in the next iteration of the event loop.
 
     Args:
-        model: The name of the generator.
+        generator: Name and digest.
         seconds: The duration of the encoding of one image.
     """
-    _encoding_time(model).add(seconds)
+    _encoding_time(generator).add(seconds)
 
 
 def set_queue_size(model: str, images: int, bulk_requests: int) -> None:
@@ -167,7 +185,9 @@ def known_method(method: str) -> str:
     return method if method in _METHODS else "other"
 
 
-def observe_request(route: str, method: str, status: int, seconds: float, rejected: str | None = None) -> None:
+def observe_request(
+    route: str, method: str, status: int, seconds: float, rejected: str | None = None, generator: GeneratorId | None = None
+) -> None:
     """Count one request.
 
     Args:
@@ -176,8 +196,11 @@ def observe_request(route: str, method: str, status: int, seconds: float, reject
         status: The HTTP status.
         seconds: The duration of the request in seconds.
         rejected: The reason for a rejection, if the status alone does not determine it.
+        generator: Name and digest of the generator; None if the request has none.
     """
     _request_counter(route, method, status).inc()
+    if generator is not None:
+        _generator_requests(generator, status).inc()
     _request_duration(route, method).observe(seconds)
     if rejected is not None or status in _REJECTION_REASONS:
         count_rejected(rejected or _REJECTION_REASONS[status])
@@ -193,13 +216,18 @@ def count_rejected(reason: str) -> None:
 
 
 @cache
-def _encoding_time(model: str) -> DeferredSum:
-    return DeferredSum(_ENCODING_DURATION.labels(model))
+def _encoding_time(generator: GeneratorId) -> DeferredSum:
+    return DeferredSum(_ENCODING_DURATION.labels(*generator))
 
 
 @cache
-def _output_counter(is_image: bool, model: str, output_format: str) -> DeferredCounter:
-    return DeferredCounter((_IMAGES if is_image else _SAMPLES).labels(model, output_format))
+def _generator_requests(generator: GeneratorId, status: int) -> DeferredCounter:
+    return DeferredCounter(_GENERATOR_REQUESTS.labels(*generator, str(status)))
+
+
+@cache
+def _output_counter(is_image: bool, generator: GeneratorId, output_format: str) -> DeferredCounter:
+    return DeferredCounter((_IMAGES if is_image else _SAMPLES).labels(*generator, output_format))
 
 
 @cache
@@ -221,7 +249,7 @@ def count_outputs(generator: Generator, output_format: str, count: int, context:
         count: The number of images or samples.
         context: The context of the request.
     """
-    _output_counter(generator.background is None, generator.name, output_format).inc(count)
+    _output_counter(generator.background is None, generator.id, output_format).inc(count)
     context.images += count
 
 
@@ -233,9 +261,30 @@ def exposition(gauges: "ScrapeGauges") -> bytes:
     """
     gauges.workers = _live_workers()
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    registry.register(_ServedCollector(gauges.versions))
     registry.register(gauges)
     return generate_latest(registry)
+
+
+class _ServedCollector:
+    """The metrics of all workers, without the versions of generators that are not served any more.
+
+    Args:
+        versions: Name and digest of each version to keep.
+    """
+
+    def __init__(self, versions: Container[GeneratorId]) -> None:
+        self._versions = versions
+        self._collector = MultiProcessCollector(None)  # type: ignore[no-untyped-call]
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield the metrics. `CollectorRegistry` calls this method."""
+        for family in self._collector.collect():  # type: ignore[no-untyped-call]
+            family.samples = [sample for sample in family.samples if self._is_kept(sample.labels)]
+            yield family
+
+    def _is_kept(self, labels: Mapping[str, str]) -> bool:
+        return "digest" not in labels or (labels["model"], labels["digest"]) in self._versions
 
 
 def _live_workers() -> list[psutil.Process]:
@@ -264,12 +313,21 @@ class ScrapeGauges:
         generators: The generators that this worker serves.
         load_errors: The stems of the files that this worker cannot load.
         readable: Whether the last scan could read the models directory.
+        former: Name and digest of versions that were served until recently.
 
     Attributes:
         workers: The live worker processes.
+        versions: Name and digest of each version with metrics.
     """
 
-    def __init__(self, generators: Iterable[Generator], load_errors: Iterable[str], readable: bool) -> None:
+    def __init__(
+        self,
+        generators: Collection[Generator],
+        load_errors: Iterable[str],
+        readable: bool,
+        former: Iterable[GeneratorId] = (),
+    ) -> None:
+        self.versions = {generator.id for generator in generators} | set(former)
         self._generators = generators
         self._load_errors = load_errors
         self._readable = readable

@@ -14,6 +14,10 @@ _RANDOM_BITS = ~(15 << 76 | 3 << 62)
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._~+/=:@-]{1,128}")
 
 
+GeneratorId = tuple[str, str]
+"""Name and digest of a generator."""
+
+
 class Quota(Protocol):
     """The images that a client may still request."""
 
@@ -45,11 +49,12 @@ class RequestContext:
         images: The number of images sent so far.
         rejected: The reason for a rejection, if the status alone does not determine it.
         quota: The image quota of the client, or None without a limit.
+        generator: The generator of the request; None before it is found, and for requests without a generator.
         is_disconnected: Returns whether the client has disconnected. None if the server cannot detect it.
         prefix: Path prefix of the URLs that the client sees.
     """
 
-    __slots__ = ("_host", "images", "is_disconnected", "key", "prefix", "quota", "rejected", "request_id")
+    __slots__ = ("_host", "generator", "images", "is_disconnected", "key", "prefix", "quota", "rejected", "request_id")
 
     def __init__(self, request_id: bytes, host: str = "", is_disconnected: Callable[[], bool] | None = None) -> None:
         """
@@ -66,11 +71,17 @@ class RequestContext:
         self.rejected: str | None = None
         self.quota: Quota | None = None
         self.prefix = ""
+        self.generator: GeneratorId | None = None
 
     @property
     def client(self) -> str:
         """The identity of the client: the name of its API key, or otherwise its address."""
         return self.key or client_address(self._host)
+
+    @property
+    def address(self) -> str:
+        """The address of the client; "unknown" if it is not an IP address."""
+        return ip_text(self._host)
 
 
 # Each request runs in its own asyncio task and has its own context. Inference threads have none.
@@ -118,3 +129,18 @@ def client_address(host: str) -> str:
     if isinstance(address, IPv6Address):
         return str(address.ipv4_mapped or IPv6Address(int(address) >> 64 << 64))
     return str(address)
+
+
+@lru_cache(4096)
+def ip_text(host: str) -> str:
+    """Return an IP address in its usual form; "unknown" if the text is not an IP address.
+
+    Args:
+        host: Address of a client, which may come from a header.
+    """
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return "unknown"
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)

@@ -13,6 +13,7 @@ import psutil  # type: ignore[import-untyped]
 import pytest
 
 from seedmint.service.runtime.generator import Generator
+from tests.support.exposition import total
 from tests.support.servers import Server, serving, wait_until
 
 PATHS = ("/sample", "/v1/sample")
@@ -144,7 +145,7 @@ def test_a_client_that_disconnects_stops_the_generation(server: Server):
 
 def images(server: Server) -> float:
     text = server.client.get("/metrics").text
-    return float(text.split('seedmint_batch_size_sum{model="rgb"} ')[1].split("\n")[0])
+    return total(text, "seedmint_batch_size_sum", "rgb")
 
 
 def memory(server: Server) -> int:

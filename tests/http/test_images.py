@@ -11,6 +11,7 @@ from PIL import Image
 
 from seedmint.models.grid import enlarge
 from seedmint.service.runtime.generator import Generator
+from tests.support.exposition import total
 from tests.support.servers import Server
 
 # 200 seeds, consecutive and far apart, unsorted.
@@ -133,4 +134,4 @@ def test_different_images_have_different_etags(server: Server):
 def runs(server: Server) -> int:
     """Return the number of runs of the generator `rgb`."""
     text = server.client.get("/metrics").text
-    return int(float(text.split('seedmint_inference_duration_seconds_count{model="rgb"} ')[1].split("\n")[0]))
+    return int(total(text, "seedmint_inference_duration_seconds_count", "rgb"))

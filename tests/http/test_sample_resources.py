@@ -15,6 +15,7 @@ from PIL import Image
 from seedmint.service.encoders.plots import plot
 from seedmint.service.runtime.generator import Generator
 from tests.http.test_problems import check
+from tests.support.exposition import total
 from tests.support.servers import Server
 
 SEEDS = [*range(50, 0, -1), *(7919 * i * i * i + 12345 for i in range(49)), (1 << 63) - 1]
@@ -188,9 +189,9 @@ def test_a_format_that_cannot_hold_the_outputs_is_422(sample_server: Server):
 
 def test_metrics_count_samples_under_few_labels(sample_server: Server):
     def count(form: str) -> float:
-        name = f'seedmint_samples_total{{format="{form}",model="wave"}} '
         text = sample_server.client.get("/metrics").text
-        return float(text.split(name)[1].split("\n")[0]) if name in text else 0.0
+        lines = [line for line in text.splitlines() if f'format="{form}"' in line]
+        return total("\n".join(lines), "seedmint_samples_total", "wave")
 
     before = count("npy"), count("csv")
     for seed in range(1000, 1005):
@@ -200,10 +201,10 @@ def test_metrics_count_samples_under_few_labels(sample_server: Server):
     text = sample_server.client.get("/metrics").text
     assert 'route="/v1/models/{name}@{digest}/samples/{file}"' in text
     assert not re.search(r'="[^"]*1003', text)
-    assert 'seedmint_images_total{format="npy",model="wave"}' not in text
+    assert total(text, "seedmint_images_total", "wave") == 0
 
 
 def runs(server: Server) -> int:
     """Return the number of runs of the generator `point`."""
     text = server.client.get("/metrics").text
-    return int(float(text.split('seedmint_inference_duration_seconds_count{model="point"} ')[1].split("\n")[0]))
+    return int(total(text, "seedmint_inference_duration_seconds_count", "point"))

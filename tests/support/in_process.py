@@ -115,7 +115,7 @@ class Application:
         return self.runner.run(request(app, method, path, query, headers))
 
     def protocol(
-        self, is_fast: bool, origins: tuple[str, ...] = (), access: AccessControl | None = None, has_proxies: bool = False
+        self, is_fast: bool, origins: tuple[str, ...] = (), access: AccessControl | None = None, needs_address: bool = False
     ) -> BoundedProtocol:
         """Return the protocol of a new connection. Call it on the event loop.
 
@@ -123,7 +123,7 @@ class Application:
             is_fast: Whether the connection has the fast path.
             origins: Allowed origins.
             access: API keys and rate limits.
-            has_proxies: Whether proxies are trusted.
+            needs_address: Whether the address of the client may be in a header, and is needed.
         """
 
         async def count(scope, receive, send) -> None:  # type: ignore[no-untyped-def]
@@ -136,7 +136,9 @@ class Application:
         kind = bounded_protocol(Connections(30.0), origins)
         if is_fast:
             accounting = RequestAccounting(access_log=False)
-            kind.fast_path = FastPath(self.resources.match, to_problem, self.shutdown, accounting, access, origins, has_proxies)
+            kind.fast_path = FastPath(
+                self.resources.match, to_problem, self.shutdown, accounting, access, origins, needs_address
+            )
         config = uvicorn.Config(count, http=kind, ws="none", log_config=None, access_log=False, proxy_headers=False)
         config.load()
         state = ServerState()

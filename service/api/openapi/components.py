@@ -13,7 +13,7 @@ from seedmint.service.api.bulk_latents import LatentsRequest
 from seedmint.service.api.bulk_samples import SampleRequest
 from seedmint.service.api.inference import InferRequest, InferResponse, Live, ModelMetadata, Ready, ServerMetadata
 from seedmint.service.api.openapi.client_schemas import plain_schemas, without_defaults
-from seedmint.service.api.query import DIGEST, SHEET_LIMITS
+from seedmint.service.api.query import DIGEST, MAX_MODELS, SHEET_LIMITS
 from seedmint.service.api.schemas import Generators, ImageGeneratorPage, SampleGeneratorPage
 from seedmint.service.encoders.archives import ARCHIVE_FORMATS
 from seedmint.service.encoders.images import FORMATS, MAX_QUALITY, MAX_SIDE, max_scale
@@ -174,6 +174,10 @@ def parameters(generators: Sequence[Generator], settings: Settings) -> Json:
         by_kind
         | job_parameters_by_name
         | {
+            "ModelLimit": _in_query("limit", "Largest number of generators on a page.", _integer(1, MAX_MODELS, MAX_MODELS)),
+            "ModelAfter": _in_query(
+                "after", "Cursor of the next page, as in next_url.", {"type": "string", "pattern": NAME_PATTERN}
+            ),
             "Model": _in_path("model", f"Name of a generator, or name@digest with {DIGEST12} digits.", model)
             | _example([each.name for each in generators]),
             "Version": _in_path("version", f"The first {DIGEST12} digits of the digest.", digest)

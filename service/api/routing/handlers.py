@@ -18,10 +18,10 @@ from seedmint.service.api.openapi.documents import DocumentWriter
 from seedmint.service.api.openapi.operations import Operation
 from seedmint.service.api.pages import explorer_page, reference_page
 from seedmint.service.api.pinned import PinnedResources, complete
-from seedmint.service.api.query import parse_array, parse_latent, parse_reference
+from seedmint.service.api.query import parse_array, parse_latent, parse_model_page, parse_reference
 from seedmint.service.api.request_body import JSON, media_type_of, read_body
 from seedmint.service.api.schemas import Generators, generator_page, summary
-from seedmint.service.api.urls import Spec, canonical_url
+from seedmint.service.api.urls import Spec, canonical_url, query_string
 from seedmint.service.batching.model_repository import ModelRepository, Served
 from seedmint.service.encoders.images import DEFAULT_QUALITY, image_formats
 from seedmint.service.runtime.generator import Generator
@@ -94,19 +94,26 @@ class Handlers:
             _: The request.
         """
         self._repository.update_metrics()
-        gauges = metrics.ScrapeGauges(self._generators(), self._repository.load_errors(), self._repository.readable)
+        repository = self._repository
+        gauges = metrics.ScrapeGauges(
+            self._generators(), repository.load_errors(), repository.readable, repository.former_versions()
+        )
         text = await asyncio.to_thread(metrics.exposition, gauges)
         return Response(text, 200, _NO_STORE, metrics.CONTENT_TYPE)
 
-    async def models(self, _: Request) -> Response:
+    async def models(self, request: Request) -> Response:
         """Answer `GET /v1/models`.
 
         Args:
-            _: The request.
+            request: The request.
         """
+        limit, after = parse_model_page(_query(request))
+        generators = [served.generator for served in self._repository.all() if served.generator.name > after]
+        page, rest = generators[:limit], generators[limit:]
         prefix = current_prefix()
-        models = tuple(summary(served.generator, prefix) for served in self._repository.all())
-        return _json(Generators(version=__version__, models=models))
+        next_url = f"{prefix}/v1/models{query_string(after=page[-1].name, limit=limit)}" if rest else None
+        models = tuple(summary(generator, prefix) for generator in page)
+        return _json(Generators(version=__version__, models=models, next_url=next_url))
 
     async def model(self, request: Request) -> Response:
         """Answer `GET /v1/models/{model}`.

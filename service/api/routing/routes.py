@@ -87,8 +87,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             "listGenerators",
             "generators",
             "Lists all generators",
-            {200: Answer("The generators, sorted by name.", {JSON: "Generators"})},
-            (503,),
+            {200: Answer("A page of the generators, sorted by name.", {JSON: "Generators"})},
+            (400, 422, 503),
+            ("ModelLimit", "ModelAfter"),
         ),
     ),
     Endpoint(

@@ -37,7 +37,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, str | None
     """Method, status and rejection of each request that is counted."""
     found: list[tuple[str, int, str | None]] = []
 
-    def record(route: str, method: str, status: int, seconds: float, rejected: str | None = None) -> None:
+    def record(route, method, status, seconds, rejected=None, generator=None):
         found.append((method, status, rejected))
 
     monkeypatch.setattr(metrics, "observe_request", record)
@@ -204,7 +204,7 @@ def test_limits_of_clients_behind_a_proxy_are_left_to_the_application(running: A
     access = AccessControl(None, RateLimiter(read_settings({"SEEDMINT_REQUESTS_PER_SECOND": "2"})))
     before = running.passed_on
     data = message("GET", image, [(b"x-forwarded-for", b"203.0.113.9")])
-    assert parse_answer(running.exchange(True, data, access=access, has_proxies=True)).status == 200
+    assert parse_answer(running.exchange(True, data, access=access, needs_address=True)).status == 200
     assert running.passed_on == before + 1
     assert parse_answer(running.exchange(True, data, access=access)).status == 200
     assert running.passed_on == before + 1

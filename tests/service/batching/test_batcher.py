@@ -19,6 +19,7 @@ class ControlledGenerator:
     """Records each batch, and runs it when the test releases it. A batch with the seed `failing_seed` fails."""
 
     name = "controlled"
+    id = ("controlled", "0")
     batch_bytes = 8
     batch_seconds = 0.001
 

@@ -26,6 +26,7 @@ class Generator:
     """Returns 10 * z + label. Each run waits until the test releases it."""
 
     name = "model"
+    id = ("model", "0")
     max_batch = MAX_BATCH
     batch_bytes = 8
     batch_seconds = 0.001

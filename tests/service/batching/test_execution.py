@@ -20,6 +20,7 @@ class RecordingGenerator:
     """Returns z, times the truncation. The noise of a seed is the seed, in all places of z."""
 
     name = "recording"
+    id = ("recording", "0")
 
     def __init__(self, default_labels: bool = False, failing_seed: int | None = None, error: Exception | None = None) -> None:
         self.events: list[Any] = []  # calls, in order

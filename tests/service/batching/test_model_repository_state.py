@@ -22,7 +22,7 @@ class Batcher:
     """Stands in for a batcher. Instances can be in a `WeakSet`."""
 
     def __init__(self, name: str = "one", queue_size: int = 0, bulk_requests: int = 0) -> None:
-        self.generator = SimpleNamespace(name=name)
+        self.generator = SimpleNamespace(name=name, id=(name, NEW))
         self.queue_size = queue_size
         self.bulk_requests = bulk_requests
 
@@ -31,7 +31,7 @@ class Batcher:
 
 
 def served(name: str, digest12: str = NEW) -> Served:
-    return Served(SimpleNamespace(name=name, digest12=digest12), Batcher(name))  # type: ignore[arg-type]
+    return Served(SimpleNamespace(name=name, digest12=digest12, id=(name, digest12)), Batcher(name))  # type: ignore[arg-type]
 
 
 def repository_of(directory: Path, **files: Served | None) -> ModelRepository:

@@ -207,7 +207,7 @@ with StopSignals() as signals:
     signals.hold()
     os.kill(os.getpid(), signal.SIGHUP)  # the terminal is open
     assert signals.take_reload() and not signals.received
-    print("started", flush=True)
+    os.write(1, b"started")  # in one piece: the test closes the terminal when it has read the text
     while not signals.received:
         time.sleep(0.02)
 open(sys.argv[1], "w").write("stopped")
@@ -263,12 +263,12 @@ def test_a_real_time_signal_of_a_worker_does_not_end_the_server(tmp_path: Path):
     dying = f"""
 import os, pathlib
 if not pathlib.Path("died").exists():
-    pathlib.Path("died").touch()
+    pathlib.Path("died").write_text(str(os.getpid()))
     os.kill(os.getpid(), {number})
 """
     with supervised(tmp_path, dying + WORKER) as process:
-        wait_for_files(tmp_path, "died", 1)
-        wait_for_two_workers(process)
+        dead = int(wait_until(lambda: (tmp_path / "died").exists() and (tmp_path / "died").read_text()))
+        wait_until(lambda: dead not in {worker.pid for worker in wait_for_two_workers(process)})
         lines = stop_and_read_lines(process)
     assert process.returncode == 0
     assert [line for line in lines if f"was killed by signal {number}" in line]

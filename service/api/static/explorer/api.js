@@ -83,7 +83,14 @@ export function serverDocument() {
 
 /** Returns all generators of `/v1/models`. */
 export async function models() {
-  return (await serverDocument()).models;
+  const first = await serverDocument();
+  return [...first.models, ...await nextPages(first.next_url)];
+}
+
+async function nextPages(url) {
+  if (!url) return [];
+  const page = await (await request(url)).json();
+  return [...page.models, ...await nextPages(page.next_url)];
 }
 
 /** Discards the cached list, so that the next call of `models` finds new generators. */
