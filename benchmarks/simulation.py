@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import IO
+from typing import IO, Any
 
 from seedmint.models.directory import SHIPPED, find_generator
 from seedmint.models.runtime.generator_file import checked_card, digest_of
@@ -83,8 +83,11 @@ class Memory:
         return iter(self._folders[folder])
 
     def walk(self, folder: str) -> Iterator[str]:
-        """The same as `names`: the folders of such a job have no subfolders."""
-        return self.names(folder)
+        for path, names in self._folders.items():
+            if path == folder:
+                yield from names
+            elif path.startswith(f"{folder}/"):
+                yield from (f"{path.removeprefix(f'{folder}/')}/{name}" for name in names)
 
     def sizes(self, folder: str) -> Iterator[tuple[str, int]]:
         return ((name, len(self.files[f"{folder}/{name}"])) for name in self.walk(folder))
@@ -137,7 +140,7 @@ class Outcome:
     finish_seconds: float = 0.0
 
 
-def simulate(shards: int, parts: int, loss: float = _LOSS, seed: int = 0) -> Outcome:
+def simulate(shards: int, parts: int, loss: float = _LOSS, seed: int = 0, **options: Any) -> Outcome:
     """Simulate a job.
 
     Args:
@@ -145,11 +148,12 @@ def simulate(shards: int, parts: int, loss: float = _LOSS, seed: int = 0) -> Out
         parts: Number of workers, which work at the same time at random speeds.
         loss: Share of the shards whose worker dies.
         seed: Seed of the random numbers.
+        **options: More options of the plan: `splits`, whose sizes add up to the number of seeds, and `labels`.
     """
     content = find_generator("mnist", SHIPPED).read_bytes()
     seeds = parse_seeds(f"0-{shards * _SHARD_SIZE - 1}")
     generator = CheckedGenerator(digest_of(content), checked_card(content))
-    plan = make_plan(generator, JobSpec(seeds, format="webdataset", shard_size=_SHARD_SIZE))
+    plan = make_plan(generator, JobSpec(seeds, format="webdataset", shard_size=_SHARD_SIZE, **options))
     outcome = Outcome(Memory(), plan)
     chance = random.Random(seed)
     begin(outcome.output, plan)

@@ -21,7 +21,7 @@ from seedmint.service.batch.records import count_in_shards
 from seedmint.service.batch.storage.base import PLAN_FILE, Output
 from seedmint.service.batch.storage.resolve import open_output
 from seedmint.service.batch.verify import verify as find_faults
-from seedmint.service.cli.batch_options import JobOptions, job_options, open_job, parse_part, permanent_errors
+from seedmint.service.cli.batch_options import JobOptions, OpenJob, job_options, open_job, parse_part, permanent_errors
 from seedmint.service.cli.batch_progress import show_progress
 from seedmint.service.cli.batch_push import push
 from seedmint.service.cli.batch_run import nouns, repair_job, run_job, shards_text, stop_on_signals
@@ -77,7 +77,15 @@ batch.add_command(push)
     show_envvar=True,
     help="Number of machines that share the job.",
 )
-def run(workers: int | None, engine: EngineName, shard_index: int | None, num_shards: int | None, **options: Any) -> None:
+@click.option("--dry-run", "is_dry_run", is_flag=True, help="Show the shards and the size of the job or part. Write nothing.")
+def run(
+    workers: int | None,
+    engine: EngineName,
+    shard_index: int | None,
+    num_shards: int | None,
+    is_dry_run: bool,
+    **options: Any,
+) -> None:
     """Run a job, or resume it. Every run of the same job writes the same bytes.
 
     MODEL is the name of a generator in the models directory, NAME@DIGEST for one version, or a path to a generator file.
@@ -94,7 +102,8 @@ def run(workers: int | None, engine: EngineName, shard_index: int | None, num_sh
     seedmint batch run mnist --out out
 
     Several machines can share a job if they write to the same output. Give each machine its index. The last machine to finish
-    writes the manifest. A Kubernetes Indexed Job sets the index by itself.
+    writes the manifest. In the pods of an Indexed Job, Kubernetes sets JOB_COMPLETION_INDEX, and its manifest must set
+    JOB_COMPLETIONS. With the index alone, --dry-run shows the whole job.
 
     \b
     seedmint batch run mnist --seeds 0-999999 --out s3://bucket/digits --shard-index 2 --num-shards 8
@@ -107,8 +116,12 @@ def run(workers: int | None, engine: EngineName, shard_index: int | None, num_sh
       130, 143  stopped by Ctrl-C or SIGTERM; a second signal does not wait for the workers
     """
     with permanent_errors():
-        part, parts = parse_part(shard_index, num_shards)
+        is_whole = is_dry_run and num_shards is None
+        part, parts = (0, 1) if is_whole else parse_part(shard_index, num_shards)
     job = open_job(JobOptions(**options))
+    if is_dry_run:
+        _show_estimate(job, part, parts)
+        return
     with stop_on_signals(job.output, job.plan):
         run_job(job.output, job.plan, job.path, part, parts, engine, workers)
 
@@ -123,14 +136,26 @@ def estimate(**options: Any) -> None:
     \b
     seedmint batch estimate ring-2d --seeds 0-999999 --out points
     """
-    job = open_job(JobOptions(**options))
+    _show_estimate(open_job(JobOptions(**options)))
+
+
+def _show_estimate(job: OpenJob, part: int = 0, parts: int = 1) -> None:
+    """Print the shards and the size of a job, or of one part of it.
+
+    Raises:
+        UserError: The free space is too small.
+    """
     output, plan = job.output, job.plan
-    missing = plan.count - (count_in_shards(plan, complete_shards(output, plan)) if job.exists else 0)
+    in_part = np.arange(plan.num_shards) % parts == part
+    complete = complete_shards(output, plan) if job.exists else np.zeros_like(in_part)
+    count, missing = count_in_shards(plan, in_part), count_in_shards(plan, in_part & ~complete)
     size = estimate_size(open_plan_generator(job.path, plan), plan, missing)
     first, last = plan.size(0), plan.size(plan.num_shards - 1)
     _show_plan(plan)
-    click.echo(f"{nouns(plan):<11} {plan.count:,}" + (f", {missing:,} of them missing" if job.exists else ""))
-    click.echo(f"shards      {plan.num_shards:,} of {first:,}" + (f", the last of {last:,}" if last != first else ""))
+    if parts > 1:
+        click.echo(f"part        {part} of {parts}")
+    click.echo(f"{nouns(plan):<11} {count:,}" + (f", {missing:,} of them missing" if job.exists else ""))
+    click.echo(f"shards      {int(in_part.sum()):,} of {first:,}" + (f", the last of {last:,}" if last != first else ""))
     click.echo(f"bytes       about {size.bytes:,}, with records")
     click.echo(f"disk        about {size.disk_bytes:,}")
     free = output.free()

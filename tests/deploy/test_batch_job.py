@@ -6,13 +6,26 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from seedmint.service.batch.job import begin
 from seedmint.service.batch.storage.resolve import open_output
 from seedmint.service.runtime.generator import open_generator
 from tests.support import generators
-from tests.support.batch_jobs import ROOT, finished, hashes, num_generated, plan_for, start, whole
+from tests.support.batch_jobs import (
+    ROOT,
+    batch,
+    batch_error,
+    finished,
+    hashes,
+    job_status,
+    make_all,
+    num_generated,
+    plan_for,
+    start,
+    whole,
+)
 from tests.support.servers import wait_until
 
 _OBJECTS: list[dict[str, Any]] = list(yaml.safe_load_all((ROOT / "deploy/batch-job.yaml").read_text()))
@@ -78,3 +91,46 @@ def test_errors_of_all_pods_have_the_exit_status_that_fails_the_job(tmp_path: Pa
         assert status == 2, stderr
     with open_output(str(tmp_path)).lock(shared=False):
         assert finished("digits", "--out", tmp_path)[0] == 1  # another job is writing to the output; a later try succeeds
+
+
+_SPLITS = ["--split", "train=0-149", "--split", "test=200-249", "--labels", "3:2,7:1", "--shard-size", "40", "--workers", "1"]
+
+
+@pytest.mark.slow
+def test_pods_share_a_job_with_splits_and_weights(tmp_path: Path):
+    assert finished("digits", *_SPLITS, "--out", tmp_path / "one")[0] == 0
+    for index in ("1", "0"):
+        pod = start("digits", *_SPLITS, "--out", tmp_path / "two", JOB_COMPLETIONS="2", JOB_COMPLETION_INDEX=index)
+        _, stderr = pod.communicate(timeout=120)
+        assert pod.returncode == 0, stderr
+    assert hashes(tmp_path / "two") == hashes(tmp_path / "one")
+
+
+def test_with_the_index_alone_only_run_needs_the_number_of_pods(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Kubernetes sets the index in each pod; the manifest sets the number of pods."""
+    monkeypatch.setenv("JOB_COMPLETION_INDEX", "1")
+    job = ["digits", "--seeds", "0-99", "--shard-size", "25", "--format", "npy", "--out", str(tmp_path / "out")]
+    error = batch_error("run", *job)
+    assert (error.field, error.reason, error.status) == ("num_shards", "missing", 2)
+    assert not (tmp_path / "out").exists()
+
+    def shown(*arguments: str) -> str:
+        return dict(line.split(maxsplit=1) for line in batch(*arguments).splitlines())["images"]
+
+    assert shown("run", *job, "--dry-run") == shown("estimate", *job) == "100"
+    digits = open_generator(ROOT / "models/digits.onnx")
+    make_all(open_output(str(tmp_path / "out")), plan_for(digits, "0-99", "npy", 25), digits)
+    assert job_status(tmp_path / "out")["state"] == "done"
+    batch("verify", str(tmp_path / "out"))
+    monkeypatch.setenv("JOB_COMPLETIONS", "3")
+    assert shown("run", *job, "--dry-run") == "25, 0 of them missing"  # shard 1 of shards 0 to 3
+
+
+def test_a_dry_run_writes_nothing_and_checks_the_arguments(tmp_path: Path):
+    out = tmp_path / "out"
+    batch("run", "digits", "--seeds", "0-99", "--out", str(out), "--dry-run", "--shard-index", "0", "--num-shards", "2")
+    assert not out.exists()
+    error = batch_error(
+        "run", "digits", "--seeds", "0-99", "--out", str(out), "--dry-run", "--shard-index", "2", "--num-shards", "2"
+    )
+    assert (error.field, error.reason) == ("shard_index", "out_of_range")

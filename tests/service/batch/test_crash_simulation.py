@@ -15,6 +15,18 @@ def outcome() -> Outcome:
     return simulate(8_000, 20, loss=0.01, seed=1)
 
 
+def test_a_job_with_splits_and_weights_loses_no_shard():
+    """Each split has its own last shard, so this job has one shard more."""
+    splits = {"train": 5_995_000, "test": 2_005_000}
+    small = simulate(800, 7, loss=0.05, seed=2, splits=splits, labels={3: 2, 7: 1})
+    assert faults(small) == []
+    assert small.plan.num_shards == 801
+    assert complete_shards(small.output, small.plan).all()
+    assert {"half-way", "unrecorded", "recorded"} == set(small.losses)
+    folders = {name.rpartition("/")[0] for name in small.output.files if name.startswith("data/")}
+    assert folders == {"data/train", "data/test"}
+
+
 def test_no_shard_is_lost_or_duplicated(outcome: Outcome):
     assert faults(outcome) == []
     assert outcome.plan.num_shards == 8_000

@@ -189,3 +189,13 @@ def test_another_engine_resumes_a_job_that_was_stopped_or_failed(tmp_path: Path,
 
     assert finished(*job, "local", "--workers", "1")[0] == 0
     assert hashes(out) == expected
+
+
+@pytest.mark.slow
+def test_splits_weights_and_a_filter_give_the_same_bytes_on_ray(tmp_path: Path, nodes: TwoNodes):
+    job = ["digits", "--split", "train=0-299", "--split", "test=400-499", "--labels", "3:2,7:1", "--filter", "margin > 0.5"]
+    job += ["--shard-size", "80", "--format", "parquet"]
+    for engine in ("local", "ray"):
+        code, _, stderr = finished(*job, "--engine", engine, "--out", tmp_path / engine)
+        assert code == 0, stderr
+    assert hashes(tmp_path / "ray") == hashes(tmp_path / "local")
