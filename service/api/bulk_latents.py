@@ -3,7 +3,7 @@
 import asyncio
 import io
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 from numpy.lib import format as npy
@@ -19,20 +19,27 @@ from seedmint.service.api.bulk_samples import (
     send_archive,
     stream,
 )
-from seedmint.service.api.query import integers, parse_query, parse_reference, parse_truncation
+from seedmint.service.api.query import integer, integers, parse_query, parse_reference, parse_truncation
 from seedmint.service.api.request_body import max_body_bytes, parse_body
 from seedmint.service.batching.model_repository import ModelRepository
-from seedmint.service.encoders.archives import ARCHIVE_FORMATS, ArchiveFormat, archive_writer
+from seedmint.service.encoders.animation import ANIMATION_FORMATS, AnimationFormat, AnimationWriter
+from seedmint.service.encoders.archives import ArchiveFormat, ArchiveWriter, archive_writer
 from seedmint.service.problems import Problem
 from seedmint.service.runtime.arrays import Labels, Latents
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.settings import Settings
-from seedmint.service.specs.pictures import PicturePiece
-from seedmint.service.specs.values import require_format, require_truncation
+from seedmint.service.specs.errors import SpecError
+from seedmint.service.specs.pictures import PicturePiece, check_picture_size
+from seedmint.service.specs.values import require_format, require_images, require_range, require_scale, require_truncation
+from seedmint.service.specs.walk import DURATION_STEP, MAX_DURATION, MAX_FRAMES, MAX_WALK_PIXELS, require_duration
 
 NPY_MEDIA_TYPES = ("application/x-npy", "application/octet-stream")
-NPY_PARAMETERS = ("format", "labels", "model", "truncation")
+NPY_PARAMETERS = ("duration", "format", "labels", "model", "scale", "truncation")
+LatentsFormat = Literal[ArchiveFormat, AnimationFormat]
+LATENTS_FORMATS: tuple[LatentsFormat, ...] = get_args(LatentsFormat)
 _NPY_BYTES = 32 << 20
+# The schema shows bounds that pydantic does not check: later checks answer with the reason of a latent walk.
+DURATION_BOUNDS = {"minimum": DURATION_STEP, "maximum": MAX_DURATION, "multipleOf": DURATION_STEP}
 
 _Values = Annotated[list[Annotated[float, Field(strict=True)]], Field(fail_fast=True, json_schema_extra={"minItems": 1})]
 
@@ -51,7 +58,16 @@ class LatentsRequest(BaseModel):
         description="One label for all vectors, or a list of one label for each vector. Required by a conditional generator.",
     )
     truncation: Annotated[StrictFloat | StrictInt, Field(description="Factor on z.", json_schema_extra=TRUNCATION_BOUNDS)] = 1.0
-    format: ArchiveFormat = Field(default="npy", description="As for /v1/sample.")
+    format: LatentsFormat = Field(
+        default="npy",
+        description="As for /v1/sample; or webp or gif, an animation with one frame for each latent vector.",
+    )
+    duration: Annotated[StrictInt, Field(json_schema_extra=DURATION_BOUNDS)] | None = Field(
+        default=None, description="Milliseconds a frame of an animation, as of a latent walk."
+    )
+    scale: Annotated[StrictInt, Field(json_schema_extra={"minimum": 1})] | None = Field(
+        default=None, description="Nearest-neighbor enlargement of an animation."
+    )
 
 
 def max_latents_bytes(settings: Settings) -> int:
@@ -80,27 +96,47 @@ async def from_latents(repository: ModelRepository, settings: Settings, media_ty
         ClientDisconnect: The client has disconnected.
     """
     if media_type in NPY_MEDIA_TYPES:
-        model, labels, number, form = _parse_parameters(query)
+        options = _parse_parameters(query)
         z = await asyncio.to_thread(_parse_npy, body)
     else:
         parse_query(query, ())
         if len(body) > max_body_bytes(settings):
             raise Problem(413, f"a JSON body may have {max_body_bytes(settings)} bytes: send z as an npy file", "z")
-        request = await asyncio.to_thread(parse_body, LatentsRequest, body)
-        model, labels, number, form = request.model, request.labels, request.truncation, request.format
-        z = await asyncio.to_thread(_array, request.z)
-    served = repository.find(*parse_reference(model))
+        options = await asyncio.to_thread(parse_body, LatentsRequest, body)
+        z = await asyncio.to_thread(_array, options.z)
+    served = repository.find(*parse_reference(options.model))
     generator = served.generator
-    truncation = require_truncation(generator, number)
-    require_archive_format(generator, form)
+    truncation = require_truncation(generator, options.truncation)
     check_latents(generator, z, settings.max_seeds)
-    checked_labels = check_labels(generator, len(z), labels, "latent vectors")
-    if checked_labels is None and generator.card.classes is not None:
+    labels = check_labels(generator, len(z), options.labels, "latent vectors")
+    if labels is None and generator.card.classes is not None:
         detail = "the generator is conditional: give one label for each latent vector, or one for all of them"
         raise Problem(422, detail, "labels", reason="missing")
-    writer = archive_writer(form, generator, len(z), truncation, "row")
-    chunks = stream(served, latent_pieces(generator, z, checked_labels), writer, truncation, form)
-    return await send_archive(generator, chunks, writer, form, len(z), "z")
+    writer = _writer(generator, options, len(z), truncation)
+    chunks = stream(served, latent_pieces(generator, z, labels), writer, truncation, options.format)
+    return await send_archive(generator, chunks, writer, options.format, len(z), "z")
+
+
+def _writer(generator: Generator, options: LatentsRequest, count: int, truncation: float) -> ArchiveWriter:
+    """Return the writer of the response.
+
+    Raises:
+        SpecError: The generator cannot fill a file of the format, or an option does not fit the format.
+    """
+    form = options.format
+    if form == "webp" or form == "gif":  # mypy narrows the type by comparisons only
+        output = require_images(generator)
+        scale = require_scale(output, 1 if options.scale is None else options.scale)
+        duration = require_duration(options.duration)
+        require_range(count, 1, MAX_FRAMES, "z")
+        field = "z" if scale == 1 else "scale"
+        check_picture_size(output.width * scale, output.height * scale, count, MAX_WALK_PIXELS, field)
+        return AnimationWriter(form, scale, duration)
+    for field, value in (("duration", options.duration), ("scale", options.scale)):
+        if value is not None:
+            raise SpecError(f"only an animation has this option: use {', '.join(ANIMATION_FORMATS)}", field=field)
+    require_archive_format(generator, form)
+    return archive_writer(form, generator, count, truncation, "row")
 
 
 def check_latents(generator: Generator, z: Latents, max_rows: int) -> None:
@@ -168,12 +204,18 @@ def _parse_npy(body: bytes) -> Latents:
     return np.ascontiguousarray(array, np.float32)
 
 
-def _parse_parameters(query: str) -> tuple[str, int | list[int] | None, float, ArchiveFormat]:
-    """Return model, labels, truncation and format of the query of an npy body."""
+def _parse_parameters(query: str) -> LatentsRequest:
+    """Return the options of an npy body, which are in the query; `z` is empty."""
     parameters = parse_query(query, NPY_PARAMETERS)
     if "model" not in parameters:
         raise Problem(400, "name the generator: ?model=NAME", "model", reason="missing")
     labels = integers(parameters, "labels")
-    form = require_format(parameters.get("format", "npy"), ARCHIVE_FORMATS)
-    only = labels[0] if labels is not None and len(labels) == 1 else labels
-    return parameters["model"], only, parse_truncation(parameters), form
+    return LatentsRequest(
+        model=parameters["model"],
+        z=[],
+        labels=labels[0] if labels is not None and len(labels) == 1 else labels,
+        truncation=parse_truncation(parameters),
+        format=require_format(parameters.get("format", "npy"), LATENTS_FORMATS),
+        duration=integer(parameters, "duration"),
+        scale=integer(parameters, "scale"),
+    )

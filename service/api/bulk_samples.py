@@ -20,6 +20,7 @@ from seedmint.service.api.quota import charge
 from seedmint.service.api.request_body import parse_body
 from seedmint.service.batching.errors import ClientGone
 from seedmint.service.batching.model_repository import ModelRepository, Served
+from seedmint.service.encoders.animation import ANIMATION_MEDIA_TYPES, AnimationFormat
 from seedmint.service.encoders.archives import (
     ARCHIVE_MEDIA_TYPES,
     ArchiveFormat,
@@ -103,9 +104,14 @@ async def sample(repository: ModelRepository, settings: Settings, body: bytes) -
 
 
 async def send_archive(
-    generator: Generator, chunks: AsyncGenerator[bytes], writer: ArchiveWriter, form: ArchiveFormat, count: int, field: str
+    generator: Generator,
+    chunks: AsyncGenerator[bytes],
+    writer: ArchiveWriter,
+    form: ArchiveFormat | AnimationFormat,
+    count: int,
+    field: str,
 ) -> Response:
-    """Return the response with an archive, after its first piece is encoded.
+    """Return the response with an archive or an animation, after its first piece is encoded.
 
     Args:
         generator: The generator of the outputs.
@@ -124,8 +130,9 @@ async def send_archive(
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
     if isinstance(writer, NpyWriter):
         headers["Content-Length"] = str(writer.size)
+    media_type = ANIMATION_MEDIA_TYPES[form] if form == "webp" or form == "gif" else ARCHIVE_MEDIA_TYPES[form]
     with charge(count, field):
-        return await start_stream(chunks, headers, ARCHIVE_MEDIA_TYPES[form])
+        return await start_stream(chunks, headers, media_type)
 
 
 async def start_stream(chunks: AsyncGenerator[bytes], headers: dict[str, str], media_type: str, status: int = 200) -> Response:
@@ -161,7 +168,11 @@ class _StartedStream(StreamingResponse):
 
 
 async def stream(
-    served: Served, parts: Iterator[PicturePiece], writer: ArchiveWriter, truncation: float, form: ArchiveFormat
+    served: Served,
+    parts: Iterator[PicturePiece],
+    writer: ArchiveWriter,
+    truncation: float,
+    form: ArchiveFormat | AnimationFormat,
 ) -> AsyncGenerator[bytes]:
     """Generate an archive piece by piece. The generator computes the next pieces while one piece is encoded and sent.
 

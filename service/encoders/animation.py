@@ -1,14 +1,19 @@
 """Animations: images as the frames of an animated WebP or GIF file."""
 
 import io
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Any, Literal, get_args
 
+import numpy as np
 from PIL import Image
 
+from seedmint.models.grid import enlarge
 from seedmint.service.encoders.images import picture
-from seedmint.service.runtime.arrays import Images
+from seedmint.service.runtime.arrays import Images, Labels, Outputs, SeedArray
 
 AnimationFormat = Literal["webp", "gif"]
+ANIMATION_FORMATS: tuple[AnimationFormat, ...] = get_args(AnimationFormat)
+ANIMATION_MEDIA_TYPES: dict[AnimationFormat, str] = {"webp": "image/webp", "gif": "image/gif"}
 
 
 def encode_animation(images: Images, form: AnimationFormat, duration: int, loop: int) -> bytes:
@@ -34,3 +39,32 @@ def encode_animation(images: Images, form: AnimationFormat, duration: int, loop:
         repeat = {} if loop == 1 else {"loop": max(0, loop - 1)}
         first.save(buffer, "GIF", **repeat, **options)
     return buffer.getvalue()
+
+
+class AnimationWriter:
+    """Writes an animation like an archive: `add` keeps the frames, and `finish` encodes all of them."""
+
+    def __init__(self, form: AnimationFormat, scale: int, duration: int) -> None:
+        """
+        Args:
+            form: "webp" or "gif".
+            scale: Factor of the nearest-neighbor enlargement.
+            duration: Milliseconds a frame.
+        """
+        self._form, self._scale, self._duration = form, scale, duration
+        self._frames: list[Images] = []
+
+    def add(self, seeds: SeedArray, labels: Labels | None, outputs: Outputs) -> bytes:
+        """Keep the frames of one piece.
+
+        Args:
+            seeds: Ignored.
+            labels: Ignored.
+            outputs: uint8[n, height, width, channels].
+        """
+        self._frames.append(np.asarray(outputs, np.uint8))
+        return b""
+
+    def finish(self) -> Iterator[bytes]:
+        """Yield the file."""
+        yield encode_animation(enlarge(np.concatenate(self._frames), self._scale), self._form, self._duration, 0)

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import features
 
 from seedmint.models.grid import enlarge
-from seedmint.service.encoders.animation import encode_animation
+from seedmint.service.encoders.animation import ANIMATION_MEDIA_TYPES, encode_animation
 from seedmint.service.encoders.images import ENCODERS, MEDIA_TYPES, contact_sheet, encode, sheet_size, text_of
 from seedmint.service.runtime.arrays import Images
 from seedmint.service.runtime.generator import Generator
@@ -27,7 +27,11 @@ from seedmint.service.specs.values import (
 
 WalkFormat = Literal["webp", "gif", "png"]
 WALK_FORMATS: tuple[WalkFormat, ...] = get_args(WalkFormat)
-WALK_MEDIA_TYPES: dict[WalkFormat, str] = {"webp": MEDIA_TYPES["webp"], "gif": "image/gif", "png": MEDIA_TYPES["png"]}
+WALK_MEDIA_TYPES: dict[WalkFormat, str] = {
+    "webp": ANIMATION_MEDIA_TYPES["webp"],
+    "gif": ANIMATION_MEDIA_TYPES["gif"],
+    "png": MEDIA_TYPES["png"],
+}
 
 DEFAULT_FRAMES = 32
 MIN_FRAMES = 2
@@ -44,6 +48,23 @@ _ENCODERS: dict[WalkFormat, str] = {
     "gif": f"pillow-{features.version('pil')}-gif",
     "png": ENCODERS["png"],
 }
+
+
+def require_duration(duration: int | None) -> int:
+    """Return the duration of a frame in milliseconds.
+
+    Args:
+        duration: A multiple of `DURATION_STEP`, at most `MAX_DURATION`; None for `DEFAULT_DURATION`.
+
+    Raises:
+        SpecError: The duration is invalid.
+    """
+    if duration is None:
+        return DEFAULT_DURATION
+    require_range(duration, DURATION_STEP, MAX_DURATION, "duration")
+    if duration % DURATION_STEP:
+        raise SpecError(f"{duration} is not a multiple of {DURATION_STEP} milliseconds", field="duration")
+    return duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +137,7 @@ class WalkSpec:
                     raise SpecError("a png is a strip: omit this parameter", field=field)
             check_picture_size(*sheet_size(output, frames, 1, scale), 1, MAX_WALK_PIXELS, large_field)
             return cls(start, end, frames, label, truncation, scale, None, None, form)
-        duration = DEFAULT_DURATION if duration is None else duration
-        require_range(duration, DURATION_STEP, MAX_DURATION, "duration")
-        if duration % DURATION_STEP:
-            raise SpecError(f"{duration} is not a multiple of {DURATION_STEP} milliseconds", field="duration")
+        duration = require_duration(duration)
         loop = loop or 0
         require_range(loop, 0, MAX_LOOP, "loop")
         check_picture_size(output.width * scale, output.height * scale, frames, MAX_WALK_PIXELS, large_field)

@@ -97,6 +97,24 @@ def test_the_client_generates_from_latents(server: Server, rgb: Generator, z: np
         )
 
 
+@pytest.mark.parametrize("form", ["webp", "gif"])
+def test_an_animation_has_a_frame_for_each_vector(server: Server, grey: Generator, form: str):
+    z = grey.noise(np.arange(40))
+    query = {"model": "grey", "format": form, "scale": "2", "duration": "40"}
+    for answer in (
+        server.client.post("/v1/latents", json={"model": "grey", "z": z.tolist(), "format": form, "scale": 2, "duration": 40}),
+        server.client.post("/v1/latents", params=query, content=npy(z), headers={"Content-Type": "application/x-npy"}),
+    ):
+        assert (answer.status_code, answer.headers["content-type"]) == (200, f"image/{form}")
+        animation = Image.open(io.BytesIO(answer.content))
+        assert animation.n_frames == 40
+        for row, expected in enumerate(grey.generate_from(z, None)):
+            animation.seek(row)
+            frame = np.asarray(animation.convert("L"))
+            np.testing.assert_array_equal(frame, expected[:, :, 0].repeat(2, axis=0).repeat(2, axis=1))
+            assert animation.info["duration"] == 40
+
+
 ROW = [0.5] * 8
 INVALID: list[tuple[dict[str, Any], int, str, str]] = [
     ({"z": [[1.0]], "labels": 0}, 422, "z", "wrong_shape"),
@@ -113,12 +131,18 @@ INVALID: list[tuple[dict[str, Any], int, str, str]] = [
     ({"z": "ok", "labels": 0, "format": "csv"}, 422, "format", "wrong_output"),
     ({"z": "ok", "labels": 0, "seeds": "1"}, 400, "seeds", "unknown_field"),
     ({"z": "huge", "labels": 0}, 422, "z", "not_finite"),
+    ({"z": "ok", "labels": 0, "scale": 2}, 422, "scale", "out_of_range"),
+    ({"z": "ok", "labels": 0, "duration": 80, "format": "zip"}, 422, "duration", "out_of_range"),
+    ({"z": "ok", "labels": 0, "duration": 81, "format": "gif"}, 422, "duration", "out_of_range"),
+    ({"z": "ok", "labels": 0, "scale": 0, "format": "gif"}, 422, "scale", "out_of_range"),
+    ({"z": "ok", "labels": 0, "scale": 10_000, "format": "webp"}, 422, "scale", "out_of_range"),
+    ({"z": "many", "labels": 0, "format": "webp"}, 422, "z", "out_of_range"),
 ]
 
 
 @pytest.mark.parametrize(("body", "status", "field", "reason"), INVALID)
 def test_invalid_requests(server: Server, z: np.ndarray, body: dict[str, Any], status: int, field: str, reason: str):
-    values = {"ok": z[:1].tolist(), "huge": [[1e39] * z.shape[1]]}
+    values = {"ok": z[:1].tolist(), "huge": [[1e39] * z.shape[1]], "many": [z[0].tolist()] * 257}
     problem = post(server, **({"model": "rgb"} | body | ({"z": values[body["z"]]} if isinstance(body["z"], str) else {})))
     assert (problem.status_code, problem.json()["field"], problem.json()["reason"]) == (status, field, reason)
 

@@ -43,4 +43,4 @@ def opened(browser: Browser, url: str, **options: Any) -> Iterator[Page]:
     page.goto(url)
     yield page
     page.close()
-    assert messages == []
+    assert messages == [], messages

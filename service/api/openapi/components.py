@@ -9,13 +9,12 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from seedmint.models.card import MAX_CLASSES, NAME_PATTERN, ImageOutput
 from seedmint.models.runtime.generator_file import DIGEST12
 from seedmint.models.seeds import SEED_LIMIT, SEEDS_PATTERN
-from seedmint.service.api.bulk_latents import LatentsRequest
+from seedmint.service.api.bulk_latents import LATENTS_FORMATS, LatentsRequest
 from seedmint.service.api.bulk_samples import SampleRequest
 from seedmint.service.api.inference import InferRequest, InferResponse, Live, ModelMetadata, Ready, ServerMetadata
 from seedmint.service.api.openapi.client_schemas import plain_schemas, without_defaults
 from seedmint.service.api.query import DIGEST, MAX_MODELS, SHEET_LIMITS
 from seedmint.service.api.schemas import Generators, ImageGeneratorPage, SampleGeneratorPage
-from seedmint.service.encoders.archives import ARCHIVE_FORMATS
 from seedmint.service.encoders.images import FORMATS, MAX_QUALITY, MAX_SIDE, max_scale
 from seedmint.service.encoders.tabular import SAMPLE_FORMATS
 from seedmint.service.problems import Problem
@@ -190,7 +189,9 @@ def parameters(generators: Sequence[Generator], settings: Settings) -> Json:
             "BodyModel": _in_query("model", "Generator of an npy body; it replaces `model` of the JSON body.", model),
             "BodyLabels": _in_query("labels", "Label or labels of an npy body, with commas.", {"type": "string"}),
             "BodyTruncation": _in_query("truncation", "Factor on z of an npy body.", truncation),
-            "BodyFormat": _in_query("format", "Format of the response to an npy body.", {"enum": list(ARCHIVE_FORMATS)}),
+            "BodyFormat": _in_query("format", "Format of the response to an npy body.", {"enum": list(LATENTS_FORMATS)}),
+            "BodyDuration": _in_query("duration", "Milliseconds a frame of an animation, for an npy body.", duration),
+            "BodyScale": _in_query("scale", "Nearest-neighbor enlargement of an animation, for an npy body.", scale),
             "Accept": {
                 "name": "Accept",
                 "in": "header",

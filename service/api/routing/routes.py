@@ -22,6 +22,7 @@ from seedmint.service.api.routing.inference_handlers import InferenceHandlers
 from seedmint.service.api.static_files import ASSET_PATH, asset
 from seedmint.service.api.urls import IMAGES, SAMPLES
 from seedmint.service.batching.model_repository import ModelRepository
+from seedmint.service.encoders.animation import ANIMATION_MEDIA_TYPES
 from seedmint.service.encoders.archives import ARCHIVE_MEDIA_TYPES
 from seedmint.service.encoders.images import MEDIA_TYPES
 from seedmint.service.encoders.tabular import SAMPLE_FORMATS, SAMPLE_MEDIA_TYPES
@@ -53,6 +54,11 @@ _WALK_PARAMETERS = ("Duration", "Frames", "From", "ImageLabel", "Loop", "Scale",
 _ARCHIVE = Answer(
     "The file, streamed. Images: zip, npz, npy; samples: npz, npy, csv, jsonl.",
     media_types(ARCHIVE_MEDIA_TYPES),
+    ("Content-Disposition", "Cache-Control"),
+)
+_LATENTS_ANSWER = Answer(
+    f"{_ARCHIVE.description} Animations: webp, gif.",
+    media_types(ARCHIVE_MEDIA_TYPES) | media_types(ANIMATION_MEDIA_TYPES),
     ("Content-Disposition", "Cache-Control"),
 )
 
@@ -326,10 +332,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         Operation(
             "fromLatents",
             "images",
-            "Returns the images or samples of latent vectors in one file. An npy body has its parameters in the query",
-            {200: _ARCHIVE},
+            "Returns images or samples of latent vectors: an archive or an animation. An npy body has its options in the query",
+            {200: _LATENTS_ANSWER},
             (*_INVALID_BODY, *_UNAVAILABLE),
-            ("BodyFormat", "BodyLabels", "BodyModel", "BodyTruncation"),
+            ("BodyDuration", "BodyFormat", "BodyLabels", "BodyModel", "BodyScale", "BodyTruncation"),
             method="post",
             body="LatentsRequest",
             binary_bodies=NPY_MEDIA_TYPES,

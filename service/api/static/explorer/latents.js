@@ -30,8 +30,8 @@ function npy(vectors) {
 }
 
 /** Sends latent vectors to `/v1/latents`, and returns the response. */
-export function requestLatents(model, vectors, format, { label = null, truncation = 1 }, signal) {
-  const parameters = { format, labels: label, model: pinned(model), truncation: truncationOf(model, truncation) };
+export function requestLatents(model, vectors, format, { label = null, truncation = 1, scale = null, duration = null }, signal) {
+  const parameters = { duration, format, labels: label, model: pinned(model), scale, truncation: truncationOf(model, truncation) };
   const query = Object.entries(parameters).filter(([name, value]) => value !== null && !(name === "truncation" && value === 1))
     .map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join("&");
   return request(`v1/latents?${query}`, { method: "POST", headers: { "Content-Type": "application/x-npy" }, body: npy(vectors), signal });

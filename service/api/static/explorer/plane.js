@@ -3,6 +3,7 @@
 import { button, classChoice, readOptions, seedField, truncationSlider } from "./controls.js";
 import { principalDirections } from "./directions.js";
 import { announce, copy, element } from "./dom.js";
+import { cellSize } from "./grid.js";
 import { Latest, generate, imageData, latentOf, mix, move, requestLatents } from "./latents.js";
 import { effectiveLabel, pinned } from "./model.js";
 import { parseSeed, randomSeed } from "./noise.js";
@@ -15,6 +16,7 @@ const REACH = 6; // of a direction, in standard deviations
 const SIDE = 336; // CSS pixels of the map and of the picture
 const MAP_BYTES = 4 << 20;
 const MAX_FRAMES = 120;
+const MAX_ANIMATION_PIXELS = 1 << 22;
 const FRAME_SECONDS = 0.04;
 
 /** Weights of the corners at a position, 0 to 1 across and down. */
@@ -158,10 +160,12 @@ export function plane(container, model, parameters, replace) {
     }
     requestAnimationFrame(step);
   };
+  /** The enlargement of a saved animation: about 224 pixels a side, within the server's limit of pixels. */
+  const animationScale = (count) => Math.max(1, Math.min(cellSize(model.output, 224).scale, Math.floor(Math.sqrt(MAX_ANIMATION_PIXELS / (count * width * height)))));
   const save = async (format) => {
     if (!recorded.length) { announce("Press Record, and move through the latent space."); return; }
     try {
-      const blob = await (await requestLatents(model, recorded, format, options())).blob();
+      const blob = await (await requestLatents(model, recorded, format, { ...options(), scale: animationScale(recorded.length), duration: 1000 * FRAME_SECONDS })).blob();
       const link = element("a", { href: URL.createObjectURL(blob), download: `${model.name}-walk.${format}` });
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 60000);
