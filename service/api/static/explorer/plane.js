@@ -48,7 +48,7 @@ export function plane(container, model, parameters, replace) {
   const handle = element("span", { className: "handle" });
   const pad = element("div", { className: "pad" }, map, handle);
   pad.style.width = `${width * enlarge}px`;
-  const controls = element("div");
+  const controls = element("div", { className: "controls" });
   const frames = element("output", { className: "quiet" });
   let [corners, directions, directionsOf, recording, recorded, isClosed] = [[], [], null, false, [], false];
 
@@ -126,7 +126,8 @@ export function plane(container, model, parameters, replace) {
     pad.hidden = state.axes === "directions";
     if (state.axes === "directions") {
       controls.replaceChildren(element("p", { className: "quiet", textContent: "The directions along which the images change most, in standard deviations." }),
-        ...state.amounts.map((amount, i) => slider(`Direction ${i + 1}`, amount, -REACH, REACH, 0.1, (value) => { state.amounts[i] = value; draw(); })),
+        element("div", { className: "directions" }, ...state.amounts.map((amount, i) =>
+          slider(`Direction ${i + 1}`, amount, -REACH, REACH, 0.1, (value) => { state.amounts[i] = value; draw(); }))),
         button("Reset", () => { state.amounts.fill(0); showControls(); draw(); }));
       return;
     }
