@@ -54,10 +54,10 @@ def evaluate(
     opened = read_generator(path)
     source = select_data(opened.card.provenance.recipe, data)
     if isinstance(opened.card.output, SampleOutput):
-        image_options = {"metrics": metrics, "samples": samples, "json": as_json, "report": report}
+        image_options = {"metrics": metrics, "samples": samples}
         for name, value in image_options.items():
             if value:
                 raise UserError(f"{opened.card.name} generates samples, not images", field=name, reason="not_images")
-        evaluate_samples(path, opened, source, out, write)
+        evaluate_samples(path, opened, source, as_json, report, out, write)
     else:
         evaluate_images(path, opened, source, metrics, samples, as_json, report, out, write)

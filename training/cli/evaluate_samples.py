@@ -1,5 +1,7 @@
 """Evaluates a generator of samples on the command line."""
 
+import hashlib
+import json
 from pathlib import Path
 
 import click
@@ -9,24 +11,38 @@ from seedmint.models.card import SampleOutput
 from seedmint.models.errors import UserError
 from seedmint.models.files import write_whole
 from seedmint.models.runtime.reference import with_card
+from seedmint.training.cli.evaluate_images import write_report
 from seedmint.training.datasets import load_splits
 from seedmint.training.evaluation.generator_file import GeneratorFile
 from seedmint.training.evaluation.sample_metrics import measure_samples
 from seedmint.training.plotting.sample_plots import plot
 from seedmint.training.recipes.data import Data
+from seedmint.training.report.html_report import render_sample_report
 
 _NUM_PLOTTED = 2000
 
 
-def evaluate_samples(path: Path, generator: GeneratorFile, data: Data, out: Path | None, write: bool) -> None:
+def evaluate_samples(
+    path: Path | None,
+    generator: GeneratorFile,
+    data: Data,
+    as_json: bool,
+    report: Path | None,
+    out: Path | None,
+    write: bool,
+    run: Path | None = None,
+) -> None:
     """Measure the metrics, print them, and write the requested files.
 
     Args:
-        path: The generator's file.
+        path: The generator's file; None if it is not stored. Used only for `write`.
         generator: The opened file.
         data: The data to compare with.
+        as_json: Whether to print JSON.
+        report: Path of an HTML report; None writes none.
         out: Path of a plot, a PNG; None writes none.
         write: Whether to write the metrics to the card.
+        run: Directory of the generator's run, for the report; None without one.
 
     Raises:
         UserError: The data do not exist, or do not suit the generator.
@@ -40,14 +56,22 @@ def evaluate_samples(path: Path, generator: GeneratorFile, data: Data, out: Path
     if card.classes is not None and card.classes != held_out.classes:
         raise UserError(f"{held_out.name} and {card.name} have different labels", field="data", reason="labels_mismatch")
     metrics = measure_samples(data, held_out, card.classes is not None, generator.samples)
-    for metric in metrics:
-        click.echo(f"{metric.metric}  {metric.value:.4f}  ({metric.protocol})")
-    if out is not None:
-        generated = generator.samples(np.arange(_NUM_PLOTTED))
-        write_whole(out, plot(generated, card.output.names, held_out.samples[:_NUM_PLOTTED]))
-        click.echo(f"picture: {out}")
-    if write:
+    if as_json:
+        digest = hashlib.sha256(generator.content).hexdigest()
+        values = [metric.model_dump() for metric in metrics]
+        click.echo(json.dumps({"generator": card.name, "digest": digest, "data": held_out.name, "metrics": values}, indent=2))
+    else:
+        for metric in metrics:
+            click.echo(f"{metric.metric}  {metric.value:.4f}  ({metric.protocol})")
+    if out is not None or report is not None:
+        picture = plot(generator.samples(np.arange(_NUM_PLOTTED)), card.output.names, held_out.samples[:_NUM_PLOTTED])
+        if out is not None:
+            write_whole(out, picture)
+            click.echo(f"picture: {out}", err=True)
+        if report is not None:
+            write_report(report, render_sample_report(generator, metrics, picture, held_out.name, run))
+    if write and path is not None:
         kept = [entry for entry in card.evaluation if entry.metric not in {metric.metric for metric in metrics}]
         updated = card.model_copy(update={"evaluation": (*kept, *metrics)})
         write_whole(path, with_card(path.read_bytes(), updated))
-        click.echo(f"updated the card of {path}; the file has a new digest, and the generator has new URLs")
+        click.echo(f"updated the card of {path}; the file has a new digest, and the generator has new URLs", err=True)

@@ -16,6 +16,7 @@ from seedmint.training.cli.options import MODELS
 @click.option("--title", help="One line for people. Default: the title of the recipe.")
 @click.option("--step", type=int, help="Step of the checkpoint. Default: the newest.")
 @click.option("--weights", type=click.Choice(["ema", "last"]), help="Default: ema if the checkpoint has averaged weights.")
+@click.option("--best", is_flag=True, help="Export the checkpoint with the best value of the recipe's keep_best.")
 @click.option("--replace", is_flag=True, help="Replace a generator of the same name.")
 @MODELS
 def export(
@@ -24,6 +25,7 @@ def export(
     title: str | None,
     step: int | None,
     weights: Literal["ema", "last"] | None,
+    best: bool,
     replace: bool,
     models: Path | None,
 ) -> None:
@@ -42,5 +44,5 @@ def export(
     from seedmint.training.export.onnx_export import install_generator
     from seedmint.training.runs.export_run import export_run
 
-    path = install_generator(export_run(run, name, title, step, weights), models or models_directory(), name, replace)
+    path = install_generator(export_run(run, name, title, step, weights, best), models or models_directory(), name, replace)
     click.echo(f"{path}  {path.stat().st_size / 1e6:.1f} MB")

@@ -75,6 +75,12 @@ def fit_with_progress(trainer: Trainer) -> None:
 def _end_text(trainer: Trainer) -> str:
     if trainer.step == trainer.recipe.steps:
         return f"all {trainer.step:,} steps are done"
+    if trainer.stopped_early and trainer.state.best is not None:
+        best = trainer.state.best
+        return (
+            f"stopped at step {trainer.step:,} after {best.waited} measurements without a better {best.metric}; the best, "
+            f"{best.value:.4g}, is of step {best.step:,} (`seedmint export --best`)"
+        )
     return (
         f"stopped at the equilibrium, at step {trainer.step:,}; "
         "`seedmint resume --set watch.stop_at_equilibrium=false` continues the run"

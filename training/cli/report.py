@@ -1,14 +1,17 @@
 """The command `report`."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
+from seedmint.models.card import SampleOutput
 from seedmint.models.directory import find_generator, models_directory
 from seedmint.models.errors import UserError
 from seedmint.models.files import write_whole
 from seedmint.training.cli.data_option import select_data
 from seedmint.training.cli.options import DATA, METRICS, MODELS, SAMPLES
+from seedmint.training.recipes.data import Data
 
 
 @click.command()
@@ -28,7 +31,7 @@ def report(
     samples: int | None,
     models: Path | None,
 ) -> None:
-    """Write an HTML report about a run or a generator: charts, metrics and images.
+    """Write an HTML report about a run or a generator: charts, metrics and images, or a plot of samples.
 
     RUN_OR_GENERATOR is the directory of a run, whose newest checkpoint is measured; or the name or path of a generator. The
     report is one file without external references.
@@ -52,15 +55,31 @@ def report(
             raise UserError("only a run has charts", field="charts", reason="not_a_run")
         generator = read_generator(find_generator(subject, models or models_directory()))
         source = select_data(generator.card.provenance.recipe, data)
+        if isinstance(generator.card.output, SampleOutput):
+            _report_samples(generator, source, out, names, samples, None)
+            return
         write_report(out, render_report(generator, measure_images(generator, source, names, samples)))
         return
     recipe = read_run_recipe(directory)
-    if recipe.uses_samples:
-        message = f"{directory} trains a generator of samples; reports exist only for images: see its log and previews"
-        raise UserError(message, field="subject", reason="not_images")
     generator = GeneratorFile(export_run(directory, recipe.name, None, None, None))
     source = recipe.data if data is None else select_data(generator.card.provenance.recipe, data)
+    if recipe.uses_samples:
+        if charts is not None:
+            raise UserError("only runs that train on images have charts", field="charts", reason="not_images")
+        _report_samples(generator, source, out, names, samples, directory)
+        return
     evaluation = measure_images(generator, source, names, samples)
     write_report(out, render_report(generator, evaluation, directory))
     for chart in [] if charts is None else run_charts(directory, generator, evaluation):
         write_whole(Path(str(charts)) / f"{chart.name}.svg", standalone_svg(chart.svg).encode())
+
+
+def _report_samples(
+    generator: Any, data: Data, out: Path, names: tuple[str, ...] | None, samples: int | None, run: Path | None
+) -> None:
+    from seedmint.training.cli.evaluate_samples import evaluate_samples
+
+    for field, value in (("metrics", names), ("samples", samples)):
+        if value:
+            raise UserError(f"{generator.card.name} generates samples, not images", field=field, reason="not_images")
+    evaluate_samples(None, generator, data, False, out, None, False, run)

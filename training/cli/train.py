@@ -28,8 +28,14 @@ def _list_recipes(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 @click.option(
     "--recipes", is_flag=True, is_eager=True, expose_value=False, callback=_list_recipes, help="List the shipped recipes."
 )
+@click.option(
+    "--from",
+    "from_run",
+    type=click.Path(path_type=Path),
+    help="Start from the newest weights of this run, with the same networks. The recipe and the card record the run.",
+)
 @DEVICE
-def train(recipe: str, out: Path | None, overrides: tuple[str, ...], device: str) -> None:
+def train(recipe: str, out: Path | None, from_run: Path | None, overrides: tuple[str, ...], device: str) -> None:
     """Train a generator with Algorithm 1.
 
     RECIPE_OR_PATH is a folder or file of your images (see `seedmint data inspect --help`), a shipped recipe (see
@@ -41,6 +47,7 @@ def train(recipe: str, out: Path | None, overrides: tuple[str, ...], device: str
     Examples:
       seedmint train photos
       seedmint train photos.zip --out runs/p --set data.side=64 --set steps=20000
+      seedmint train photos --from runs/p
       seedmint train digits --out runs/d
       seedmint train mnist --out runs/m --set steps=2000 --set rule.generator.learning_rate=1e-4
 
@@ -57,10 +64,11 @@ def train(recipe: str, out: Path | None, overrides: tuple[str, ...], device: str
     with process_group(torch_device):
         if not is_data_path(recipe):
             chosen = load_recipe(recipe, overrides)
-            fit_with_progress(create_run(out or free_directory(RUNS, chosen.name), chosen, torch_device))
+            fit_with_progress(create_run(out or free_directory(RUNS, chosen.name), chosen, torch_device, start=from_run))
             return
         derived = derive(recipe, overrides, torch_device.type == "cuda")
-        trainer = create_run(out or free_directory(RUNS, derived.recipe.name), derived.recipe, torch_device, derived.comments)
+        directory = out or free_directory(RUNS, derived.recipe.name)
+        trainer = create_run(directory, derived.recipe, torch_device, derived.comments, from_run)
         seconds = seconds_per_step(trainer.recipe, trainer.dataset, torch_device)
         click.echo(
             f"{trainer.recipe.steps:,} steps take about {duration_text(seconds * trainer.recipe.steps)} on this machine "

@@ -18,7 +18,7 @@ from seedmint.training.recipes.optimizers import Optimizers
 from seedmint.training.recipes.penalties import Penalty
 from seedmint.training.recipes.schedules import Below1
 
-CHANGEABLE_FIELDS = ("data.path", "every", "metrics", "name", "steps", "title", "watch")
+CHANGEABLE_FIELDS = ("data.path", "early_stop", "every", "keep_best", "metrics", "name", "steps", "title", "watch")
 """Fields of a recipe that can change when a run is resumed. The finished iterations do not depend on them."""
 
 RECORDED_FIELDS = ("rule.generator.learning_rate", "rule.discriminator.learning_rate")
@@ -37,6 +37,9 @@ ImageMetric = Literal[
     "parzen", "frechet", "kid", "prdc", "labels", "modes", "nearest", "spectrum", "patches", "random-features"
 ]
 """Metric families of images; see `seedmint.training.evaluation.metric_families`."""
+
+BestMetric = Literal["parzen", "frechet", "kid", "prdc", "labels", "modes", "spectrum", "patches", "random-features"]
+"""Metric families that can choose the best checkpoint; see `seedmint.training.runs.best`."""
 
 SampleMetric = Literal["marginals", "correlations", "ring"]
 """Metrics of samples; see `seedmint.training.evaluation.sample_metrics`."""
@@ -150,6 +153,12 @@ class Recipe(Config):
     metrics: list[Literal[ImageMetric, SampleMetric]] = Field(
         default=[], description="metrics to measure; the interval is every.evaluate"
     )
+    keep_best: BestMetric | None = Field(
+        default=None, description="keep the checkpoint with the best value of this member of `metrics` in best/"
+    )
+    early_stop: int | None = Field(
+        default=None, ge=1, description="finish the run after this number of measurements without a better value of keep_best"
+    )
     every: Every = Every()
     watch: Watch = Watch()
     history: list[Change] = Field(default=[], description="written by `seedmint resume --set rule...learning_rate=...`")
@@ -169,6 +178,10 @@ class Recipe(Config):
             raise ValueError("order: simultaneous requires k: 1")
         if (self.every.evaluate is None) != (not self.metrics):
             raise ValueError("metrics and every.evaluate must be set together")
+        if self.keep_best is not None and self.keep_best not in self.metrics:
+            raise ValueError(f"keep_best: {self.keep_best} must be one of metrics")
+        if self.early_stop is not None and self.keep_best is None:
+            raise ValueError("early_stop requires keep_best")
         if self.ema_start and not self.ema:
             raise ValueError("ema_start requires ema above 0")
         for metric in self.metrics:

@@ -16,6 +16,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from seedmint.models.card import Metric
 from seedmint.training.evaluation.evaluate import Evaluation
 from seedmint.training.evaluation.generator_file import GeneratorFile, picture_images
 from seedmint.training.evaluation.metric_families import FAMILIES, num_samples
@@ -78,14 +79,7 @@ def render_report(generator: GeneratorFile, evaluation: Evaluation, run: Path | 
     """
     card = generator.card
     images, columns = picture_images(generator)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html").render(
+    return _template("report.html").render(
         card=card,
         digest=hashlib.sha256(generator.content).hexdigest(),
         recipe=None if card.provenance.recipe is None else yaml.safe_dump(card.provenance.recipe, sort_keys=False),
@@ -99,6 +93,41 @@ def render_report(generator: GeneratorFile, evaluation: Evaluation, run: Path | 
         classes=_classes(evaluation),
         pairs=_pairs(evaluation),
     )
+
+
+def render_sample_report(
+    generator: GeneratorFile, metrics: Sequence[Metric], plot: bytes, data_name: str, run: Path | None = None
+) -> str:
+    """Return the HTML of a report about a generator of samples.
+
+    Args:
+        generator: The generator.
+        metrics: Its metrics.
+        plot: A PNG of generated samples beside held-out samples.
+        data_name: Name of the held-out samples.
+        run: Directory of the generator's run, for previews; None leaves them out.
+    """
+    recipe = generator.card.provenance.recipe
+    return _template("sample_report.html").render(
+        card=generator.card,
+        digest=hashlib.sha256(generator.content).hexdigest(),
+        recipe=None if recipe is None else yaml.safe_dump(recipe, sort_keys=False),
+        picture=_picture(plot, "").url,
+        data=data_name,
+        metrics=metrics,
+        format_value=format_value,
+        previews=[] if run is None else _previews(run),
+    )
+
+
+def _template(name: str) -> jinja2.Template:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    ).get_template(name)
 
 
 def run_charts(run: Path, generator: GeneratorFile, evaluation: Evaluation) -> list[Chart]:

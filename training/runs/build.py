@@ -57,8 +57,10 @@ def build_trainer(directory: Path, recipe: Recipe, device: torch.device, checkpo
             DiagnosticsHook(diagnostics, dataset, recipe.conditional),
             PreviewHook(sampler, dataset),
         ]
+        if recipe.early_stop is not None and distributed.world_size() > 1:
+            raise TrainingError("a run of several processes cannot stop early", field="early_stop", reason="distributed")
         if recipe.every.evaluate is not None and distributed.is_main_process():
             reference = prepare_real_data(recipe, all_data, test)
-            hooks.append(MetricsHook(recipe, sampler, reference))
+            hooks.append(MetricsHook(recipe, sampler, reference, metadata))
         hooks.append(CheckpointHook(metadata))
         return Trainer(directory, recipe, dataset, device, requirements, state, diagnostics, hooks)

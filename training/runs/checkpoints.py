@@ -17,6 +17,9 @@ from seedmint.training.runs.errors import CheckpointError
 MAX_CHECKPOINTS = 3
 """Number of checkpoints that a run keeps."""
 
+BEST_DIRECTORY = "best"
+"""Directory of the checkpoint with the best value of `keep_best`, inside the directory of the run."""
+
 _FORMAT = "seedmint-checkpoint-2"
 _FILE_NAME = re.compile(r"step-(\d{9})\.safetensors")
 
@@ -38,12 +41,13 @@ class Checkpoint:
     tensors: dict[str, Tensor]
 
 
-def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> Path:
-    """Write `step-NNNNNNNNN.safetensors`, then delete all but the newest `MAX_CHECKPOINTS`.
+def save_checkpoint(directory: Path, checkpoint: Checkpoint, keep: int = MAX_CHECKPOINTS) -> Path:
+    """Write `step-NNNNNNNNN.safetensors`, then delete all but the newest.
 
     Args:
         directory: Directory of the run's checkpoints.
         checkpoint: The state to write.
+        keep: Number of checkpoints to keep.
 
     Returns:
         Path of the new file.
@@ -56,7 +60,7 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> Path:
     header = {"format": _FORMAT, "head": head, "sha256": _checksum(head, checkpoint.tensors)}
     path = directory / f"step-{checkpoint.step:09d}.safetensors"
     write_whole(path, save(checkpoint.tensors, header))
-    for _, old in list_checkpoints(directory)[:-MAX_CHECKPOINTS]:
+    for _, old in list_checkpoints(directory)[:-keep]:
         old.unlink()
     return path
 

@@ -7,22 +7,34 @@ from typing import Any
 
 import torch
 
+from seedmint.models.errors import one_line
 from seedmint.models.files import write_whole
 from seedmint.training.optimization import distributed
 from seedmint.training.recipes.commented import commented_yaml, comments_of
 from seedmint.training.recipes.files import read_recipe
-from seedmint.training.recipes.schema import CHANGEABLE_FIELDS, RECORDED_FIELDS, Change, Recipe, RecipeError, validate_recipe
+from seedmint.training.recipes.schema import (
+    CHANGEABLE_FIELDS,
+    RECORDED_FIELDS,
+    Change,
+    Recipe,
+    RecipeError,
+    Start,
+    validate_recipe,
+)
 from seedmint.training.runs.build import build_trainer
 from seedmint.training.runs.checkpoints import Checkpoint, list_checkpoints, load_checkpoint
 from seedmint.training.runs.errors import CheckpointError, TrainingError
 from seedmint.training.runs.lock import run_lock
+from seedmint.training.runs.state import load_networks
 from seedmint.training.runs.trainer import Trainer
 from seedmint.training.runs.versions import version_changes
 
 _RECIPE_FILE = "recipe.yaml"
 
 
-def create_run(directory: Path, recipe: Recipe, device: torch.device, comments: Mapping[str, str] | None = None) -> Trainer:
+def create_run(
+    directory: Path, recipe: Recipe, device: torch.device, comments: Mapping[str, str] | None = None, start: Path | None = None
+) -> Trainer:
     """Start a new run.
 
     Args:
@@ -30,9 +42,11 @@ def create_run(directory: Path, recipe: Recipe, device: torch.device, comments: 
         recipe: The settings.
         device: Device of the training.
         comments: Comments for recipe.yaml, by the dotted path of the field.
+        start: Directory of another run, whose newest weights the run starts from; recorded in the recipe. None starts
+            from random weights.
 
     Raises:
-        UserError: The directory is not empty, or the recipe cannot be run.
+        UserError: The directory is not empty, the recipe cannot be run, or the weights belong to other networks.
     """
     if directory.exists() and not directory.is_dir():
         raise TrainingError(f"{directory} is a file; choose another directory", field="out", reason="not_a_directory")
@@ -45,11 +59,24 @@ def create_run(directory: Path, recipe: Recipe, device: torch.device, comments: 
         # An absolute path, so that `resume` works from any directory.
         data = recipe.data.model_copy(update={"path": str(Path(recipe.data.path).absolute())})
         recipe = recipe.model_copy(update={"data": data})
+    origin = None if start is None else _newest_checkpoint(start)
+    if origin is not None:
+        recipe = recipe.model_copy(update={"started_from": _start_of(origin)})
     trainer = build_trainer(directory, recipe, device)
+    if origin is not None:
+        try:
+            load_networks(trainer.algorithm, origin.tensors)
+        except RuntimeError as error:
+            message = (
+                f"the networks of {start} have other sizes than those of the recipe: {one_line(str(error).splitlines()[-1])}"
+            )
+            raise TrainingError(message, field="from_run", reason="other_networks") from None
     distributed.barrier()  # until every process has checked the directory
     if distributed.is_main_process():
         (directory / "checkpoints").mkdir(parents=True)
         write_whole(directory / _RECIPE_FILE, commented_yaml(recipe.document(), comments or {}).encode())
+    if origin is not None:
+        trainer.call_hooks("on_weights_loaded")
     return trainer
 
 
@@ -103,6 +130,24 @@ def read_run_recipe(directory: Path, overrides: Sequence[str] = ()) -> Recipe:
     if not path.is_file():
         raise TrainingError(f"{directory} holds no run: {path} does not exist", reason="no_run")
     return read_recipe(path, overrides)
+
+
+def _newest_checkpoint(start: Path) -> Checkpoint:
+    read_run_recipe(start)
+    checkpoints = list_checkpoints(start / "checkpoints")
+    if not checkpoints:
+        raise TrainingError(f"{start} has no checkpoint yet", field="from_run", reason="no_checkpoint")
+    return load_checkpoint(checkpoints[-1][1])
+
+
+def _start_of(checkpoint: Checkpoint) -> Start:
+    recipe = validate_recipe(checkpoint.recipe, "the other run")
+    return Start(
+        name=recipe.name,
+        step=checkpoint.step,
+        recipe_digest=recipe.digest(),
+        data_digest=checkpoint.metadata["dataset"]["digest"],
+    )
 
 
 def _newest_intact_checkpoint(directory: Path, on_warning: Callable[[str], None]) -> Checkpoint | None:

@@ -11,13 +11,13 @@ from seedmint.training.export.cards import card_of_run
 from seedmint.training.export.onnx_export import ExportError, export_generator
 from seedmint.training.networks import build_networks
 from seedmint.training.recipes.schema import Recipe, validate_recipe
-from seedmint.training.runs.checkpoints import Checkpoint, list_checkpoints, load_checkpoint
+from seedmint.training.runs.checkpoints import BEST_DIRECTORY, Checkpoint, list_checkpoints, load_checkpoint
 from seedmint.training.runs.directory import read_run_recipe
 from seedmint.training.runs.errors import CheckpointError
 
 
 def export_run(
-    directory: Path, name: str, title: str | None, step: int | None, weights: Literal["ema", "last"] | None
+    directory: Path, name: str, title: str | None, step: int | None, weights: Literal["ema", "last"] | None, best: bool = False
 ) -> bytes:
     """Return the generator file of a run's checkpoint.
 
@@ -26,6 +26,7 @@ def export_run(
         name: Name of the generator.
         title: One line for people; None uses the recipe's title.
         step: Step of the checkpoint; None uses the newest.
+        best: Use the checkpoint with the best value of `keep_best`, in place of the newest.
         weights: `ema` or `last`; None uses `ema` if the checkpoint has averaged weights, else `last`.
 
     Returns:
@@ -36,7 +37,7 @@ def export_run(
             the file does not compute the same as torch.
     """
     read_run_recipe(directory)  # only to check that the directory holds a run
-    checkpoint = _load_checkpoint(directory, step)
+    checkpoint = _load_checkpoint(directory, step, BEST_DIRECTORY if best else "checkpoints")
     recipe = validate_recipe(checkpoint.recipe, str(directory))
     has_ema = bool(recipe.ema) and checkpoint.step > recipe.ema_start
     chosen: Literal["ema", "last"] = weights or ("ema" if has_ema else "last")
@@ -50,10 +51,11 @@ def export_run(
     return export_generator(generator, card, _scaling(dataset))
 
 
-def _load_checkpoint(directory: Path, step: int | None) -> Checkpoint:
-    checkpoints = dict(list_checkpoints(directory / "checkpoints"))
+def _load_checkpoint(directory: Path, step: int | None, folder: str) -> Checkpoint:
+    checkpoints = dict(list_checkpoints(directory / folder))
     if not checkpoints:
-        raise CheckpointError(f"{directory} has no checkpoint yet", reason="no_checkpoint")
+        cure = "; the recipe needs keep_best" if folder == BEST_DIRECTORY else ""
+        raise CheckpointError(f"{directory} has no checkpoint in {folder} yet{cure}", reason="no_checkpoint")
     if step is None:
         return load_checkpoint(checkpoints[max(checkpoints)])
     if step not in checkpoints:

@@ -54,6 +54,9 @@ class Hook:
     def on_fit_start(self, trainer: RunContext) -> None:
         """Called before the first step of `Trainer.fit`."""
 
+    def on_weights_loaded(self, trainer: RunContext) -> None:
+        """Called in every process when a new run has the weights of another run, before `Trainer.fit`."""
+
     def on_step_end(self, trainer: RunContext) -> None:
         """Called after every step."""
 

@@ -197,6 +197,10 @@ class CheckpointHook(Hook):
         if trainer.is_due(trainer.recipe.every.checkpoint):
             self._save(trainer)
 
+    def on_weights_loaded(self, trainer: RunContext) -> None:
+        """Write a checkpoint of step 0, from which an interrupted run can start again."""
+        self._save(trainer)
+
     def on_interrupt(self, trainer: RunContext) -> None:
         """Write a checkpoint."""
         self._save(trainer)
@@ -210,7 +214,16 @@ class CheckpointHook(Hook):
             raise trainer.divergence(f"{name} is not finite")
         if not distributed.is_main_process():
             return
-        metadata = {**self._metadata, **state.metadata()}
-        checkpoint = Checkpoint(state.step, trainer.recipe.document(), metadata, tensors_of(state.algorithm))
-        path = save_checkpoint(trainer.directory / "checkpoints", checkpoint)
+        path = save_checkpoint(trainer.directory / "checkpoints", checkpoint_of(trainer, self._metadata))
         trainer.call_hooks("on_checkpoint", path)
+
+
+def checkpoint_of(trainer: RunContext, metadata: dict[str, Any]) -> Checkpoint:
+    """Return a checkpoint of the current state.
+
+    Args:
+        trainer: The run.
+        metadata: See `seedmint.training.runs.checkpoint_metadata`.
+    """
+    state = trainer.state
+    return Checkpoint(state.step, trainer.recipe.document(), {**metadata, **state.metadata()}, tensors_of(state.algorithm))

@@ -1,7 +1,7 @@
 """Measures the generator during a run, as `seedmint evaluate` measures a generator file."""
 
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 from torch import nn
 
@@ -13,7 +13,10 @@ from seedmint.training.evaluation.reference_data import RealData
 from seedmint.training.evaluation.sample_metrics import measure_samples
 from seedmint.training.export.served_generator import SeedSampler
 from seedmint.training.recipes.schema import SAMPLE_METRICS, Recipe, RecipeError
+from seedmint.training.runs.best import update_best
+from seedmint.training.runs.checkpoints import BEST_DIRECTORY, save_checkpoint
 from seedmint.training.runs.hook import Hook, RunContext
+from seedmint.training.runs.hooks import checkpoint_of
 from seedmint.training.runs.progress import ProgressEvent
 
 
@@ -24,10 +27,12 @@ class MetricsHook(Hook):
         recipe: The run's recipe, with `every.evaluate`.
         sampler: Computes the outputs of seeds.
         reference: Real images, or the samples held out from training.
+        metadata: See `seedmint.training.runs.checkpoint_metadata`; for the best checkpoint.
     """
 
-    def __init__(self, recipe: Recipe, sampler: SeedSampler, reference: RealData | Dataset) -> None:
+    def __init__(self, recipe: Recipe, sampler: SeedSampler, reference: RealData | Dataset, metadata: dict[str, Any]) -> None:
         assert recipe.every.evaluate is not None
+        self._metadata = metadata
         self._recipe, self._sampler, self._reference, self._every = recipe, sampler, reference, recipe.every.evaluate
 
     def on_step_end(self, trainer: RunContext) -> None:
@@ -42,6 +47,10 @@ class MetricsHook(Hook):
             metrics = self._measure(generator)
             trainer.log.write_metrics(step, weights, metrics)
             trainer.emit(ProgressEvent(step, metrics=metrics, weights=weights))
+        if self._recipe.keep_best is not None:  # decided by the averaged weights if they exist, which `export` uses
+            trainer.state.best = update_best(trainer.state.best, self._recipe.keep_best, metrics, step)
+            if trainer.state.best is not None and trainer.state.best.step == step:
+                save_checkpoint(trainer.directory / BEST_DIRECTORY, checkpoint_of(trainer, self._metadata), keep=1)
 
     def _measure(self, generator: nn.Module) -> tuple[Metric, ...]:
         outputs = partial(self._sampler.sample, generator)

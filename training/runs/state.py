@@ -14,6 +14,7 @@ from seedmint.training.networks import build_networks
 from seedmint.training.optimization.minibatches import Minibatches, stream_seed
 from seedmint.training.optimization.optimizers import build_optimizer
 from seedmint.training.recipes.schema import Recipe
+from seedmint.training.runs.best import Best, best_of_document
 
 _INITIAL_WEIGHTS_STREAM = (1 << 63) - 1
 _AUGMENTATION = "augmentation"  # name of the state of the augmentation in a checkpoint
@@ -69,6 +70,7 @@ class TrainerState:
         sums: float32[3], sums of the `STATISTICS` over the iterations after `logged_step`.
         logged_step: Step of the newest log entry with statistics.
         diagnostic_counts: Counts of `seedmint.training.runs.diagnostics.Diagnostics`.
+        best: The best measurement of `keep_best`; None before the first.
     """
 
     algorithm: Algorithm1
@@ -76,6 +78,7 @@ class TrainerState:
     sums: Tensor
     logged_step: int = 0
     diagnostic_counts: dict[str, int] = field(default_factory=dict)
+    best: Best | None = None
 
     @classmethod
     def initial(cls, algorithm: Algorithm1, device: torch.device) -> "TrainerState":
@@ -93,6 +96,7 @@ class TrainerState:
             "sums": self.sums.tolist(),
             "logged_step": self.logged_step,
             "diagnostic_counts": dict(self.diagnostic_counts),
+            "best": self.best,
         }
 
     def restore(self, step: int, metadata: dict[str, Any], tensors: dict[str, Tensor]) -> None:
@@ -111,6 +115,7 @@ class TrainerState:
         self.sums += torch.tensor(metadata["sums"], device=self.sums.device)
         self.logged_step = metadata["logged_step"]
         self.diagnostic_counts.update(metadata["diagnostic_counts"])
+        self.best = best_of_document(metadata.get("best"))
 
 
 def tensors_of(algorithm: Algorithm1) -> dict[str, Tensor]:
@@ -143,11 +148,7 @@ def load_tensors(algorithm: Algorithm1, tensors: dict[str, Tensor]) -> None:
     Raises:
         RuntimeError: The tensors belong to other networks.
     """
-    for part, network in _networks(algorithm).items():
-        part_tensors = _select(tensors, part)
-        if part == "ema" and not part_tensors:  # the average has not started
-            part_tensors = _select(tensors, "generator")
-        network.load_state_dict(part_tensors)
+    load_networks(algorithm, tensors)
     for part, optimizer in _optimizers(algorithm).items():
         state: dict[int, dict[str, Tensor]] = {}
         for key, tensor in _select(tensors, part).items():
@@ -157,6 +158,23 @@ def load_tensors(algorithm: Algorithm1, tensors: dict[str, Tensor]) -> None:
         _restore_memory_formats(optimizer)
     if algorithm.augmentation is not None:
         algorithm.augmentation.state.copy_(tensors[_AUGMENTATION])
+
+
+def load_networks(algorithm: Algorithm1, tensors: dict[str, Tensor]) -> None:
+    """Load the weights of the networks, without the optimizers.
+
+    Args:
+        algorithm: Changed in place.
+        tensors: See `tensors_of`.
+
+    Raises:
+        RuntimeError: The tensors belong to other networks.
+    """
+    for part, network in _networks(algorithm).items():
+        part_tensors = _select(tensors, part)
+        if part == "ema" and not part_tensors:  # the average has not started
+            part_tensors = _select(tensors, "generator")
+        network.load_state_dict(part_tensors)
 
 
 def _restore_memory_formats(optimizer: optim.Optimizer) -> None:

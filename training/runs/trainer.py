@@ -86,9 +86,15 @@ class Trainer:
 
     @property
     def finished(self) -> bool:
-        """Whether all steps are done, or the run is at the equilibrium and the recipe says to stop there."""
+        """Whether all steps are done, or the run has stopped at the equilibrium or early, as the recipe says."""
         stopped = self.recipe.watch.stop_at_equilibrium and self._diagnostics.at_equilibrium
-        return self.step >= self.recipe.steps or stopped
+        return self.step >= self.recipe.steps or stopped or self.stopped_early
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether `early_stop` measurements have not been better than the best."""
+        best, patience = self.state.best, self.recipe.early_stop
+        return patience is not None and best is not None and best.metric == self.recipe.keep_best and best.waited >= patience
 
     def fit(self, on_progress: Callable[[ProgressEvent], None] | None = None) -> None:
         """Iterate until the run is `finished`.

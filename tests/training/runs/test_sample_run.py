@@ -162,7 +162,8 @@ def test_table_with_labels_from_training_to_evaluation(tmp_path, seedmint):
         np.testing.assert_array_equal(made[:, 2], np.rint(made[:, 2]))
     code, text, errors = seedmint("evaluate", "out/mine.onnx")
     assert (code, "--data" in errors) == (1, True)  # the card has no path of the table
-    code, text, errors = seedmint("evaluate", "out/mine.onnx", "--data", "table:mine.csv", "--out", "p.png", "--write")
+    files = ("--out", "p.png", "--report", "pages")
+    code, text, errors = seedmint("evaluate", "out/mine.onnx", "--data", "table:mine.csv", "--json", "--write", *files)
     assert code == 0, errors
     metrics = {metric.metric: metric for metric in card_of(onnx.load(path)).evaluation}
     assert set(metrics) == {
@@ -170,7 +171,12 @@ def test_table_with_labels_from_training_to_evaluation(tmp_path, seedmint):
         "correlation-difference",
     }
     assert metrics["wasserstein-1 of x"].value < 0.3
-    assert f"wasserstein-1 of x  {metrics['wasserstein-1 of x'].value:.4f}  " in text
+    assert {entry["metric"]: entry["value"] for entry in json.loads(text)["metrics"]} == {
+        name: metric.value for name, metric in metrics.items()
+    }
+    page = (tmp_path / "pages" / "report.html").read_text()
+    assert all(name in page for name in metrics)
+    assert page.count("data:image/png") == 1
     assert "with its labels" in metrics["correlation-difference"].protocol
     assert len(Image.open(tmp_path / "p.png").getcolors(1_000_000)) > 10
     code, _, errors = seedmint("evaluate", "out/mine.onnx", "--data", "series:mine.csv")
