@@ -270,6 +270,7 @@ def test_generators_are_copied_by_an_init_container_without_image_volumes():
     spec = deployment(*values, kube_version="1.29")["template"]["spec"]
     (init,) = spec["initContainers"]
     assert init["image"] == "registry.test/faces:1"
+    assert init["command"] == ["cp", "-Rf", "/models/.", "/volume/"]
     (volume,) = [volume for volume in spec["volumes"] if volume["name"] == "models"]
     assert volume == {"name": "models", "emptyDir": {"sizeLimit": "1Gi"}}
 

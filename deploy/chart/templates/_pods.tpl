@@ -208,7 +208,8 @@ securityContext:
 {{- end }}
 command:
   - cp
-  - -R
+  # -f: a restarted pod replaces the files, which are read-only.
+  - -Rf
   - /models/.
   - /volume/
 resources:
