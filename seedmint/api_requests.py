@@ -97,7 +97,14 @@ class ApiRequest:
 
 
 def image_request(
-    kind: str, model: str, seed: int, file_format: str, label: int | None, truncation: float, scale: int
+    kind: str,
+    model: str,
+    seed: int,
+    file_format: str,
+    label: int | None,
+    truncation: float,
+    scale: int,
+    quality: int | None = None,
 ) -> ApiRequest:
     """Build the request of one image, or of one sample. Parameters with their default value are left out.
 
@@ -109,14 +116,17 @@ def image_request(
         label: Class number; None for the label that the seed determines.
         truncation: Factor by which z is multiplied.
         scale: Factor by which the image is enlarged.
+        quality: Quality of a lossy file; None for the default of the format.
     """
     params: dict[str, Any] = {}
     if label is not None:
         params["label"] = label
-    if truncation != 1.0:
-        params["truncation"] = truncation
+    if quality is not None:
+        params["quality"] = quality
     if scale != 1:
         params["scale"] = scale
+    if truncation != 1.0:
+        params["truncation"] = truncation
     return ApiRequest("GET", f"/v1/models/{model}/{kind}s/{seed}.{file_format}", params)
 
 

@@ -78,12 +78,21 @@ class AsyncClient:
         return await self._json(ApiRequest("GET", f"/v1/models/{name}"))
 
     async def image(
-        self, model: str, seed: int, format: str = "png", label: int | None = None, truncation: float = 1.0, scale: int = 1
+        self,
+        model: str,
+        seed: int,
+        format: str = "png",
+        label: int | None = None,
+        truncation: float = 1.0,
+        scale: int = 1,
+        quality: int | None = None,
     ) -> bytes:
         """See `Client.image`."""
         if model not in self._kinds:
             self._kinds[model] = str((await self.model(model))["output"]["kind"])
-        return (await self._read(image_request(self._kinds[model], model, seed, format, label, truncation, scale))).content
+        return (
+            await self._read(image_request(self._kinds[model], model, seed, format, label, truncation, scale, quality))
+        ).content
 
     async def images(
         self, model: str, seeds: SeedsArgument, labels: LabelsArgument = None, truncation: float = 1.0

@@ -89,25 +89,40 @@ class Client:
         return self._json(ApiRequest("GET", f"/v1/models/{name}"))
 
     def image(
-        self, model: str, seed: int, format: str = "png", label: int | None = None, truncation: float = 1.0, scale: int = 1
+        self,
+        model: str,
+        seed: int,
+        format: str = "png",
+        label: int | None = None,
+        truncation: float = 1.0,
+        scale: int = 1,
+        quality: int | None = None,
     ) -> bytes:
         """Return one image, or one sample of a generator of samples, as a file.
 
         Args:
             model: A name, or NAME@DIGEST12 for one version.
             seed: 0 <= seed < 2**63.
-            format: "png", "webp" or "npy"; of a sample "json", "csv", "npy" or "png".
+            format: "png", "webp", "jpg", "avif" or "npy"; of a sample "json", "csv", "npy" or "png".
             label: Class number; None for the label that the seed determines.
             truncation: Factor on z, 0.001 to 1.
             scale: Factor of the nearest-neighbor enlargement of an image.
+            quality: 1 to 100, of "webp", "jpg" and "avif"; None for the default of the format.
 
         Raises:
             ApiError: An error of the server.
         """
-        return self._read(image_request(self._kind(model), model, seed, format, label, truncation, scale)).content
+        return self._read(image_request(self._kind(model), model, seed, format, label, truncation, scale, quality)).content
 
     def image_url(
-        self, model: str, seed: int, format: str = "png", label: int | None = None, truncation: float = 1.0, scale: int = 1
+        self,
+        model: str,
+        seed: int,
+        format: str = "png",
+        label: int | None = None,
+        truncation: float = 1.0,
+        scale: int = 1,
+        quality: int | None = None,
     ) -> str:
         """Return the immutable URL of one image: it names the version of the generator.
 
@@ -118,11 +133,12 @@ class Client:
             label: As for `image`.
             truncation: As for `image`.
             scale: As for `image`.
+            quality: As for `image`.
 
         Raises:
             ApiError: An error of the server.
         """
-        request = image_request(self._kind(model), model, seed, format, label, truncation, scale)
+        request = image_request(self._kind(model), model, seed, format, label, truncation, scale, quality)
         return str(self._read(request.with_method("HEAD")).url)
 
     def images(self, model: str, seeds: SeedsArgument, labels: LabelsArgument = None, truncation: float = 1.0) -> NDArray[Any]:

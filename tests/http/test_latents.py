@@ -91,6 +91,8 @@ def test_samples_of_latent_vectors(sample_server: Server, point: Generator):
 
 def test_the_client_generates_from_latents(server: Server, rgb: Generator, z: np.ndarray):
     with Client(server.url) as client:
+        lossy = server.client.get(f"{server.pinned('rgb')}/42.jpg?quality=30&truncation=0.5").content
+        assert client.image("rgb", 42, "jpg", truncation=0.5, quality=30) == lossy
         np.testing.assert_array_equal(client.latents("rgb", 42), rgb.noise(np.array([42])))
         np.testing.assert_array_equal(
             client.from_latents("rgb", z, labels=[0, 1, 2], truncation=0.5), rgb.generate_from(z, np.array([0, 1, 2]), 0.5)
