@@ -1,6 +1,7 @@
 """Many images or samples in one response: the body of `POST /sample`, and the streamed response."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
 from functools import partial
@@ -37,7 +38,7 @@ from seedmint.service.settings import Settings
 from seedmint.service.specs.errors import SpecError
 from seedmint.service.specs.pictures import PicturePiece
 from seedmint.service.specs.values import require_label, require_truncation
-from seedmint.service.telemetry import metrics
+from seedmint.service.telemetry import metrics, tracing
 from seedmint.service.telemetry.request_context import REQUEST_CONTEXT
 
 # The schema shows bounds that pydantic does not check: later checks answer with other statuses.
@@ -224,8 +225,11 @@ async def _run_in_thread(is_slow: bool, work: Callable[[], _Result]) -> _Result:
 
 
 def _encode(served: Served, writer: ArchiveWriter, piece: Piece, outputs: Outputs) -> bytes:
+    started = time.perf_counter()
     with metrics.time_encoding(served.generator.id):
-        return writer.add(*piece, outputs)
+        content = writer.add(*piece, outputs)
+    tracing.record(tracing.current(), "encode", started, time.perf_counter(), generator=served.generator.name)
+    return content
 
 
 async def _chain(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

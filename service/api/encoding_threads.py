@@ -5,6 +5,7 @@ requests for the generator.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from seedmint.service.batching.execution import IsDisconnected
 from seedmint.service.encoders.images import ImageFormat
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.specs.single import ImageSpec
-from seedmint.service.telemetry import metrics
+from seedmint.service.telemetry import metrics, tracing
 
 """Returns whether the client has disconnected; None if this is unknown."""
 
@@ -99,10 +100,15 @@ def is_large(generator: Generator, spec: ImageSpec) -> bool:
 async def _run(
     threads: ThreadPoolExecutor, generator: Generator, encode: Callable[[], bytes], is_disconnected: IsDisconnected
 ) -> bytes:
+    trace = tracing.current()
+
     def work() -> bytes:
         if is_disconnected is not None and is_disconnected():
             raise ClientGone
+        started = time.perf_counter()
         with metrics.time_encoding(generator.id):
-            return encode()
+            body = encode()
+        tracing.record(trace, "encode", started, time.perf_counter(), generator=generator.name)
+        return body
 
     return await asyncio.get_running_loop().run_in_executor(threads, work)

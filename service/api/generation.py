@@ -17,7 +17,7 @@ from seedmint.service.specs.pictures import PicturePiece
 from seedmint.service.specs.sheet import SheetSpec
 from seedmint.service.specs.single import ImageSpec, SampleSpec
 from seedmint.service.specs.walk import WalkSpec
-from seedmint.service.telemetry import metrics
+from seedmint.service.telemetry import metrics, tracing
 
 _TINY_BYTES = 1024
 _FAST_FORMATS = ("png", "npy")
@@ -66,7 +66,9 @@ def encode_tiny(generator: Generator, spec: ImageSpec, arrays: Arrays) -> bytes:
     """
     started = time.perf_counter()
     body = spec.encode(generator, *arrays)
-    metrics.add_encoding_time(generator.id, time.perf_counter() - started)
+    ended = time.perf_counter()
+    metrics.add_encoding_time(generator.id, ended - started)
+    tracing.record(tracing.current(), "encode", started, ended, generator=generator.name)
     return body
 
 

@@ -14,6 +14,7 @@ from seedmint.models.runtime.session import TooSlowError
 from seedmint.service.batching.errors import GeneratorFailed
 from seedmint.service.runtime.arrays import Labels, Latents, Outputs, SeedArray
 from seedmint.service.runtime.generator import Generator
+from seedmint.service.telemetry import tracing
 from seedmint.service.telemetry.metrics import GeneratorMetrics
 
 _LOG = logging.getLogger(__name__)
@@ -45,9 +46,21 @@ class Entry(asyncio.Future[Any]):
         z: float32[n, z_dim], latent vectors before truncation that replace the noise of the seeds; None for that noise.
         is_counted: Whether the entry counts in the size of the queue of single images.
         queued_at: Time of submission, in seconds of `time.perf_counter`.
+        trace: Trace of the request; None without tracing.
     """
 
-    __slots__ = ("_is_disconnected", "_on_cancel", "finish", "is_counted", "labels", "queued_at", "seeds", "truncation", "z")
+    __slots__ = (
+        "_is_disconnected",
+        "_on_cancel",
+        "finish",
+        "is_counted",
+        "labels",
+        "queued_at",
+        "seeds",
+        "trace",
+        "truncation",
+        "z",
+    )
 
     def __init__(
         self,
@@ -81,6 +94,7 @@ class Entry(asyncio.Future[Any]):
         self._on_cancel = on_cancel
         self.is_counted = False
         self.queued_at = time.perf_counter()
+        self.trace = tracing.current()
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Cancel the future, and withdraw the entry from its queue.
@@ -132,6 +146,7 @@ def run_batch(
     start = 0
     started = time.perf_counter()
     for entry in batch:
+        began = 0.0 if entry.trace is None else time.perf_counter()
         rows = slice(start, start := start + len(entry.seeds))
         images, image_labels = outputs[rows], None if labels is None else labels[rows]
         try:
@@ -139,6 +154,8 @@ def run_batch(
         except Exception as error:
             _LOG.exception("encoding failed")
             results.append(error)
+        if entry.trace is not None and entry.finish is not None and entry.finish is not keep_arrays:
+            tracing.record(entry.trace, "encode", began, time.perf_counter(), generator=generator.name)
     if any(entry.finish is not None and entry.finish is not keep_arrays for entry in batch):
         metrics.encoding.observe(time.perf_counter() - started)
     return results
@@ -167,8 +184,13 @@ def _generate(
         )
     on_prepared()
     outputs = generator.generate_from(z, labels, truncation)
-    metrics.inference.observe(time.perf_counter() - started)
+    ended = time.perf_counter()
+    metrics.inference.observe(ended - started)
     metrics.batch.observe(len(seeds))
+    for entry in batch:
+        if entry.trace is not None:
+            tracing.record(entry.trace, "queue", entry.queued_at, started)
+            tracing.record(entry.trace, "run", started, ended, generator=generator.name, batch_size=len(seeds))
     return outputs, labels
 
 

@@ -19,10 +19,11 @@ from typing import Any
 
 import bentoml
 import uvicorn.config
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from seedmint.service.server.http_protocol import BoundedProtocol
 from seedmint.service.settings import SettingsError
+from seedmint.service.telemetry import tracing
 
 # Answered by BentoML's application: its clients read /schema.json, and the probes call `__is_ready__` of the service.
 BENTOML_PATHS = frozenset({"/livez", "/readyz", "/schema.json"})
@@ -86,8 +87,33 @@ def traced(app: ASGIApp, service_name: str) -> ASGIApp:
 
     server_context.service_name = server_context.service_name or service_name  # BentoML's own workers set it earlier
     provider = BentoMLContainer.tracer_provider.get()
-    middleware: ASGIApp = OpenTelemetryMiddleware(app, excluded_urls=_UNTRACED, tracer_provider=provider)
+    tracing.enable(provider)
+
+    async def named(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_named(message: Message) -> None:
+            if message["type"] == "http.response.start":  # after routing; the span ends with the response
+                tracing.name_request(scope)
+            await send(message)
+
+        try:
+            await app(scope, receive, send_named)
+        except Exception:
+            tracing.name_request(scope)
+            raise
+
+    middleware: ASGIApp = OpenTelemetryMiddleware(
+        named,
+        excluded_urls=_UNTRACED,
+        default_span_details=_first_name,
+        tracer_provider=provider,
+        exclude_spans=["receive", "send"],  # one for each part of a body
+    )
     return middleware
+
+
+def _first_name(scope: Scope) -> tuple[str, dict[str, str]]:
+    """Return the name of a span before routing: without the path, which contains the seed."""
+    return str(scope.get("method", scope["type"])), {}
 
 
 def check_tracing(service: Any) -> None:

@@ -137,22 +137,36 @@ async def main():
         for path in ("/livez", "/readyz", "/metrics", "/schema.json", "/v1/models", image):
             response = await client.get(path, headers={"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"})
             assert response.status_code == 200, path
-    assert response.headers["content-type"] == "image/png"
+        assert response.headers["content-type"] == "image/png"
+        headers = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
+        answer = await client.post("/v1/sample", json={"model": "grey", "seeds": "0-2", "format": "zip"}, headers=headers)
+        assert answer.status_code == 200
 
 asyncio.run(main())
 provider = BentoMLContainer.tracer_provider.get()
 provider.force_flush()
 (processor,) = provider._active_span_processor._span_processors
-spans = [span for span in processor._batch_processor._exporter.get_finished_spans() if span.kind.name == "SERVER"]
-print(json.dumps([[re.sub("@[0-9a-f]{12}", "", span.name), format(span.context.trace_id, "032x") == TRACE] for span in spans]))
+spans = processor._batch_processor._exporter.get_finished_spans()
+servers = {span.context.span_id: span.attributes.get("http.route") for span in spans if span.kind.name == "SERVER"}
+names = [[span.name, format(span.context.trace_id, "032x") == TRACE] for span in spans if span.context.span_id in servers]
+parts = [[servers[span.parent.span_id], span.name, span.attributes.get("seedmint.batch_size")] for span in spans
+         if span.context.span_id not in servers]
+print(json.dumps([names, sorted(parts, key=str)]))
 """
 
 
 # Probes and metrics have no trace.
-IN_TRACE = [["GET /schema.json", True], ["GET /v1/models", True], ["GET /v1/models/grey/images/5.png", True]]
+_IMAGE = "/v1/models/{name}@{digest}/images/{file}"
+IN_TRACE = [["GET /schema.json", True], ["GET /v1/models", True], [f"GET {_IMAGE}", True], ["POST /v1/sample", True]]
+PARTS = [
+    [route, part, size]
+    for route, count in ((_IMAGE, 1), ("/v1/sample", 3))
+    for part, size in (("encode", None), ("queue", None), ("run", count))
+]
 
 
-@pytest.mark.parametrize(("tracing", "spans"), [("true", IN_TRACE), ("false", [])])
+@pytest.mark.parametrize(("tracing", "spans"), [("true", [IN_TRACE, PARTS]), ("false", [[], []])])
 def test_requests_have_traces_if_tracing_is_on(tmp_path: Path, tracing: str, spans: list[list[object]]):
+    """The span of a request has the path template as its name, and a span for the queue, the batch and the encoding."""
     options = "services.tracing.exporter_type=in_memory services.tracing.sample_rate=1.0"
     assert run(TRACED, tmp_path, SEEDMINT_TRACING=tracing, BENTOML_CONFIG_OPTIONS=options) == spans

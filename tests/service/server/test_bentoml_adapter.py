@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from seedmint.service.server.bentoml_adapter import BENTOML_PATHS, service_class, traced
 from seedmint.service.server.connections import Connections
 from seedmint.service.server.http_protocol import BoundedProtocol, bounded_protocol
+from seedmint.service.telemetry import tracing
 
 PINNED = "1.4.39"
 CHANGED = f"BentoML {bentoml.__version__} differs from {PINNED}: check service/server/bentoml_adapter.py. "
@@ -145,6 +146,7 @@ def test_traces_use_the_provider_and_the_service_name_of_bentoml(monkeypatch: py
     assert hasattr(BentoMLContainer.config.tracing, "exporter_type"), CHANGED + "Its configuration has no trace exporter."
     assert not type(server_context)().service_name, CHANGED + "`server_context` has a name before a worker sets it."
     monkeypatch.setattr(server_context, "service_name", None)
+    monkeypatch.setattr(tracing, "_tracer", None)  # `traced` switches tracing on
     middleware: Any = traced(app, "test")
     assert middleware.tracer is not None, CHANGED + "It has no trace provider."
     assert server_context.service_name == "test"
