@@ -88,11 +88,22 @@ class AsyncClient:
         quality: int | None = None,
     ) -> bytes:
         """See `Client.image`."""
-        if model not in self._kinds:
-            self._kinds[model] = str((await self.model(model))["output"]["kind"])
-        return (
-            await self._read(image_request(self._kinds[model], model, seed, format, label, truncation, scale, quality))
-        ).content
+        kind = await self._kind(model)
+        return (await self._read(image_request(kind, model, seed, format, label, truncation, scale, quality))).content
+
+    async def image_url(
+        self,
+        model: str,
+        seed: int,
+        format: str = "png",
+        label: int | None = None,
+        truncation: float = 1.0,
+        scale: int = 1,
+        quality: int | None = None,
+    ) -> str:
+        """See `Client.image_url`."""
+        request = image_request(await self._kind(model), model, seed, format, label, truncation, scale, quality)
+        return str((await self._read(request.with_method("HEAD"))).url)
 
     async def images(
         self, model: str, seeds: SeedsArgument, labels: LabelsArgument = None, truncation: float = 1.0
@@ -178,6 +189,11 @@ class AsyncClient:
     async def download_job_file(self, job: str, name: str, path: str | Path) -> None:
         """See `Client.download_job_file`."""
         await self._download(ApiRequest("GET", f"/v1/jobs/{job}/files/{name}"), Path(path))
+
+    async def _kind(self, model: str) -> str:
+        if model not in self._kinds:
+            self._kinds[model] = str((await self.model(model))["output"]["kind"])
+        return self._kinds[model]
 
     async def _json(self, request: ApiRequest) -> Json:
         return dict((await self._read(request)).json())

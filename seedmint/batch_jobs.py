@@ -39,7 +39,7 @@ def batch(
     out: str | Path,
     seeds: SeedsLike | None = None,
     *,
-    split: Mapping[str, SeedsLike] | None = None,
+    splits: Mapping[str, SeedsLike] | None = None,
     labels: int | str | Mapping[int | str, int] | None = None,
     format: "ShardFormat | None" = None,
     shard_size: int | None = None,
@@ -56,7 +56,7 @@ def batch(
         model: An open generator, or a name, path or URL as for `seedmint.load`.
         out: Folder, or URL of an object store. A job that is already there is resumed; the arguments then may be omitted.
         seeds: A range, a text such as "0-63,100", or any iterable or array of seeds, no seed twice.
-        split: Name -> seeds of each split, in place of `seeds`.
+        splits: Name -> seeds of each split, in place of `seeds`.
         labels: A class number or name for all, "balanced", "per-seed", or label -> weight. None for the default of a new job,
             "per-seed", or the value of the job in `out`.
         format: "webdataset", "parquet", "png", "npz" or "npy". None for webdataset (images) or parquet (samples).
@@ -86,7 +86,7 @@ def batch(
         model=str(path.absolute()),
         out=str(out),
         seeds=None if seeds is None else seeds_text(seeds),
-        split=tuple(f"{name}={seeds_text(part)}" for name, part in (split or {}).items()),
+        split=tuple(f"{name}={seeds_text(part)}" for name, part in (splits or {}).items()),
         labels=_labels_text(labels),
         shard_format=format,
         shard_size=shard_size,
@@ -94,7 +94,11 @@ def batch(
         filter_rule=filter,
         directory=None if models is None else str(models),
     )
-    job = open_job(options)
+    try:
+        job = open_job(options)
+    except UserError as error:
+        error.field = "splits" if error.field == "split" else error.field
+        raise
     if digest is not None and not job.plan.model.startswith(digest):
         raise UserError(f"{path} has the digest {job.plan.model[:12]}, not {digest[:12]}", field="model", reason="wrong_digest")
 

@@ -92,11 +92,6 @@ class Generator:
         """Names of the classes; empty for an unconditional generator."""
         return tuple(self.card.classes or ())
 
-    @property
-    def runtime(self) -> "RuntimeGenerator":
-        """The open generator of this process, for modules of Seedmint. Not part of the stable API."""
-        return self._get_runtime()
-
     def images(self, seeds: SeedsLike, labels: LabelsLike = None, truncation: float = 1.0) -> NDArray[np.uint8]:
         """Generate the images of seeds.
 

@@ -94,7 +94,7 @@ def _batch(
     if labels is not None:
         common = [row | {"label": label} for row, label in zip(common, labels.tolist(), strict=True)]
     if isinstance(output, ImageOutput):
-        files = pngs(generator.runtime, seeds, labels, outputs, truncation)
+        files = pngs(generator._get_runtime(), seeds, labels, outputs, truncation)
         values: Any = (
             {"image": {"bytes": file, "path": f"{row['seed']}.png"}} for row, file in zip(common, files, strict=True)
         )

@@ -88,6 +88,9 @@ def _installation() -> Iterator[Check]:
     yield Check("seedmint", "ok", f"{__version__}; {system}")
     versions = {package: found for package in _LIBRARIES if (found := _installed(package)) is not None}
     yield Check("libraries", "ok", ", ".join(f"{package} {found}" for package, found in versions.items()))
+    if {"onnxruntime", "onnxruntime-gpu"} <= versions.keys():
+        cure = f"uninstall both, then {install_command('cpu')}, or the same with gpu"
+        yield Check("ONNX Runtime", "failed", "onnxruntime and onnxruntime-gpu install the same files", cure)
     for extra, packages in _EXTRAS.items():
         if missing := [package for package in packages if _installed(package) is None]:
             cure = f"{install_command(extra)} to use `seedmint {extra}`"

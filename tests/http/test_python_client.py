@@ -87,6 +87,8 @@ def test_the_asynchronous_client_gives_the_same(server: Server, rgb: Generator, 
             with pytest.raises(seedmint.ApiError):
                 await client.image("none", 1)
             assert (await client.image("rgb", 3)).startswith(b"\x89PNG")
+            with seedmint.Client(server.url) as other:
+                assert await client.image_url("rgb", 3, label=1) == other.image_url("rgb", 3, label=1)
 
     asyncio.run(run())
     np.testing.assert_array_equal(np.load(tmp_path / "images.npy"), rgb.generate(np.arange(5)))

@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 import venv
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,3 +111,25 @@ def test_the_python_of_the_readme(installed: Path, project: Path):
     done = run(installed, project, "python", "-P", "-c", block)
     assert done.returncode == 0, done.stderr
     assert (project / "sheet.png").is_file()
+
+
+def test_uvx_runs_the_wheel_and_tells_the_missing_extra(installed: Path, project: Path):
+    (wheel,) = installed.parents[1].glob("*.whl")
+    tools = environment(project) | {"UV_TOOL_DIR": str(project / "tools"), "UV_TOOL_BIN_DIR": str(project / "bin")}
+    if "PIP_INDEX_URL" in os.environ:
+        tools.setdefault("UV_DEFAULT_INDEX", os.environ["PIP_INDEX_URL"])
+
+    def uv(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "uv", "--quiet", "--no-progress", *arguments]
+        return subprocess.run(command, cwd=project, env=tools, capture_output=True, text=True)
+
+    listed = uv("tool", "run", "--from", f"{wheel}[serve,cpu]", "seedmint", "models", "list")
+    assert listed.returncode == 0, listed.stderr
+    assert "mnist " in listed.stdout
+    missing = uv("tool", "run", "--from", f"{wheel}[cpu]", "seedmint", "train", "digits", "--out", "runs/d")
+    assert f"uvx --from '{wheel}[train,cpu]' seedmint" in missing.stderr
+    assert uv("tool", "install", f"{wheel}[serve,cpu]").returncode == 0
+    done = subprocess.run(
+        [str(project / "bin" / "seedmint"), "train", "digits", "--out", "r"], env=tools, capture_output=True, text=True
+    )
+    assert f"uv tool install '{wheel}[serve,cpu,train]'" in done.stderr

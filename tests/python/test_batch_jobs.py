@@ -36,7 +36,7 @@ def test_the_bytes_are_those_of_the_command(models: Path, tmp_path: Path, in_pro
     result = seedmint.batch(
         seedmint.load(path, threads=1),
         tmp_path / "python",
-        split={"train": range(80), "test": "100-119"},
+        splits={"train": range(80), "test": "100-119"},
         on_progress=lambda done, total: seen.append((done, total)),
         **arguments,
     )
@@ -63,7 +63,7 @@ def test_seeds_in_every_form(models: Path, tmp_path: Path, seeds, in_process: No
         ({"seeds": range(4), "truncation": 2.0}, "truncation", "out_of_range"),
         ({"seeds": [1, 1]}, "seeds", "duplicate_seed"),
         ({"seeds": range(4), "filter": "size > 1"}, "filter", None),
-        ({"seeds": range(4), "split": {"train": range(2)}}, "split", "conflict"),
+        ({"seeds": range(4), "splits": {"train": range(2)}}, "splits", "conflict"),
         ({}, "seeds", "missing"),
     ],
 )

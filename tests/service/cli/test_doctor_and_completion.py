@@ -12,6 +12,7 @@ import click
 import pytest
 
 from seedmint.cli import cli, main
+from seedmint.service.cli import doctor_checks
 from tests.support import generators
 from tests.support.commandline import run
 
@@ -46,6 +47,16 @@ def test_doctor_names_the_error_and_the_cure(
     assert status == 1
     assert failed == {"settings", "telemetry", "model broken"}
     assert all(checks[name]["cure"] for name in failed)
+
+
+def test_doctor_finds_two_packages_of_onnx_runtime(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    generators.write(tmp_path, "one")
+    monkeypatch.setattr(doctor_checks, "version", lambda _: "1.31.1")
+    status, checks = examined(capsys, "--models", str(tmp_path))
+    assert (status, checks["ONNX Runtime"]["state"]) == (1, "failed")
+    assert checks["ONNX Runtime"]["cure"]
 
 
 def test_doctor_reports_an_empty_directory_and_a_port_in_use(
