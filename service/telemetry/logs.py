@@ -39,8 +39,8 @@ def configure_logs(log_format: Literal["text", "json"]) -> None:
     logging.getLogger("uvicorn.error").addFilter(lambda record: record.msg not in _CLIENT_ERRORS)
     loggers = [logger for logger in logging.Logger.manager.loggerDict.values() if isinstance(logger, logging.Logger)]
     for handler in {handler for logger in (root, *loggers) for handler in logger.handlers}:
-        if not any(isinstance(known, _SingleLineFilter) for known in handler.filters):
-            handler.addFilter(_SingleLineFilter())
+        if not any(isinstance(known, SingleLineFilter) for known in handler.filters):
+            handler.addFilter(SingleLineFilter(names_request=log_format == "text"))
         if log_format == "json":
             handler.setFormatter(_JsonFormatter())
 
@@ -103,14 +103,29 @@ def format_error(error: BaseException) -> str:
     return f"{type(error).__name__}{location}" + (f": {message}" if message else "")
 
 
-class _SingleLineFilter(logging.Filter):
+class SingleLineFilter(logging.Filter):
     """Appends the exception of a record to its message. Python would write a traceback on the following lines."""
 
+    def __init__(self, names_request: bool) -> None:
+        """
+        Args:
+            names_request: Whether the message also gets the id of the request. In JSON, the id is a field.
+        """
+        super().__init__()
+        self._names_request = names_request
+
     def filter(self, record: logging.LogRecord) -> bool:
+        """Change a record to one line.
+
+        Args:
+            record: The record.
+        """
         if record.exc_info:
             message = record.getMessage().partition("\n")[0]
             error = record.exc_info[1]
-            record.msg, record.args = (message if error is None else f"{message}: {format_error(error)}"), ()
+            context = REQUEST_CONTEXT.get(None) if self._names_request else None
+            message = message if context is None else f"{message} (request {context.request_id.decode('ascii')})"
+            record.msg, record.args = "%s", (message if error is None else f"{message}: {format_error(error)}",)
         record.exc_info = record.exc_text = record.stack_info = None
         return True
 
