@@ -6,6 +6,7 @@ python .ci/image/container.py docker|podman IMAGE
 import io
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -105,12 +106,12 @@ def check_service(image: Image, work: Path) -> None:
         image.call("healthcheck", "run", container) if image.engine == "podman" else wait_for_docker_health(image, container)
         metrics = client.get("/metrics").text
         for line in (
-            "seedmint_memory_limit_bytes 1.073741824e+09",
+            r"seedmint_memory_limit_bytes 1\.073741824e\+09",
             "seedmint_memory_working_set_bytes ",
-            'seedmint_images_total{format="npy",model="mnist"} 1.0',
-            'seedmint_http_requests_rejected_total{reason="no_key"} 1.0',
+            r'seedmint_images_total\{.*format="npy",model="mnist"\} 1\.0',
+            r'seedmint_http_requests_rejected_total\{reason="no_key"\} 1\.0',
         ):
-            assert line in metrics, metrics
+            assert re.search(f"^{line}", metrics, re.MULTILINE), metrics
         say("probes, API key, images, bulk images, metrics and health check are correct")
 
         image.call("exec", container, "python", "-c", KILL_THE_WORKER)
