@@ -2,14 +2,18 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
+from seedmint.models.directory import SHIPPED, find_generator
 from seedmint.models.errors import UserError
 from seedmint.service.batch.plan import PlanError
+from seedmint.service.batch.progress import ignore_progress
 from seedmint.service.batch.push import HubDataset, parse_hub_url, push
+from seedmint.service.batch.storage import resolve
 from seedmint.service.batch.storage.resolve import open_output
-from seedmint.service.runtime.generator import Generator
+from seedmint.service.runtime.generator import Generator, open_generator
 from tests.support.batch_jobs import batch, batch_error, make_all, plan_for
 from tests.support.errors import raises
 from tests.support.hub_dataset_server import DATASET, HubDatasets, hub_datasets
@@ -44,6 +48,21 @@ def test_a_job_appears_in_one_commit(tmp_path: Path, rgb: Generator, hub: HubDat
     assert hub.commits == [expected]
     batch("push", tmp_path / "out", URL)
     assert len(hub.commits) == 1
+
+
+def test_a_filtered_job_in_an_object_store_is_published(tmp_path: Path, hub: HubDatasets, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(resolve, "_VOLATILE", ())
+    digits = open_generator(find_generator("digits", SHIPPED))
+    plan = plan_for(digits, "0-59", "png", 25, filter="margin > 0.95")
+    make_all(open_output(str(tmp_path / "out")), plan, digits)
+    output = open_output(f"memory://{uuid4().hex}/out")
+    make_all(output, plan, digits)
+    pushed = push(output, plan, HubDataset(DATASET, "main"), True, ignore_progress)
+    assert hub.files == {name: output.read(name) for name in hub.files}
+    assert pushed.files == len(hub.files)
+    images = {path.name for path in (tmp_path / "out/data").rglob("*.png")}
+    assert {Path(name).name for name in hub.files if name.endswith(".png")} == images
+    assert 0 < len(images) < 60
 
 
 def test_an_interrupted_push_shows_nothing_and_continues(tmp_path: Path, rgb: Generator, hub: HubDatasets):
