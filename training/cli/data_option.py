@@ -4,9 +4,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from seedmint.models.card import field_errors
+from seedmint.models.card import Card, field_errors
 from seedmint.models.errors import UserError
-from seedmint.training.recipes.data import Data
+from seedmint.training.datasets import Dataset
+from seedmint.training.datasets.packed.packing import find_pack
+from seedmint.training.recipes.data import PACKED_SOURCES, Data
 from seedmint.training.recipes.schema import validate_recipe
 
 
@@ -35,3 +37,31 @@ def select_data(recipe: dict[str, Any] | None, option: str | None) -> Data:
     except UserError as error:
         message = f"required, because the card's recipe is not usable: {error.field or 'recipe'}: {error}"
         raise UserError(message, field="data", reason="data_required") from None
+
+
+Splits = tuple[Dataset, Dataset | None]
+"""Training images, and held-out images or None."""
+
+
+def select_images(card: Card, option: str | None) -> tuple[Data, Splits | None]:
+    """Return the section `data` for an evaluation of images, and the images if they are known already.
+
+    Without `--data`, a generator of the user's own images is compared with the packed file of its training images, which the
+    digest on the card identifies. The card holds no path.
+
+    Args:
+        card: The generator's card.
+        option: The value of `--data`; None uses the card.
+
+    Raises:
+        UserError: See `select_data`.
+    """
+    recipe, trained_on = card.provenance.recipe, card.provenance.dataset
+    section = (recipe or {}).get("data")
+    if option is None and trained_on is not None and trained_on.digest is not None and isinstance(section, dict):
+        is_packed = section.get("source") in PACKED_SOURCES
+        pack = find_pack(trained_on.digest) if is_packed else None
+        if pack is not None:
+            data = Data.model_validate({**section, "path": str(pack.path)})
+            return data, (pack.train(trained_on.name, data.licence), pack.held_out(trained_on.name, data.licence))
+    return select_data(recipe, option), None

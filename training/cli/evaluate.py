@@ -7,7 +7,6 @@ import click
 from seedmint.models.card import SampleOutput
 from seedmint.models.directory import find_generator, models_directory
 from seedmint.models.errors import UserError
-from seedmint.training.cli.data_option import select_data
 from seedmint.training.cli.options import DATA, METRICS, MODELS, SAMPLES
 
 
@@ -46,18 +45,20 @@ def evaluate(
     """
     if out is not None and out.suffix.lower() != ".png":
         raise UserError(f"{out} must end in .png", field="out", reason="unknown_suffix")
+    from seedmint.training.cli.data_option import select_data, select_images
     from seedmint.training.cli.evaluate_images import evaluate_images
     from seedmint.training.cli.evaluate_samples import evaluate_samples
     from seedmint.training.evaluation.generator_file import read_generator
 
     path = find_generator(generator, models or models_directory())
     opened = read_generator(path)
-    source = select_data(opened.card.provenance.recipe, data)
     if isinstance(opened.card.output, SampleOutput):
+        source = select_data(opened.card.provenance.recipe, data)
         image_options = {"metrics": metrics, "samples": samples}
         for name, value in image_options.items():
             if value:
                 raise UserError(f"{opened.card.name} generates samples, not images", field=name, reason="not_images")
         evaluate_samples(path, opened, source, as_json, report, out, write)
     else:
-        evaluate_images(path, opened, source, metrics, samples, as_json, report, out, write)
+        source, splits = select_images(opened.card, data)
+        evaluate_images(path, opened, source, splits, metrics, samples, as_json, report, out, write)

@@ -10,6 +10,7 @@ from seedmint.models.card import SampleOutput
 from seedmint.models.errors import UserError
 from seedmint.models.files import write_whole
 from seedmint.models.runtime.reference import with_card
+from seedmint.training.cli.data_option import Splits
 from seedmint.training.cli.task_progress import TaskProgress
 from seedmint.training.evaluation.evaluate import (
     MIN_CLASSIFIER_ACCURACY,
@@ -30,6 +31,7 @@ def evaluate_images(
     path: Path,
     generator: GeneratorFile,
     data: Data,
+    splits: Splits | None,
     metrics: str | None,
     samples: int | None,
     as_json: bool,
@@ -43,6 +45,7 @@ def evaluate_images(
         path: The generator's file.
         generator: The opened file.
         data: The data to compare with.
+        splits: The images of `data`; None loads them.
         metrics: Names of metric families, separated by commas; None measures all that apply.
         samples: Number of generated images; None uses the default of each family.
         as_json: Whether to print JSON.
@@ -53,7 +56,7 @@ def evaluate_images(
     Raises:
         UserError: The data do not suit the generator, or the classifier is too inaccurate for `write`.
     """
-    evaluation = measure_images(generator, data, parse_metrics(metrics), samples)
+    evaluation = measure_images(generator, data, parse_metrics(metrics), samples, splits)
     click.echo(json.dumps(json_document(evaluation, generator), indent=2) if as_json else format_table(evaluation, generator))
     if not evaluation.is_classifier_reliable:
         message = f"the classifier recognizes only {evaluation.classifier_accuracy:.1%} of real images"
@@ -93,7 +96,11 @@ def parse_metrics(metrics: str | None) -> tuple[ImageMetric, ...] | None:
 
 
 def measure_images(
-    generator: GeneratorFile, data: Data, names: tuple[ImageMetric, ...] | None, samples: int | None
+    generator: GeneratorFile,
+    data: Data,
+    names: tuple[ImageMetric, ...] | None,
+    samples: int | None,
+    splits: Splits | None = None,
 ) -> Evaluation:
     """Measure a generator of images and show the progress.
 
@@ -102,6 +109,7 @@ def measure_images(
         data: The data to compare with.
         names: The metric families; None measures all that apply.
         samples: Number of generated images; None uses the default of each family.
+        splits: The images of `data`; None loads them.
 
     Raises:
         UserError: The generator generates samples, or the data do not suit it.
@@ -112,7 +120,7 @@ def measure_images(
     trained_on = generator.card.provenance.dataset
     digest = None if trained_on is None or trained_on.digest is None else trained_on.digest
     with TaskProgress() as progress:
-        real = RealData(data, None, progress.show_part, digest or "unknown")
+        real = RealData(data, splits, progress.show_part, digest or "unknown")
         evaluation = evaluate_generator(generator.card, generator.images, real, names, samples, progress.start_task)
     if digest is not None and not real.is_training_data:
         message = f"{real.name} is not the data that {generator.card.name} was trained on: their digests differ"

@@ -9,7 +9,6 @@ from seedmint.models.card import SampleOutput
 from seedmint.models.directory import find_generator, models_directory
 from seedmint.models.errors import UserError
 from seedmint.models.files import write_whole
-from seedmint.training.cli.data_option import select_data
 from seedmint.training.cli.options import DATA, METRICS, MODELS, SAMPLES
 from seedmint.training.recipes.data import Data
 
@@ -41,6 +40,7 @@ def report(
       seedmint report runs/d --out report.html
       seedmint report mnist --out mnist.html --metrics frechet,nearest
     """
+    from seedmint.training.cli.data_option import select_data, select_images
     from seedmint.training.cli.evaluate_images import measure_images, parse_metrics, write_report
     from seedmint.training.evaluation.generator_file import GeneratorFile, read_generator
     from seedmint.training.report.html_report import render_report, run_charts
@@ -54,11 +54,12 @@ def report(
         if charts is not None:
             raise UserError("only a run has charts", field="charts", reason="not_a_run")
         generator = read_generator(find_generator(subject, models or models_directory()))
-        source = select_data(generator.card.provenance.recipe, data)
         if isinstance(generator.card.output, SampleOutput):
+            source = select_data(generator.card.provenance.recipe, data)
             _report_samples(generator, source, out, names, samples, None)
             return
-        write_report(out, render_report(generator, measure_images(generator, source, names, samples)))
+        source, splits = select_images(generator.card, data)
+        write_report(out, render_report(generator, measure_images(generator, source, names, samples, splits)))
         return
     recipe = read_run_recipe(directory)
     generator = GeneratorFile(export_run(directory, recipe.name, None, None, None))

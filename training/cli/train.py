@@ -56,6 +56,7 @@ def train(recipe: str, out: Path | None, from_run: Path | None, overrides: tuple
     the weights of an uninterrupted run.
     """
     from seedmint.training.cli.fit import fit_with_progress, select_device
+    from seedmint.training.cli.task_progress import PartProgress
     from seedmint.training.optimization.distributed import process_group
     from seedmint.training.runs.directory import create_run
     from seedmint.training.runs.timing import seconds_per_step
@@ -64,7 +65,10 @@ def train(recipe: str, out: Path | None, from_run: Path | None, overrides: tuple
     with process_group(torch_device):
         if not is_data_path(recipe):
             chosen = load_recipe(recipe, overrides)
-            fit_with_progress(create_run(out or free_directory(RUNS, chosen.name), chosen, torch_device, start=from_run))
+            directory = out or free_directory(RUNS, chosen.name)
+            with PartProgress() as progress:
+                trainer = create_run(directory, chosen, torch_device, None, from_run, progress.show)
+            fit_with_progress(trainer)
             return
         derived = derive(recipe, overrides, torch_device.type == "cuda")
         directory = out or free_directory(RUNS, derived.recipe.name)
@@ -102,9 +106,16 @@ def resume(run: Path, overrides: tuple[str, ...], device: str) -> None:
       seedmint resume runs/d --set rule.discriminator.learning_rate=1e-4
     """
     from seedmint.training.cli.fit import fit_with_progress, select_device
+    from seedmint.training.cli.task_progress import PartProgress
     from seedmint.training.optimization.distributed import process_group
     from seedmint.training.runs.directory import resume_run
 
     torch_device = select_device(device)
     with process_group(torch_device):
-        fit_with_progress(resume_run(run, torch_device, lambda message: click.echo(f"Warning: {message}", err=True), overrides))
+        with PartProgress() as progress:
+            trainer = resume_run(run, torch_device, _warn, overrides, progress.show)
+        fit_with_progress(trainer)
+
+
+def _warn(message: str) -> None:
+    click.echo(f"Warning: {message}", err=True)

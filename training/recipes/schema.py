@@ -52,8 +52,10 @@ class Every(Config):
 
     log: int = Field(default=100, ge=1)
     preview: int = Field(default=1000, ge=1)
-    preview_seconds: int = Field(
-        default=300, ge=10, description="seconds after which a preview is written in any case; the first after 45 seconds"
+    preview_seconds: int | None = Field(
+        default=300,
+        ge=10,
+        description="seconds after which a preview is written in any case, the first after 45 seconds; null: never",
     )
     checkpoint: int = Field(default=1000, ge=1)
     evaluate: int | None = Field(

@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from seedmint.training.datasets import load_test, load_train
+from seedmint.training.datasets.progress import OnProgress, ignore_progress
 from seedmint.training.export.cards import card_of_run
 from seedmint.training.export.served_generator import SeedSampler
 from seedmint.training.optimization import distributed
@@ -23,7 +24,13 @@ from seedmint.training.runs.torch_settings import torch_settings
 from seedmint.training.runs.trainer import Trainer
 
 
-def build_trainer(directory: Path, recipe: Recipe, device: torch.device, checkpoint: Checkpoint | None = None) -> Trainer:
+def build_trainer(
+    directory: Path,
+    recipe: Recipe,
+    device: torch.device,
+    checkpoint: Checkpoint | None = None,
+    on_progress: OnProgress = ignore_progress,
+) -> Trainer:
     """Load the data, build the networks, and return a trainer that is ready to `fit`.
 
     Args:
@@ -31,12 +38,13 @@ def build_trainer(directory: Path, recipe: Recipe, device: torch.device, checkpo
         recipe: The settings.
         device: Device of the training.
         checkpoint: The state to continue from; None starts at step 0.
+        on_progress: Called while images are packed, and while the classifier of the metrics is trained.
 
     Raises:
         UserError: The data cannot be read, differ from the data of the checkpoint, or do not suit the recipe.
     """
     with torch_settings(recipe.threads, device):
-        all_data = load_train(recipe.data)
+        all_data = load_train(recipe.data, on_progress)
         dataset = all_data.first(recipe.data.first)
         requirements = requirements_of(recipe, dataset.marginals().shape, num_classes(recipe, dataset))
         check_memory(requirements, recipe, device)
@@ -60,7 +68,7 @@ def build_trainer(directory: Path, recipe: Recipe, device: torch.device, checkpo
         if recipe.early_stop is not None and distributed.world_size() > 1:
             raise TrainingError("a run of several processes cannot stop early", field="early_stop", reason="distributed")
         if recipe.every.evaluate is not None and distributed.is_main_process():
-            reference = prepare_real_data(recipe, all_data, test)
+            reference = prepare_real_data(recipe, all_data, test, on_progress)
             hooks.append(MetricsHook(recipe, sampler, reference, metadata))
         hooks.append(CheckpointHook(metadata))
         return Trainer(directory, recipe, dataset, device, requirements, state, diagnostics, hooks)

@@ -9,6 +9,7 @@ import torch
 
 from seedmint.models.errors import one_line
 from seedmint.models.files import write_whole
+from seedmint.training.datasets.progress import OnProgress, ignore_progress
 from seedmint.training.optimization import distributed
 from seedmint.training.recipes.commented import commented_yaml, comments_of
 from seedmint.training.recipes.files import read_recipe
@@ -33,7 +34,12 @@ _RECIPE_FILE = "recipe.yaml"
 
 
 def create_run(
-    directory: Path, recipe: Recipe, device: torch.device, comments: Mapping[str, str] | None = None, start: Path | None = None
+    directory: Path,
+    recipe: Recipe,
+    device: torch.device,
+    comments: Mapping[str, str] | None = None,
+    start: Path | None = None,
+    on_progress: OnProgress = ignore_progress,
 ) -> Trainer:
     """Start a new run.
 
@@ -44,6 +50,7 @@ def create_run(
         comments: Comments for recipe.yaml, by the dotted path of the field.
         start: Directory of another run, whose newest weights the run starts from; recorded in the recipe. None starts
             from random weights.
+        on_progress: Called while images are packed.
 
     Raises:
         UserError: The directory is not empty, the recipe cannot be run, or the weights belong to other networks.
@@ -62,7 +69,7 @@ def create_run(
     origin = None if start is None else _newest_checkpoint(start)
     if origin is not None:
         recipe = recipe.model_copy(update={"started_from": _start_of(origin)})
-    trainer = build_trainer(directory, recipe, device)
+    trainer = build_trainer(directory, recipe, device, None, on_progress)
     if origin is not None:
         try:
             load_networks(trainer.algorithm, origin.tensors)
@@ -81,7 +88,11 @@ def create_run(
 
 
 def resume_run(
-    directory: Path, device: torch.device, on_warning: Callable[[str], None], overrides: Sequence[str] = ()
+    directory: Path,
+    device: torch.device,
+    on_warning: Callable[[str], None],
+    overrides: Sequence[str] = (),
+    on_progress: OnProgress = ignore_progress,
 ) -> Trainer:
     """Continue a run from its newest intact checkpoint.
 
@@ -91,6 +102,7 @@ def resume_run(
         on_warning: Called with a message for each damaged checkpoint, which is renamed to `.damaged`, and if the code or a
             library differs from the checkpoint's.
         overrides: `field=value` changes of the recipe; only `CHANGEABLE_FIELDS` and `RECORDED_FIELDS` can change.
+        on_progress: Called while images are packed.
 
     Raises:
         UserError: The directory holds no run, another process trains it, its recipe has changed, or all its checkpoints are
@@ -104,12 +116,12 @@ def resume_run(
                     partial_file.unlink()
             checkpoint = _newest_intact_checkpoint(directory, on_warning)
         if checkpoint is None:
-            return build_trainer(directory, recipe, device)
+            return build_trainer(directory, recipe, device, None, on_progress)
         _check_changes(directory, checkpoint, recipe)
         recipe = _record_changes(checkpoint, recipe)
         for note in version_changes(checkpoint.metadata):
             on_warning(note)
-        trainer = build_trainer(directory, recipe, device, checkpoint)
+        trainer = build_trainer(directory, recipe, device, checkpoint, on_progress)
         if (overrides or recipe.history) and distributed.is_main_process():
             path = directory / _RECIPE_FILE
             write_whole(path, commented_yaml(recipe.document(), comments_of(path.read_text(encoding="utf-8"))).encode())

@@ -147,7 +147,7 @@ class PreviewHook(Hook):
             return
         if trainer.is_due(trainer.recipe.every.preview):
             trainer.call_hooks("on_preview", self._write(trainer, trainer.log), self._labels)
-        elif time.monotonic() >= self._due_time:
+        elif trainer.recipe.every.preview_seconds is not None and time.monotonic() >= self._due_time:
             self._write(trainer, trainer.log)  # without `on_preview`: no state may depend on the time
 
     def on_interrupt(self, trainer: RunContext) -> None:
@@ -164,7 +164,7 @@ class PreviewHook(Hook):
             assert self._names is not None
             log.write_sample_preview(step, outputs, self._names)
         self._last_step = step
-        self._due_time = time.monotonic() + trainer.recipe.every.preview_seconds
+        self._due_time = time.monotonic() + (trainer.recipe.every.preview_seconds or 0)
         return outputs
 
 

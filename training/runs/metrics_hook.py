@@ -7,6 +7,7 @@ from torch import nn
 
 from seedmint.models.card import Metric
 from seedmint.training.datasets import Dataset
+from seedmint.training.datasets.progress import OnProgress
 from seedmint.training.evaluation.image_sample import sample_seeds
 from seedmint.training.evaluation.metric_families import FAMILIES, inapplicable_reason, measure, num_samples
 from seedmint.training.evaluation.reference_data import RealData
@@ -62,13 +63,14 @@ class MetricsHook(Hook):
         return tuple(metric for name, n in counts.items() for metric in measure(name, sample, n))
 
 
-def prepare_real_data(recipe: Recipe, dataset: Dataset, test: Dataset | None) -> RealData | Dataset:
+def prepare_real_data(recipe: Recipe, dataset: Dataset, test: Dataset | None, on_progress: OnProgress) -> RealData | Dataset:
     """Return the real images, or the held-out samples, for the metrics of a recipe. Trains a classifier if one is missing.
 
     Args:
         recipe: The run's recipe.
         dataset: All training data of the recipe's source.
         test: The test data of the source, or None.
+        on_progress: Called while a classifier is trained.
 
     Raises:
         RecipeError: A metric of the recipe does not apply to the data.
@@ -76,7 +78,7 @@ def prepare_real_data(recipe: Recipe, dataset: Dataset, test: Dataset | None) ->
     if recipe.uses_samples:
         assert test is not None
         return test
-    real = RealData(recipe.data, (dataset, test))
+    real = RealData(recipe.data, (dataset, test), on_progress)
     for name in recipe.image_metrics:
         if (reason := inapplicable_reason(name, real, dataset.classes if recipe.conditional else None)) is not None:
             raise RecipeError(f"{name} does not apply: {reason}", field="metrics", reason="metric_does_not_apply")

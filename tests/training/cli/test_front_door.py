@@ -1,11 +1,14 @@
 """`data inspect`, `new` and `train PATH`: from a folder of images to a run, without other options."""
 
 import json
+import shutil
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
-from seedmint.cli import error_text
+from seedmint.cli import cli, error_text
+from seedmint.training.datasets.cache import cache_directory
 from seedmint.training.datasets.packed.report import BrokenImagesError
 from seedmint.training.recipes.files import load_recipe
 from tests.support.commandline import run, run_error
@@ -64,6 +67,20 @@ def test_train_needs_only_a_path(folder, tmp_path, monkeypatch):
     assert (tmp_path / "runs" / "my-icons" / "recipe.yaml").read_text().count("# ") == text.count("# ")
     run("train", "my_icons", *SMALL)
     assert (tmp_path / "runs" / "my-icons-2" / "checkpoints").is_dir()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_evaluate_finds_the_packed_images_by_the_digest_on_the_card(folder, tmp_path, monkeypatch):
+    """The card holds no path. The held-out images are the reference, and real images have scores."""
+    monkeypatch.setattr("seedmint.training.runs.timing._SECONDS", 0)
+    run("train", "my_icons", *SMALL, "--out", "r")
+    run("export", "r", "--name", "mine", "--models", ".")
+    options = ("--metrics", "spectrum,nearest", "--samples", "20", "--json")
+    document = json.loads(CliRunner().invoke(cli, ["evaluate", "mine.onnx", *options], catch_exceptions=False).stdout)
+    assert document["is_training_data"]
+    assert all(metric["real_images"] is not None for metric in document["metrics"] if metric["metric"] != "copying")
+    shutil.rmtree(cache_directory() / "packs")
+    assert run_error("evaluate", "mine.onnx", *options).reason == "data_required"
 
 
 def test_broken_images_stop_training_before_it_starts(folder, tmp_path):

@@ -12,13 +12,16 @@ import torch
 from seedmint.training.recipes.schema import validate_recipe
 from seedmint.training.runs.checkpoints import list_checkpoints, load_checkpoint
 from seedmint.training.runs.directory import create_run, resume_run
+from tests.support.icons import write_icons
 from tests.support.recipes import ADAM, PAPER, recipe_document
 
 NUM_KILLS = 20
 DISK_SECONDS = {"convolutional": 0.02, "paper": 0.02, "residual": 0.1}  # of the order of a step, so that kills hit both
 CPU = torch.device("cpu")
 RESIDUAL = {"kind": "residual", "capacity": "small", "width": 4}
+PACKED = "images of a folder, packed, with held-out logits"
 RECIPES = {
+    PACKED: {**PAPER, "conditional": True, "watch": {"epsilon": 0.49, "reports": 3}},
     "alternating, float32, convolutional": {"conditional": True},
     "residual, relativistic, penalties, schedules, adaptive augmentation": {
         "generator": RESIDUAL,
@@ -64,7 +67,10 @@ def steps_saved(directory):
     "kind", [pytest.param(kind, marks=[] if "simultaneous" in kind else [pytest.mark.slow]) for kind in RECIPES]
 )
 def test_sigkill_at_twenty_random_moments_changes_nothing(tmp_path, processes, kind):
-    document = recipe_document(steps=330, every={"log": 7, "preview": 30, "checkpoint": 1}, **RECIPES[kind])
+    every = {"log": 7, "preview": 30, "preview_seconds": None, "checkpoint": 1}
+    document = recipe_document(steps=330, every=every, **RECIPES[kind])
+    if kind == PACKED:
+        document["data"] = {"source": "folder", "path": str(write_icons(tmp_path / "icons", 60, side=8))}
     train(tmp_path / "whole", document)
     killed, random_moments, steps_reached, partial_files = tmp_path / "killed", random.Random(0), [], 0
     while len(steps_reached) < NUM_KILLS:

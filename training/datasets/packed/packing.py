@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from seedmint.models.files import write_whole
 from seedmint.models.runtime.processors import num_processors
 from seedmint.training.datasets.cache import cache_directory
-from seedmint.training.datasets.dataset import Dataset
+from seedmint.training.datasets.dataset import DataError, Dataset
 from seedmint.training.datasets.packed.decode import Conversion, UnreadableImageError, decode
 from seedmint.training.datasets.packed.detect import open_source
 from seedmint.training.datasets.packed.files import Files, source_name
@@ -77,6 +77,22 @@ def open_packed(data: Data, on_progress: OnProgress = ignore_progress, threads: 
     if packed.report.broken and not data.skip_broken:
         raise BrokenImagesError(str(data.path), packed.report.broken)
     return packed
+
+
+def find_pack(training_digest: str) -> Pack | None:
+    """Return the packed file of the cache with these training images, or None.
+
+    Args:
+        training_digest: Digest of the training images, as on the card of a generator.
+    """
+    for path in sorted((cache_directory() / "packs").glob("[!.]*.safetensors")):
+        try:
+            pack = read_pack(path)
+        except (DataError, OSError):
+            continue
+        if pack.digests[0] == training_digest:
+            return pack
+    return None
 
 
 def inspect_data(data: Data, on_progress: OnProgress = ignore_progress, threads: int | None = None) -> Packed:

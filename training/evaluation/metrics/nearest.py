@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 _BLOCK_SIZE = 10_000_000  # distances, 40 MB
+_CANDIDATES = 10_000  # converted to float32 at once
 
 
 @dataclass(frozen=True)
@@ -37,16 +38,24 @@ def nearest_neighbors(images: NDArray[np.uint8], candidates: NDArray[np.uint8], 
         exclude_self: `images` are the first n candidates, and no image is its own neighbor.
     """
     flat, others = images.reshape(len(images), -1), candidates.reshape(len(candidates), -1)
-    x, y = torch.from_numpy(flat).float(), torch.from_numpy(others).float()
-    norms = (y**2).sum(dim=1)
-    step = max(1, _BLOCK_SIZE // len(y))
-    parts = []
-    for start in range(0, len(x), step):
-        part = norms - 2 * x[start : start + step] @ y.T  # without |x|^2, which does not change the order
-        if exclude_self:
-            part.diagonal(start).fill_(math.inf)
-        parts.append(part.argmin(dim=1))
-    rows: NDArray[np.int64] = torch.cat(parts).numpy()
+    best = torch.full((len(flat),), math.inf)
+    nearest = torch.zeros(len(flat), dtype=torch.int64)
+    for first in range(0, len(others), _CANDIDATES):
+        y = torch.from_numpy(others[first : first + _CANDIDATES]).float()
+        norms = (y**2).sum(dim=1)
+        step = max(1, _BLOCK_SIZE // len(y))
+        for start in range(0, len(flat), step):
+            x = torch.from_numpy(flat[start : start + step]).float()
+            part = norms - 2 * x @ y.T  # without |x|^2, which does not change the order
+            if exclude_self:
+                own = torch.arange(start, start + len(x)) - first
+                inside = (own >= 0) & (own < len(y))
+                part[inside.nonzero()[:, 0], own[inside]] = math.inf
+            values, columns = part.min(dim=1)
+            better = values < best[start : start + step]
+            best[start : start + step][better] = values[better]
+            nearest[start : start + step][better] = columns[better] + first
+    rows: NDArray[np.int64] = nearest.numpy()
     squares = [np.sum((image.astype(np.int64) - others[row]) ** 2) for image, row in zip(flat, rows, strict=True)]
     return Nearest(rows, np.sqrt(np.array(squares)) / 255)
 

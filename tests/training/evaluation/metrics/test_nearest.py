@@ -22,6 +22,7 @@ def flat(images):
 @pytest.mark.parametrize("block_size", [1, 2000, 10**9])
 def test_neighbors_match_scikit_learn(monkeypatch, images, block_size):
     monkeypatch.setattr(module, "_BLOCK_SIZE", block_size)
+    monkeypatch.setattr(module, "_CANDIDATES", 150)
     generated, train = images
     distances, rows = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(flat(train)).kneighbors(flat(generated))
     result = nearest_neighbors(generated, train)
@@ -32,6 +33,7 @@ def test_neighbors_match_scikit_learn(monkeypatch, images, block_size):
 @pytest.mark.parametrize("block_size", [1, 2000, 10**9])
 def test_exclude_self(monkeypatch, images, block_size):
     monkeypatch.setattr(module, "_BLOCK_SIZE", block_size)
+    monkeypatch.setattr(module, "_CANDIDATES", 150)
     train = images[1]
     _, rows = NearestNeighbors(n_neighbors=2, algorithm="brute").fit(flat(train)).kneighbors(flat(train[:50]))
     assert (nearest_neighbors(train[:50], train, exclude_self=True).rows == rows[:, 1]).all()
