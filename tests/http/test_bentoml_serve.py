@@ -1,6 +1,7 @@
 """`bentoml serve seedmint.service.app:Seedmint` keeps the promises of `seedmint serve`."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -80,7 +81,9 @@ def test_images_probes_schema_and_metrics_are_served(server: BentoServer):
     assert server.client.get("/livez").status_code == 200
     assert server.client.get("/v1/models/rgb/images/1.png").headers["content-type"] == "image/png"
     assert {route["name"] for route in server.client.get("/schema.json").json()["routes"]} == {"sample"}
-    assert 'seedmint_images_total{format="png",model="rgb"} 1.0' in server.client.get("/metrics").text
+    assert re.search(
+        r'^seedmint_images_total\{.*format="png",model="rgb"\} 1\.0$', server.client.get("/metrics").text, re.MULTILINE
+    )
     assert server.client.get("/v1/models/").json()["status"] == 404
     assert server.client.get("/docs.json").json()["status"] == 404
 
