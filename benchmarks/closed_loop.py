@@ -1,7 +1,7 @@
 """Closed-loop load by wrk: each connection sends its next request when it has received a response.
 
-A slow response delays the next request, whose waiting time is not part of any latency: compare rates, and latencies only at the
-same number of connections. `benchmarks/open_loop.py` measures latencies without this omission.
+A slow response delays the next request, and no latency contains this delay. Therefore compare rates; compare latencies only
+at the same number of connections. `benchmarks/open_loop.py` measures latencies that contain the delay.
 """
 
 import itertools

@@ -12,7 +12,7 @@ from seedmint.models.installation import install_command
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.ASCII)
 _PINNED = re.compile(r"(?P<model>.+)@(?P<digest>[0-9a-f]{12,64})", re.ASCII)
-_EXTRAS = {"s3": "s3", "s3a": "s3", "hf": "hub"}  # of the protocols that have one
+_EXTRAS = {"s3": "s3", "s3a": "s3", "hf": "hub"}  # protocol -> the extra that installs its library
 # Entries of `info` of fsspec's file systems that change when a file changes.
 _VERSION_KEYS = (
     "ETag",
@@ -132,7 +132,7 @@ def _file_system(url: str) -> tuple[Any, str]:
 
 
 def _version(info: dict[str, Any]) -> str | None:
-    """Return a text that changes when the file changes, or None if the file system does not tell."""
+    """Return a text that changes when the file changes, or None if the file system reports no such text."""
     found = {key: str(info[key]) for key in _VERSION_KEYS if info.get(key)}
     return repr(sorted((found | {"size": str(info.get("size"))}).items())) if found else None
 

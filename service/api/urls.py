@@ -1,7 +1,7 @@
 """Canonical URLs. Each image, sample, contact sheet and walk has one URL; the router redirects other spellings to it.
 
-The canonical URL omits each parameter that has its default value, and writes the others in alphabetical order: some caches
-sort the parameters, and a redirect to another order would lead back to itself.
+The canonical URL omits each parameter that has its default value, and writes the others in alphabetical order. Some caches sort
+the parameters; with another canonical order, a redirect through such a cache would never end.
 """
 
 from seedmint.service.encoders.images import DEFAULT_QUALITY
@@ -85,7 +85,7 @@ def query_string(**parameters: object) -> str:
     """Return a query string with "?", of the parameters that are neither None nor a default of 1.
 
     Args:
-        parameters: Values by name, in alphabetical order. Without a parameter to write, the string is empty.
+        parameters: Values by name, in alphabetical order. If no parameter remains, the string is empty.
     """
     pairs = [f"{name}={value}" for name, value in parameters.items() if value is not None and (name, value) not in _DEFAULT_ONE]
     return "?" + "&".join(pairs) if pairs else ""

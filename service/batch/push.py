@@ -1,6 +1,6 @@
 """Publishes a finished job as a data set on the Hugging Face Hub, in one commit.
 
-Files are uploaded before the commit, so the data set appears when all of its files are there, or not at all. The Hub keeps
+Files are uploaded before the commit, so the data set appears with all of its files, or not at all. The Hub keeps
 uploaded files by their SHA-256: a push that was interrupted uploads only the rest.
 """
 
@@ -55,7 +55,7 @@ class HubDataset:
 
 @dataclass(frozen=True)
 class Pushed:
-    """What a push changed.
+    """The changes of a push.
 
     Attributes:
         files: Number of files of the commit; 0 if the data set was complete already.
@@ -190,7 +190,7 @@ def _upload(
         addition = CommitOperationAdd(name, content)
         if name in hashes and addition.upload_info.sha256.hex() != hashes[name]:
             raise UserError(
-                f"{name} differs from its record: seedmint batch verify {output.url} --repair", field="out", reason="other_hash"
+                f"{name} differs from its record: run `seedmint batch verify {output.url}`", field="out", reason="other_hash"
             )
         additions.append(addition)
     api.preupload_lfs_files(target.repository, additions, repo_type="dataset", revision=target.revision, free_memory=True)

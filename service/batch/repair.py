@@ -15,7 +15,7 @@ from seedmint.service.runtime.generator import Generator
 
 @dataclass(frozen=True)
 class Repairs:
-    """What a repair changed.
+    """The changes of a repair.
 
     Attributes:
         shards: Indices of the shards that were made again.

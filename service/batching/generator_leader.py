@@ -20,7 +20,7 @@ from seedmint.service.batching.models_directory import Change, DirectoryScanner,
 
 _LOG = logging.getLogger(__name__)
 ABOUT = "generators"
-_MAX_DEATHS = 2  # of workers while they load one version, until the version is refused
+_MAX_DEATHS = 2  # a version is refused after this many workers died while they loaded it
 
 
 class Link(Protocol):
@@ -73,7 +73,7 @@ class _File:
 
 @dataclass(slots=True, eq=False)
 class _Worker:
-    """What one worker was told.
+    """The messages between the leader and one worker.
 
     Attributes:
         loading: Numbers of the versions that the worker has not answered, in the order of its work.

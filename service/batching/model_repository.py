@@ -33,7 +33,7 @@ _MAX_NAMES = 20  # names that the message of an unknown name lists
 _METRICS_SECONDS = 1.0
 _LINGER_SECONDS = 10.0  # for a client that was redirected to a version just before its file was replaced or removed
 _TIDY_SECONDS = 1.0
-_FORMER_SECONDS = 300.0  # for the metrics of a version that was replaced or removed: more than any interval of scrapes
+_RECENT_SECONDS = 300.0  # the metrics keep a replaced or removed version for this time, longer than any scrape interval
 _RETRY_SECONDS = 1
 
 
@@ -90,7 +90,7 @@ class ModelRepository:
         self._other_files = OtherFiles(settings.models)
         self._files: dict[str, ModelFile] = {}  # by stem
         self._retired: dict[tuple[str, str], _Retired] = {}  # by name and digest12
-        self._former: dict[GeneratorId, float] = {}  # versions with metrics, and until when in monotonic seconds
+        self._recent: dict[GeneratorId, float] = {}  # versions with metrics, and until when in monotonic seconds
         self._held: dict[int, Served] = {}  # versions that the leader has not announced yet, by number
         # Batchers of all generators that a request may still hold, also of replaced and removed files.
         self._batchers: WeakSet[Batcher] = WeakSet()
@@ -221,11 +221,11 @@ class ModelRepository:
         """Whether the latest scan of the models directory succeeded."""
         return self._scan_error is None
 
-    def former_versions(self) -> list[GeneratorId]:
+    def recent_versions(self) -> list[GeneratorId]:
         """Return name and digest of the versions that were served in the last minutes, and of the files NAME@DIGEST12.onnx."""
         now = time.monotonic()
         pinned = [file.served.generator.id for stem, file in self._files.items() if "@" in stem and file.served is not None]
-        return pinned + [version for version, until in self._former.items() if until > now]
+        return pinned + [version for version, until in self._recent.items() if until > now]
 
     def update_metrics(self) -> None:
         """Set the gauges of queue sizes and bulk requests to the present values."""
@@ -423,8 +423,8 @@ class ModelRepository:
         key = served.generator.name, served.generator.digest12
         now = time.monotonic()
         self._retired[key] = _Retired(served, now + _LINGER_SECONDS)
-        self._former = {version: until for version, until in self._former.items() if until > now}
-        self._former[served.generator.id] = now + _FORMER_SECONDS
+        self._recent = {version: until for version, until in self._recent.items() if until > now}
+        self._recent[served.generator.id] = now + _RECENT_SECONDS
 
     def _open(self, path: Path, descriptor: int | None = None) -> Generator:
         """Open and test one file. Runs in a thread.

@@ -89,7 +89,7 @@ def test_the_bento_contains_no_paths_or_urls_of_the_build_machine(bento: Path):
 
 
 def test_the_bento_needs_no_installed_package(bento: Path):
-    """In a container nothing else provides `seedmint`: the finder of an editable installation is taken away."""
+    """Remove the finder of the editable installation: a container has no other `seedmint` than the one in the bento."""
     code = (
         "import sys; sys.meta_path = [one for one in sys.meta_path if 'editable' not in repr(one)]\n"
         "sys.path = [sys.argv[1], *(path for path in sys.path if 'site-packages' in path or 'python3' in path)]\n"

@@ -62,9 +62,13 @@ class Server:
         processes = (psutil.Process(self.process.pid), *self.workers())
         return float(sum(process.memory_info().rss for process in processes)) / 2**20
 
-    def wait_for_log(self, text: str, seconds: float = 20.0) -> str:
-        """Wait for a line of output that contains a text, and return the line."""
-        return str(wait_until(lambda: next((line for line in self.log if text in line), None), seconds))
+    def wait_for_log(self, *texts: str, start: int = 0, seconds: float = 20.0) -> str:
+        """Wait for a line of output from index `start` that contains all texts, and return the line."""
+
+        def find() -> str | None:
+            return next((line for line in self.log[start:] if all(text in line for text in texts)), None)
+
+        return str(wait_until(find, seconds))
 
 
 def wait_until(call: Callable[[], _Result], seconds: float = 60.0) -> _Result:

@@ -13,8 +13,8 @@ import click
 def watch(runs: tuple[Path, ...], host: str, port: int) -> None:
     """Show runs on a page while they train: curves, metrics, previews and notes.
 
-    RUNS are directories of runs, or directories that hold runs. The page compares several runs. It only reads the files of a
-    run, so it can be opened at any time, also when the training has ended.
+    RUNS are run directories, or directories that contain run directories. The page compares several runs. The command only
+    reads the files of a run, so the page works during the training and after its end.
 
     \b
     Examples:
@@ -28,6 +28,6 @@ def watch(runs: tuple[Path, ...], host: str, port: int) -> None:
     with watch_server(views, host, port) as server:
         name = f"[{host}]" if ":" in host else host
         names = ", ".join(view.description["name"] for view in views)
-        click.echo(f"Watching {names}: open http://{name}:{server.server_address[1]} (Ctrl-C ends the page)")
+        click.echo(f"Watching {names}: open http://{name}:{server.server_address[1]} (Ctrl-C ends the command)")
         with contextlib.suppress(KeyboardInterrupt):
             server.serve_forever()

@@ -50,7 +50,7 @@ _SHIPPED_WEIGHTS = {
     ),
 }
 
-_MAX_EXAMPLES = 400_000  # of the training, 6.7 epochs of MNIST
+_MAX_EXAMPLES = 400_000  # examples that the training uses: 6.7 epochs of MNIST
 _MAX_EPOCHS = 100
 _BATCH = 128
 _LEARNING_RATE = 2e-3

@@ -42,7 +42,7 @@ def watch_server(runs: list[RunView], host: str, port: int) -> ThreadingHTTPServ
     try:
         server = ThreadingHTTPServer((host, port), partial(_Handler, runs, host in _LOCAL_NAMES))
     except OSError as error:
-        message = f"cannot listen on {host} port {port}: {error.strerror}; choose another port with --port"
+        message = f"cannot listen on {host} port {port}: {error.strerror}; choose another port"
         raise TrainingError(message, field="port", reason="unavailable") from None
     server.daemon_threads = True
     return server

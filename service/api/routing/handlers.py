@@ -96,7 +96,7 @@ class Handlers:
         self._repository.update_metrics()
         repository = self._repository
         gauges = metrics.ScrapeGauges(
-            self._generators(), repository.load_errors(), repository.readable, repository.former_versions()
+            self._generators(), repository.load_errors(), repository.readable, repository.recent_versions()
         )
         text = await asyncio.to_thread(metrics.exposition, gauges)
         return Response(text, 200, _NO_STORE, metrics.CONTENT_TYPE)
@@ -249,7 +249,7 @@ class Handlers:
 def _is_canonical(request: Request, url: str) -> bool:
     """Return whether a request has the canonical URL of its resource.
 
-    Percent-encoding is ignored: a proxy that encodes some characters would send a redirected request again as it was.
+    Percent-encoding is ignored. Otherwise a proxy that encodes some characters would cause an endless redirect.
     """
     path, query = request.scope["path"], _query(request)
     return url == (f"{path}?{unquote(query)}" if query else path)

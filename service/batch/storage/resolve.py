@@ -15,10 +15,10 @@ _VOLATILE = ("memory",)  # protocols whose files end with the process
 
 
 def _check_url(url: str) -> None:
-    """Refuse texts that look like a URL, but would become a local folder of that name, and storage that ends with the process.
+    """Refuse a malformed URL, which would become the name of a local folder, and storage in the memory of this process.
 
     Raises:
-        InvalidOutputError: The text is such a text.
+        InvalidOutputError: The URL is malformed, or its storage ends with the process.
     """
     if "::" in url:
         raise InvalidOutputError(
@@ -43,7 +43,7 @@ def _check_url(url: str) -> None:
 
 
 def _check_is_writable(url: str) -> None:
-    """Refuse the Hub as an output: each file would be a commit.
+    """Refuse the Hub as an output, because each file would be a commit.
 
     Raises:
         InvalidOutputError: The URL is on the Hub.

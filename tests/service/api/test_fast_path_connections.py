@@ -288,7 +288,7 @@ def test_an_unexpected_error_is_500_and_logged(
     fast, routed = (running.exchange(is_fast, message("GET", image)) for is_fast in (True, False))
     assert fast == routed
     assert parse_answer(fast).status == 500
-    assert [record.message for record in caplog.records].count("request failed") == 2
+    assert len([record for record in caplog.records if record.exc_info]) == 2
     assert running.shutdown.in_flight == 0
 
 
@@ -300,4 +300,4 @@ def test_the_application_answers_if_the_fast_path_fails(
 
     monkeypatch.setattr(running.resources, "match", fail)
     assert parse_answer(running.exchange(True, message("GET", image))).status == 200
-    assert [record.message for record in caplog.records] == ["fast path failed"]
+    assert [record.exc_info is not None for record in caplog.records] == [True]

@@ -1,6 +1,7 @@
 """When the model repository is ready: by the generators that are served, and by the settings."""
 
 import asyncio
+import logging
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -46,7 +47,7 @@ def test_a_server_without_generators_is_not_ready_until_one_is_served(tmp_path: 
         async with scanned(tmp_path) as repository:
             assert not repository.is_ready()
             assert not repository.is_ready()
-            assert len([record for record in caplog.records if record.message.startswith("not ready")]) == 1
+            assert len([record for record in caplog.records if record.levelno == logging.WARNING]) == 1
             generators.write(tmp_path, "one")
             await rescan(repository)
             assert repository.is_ready()

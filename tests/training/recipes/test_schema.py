@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import yaml
 
@@ -124,7 +126,9 @@ def test_unknown_fields_name_the_most_similar_field(tmp_path, override, field, s
     with pytest.raises(RecipeError) as caught:
         load_recipe(write(tmp_path), [override])
     assert caught.value.field == field
-    assert f"did you mean {suggestion}?" in str(caught.value) if suggestion else "did you mean" not in str(caught.value)
+    words = re.findall(r"\w+", str(caught.value))
+    assert "momentum" not in words
+    assert suggestion is None or suggestion in words
 
 
 def test_augmentation_needs_images(tmp_path):
