@@ -39,7 +39,7 @@ NETWORKS = {
 
 @dataclass
 class Measured:
-    """What the clients saw.
+    """Results of the clients.
 
     Attributes:
         latencies: Seconds of each image, without the time before a refusal.

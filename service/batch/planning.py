@@ -22,7 +22,7 @@ SHARD_SIZE = 10_000  # unless a job has another
 
 @dataclass(frozen=True, slots=True)
 class CheckedGenerator:
-    """What a plan contains of a generator. A `Generator` has these attributes too.
+    """The attributes of a generator that a plan contains. A `Generator` has these attributes too.
 
     Attributes:
         digest: SHA-256 of the generator file.

@@ -25,7 +25,7 @@ from seedmint.service.runtime.generator import Generator
 ArchiveFormat = Literal["zip", "npz", "npy", "csv", "jsonl"]
 ARCHIVE_FORMATS: tuple[ArchiveFormat, ...] = get_args(ArchiveFormat)
 Key = Literal["seed", "row"]
-"""What identifies an output: its seed, or the number of its latent vector in the request."""
+"""Identifies an output: its seed, or the number of its latent vector in the request."""
 ARCHIVE_MEDIA_TYPES: dict[ArchiveFormat, str] = {
     "zip": "application/zip",
     "npz": "application/x-npz",

@@ -1,0 +1,1 @@
+"""Tests of faults that the service must survive: hostile clients, killed processes, bad files."""

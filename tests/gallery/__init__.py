@@ -1,0 +1,1 @@
+"""Tests that import generators of many other projects and formats."""

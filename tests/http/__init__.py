@@ -1,0 +1,1 @@
+"""Tests that start a server and send requests over a socket."""

@@ -1,0 +1,1 @@
+"""Tests of the repository's own rules: imports, packaging, documentation and commands."""

@@ -23,7 +23,7 @@ _COPIES = {"adam": 4, "momentum": 3, "rmsprop": 3}  # weights, gradients, and th
 
 @dataclass(frozen=True)
 class Requirements:
-    """What a run needs in each process.
+    """Parameters and memory of a run, in each process.
 
     Attributes:
         generator_parameters: Number of parameters of G.

@@ -31,9 +31,9 @@ _THREADS = 2  # for each worker, if there are more processors than workers; more
 def _deferred_signals() -> Iterator[None]:
     """Defer Ctrl-C and SIGTERM to the end of the block, here and in processes that start in the block.
 
-    Such a process inherits the blocked signals: Ctrl-C while it imports its modules would print a traceback. A worker unblocks
-    them when it can handle them. In this process, blocking is not enough: the system may deliver a signal to another thread,
-    and Python then calls the handler in the main thread.
+    Such a process inherits the blocked signals. Otherwise Ctrl-C during its imports would print a traceback. A worker unblocks
+    the signals when it can handle them. In this process, blocking is not enough: the system may deliver a signal to another
+    thread, and Python then calls the handler in the main thread.
     """
     received: list[int] = []
     is_main = threading.current_thread() is threading.main_thread()
@@ -135,7 +135,7 @@ class _Pool:
     def _start_worker(self) -> bool:
         """Start a worker and assign a shard. Return whether there was a shard."""
         resource_tracker.ensure_running()  # its start would unblock the signals
-        with _deferred_signals():  # an exception of their handlers here would leave a process that nobody stops
+        with _deferred_signals():  # an exception of a handler here would leave a process that nobody stops
             worker = _Worker(self._num_started, *self._worker_arguments)
             self._num_started += 1
             self._workers.append(worker)

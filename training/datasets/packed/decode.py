@@ -34,7 +34,7 @@ class Conversion:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the header of an image says.
+    """Properties of an image, read from its header.
 
     Attributes:
         size: Width and height in pixels, upright.

@@ -39,7 +39,7 @@ MAX_AUTOMATIC_SIDE = 128
 
 @dataclass(frozen=True)
 class Packed:
-    """Packed images and what is known of their source.
+    """Packed images with the report on their source.
 
     Attributes:
         pack: The images.

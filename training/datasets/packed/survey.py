@@ -16,7 +16,7 @@ _DEPTHS = (8, 10, 12, 14, 16)  # bits of cameras and scanners
 
 @dataclass
 class Survey:
-    """What the headers say.
+    """Sizes, channels and labels of a source, counted from the headers of its images.
 
     Attributes:
         count: Number of images with a readable header.
