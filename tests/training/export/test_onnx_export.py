@@ -144,7 +144,8 @@ def test_previews_match_the_exported_file(exported_run):
     feeds = {"z": noise("philox-normal-v1", 8, seeds), "label": labels_of(seeds, 10)}
     (images,) = onnxruntime.InferenceSession(content).run(["image"], feeds)
     sheet = np.asarray(Image.open(run.directory / "previews" / "step-000000020.png")).astype(int)
-    scale = (sheet.shape[1] - 1) // 8 // 8
+    width = (sheet.shape[1] - 16) // 2  # of the generated images; the real images are beside them
+    scale = (width - 1) // 8 // 8
     pitch = 8 * scale + 1
     for i in (0, 9, 63):
         top, left = i // 8 * pitch + 1, i % 8 * pitch + 1
