@@ -82,7 +82,7 @@ def estimate_size(generator: Generator, plan: Plan, count: int, sample_size: int
 
 
 def _accepted_share(generator: Generator, plan: Plan, sample_size: int) -> float:
-    """Return the share of the images that the filter keeps, of some images; 1 without a filter."""
+    """Return the share of some generated images that the filter keeps; 1 without a filter."""
     if plan.filter is None:
         return 1.0
     classifier, rule = opened(plan.filter), FilterRule(plan.filter.rule)

@@ -1,4 +1,4 @@
-"""Applies the filter of a plan: the images of a shard that it keeps."""
+"""Applies the filter of a plan to a shard: finds the images that the filter keeps."""
 
 from collections.abc import Iterator
 
@@ -15,7 +15,7 @@ Mask = NDArray[np.bool_]
 
 
 def accepted(generator: Generator, plan: Plan, shard: Shard) -> Mask | None:
-    """Generate the images of a shard and return which the filter keeps.
+    """Generate the images of a shard, and return which images the filter keeps.
 
     The images are generated again for the file, so that the memory does not grow with the shard.
 

@@ -9,7 +9,7 @@ import io
 import math
 import zipfile
 from collections.abc import Iterator
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.lib import format as npy
@@ -23,7 +23,6 @@ from seedmint.service.runtime.arrays import Labels, Outputs, SeedArray
 from seedmint.service.runtime.generator import Generator
 
 ArchiveFormat = Literal["zip", "npz", "npy", "csv", "jsonl"]
-ARCHIVE_FORMATS: tuple[ArchiveFormat, ...] = get_args(ArchiveFormat)
 Key = Literal["seed", "row"]
 """Identifies an output: its seed, or the number of its latent vector in the request."""
 ARCHIVE_MEDIA_TYPES: dict[ArchiveFormat, str] = {

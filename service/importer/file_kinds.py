@@ -7,12 +7,13 @@ from pathlib import Path
 from seedmint.service.importer.errors import GeneratorImportError
 
 _HEAD_BYTES = 512
+_WITHOUT_NETWORK = ("pytorch_checkpoint", "safetensors_file")
 # reason code -> the message
 _MESSAGES = {
     "pytorch_checkpoint": "a PyTorch checkpoint, which holds weights without a network: run "
-    "`seedmint models add {file} --network FILE.py:CLASS` with the code of its network",
+    "`seedmint models add {file}` with the code of its network",
     "safetensors_file": "a safetensors file, which holds weights without a network: run "
-    "`seedmint models add {file} --network FILE.py:CLASS` with the code of its network",
+    "`seedmint models add {file}` with the code of its network",
     "pickle_file": "a Python pickle, such as the network.pkl of StyleGAN, which runs code when it is loaded: if you trust "
     'it, load it in the environment of its project and run seedmint.take_in(G_ema, name="NAME")',
     "keras_file": "a Keras file: run KERAS_BACKEND=torch python -c "
@@ -42,7 +43,8 @@ def check_file_kind(path: Path) -> None:
         head = file.read(_HEAD_BYTES)
     kind = _kind(path, head)
     if kind is not None:
-        raise GeneratorImportError(_MESSAGES[kind].format(name=path, file=shlex.quote(str(path))), reason=kind)
+        message = _MESSAGES[kind].format(name=path, file=shlex.quote(str(path)))
+        raise GeneratorImportError(message, reason=kind, other_fields=("network",) if kind in _WITHOUT_NETWORK else ())
 
 
 def _kind(path: Path, head: bytes) -> str | None:

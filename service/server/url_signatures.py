@@ -63,7 +63,7 @@ def sign_url(url: str, key: str, seconds: int = 3600) -> str:
     """
     signing_key = parse_signing_line(key.strip())
     if signing_key is None:
-        cure = "use the line `name:hmac:secret` of `seedmint keys new NAME --signing`"
+        cure = "use a line `name:hmac:secret`, which `seedmint keys new` writes for signing"
         raise UserError(f"not a signing key: {cure}", field="key", reason="not_a_signing_key")
     if seconds < 1:
         raise UserError("must be at least 1 second", field="seconds", reason="out_of_range")

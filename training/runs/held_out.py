@@ -1,4 +1,4 @@
-"""Whether D learns the training examples by heart: its logits of training examples and of held-out examples."""
+"""Measures whether D learns the training examples by heart, from its logits of training and of held-out examples."""
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ _BATCH = 64
 class HeldOutLogits:
     """Compares D's logits of up to 256 training examples and as many held-out examples, without augmentation.
 
-    The measurement draws no random number and changes no state, so that it does not change the training.
+    The measurement draws no random number and changes no state. Therefore the training stays the same.
 
     Args:
         train: The training data.

@@ -60,7 +60,7 @@ class RunView:
         }
 
     def entries_after(self, file: int, offset: int) -> NewEntries:
-        """Return the entries of the log from a position on.
+        """Return the entries of the log, starting at a position.
 
         Args:
             file: `NewEntries.file` of the last call; 0 in the first call.

@@ -59,7 +59,7 @@ def file_index(job: str, output: Output, plan: Plan, after: int, limit: int, pre
 
 
 def _planned_files(output: Output, plan: Plan, after: int) -> Iterator[tuple[int, str]]:
-    """Yield the number and the name of each file from a number on: summaries, then the data of the finished shards."""
+    """Yield the number and name of each file, starting at a number: the summaries, then the data of the finished shards."""
     summaries = [PLAN_FILE, MANIFEST, DATA_CARD, *row_indices(plan)]
     yield from list(enumerate(summaries))[after:]
     first = max(0, after - len(summaries))
