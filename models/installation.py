@@ -13,7 +13,7 @@ from shlex import quote
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
-_ROOT = Path(__file__).resolve().parents[1]  # of a checkout; `seedmint/` of an installed copy
+_ROOT = Path(__file__).resolve().parents[1]  # the checkout, or `seedmint/` of an installed copy
 _MAKE = {"serve": "make serve", "batch": "make install", "train": "make install"}
 _UV_CACHE = frozenset({"archive-v0", "environments-v2"})  # folders with the temporary environments of `uvx`
 _RUNTIMES = ("cpu", "gpu")

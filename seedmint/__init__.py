@@ -63,7 +63,7 @@ _MODULES = {
     "train": "training_runs",
 }
 _EXTRAS = {"ApiError": "client", "AsyncClient": "client", "Client": "client", "TrainingHook": "train", "take_in": "train"}
-_NAMES = {"TrainingHook": "Hook"}  # of the names that a module has under another name
+_NAMES = {"TrainingHook": "Hook"}  # public name -> name in its module, where the two differ
 
 
 def __getattr__(name: str) -> Any:

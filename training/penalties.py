@@ -6,7 +6,7 @@ Gradients of images count pixels in the range -1 to 1, as in the literature, alt
 import torch
 from torch import Tensor
 
-_PIXEL_RANGE = 2.0  # of pixels from -1 to 1, divided by that of pixels from 0 to 1
+_PIXEL_RANGE = 2.0  # width of the range -1 to 1, in units of the range 0 to 1
 
 
 def input_gradients(logits: Tensor, x: Tensor) -> Tensor:

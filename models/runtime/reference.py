@@ -16,8 +16,8 @@ from seedmint.models.runtime.generator_file import checked_card, parse_model
 from seedmint.models.runtime.generator_session import GeneratorSession
 from seedmint.models.runtime.provider import Provider
 
-_MAX_SECONDS = 2.0  # for the outputs of a reference: a slow generator has a reference of fewer seeds
-_MAX_BYTES = 64 << 20  # of the outputs of a reference: so has a generator of large images
+_MAX_SECONDS = 2.0  # time of one reference: a slow generator has a reference of fewer seeds
+_MAX_BYTES = 64 << 20  # size of one reference: a generator of large images has a reference of fewer seeds
 
 
 def made_with(provider: Provider) -> MadeWith:

@@ -23,7 +23,7 @@ _LOG = logging.getLogger(__name__)
 _POLL_SECONDS = 0.1
 _STABLE_SECONDS = 10.0  # a worker that ran this long is replaced at once, even after repeated exits of earlier workers
 _MAX_DELAY_SECONDS = 5.0
-_MAX_FAILURES = 5  # of each worker in succession, before the supervisor gives up a server that never was stable
+_MAX_FAILURES = 5  # the supervisor gives up if every worker failed this often in succession and none was ever stable
 _KILL_SECONDS = 28.0  # more than the workers need to finish the requests in flight; less than the 30 seconds of Kubernetes
 
 

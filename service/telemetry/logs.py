@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, RequestContext
 
-_DIGITS = 12  # of the digest of a generator, as in URLs
+_DIGITS = 12  # digits of a digest, as in URLs
 _MAX_ERROR_LENGTH = 300  # characters
 # Clients can cause these uvicorn messages as often as they like. Metrics count both cases.
 _CLIENT_ERRORS = ("Invalid HTTP request received.", "ASGI callable returned without completing response.")

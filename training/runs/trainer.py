@@ -33,7 +33,7 @@ from seedmint.training.runs.requirements import Requirements
 from seedmint.training.runs.state import TrainerState
 from seedmint.training.runs.torch_settings import torch_settings
 
-_STOPPED = 1000  # in place of the number of a signal
+_STOPPED = 1000  # a stop by a call instead of a signal; larger than each signal number
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 

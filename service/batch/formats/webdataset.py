@@ -18,7 +18,7 @@ from seedmint.service.batch.formats.tar import end, headers, padded
 from seedmint.service.runtime.arrays import Images, Outputs, SeedArray
 from seedmint.service.runtime.generator import Generator
 
-_KEY_DIGITS = 19  # of 2**63 - 1
+_KEY_DIGITS = 19  # number of digits of 2**63 - 1
 
 
 class WebDatasetWriter:
