@@ -11,6 +11,7 @@ from PIL import Image
 from playwright.sync_api import Browser, expect
 
 from seedmint.models.files import write_whole
+from seedmint.training.recipes.commented import commented_yaml
 from seedmint.training.recipes.files import load_recipe
 from seedmint.training.runs.errors import TrainingError
 from seedmint.training.watch.run_view import RunView, find_runs
@@ -35,7 +36,8 @@ def add_preview(run: Path, step: int) -> None:
 
 def make_run(directory: Path, *overrides: str) -> Path:
     (directory / "previews").mkdir(parents=True)
-    (directory / "recipe.yaml").write_text(load_recipe("digits", ["steps=400", *overrides]).to_yaml())
+    recipe = load_recipe("digits", ["steps=400", *overrides])
+    (directory / "recipe.yaml").write_text(commented_yaml(recipe.document(), {}))
     append(directory, *(entry(step) for step in range(50, 201, 50)))
     add_preview(directory, 100)
     add_preview(directory, 200)
