@@ -90,10 +90,10 @@ def parse_model_page(query: str) -> tuple[int, str]:
     limit = integer(parameters, "limit")
     if limit is not None and not 1 <= limit <= MAX_MODELS:
         raise SpecError(f"{limit} is out of range: 1 to {MAX_MODELS}", field="limit", reason="out_of_range")
-    after = parameters.get("after", "")
-    if after and not re.fullmatch(NAME_PATTERN, after, re.ASCII):
+    after = parameters.get("after")
+    if after is not None and not re.fullmatch(NAME_PATTERN, after, re.ASCII):
         raise QueryError(f"{quoted(after)} is not the name of a generator", field="after")
-    return limit or MAX_MODELS, after
+    return limit or MAX_MODELS, after or ""
 
 
 def parse_image(generator: Generator, file: str, query: str) -> ImageSpec:

@@ -335,7 +335,9 @@ def test_the_forwarded_address_of_an_untrusted_proxy_is_ignored(limited: Server)
 def test_the_text_log_has_a_line_for_each_request(limited: Server):
     as_client(limited, "192.0.2.200", "/v1/models/grey/images/8.png")
     line = limited.wait_for_log("GET /v1/models/{name}/images/{file} 307")
-    assert re.search(r" \d\.\d{6} s, images 0, key -, id [0-9a-f]{32}\n$", line)
+    assert re.search(
+        r" \d\.\d{6} s, images 0, generator grey@[0-9a-f]{12}, client 192\.0\.2\.200, key -, id [0-9a-f]{32}\n$", line
+    )
 
 
 def test_a_body_larger_than_the_setting_is_413(models: Path):

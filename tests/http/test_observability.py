@@ -115,5 +115,6 @@ def test_the_list_of_generators_has_pages(server: Server):
     check(server.client.get("/v1/models?limit=1001"), 422, "limit")
     check(server.client.get("/v1/models?limit=x"), 400, "limit")
     check(server.client.get("/v1/models?after=A"), 400, "after")
+    check(server.client.get("/v1/models?after="), 400, "after")
     check(server.client.get("/v1/models?page=2"), 400, "page")
     assert httpx.get(f"{server.url}/v1/models?after=zzz").json()["models"] == []

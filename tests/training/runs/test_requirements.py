@@ -77,7 +77,7 @@ def test_long_series_have_a_limit_of_channels():
 def test_oblong_images_with_opacity_can_be_trained_and_exported(tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (20, 12, 20, 4), dtype=np.uint8)
     np.savez(tmp_path / "x.npz", images=images)
-    data = {"source": "npz", "path": str(tmp_path / "x.npz")}
+    data = {"source": "npz", "path": str(tmp_path / "x.npz"), "channels": 4}
     every = {"log": 1, "preview": 1, "checkpoint": 1}
     recipe = parse(data=data, generator=RESIDUAL, discriminator=RESIDUAL, objective="relativistic", steps=1, every=every)
     create_run(tmp_path / "run", recipe, CPU).fit()
