@@ -23,7 +23,7 @@ public class Main {
     ApiClient client = new ApiClient();
     client.updateBaseUri(arguments[0]);
     List<String> names = new ArrayList<>();
-    List<ModelsInner> models = new GeneratorsApi(client).listGenerators().getModels();
+    List<ModelsInner> models = new GeneratorsApi(client).listGenerators(null, null).getModels();
     for (ModelsInner each : models) {
       names.add('"' + ((ImageGenerator) each.getActualInstance()).getName() + '"');
     }
