@@ -64,15 +64,18 @@ _LATENTS_ANSWER = Answer(
 
 
 def _immutable(
-    description: str, content: dict[str, str | None], headers: tuple[str, ...] = _IMMUTABLE_HEADERS
+    description: str,
+    content: dict[str, str | None],
+    headers: tuple[str, ...] = _IMMUTABLE_HEADERS,
+    not_modified_headers: tuple[str, ...] | None = None,
 ) -> dict[int, Answer]:
-    """Return the answers of an immutable resource."""
-    not_modified = Answer("The copy of the client is current.", {}, headers)
+    """Return the answers of an immutable resource. 304 has the headers of 200 unless others are given."""
+    not_modified = Answer("The copy of the client is current.", {}, not_modified_headers or headers)
     return {200: Answer(description, content, headers), 304: not_modified, 308: _CANONICAL}
 
 
 _RANGE_HEADERS = (*_IMMUTABLE_HEADERS, "Content-Disposition")
-_ARRAY = _immutable("The array.", {NPY: None}, _RANGE_HEADERS) | {
+_ARRAY = _immutable("The array.", {NPY: None}, _RANGE_HEADERS, _IMMUTABLE_HEADERS) | {
     206: Answer("A range of bytes.", {NPY: None}, (*_RANGE_HEADERS, "Content-Range"))
 }
 
