@@ -103,21 +103,40 @@ def find_version(reference: str, directory: Path) -> Path:
         UserError: There is no such file or no such version.
         OSError: The file is not readable.
     """
-    version = _VERSION.fullmatch(reference)
-    if version is None:
-        return find_generator(reference, directory)
-    name, digest = version.groups()
-    older = directory / f"{name}@{digest[:12]}.onnx"
-    path = older if older.is_file() else find_generator(name, directory)
+    path, digest = locate_version(reference, directory)
+    if digest is None:
+        return path
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if not found.startswith(digest):
+        name = reference.removesuffix(f"@{digest}")
         raise UserError(
             f"{path} is {name}@{found[:12]}, not {reference}: use that version, or restore the file of this one",
             field="model",
             reason="unknown_version",
         )
     return path
+
+
+def locate_version(reference: str, directory: Path) -> tuple[Path, str | None]:
+    """Return the file that a reference names, without reading it.
+
+    Args:
+        reference: As for `find_version`.
+        directory: As for `find_version`.
+
+    Returns:
+        The file, and the digest that it must have, or its first digits; None if any version is accepted.
+
+    Raises:
+        UserError: There is no such file.
+    """
+    version = _VERSION.fullmatch(reference)
+    if version is None:
+        return find_generator(reference, directory), None
+    name, digest = version.groups()
+    older = directory / f"{name}@{digest[:12]}.onnx"
+    return older if older.is_file() else find_generator(name, directory), digest
 
 
 def find_generator(name_or_path: str, directory: Path) -> Path:

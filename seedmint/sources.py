@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from seedmint.download_cache import DownloadCache
-from seedmint.models.directory import find_generator, models_directory
+from seedmint.models.directory import find_generator, locate_version, models_directory
 from seedmint.models.errors import UserError, one_line
 from seedmint.models.installation import install_command
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.ASCII)
-_PINNED = re.compile(r"(?P<model>.+)@(?P<digest>[0-9a-f]{12,64})", re.ASCII)
+_PINNED_URL = re.compile(r"(?P<url>.+)@(?P<digest>[0-9a-f]{12,64})", re.ASCII)
 _EXTRAS = {"s3": "s3", "s3a": "s3", "hf": "hub"}  # protocol -> the extra that installs its library
 # Entries of `info` of fsspec's file systems that change when a file changes.
 _VERSION_KEYS = (
@@ -42,15 +42,11 @@ def resolve_source(model: str | Path, models: str | Path | None = None) -> tuple
     """
     if isinstance(model, Path):
         return str(find_generator(f"./{model}" if not model.is_absolute() else str(model), Path())), None
-    pinned = _PINNED.fullmatch(model)
     if _URL.match(model):
-        return (model, None) if pinned is None else (pinned["model"], pinned["digest"])
-    directory = models_directory() if models is None else Path(models)
-    if pinned is None or "/" in pinned["model"]:
-        return str(find_generator(model, directory)), None
-    name, digest = pinned["model"], pinned["digest"]
-    versioned = directory / f"{name}@{digest[:12]}.onnx"
-    return str(versioned if versioned.is_file() else find_generator(name, directory)), digest
+        pinned = _PINNED_URL.fullmatch(model)
+        return (model, None) if pinned is None else (pinned["url"], pinned["digest"])
+    path, digest = locate_version(model, models_directory() if models is None else Path(models))
+    return str(path), digest
 
 
 def read_source(source: str, digest: str | None = None) -> bytes:

@@ -3,12 +3,13 @@
 import base64
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from tests.support.stand_in import JsonHandler, running
 
 DATASET = "user/digits"
 LFS_BYTES = 2000  # larger files are uploaded before the commit
@@ -50,74 +51,62 @@ class HubDatasets:
 def hub_datasets() -> Iterator[HubDatasets]:
     """Run the server while the block runs."""
     state = HubDatasets()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"state": state}))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    try:
+    with running(_Handler, state):
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(JsonHandler, BaseHTTPRequestHandler):
     state: HubDatasets
     protocol_version = "HTTP/1.1"
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
-
-    def do_HEAD(self) -> None:
-        self.do_GET()
 
     def do_GET(self) -> None:
         state, path = self.state, unquote(urlsplit(self.path).path)
         if not state.exists:
-            self._json({"error": "Repository not found"}, 404, {"X-Error-Code": "RepoNotFound"})
+            self.reply_json({"error": "Repository not found"}, 404, {"X-Error-Code": "RepoNotFound"})
         elif path.startswith(f"/api/datasets/{DATASET}"):
-            self._json({"id": DATASET, "sha": state.head, "siblings": [_sibling(*file) for file in state.files.items()]})
+            self.reply_json({"id": DATASET, "sha": state.head, "siblings": [_sibling(*file) for file in state.files.items()]})
         elif path.startswith(f"/datasets/{DATASET}/resolve/"):
             content = state.files[path.removeprefix(f"/datasets/{DATASET}/resolve/").partition("/")[2]]
-            self._reply(200, content, {"ETag": f'"{hashlib.sha1(content).hexdigest()}"', "X-Repo-Commit": state.head})
+            self.reply(200, content, {"ETag": f'"{hashlib.sha1(content).hexdigest()}"', "X-Repo-Commit": state.head})
         else:
-            self._json({"error": f"unknown: {self.command} {self.path}"}, 404)
+            self.reply_json({"error": f"unknown: {self.command} {self.path}"}, 404)
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"] or 0)) if self.headers["Content-Length"] else self._chunks()
         path = urlsplit(self.path).path
         if self.state.is_readonly:
-            self._json({"error": "forbidden"}, 403)
+            self.reply_json({"error": "forbidden"}, 403)
         elif path == "/api/validate-yaml":  # of the data card
-            self._json({"errors": [], "warnings": []})
+            self.reply_json({"errors": [], "warnings": []})
         elif path == "/api/repos/create":
             self._create()
         elif path.startswith(f"/api/datasets/{DATASET}/preupload/"):
             files = [(file["path"], "lfs" if file["size"] > LFS_BYTES else "regular") for file in json.loads(body)["files"]]
             modes = [{"path": path, "uploadMode": mode, "shouldIgnore": False} for path, mode in files]
-            self._json({"files": modes})
+            self.reply_json({"files": modes})
         elif path == f"/datasets/{DATASET}.git/info/lfs/objects/batch":
-            self._json({"transfer": "basic", "objects": [self._lfs_object(entry) for entry in json.loads(body)["objects"]]})
+            self.reply_json(
+                {"transfer": "basic", "objects": [self._lfs_object(entry) for entry in json.loads(body)["objects"]]}
+            )
         elif path.startswith(f"/api/datasets/{DATASET}/commit/"):
             self._commit([json.loads(line) for line in body.splitlines()])
         else:
-            self._json({"error": f"unknown: {self.command} {self.path}"}, 404)
+            self.reply_json({"error": f"unknown: {self.command} {self.path}"}, 404)
 
     def do_PUT(self) -> None:
         content = self.rfile.read(int(self.headers["Content-Length"]))
         state = self.state
         if state.failing_uploads is not None and state.num_uploads >= state.failing_uploads:
-            self._json({"error": "broken"}, 400)
+            self.reply_json({"error": "broken"}, 400)
             return
         assert hashlib.sha256(content).hexdigest() == self.path.rpartition("/")[2]
         state.uploads[self.path.rpartition("/")[2]] = content
         state.num_uploads += 1
-        self._reply(200, b"", {})
+        self.reply(200, b"", {})
 
     def _create(self) -> None:
         document = {"url": f"{self.state.url}/datasets/{DATASET}", "name": DATASET, "id": "1"}
-        self._json(document, 409 if self.state.exists else 200)
+        self.reply_json(document, 409 if self.state.exists else 200)
         self.state.exists = True
 
     def _lfs_object(self, entry: dict[str, Any]) -> dict[str, Any]:
@@ -128,7 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _commit(self, lines: list[dict[str, Any]]) -> None:
         header, *operations = lines
         if header["value"].get("parentCommit") != self.state.head:
-            self._json({"error": "the branch has changed"}, 412)
+            self.reply_json({"error": "the branch has changed"}, 412)
             return
         files = dict(self.state.files)
         for operation in operations:
@@ -136,7 +125,7 @@ class _Handler(BaseHTTPRequestHandler):
             is_lfs = operation["key"] == "lfsFile"
             files[value["path"]] = self.state.uploads[value["oid"]] if is_lfs else base64.b64decode(value["content"])
         self.state.commits.append(files)
-        self._json(
+        self.reply_json(
             {
                 "success": True,
                 "commitOid": self.state.head,
@@ -152,17 +141,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.rfile.readline()
         self.rfile.readline()
         return body
-
-    def _json(self, document: object, status: int = 200, headers: dict[str, str] | None = None) -> None:
-        self._reply(status, json.dumps(document).encode(), {"Content-Type": "application/json"} | (headers or {}))
-
-    def _reply(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        for name, value in ({"Content-Length": str(len(body))} | headers).items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
 
 
 def _sibling(name: str, content: bytes) -> dict[str, Any]:
