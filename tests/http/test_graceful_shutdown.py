@@ -1,9 +1,12 @@
 """SIGTERM: requests in flight are answered, and no client can delay the shutdown."""
 
 import contextlib
+import http.client
+import select
 import signal
 import socket
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,33 +16,62 @@ import pytest
 from tests.http.test_metrics import value
 from tests.http.test_problems import check
 from tests.support import generators
-from tests.support.servers import serving, wait_until
+from tests.support.servers import Server, serving, wait_until
 
 ORIGIN = "https://lab.example"
+
+
+@contextlib.contextmanager
+def in_flight(server: Server, path: str) -> Iterator[socket.socket]:
+    """Send a GET request that the server has certainly read.
+
+    The request follows another one in the same segment of TCP. The answer to the first one has been received.
+    """
+    host, port = server.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 60) as connection:
+        connection.sendall(b"".join(f"GET {each} HTTP/1.1\r\nHost: x\r\n\r\n".encode() for each in ("/livez", path)))
+        assert status(connection) == 200
+        yield connection
+
+
+def status(connection: socket.socket) -> int:
+    """Read one response, not a byte more, and return its status."""
+    with connection.makefile("rb", buffering=0) as answer:
+        code = int(answer.readline().split()[1])
+        left = int(http.client.parse_headers(answer)["content-length"])
+        while left:
+            left -= len(answer.read(left))
+    return code
+
+
+def all_answered(connections: list[socket.socket]) -> bool:
+    """Return whether an answer waits on every connection."""
+    return len(select.select(connections, [], [], 0)[0]) == len(connections)
 
 
 @pytest.mark.parametrize("to_workers", [False, True])
 @pytest.mark.fault("SIGTERM")
 def test_requests_in_flight_are_answered(tmp_path: Path, to_workers: bool):
-    """24 images in batches of four, and a bulk request: the signal comes after the first batch.
+    """24 images in batches of four, and a bulk request.
 
     The signal goes to the supervisor, or to all processes of the server, as from some process managers.
     """
     generators.write(tmp_path, "slow", 1, idle_trips=400_000)
-    with serving(tmp_path, max_batch=4, max_wait_seconds=60) as server, ThreadPoolExecutor(25) as crowd:
-        path = f"{server.url}{server.pinned('slow')}"
-        responses = [crowd.submit(httpx.get, f"{path}/{seed}.png", timeout=60) for seed in range(24)]
-        # Four are in the batch that is being generated: they count neither as queued nor as generated.
-        wait_until(lambda: value(server, "seedmint_queue_size") + value(server, "seedmint_batch_size_sum") >= 20)
-        responses.append(
-            crowd.submit(httpx.post, f"{server.url}/v1/sample", json={"model": "slow", "seeds": "0-39"}, timeout=60)
-        )
+    with (
+        serving(tmp_path, max_batch=4, max_wait_seconds=60) as server,
+        contextlib.ExitStack() as stack,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        path = server.pinned("slow")
+        images = [stack.enter_context(in_flight(server, f"{path}/{seed}.png")) for seed in range(24)]
+        bulk = thread.submit(httpx.post, f"{server.url}/v1/sample", json={"model": "slow", "seeds": "0-39"}, timeout=60)
         wait_until(lambda: value(server, "seedmint_bulk_requests_in_flight") == 1)
-        assert not all(response.done() for response in responses[:24])
         for worker in server.workers() if to_workers else ():
             worker.terminate()
         server.process.send_signal(signal.SIGTERM)
-        assert {response.result().status_code for response in responses} == {200}
+        assert not all_answered(images)
+        assert [status(image) for image in images] == [200] * 24
+        assert bulk.result().status_code == 200
         assert server.process.wait(30) == 0
         assert not [line for line in server.log if "Traceback" in line]
 
@@ -47,11 +79,11 @@ def test_requests_in_flight_are_answered(tmp_path: Path, to_workers: bool):
 @pytest.mark.fault("SIGTERM")
 def test_new_requests_are_rejected_after_the_signal(tmp_path: Path):
     """While images are being generated, on new connections and on an existing one."""
-    workers, images = 2, 24  # a busy machine must generate them before the drain timeout of the server
-    generators.write(tmp_path, "slow", 1, idle_trips=200_000)
+    workers = 2
+    generators.write(tmp_path, "slow", 1, idle_trips=200_000)  # a busy machine must make 24 images before the drain timeout
     with (
         serving(tmp_path, max_batch=1, max_wait_seconds=60, workers=workers, allowed_origins=ORIGIN) as server,
-        ThreadPoolExecutor(24) as crowd,
+        contextlib.ExitStack() as stack,
     ):
 
         def fetch(path: str, method: str = "GET", headers: dict[str, str] | None = None) -> httpx.Response:
@@ -59,10 +91,7 @@ def test_new_requests_are_rejected_after_the_signal(tmp_path: Path):
             return httpx.request(method, server.url + path, headers=headers, timeout=60, verify=False)
 
         path = server.pinned("slow")
-        responses = [crowd.submit(fetch, f"{path}/{seed}.png") for seed in range(images)]
-        # Every request is in a queue, or in a batch of one image that has begun.
-        begun = "seedmint_queue_duration_seconds_count"
-        wait_until(lambda: value(server, "seedmint_queue_size") + value(server, begun) == images)
+        responses = [stack.enter_context(in_flight(server, f"{path}/{seed}.png")) for seed in range(24)]
         server.process.send_signal(signal.SIGTERM)
         # Any worker may accept a connection, and workers receive the signal one after another.
         wait_until(lambda: all(fetch("/readyz").status_code == 503 for _ in range(4 * workers)))
@@ -79,8 +108,8 @@ def test_new_requests_are_rejected_after_the_signal(tmp_path: Path):
         assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (503, ORIGIN)
         assert fetch("/livez").status_code == 200
         assert value(server, "seedmint_http_requests_rejected_total", reason="draining") >= 6 * workers
-        assert not all(response.done() for response in responses)
-        assert {response.result().status_code for response in responses} == {200}
+        assert not all_answered(responses)
+        assert [status(response) for response in responses] == [200] * 24
         assert server.process.wait(30) == 0
         assert not [line for line in server.log if "Traceback" in line]
 
