@@ -68,6 +68,13 @@ def _figure1(result: figure1.Result) -> Iterator[Number]:
 
 def _optimum(result: optimum.Result) -> Iterator[Number]:
     yield Number("largest |D - D*|, all shifts", result.largest, "0")
+    yield Number("largest root mean square of D - D*, all shifts", max(trained.distance for trained in result.trained), "0")
+    first = result.trained[0]
+    yield Number(
+        f"root mean square of D - D* of the best logistic regression at shift {first.shift:g}",
+        first.logistic_distance,
+        "above 0: the logit of D* is not linear",
+    )
     yield Number("largest difference between the JSD and its estimate, nats", result.gap, "0, positive")
     for trained in result.trained:
         prediction = f"JSD {trained.jsd:.4f} by quadrature"

@@ -70,14 +70,15 @@ def draw_figure1(result: figure1.Result) -> Figure:
 def draw_optimum(result: optimum.Result) -> Figure:
     """Draw the trained D with D*, and the JSD with its estimates."""
     figure, (left, right) = panels(2, height=3.8)
-    shown = [trained for trained in result.trained if trained.shift in (0.0, 1.0, 2.0, 4.0)]
-    for trained, color in zip(shown, (GREY, SKY, GREEN, PURPLE), strict=False):
-        x = optimum.GRID.x
+    shown = [trained for trained in result.trained if trained.shift in (0.0, 2.0, 4.0)]
+    x = optimum.GRID.x
+    for trained, color in zip(shown, (BLUE, GREEN, PURPLE), strict=False):
         curve(left, x, trained.d_star, color=color, linewidth=5.0, alpha=0.35)
         curve(left, x[trained.inside], trained.d[trained.inside], color=color, linewidth=1.6, linestyle=(0, (5, 2)))
         left.plot([], [], color=color, linewidth=2.5, label=f"s = {trained.shift:g}")
-    left.set(xlim=(-4.0, 8.0), xlabel="x", ylabel="D(x)", title=r"Trained D (dashed) and $D^*$ (broad)")
-    left.legend(loc="upper right")
+    curve(left, x, shown[0].logistic, color=RED, linewidth=1.4, linestyle=(0, (1, 1.3)), label="s = 0, logistic regression")
+    left.set(xlim=(-4.0, 6.0), ylim=(-0.02, 1.3), xlabel="x", ylabel="D(x)", title=r"Trained D (dashed) and $D^*$ (broad)")
+    left.legend(loc="upper right", ncols=2)
     curve(right, result.shifts, result.curve, color=GREEN, linewidth=2.2, label=r"JSD($p_{data}$‖$p_g$), by quadrature")
     points = [[trained.shift for trained in result.trained], [trained.sampled for trained in result.trained]]
     right.plot(*points, "o", color=BLUE, markersize=6.5, label="(V + log 4) / 2, from trained D and samples")
@@ -150,17 +151,19 @@ def draw_small_steps(result: small_steps.Result) -> Figure:
 
 
 def draw_losses(result: losses.Result) -> Figure:
-    """Draw the losses over D(G(z)), their gradients over the distance, and the divergences that they descend."""
+    """Draw the losses over the logit of D(G(z)), their gradients over the distance, and the divergences that they descend."""
     figure, (left, middle, right) = panels(3, height=3.7)
     for name, style in _LOSS_STYLES.items():
-        curve(left, result.d, result.losses[name], **style)
+        curve(left, result.logits, result.losses[name], **style)
         curve(middle, result.distances[1:], -result.gradients[name][1:], **style)
-    left.set(ylim=(-5.0, 5.0), xlabel="D(G(z))", ylabel="loss, nats", title="Minimax is flat early in training")
+    left.set(xlim=(-8.0, 8.0), ylim=(-8.0, 8.0), xlabel="logit of D(G(z))", ylabel="loss, nats")
+    left.set_title("Flat in the logit where D is near 0")
     left.annotate(
-        "early in training,\nD(G(z)) is near 0",
-        (0.01, 0.0),
-        (0.12, -2.6),
+        "early in training:\nlog(1 - D) has slope -D,\n-log D has slope -(1 - D)",
+        (-5.0, 0.0),
+        (-7.6, -6.6),
         color=GREY,
+        fontsize=9,
         arrowprops={"arrowstyle": "->", "color": GREY},
     )
     left.legend(loc="upper right")

@@ -26,8 +26,8 @@ class Result:
     """Result of the experiment.
 
     Attributes:
-        d: float64[n] in (0, 1), values of D(G(z)).
-        losses: Name of the loss -> float64[n], its value at `d`.
+        logits: float64[n], logits of D(G(z)).
+        losses: Name of the loss -> float64[n], its value at `logits`.
         slopes: Name of the loss -> float64[n], its derivative by the logit of D(G(z)), by autograd.
         distances: float64[n], distances of the means of p_g = N(-distance, 1) and p_data = N(0, 1).
         gradients: Name of the loss -> float64[n], derivative of its mean by the mean of p_g, with D = D*.
@@ -40,7 +40,7 @@ class Result:
         divergence: float64[n], JSD, in nats.
     """
 
-    d: Tensor
+    logits: Tensor
     losses: dict[str, Tensor]
     slopes: dict[str, Tensor]
     distances: Tensor
@@ -57,7 +57,7 @@ class Result:
     def ratio_error(self) -> float:
         """Largest relative difference between the ratio of the slopes, non-saturating to minimax, and (1 - D) / D."""
         ratio = self.slopes["non-saturating"] / self.slopes["minimax"]
-        expected = (1 - self.d) / self.d
+        expected = (-self.logits).exp()  # (1 - D) / D
         return float((ratio / expected - 1).abs().max())
 
     @property
@@ -81,10 +81,10 @@ def run(points: int = 41) -> Result:
     Args:
         points: Number of means and of distances.
     """
-    d = torch.linspace(0.005, 0.995, 199, dtype=torch.float64)
+    line = torch.linspace(-8.0, 8.0, 161, dtype=torch.float64)
     losses, slopes = {}, {}
     for name, loss in GENERATOR_LOSSES.items():
-        logits = torch.logit(d).requires_grad_()
+        logits = line.clone().requires_grad_()
         values = torch.stack([loss(logit) for logit in logits[:, None]])
         losses[name] = values.detach()
         (slopes[name],) = torch.autograd.grad(values.sum(), logits)
@@ -92,7 +92,7 @@ def run(points: int = 41) -> Result:
     means = torch.linspace(-2.6, 2.8, points, dtype=torch.float64)
     thetas = torch.stack([means, torch.full_like(means, math.log(_STD))], dim=1)
     return Result(
-        d,
+        line,
         losses,
         slopes,
         distances,

@@ -1,27 +1,30 @@
-"""Proposition 1 and theorem 1: the optimal D is p_data / (p_data + p_g), and its V measures the divergence."""
+"""Proposition 1 and theorem 1: the optimal D is p_data / (p_data + p_g), and its V measures the divergence.
+
+p_data has two modes of different widths, so the logit of D* is not linear in x: a logistic regression cannot express D*.
+"""
 
 import math
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, optim
 from torch.distributions import Distribution
 
 from seedmint.training.objectives import value
 from seedmint.training.optimization.minibatches import stream_seed
-from seedmint.training.theory.densities import Grid, gaussian
+from seedmint.training.theory.densities import Grid, gaussian, mixture
 from seedmint.training.theory.divergences import jsd, optimal_logits, value_by_quadrature
 from seedmint.training.theory.small_networks import ascend, new_discriminator
 
 GRID = Grid(-14.0, 14.0, 2800)
-P_DATA = gaussian(0.0, 1.0)
+P_DATA = mixture([0.6, 0.4], [-1.5, 1.5], [0.5, 0.8])
 _TAIL = 0.001  # mass of (p_data + p_g) / 2 on each side where D is not compared
 _NUM_SAMPLES = 1 << 17  # new examples of each density for the estimate
 
 
 @dataclass(frozen=True)
 class Trained:
-    """D trained for p_g = N(shift, 1) and p_data = N(0, 1).
+    """D trained for p_g = N(shift, 1).
 
     Attributes:
         shift: Mean of p_g.
@@ -34,6 +37,8 @@ class Trained:
         error: Standard error of `sampled`.
         largest: Largest |D - D*| inside.
         distance: Root mean square of D - D* under (p_data + p_g) / 2.
+        logistic: float64[cells], the best D whose logit is linear in x.
+        logistic_distance: Root mean square of its difference from D*.
     """
 
     shift: float
@@ -46,6 +51,8 @@ class Trained:
     error: float
     largest: float
     distance: float
+    logistic: Tensor
+    logistic_distance: float
 
 
 @dataclass(frozen=True)
@@ -115,6 +122,7 @@ def compare_with_optimum(shift: float, p_g: Distribution, logits: Tensor, sample
     log_data, log_g = P_DATA.log_prob(GRID.x), p_g.log_prob(GRID.x)
     d, d_star = logits.sigmoid(), optimal_logits(log_data, log_g).sigmoid()
     half = (log_data.exp() + log_g.exp()) / 2
+    logistic = _best_logistic(log_data, log_g)
     below = (GRID.width * half).cumsum(0)
     inside = (below > _TAIL) & (below < 1 - _TAIL)
     return Trained(
@@ -128,7 +136,24 @@ def compare_with_optimum(shift: float, p_g: Distribution, logits: Tensor, sample
         error,
         float((d - d_star).abs()[inside].max()),
         float(GRID.integral(half * (d - d_star).square()).sqrt()),
+        logistic,
+        float(GRID.integral(half * (logistic - d_star).square()).sqrt()),
     )
+
+
+def _best_logistic(log_data: Tensor, log_g: Tensor) -> Tensor:
+    """Return D(x) = sigmoid(a x + b) with the largest V, float64[cells]. V is concave in (a, b)."""
+    line = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    optimizer = optim.LBFGS([line], max_iter=200, tolerance_grad=1e-10, line_search_fn="strong_wolfe")
+
+    def descend() -> Tensor:
+        optimizer.zero_grad()
+        loss = -value_by_quadrature(GRID, log_data, log_g, line[0] * GRID.x + line[1])
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    optimizer.step(descend)  # type: ignore[no-untyped-call]
+    return (line[0] * GRID.x + line[1]).sigmoid().detach()
 
 
 def _estimate(real: Tensor, fake: Tensor) -> tuple[float, float]:
