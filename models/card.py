@@ -3,13 +3,14 @@
 import json
 import math
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from seedmint.models.card_part import CardPart, Line, Sha256
 from seedmint.models.errors import UserError
-from seedmint.models.noise import MAX_Z_DIM, NOISE_RULES
+from seedmint.models.noise import MAX_TOTAL_WEIGHT, MAX_Z_DIM, NOISE_RULES, LabelRule
 from seedmint.models.reference import Reference
 
 CARD_KEY = "seedmint"
@@ -22,7 +23,12 @@ MAX_CARD = 4 << 20  # characters; the page of a generator has the whole card
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Truncation = Literal["z", "input", "none"]
+ClassWeight = Annotated[int, Field(ge=0, le=MAX_TOTAL_WEIGHT)]
 Axis = Annotated[int, Field(ge=1, le=MAX_VALUES)]
+
+
+def _is_none(value: object) -> bool:
+    return value is None
 
 
 class CardError(UserError):
@@ -227,6 +233,8 @@ class Card(CardPart):
         title: One line for people.
         noise: The noise prior.
         classes: Names of the labels; null for an unconditional generator.
+        class_weights: Weight of each class in the rule labels-v2, which gives each seed its label: the numbers of the training
+            examples, in lowest terms. Null for equal weights, with which the rule is labels-v1.
         output: Kind and shape of the output.
         provenance: Origin of the weights.
         evaluation: Results of the evaluation.
@@ -242,6 +250,7 @@ class Card(CardPart):
     title: Line
     noise: Noise
     classes: tuple[Line, ...] | None = Field(default=None, max_length=MAX_CLASSES)
+    class_weights: tuple[ClassWeight, ...] | None = Field(default=None, max_length=MAX_CLASSES, exclude_if=_is_none)
     output: Annotated[ImageOutput | SampleOutput, Field(discriminator="kind")]
     provenance: Provenance
     evaluation: tuple[Metric, ...] = ()
@@ -257,15 +266,46 @@ class Card(CardPart):
             raise ValueError("classes must be null or a list of different names, at least one")
         return classes
 
+    @field_validator("class_weights")
+    @classmethod
+    def _weights_fit_the_classes(cls, weights: tuple[int, ...] | None, info: ValidationInfo) -> tuple[int, ...] | None:
+        if weights is None or "classes" not in info.data:
+            return weights
+        classes = info.data["classes"]
+        if classes is None or len(weights) != len(classes):
+            raise ValueError("class_weights must be null or one weight for each class")
+        if not 1 <= sum(weights) <= MAX_TOTAL_WEIGHT:
+            raise ValueError(f"class_weights must add up to 1 to {MAX_TOTAL_WEIGHT}")
+        if len(set(weights)) == 1:
+            raise ValueError("class_weights must be null if all weights are equal")
+        if math.gcd(*weights) > 1:
+            raise ValueError(f"class_weights must be in lowest terms: divide them by {math.gcd(*weights)}")
+        return weights
+
     @model_validator(mode="after")
     def _reference_fits_the_output(self) -> "Card":
         if self.reference is not None:
             self.reference.check(self.output.shape, self.output.dtype)
         return self
 
+    def label_rule(self) -> LabelRule | None:
+        """Return the rule that gives each seed its label; None for an unconditional generator."""
+        return None if self.classes is None else LabelRule(len(self.classes), self.class_weights)
+
     def to_json(self) -> str:
         """Return the card as JSON with sorted keys, as stored in the file. Equal cards have equal JSON."""
         return json.dumps(self.model_dump(mode="json", by_alias=True), sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def lowest_terms(counts: Sequence[int]) -> tuple[int, ...] | None:
+    """Return the class weights of a card: counts in lowest terms, or None if all counts are equal.
+
+    Args:
+        counts: Number of examples of each class, at least one of them above 0.
+    """
+    divisor = math.gcd(*counts)
+    weights = tuple(count // divisor for count in counts)
+    return None if len(set(weights)) == 1 else weights
 
 
 def read_card(text: str) -> Card:

@@ -1,4 +1,4 @@
-"""Noise rules: seed -> z, and seed -> label. The rules never change. docs/noise-rule.md specifies them for other languages.
+"""Noise rules: seed -> z, and label rules: seed -> label. They never change; docs/noise-rule.md specifies them.
 
 A seed owns `blocks = ceil(z_dim / 16)` blocks of the Philox4x64-10 stream with key 0, starting at block `seed * blocks`. Each
 block has four 64-bit words, and each word has four 16-bit numbers, lowest first. z_i = table[number_i]: the table has the
@@ -8,7 +8,8 @@ on the batch, the machine or its mathematics library.
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from statistics import NormalDist
 
@@ -19,6 +20,8 @@ from seedmint.models import philox
 from seedmint.models.seeds import SEED_LIMIT
 
 MAX_Z_DIM = 4096
+MAX_TOTAL_WEIGHT = (1 << 32) - 1
+"""Largest sum of the weights of all classes. The probability of a class differs from its share by less than 2**-32."""
 
 _LEVELS = 65536
 _NUMBERS_PER_BLOCK = 16
@@ -86,7 +89,7 @@ def noise(rule: str, z_dim: int, seeds: NDArray[np.int64]) -> NDArray[np.float32
 
 
 def labels_of(seeds: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
-    """Return the default label of each seed: word `seed` of the stream with key 1, modulo the number of classes.
+    """Return the label of each seed by the rule labels-v1: word `seed` of the stream with key 1, modulo the number of classes.
 
     Args:
         seeds: int64[n], each 0 <= seed < 2**63.
@@ -100,15 +103,64 @@ def labels_of(seeds: NDArray[np.int64], classes: int) -> NDArray[np.int64]:
     """
     if classes < 1:
         raise ValueError(f"classes must be at least 1, not {classes}")
+    return (_label_words(seeds) % np.uint64(classes)).astype(np.int64)
+
+
+@dataclass(frozen=True)
+class LabelRule:
+    """Maps seeds to labels: by labels-v2 with weights, by labels-v1 without.
+
+    labels-v2: let T be the sum of the weights and r be word `seed` of the stream with key 1, modulo T. The label is the first
+    class for which the sum of the weights up to and including this class exceeds r.
+
+    Attributes:
+        classes: Number of classes, at least 1.
+        weights: Weight of each class, integers of at least 0 with a sum of 1 to `MAX_TOTAL_WEIGHT`; None for equal classes.
+
+    Raises:
+        ValueError: The weights are wrong.
+    """
+
+    classes: int
+    weights: Sequence[int] | None = None
+    _limits: NDArray[np.uint64] | None = field(init=False, repr=False, compare=False, default=None)
+
+    def __post_init__(self) -> None:
+        if self.weights is None:
+            return
+        total = sum(self.weights)
+        if len(self.weights) != self.classes or min(self.weights) < 0 or not 1 <= total <= MAX_TOTAL_WEIGHT:
+            raise ValueError(f"{self.classes} weights of at least 0 must add up to 1 to {MAX_TOTAL_WEIGHT}")
+        object.__setattr__(self, "_limits", np.cumsum(np.array(self.weights, dtype=np.uint64)))
+
+    def labels(self, seeds: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the label of each seed.
+
+        Args:
+            seeds: int64[n], each 0 <= seed < 2**63.
+
+        Returns:
+            int64[n], 0 <= label < classes.
+
+        Raises:
+            ValueError: A seed is out of range.
+        """
+        if self._limits is None:
+            return labels_of(seeds, self.classes)
+        rests = _label_words(seeds) % self._limits[-1]
+        labels: NDArray[np.int64] = np.searchsorted(self._limits, rests, side="right").astype(np.int64)
+        return labels
+
+
+def _label_words(seeds: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Return word `seed` of the stream with key 1 for each seed, uint64[n]."""
     seeds = _checked(seeds)
     if _consecutive(seeds):
         first, skipped = divmod(int(seeds[0]), 4)
         blocks = -(-(skipped + len(seeds)) // 4)
-        words = philox.run(1, first, blocks)[skipped : skipped + len(seeds)]
-    else:
-        words = _words(1, seeds >> 2, 1)
-        words = np.take_along_axis(words, (seeds & 3)[:, None], axis=1)[:, 0]
-    return (words % np.uint64(classes)).astype(np.int64)
+        return philox.run(1, first, blocks)[skipped : skipped + len(seeds)]
+    words = _words(1, seeds >> 2, 1)
+    return np.take_along_axis(words, (seeds & 3)[:, None], axis=1)[:, 0]
 
 
 def _words(key: int, seeds: NDArray[np.int64], blocks: int) -> NDArray[np.uint64]:

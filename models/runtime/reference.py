@@ -10,7 +10,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from seedmint.models.card import CARD_KEY, Card, CardError, read_card
-from seedmint.models.noise import labels_of, noise
+from seedmint.models.noise import noise
 from seedmint.models.reference import MAX_REFERENCE_SEEDS, MadeWith, Reference, reference_of
 from seedmint.models.runtime.generator_file import checked_card, parse_model
 from seedmint.models.runtime.generator_session import GeneratorSession
@@ -51,7 +51,8 @@ def reference_outputs(session: GeneratorSession, count: int) -> NDArray[Any]:
     card = session.card
     seeds = np.arange(count, dtype=np.int64)
     z = noise(card.noise.rule, card.noise.z_dim, seeds)
-    labels = None if card.classes is None else labels_of(seeds, len(card.classes))
+    rule = card.label_rule()
+    labels = None if rule is None else rule.labels(seeds)
     batches = [slice(start, start + session.max_batch) for start in range(0, count, session.max_batch)]
     return np.concatenate([session.run(z[rows], None if labels is None else labels[rows]) for rows in batches])
 

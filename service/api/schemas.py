@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from seedmint.models.card import Card, ImageOutput, Name, Noise, SampleOutput, Truncation
+from seedmint.models.card import Card, ClassWeight, ImageOutput, Name, Noise, SampleOutput, Truncation
 from seedmint.models.card_part import Line, Sha256
 from seedmint.models.runtime.provider import Provider
 from seedmint.service.api.query import SHEET_LIMITS
@@ -34,6 +34,9 @@ class _Summary(BaseModel):
     title: Line
     digest: Sha256
     classes: tuple[Line, ...] | None = Field(description="Class names, by label; null: the generator takes no label.")
+    class_weights: tuple[ClassWeight, ...] | None = Field(
+        description="Weight of each class in the rule labels-v2 (seed to label); null: labels-v1, equal classes."
+    )
     noise: Noise
     determinism: Determinism = Field(description="exact: this server computes the reference of the card, in every batch.")
     provider: Provider = Field(description="Execution provider of this server.")
@@ -118,6 +121,7 @@ def summary(generator: Generator, prefix: str = "") -> ImageGenerator | SampleGe
         "title": card.title,
         "digest": generator.digest,
         "classes": card.classes,
+        "class_weights": card.class_weights,
         "noise": card.noise,
         "determinism": generator.determinism,
         "provider": generator.provider,

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from seedmint.models.card import Card, field_errors
 from seedmint.models.card_part import Sha256
 from seedmint.models.errors import UserError
-from seedmint.models.noise import labels_of
+from seedmint.models.noise import LabelRule
 from seedmint.models.runtime.provider import Provider
 from seedmint.models.seeds import Seeds, parse_seeds
 from seedmint.service.batch.filter_rule import PlanFilter
@@ -152,6 +152,10 @@ class Plan(BaseModel):
         return None if self.card.classes is None else len(self.card.classes)
 
     @cached_property
+    def _label_rule(self) -> LabelRule | None:
+        return self.card.label_rule()
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of `to_json()`."""
         return hashlib.sha256(self.to_json()).hexdigest()
@@ -249,7 +253,7 @@ class Plan(BaseModel):
         Returns:
             int64[n], or None for an unconditional generator.
         """
-        if self.num_classes is None:
+        if self.num_classes is None or self._label_rule is None:
             return None
         match self.labels:
             case "balanced":
@@ -260,7 +264,7 @@ class Plan(BaseModel):
             case int(label):
                 return np.full(len(seeds), label, np.int64)
             case _:
-                return labels_of(seeds, self.num_classes)
+                return self._label_rule.labels(seeds)
 
     def _positions_in_splits(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
         starts = np.array([split.start for split in self.layout])

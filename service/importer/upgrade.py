@@ -7,7 +7,7 @@ import numpy as np
 
 from seedmint.models.card import CARD_KEY, MAX_CARD, SCHEMA_VERSION, Card, read_card
 from seedmint.models.contract import card_of
-from seedmint.models.noise import labels_of, noise
+from seedmint.models.noise import noise
 from seedmint.models.runtime.generator_file import parse_model
 from seedmint.models.runtime.generator_session import GeneratorSession
 from seedmint.models.runtime.provider import Provider
@@ -67,5 +67,6 @@ def _truncation_has_effect(content: bytes, provider: Provider, threads: int) -> 
     card: Card = session.card
     seeds = np.arange(min(TRIED_SEEDS, session.max_batch), dtype=np.int64)
     z = noise(card.noise.rule, card.noise.z_dim, seeds)
-    labels = None if card.classes is None else labels_of(seeds, len(card.classes))
+    rule = card.label_rule()
+    labels = None if rule is None else rule.labels(seeds)
     return truncation_has_effect(session.run(z, labels), session.run(z * np.float32(TRIED_TRUNCATION), labels))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from seedmint.models.card import Card, SampleOutput
 from seedmint.models.errors import UserError
-from seedmint.models.noise import labels_of, noise
+from seedmint.models.noise import noise
 from seedmint.models.runtime.generator_file import DIGEST12, digest_of, read_content
 from seedmint.models.runtime.generator_session import MAX_BATCH, GeneratorSession
 from seedmint.models.runtime.provider import Provider, ProviderChoice, choose_provider
@@ -56,6 +56,7 @@ class Generator:
         """
         self._session = GeneratorSession(content, provider, threads, max_batch)
         self.card = self._session.card
+        self._label_rule = self.card.label_rule()
         check_tables(self.card.noise.rule)
         self.digest = digest_of(content)
         self.digest12 = self.digest[:DIGEST12]
@@ -95,7 +96,7 @@ class Generator:
         Args:
             seeds: int64[n].
         """
-        return None if self.card.classes is None else labels_of(seeds, len(self.card.classes))
+        return None if self._label_rule is None else self._label_rule.labels(seeds)
 
     def generate(self, seeds: SeedArray, labels: Labels | None = None, truncation: Truncation = 1.0) -> Outputs:
         """Generate the images or samples of seeds.

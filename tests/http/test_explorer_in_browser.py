@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
+from seedmint.models.noise import LabelRule
+from seedmint.models.seeds import SEED_LIMIT
 from seedmint.models.version import __version__
 from seedmint.service.runtime.generator import Generator
 from tests.support.axe import serious_violations
@@ -98,6 +100,22 @@ def test_the_grid_shows_the_images_of_its_seeds(page: Page, server: Server, rgb:
     assert labels is not None
     names = ("ant", "bee", "cat")
     assert links.nth(5).get_attribute("aria-label") == f"Seed 5, class {names[labels[5]]}"
+
+
+def test_the_page_knows_the_labels_of_seeds(page: Page, server: Server):
+    seeds = [0, 1, 2, 3, 42, 2**53 + 1, SEED_LIMIT - 1]
+    go(page, server, "/models/rgb")
+    script = """async ([path, model, seeds]) => {
+      const { defaultLabel } = await import(path);
+      return seeds.map((seed) => defaultLabel(BigInt(seed), model));
+    }"""
+    module = page.evaluate(
+        "performance.getEntriesByType('resource').map(entry => entry.name).find(name => name.includes('noise'))"
+    )
+    for weights in (None, [11, 8, 1], [0, 1, 2**32 - 2]):
+        model = {"classes": ["ant", "bee", "cat"], "class_weights": weights}
+        found = page.evaluate(script, [module, model, [str(seed) for seed in seeds]])
+        assert found == LabelRule(3, weights).labels(np.array(seeds)).tolist()
 
 
 def test_the_page_shows_the_version_the_provider_and_the_queue(page: Page):

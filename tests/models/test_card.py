@@ -5,9 +5,22 @@ import re
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from seedmint.models.card import Card, CardError, ImageOutput, Import, Metric, Noise, OriginalFile, Provenance, read_card
+from seedmint.models.card import (
+    Card,
+    CardError,
+    ImageOutput,
+    Import,
+    Metric,
+    Noise,
+    OriginalFile,
+    Provenance,
+    lowest_terms,
+    read_card,
+)
 from seedmint.models.reference import MadeWith, reference_of
 
 CARD = Card(
@@ -41,6 +54,24 @@ def test_card_of_samples_survives_reading_and_writing():
     assert json.loads(card.to_json())["output"] == SAMPLE
     assert (card.output.shape, card.output.names, card.output.resolution) == ((2,), ("x", "y"), (0.5, 0.25))
     assert card.output.dtype == "float32"
+
+
+def test_a_card_without_weights_does_not_name_them():
+    assert "class_weights" not in json.loads(CARD.to_json())
+    weighted = CARD.model_copy(update={"class_weights": (11, 9)})
+    assert json.loads(weighted.to_json())["class_weights"] == [11, 9]
+    assert read_card(weighted.to_json()) == weighted
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=1, max_size=20).filter(any))
+def test_counts_in_lowest_terms_are_weights_of_a_card(counts):
+    weights = lowest_terms(counts)
+    classes = tuple(str(label) for label in range(len(counts)))
+    card = CARD.model_copy(update={"classes": classes, "class_weights": weights})
+    assert read_card(card.to_json()) == card
+    assert (weights is None) == (len(set(counts)) == 1)
+    if weights is not None:
+        assert all(a * sum(weights) == b * sum(counts) for a, b in zip(counts, weights, strict=True))
 
 
 def test_equal_cards_have_equal_json():
@@ -91,6 +122,15 @@ def test_unknown_schema_version_is_refused(version):
         ({"name": "../up"}, "name"),
         ({"classes": []}, "classes"),
         ({"classes": ["a", "a"]}, "classes"),
+        ({"class_weights": [1]}, "class_weights"),
+        ({"class_weights": [1, 2, 3]}, "class_weights"),
+        ({"class_weights": [1, 1]}, "class_weights"),  # equal weights have one spelling, null
+        ({"class_weights": [2, 4]}, "class_weights"),  # not in lowest terms
+        ({"class_weights": [0, 0]}, "class_weights"),
+        ({"class_weights": [1, 2**32 - 1]}, "class_weights"),
+        ({"class_weights": [-1, 2]}, "class_weights"),
+        ({"class_weights": [1.5, 2]}, "class_weights"),
+        ({"classes": None, "class_weights": [1, 2]}, "class_weights"),
         ({"colour": "green"}, "colour"),
         ({"title": ""}, "title"),
         ({"truncation": "y"}, "truncation"),
@@ -168,6 +208,7 @@ def full_with(base, path, value):
         (FULL, "title", ["a", "é" * 200], ["a" * 201]),
         (FULL, "noise.z_dim", [1, 4096], [4097]),
         (FULL, "classes", [None, ["a"], [str(n) for n in range(100_000)]], [[str(n) for n in range(100_001)]]),
+        (FULL, "class_weights", [None, [1, 2], [0, 1], [1, 2**32 - 2]], [[1, 2**32 - 1], [-1, 1], [2, 2], [1, 2, 3]]),
         (FULL | {"reference": None}, "output.height", [1, 4096], [0, 4097]),
         (FULL | {"reference": None}, "output.width", [1, 4096], [0, 4097]),
         (FULL | {"reference": None}, "output.channels", [1, 3, 4], [0, 2, 5]),

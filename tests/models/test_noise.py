@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seedmint.models import philox
-from seedmint.models.noise import _QUANTILES, NOISE_RULES, labels_of, noise, table
+from seedmint.models.noise import _QUANTILES, MAX_TOTAL_WEIGHT, NOISE_RULES, LabelRule, labels_of, noise, table
 
 ROOT = Path(__file__).parents[2]
 SEED = st.integers(0, 2**63 - 1)
@@ -136,6 +136,63 @@ def test_tables_are_symmetric_and_have_unit_variance():
 def test_wrong_arguments_are_refused(rule, z_dim, seeds):
     with pytest.raises(ValueError):  # noqa: PT011  # the arguments have no codes
         noise(rule, z_dim, seeds)
+
+
+def label_word(seed: int) -> int:
+    return int(np.random.Philox(key=1, counter=seed // 4).random_raw(4)[seed % 4])
+
+
+def test_the_published_vectors_of_weighted_labels_are_correct():
+    page = (ROOT / "docs/noise-rule.md").read_text(encoding="utf-8")
+    header = re.search(r"^\| seed \| w \| weights (.+) \|$", page, re.MULTILINE)
+    weights = [[int(weight) for weight in column.split()] for column in header[1].split(" | weights ")]
+    rows = re.findall(r"^\| (\d+) \| (\d{15,}) \| (\d) \| (\d) \| (\d) \|$", page, re.MULTILINE)
+    assert (len(rows), len(weights)) == (7, 3)
+    for seed, word, *labels in rows:
+        assert label_word(int(seed)) == int(word)
+        found = [LabelRule(len(column), column).labels(np.array([int(seed)], np.int64)).tolist() for column in weights]
+        assert found == [[int(label)] for label in labels]
+
+
+@given(
+    st.lists(st.one_of(st.integers(0, 3), st.integers(0, 10**7)), min_size=1, max_size=40).filter(any),
+    st.one_of(
+        st.lists(SEED, max_size=8), st.tuples(SEED, st.integers(0, 120)).map(lambda run: list(range(run[0], run[0] + run[1])))
+    ),
+)
+def test_weighted_labels_match_the_specification(weights, seeds):
+    """Each weight is a run of tickets; the word, modulo the number of tickets, draws one."""
+    seeds = [seed for seed in seeds if seed < 2**63]
+    expected = []
+    for seed in seeds:
+        ticket = label_word(seed) % sum(weights)
+        expected.append(next(c for c in range(len(weights)) if sum(weights[: c + 1]) > ticket))
+    found = LabelRule(len(weights), weights).labels(np.array(seeds, dtype=np.int64))
+    assert found.dtype == np.int64
+    assert found.tolist() == expected
+    assert all(weights[label] > 0 for label in expected)
+
+
+@given(st.integers(1, 1000), st.lists(SEED, max_size=8))
+def test_weights_of_one_each_are_the_rule_of_equal_classes(classes, seeds):
+    array = np.array(seeds, dtype=np.int64)
+    assert LabelRule(classes, [1] * classes).labels(array).tolist() == labels_of(array, classes).tolist()
+    assert LabelRule(classes).labels(array).tolist() == labels_of(array, classes).tolist()
+
+
+def test_weighted_labels_have_the_proportions_of_the_weights():
+    weights, seeds = np.array([5500, *[500] * 9]), np.arange(20_000, dtype=np.int64)
+    counts = np.bincount(LabelRule(10, weights.tolist()).labels(seeds), minlength=10)
+    expected = len(seeds) * weights / weights.sum()
+    assert ((counts - expected) ** 2 / expected).sum() < 27.9  # 0.1% of chi-squared with 9 degrees of freedom
+
+
+@pytest.mark.parametrize(
+    ("classes", "weights"), [(2, [1]), (2, [-1, 2]), (2, [0, 0]), (2, [1, MAX_TOTAL_WEIGHT]), (1, [1, 1]), (0, [])]
+)
+def test_wrong_weights_are_refused(classes, weights):
+    with pytest.raises(ValueError):  # noqa: PT011  # the arguments have no codes
+        LabelRule(classes, weights)
 
 
 @pytest.mark.parametrize(("seeds", "classes"), [([1], 0), ([-1], 10)])

@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 import seedmint
 from seedmint.arguments import label_array, seed_array
 from seedmint.models.errors import UserError
-from seedmint.models.noise import labels_of, noise
+from seedmint.models.noise import LabelRule, labels_of, noise
 from seedmint.service.runtime.generator import Generator as RuntimeGenerator
+from tests.support import generators
 
 
 @pytest.fixture
@@ -47,6 +48,15 @@ def test_noise_and_labels_follow_the_published_rules(rgb_api: seedmint.Generator
     seeds = np.array([0, 7, 2**63 - 1])
     np.testing.assert_array_equal(rgb_api.noise(seeds), noise(rgb_api.card.noise.rule, rgb_api.card.noise.z_dim, seeds))
     np.testing.assert_array_equal(rgb_api.labels(seeds), labels_of(seeds, 3))
+
+
+def test_labels_follow_the_class_weights_of_the_card(tmp_path: Path):
+    classes, seeds = ("ant", "bee", "cat"), np.arange(200)
+    (tmp_path / "skewed.onnx").write_bytes(generators.content("skewed", classes=classes, class_weights=(11, 8, 1)))
+    api = seedmint.load(tmp_path / "skewed.onnx", threads=1)
+    labels = api.labels(seeds)
+    np.testing.assert_array_equal(labels, LabelRule(3, (11, 8, 1)).labels(seeds))
+    np.testing.assert_array_equal(api.images(seeds), api.images(seeds, labels=labels))
 
 
 def test_latent_vectors_of_seeds_give_their_images(rgb_api: seedmint.Generator):

@@ -118,6 +118,12 @@ class Dataset:
             return self.stored_digest
         return digest_of(self.values.shape, self.labels, _blocks(self.values))
 
+    def class_counts(self) -> tuple[int, ...] | None:
+        """Return the number of examples of each class; None without labels."""
+        if self.labels is None or self.classes is None:
+            return None
+        return tuple(np.bincount(self.labels, minlength=len(self.classes)).tolist())
+
     def first(self, n: int | None) -> "Dataset":
         """Return the first n examples.
 

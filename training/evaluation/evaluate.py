@@ -115,7 +115,7 @@ def evaluate_generator(
     accuracy = real.feature_extractor.accuracy if uses_classifier else None
     counts = {name: num_samples(name, samples) for name in measured}
     on_task("generate")
-    sample = sample_seeds(images, len(card.classes or ()), max(counts.values(), default=0), real)
+    sample = sample_seeds(images, card.label_rule(), max(counts.values(), default=0), real)
     families: dict[ImageMetric, tuple[Metric, ...]] = {}
     for name, count in counts.items():
         on_task(name)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seedmint.models.errors import UserError
-from seedmint.models.noise import labels_of, noise
+from seedmint.models.noise import noise
 from seedmint.models.runtime.generator_file import read_content
 from seedmint.models.runtime.generator_session import GeneratorSession
 from seedmint.models.runtime.processors import num_processors
@@ -68,11 +68,11 @@ class GeneratorFile:
         return self._outputs(seeds, labels)
 
     def _outputs(self, seeds: NDArray[np.int64], labels: NDArray[np.int64] | None) -> NDArray[Any]:
-        classes = self.card.classes
-        if classes is None:
+        rule = self.card.label_rule()
+        if rule is None:
             labels = None
         elif labels is None:
-            labels = labels_of(seeds, len(classes))
+            labels = rule.labels(seeds)
 
         def run(start: int) -> NDArray[Any]:
             rows = slice(start, start + self._session.max_batch)

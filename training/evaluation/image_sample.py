@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from seedmint.models.noise import labels_of
+from seedmint.models.noise import LabelRule
 from seedmint.training.evaluation.features import Features
 from seedmint.training.evaluation.metrics.nearest import Nearest, nearest_neighbors
 from seedmint.training.evaluation.random_features import random_features
@@ -47,15 +47,17 @@ class ImageSample:
         return self._nearest
 
 
-def sample_seeds(images: Callable[[NDArray[np.int64]], NDArray[np.uint8]], classes: int, n: int, real: RealData) -> ImageSample:
+def sample_seeds(
+    images: Callable[[NDArray[np.int64]], NDArray[np.uint8]], label_rule: LabelRule | None, n: int, real: RealData
+) -> ImageSample:
     """Return the images of seeds 0 to n - 1, each with the label that its seed determines, as the service returns them.
 
     Args:
         images: Maps int64[n] seeds to uint8[n, height, width, channels].
-        classes: Number of the generator's classes; 0 without labels.
+        label_rule: Gives each seed its label; None without labels.
         n: Number of images.
         real: The real data to compare with.
     """
     seeds = np.arange(n, dtype=np.int64)
-    labels = labels_of(seeds, classes) if classes else None
+    labels = None if label_rule is None else label_rule.labels(seeds)
     return ImageSample(np.ascontiguousarray(images(seeds).transpose(0, 3, 1, 2)), labels, real)

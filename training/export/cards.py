@@ -4,7 +4,17 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from seedmint.models.card import Card, Dataset, ImageOutput, Licence, Noise, Provenance, SampleOutput, field_errors
+from seedmint.models.card import (
+    Card,
+    Dataset,
+    ImageOutput,
+    Licence,
+    Noise,
+    Provenance,
+    SampleOutput,
+    field_errors,
+    lowest_terms,
+)
 from seedmint.models.errors import UserError
 from seedmint.training.recipes.schema import Recipe
 
@@ -32,6 +42,7 @@ def card_of_run(
             title=title or recipe.title,
             noise=Noise(rule=recipe.noise_rule, z_dim=recipe.z_dim),
             classes=tuple(dataset["classes"]) if recipe.conditional else None,
+            class_weights=lowest_terms(dataset["class_counts"]) if recipe.conditional else None,
             output=_output(dataset),
             provenance=Provenance(
                 recipe=recipe.published(),

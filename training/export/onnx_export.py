@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from seedmint.models.card import Card, ImageOutput, SampleOutput
 from seedmint.models.errors import UserError
 from seedmint.models.files import write_whole
-from seedmint.models.noise import labels_of, noise
+from seedmint.models.noise import noise
 from seedmint.models.runtime.generator_session import GeneratorSession
 from seedmint.models.runtime.reference import with_card, with_reference
 from seedmint.training.datasets.scaling import Scaling
@@ -80,7 +80,8 @@ def verify_export(content: bytes, served: nn.Module) -> int:
     card = session.card
     seeds = np.arange(VERIFIED_SEEDS, dtype=np.int64)
     z = noise(card.noise.rule, card.noise.z_dim, seeds)
-    labels = None if card.classes is None else labels_of(seeds, len(card.classes))
+    rule = card.label_rule()
+    labels = None if rule is None else rule.labels(seeds)
     batches = [slice(start, start + session.max_batch) for start in range(0, len(seeds), session.max_batch)]
     outputs = np.concatenate([session.run(z[rows], None if labels is None else labels[rows]) for rows in batches])
     with torch.no_grad():

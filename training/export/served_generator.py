@@ -8,7 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from seedmint.models.noise import labels_of, noise
+from seedmint.models.card import lowest_terms
+from seedmint.models.noise import LabelRule, noise
 from seedmint.training.datasets import Dataset
 from seedmint.training.datasets.scaling import MAX_UNITS, Scaling
 from seedmint.training.recipes.schema import Recipe
@@ -74,14 +75,14 @@ class SeedSampler:
         scaling: Scaling of samples; None for images.
         noise_rule: Name of the rule that maps seeds to z.
         z_dim: Length of z.
-        classes: Number of classes; 0 without labels.
+        label_rule: Gives each seed its label; None without labels.
         device: Device of the generator.
     """
 
     scaling: Scaling | None
     noise_rule: str
     z_dim: int
-    classes: int
+    label_rule: LabelRule | None
     device: torch.device
 
     @classmethod
@@ -93,8 +94,9 @@ class SeedSampler:
             dataset: The training data.
             device: Device of the training.
         """
-        classes = len(dataset.classes or ()) if recipe.conditional else 0
-        return cls(dataset.scaling, recipe.noise_rule, recipe.z_dim, classes, device)
+        counts = dataset.class_counts() if recipe.conditional else None
+        label_rule = None if counts is None else LabelRule(len(counts), lowest_terms(counts))
+        return cls(dataset.scaling, recipe.noise_rule, recipe.z_dim, label_rule, device)
 
     @torch.no_grad()
     def sample(self, generator: nn.Module, seeds: NDArray[np.int64], labels: NDArray[np.int64] | None = None) -> NDArray[Any]:
@@ -109,8 +111,8 @@ class SeedSampler:
             uint8[n, height, width, channels] images, or float32[n, ...] samples.
         """
         z = torch.from_numpy(noise(self.noise_rule, self.z_dim, seeds)).to(self.device)
-        if self.classes and labels is None:
-            labels = labels_of(seeds, self.classes)
+        if self.label_rule is not None and labels is None:
+            labels = self.label_rule.labels(seeds)
         label = None if labels is None else torch.from_numpy(labels).to(self.device)
         was_training = generator.training
         generator.eval()

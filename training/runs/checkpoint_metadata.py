@@ -25,6 +25,7 @@ def checkpoint_metadata(dataset: Dataset) -> dict[str, Any]:
             "examples": len(dataset),
             "licence": dataset.licence,
             "classes": None if dataset.classes is None else list(dataset.classes),
+            "class_counts": dataset.class_counts(),
             **json.loads(json.dumps(output)),
         },
         "code_version": code_version(),

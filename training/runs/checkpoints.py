@@ -20,7 +20,7 @@ MAX_CHECKPOINTS = 3
 BEST_DIRECTORY = "best"
 """Directory of the checkpoint with the best value of `keep_best`, inside the directory of the run."""
 
-_FORMAT = "seedmint-checkpoint-2"
+_FORMAT = "seedmint-checkpoint-3"
 _FILE_NAME = re.compile(r"step-(\d{9})\.safetensors")
 
 

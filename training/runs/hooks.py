@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seedmint.models.noise import labels_of
 from seedmint.training.algorithm1 import STATISTICS
 from seedmint.training.datasets import Dataset
 from seedmint.training.export.served_generator import SeedSampler
@@ -133,7 +132,7 @@ class PreviewHook(Hook):
     def __init__(self, sampler: SeedSampler, dataset: Dataset) -> None:
         self._sampler, self._names = sampler, dataset.names
         self._seeds = _SAMPLE_PREVIEW_SEEDS if dataset.scaling is not None else _IMAGE_PREVIEW_SEEDS
-        self._labels = labels_of(self._seeds, sampler.classes) if sampler.classes else None
+        self._labels = None if sampler.label_rule is None else sampler.label_rule.labels(self._seeds)
         self._real = None if dataset.scaling is not None else _real_images(dataset, self._labels, len(self._seeds))
         self._due_time, self._last_step = 0.0, -1
 

@@ -59,7 +59,7 @@ class MetricsHook(Hook):
             names = tuple(metric for metric in SAMPLE_METRICS if metric in self._recipe.metrics)
             return measure_samples(self._recipe.data, self._reference, self._recipe.conditional, outputs, names)
         counts = {name: num_samples(name, None) for name in self._recipe.image_metrics}
-        sample = sample_seeds(outputs, self._sampler.classes, max(counts.values()), self._reference)
+        sample = sample_seeds(outputs, self._sampler.label_rule, max(counts.values()), self._reference)
         return tuple(metric for name, n in counts.items() for metric in measure(name, sample, n))
 
 

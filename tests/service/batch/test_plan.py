@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from seedmint.models.card import SampleOutput
 from seedmint.models.errors import UserError
-from seedmint.models.noise import labels_of
+from seedmint.models.noise import LabelRule, labels_of
 from seedmint.models.seeds import SEED_LIMIT, Seeds, parse_seeds
 from seedmint.service.batch.formats.base import FormatError
 from seedmint.service.batch.plan import Plan, PlanError, read_plan
@@ -68,6 +68,16 @@ def test_labels_do_not_depend_on_shards_or_batches(seeds: str, shard_size: int, 
     if labels == "balanced":
         counts = np.bincount(np.array(found)[:, 1], minlength=3)
         assert counts.max() - counts.min() <= 1
+
+
+def test_labels_of_seeds_follow_the_class_weights_of_the_card():
+    card = generators.card("one", classes=CLASSES, class_weights=(1, 0, 9))
+    spec = JobSpec(parse_seeds("0-99"), labels="per-seed", format="npy", shard_size=30)
+    job_plan, every = make_plan(CheckedGenerator(DIGEST, card), spec), np.arange(100)
+    found = job_plan.labels_at(0, every)
+    assert found is not None
+    assert found.tolist() == LabelRule(3, (1, 0, 9)).labels(every).tolist()
+    assert set(found.tolist()) == {0, 2}
 
 
 @given(sequences(), st.integers(1, 70))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from seedmint.models.card import Metric
+from seedmint.models.noise import LabelRule
 from seedmint.training.datasets import DataError
 from seedmint.training.evaluation.image_sample import ImageSample, sample_seeds
 from seedmint.training.evaluation.metric_families import FAMILIES, inapplicable_reason, measure, num_samples
@@ -132,7 +133,7 @@ def test_protocols_without_a_test_set(digits):
 
 def test_images_use_the_labels_of_their_seeds(digits):
     sample = sample_seeds(
-        lambda seeds: seeds.astype(np.uint8)[:, None, None, None] * np.ones((1, 8, 6, 1), np.uint8), 10, 9, digits
+        lambda seeds: seeds.astype(np.uint8)[:, None, None, None] * np.ones((1, 8, 6, 1), np.uint8), LabelRule(10), 9, digits
     )
     assert sample.images.shape == (9, 1, 8, 6)
     assert sample.images[:, 0, 0, 0].tolist() == list(range(9))

@@ -122,6 +122,7 @@ def test_card_of_an_exported_run(exported_run):
     assert export_run(run.directory, "mine", None, None, None) == content
     card = card_of(onnx.load_from_string(content))
     assert (card.name, card.title, card.classes) == ("mine", "Small", tuple("0123456789"))
+    assert card.class_weights == tuple(np.bincount(run.dataset.labels).tolist())  # without a common divisor
     provenance = card.provenance
     assert (provenance.steps, provenance.training_seed, provenance.weights) == (20, 3, "ema")
     assert provenance.recipe == json.loads(json.dumps(run.recipe.document()))

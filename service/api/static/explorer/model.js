@@ -24,13 +24,13 @@ export const hasImages = (model) => model.output.kind === "image";
 /** Returns the label of an image: the selected label, or the label that the seed determines; null for an unconditional generator. */
 export function effectiveLabel(model, seed, label) {
   if (!model.classes) return null;
-  return label ?? defaultLabel(seed, model.classes.length);
+  return label ?? defaultLabel(seed, model);
 }
 
 /** Path of one image or sample. */
 export function outputPath(model, seed, format, { label = null, truncation = 1, scale = 1 } = {}) {
   truncation = truncationOf(model, truncation);
-  const seedLabel = model.classes ? defaultLabel(seed, model.classes.length) : null;
+  const seedLabel = model.classes ? defaultLabel(seed, model) : null;
   const parameters = { label: label === seedLabel ? null : label, truncation: truncation === 1 ? null : truncation };
   if (hasImages(model)) parameters.scale = scale === 1 ? null : scale;
   return `${modelPath(model)}/${hasImages(model) ? "images" : "samples"}/${seed}.${format}${query(parameters)}`;
