@@ -25,9 +25,12 @@ from seedmint.training import penalties
 from seedmint.training.augmentation import Augmentation
 from seedmint.training.objectives import OBJECTIVES, Objective
 from seedmint.training.optimization import distributed
-from seedmint.training.optimization.ema import update_ema
+from seedmint.training.optimization.device_inputs import DeviceInputs
+from seedmint.training.optimization.ema import update_ema, weight_of_newest
+from seedmint.training.optimization.iteration_graphs import IterationGraphs
 from seedmint.training.optimization.minibatches import Minibatches, stream_seed
-from seedmint.training.optimization.optimizers import apply_schedule
+from seedmint.training.optimization.optimizers import apply_schedule, step_with_tensors
+from seedmint.training.recipes.optimizers import OptimizerConfig
 from seedmint.training.recipes.schedules import value_at
 from seedmint.training.recipes.schema import Recipe
 
@@ -47,6 +50,8 @@ class Algorithm1:
         discriminator_optimizer: Optimizer of D's parameters.
         minibatches: Draws noise, data and labels.
         augmentation: Changes the images that D receives; None for no change.
+        inputs: Rows and scheduled numbers on the device; None if they come from the host in each iteration.
+        graphs: Records iterations; requires `inputs`. None if each kernel is started by the host.
     """
 
     recipe: Recipe
@@ -57,6 +62,8 @@ class Algorithm1:
     discriminator_optimizer: optim.Optimizer
     minibatches: Minibatches
     augmentation: Augmentation | None = None
+    inputs: DeviceInputs | None = None
+    graphs: IterationGraphs | None = None
 
     def iterate(self, iteration: int) -> Tensor:
         """Run one training iteration: k updates of D, then one update of G.
@@ -70,11 +77,19 @@ class Algorithm1:
             float32[3] on the device, the `STATISTICS` of the last update of D: V, and the means of D(x) and D(G(z)).
         """
         torch.manual_seed(stream_seed(self.recipe.seed, iteration))
+        if self.inputs is None:
+            return self._iterate(iteration)
+        kind = self.inputs.begin(iteration)
+        if self.graphs is None:
+            return self._iterate(iteration)
+        return self.graphs.run(kind, lambda: self._iterate(iteration))
+
+    def _iterate(self, iteration: int) -> Tensor:
         if self.recipe.order == "simultaneous":
             return self._iterate_simultaneously(iteration)
         for step in range(self.recipe.k):
             update = iteration * self.recipe.k + step
-            x, label = self.minibatches.data(update)
+            x, label = self._data(update)
             z = self.minibatches.noise()
             statistics = self.update_discriminator(x, z, label, update)
         z = self.minibatches.noise()
@@ -126,7 +141,7 @@ class Algorithm1:
     def _iterate_simultaneously(self, iteration: int) -> Tensor:
         """Take both gradients at the same parameters, from one shared batch of generated examples; then update both."""
         self._begin(iteration)
-        x, label = self.minibatches.data(iteration)
+        x, label = self._data(iteration)
         z = self.minibatches.noise()
         with self._autocast():
             fake = self.generator(z, label)
@@ -138,6 +153,9 @@ class Algorithm1:
         self._ascend(v - self._penalty(x, fake, label, real_logits, fake_logits, iteration), iteration)
         self._step_generator(iteration)
         return self._observe(v, real_logits, fake_logits, iteration)
+
+    def _data(self, update: int) -> tuple[Tensor, Tensor | None]:
+        return self.minibatches.data(update) if self.inputs is None else self.inputs.data(update)
 
     @property
     def _objective(self) -> Objective:
@@ -162,17 +180,23 @@ class Algorithm1:
         if not self._is_penalized(update):
             return 0.0
         config, total = self.recipe.penalty, torch.zeros((), device=x.device)
-        if r1 := value_at(config.r1, update):
-            total = total + r1 * penalties.zero_centered(real_logits, x)
-        if r2 := value_at(config.r2, update):
-            total = total + r2 * penalties.zero_centered(fake_logits, fake)
-        if weight := value_at(config.wgan_gp, update):
+        if value_at(config.r1, update):
+            total = total + self._weight("r1", update) * penalties.zero_centered(real_logits, x)
+        if value_at(config.r2, update):
+            total = total + self._weight("r2", update) * penalties.zero_centered(fake_logits, fake)
+        if value_at(config.wgan_gp, update):
             share = distributed.rand(len(x), *[1] * (x.ndim - 1), device=x.device).to(x.dtype)
             between = torch.lerp(fake.detach(), x.detach(), share).requires_grad_()
             with self._autocast():
                 logits = self._logits(between, label)
-            total = total + weight * penalties.one_centered(logits, between)
+            total = total + self._weight("wgan_gp", update) * penalties.one_centered(logits, between)
         return total * config.every
+
+    def _weight(self, name: str, update: int) -> float | Tensor:
+        """Return the weight of a penalty."""
+        if self.inputs is None:
+            return value_at(getattr(self.recipe.penalty, name), update)
+        return self.inputs.number(f"penalty.{name}", update)
 
     def _observe(self, v: Tensor, real_logits: Tensor, fake_logits: Tensor, update: int) -> Tensor:
         """Return the `STATISTICS`, and let the augmentation adapt to them."""
@@ -183,11 +207,10 @@ class Algorithm1:
             return torch.stack([v, real.mean(), fake.mean()])
 
     def _ascend(self, v: Tensor, update: int) -> None:
-        apply_schedule(self.recipe.rule.discriminator, self.discriminator_optimizer, update)
         self.discriminator_optimizer.zero_grad()
         (-v).backward(inputs=list(self.discriminator.parameters()))  # type: ignore[no-untyped-call]
         _all_reduce_gradients(self.discriminator)
-        self.discriminator_optimizer.step()
+        self._step("discriminator", self.recipe.rule.discriminator, self.discriminator_optimizer, update)
 
     def _compute_generator_gradient(self, real_logits: Tensor, fake_logits: Tensor, retain_graph: bool) -> None:
         loss = self._objective.generator_loss(real_logits, fake_logits)
@@ -196,11 +219,22 @@ class Algorithm1:
         _all_reduce_gradients(self.generator)
 
     def _step_generator(self, update: int) -> None:
-        apply_schedule(self.recipe.rule.generator, self.generator_optimizer, update)
-        self.generator_optimizer.step()
-        if self.ema is not None:
-            step = update - self.recipe.ema_start
-            update_ema(self.ema, self.generator, value_at(self.recipe.ema, step), step)
+        self._step("generator", self.recipe.rule.generator, self.generator_optimizer, update)
+        if self.ema is None:
+            return
+        averaged = update - self.recipe.ema_start
+        if self.inputs is None or averaged < 0:
+            update_ema(self.ema, self.generator, weight_of_newest(value_at(self.recipe.ema, averaged), averaged))
+        else:
+            update_ema(self.ema, self.generator, self.inputs.number("generator.ema", update))
+
+    def _step(self, network: str, config: OptimizerConfig, optimizer: optim.Optimizer, update: int) -> None:
+        if self.inputs is None:
+            apply_schedule(config, optimizer, update)
+            optimizer.step()
+            return
+        rate, momentum = (self.inputs.number(f"{network}.{name}", update) for name in ("learning_rate", "momentum"))
+        step_with_tensors(config, optimizer, rate, momentum)
 
     def _autocast(self) -> torch.autocast:
         device = next(self.generator.parameters()).device.type

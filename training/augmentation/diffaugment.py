@@ -48,7 +48,7 @@ def translate(x: Tensor) -> Tensor:
         source = torch.arange(size, device=x.device).view(shape) - shift.view(-1, 1, 1, 1)
         is_inside = (source >= 0) & (source < size)
         moved = x.gather(axis, source.clamp(0, size - 1).expand_as(x))
-        x = torch.where(is_inside, moved, _GRAY)
+        x = torch.where(is_inside, moved, _gray(x))
     return x
 
 
@@ -61,4 +61,9 @@ def cut_out(x: Tensor) -> Tensor:
         begin = (distributed.rand(len(x), device=x.device) * (size + 1 - length % 2)).floor().long() - length // 2
         offset = torch.arange(size, device=x.device).view([-1 if a == axis else 1 for a in range(4)]) - begin.view(-1, 1, 1, 1)
         is_covered = is_covered & (offset >= 0) & (offset < length)
-    return torch.where(is_covered, _GRAY, x)
+    return torch.where(is_covered, _gray(x), x)
+
+
+def _gray(x: Tensor) -> Tensor:
+    """Return `_GRAY` on the device of x. `torch.where` would copy a number from the host, which waits for a GPU."""
+    return torch.full((), _GRAY, dtype=x.dtype, device=x.device)

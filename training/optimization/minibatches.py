@@ -76,16 +76,36 @@ class Minibatches:
             Images, float32[m, channels, height, width] in [0, 1], or standardized samples, float32[m, ...]; and their
             labels, int64[m], or None.
         """
+        return self.take(self.rows(index))
+
+    def rows(self, index: int) -> Tensor:
+        """Return the rows of the data in one minibatch: int64[m], on the device of the data.
+
+        Args:
+            index: Number of the minibatch in the run, from 0.
+        """
         epoch, position = divmod(index, len(self._values) // self._m)
         if epoch != self._epoch:
             shuffle = torch.Generator().manual_seed(stream_seed(self._seed, _EPOCH_STREAMS + epoch))
             self._order = torch.randperm(len(self._values), generator=shuffle).to(self._values.device)
             self._epoch = epoch
-        rows = self._order[position * self._m : (position + 1) * self._m][self._local_rows]
+        return self._order[position * self._m : (position + 1) * self._m][self._local_rows]
+
+    def take(self, rows: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the data of some rows, as `data` does.
+
+        Args:
+            rows: int64[m], on the device of the data.
+        """
         x = self._values[rows].to(self._device)
         if x.dtype == torch.uint8:
             x = x.float().div_(255)
         return x, None if self._labels is None else self._labels[rows.to(self._device)]
+
+    @property
+    def is_resident(self) -> bool:
+        """Whether the data are on the device of the training, so that no minibatch is copied."""
+        return self._values.device.type == self._device.type
 
     def noise(self) -> Tensor:
         """Return z: float32[m, z_dim] from the prior."""

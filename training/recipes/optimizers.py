@@ -64,3 +64,8 @@ class Optimizers(Config):
 
     generator: OptimizerConfig
     discriminator: OptimizerConfig
+
+    @property
+    def both(self) -> tuple[OptimizerConfig, OptimizerConfig]:
+        """The two optimizers."""
+        return self.generator, self.discriminator

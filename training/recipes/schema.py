@@ -18,7 +18,18 @@ from seedmint.training.recipes.optimizers import Optimizers
 from seedmint.training.recipes.penalties import Penalty
 from seedmint.training.recipes.schedules import Below1
 
-CHANGEABLE_FIELDS = ("data.path", "early_stop", "every", "keep_best", "metrics", "name", "steps", "title", "watch")
+CHANGEABLE_FIELDS = (
+    "cuda_graph",
+    "data.path",
+    "early_stop",
+    "every",
+    "keep_best",
+    "metrics",
+    "name",
+    "steps",
+    "title",
+    "watch",
+)
 """Fields of a recipe that can change when a run is resumed. The finished iterations do not depend on them."""
 
 RECORDED_FIELDS = ("rule.generator.learning_rate", "rule.discriminator.learning_rate")
@@ -151,6 +162,11 @@ class Recipe(Config):
     precision: Literal["float32", "bfloat16"] = Field(
         default="float32",
         description="bfloat16 is used only for matrix products and convolutions; weights and sums stay float32",
+    )
+    cuda_graph: Literal["auto", "always", "never"] = Field(
+        default="auto",
+        description="record the kernels of an iteration once and start them together, on a CUDA GPU; always: fail where this "
+        "is not possible. The result is the same",
     )
     metrics: list[Literal[ImageMetric, SampleMetric]] = Field(
         default=[], description="metrics to measure; the interval is every.evaluate"

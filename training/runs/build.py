@@ -9,11 +9,13 @@ from seedmint.training.datasets.progress import OnProgress, ignore_progress
 from seedmint.training.export.cards import card_of_run
 from seedmint.training.export.served_generator import SeedSampler
 from seedmint.training.optimization import distributed
+from seedmint.training.optimization.device_inputs import recording_obstacle
 from seedmint.training.recipes.schema import Recipe
 from seedmint.training.runs.checkpoint_metadata import checkpoint_metadata, is_same_data
 from seedmint.training.runs.checkpoints import Checkpoint
 from seedmint.training.runs.diagnostics import Diagnostics
 from seedmint.training.runs.errors import TrainingError
+from seedmint.training.runs.graph_hook import GraphHook
 from seedmint.training.runs.held_out import HeldOutLogits
 from seedmint.training.runs.hook import Hook
 from seedmint.training.runs.hooks import CheckpointHook, DiagnosticsHook, LogHook, PreviewHook
@@ -60,7 +62,10 @@ def build_trainer(
         sampler = SeedSampler.of_recipe(recipe, dataset, device)
         test = load_test(recipe.data)
         held_out = None if test is None else HeldOutLogits(dataset, test, recipe.conditional, device)
+        is_wanted = device.type == "cuda" and recipe.cuda_graph != "never"
+        obstacle = recording_obstacle(recipe, state.algorithm.minibatches, device) if is_wanted else None
         hooks: list[Hook] = [
+            GraphHook(obstacle),
             LogHook(held_out),
             DiagnosticsHook(diagnostics, dataset, recipe.conditional),
             PreviewHook(sampler, dataset),

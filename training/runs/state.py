@@ -11,9 +11,11 @@ from seedmint.training.algorithm1 import STATISTICS, Algorithm1
 from seedmint.training.augmentation import build_augmentation
 from seedmint.training.datasets import Dataset
 from seedmint.training.networks import build_networks
+from seedmint.training.optimization.device_inputs import DeviceInputs, recording_obstacle
+from seedmint.training.optimization.iteration_graphs import CudaRecorder, IterationGraphs
 from seedmint.training.optimization.minibatches import Minibatches, stream_seed
 from seedmint.training.optimization.optimizers import build_optimizer
-from seedmint.training.recipes.schema import Recipe
+from seedmint.training.recipes.schema import Recipe, RecipeError
 from seedmint.training.runs.best import Best, best_of_document
 
 _INITIAL_WEIGHTS_STREAM = (1 << 63) - 1
@@ -38,15 +40,21 @@ def build_algorithm(recipe: Recipe, dataset: Dataset, device: torch.device) -> A
         network.to(device).train() for network in build_networks(recipe, marginals, num_classes(recipe, dataset))
     )
     ema = copy.deepcopy(generator).eval().requires_grad_(False) if recipe.ema else None
+    obstacle = recording_obstacle(recipe, minibatches, device)
+    if recipe.cuda_graph == "always" and obstacle is not None:
+        raise RecipeError(f"must be auto or never: {obstacle}", field="cuda_graph", reason="not_recordable")
+    is_recordable, is_recorded = obstacle is None, obstacle is None and recipe.cuda_graph != "never"
     return Algorithm1(
         recipe=recipe,
         generator=generator,
         discriminator=discriminator,
         ema=ema,
-        generator_optimizer=build_optimizer(recipe.rule.generator, generator.parameters()),
-        discriminator_optimizer=build_optimizer(recipe.rule.discriminator, discriminator.parameters()),
+        generator_optimizer=build_optimizer(recipe.rule.generator, generator.parameters(), is_recordable),
+        discriminator_optimizer=build_optimizer(recipe.rule.discriminator, discriminator.parameters(), is_recordable),
         minibatches=minibatches,
         augmentation=None if dataset.scaling is not None else build_augmentation(recipe, dataset.images.shape[1], device),
+        inputs=DeviceInputs(recipe, minibatches, device) if is_recordable else None,
+        graphs=IterationGraphs(CudaRecorder(device)) if is_recorded else None,
     )
 
 
