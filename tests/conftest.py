@@ -11,7 +11,7 @@ from tests.support.fixtures import grey, home, models, point, rgb, sample_home, 
 
 settings.register_profile("seedmint", deadline=None)  # how long an example takes is the machine's matter
 settings.load_profile("seedmint")
-_SHARED = Path(__file__).parents[2] / "shared" / "data"
+_DATA = Path(os.environ.get("SEEDMINT_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
 def pytest_configure(config):
@@ -22,16 +22,17 @@ def pytest_configure(config):
 @pytest.fixture
 def mnist(monkeypatch):
     """The directory of the real data sets; skips where MNIST is not to be found."""
-    root = Path(os.environ.get("SEEDMINT_DATA", _SHARED))
-    if not (root / "mnist" / "train-images-idx3-ubyte.gz").exists():
-        pytest.skip(f"MNIST is not in {root}: set SEEDMINT_DATA")
-    monkeypatch.setenv("SEEDMINT_DATA", str(root))
-    return root
+    if not (_DATA / "mnist" / "train-images-idx3-ubyte.gz").exists():
+        pytest.skip(f"MNIST is not in {_DATA}: set SEEDMINT_DATA")
+    monkeypatch.setenv("SEEDMINT_DATA", str(_DATA))
+    return _DATA
 
 
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory, monkeypatch):
-    """No test reads or fills the user's cache."""
+def _own_environment(tmp_path_factory, monkeypatch):
+    """No test reads the settings of the user, or reads or fills the user's cache."""
+    for name in [name for name in os.environ if name.startswith("SEEDMINT_")]:
+        monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
 
 

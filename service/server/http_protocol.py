@@ -90,8 +90,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     @property
     def is_kept_alive(self) -> bool:
-        """Whether the keep-alive timeout of the connection is running."""
-        return self._idle_since is not None
+        """Whether the keep-alive timeout of the connection is running, and no head of a next request has begun."""
+        return self._idle_since is not None and not self._head_bytes
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -243,6 +243,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._parsed_any = True
+        self._head_bytes = 0
         if not self.parser.should_upgrade():
             super().on_message_complete()
 

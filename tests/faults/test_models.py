@@ -17,7 +17,7 @@ from tests.faults.conftest import RUN_IMAGES, RUN_TRIPS, Hold
 from tests.support import generators, hostile_models
 from tests.support.load import closed_loop
 from tests.support.memory import Memory
-from tests.support.servers import Server, serving, wait_until
+from tests.support.servers import PATIENCE, Server, serving, wait_until
 
 # The other kinds run until their time limit.
 QUICK = [kind for kind in hostile_models.KINDS if not kind.endswith("-loop") and kind != "many-constants"]
@@ -29,21 +29,21 @@ def _names(server: Server) -> list[str]:
     return [str(model["name"]) for model in server.client.get("/v1/models").json()["models"]]
 
 
-def _attack(directory: Path, hold: Hold, kinds: list[str], seconds: float) -> None:
+def _attack(directory: Path, hold: Hold, kinds: list[str]) -> None:
     """Put each kind into the directory as a new file before the start, then as a replacement of a valid file."""
     generators.write(directory, "good", 1)
     for kind in kinds:
         generators.put(directory / f"{kind}.onnx", hostile_models.content(kind, kind))
     with serving(directory) as server, Memory(server) as memory:
         for kind in kinds:
-            server.wait_for_log("[ERROR]", f"{kind}.onnx", seconds=seconds)
+            server.wait_for_log("[ERROR]", f"{kind}.onnx")
         assert _names(server) == ["good"]
         memory.begin()
         before = server.client.get(f"{server.pinned('good')}/1.png").content
         for kind in kinds:
             generators.put(directory / "good.onnx", hostile_models.content(kind, "good"))
             seen = len(server.log)
-            server.wait_for_log("[ERROR]", "good.onnx", start=seen, seconds=seconds)
+            server.wait_for_log("[ERROR]", "good.onnx", start=seen)
             assert server.client.get(f"{server.pinned('good')}/1.png").content == before
         time.sleep(2)
         hold(f"{len(kinds)} hostile files: memory grown by", memory.last(), FLAT_MIB, "MiB")
@@ -55,14 +55,14 @@ def _attack(directory: Path, hold: Hold, kinds: list[str], seconds: float) -> No
 @pytest.mark.slow
 @pytest.mark.fault("hostile files, new and as replacements")
 def test_hostile_files_are_refused_and_the_valid_version_stays_in_service(tmp_path: Path, hold: Hold):
-    _attack(tmp_path, hold, QUICK, 20)
+    _attack(tmp_path, hold, QUICK)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.fault("hostile files, new and as replacements")
 def test_endless_generators_are_terminated(tmp_path: Path, hold: Hold):
-    _attack(tmp_path, hold, ["endless-loop"], 60)
+    _attack(tmp_path, hold, ["endless-loop"])
 
 
 @contextmanager
@@ -71,7 +71,7 @@ def _requesting(server: Server, send: Callable[[httpx.Client], httpx.Response], 
     stop = threading.Event()
 
     def work() -> None:
-        with httpx.Client(base_url=server.url, follow_redirects=True, timeout=60) as client:
+        with httpx.Client(base_url=server.url, follow_redirects=True, timeout=PATIENCE) as client:
             while not stop.is_set():
                 answers.append(send(client))
 

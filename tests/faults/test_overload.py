@@ -76,10 +76,13 @@ def test_no_images_are_generated_for_clients_that_have_disconnected(paced: Path,
         path, (host, port) = server.pinned("paced"), server.url.removeprefix("http://").split(":")
         generated, cancelled = _generated(server), value(server, "seedmint_cancelled_images_total", model="paced")
         sockets = [socket.create_connection((host, int(port))) for _ in range(clients)]
+        (worker,) = server.workers()
+        worker.suspend()  # otherwise a busy machine would answer some requests before their clients disconnect
         for seed, connection in enumerate(sockets):
             connection.sendall(f"GET {path}/{seed}.png HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         for connection in sockets:
             connection.close()
+        worker.resume()
         wait_until(lambda: value(server, "seedmint_http_requests_total", status="499") >= clients - 3 * RUN_IMAGES)
         assert server.client.get(f"{path}/{clients}.png").status_code == 200
         generated = _generated(server) - generated

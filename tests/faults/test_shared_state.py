@@ -4,7 +4,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,7 @@ import pytest
 from seedmint.service.server.api_keys import new_key
 from tests.faults.conftest import Hold
 from tests.support import generators
-from tests.support.servers import Server, free_port, serving, wait_until
+from tests.support.servers import PATIENCE, Server, free_port, serving, wait_until
 
 WORKERS = 2
 CONNECTIONS = 16
@@ -25,7 +24,7 @@ CONNECTIONS = 16
 
 def _get(server: Server, path: str, key: str = "") -> tuple[int, str]:
     """Send a request on a new connection, and return the status and the Location."""
-    connection = HTTPConnection("127.0.0.1", server.client.base_url.port or 80, timeout=30)
+    connection = HTTPConnection("127.0.0.1", server.client.base_url.port or 80, timeout=PATIENCE)
     try:
         connection.request("GET", path, headers={"Authorization": f"Bearer {key}"} if key else {})
         answer = connection.getresponse()
@@ -72,6 +71,8 @@ def test_a_replaced_generator_loses_no_request(tmp_path: Path, hold: Hold):
             before = server.digest("one")
             generators.write(tmp_path, "one", version)
             wait_until(lambda before=before: server.digest("one") != before)
+            seen = server.digest("one")[:12]
+            wait_until(lambda seen=seen: any(seen in url for _, url in answers))
         generators.put(tmp_path / "one.onnx", b"not a generator")
         server.wait_for_log("[ERROR]", "one.onnx")
     statuses = Counter(status for status, _ in answers)
@@ -89,14 +90,13 @@ def test_a_new_worker_serves_the_version_that_the_others_serve(tmp_path: Path, h
         path = f"{server.pinned('one')}/1.png"
         generators.put(tmp_path / "one.onnx", b"not a generator")
         server.wait_for_log("[ERROR]", "one.onnx")
-        victim = server.workers()[0]
+        victim, other = server.workers()
         victim.kill()
         server.wait_for_log("SIGKILL")
-        wait_until(lambda: len(server.workers()) == WORKERS and victim.pid not in {w.pid for w in server.workers()})
-        other = next(worker for worker in server.workers() if worker.create_time() < time.time() - 1)
-        time.sleep(3)  # the new worker loads
+        wait_until(lambda: len(server.workers()) == WORKERS and victim not in server.workers())
         other.suspend()  # only the new worker answers
         try:
+            wait_until(lambda: _get(server, "/readyz")[0] == 200)
             statuses = _statuses(server, path, count=4)
         finally:
             other.resume()
@@ -118,12 +118,11 @@ def test_api_keys_change_in_all_workers_at_once(models: Path, tmp_path: Path, ho
         server.workers()[0].kill()
         server.wait_for_log("SIGKILL")
         wait_until(lambda: len(server.workers()) == WORKERS)
-        time.sleep(3)
         statuses = _statuses(server, "/v1/models", old)
         hold("answers 401 to a valid key after a wrong edit and a restart", statuses[401], 0, exactly=True)
         keys.write_text(new_line + "\n")
-        wait_until(lambda: _statuses(server, "/v1/models", new)[200])
-        time.sleep(0.5)
+        wait_until(lambda: _statuses(server, "/v1/models", new) == {200: CONNECTIONS})
+        wait_until(lambda: _statuses(server, "/v1/models", old) == {401: CONNECTIONS})
         hold("answers 200 to a removed key", _statuses(server, "/v1/models", old)[200], 0, exactly=True)
         hold("answers 401 to a new key", _statuses(server, "/v1/models", new)[401], 0, exactly=True)
         lines = [line for line in server.log if "[ERROR] SEEDMINT_API_KEYS_FILE: " in line]
@@ -136,7 +135,9 @@ def test_wrong_api_keys_end_the_start(models: Path, tmp_path: Path):
     keys = tmp_path / "keys.txt"
     keys.write_text("not a line\n")
     command = [sys.executable, "-m", "seedmint", "serve", "--models", str(models), "--port", str(free_port())]
-    done = subprocess.run([*command, "--api-keys-file", str(keys)], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [*command, "--api-keys-file", str(keys)], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
     assert done.returncode != 0
     assert len((done.stdout + done.stderr).strip().splitlines()) == 1
 

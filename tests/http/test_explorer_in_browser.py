@@ -14,7 +14,7 @@ from seedmint.models.seeds import SEED_LIMIT
 from seedmint.models.version import __version__
 from seedmint.service.runtime.generator import Generator
 from tests.support.axe import serious_violations
-from tests.support.browser import chromium, needs_chromium, opened
+from tests.support.browser import chromium, needs_chromium, new_page, opened
 from tests.support.servers import Server, wait_until
 
 pytestmark = needs_chromium
@@ -65,14 +65,14 @@ def test_the_gallery_shows_and_searches_the_generators(page: Page, server: Serve
     loaded(page, ".card img")
     page.get_by_label("Search").fill("rgb classes")
     expect(page.locator(".card:visible h2")).to_have_text(["rgb"])
-    assert page.url == f"{server.url}/#/?search=rgb+classes"
+    expect(page).to_have_url(f"{server.url}/#/?search=rgb+classes")
     page.reload()
     expect(page.locator(".card:visible h2")).to_have_text(["rgb"])
 
 
 def test_the_first_view_is_quick(browser: Browser, server: Server):
     requests: list[str] = []
-    page = browser.new_page(viewport=DESKTOP)
+    page = new_page(browser, viewport=DESKTOP)
     page.on("request", lambda request: requests.append(request.url))
     page.goto(server.url)
     loaded(page, ".card img")
@@ -143,7 +143,7 @@ def test_class_truncation_and_seed_are_in_the_address(page: Page, server: Server
     page.get_by_label("First seed").fill("9223372036854775800")
     page.get_by_label("First seed").press("Enter")
     page.locator("input[type=range]").fill("0.5")
-    assert page.url == f"{server.url}/#/models/rgb?seed=9223372036854775800&label=1&truncation=0.5"
+    expect(page).to_have_url(f"{server.url}/#/models/rgb?seed=9223372036854775800&label=1&truncation=0.5")
     expect(page.locator("a.cell")).to_have_count(8)  # as many seeds as there are left
     page.reload()
     expect(page.get_by_role("combobox", name="Class")).to_have_value("1")
@@ -162,7 +162,7 @@ def test_a_text_that_is_no_seed_changes_nothing(page: Page, server: Server):
         field.fill(text)
         field.press("Enter")
         expect(field).to_have_attribute("aria-invalid", "true")
-        assert page.url == f"{server.url}/#/models/grey?seed=7"
+        expect(page).to_have_url(f"{server.url}/#/models/grey?seed=7")
 
 
 def test_an_image_page_shows_the_image_and_its_neighbors(page: Page, server: Server, rgb: Generator):
@@ -215,10 +215,9 @@ def test_a_walk_begins_and_ends_at_its_seeds(page: Page, server: Server, grey: G
     def frame() -> Any:
         return np.array(canvas.evaluate(script)).reshape(8, 8, 4)[:, :, :1]
 
-    wait_until(lambda: frame().any())
-    np.testing.assert_array_equal(frame(), grey.generate(np.array([3]))[0])
+    wait_until(lambda: np.array_equal(frame(), grey.generate(np.array([3]))[0]))
     slider.fill(str(slider.get_attribute("max")))
-    np.testing.assert_array_equal(frame(), grey.generate(np.array([9]))[0])
+    wait_until(lambda: np.array_equal(frame(), grey.generate(np.array([9]))[0]))
     links = page.get_by_role("link", name="Save as").all()
     assert links
     for link in links:
@@ -258,7 +257,7 @@ def test_samples_are_shown_as_plots_and_files(browser: Browser, sample_server: S
 
 
 def test_the_page_shows_an_error_for_an_unknown_generator(browser: Browser, server: Server):
-    page = browser.new_page()
+    page = new_page(browser)
     go(page, server, "/models/none")
     expect(page.locator("h1")).to_have_text("Not found")
     page.close()
@@ -277,7 +276,7 @@ def test_the_page_without_javascript_has_a_gallery(browser: Browser, server: Ser
 
 
 def test_requests_to_a_busy_server_are_repeated(browser: Browser, server: Server):
-    page = browser.new_page()
+    page = new_page(browser)
     refused = [False]
 
     def answer(route: Any) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-import time
+import threading
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from PIL import Image, features
 from seedmint.models.card import ImageOutput
 from seedmint.service.encoders.images import ENCODERS
 from seedmint.service.runtime.generator import Generator
+from seedmint.service.specs.single import ImageSpec
 from tests.support import generators
 from tests.support.in_process import Application, application, request
 from tests.support.servers import Server
@@ -125,21 +126,26 @@ def test_a_format_that_cannot_be_chosen(app: Application, path: str, accept: byt
 
 
 @pytest.mark.parametrize("file", ["0.avif", "0.jpg", "0.webp?quality=80"])
-def test_the_encoding_of_a_large_image_holds_nobody_up(app: Application, file: str):
-    """Other images are answered, and the event loop runs, while a large image is encoded."""
+def test_the_encoding_of_a_large_image_holds_nobody_up(app: Application, file: str, monkeypatch: pytest.MonkeyPatch):
+    """Other images are answered while large images wait for their encoder."""
     name, _, query = file.partition("?")
+    release, encode = threading.Event(), ImageSpec.encode
+
+    def blocking(spec, *arguments):  # type: ignore[no-untyped-def]
+        if spec.seed == 0 and spec.format == name[2:]:
+            assert release.wait(60)
+        return encode(spec, *arguments)
+
+    monkeypatch.setattr(ImageSpec, "encode", blocking)
 
     async def scenario() -> None:
-        base = app.pinned("large")
-        await request(app.routes, "GET", f"{base}/images/1.npy")
-        large = [asyncio.create_task(request(app.routes, "GET", f"{base}/images/{name}", query)) for _ in range(3)]
-        answered, loops = 0, 0
-        started = time.perf_counter()
-        while not all(task.done() for task in large):
-            answered += (await request(app.routes, "GET", f"{app.pinned('grey')}/images/{answered}.png")).status == 200
-            loops += 1
-            assert time.perf_counter() - started < 60
-        assert {task.result().status for task in large} == {200}
-        assert answered == loops > 3
+        large = [
+            asyncio.create_task(request(app.routes, "GET", f"{app.pinned('large')}/images/{name}", query)) for _ in range(3)
+        ]
+        others = [await request(app.routes, "GET", f"{app.pinned('grey')}/images/{seed}.png") for seed in range(4)]
+        others.append(await request(app.routes, "GET", f"{app.pinned('large')}/images/1.npy"))
+        assert not any(task.done() for task in large)
+        release.set()
+        assert {answer.status for answer in [*others, *await asyncio.gather(*large)]} == {200}
 
     app.runner.run(scenario())

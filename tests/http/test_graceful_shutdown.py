@@ -13,10 +13,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from seedmint.service.server.graceful_shutdown import DRAIN_SECONDS
 from tests.http.test_metrics import value
 from tests.http.test_problems import check
 from tests.support import generators
-from tests.support.servers import Server, serving, wait_until
+from tests.support.servers import PATIENCE, Server, serving, wait_until
 
 ORIGIN = "https://lab.example"
 
@@ -64,7 +65,7 @@ def test_requests_in_flight_are_answered(tmp_path: Path, to_workers: bool):
     ):
         path = server.pinned("slow")
         images = [stack.enter_context(in_flight(server, f"{path}/{seed}.png")) for seed in range(24)]
-        bulk = thread.submit(httpx.post, f"{server.url}/v1/sample", json={"model": "slow", "seeds": "0-39"}, timeout=60)
+        bulk = thread.submit(httpx.post, f"{server.url}/v1/sample", json={"model": "slow", "seeds": "0-39"}, timeout=PATIENCE)
         wait_until(lambda: value(server, "seedmint_bulk_requests_in_flight") == 1)
         for worker in server.workers() if to_workers else ():
             worker.terminate()
@@ -72,7 +73,7 @@ def test_requests_in_flight_are_answered(tmp_path: Path, to_workers: bool):
         assert not all_answered(images)
         assert [status(image) for image in images] == [200] * 24
         assert bulk.result().status_code == 200
-        assert server.process.wait(30) == 0
+        assert server.process.wait(PATIENCE) == 0
         assert not [line for line in server.log if "Traceback" in line]
 
 
@@ -88,7 +89,7 @@ def test_new_requests_are_rejected_after_the_signal(tmp_path: Path):
 
         def fetch(path: str, method: str = "GET", headers: dict[str, str] | None = None) -> httpx.Response:
             """Send a request on a new connection."""
-            return httpx.request(method, server.url + path, headers=headers, timeout=60, verify=False)
+            return httpx.request(method, server.url + path, headers=headers, timeout=PATIENCE, verify=False)
 
         path = server.pinned("slow")
         responses = [stack.enter_context(in_flight(server, f"{path}/{seed}.png")) for seed in range(24)]
@@ -110,7 +111,7 @@ def test_new_requests_are_rejected_after_the_signal(tmp_path: Path):
         assert value(server, "seedmint_http_requests_rejected_total", reason="draining") >= 6 * workers
         assert not all_answered(responses)
         assert [status(response) for response in responses] == [200] * 24
-        assert server.process.wait(30) == 0
+        assert server.process.wait(PATIENCE) == 0
         assert not [line for line in server.log if "Traceback" in line]
 
 
@@ -126,8 +127,8 @@ def test_a_client_that_does_not_read_does_not_delay_the_shutdown(models: Path):
         assert stuck.recv(20).startswith(b"HTTP/1.1 200")
         server.process.send_signal(signal.SIGTERM)
         started = time.monotonic()
-        assert server.process.wait(30) == 0
-        assert time.monotonic() - started < 15
+        assert server.process.wait(PATIENCE) == 0
+        assert time.monotonic() - started < DRAIN_SECONDS
 
 
 @pytest.mark.fault("SIGTERM")
@@ -147,4 +148,4 @@ def test_the_first_request_of_a_new_connection_is_answered_while_the_server_stop
             lines = answer.read().lower().splitlines()  # until the server closes the connection
         assert lines[0].startswith(b"http/1.1 503")
         assert b"connection: close" in lines
-        assert server.process.wait(30) == 0
+        assert server.process.wait(PATIENCE) == 0

@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import numpy as np
@@ -55,20 +55,11 @@ def test_the_pixels_are_the_output_of_the_generator(server: Server, rgb: Generat
     np.testing.assert_array_equal(np.load(io.BytesIO(array.content)), enlarge(expected, 3))
 
 
-def test_plain_images_do_not_wait_for_an_enlarged_image(server: Server):
-    """Plain images are answered while three images of 16 million pixels each are encoded."""
-    path = f"{server.url}{server.pinned('grey')}"
-    with ThreadPoolExecutor(3) as pool:
-        large = [pool.submit(httpx.get, f"{path}/{seed}.webp?scale=512", timeout=30) for seed in range(3)]
-        next(as_completed(large))
-        beside = 0
-        while not all(future.done() for future in large):
-            assert server.client.get(f"{path}/{1000 + beside}.png").status_code == 200
-            beside += 1
-        answers = [future.result() for future in large]
-    assert {answer.status_code for answer in answers} == {200}
-    assert Image.open(io.BytesIO(answers[0].content)).size == (4096, 4096)
-    assert beside > 10
+def test_the_largest_enlarged_image(server: Server):
+    """That plain images do not wait for it, is tested in tests/service/api/test_large_images.py."""
+    answer = server.client.get(f"{server.pinned('grey')}/0.webp?scale=512")
+    assert answer.status_code == 200
+    assert Image.open(io.BytesIO(answer.content)).size == (4096, 4096)
 
 
 def test_the_default_label_is_the_label_of_the_seed(server: Server, rgb: Generator):

@@ -56,7 +56,7 @@ def test_other_requests_are_answered_while_an_expensive_body_is_rejected(server:
     finally:
         done.set()
         probing.join()
-    assert slowest < 2
+    assert slowest < 10
 
 
 def test_the_longest_valid_body_is_accepted(server: Server):

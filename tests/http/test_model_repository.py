@@ -99,14 +99,14 @@ def test_refused_file_is_logged_once_and_the_previous_version_stays(server: Serv
     assert "(not_onnx)" in line
     assert server.client.get(f"{server.pinned('steady')}/1.png").content == good
     refused = 'seedmint_model_load_failed{model="steady"} 1.0'
-    assert refused in server.client.get("/metrics").text
+    wait_until(lambda: refused in server.client.get("/metrics").text)
     # The log has one line for each refused version, not one for each scan.
     generators.write(server.models, "later", 1)
     wait_until(lambda: "later" in names(server))
     assert sum("[ERROR]" in line and "steady.onnx" in line for line in server.log) == 1
     generators.write(server.models, "steady", 2)
     wait_until(lambda: server.digest("steady") != digest)
-    assert refused not in server.client.get("/metrics").text
+    wait_until(lambda: refused not in server.client.get("/metrics").text)
 
 
 def test_etag_changes_exactly_when_the_bytes_of_the_file_change(server: Server):

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from seedmint.service.server.api_keys import new_key
 from tests.support import generators
-from tests.support.browser import chromium, needs_chromium
+from tests.support.browser import chromium, needs_chromium, new_page
 from tests.support.servers import Server, serving, wait_until
 
 pytestmark = needs_chromium
@@ -30,15 +30,15 @@ def messages_of(page: Page) -> list[str]:
 @pytest.mark.parametrize("width", [1280, 390])
 def test_the_reference_shows_operations_and_code_samples(server: Server, scheme: Literal["light", "dark"], width: int):
     with chromium() as browser:
-        page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 900})
+        page = new_page(browser, color_scheme=scheme, viewport={"width": width, "height": 900})
         found = messages_of(page)
         page.goto(f"{server.url}/docs")
-        expect(page.locator("h1")).to_have_text("Seedmint", timeout=60_000)
+        expect(page.locator("h1")).to_have_text("Seedmint")
         document = server.client.get("/openapi.json").json()
         page.goto(f"{server.url}/docs#tag/images/GET/v1/models/{{name}}@{{digest}}/images/{{seed}}.{{format}}")
         summary = document["paths"]["/v1/models/{name}@{digest}/images/{seed}.{format}"]["get"]["summary"]
-        expect(page.get_by_role("heading", name=summary)).to_be_visible(timeout=60_000)
-        expect(page.locator("code", has_text="curl").first).to_be_visible(timeout=60_000)
+        expect(page.get_by_role("heading", name=summary)).to_be_visible()
+        expect(page.locator("code", has_text="curl").first).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert found == []
 
@@ -50,11 +50,11 @@ def test_pages_ask_for_the_api_key_once(tmp_path: Path):
     generators.write(models, "secret-name")
     with serving(models, api_keys=line) as server, chromium() as browser:
         assert "secret-name" not in server.client.get("/").text
-        page = browser.new_page()
+        page = new_page(browser)
         page.goto(server.url)
         page.get_by_label("API key").fill(key)
         page.get_by_role("button", name="Sign in").click()
         expect(page.locator(".card h2")).to_have_text(["secret-name"])
         wait_until(lambda: page.locator(".card img").first.evaluate("image => image.naturalWidth") > 0)
         page.goto(f"{server.url}/docs")
-        expect(page.locator("h1")).to_have_text("Seedmint", timeout=60_000)
+        expect(page.locator("h1")).to_have_text("Seedmint")

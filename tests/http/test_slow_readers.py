@@ -77,7 +77,7 @@ def test_slow_readers_do_not_block_the_bulk_responses_of_others(server: Server, 
             for _ in range(SLOTS):
                 held.enter_context(stuck(server, "127.0.0.2"))
             all_images(server, grey)
-        assert value(server, "seedmint_bulk_requests_in_flight", model="grey") == SHARE  # all are in flight
+        wait_until(lambda: value(server, "seedmint_bulk_requests_in_flight", model="grey") == SHARE)  # all are in flight
         assert server.memory() - before < GROWN_MIB
         with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.2")) as client:
             refused = client.post(f"{server.url}/v1/sample", content=LONG, headers={"Content-Type": "application/json"})

@@ -1,6 +1,9 @@
 """Real servers for the tests: `seedmint serve` in its own process, reached over the loopback interface."""
 
+import fcntl
+import inspect
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -18,6 +21,12 @@ import httpx
 import psutil  # type: ignore[import-untyped]
 
 _Result = TypeVar("_Result")
+
+# Maximum time in seconds of whatever a test waits for. A busy machine may need most of it.
+PATIENCE = 150.0
+# The timeouts of httpx are 5 s if a test sets none: too short for a busy machine.
+_HTTPX_TIMEOUT: httpx.Timeout = inspect.signature(httpx.get).parameters["timeout"].default
+_HTTPX_TIMEOUT.connect = _HTTPX_TIMEOUT.read = _HTTPX_TIMEOUT.write = _HTTPX_TIMEOUT.pool = PATIENCE
 
 
 @dataclass
@@ -50,19 +59,18 @@ class Server:
 
     def connect(self) -> socket.socket:
         """Return a new connection to the server."""
-        return socket.create_connection(("127.0.0.1", self.client.base_url.port or 80), timeout=20)
+        return socket.create_connection(("127.0.0.1", self.client.base_url.port or 80), timeout=PATIENCE)
 
     def workers(self) -> list[psutil.Process]:
         """Return the worker processes that have not exited."""
-        children = psutil.Process(self.process.pid).children()
-        return [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+        return running_children(self.process.pid)
 
     def memory(self) -> float:
         """Return the resident memory of all processes in MiB."""
         processes = (psutil.Process(self.process.pid), *self.workers())
         return float(sum(process.memory_info().rss for process in processes)) / 2**20
 
-    def wait_for_log(self, *texts: str, start: int = 0, seconds: float = 20.0) -> str:
+    def wait_for_log(self, *texts: str, start: int = 0, seconds: float = PATIENCE) -> str:
         """Wait for a line of output from index `start` that contains all texts, and return the line."""
 
         def find() -> str | None:
@@ -71,7 +79,7 @@ class Server:
         return str(wait_until(find, seconds))
 
 
-def wait_until(call: Callable[[], _Result], seconds: float = 60.0) -> _Result:
+def wait_until(call: Callable[[], _Result], seconds: float = PATIENCE) -> _Result:
     """Call a function until its result is true, and return the result.
 
     Args:
@@ -112,6 +120,11 @@ def wait_until_ok(client: httpx.Client, path: str, process: subprocess.Popen[Any
     wait_until(is_ok)
 
 
+def running_children(pid: int) -> list[psutil.Process]:
+    """Return the children of a process that have not exited."""
+    return [child for child in psutil.Process(pid).children() if not has_ended(child)]
+
+
 def has_ended(process: psutil.Process) -> bool:
     """Return whether a process has exited, also if its parent has not read its exit status."""
     try:
@@ -120,11 +133,27 @@ def has_ended(process: psutil.Process) -> bool:
         return True
 
 
+_LOCKS = Path(tempfile.gettempdir()) / f"seedmint-test-ports-{os.getuid()}"
+_PORTS = range(20_000, 32_000)  # Linux gives outgoing connections ports from 32768 on
+_held: list[Any] = []  # the lock files of the ports of this process
+
+
 def free_port() -> int:
-    """Return a TCP port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port that nothing listens on, and that no other process of tests gets while this process runs."""
+    _LOCKS.mkdir(exist_ok=True)
+    while True:
+        port = random.SystemRandom().choice(_PORTS)
+        lock = (_LOCKS / str(port)).open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(("", port))
+        except OSError:
+            lock.close()
+        else:
+            _held.append(lock)
+            return port
 
 
 @contextmanager
@@ -170,7 +199,7 @@ def serving(
     reader = threading.Thread(target=log.extend, args=(process.stdout,), daemon=True)
     reader.start()
     url = f"http://127.0.0.1:{port}"
-    with httpx.Client(base_url=url, timeout=30) as client:
+    with httpx.Client(base_url=url) as client:
         try:
             if before_ready:
                 wait_until_ok(client, "/livez", process, lambda: "".join(log))
@@ -179,8 +208,8 @@ def serving(
             server = Server(url, models, process, client, log)
             yield server
             process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == server.exit_status, "".join(log)
-            reader.join(10)
+            assert process.wait(PATIENCE) == server.exit_status, "".join(log)
+            reader.join(30)
         finally:
             kill(process)
             temporary.cleanup()

@@ -42,7 +42,7 @@ class ControlledGenerator:
     def generate_from(self, seeds: np.ndarray, labels: Any, truncation: Any) -> np.ndarray:
         self.batches.append(seeds.tolist())
         self.truncations.append(np.broadcast_to(truncation, len(seeds)).tolist())
-        assert self._released.acquire(timeout=20)
+        assert self._released.acquire(timeout=60)
         if self.failing_seed in seeds:
             raise RuntimeError("secret detail")
         return (seeds % 256).astype(np.uint8).reshape(-1, 1, 1, 1)
@@ -63,7 +63,7 @@ def submit(
 
 
 async def wait_for_batches(generator: ControlledGenerator, batches: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(generator.batches) < batches:
             await asyncio.sleep(0.001)
 
@@ -350,7 +350,7 @@ class SlowPreparation(ControlledGenerator):
     def noise(self, seeds: np.ndarray) -> np.ndarray:
         if seeds[0] == 1:
             self.is_preparing.set()
-            assert self.may_prepare.wait(20)
+            assert self.may_prepare.wait(60)
         if seeds[0] == 3:
             raise ValueError("no noise")
         return super().noise(seeds)
@@ -362,17 +362,17 @@ def test_results_are_delivered_when_the_next_batch_is_prepared_or_fails():
         batcher = new_batcher(generator)
         futures = [submit(batcher, seed) for seed in range(4)]
         generator.release(1)
-        await asyncio.to_thread(generator.is_preparing.wait, 20)
+        await asyncio.to_thread(generator.is_preparing.wait, 60)
         await asyncio.sleep(0.05)
         assert not futures[0].done()
         generator.may_prepare.set()
-        assert await asyncio.wait_for(futures[0], 10) == 0
+        assert await asyncio.wait_for(futures[0], 60) == 0
         await wait_for_batches(generator, 2)
         assert not futures[1].done()
         generator.release(2)
-        assert await asyncio.wait_for(asyncio.gather(*futures[1:3]), 10) == [1, 2]
+        assert await asyncio.wait_for(asyncio.gather(*futures[1:3]), 60) == [1, 2]
         with pytest.raises(GeneratorFailed):
-            await asyncio.wait_for(futures[3], 10)
+            await asyncio.wait_for(futures[3], 60)
 
     asyncio.run(scenario())
 
@@ -411,8 +411,8 @@ def test_slow_generator_delays_no_other_generator():
         stuck = [submit(new_batcher(generator), 1) for generator in slow]
         quick = ControlledGenerator()
         quick.release()
-        assert await asyncio.wait_for(submit(new_batcher(quick), 2), 10) == 2
-        assert await asyncio.wait_for(asyncio.to_thread(lambda: 3), 10) == 3
+        assert await asyncio.wait_for(submit(new_batcher(quick), 2), 60) == 2
+        assert await asyncio.wait_for(asyncio.to_thread(lambda: 3), 60) == 3
         for generator in slow:
             generator.release()
         assert await asyncio.gather(*stuck) == [1] * 64
@@ -522,6 +522,7 @@ def test_deadline_fails_waiting_and_running_entries():
         results = await asyncio.gather(running, submit(batcher, 1), return_exceptions=True)
         assert [type(result) for result in results] == [DeadlineExceeded] * 2
         generator.release()
+        batcher._deadline_seconds = 60.0
         assert await submit(batcher, 2) == 2
         assert generator.batches == [[0], [2]]
 

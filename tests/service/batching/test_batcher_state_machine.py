@@ -51,7 +51,7 @@ class Generator:
         seeds = [int(value) for value in np.abs(z)]
         self.runs.append(seeds)
         self.is_running.set()
-        assert self._released.acquire(timeout=20)
+        assert self._released.acquire(timeout=60)
         if self.failing & set(seeds):
             raise RuntimeError("a failing seed")
         return 10 * z + labels
@@ -201,7 +201,7 @@ class BatcherMachine(RuleBasedStateMachine):
                 assert isinstance(entry.future.exception(), Draining)
                 entry.must_not_run = True
             self.generator.release(1000)
-            await asyncio.wait_for(closing, 20)
+            await asyncio.wait_for(closing, 60)
             await asyncio.sleep(0)
 
         for entry in self.submitted:
@@ -242,7 +242,7 @@ class BatcherMachine(RuleBasedStateMachine):
         """Wait until a run waits for its release, or nothing is queued, and all results are delivered."""
 
         async def wait() -> None:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await asyncio.sleep(0)
                 while self.batcher._queues.is_busy and not self.generator.is_running.is_set():
                     await asyncio.sleep(0.0005)

@@ -29,7 +29,7 @@ async def watched(directory: Path, watch_seconds: float = 0.02) -> AsyncIterator
         await repository.close()
 
 
-async def wait_until(condition: Callable[[], object], seconds: float = 20) -> None:
+async def wait_until(condition: Callable[[], object], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not condition():
             await asyncio.sleep(0.01)
@@ -173,7 +173,7 @@ def test_named_pipe_is_refused_at_once(tmp_path: Path, caplog: pytest.LogCapture
     os.mkfifo(tmp_path / "pipe.onnx")
 
     async def scenario() -> None:
-        async with asyncio.timeout(20), watched(tmp_path) as repository:
+        async with asyncio.timeout(60), watched(tmp_path) as repository:
             assert names(repository) == []
 
     asyncio.run(scenario())

@@ -121,7 +121,7 @@ def test_gauges_are_updated_again_and_again(tmp_path: Path, monkeypatch: pytest.
         repository = repository_of(tmp_path)
         monkeypatch.setattr(repository, "update_metrics", updated.release)
         await repository.start()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             for _ in range(3):
                 await updated.acquire()
         await repository.close()
@@ -229,9 +229,9 @@ def test_start_does_not_wait_longer_than_it_may(tmp_path: Path, monkeypatch: pyt
 
     async def scenario() -> None:
         repository = ModelRepository(read_settings({"SEEDMINT_MODELS": str(tmp_path)}))
-        await asyncio.wait_for(repository.start(wait_seconds=0.01), 20)
+        await asyncio.wait_for(repository.start(wait_seconds=0.01), 60)
         assert not repository.has_loaded
-        await asyncio.wait_for(repository.close(), 20)
+        await asyncio.wait_for(repository.close(), 60)
 
     asyncio.run(scenario())
 

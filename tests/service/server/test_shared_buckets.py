@@ -14,16 +14,17 @@ from seedmint.service.server.rate_limiter import RateLimiter
 from seedmint.service.server.shared_buckets import CLIENTS, LimitLeader, SharedBucket, SharedTable
 from seedmint.service.server.token_bucket import Bucket
 from seedmint.service.settings import read_settings
+from tests.support.servers import PATIENCE
 
-# Takes tokens one by one until none is left, and prints the number of tokens. All processes start at the same time.
+# Takes one token, and with all the other processes at the same time the rest one by one. Prints the number of tokens.
 TAKER = """
 import sys
 from seedmint.service.server.shared_buckets import SharedBucket, SharedTable
 table = SharedTable(int(sys.argv[1]), b"salt", lambda: 1000.0)
 bucket = SharedBucket(table, table.hash_of("client"), 0, 1.0, (20000, 0))
+taken = int(not bucket.consume(1))
 print("ready", flush=True)
 sys.stdin.readline()
-taken = 0
 while not bucket.consume(1):
     taken += 1
 print(taken)
@@ -67,7 +68,7 @@ def test_processes_share_a_bucket(descriptor: int):
         assert process.stdin is not None
         process.stdin.write("\n")
         process.stdin.flush()
-    taken = [int(process.communicate(timeout=60)[0]) for process in processes]
+    taken = [int(process.communicate(timeout=PATIENCE)[0]) for process in processes]
     assert sum(taken) == 20_000
     assert min(taken) > 0
 

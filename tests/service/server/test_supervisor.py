@@ -21,7 +21,7 @@ from seedmint.service.server.listener import inherited_listener, listen
 from seedmint.service.server.stop_signals import StopSignals
 from seedmint.service.server.supervisor import Supervisor
 from seedmint.service.settings import SettingsError, read_settings
-from tests.support.servers import free_port, has_ended, wait_until
+from tests.support.servers import PATIENCE, free_port, has_ended, running_children, wait_until
 
 SUPERVISOR = """
 import signal, sys
@@ -97,7 +97,7 @@ def supervised(directory: Path, worker: str, setup: str = "", flags: Sequence[st
 
 
 def workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    return [child for child in psutil.Process(process.pid).children() if child.status() != psutil.STATUS_ZOMBIE]
+    return running_children(process.pid)
 
 
 def wait_for_two_workers(process: subprocess.Popen[str]) -> list[psutil.Process]:
@@ -111,7 +111,7 @@ def wait_for_two_workers(process: subprocess.Popen[str]) -> list[psutil.Process]
 def stop_and_read_lines(process: subprocess.Popen[str], number: signal.Signals = signal.SIGTERM) -> list[str]:
     """Stop the supervisor, and return the lines of its output."""
     process.send_signal(number)
-    text, _ = process.communicate(timeout=30)
+    text, _ = process.communicate(timeout=PATIENCE)
     return text.splitlines()
 
 
@@ -157,7 +157,7 @@ def test_workers_end_when_the_supervisor_is_killed(tmp_path: Path):
 
 def test_workers_that_fail_at_start_are_restarted_until_the_server_gives_up(tmp_path: Path):
     with supervised(tmp_path, FAILING_WORKER, "supervisor._MAX_DELAY_SECONDS = 0.05") as process:
-        text, _ = process.communicate(timeout=60)
+        text, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     lines = text.splitlines()
     for number in (1, 2):
@@ -239,7 +239,7 @@ def test_workers_that_ignore_the_signal_are_killed_after_the_deadline(tmp_path: 
     with supervised(tmp_path, STUBBORN_WORKER, "supervisor._KILL_SECONDS = 0.5") as process:
         wait_for_files(tmp_path, "*.started")
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(PATIENCE) == 0
 
 
 def test_one_signal_that_arrives_twice_is_not_a_second_signal(monkeypatch: pytest.MonkeyPatch):
@@ -296,7 +296,7 @@ def test_an_error_of_the_supervisor_ends_the_workers_first(tmp_path: Path):
     with supervised(tmp_path, WORKER, "supervisor.Supervisor._handle_exit = None") as process:
         killed, other = wait_for_two_workers(process)
         killed.kill()
-        text, _ = process.communicate(timeout=20)
+        text, _ = process.communicate(timeout=PATIENCE)
         assert has_ended(other)
     assert process.returncode == 1
     assert "TypeError" in text
@@ -366,7 +366,7 @@ def test_a_worker_whose_parent_is_not_its_supervisor_exits():
             pass_fds=[listener.fileno(), link.fileno()],
             stderr=subprocess.PIPE,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=False,
         )
     assert worker.returncode == 1
@@ -382,5 +382,5 @@ def test_port_in_use_is_reported_for_the_field_port():
 
 def test_an_ipv6_socket_also_accepts_ipv4():
     settings = read_settings({"SEEDMINT_HOST": "::", "SEEDMINT_PORT": str(free_port())})
-    with listen(settings) as listener, socket.create_connection(("127.0.0.1", listener.getsockname()[1]), timeout=30):
+    with listen(settings) as listener, socket.create_connection(("127.0.0.1", listener.getsockname()[1]), timeout=PATIENCE):
         pass
