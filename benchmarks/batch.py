@@ -144,7 +144,7 @@ def job(path: Path, card: Card, form: ShardFormat, workers: int, out: Path) -> C
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    run(path, output.url, plan, range(plan.num_shards), workers, on_progress, spare_threads(workers))
+    run([path], output.url, plan, range(plan.num_shards), workers, on_progress, spare_threads(workers))
     stop.set()
     watcher.join()
     (began, first_images, cpu_before), (ended, last_images, cpu_after) = measured

@@ -13,7 +13,7 @@ import random
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -21,7 +21,7 @@ from typing import IO, Any
 
 from seedmint.models.directory import SHIPPED, find_generator
 from seedmint.models.runtime.generator_file import checked_card, digest_of
-from seedmint.models.seeds import parse_seeds
+from seedmint.models.seeds import Seeds, parse_seeds
 from seedmint.service.batch.completeness import missing_shards
 from seedmint.service.batch.job import begin, finish
 from seedmint.service.batch.manifest import MANIFEST
@@ -140,20 +140,23 @@ class Outcome:
     finish_seconds: float = 0.0
 
 
-def simulate(shards: int, parts: int, loss: float = _LOSS, seed: int = 0, **options: Any) -> Outcome:
+def simulate(
+    shards: int, parts: int, loss: float = _LOSS, seed: int = 0, names: Sequence[str] = ("mnist",), **options: Any
+) -> Outcome:
     """Simulate a job.
 
     Args:
-        shards: Number of shards.
+        shards: Number of shards of each generator.
         parts: Number of workers, which work at the same time at random speeds.
         loss: Share of the shards whose worker dies.
         seed: Seed of the random numbers.
+        names: The generators; each makes all seeds.
         **options: More options of the plan: `splits`, whose sizes add up to the number of seeds, and `labels`.
     """
-    content = find_generator("mnist", SHIPPED).read_bytes()
+    contents = [find_generator(name, SHIPPED).read_bytes() for name in names]
     seeds = parse_seeds(f"0-{shards * _SHARD_SIZE - 1}")
-    generator = CheckedGenerator(digest_of(content), checked_card(content))
-    plan = make_plan(generator, JobSpec(seeds, format="webdataset", shard_size=_SHARD_SIZE, **options))
+    generator, *others = [CheckedGenerator(digest_of(content), checked_card(content)) for content in contents]
+    plan = make_plan(generator, JobSpec(seeds, format="webdataset", shard_size=_SHARD_SIZE, **options), others)
     outcome = Outcome(Memory(), plan)
     chance = random.Random(seed)
     begin(outcome.output, plan)
@@ -200,7 +203,7 @@ def _make(outcome: Outcome, index: int, chance: random.Random, loss: float) -> b
         count=shard.count,
         bytes=0,
         sha256=_DIGEST,
-        model=plan.model,
+        model=plan.generators[shard.generator].model,
         plan=plan.digest,
         determinism="exact",
     )
@@ -210,8 +213,17 @@ def _make(outcome: Outcome, index: int, chance: random.Random, loss: float) -> b
 
 def faults(outcome: Outcome) -> list[str]:
     """Return the faults: seeds that are missing or duplicated in the manifest, and records that were written twice."""
+    shards = json.loads(outcome.output.files[MANIFEST])["shards"]
     found = []
-    seeds = [parse_seeds(shard["seeds"]) for shard in json.loads(outcome.output.files[MANIFEST])["shards"]]
+    for generator in range(len(outcome.plan.generators)):
+        of_generator = [shard for shard in shards if outcome.plan.part_of(shard["shard"]).generator == generator]
+        found += _seed_faults([parse_seeds(shard["seeds"]) for shard in of_generator], outcome.plan.num_seeds)
+    rewritten = [name for name, times in outcome.output.writes.items() if name.startswith("records/") and times > 1]
+    return found + [f"{name} was written twice" for name in rewritten]
+
+
+def _seed_faults(seeds: Sequence[Seeds], count: int) -> list[str]:
+    found = []
     following = 0
     for start, stop in sorted((part.start, part.stop) for shard_seeds in seeds for part in shard_seeds.ranges):
         if start > following:
@@ -219,10 +231,8 @@ def faults(outcome: Outcome) -> list[str]:
         if start < following:
             found.append(f"seeds from {start} are duplicated")
         following = stop
-    if following != outcome.plan.count:
+    if following != count:
         found.append(f"seeds from {following} are missing")
-    rewritten = [name for name, times in outcome.output.writes.items() if name.startswith("records/") and times > 1]
-    found += [f"{name} was written twice" for name in rewritten]
     return found
 
 

@@ -138,7 +138,7 @@ class _ShardFile:
             patch.multiple(parquet, pngs=lambda *_: next(encoded)),
             patch.multiple(webdataset, pngs=lambda *_: next(encoded)),
         ):
-            writer = shard_writer(self._file, self._generator, self._plan, self._plan.shard(0).count)
+            writer = shard_writer(self._file, self._generator, self._plan, 0, self._plan.shard(0).count)
             for piece in self._pieces:
                 writer.add(*piece)
             writer.finish()

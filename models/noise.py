@@ -84,7 +84,7 @@ def noise(rule: str, z_dim: int, seeds: NDArray[np.int64]) -> NDArray[np.float32
     blocks = -(-z_dim // _NUMBERS_PER_BLOCK)
     words = _words(0, seeds, blocks)
     numbers = words.astype("<u8", copy=False).view("<u2")[:, :z_dim]
-    z: NDArray[np.float32] = quantiles[numbers]
+    z: NDArray[np.float32] = quantiles.take(numbers)  # in half the time of an index
     return z
 
 
@@ -154,8 +154,7 @@ class LabelRule:
 
 def _label_words(seeds: NDArray[np.int64]) -> NDArray[np.uint64]:
     """Return word `seed` of the stream with key 1 for each seed, uint64[n]."""
-    seeds = _checked(seeds)
-    if _consecutive(seeds):
+    if _are_consecutive(seeds):
         first, skipped = divmod(int(seeds[0]), 4)
         blocks = -(-(skipped + len(seeds)) // 4)
         return philox.run(1, first, blocks)[skipped : skipped + len(seeds)]
@@ -165,22 +164,26 @@ def _label_words(seeds: NDArray[np.int64]) -> NDArray[np.uint64]:
 
 def _words(key: int, seeds: NDArray[np.int64], blocks: int) -> NDArray[np.uint64]:
     """Return the words of the blocks that each seed owns: uint64[n, 4 * blocks]."""
-    seeds = _checked(seeds)
+    if _are_consecutive(seeds):
+        return philox.run(key, int(seeds[0]) * blocks, len(seeds) * blocks).reshape(len(seeds), 4 * blocks)
     if len(seeds) == 0:
         return np.empty((0, 4 * blocks), dtype=np.uint64)
-    if _consecutive(seeds):
-        return philox.run(key, int(seeds[0]) * blocks, len(seeds) * blocks).reshape(len(seeds), 4 * blocks)
     return philox.scattered(key, seeds.astype(np.uint64), blocks, blocks)
 
 
-def _consecutive(seeds: NDArray[np.int64]) -> bool:
-    """Return whether there are seeds and they are consecutive."""
-    return len(seeds) > 0 and bool((np.diff(seeds) == 1).all())
+def _are_consecutive(seeds: NDArray[np.int64]) -> bool:
+    """Check seeds, and return whether there are seeds and they are consecutive.
 
-
-def _checked(seeds: NDArray[np.int64]) -> NDArray[np.int64]:
+    Raises:
+        ValueError: A seed is out of range.
+    """
     if seeds.ndim != 1 or seeds.dtype != np.int64:
         raise ValueError(f"seeds must be int64[n], but are {seeds.dtype}{list(seeds.shape)}")
-    if len(seeds) and int(seeds.min()) < 0:
+    if len(seeds) == 0:
+        return False
+    first, last = int(seeds[0]), int(seeds[-1])
+    if first >= 0 and last - first == len(seeds) - 1 and (seeds[1:] - seeds[:-1] == 1).all():
+        return True
+    if int(seeds.min()) < 0:
         raise ValueError(f"seed {seeds.min()} is out of range: 0 <= seed < {SEED_LIMIT}")
-    return seeds
+    return False

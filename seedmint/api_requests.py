@@ -174,7 +174,7 @@ def format_decimal(value: float) -> str:
 
 
 def job_request(
-    model: str,
+    model: str | Sequence[str],
     seeds: SeedsArgument | None,
     splits: Mapping[str, SeedsArgument] | None,
     truncation: float,
@@ -183,13 +183,14 @@ def job_request(
     """Build the request of a batch job. The server chooses the options that are None.
 
     Args:
-        model: Name of the generator, or NAME@ and the first 12 digits of the SHA-256.
+        model: Name of the generator, or NAME@ and the first 12 digits of the SHA-256. A list of several generators.
         seeds: Seeds; None with splits.
         splits: Seeds of each split, by its name.
         truncation: Factor by which z is multiplied.
         options: Other fields of the request, by name.
     """
-    body: dict[str, Any] = {"model": model, "truncation": truncation, **options}
+    named = {"model": model} if isinstance(model, str) else {"models": list(model)}
+    body: dict[str, Any] = {**named, "truncation": truncation, **options}
     body["seeds"] = None if seeds is None else wire_seeds(seeds)
     body["splits"] = None if splits is None else {name: _seeds_text(part) for name, part in splits.items()}
     return ApiRequest("POST", "/v1/jobs", body={name: value for name, value in body.items() if value is not None})

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seedmint.models.errors import UserError
-from seedmint.models.seeds import Seeds, parse_seeds, seeds_from_list
+from seedmint.models.seeds import SEED_LIMIT, Seeds, parse_seeds, seeds_from_list
 
 SeedsLike = int | range | str | Iterable[int] | NDArray[np.int64]
 LabelsLike = int | str | Sequence[int | str] | NDArray[np.int64] | None
@@ -29,8 +29,8 @@ def seed_array(seeds: SeedsLike) -> NDArray[np.int64]:
     if isinstance(seeds, int | np.integer):
         return seeds_from_list([int(seeds)]).array()
     if isinstance(seeds, range) and len(seeds) and seeds.step == 1:
-        seeds_from_list([seeds[0], seeds[-1]])  # checks both ends
-        return Seeds((seeds,)).array()
+        _check_ends(seeds[0], seeds[-1])
+        return np.arange(seeds.start, seeds.stop, dtype=np.int64)
     if isinstance(seeds, np.ndarray):
         if not np.issubdtype(seeds.dtype, np.integer) or seeds.ndim != 1:
             shape = f"{seeds.dtype}{list(seeds.shape)}"
@@ -51,7 +51,7 @@ def seeds_text(seeds: SeedsLike) -> str:
     if isinstance(seeds, str):
         return str(parse_seeds(seeds))
     if isinstance(seeds, range) and len(seeds) and seeds.step == 1:
-        seeds_from_list([seeds[0], seeds[-1]])  # checks both ends
+        _check_ends(seeds[0], seeds[-1])
         return str(Seeds((seeds,)))
     return str(seeds_from_list(seed_array(seeds).tolist()))
 
@@ -84,10 +84,15 @@ def label_array(labels: LabelsLike, count: int, classes: tuple[str, ...]) -> NDA
     return numbers
 
 
+def _check_ends(first: int, last: int) -> None:
+    if first < 0 or last >= SEED_LIMIT:
+        seeds_from_list([first, last])  # raises
+
+
 def _checked_array(seeds: NDArray[Any]) -> NDArray[np.int64]:
     if not len(seeds):
         return seeds_from_list([]).array()  # raises
-    seeds_from_list([int(seeds.min()), int(seeds.max())])  # checks both ends
+    _check_ends(int(seeds.min()), int(seeds.max()))
     return seeds.astype(np.int64)
 
 

@@ -1,7 +1,7 @@
 """The asynchronous client of a Seedmint server: the methods of `Client` as coroutines. Needs the extra `client`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -130,7 +130,7 @@ class AsyncClient:
 
     async def submit_job(
         self,
-        model: str,
+        model: str | Sequence[str],
         seeds: SeedsArgument | None = None,
         labels: int | str | None = None,
         truncation: float = 1.0,

@@ -1,6 +1,6 @@
 """`seedmint.batch`: writes data sets in shards, as `seedmint batch run` does. Needs the extra `batch`."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +35,7 @@ class BatchResult:
 
 
 def batch(
-    model: str | Path | Generator,
+    model: str | Path | Generator | Sequence[str | Path | Generator],
     out: str | Path,
     seeds: SeedsLike | None = None,
     *,
@@ -53,7 +53,7 @@ def batch(
     """Write the images or samples of seeds as a data set of shards, or resume the job in `out`.
 
     Args:
-        model: An open generator, or a name, path or URL as for `seedmint.load`.
+        model: An open generator, or a name, path or URL as for `seedmint.load`. A list of several: each makes all seeds.
         out: Folder, or URL of an object store. A job that is already there is resumed; the arguments then may be omitted.
         seeds: A range, a text such as "0-63,100", or any iterable or array of seeds, no seed twice.
         splits: Name -> seeds of each split, in place of `seeds`.
@@ -81,9 +81,12 @@ def batch(
     for field, value in (("shard_size", shard_size), ("workers", workers)):
         if value is not None and value < 1:
             raise UserError(f"{value} is too small: at least 1", field=field, reason="out_of_range")
-    path, digest = _generator_file(model, models)
+    sources = [model] if isinstance(model, str | Path | Generator) else model
+    if not sources:
+        raise UserError("is empty: pass at least one generator", field="model", reason="missing")
+    files = [_generator_file(source, models) for source in sources]
     options = JobOptions(
-        model=str(path.absolute()),
+        model=tuple(str(path.absolute()) for path, _ in files),
         out=str(out),
         seeds=None if seeds is None else seeds_text(seeds),
         split=tuple(f"{name}={seeds_text(part)}" for name, part in (splits or {}).items()),
@@ -99,14 +102,17 @@ def batch(
     except UserError as error:
         error.field = "splits" if error.field == "split" else error.field
         raise
-    if digest is not None and not job.plan.model.startswith(digest):
-        raise UserError(f"{path} has the digest {job.plan.model[:12]}, not {digest[:12]}", field="model", reason="wrong_digest")
+    for (path, digest), generator in zip(files, job.plan.generators, strict=True):
+        if digest is not None and not generator.model.startswith(digest):
+            raise UserError(
+                f"{path} has the digest {generator.model[:12]}, not {digest[:12]}", field="model", reason="wrong_digest"
+            )
 
     def display(images: int, shards: int, images_done: int, shards_done: int) -> "AbstractContextManager[OnProgress]":
         return _reported(on_progress, images, images_done)
 
-    make_shards = choose_engine(engine, job.path, job.output.url, job.plan, workers)
-    result = execute(job.output, job.plan, job.path, make_shards, display)
+    make_shards = choose_engine(engine, job.paths, job.output.url, job.plan, workers)
+    result = execute(job.output, job.plan, job.paths, make_shards, display)
     if result.totals is None:
         raise UserError(
             f"files were removed from {job.output.url} while the job ran: run it again", field="out", reason="output_removed"

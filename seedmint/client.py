@@ -5,7 +5,7 @@ a request that the server refused with 429 or 503, or whose connection broke, af
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -210,7 +210,7 @@ class Client:
 
     def submit_job(
         self,
-        model: str,
+        model: str | Sequence[str],
         seeds: SeedsArgument | None = None,
         labels: int | str | None = None,
         truncation: float = 1.0,
@@ -223,7 +223,7 @@ class Client:
         """Submit a batch job, or return the job of the same request.
 
         Args:
-            model: A name, or NAME@DIGEST12 for one version.
+            model: A name, or NAME@DIGEST12 for one version. A list of several: each makes all seeds.
             seeds: As for `images`; no seed twice.
             labels: One class number or name for all, "balanced", "per-seed", or weights such as "3:1000,7:500";
                 None is "per-seed".

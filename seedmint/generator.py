@@ -342,8 +342,9 @@ class Generator:
             )
 
     def _generate(self, seeds: SeedsLike, labels: LabelsLike, truncation: float) -> NDArray[Any]:
-        array = seed_array(seeds)
-        return self._run(self.noise(array), self.label_array(labels, array), self._checked_truncation(truncation))
+        runtime, array = self._get_runtime(), seed_array(seeds)
+        numbers = runtime.labels(array) if labels is None else label_array(labels, len(array), self.classes)
+        return self._run(runtime.noise(array), numbers, self._checked_truncation(truncation))
 
     def _run(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None, truncation: float) -> NDArray[Any]:
         runtime = self._get_runtime()
@@ -357,6 +358,8 @@ class Generator:
         return outputs
 
     def _checked_truncation(self, truncation: float) -> float:
+        if truncation == 1.0:  # of every generator
+            return 1.0
         from seedmint.service.runtime.generator import check_truncation
 
         return check_truncation(truncation, self.card)

@@ -19,6 +19,7 @@ from seedmint.models.installation import needs_extra
 with needs_extra("datasets"):
     import datasets
 
+    from seedmint.service.batch.formats.features import Keys
     from seedmint.service.batch.formats.parquet import schema
     from seedmint.service.batch.formats.pngs import pngs
 
@@ -76,7 +77,7 @@ def _parts(generator: Generator, seeds: SeedsLike, labels: LabelsLike, count: in
 
 
 def _features(generator: Generator) -> datasets.Features:
-    return datasets.Features.from_arrow_schema(schema(generator.card))
+    return datasets.Features.from_arrow_schema(schema(generator.card.output, Keys(generator.card.classes)))
 
 
 def _rows(generator: Generator, parts: list[Part], truncation: float) -> Iterator[dict[str, Any]]:

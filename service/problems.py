@@ -43,6 +43,8 @@ _STATUS_OF_REASON = {
     "duplicate_seed": 422,
     "format_mismatch": 422,
     "column_conflict": 422,
+    "duplicate_generator": 422,
+    "incompatible_generators": 422,
     "too_many_labels": 422,
     "malformed_filter": 422,
     "no_classifier": 422,

@@ -15,7 +15,7 @@ from seedmint.service.batch.splits import DATA_FOLDER
 from seedmint.service.batch.storage.base import Output
 
 _SHARD_NAME = re.compile(r"(?:[a-z0-9_]+/)?shard-([0-9]{6})\.[a-z]+", re.ASCII)
-_PNG_NAME = re.compile(r"(?:[a-z0-9_]+/){0,2}(0|[1-9][0-9]{0,18})\.png", re.ASCII)
+_PNG_NAME = re.compile(r"(?:[a-z0-9._-]+/){0,3}(0|[1-9][0-9]{0,18})\.png", re.ASCII)
 
 
 def complete_shards(output: Output, plan: Plan) -> NDArray[np.bool_]:
@@ -126,17 +126,31 @@ def _owners(plan: Plan, names: list[str]) -> NDArray[np.int64]:
 
 
 def _png_owners(plan: Plan, names: list[str]) -> NDArray[np.int64]:
-    seeds = np.full(len(names), -1, np.int64)
+    seeds, generators = np.full(len(names), -1, np.int64), _png_generators(plan, names)
     for i, name in enumerate(names):
         if (match := _PNG_NAME.fullmatch(name)) and (seed := int(match[1])) < SEED_LIMIT:
             seeds[i] = seed
-    positions = plan.positions(seeds)
-    in_plan = np.flatnonzero(positions >= 0)
-    labels = plan.labels_of(positions[in_plan], seeds[in_plan])
+    seed_positions = plan.positions(seeds)
+    in_plan = np.flatnonzero((seed_positions >= 0) & (generators >= 0))
+    positions = np.empty(len(in_plan), np.int64)
+    for generator in np.unique(generators[in_plan]).tolist():
+        rows = generators[in_plan] == generator
+        positions[rows] = plan.image_positions(seed_positions[in_plan][rows], generator)
+    labels = plan.labels_of(positions, seeds[in_plan])
     file_labels = [None] * len(in_plan) if labels is None else labels.tolist()
     owners = np.full(len(names), -1, np.int64)
-    shards = plan.shards_at(positions[in_plan]).tolist()
+    shards = plan.shards_at(positions).tolist()
     for i, label, index in zip(in_plan.tolist(), file_labels, shards, strict=True):
         if file_name(plan, plan.file_name(index), int(seeds[i]), label) == f"{DATA_FOLDER}/{names[i]}":
             owners[i] = index
     return owners
+
+
+def _png_generators(plan: Plan, names: list[str]) -> NDArray[np.int64]:
+    """Return the index of the generator of each file by its folder, or -1, as int64[n]."""
+    if not plan.others:
+        return np.zeros(len(names), np.int64)
+    folders = {generator.folder: index for index, generator in enumerate(plan.generators)}
+    depth = 0 if plan.splits is None else 1
+    found = [folders.get(next(iter(name.split("/")[depth:]), ""), -1) for name in names]
+    return np.array(found, np.int64)

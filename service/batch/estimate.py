@@ -1,7 +1,7 @@
 """Estimates the size of a job from some of its images or samples, which are generated and encoded."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,25 +48,19 @@ class Estimate:
     disk_bytes: int
 
 
-def estimate_size(generator: Generator, plan: Plan, count: int, sample_size: int = SAMPLE_SIZE) -> Estimate:
+def estimate_size(generators: Sequence[Generator], plan: Plan, count: int, sample_size: int = SAMPLE_SIZE) -> Estimate:
     """Estimate the size of some outputs of a plan. The outputs are taken to be spread evenly over its shards.
 
     Args:
-        generator: The generator of the plan.
+        generators: The generators of the plan, in order.
         plan: The plan.
         count: Number of images or samples.
-        sample_size: Most images that may be generated for the estimate.
+        sample_size: Most images of each generator that may be generated for the estimate.
     """
-    share = _accepted_share(generator, plan, sample_size)
-    if plan.format == "png":
-        sizes = _png_sizes(generator, plan, sample_size)
-        data, data_blocks = sizes.mean() * plan.count * share, _blocks(sizes).mean() * plan.count * share
-    else:
-        size_of = _shard_size(generator, plan, sample_size)
-        counts, numbers = np.unique(plan.shard_sizes, return_counts=True)
-        sizes = np.array([size_of(round(count * share)) for count in counts.tolist()])
-        data, data_blocks = (sizes * numbers).sum(), (_blocks(sizes) * numbers).sum()
-    records, entries = _record_sizes(plan, round(data / plan.num_shards), share)
+    estimates = [_data_size(generator, plan, index, sample_size) for index, generator in enumerate(generators)]
+    data, data_blocks = sum(each.bytes for each in estimates), sum(each.blocks for each in estimates)
+    share = sum(each.share for each in estimates) / len(estimates)
+    records, entries = _record_sizes(plan, round(data / plan.num_shards), [each.share for each in estimates])
     totals = Totals(plan.num_shards, round(plan.count * share), plan.count, round(data))
     summaries = np.array(
         [
@@ -81,12 +75,33 @@ def estimate_size(generator: Generator, plan: Plan, count: int, sample_size: int
     return Estimate(round(size * count / plan.count), round(blocks * count / plan.count))
 
 
-def _accepted_share(generator: Generator, plan: Plan, sample_size: int) -> float:
+@dataclass(frozen=True)
+class _DataSize:
+    """Size of the data of one generator: of the files and of their blocks, and the share that the filter keeps."""
+
+    bytes: float
+    blocks: float
+    share: float
+
+
+def _data_size(generator: Generator, plan: Plan, index: int, sample_size: int) -> _DataSize:
+    share = _accepted_share(generator, plan, index, sample_size)
+    if plan.format == "png":
+        sizes, count = _png_sizes(generator, plan, index, sample_size), plan.num_seeds * share
+        return _DataSize(sizes.mean() * count, _blocks(sizes).mean() * count, share)
+    size_of = _shard_size(generator, plan, index, sample_size)
+    counts, numbers = np.unique(plan.shard_sizes[plan.shard_generators == index], return_counts=True)
+    sizes = np.array([size_of(round(count * share)) for count in counts.tolist()])
+    return _DataSize((sizes * numbers).sum(), (_blocks(sizes) * numbers).sum(), share)
+
+
+def _accepted_share(generator: Generator, plan: Plan, index: int, sample_size: int) -> float:
     """Return the share of some generated images that the filter keeps; 1 without a filter."""
-    if plan.filter is None:
+    plan_filter = plan.generators[index].filter
+    if plan_filter is None:
         return 1.0
-    classifier, rule = opened(plan.filter), FilterRule(plan.filter.rule)
-    sample = _sample(generator, plan, sample_size)
+    classifier, rule = opened(plan_filter), FilterRule(plan_filter.rule)
+    sample = _sample(generator, plan, index, sample_size)
     kept = sum(int(rule.accepts(classifier.probabilities(images), labels).sum()) for _, labels, images in sample)
     return kept / _num_rows(sample)
 
@@ -96,43 +111,45 @@ def _blocks(sizes: Sizes) -> Sizes:
     return np.ceil(sizes / _BLOCK_BYTES) * _BLOCK_BYTES
 
 
-def _sample(generator: Generator, plan: Plan, sample_size: int) -> list[Batch]:
-    """Generate images from places that are spread evenly over the plan, because images of some labels may be larger."""
+def _sample(generator: Generator, plan: Plan, index: int, sample_size: int) -> list[Batch]:
+    """Generate images from places that are spread evenly over the seeds, because images of some labels may be larger."""
     output_bytes = math.prod(plan.card.output.shape) * np.dtype(plan.card.output.dtype).itemsize
-    total = min(sample_size, plan.count, max(_LEAST_IMAGES, _SAMPLE_BYTES // output_bytes))
-    places = max(1, min(_PLACES, total // generator.max_batch, plan.count // total))
+    total = min(sample_size, plan.num_seeds, max(_LEAST_IMAGES, _SAMPLE_BYTES // output_bytes))
+    places = max(1, min(_PLACES, total // generator.max_batch, plan.num_seeds // total))
     size = total // places
-    starts = np.linspace(0, plan.count - size, places).astype(int).tolist()
-    return [batch for start in starts for batch in _generate(generator, plan, start, size)]
+    starts = np.linspace(0, plan.num_seeds - size, places).astype(int).tolist()
+    return [batch for start in starts for batch in _generate(generator, plan, index, start, size)]
 
 
-def _generate(generator: Generator, plan: Plan, start: int, count: int) -> list[Batch]:
+def _generate(generator: Generator, plan: Plan, index: int, start: int, count: int) -> list[Batch]:
+    """Generate the images of consecutive seeds, from the position of the first among all seeds."""
     batches = []
     position = start
     for seeds in plan.seeds_between(start, start + count).chunks(generator.max_batch):
-        labels = plan.labels_at(position, seeds)
+        positions = plan.image_positions(position + np.arange(len(seeds)), index)
+        labels = plan.labels_of(positions, seeds)
         batches.append((seeds, labels, generator.generate(seeds, labels, plan.truncation)))
         position += len(seeds)
     return batches
 
 
-def _png_sizes(generator: Generator, plan: Plan, sample_size: int) -> Sizes:
-    sample = _sample(generator, plan, sample_size)
+def _png_sizes(generator: Generator, plan: Plan, index: int, sample_size: int) -> Sizes:
+    sample = _sample(generator, plan, index, sample_size)
     return np.array([len(png) for batch in sample for png in pngs(generator, *batch, plan.truncation)], np.float64)
 
 
-def _shard_size(generator: Generator, plan: Plan, sample_size: int) -> Callable[[int], float]:
+def _shard_size(generator: Generator, plan: Plan, index: int, sample_size: int) -> Callable[[int], float]:
     """Return a function from the number of rows of a shard to its size in bytes."""
     if plan.format == "webdataset":
-        sample = _sample(generator, plan, sample_size)
-        mean = _written(generator, plan, sample, is_finished=False) / _num_rows(sample)
+        sample = _sample(generator, plan, index, sample_size)
+        mean = _written(generator, plan, index, sample, is_finished=False) / _num_rows(sample)
         return lambda count: mean * count + len(end(round(mean * count)))
     if plan.format == "parquet" and not isinstance(plan.card.output, ImageOutput):  # compressed, so long shards are smaller
         rows = max(1, min(plan.size(0), _TABLE_VALUES // math.prod(plan.card.output.shape)))
-        size = _written(generator, plan, _generate(generator, plan, 0, rows))
+        size = _written(generator, plan, index, _generate(generator, plan, index, 0, rows))
         return lambda count: size * count / rows
-    sample = _sample(generator, plan, sample_size)
-    once, twice = _written(generator, plan, sample), _written(generator, plan, sample * 2)
+    sample = _sample(generator, plan, index, sample_size)
+    once, twice = _written(generator, plan, index, sample), _written(generator, plan, index, sample * 2)
     slope = (twice - once) / _num_rows(sample)
     return lambda count: 2 * once - twice + slope * count
 
@@ -141,10 +158,10 @@ def _num_rows(sample: list[Batch]) -> int:
     return sum(len(seeds) for seeds, _, _ in sample)
 
 
-def _written(generator: Generator, plan: Plan, batches: list[Batch], is_finished: bool = True) -> int:
+def _written(generator: Generator, plan: Plan, index: int, batches: list[Batch], is_finished: bool = True) -> int:
     """Return the size of a shard with some batches, with or without its end."""
     sink = CountingSink(None)
-    writer = shard_writer(sink, generator, plan, _num_rows(batches))
+    writer = shard_writer(sink, generator, plan, index, _num_rows(batches))
     for batch in batches:
         writer.add(*batch)
     if is_finished:
@@ -152,12 +169,13 @@ def _written(generator: Generator, plan: Plan, batches: list[Batch], is_finished
     return sink.bytes
 
 
-def _record_sizes(plan: Plan, shard_size: int, share: float) -> tuple[Sizes, ...]:
-    """Return the sizes of some records, and of their entries in the manifest."""
+def _record_sizes(plan: Plan, shard_size: int, shares: Sequence[float]) -> tuple[Sizes, ...]:
+    """Return the sizes of some records, and of their entries in the manifest, for the share that each generator keeps."""
     indices = np.unique(np.linspace(0, plan.num_shards - 1, _SAMPLED_RECORDS).astype(int))
     records, entries = [], []
     for index in indices.tolist():
         shard = plan.shard(index)
+        share = shares[shard.generator]
         record = Record(
             shard=index,
             file=plan.file_name(index),

@@ -11,7 +11,7 @@ import numpy as np
 
 from seedmint.service.batch.completeness import complete_shards
 from seedmint.service.batch.estimate import check_free_space, estimate_size
-from seedmint.service.batch.job import begin, finish, load_plan, open_plan_generator
+from seedmint.service.batch.job import begin, finish, load_plan, open_plan_generators
 from seedmint.service.batch.manifest import Totals
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.progress import OnProgress
@@ -57,7 +57,7 @@ class JobResult:
 def execute(
     output: Output,
     plan: Plan,
-    path: Path,
+    paths: Sequence[Path],
     engine: Engine,
     display: ProgressDisplay,
     part: int = 0,
@@ -68,7 +68,7 @@ def execute(
     Args:
         output: The output of the job.
         plan: Its plan.
-        path: The generator file.
+        paths: The generator files, in the order of the plan.
         engine: Makes the shards.
         display: Shows the progress.
         part: Make only shards whose index modulo `parts` is `part`.
@@ -84,7 +84,7 @@ def execute(
     in_part = np.arange(plan.num_shards) % parts == part
     is_new = load_plan(output) is None
     if is_new:  # before `begin`, so that a job that does not fit leaves no files
-        needed = estimate_size(open_plan_generator(path, plan), plan, count_in_shards(plan, in_part))
+        needed = estimate_size(open_plan_generators(paths, plan), plan, count_in_shards(plan, in_part))
         check_free_space(output, needed.disk_bytes)
     begin(output, plan)
     with output.lock(shared=parts > 1):
@@ -94,7 +94,7 @@ def execute(
         missing = np.flatnonzero(in_part & ~complete).tolist()
         count = sum(map(plan.size, missing))
         if missing and not is_new:  # after `clean`, which frees the space of leftovers
-            check_free_space(output, estimate_size(open_plan_generator(path, plan), plan, count).disk_bytes)
+            check_free_space(output, estimate_size(open_plan_generators(paths, plan), plan, count).disk_bytes)
         start = time.monotonic()
         if missing:
             done = in_part & complete

@@ -1,5 +1,6 @@
 """A job in its output: begin or resume it, open its generator, finish it."""
 
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -66,37 +67,54 @@ def begin(output: Output, plan: Plan) -> None:
     check_same(existing, plan, output.url)
 
 
-def open_plan_generator(path: Path, plan: Plan) -> Generator:
-    """Open the generator of a plan.
+def open_plan_generators(paths: Sequence[Path], plan: Plan) -> tuple[Generator, ...]:
+    """Open the generators of a plan.
+
+    Args:
+        paths: The generator files, in the order of the plan.
+        plan: The plan.
+
+    Raises:
+        PlanError: A file is not the generator file of the plan.
+        UserError: A file is not a generator.
+        OSError: A file is not readable.
+    """
+    return tuple(open_plan_generator(path, plan, index) for index, path in enumerate(paths))
+
+
+def open_plan_generator(path: Path, plan: Plan, index: int = 0) -> Generator:
+    """Open one generator of a plan.
 
     Args:
         path: The generator file.
         plan: The plan.
+        index: Index of the generator in the plan.
 
     Raises:
         PlanError: The file is not the generator file of the plan.
         UserError: The file is not a generator.
         OSError: The file is not readable.
     """
-    return open_generator_content(read_plan_generator(path, plan), plan)
+    return open_generator_content(read_plan_generator(path, plan, index), plan)
 
 
-def read_plan_generator(path: Path, plan: Plan) -> bytes:
-    """Read the generator file of a plan.
+def read_plan_generator(path: Path, plan: Plan, index: int = 0) -> bytes:
+    """Read the file of one generator of a plan.
 
     Args:
         path: The generator file.
         plan: The plan.
+        index: Index of the generator in the plan.
 
     Raises:
         PlanError: The file is not the generator file of the plan.
         OSError: The file is not readable.
     """
-    content = read_content(path)
+    content, of_plan = read_content(path), plan.generators[index]
     digest = digest_of(content)
-    if digest != plan.model:
+    if digest != of_plan.model:
         raise PlanError(
-            f"{path} has changed: its digest is {digest[:12]}, and the job uses {plan.card.name}@{plan.model[:12]}: "
+            f"{path} has changed: its digest is {digest[:12]}, and the job uses {of_plan.reference}: "
             f"restore that file, or use another output",
             field="model",
             reason="other_generator",
@@ -104,8 +122,38 @@ def read_plan_generator(path: Path, plan: Plan) -> bytes:
     return content
 
 
+class ShardGenerators:
+    """The generators of a plan for the shards of one process, each opened when its first shard is made."""
+
+    def __init__(self, plan: Plan, read: Callable[[int], bytes]) -> None:
+        """
+        Args:
+            plan: The plan.
+            read: Returns the content of the file of a generator by its index.
+        """
+        self._plan = plan
+        self._read = read
+        self._opened: dict[int, Generator] = {}
+
+    def of_shard(self, shard: int) -> Generator:
+        """Return the generator of a shard.
+
+        Args:
+            shard: Index of the shard.
+
+        Raises:
+            PlanError: A file is not the generator file of the plan.
+            UserError: A file is not a generator.
+            OSError: A file is not readable.
+        """
+        index = self._plan.part_of(shard).generator
+        if index not in self._opened:
+            self._opened[index] = open_generator_content(self._read(index), self._plan)
+        return self._opened[index]
+
+
 def open_generator_content(content: bytes, plan: Plan) -> Generator:
-    """Open the generator of a plan from the content of its file.
+    """Open a generator of a plan from the content of its file.
 
     Args:
         content: The content.

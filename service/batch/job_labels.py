@@ -1,25 +1,39 @@
 """Parses the labels of a job: the same text in the command line and in the HTTP API."""
 
 import re
+from collections.abc import Sequence
 
 from seedmint.models.card import Card
 from seedmint.models.errors import UserError
+from seedmint.models.seeds import quoted
 from seedmint.service.batch.plan import LabelChoice
 from seedmint.service.specs.values import label_number
 
 _WEIGHT = r"([^,]+):([1-9][0-9]{0,11})"
 
 
-def parse_labels(text: str, card: Card) -> LabelChoice:
+def parse_labels(text: str, cards: Sequence[Card]) -> LabelChoice:
     """Parse the labels of a job.
 
     Args:
         text: "balanced", "per-seed", a class number, the name of a class, or weights such as "3:1000,seven:500".
-        card: The card of the generator.
+        cards: The cards of the generators.
 
     Raises:
-        UserError: The generator does not have a label, or a label has two weights.
+        UserError: A generator does not have a label, a label has two weights, or a name means different numbers.
     """
+    first, *others = (_parse(text, card) for card in cards)
+    for card, choice in zip(cards[1:], others, strict=True):
+        if choice != first:
+            raise UserError(
+                f"{quoted(text)} names other numbers in {card.name!r} than in {cards[0].name!r}: use numbers of classes",
+                field="labels",
+                reason="ambiguous_label",
+            )
+    return first
+
+
+def _parse(text: str, card: Card) -> LabelChoice:
     match text:
         case "balanced" | "per-seed":
             return text

@@ -10,9 +10,11 @@ from seedmint.models.errors import UserError
 from seedmint.models.runtime.provider import Provider
 from seedmint.models.seeds import Seeds, parse_seeds, quoted
 from seedmint.service.batch.classifier import combined, plan_filter
+from seedmint.service.batch.compatibility import check_compatible
 from seedmint.service.batch.formats.base import ShardFormat, check_format, default_format, toolchain
 from seedmint.service.batch.label_weights import MAX_PERIOD, period
 from seedmint.service.batch.plan import SPLIT_NAME, LabelChoice, LabelWeights, Plan, PlanError
+from seedmint.service.batch.plan_generator import PlanGenerator
 from seedmint.service.runtime.generator import Generator, check_truncation
 from seedmint.service.runtime.output_check import Determinism
 
@@ -61,41 +63,55 @@ class JobSpec:
     filter: str | None = None
 
 
-def make_plan(generator: Generator | CheckedGenerator, spec: JobSpec) -> Plan:
+def make_plan(
+    generator: Generator | CheckedGenerator, spec: JobSpec, others: Sequence[Generator | CheckedGenerator] = ()
+) -> Plan:
     """Make a plan and check that its parts fit together.
 
     Args:
-        generator: The generator.
+        generator: The generator, or the first of several.
         spec: The options of the job.
+        others: The other generators. Each makes all seeds.
 
     Raises:
         UserError: A part does not fit; `field` is the part.
     """
-    card, shard_format = generator.card, spec.format or default_format(generator.card)
-    check_format(shard_format, card)
+    card, generators = generator.card, (generator, *others)
+    shard_format = spec.format or default_format(card)
+    check_compatible([(each.digest, each.card) for each in generators])
+    check_format(shard_format, card, bool(others))
     try:
-        check_truncation(spec.truncation, card)
+        for each in generators:
+            check_truncation(spec.truncation, each.card)
     except UserError as error:
         raise PlanError(str(error), field="truncation", reason=error.reason) from None
     _check_distinct(spec.seeds, card)
     if spec.shard_size < 1:
         raise PlanError("must be at least 1", field="shard_size", reason="out_of_range")
+    parts = len(generators) * (1 if spec.splits is None else len(spec.splits))
     for count in (spec.seeds.count,) if spec.splits is None else spec.splits.values():
-        check_num_shards(count, spec.shard_size, MAX_SHARDS // (1 if spec.splits is None else len(spec.splits)))
-    job_filter = plan_filter(spec.filter, card)
+        check_num_shards(count, spec.shard_size, MAX_SHARDS // parts)
+    first, *rest = (_plan_generator(each, spec.filter, shard_format) for each in generators)
     return Plan(
-        model=generator.digest,
+        model=first.model,
         card=card,
         provider=generator.provider,
         seeds=str(spec.seeds),
-        labels=_checked_labels(spec.labels, card),
+        labels=_checked_labels(spec.labels, [each.card for each in generators]),
         truncation=spec.truncation,
         format=shard_format,
         shard_size=spec.shard_size,
         splits=spec.splits,
-        filter=job_filter,
-        toolchain=toolchain(shard_format, card, combined(generator.determinism, job_filter)),
+        filter=first.filter,
+        toolchain=first.toolchain,
+        others=tuple(rest),
     )
+
+
+def _plan_generator(generator: Generator | CheckedGenerator, rule: str | None, shard_format: ShardFormat) -> PlanGenerator:
+    card, job_filter = generator.card, plan_filter(rule, generator.card)
+    versions = toolchain(shard_format, card, combined(generator.determinism, job_filter))
+    return PlanGenerator(model=generator.digest, card=card, filter=job_filter, toolchain=versions)
 
 
 def spec_of(plan: Plan) -> JobSpec:
@@ -108,14 +124,30 @@ def spec_of(plan: Plan) -> JobSpec:
     return JobSpec(plan.sequence, plan.splits, plan.labels, plan.truncation, plan.format, plan.shard_size, rule)
 
 
-def toolchain_here(plan: Plan, generator: Generator) -> dict[str, str]:
-    """Return the toolchain that the plan would have on this machine.
+def toolchain_here(plan: Plan, index: int, generator: Generator) -> dict[str, str]:
+    """Return the toolchain that the plan would have on this machine for one of its generators.
 
     Args:
         plan: The plan.
-        generator: Its generator, opened here.
+        index: Index of the generator.
+        generator: The generator, opened here.
     """
-    return toolchain(plan.format, plan.card, combined(generator.determinism, plan.filter))
+    of_plan = plan.generators[index]
+    return toolchain(plan.format, of_plan.card, combined(generator.determinism, of_plan.filter))
+
+
+def differences_here(plan: Plan, generators: Sequence[Generator]) -> list[str]:
+    """Describe the differences between the toolchains of a plan and those of this machine, once each.
+
+    Args:
+        plan: The plan.
+        generators: Its generators, opened here.
+
+    Returns:
+        A text for each difference; none if the plan gives the same bytes here.
+    """
+    pairs = [(of_plan.toolchain, toolchain_here(plan, i, generators[i])) for i, of_plan in enumerate(plan.generators)]
+    return list(dict.fromkeys(difference(of_plan, here) for of_plan, here in pairs if of_plan != here))
 
 
 def join_splits(splits: Sequence[tuple[str, Seeds]]) -> tuple[Seeds, dict[str, int]]:
@@ -141,12 +173,13 @@ def join_splits(splits: Sequence[tuple[str, Seeds]]) -> tuple[Seeds, dict[str, i
     return parse_seeds(",".join(str(seeds) for _, seeds in splits)), sizes
 
 
-def _checked_labels(labels: LabelChoice | None, card: Card) -> LabelChoice | None:
+def _checked_labels(labels: LabelChoice | None, cards: Sequence[Card]) -> LabelChoice | None:
     """Return the labels of a plan.
 
     Raises:
-        PlanError: The generator does not have these labels.
+        PlanError: A generator does not have these labels.
     """
+    card = min(cards, key=lambda each: len(each.classes or ()))  # all are conditional, or none is
     if card.classes is None and labels is not None:
         raise PlanError(f"generator {card.name!r} is not conditional", field="labels", reason="not_conditional")
     if card.classes is not None and labels is None:
@@ -222,28 +255,63 @@ def check_same(existing: Plan, plan: Plan, url: str) -> None:
     Raises:
         PlanError: The plans differ. `field` names the first difference.
     """
-    if existing.model != plan.model:
+    if [each.model for each in existing.generators] != [each.model for each in plan.generators]:
+        is_one = not (existing.others or plan.others)
         raise PlanError(
-            f"{url} holds a job of {existing.card.name}@{existing.model[:12]}, and this generator is "
-            f"{plan.card.name}@{plan.model[:12]}: use the generator of the job, or another output",
+            f"{url} holds a job of {references(existing)}, and {'this generator is' if is_one else 'these generators are'} "
+            f"{references(plan)}: use the generator{'s' * (not is_one)} of the job, or another output",
             field="model",
             reason="other_generator",
         )
     for field in Plan.model_fields:  # the iterator of a model also yields its cached properties, such as arrays
         value, other = getattr(existing, field), getattr(plan, field)
-        if value == other:
-            continue
-        if field == "toolchain":
+        if field not in ("toolchain", "others") and value != other:
             raise PlanError(
-                f"{url} was started with {difference(value, other)}, and the bytes may differ: "
-                f"use a machine and versions like those of the job, or another output",
-                reason="other_toolchain",
+                f"{other} differs from the job in {url}, which has {value}: use the same value, or another output",
+                field="split" if field == "splits" else field,
+                reason="other_plan",
             )
+    for of_job, here in zip(existing.generators, plan.generators, strict=True):
+        if of_job.filter != here.filter:
+            raise PlanError(
+                f"the job in {url} was started with another version of a classifier: use another output",
+                field="filter",
+                reason="other_plan",
+            )
+        _check_same_toolchain(of_job.toolchain, here.toolchain, url)
+
+
+def check_toolchain(plan: Plan, index: int, generator: Generator, url: str) -> None:
+    """Check that one generator of a plan gives the bytes of the plan on this machine.
+
+    Args:
+        plan: The plan.
+        index: Index of the generator.
+        generator: The generator, opened here.
+        url: The output, for the error message.
+
+    Raises:
+        PlanError: The bytes may differ.
+    """
+    _check_same_toolchain(plan.generators[index].toolchain, toolchain_here(plan, index, generator), url)
+
+
+def _check_same_toolchain(of_job: dict[str, str], here: dict[str, str], url: str) -> None:
+    if of_job != here:
         raise PlanError(
-            f"{other} differs from the job in {url}, which has {value}: use the same value, or another output",
-            field="split" if field == "splits" else field,
-            reason="other_plan",
+            f"{url} was started with {difference(of_job, here)}, and the bytes may differ: "
+            f"use a machine and versions like those of the job, or another output",
+            reason="other_toolchain",
         )
+
+
+def references(plan: Plan) -> str:
+    """Return the names and versions of the generators of a plan, for messages.
+
+    Args:
+        plan: The plan.
+    """
+    return " ".join(generator.reference for generator in plan.generators)
 
 
 def difference(before: dict[str, str], now: dict[str, str]) -> str:

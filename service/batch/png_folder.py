@@ -1,6 +1,6 @@
 """The format png: files data/LABEL/SEED.png, as ImageFolder reads them, or data/SEED.png for an unconditional generator.
 
-A split has its own folder: data/SPLIT/LABEL/SEED.png.
+A split has its own folder: data/SPLIT/LABEL/SEED.png. So has each of several generators: data/NAME-DIGEST/LABEL/SEED.png.
 
 With more than ten classes, labels have leading zeros, so that the folders sort in the order of the labels.
 """
@@ -25,13 +25,11 @@ def file_name(plan: Plan, folder: str, seed: int, label: int | None) -> str:
 
     Args:
         plan: The plan of the job.
-        folder: The folder of the split.
+        folder: The folder of the split, or of a generator in the split.
         seed: The seed of the image.
         label: Its label; None for an unconditional generator.
     """
-    if label is None or plan.num_classes is None:
-        return f"{folder}/{seed}.png"
-    return f"{folder}/{label:0{len(str(plan.num_classes - 1))}}/{seed}.png"
+    return f"{folder}/{seed}.png" if label is None else f"{folder}/{label:0{plan.label_digits}}/{seed}.png"
 
 
 def file_names(plan: Plan, shard: Shard, mask: Mask | None = None) -> Iterator[str]:
@@ -92,7 +90,7 @@ def read(output: Output, plan: Plan, folder: str, seeds: NDArray[np.int64], labe
     Args:
         output: The output of the job.
         plan: Its plan.
-        folder: The folder of the split.
+        folder: The folder of the images.
         seeds: int64[n].
         labels: int64[n], or None for an unconditional generator.
 

@@ -20,6 +20,7 @@ from seedmint.service.batch.completeness import missing_shards
 from seedmint.service.batch.data_card import DATA_CARD
 from seedmint.service.batch.manifest import MANIFEST
 from seedmint.service.batch.plan import Plan, PlanError
+from seedmint.service.batch.planning import references
 from seedmint.service.batch.png_folder import recorded_files
 from seedmint.service.batch.progress import BatchProgress, OnProgress
 from seedmint.service.batch.records import read_record, read_records
@@ -119,7 +120,7 @@ def push(output: Output, plan: Plan, target: HubDataset, is_private: bool, on_pr
             api.create_commit(
                 target.repository,
                 additions,
-                commit_message=f"Add {plan.count:,} {plan.card.output.kind}s of {plan.card.name}@{plan.model[:12]}",
+                commit_message=f"Add {plan.count:,} {plan.card.output.kind}s of {references(plan)}",
                 repo_type="dataset",
                 revision=target.revision,
                 parent_commit=info.sha,

@@ -7,6 +7,9 @@ from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.row_index import ROW_INDEX
 
 _MANIFEST_NAMES = 'names = json.loads(Path("manifest.json").read_text())["card"]["classes"]'
+_NAMES_OF_GENERATORS = """manifest = json.loads(Path("manifest.json").read_text())
+generators = [manifest, *manifest["others"]]
+names = {f'{each["card"]["name"]}@{each["model"][:12]}': each["card"]["classes"] for each in generators}"""
 
 
 def programs(plan: Plan) -> dict[str, str]:
@@ -61,26 +64,37 @@ def _webdataset(plan: Plan) -> str:
     split = plan.layout[0]
     shards = f'shards = "{split.folder}/shard-{{{split.first_shard:06}..{split.last_shard:06}}}.tar"'
     if plan.labels is None:
+        generator = '\n    generator = annotation["generator"]' if plan.others else ""
         return f"""import webdataset as wds
 
 {shards}
 for image, annotation in wds.WebDataset(shards, shardshuffle=False).decode("pil").to_tuple("png", "json"):
-    seed = annotation["seed"]"""
+    seed = annotation["seed"]{generator}"""
+    extensions, variables, assignments = '"__key__"', "key", "seed, name = int(key), names[label]"
+    if plan.others:
+        name = "names[label]" if plan.keys.classes else "names[generator][label]"
+        extensions, variables = '"json"', "annotation"
+        assignments = f'seed, generator = annotation["seed"], annotation["generator"]\n    name = {name}'
     return f"""import json
 from pathlib import Path
 
 import webdataset as wds
 
-{_MANIFEST_NAMES}
+{_load_names(plan)}
 {shards}
-for image, label, key in wds.WebDataset(shards, shardshuffle=False).decode("pil").to_tuple("png", "cls", "__key__"):
-    seed, name = int(key), names[label]"""
+for image, label, {variables} in wds.WebDataset(shards, shardshuffle=False).decode("pil").to_tuple("png", "cls", {extensions}):
+    {assignments}"""
+
+
+def _load_names(plan: Plan) -> str:
+    """Return the statements that read the names of the classes; by generator, if they differ."""
+    return _MANIFEST_NAMES if plan.keys.classes else _NAMES_OF_GENERATORS
 
 
 def _table_programs(plan: Plan) -> dict[str, str]:
     columns = "*"
     if isinstance(plan.card.output, ImageOutput):
-        columns = "seed" if plan.labels is None else "seed, label"
+        columns = ", ".join(plan.keys.features)
     folder = plan.layout[0].folder
     return {
         "pandas": f"""import pandas as pd
@@ -97,6 +111,7 @@ rows = duckdb.sql("select {columns} from '{folder}/*.parquet' order by seed limi
 
 def _mosaic(plan: Plan) -> str:
     label = "" if plan.labels is None else ', "label": "int"'
+    generator = ', "generator": "str"' if plan.others else ""
     return f"""import io
 
 import pyarrow.dataset as ds
@@ -104,7 +119,7 @@ from PIL import Image
 from streaming import MDSWriter, StreamingDataset
 
 # MosaicML Streaming reads only its own format: write the rows in this format to the folder "mds".
-with MDSWriter(out="mds", columns={{"image": "png", "seed": "int"{label}}}) as writer:
+with MDSWriter(out="mds", columns={{"image": "png", "seed": "int"{label}{generator}}}) as writer:
     for batch in ds.dataset("{plan.layout[0].folder}").to_batches(batch_size=1000):
         for row in batch.to_pylist():
             writer.write(row | {{"image": Image.open(io.BytesIO(row["image"]["bytes"]))}})
@@ -125,21 +140,24 @@ class LabelFolder(ImageFolder):
         return folders, {{folder: int(folder) for folder in folders}}
 
 
-images = LabelFolder("{plan.layout[0].folder}")"""
+images = LabelFolder("{plan.image_folder(plan.parts[0])}")"""
 
 
 def _npz(plan: Plan) -> str:
     label = "" if plan.labels is None else '\n    labels = arrays["labels"]'
+    generator = '\n    generator = str(arrays["generator"])' if plan.others else ""
     noun = f"{plan.card.output.kind}s"
     return f"""import numpy as np
 
 with np.load("{plan.file_name(0)}") as arrays:
-    {noun}, seeds = arrays["{noun}"], arrays["seeds"]{label}"""
+    {noun}, seeds = arrays["{noun}"], arrays["seeds"]{label}{generator}"""
 
 
 def _npy(plan: Plan) -> str:
     first, folder = plan.file_name(0), plan.layout[0].folder
     label = "" if plan.labels is None else '\nlabels = index["label"].to_numpy()'
+    if plan.others:
+        label += '\ngenerators = index["generator"].to_pylist()'
     return f"""import numpy as np
 import pyarrow.parquet as pq
 
@@ -151,6 +169,8 @@ seeds = index["seed"].to_numpy(){label}"""
 def _npz_rows(plan: Plan) -> str:
     noun = plan.card.output.kind
     label = "" if plan.labels is None else ', "label": int(arrays["labels"][i])'
+    if plan.others:
+        label += ', "generator": str(arrays["generator"])'
     body = f"""for path in paths:
     with np.load(path) as file:
         arrays = dict(file)
@@ -162,6 +182,8 @@ def _npz_rows(plan: Plan) -> str:
 def _npy_rows(plan: Plan) -> str:
     noun = plan.card.output.kind
     label = "" if plan.labels is None else ', "label": entry["label"]'
+    if plan.others:
+        label += ', "generator": entry["generator"]'
     body = f"""for path in paths:
     {noun}s = np.load(path, mmap_mode="r")
     index = pq.read_table("{plan.layout[0].folder}/{ROW_INDEX}", filters=[("file_name", "==", Path(path).name)])
@@ -178,13 +200,16 @@ def _from_generator(plan: Plan, modules: list[str], body: str, extension: str) -
     names = ["Dataset", "Features", "Value"] + (
         ["Image"] if is_image else ["Sequence"] if len(output.shape) == 1 else ["Array2D"]
     )
+    has_names = bool(plan.keys.classes)
     if plan.labels is not None:
-        types["label"] = "ClassLabel(names=names)"
-        names.append("ClassLabel")
+        types["label"] = "ClassLabel(names=names)" if has_names else 'Value("int64")'
+        names += ["ClassLabel"] * has_names
+    if plan.others:
+        types["generator"] = 'Value("string")'
     imports = "\n".join(f"import {module}" for module in modules)
     features = ", ".join(f'"{name}": {kind}' for name, kind in types.items())
-    load_names = "" if plan.labels is None else f"{_MANIFEST_NAMES}\n"
-    return f"""{"" if plan.labels is None else "import json" + chr(10)}from pathlib import Path
+    load_names = f"{_MANIFEST_NAMES}\n" if has_names else ""
+    return f"""{"import json" + chr(10) if has_names else ""}from pathlib import Path
 
 {imports}
 from datasets import {", ".join(sorted(names))}

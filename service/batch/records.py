@@ -13,17 +13,13 @@ from seedmint.models.card_part import Sha256
 from seedmint.models.errors import UserError
 from seedmint.models.seeds import parse_seeds
 from seedmint.service.batch.plan import Plan, Shard
+from seedmint.service.batch.plan_generator import is_none
 from seedmint.service.batch.storage.base import Output
 
 RECORDS_FOLDER = "records"
 RECORD_NAME = re.compile(r"([0-9]{6})\.json", re.ASCII)
 _READERS = 16  # concurrent requests to an object store
 _READ_AHEAD = 1024  # records
-
-
-def _is_none(value: object) -> bool:
-    """Return whether a value is None. Records of jobs without a filter omit its fields."""
-    return value is None
 
 
 class RecordError(UserError):
@@ -46,7 +42,7 @@ class Record(BaseModel):
         bytes: Size of the file. Format png: size of all its files.
         sha256: SHA-256 of the file. Format png: SHA-256 of the lines "{SHA-256}  {name}\\n" of its files, in the order of the
             seeds, as sha256sum prints them.
-        model: SHA-256 of the generator file.
+        model: SHA-256 of the file of its generator.
         plan: SHA-256 of the plan.
         determinism: Result of the generator's determinism test in the process that made the shard.
     """
@@ -55,8 +51,8 @@ class Record(BaseModel):
     file: str
     seeds: str
     count: int = Field(ge=1)
-    accepted: int | None = Field(default=None, ge=0, exclude_if=_is_none)
-    refused: str | None = Field(default=None, exclude_if=_is_none)
+    accepted: int | None = Field(default=None, ge=0, exclude_if=is_none)
+    refused: str | None = Field(default=None, exclude_if=is_none)
     bytes: int = Field(ge=0)
     sha256: Sha256
     model: Sha256
@@ -148,7 +144,8 @@ def read_record(output: Output, plan: Plan, index: int) -> Record:
     except ValidationError:
         raise RecordError(f"{output.url}: {name} is damaged: remove it and run the job again") from None
     shard = plan.shard(index)
-    expected = (index, plan.file_name(index), str(shard.seeds), shard.count, plan.model, plan.digest)
+    model = plan.generators[shard.generator].model
+    expected = (index, plan.file_name(index), str(shard.seeds), shard.count, model, plan.digest)
     found = (record.shard, record.file, record.seeds, record.count, record.model, record.plan)
     if expected != found or (record.refused is None) != (plan.filter is None):
         raise RecordError(

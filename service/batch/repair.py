@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from seedmint.service.batch.execute import Engine
 from seedmint.service.batch.job import finish
 from seedmint.service.batch.plan import Plan, PlanError
-from seedmint.service.batch.planning import difference, toolchain_here
+from seedmint.service.batch.planning import differences_here
 from seedmint.service.batch.progress import OnProgress
 from seedmint.service.batch.storage.base import Output
 from seedmint.service.batch.verify import Fault, shard_fault
@@ -38,14 +38,19 @@ def faulty_shards(faults: Sequence[Fault]) -> list[int]:
 
 
 def repair(
-    output: Output, plan: Plan, generator: Generator, faults: Sequence[Fault], engine: Engine, on_progress: OnProgress
+    output: Output,
+    plan: Plan,
+    generators: Sequence[Generator],
+    faults: Sequence[Fault],
+    engine: Engine,
+    on_progress: OnProgress,
 ) -> Repairs:
     """Repair the faults of a job.
 
     Args:
         output: The output of the job.
         plan: Its plan.
-        generator: The generator of the plan.
+        generators: The generators of the plan, in order.
         faults: The faults, from `verify`.
         engine: Makes the shards.
         on_progress: Receives the progress of the engine.
@@ -56,10 +61,9 @@ def repair(
         UserError: The engine failed, or the output is not writable. The same call may repair the rest.
         OSError: The same.
     """
-    current = toolchain_here(plan, generator)
-    if plan.toolchain != current:
+    for text in differences_here(plan, generators):
         raise PlanError(
-            f"{output.url} was written with {difference(plan.toolchain, current)}, and new shards would have other bytes: "
+            f"{output.url} was written with {text}, and new shards would have other bytes: "
             f"repair it with the versions of the job",
             reason="other_toolchain",
         )
@@ -72,11 +76,11 @@ def repair(
             engine(shards, on_progress)
         finish(output, plan)
         output.clean()
-    return Repairs(tuple(shards), orphans, tuple(_remaining(output, plan, generator, shards)))
+    return Repairs(tuple(shards), orphans, tuple(_remaining(output, plan, generators, shards)))
 
 
-def _remaining(output: Output, plan: Plan, generator: Generator, shards: Sequence[int]) -> Iterator[Fault]:
+def _remaining(output: Output, plan: Plan, generators: Sequence[Generator], shards: Sequence[int]) -> Iterator[Fault]:
     for index in shards:
-        fault = shard_fault(output, plan, generator, index, every_value=False)
+        fault = shard_fault(output, plan, generators[plan.part_of(index).generator], index, every_value=False)
         if fault is not None:
             yield fault

@@ -1,4 +1,4 @@
-"""metadata.parquet: file, seed and label of each row, for the formats whose files do not hold them: png and npy.
+"""metadata.parquet: file, seed, label and generator of each row, for the formats whose files do not hold them: png and npy.
 
 `datasets` reads this file together with a folder of images. A folder for each label is not enough: a label without images has
 no folder, so readers that number the folders would give wrong labels.
@@ -11,12 +11,12 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seedmint.service.batch.formats.features import INT64, STRING, key_features
+from seedmint.service.batch.formats.features import INT64, STRING
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.png_folder import file_name
 from seedmint.service.batch.records import read_record
 from seedmint.service.batch.selection import pieces
-from seedmint.service.batch.splits import Split
+from seedmint.service.batch.splits import Part, Split
 from seedmint.service.batch.storage.base import Output
 
 ROW_INDEX = "metadata.parquet"
@@ -56,10 +56,13 @@ def row_index_size(plan: Plan) -> int:
         return 0
     from seedmint.service.batch.formats.row_table import write_table
 
-    file = io.BytesIO()
-    group = next(_all_rows(plan, plan.layout[0]))
-    write_table(file, _features(plan), iter([group]))
-    return file.tell() * plan.count // len(group["seed"])
+    size = 0
+    for part in plan.layout[0].parts:
+        file = io.BytesIO()
+        group = next(_all_rows(plan, part))
+        write_table(file, _features(plan), iter([group]))
+        size += file.tell() * plan.num_seeds // len(group["seed"])
+    return size
 
 
 def is_row_index(file: IO[bytes], output: Output, plan: Plan, split: Split) -> bool:
@@ -77,22 +80,23 @@ def is_row_index(file: IO[bytes], output: Output, plan: Plan, split: Split) -> b
 
 
 def _features(plan: Plan) -> dict[str, Any]:
-    return {"file_name": STRING} | ({"row": INT64} if plan.format == "npy" else {}) | key_features(plan.card)
+    return {"file_name": STRING} | ({"row": INT64} if plan.format == "npy" else {}) | plan.keys.features
 
 
 def _rows(plan: Plan, split: Split, output: Output) -> Iterator[dict[str, Any]]:
     """Yield the rows of a split in groups, in the order of the plan. File names are relative to the index file."""
     if plan.filter is None:
-        yield from _all_rows(plan, split)
+        for part in split.parts:
+            yield from _all_rows(plan, part)
         return
     from seedmint.service.batch.formats.row_table import GROUP_ROWS
 
     pending: dict[str, Any] = {}
     for index in range(split.first_shard, split.last_shard + 1):
-        shard = plan.shard(index)
+        shard, part = plan.shard(index), plan.part_of(index)
         for seeds, labels in pieces(plan, shard, read_record(output, plan, index).mask(shard), shard.count):
             shards = [plan.file_name(index)] * len(seeds)
-            columns = _columns(plan, split, seeds, labels, np.arange(len(seeds)), shards)
+            columns = _columns(plan, part, seeds, labels, np.arange(len(seeds)), shards)
             pending = {name: _joined(pending.get(name), values) for name, values in columns.items()}
         while len(pending.get("seed", ())) >= GROUP_ROWS:
             yield {name: values[:GROUP_ROWS] for name, values in pending.items()}
@@ -107,22 +111,22 @@ def _joined(before: Any, values: Any) -> Any:
     return before + values if isinstance(values, list) else np.concatenate([before, values])
 
 
-def _all_rows(plan: Plan, split: Split) -> Iterator[dict[str, Any]]:
-    """Yield the rows of a split without a filter."""
+def _all_rows(plan: Plan, part: Part) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a part without a filter."""
     from seedmint.service.batch.formats.row_table import GROUP_ROWS
 
-    position = split.start
-    for seeds in plan.seeds_between(split.start, split.start + split.count).chunks(GROUP_ROWS):
+    position = part.start
+    for seeds in plan.seeds_between(part.first_seed, part.first_seed + part.count).chunks(GROUP_ROWS):
         labels = plan.labels_at(position, seeds)
         positions = position + np.arange(len(seeds))
         shards = [plan.file_name(index) for index in plan.shards_at(positions).tolist()] if plan.format == "npy" else []
-        yield _columns(plan, split, seeds, labels, (positions - split.start) % plan.shard_size, shards)
+        yield _columns(plan, part, seeds, labels, (positions - part.start) % plan.shard_size, shards)
         position += len(seeds)
 
 
 def _columns(
     plan: Plan,
-    split: Split,
+    part: Part,
     seeds: NDArray[np.int64],
     labels: NDArray[np.int64] | None,
     rows: NDArray[np.int64],
@@ -132,16 +136,19 @@ def _columns(
 
     Args:
         plan: The plan of the job.
-        split: The split.
+        part: The part of the rows.
         seeds: int64[n].
         labels: int64[n]; None for an unconditional generator.
         rows: int64[n], the row of each seed in its file; used for npy.
         shards: The file of each seed; used for npy.
     """
     columns: dict[str, Any] = {"seed": seeds} | ({} if labels is None else {"label": labels})
+    origin = plan.origin(part.generator)
+    if origin is not None:
+        columns["generator"] = [origin] * len(seeds)
     if plan.format == "npy":
         columns["row"], names = rows, shards
     else:
-        row_labels = [None] * len(seeds) if labels is None else labels.tolist()
-        names = [file_name(plan, split.folder, seed, label) for seed, label in zip(seeds.tolist(), row_labels, strict=True)]
-    return columns | {"file_name": [name.removeprefix(f"{split.folder}/") for name in names]}
+        row_labels, folder = [None] * len(seeds) if labels is None else labels.tolist(), plan.image_folder(part)
+        names = [file_name(plan, folder, seed, label) for seed, label in zip(seeds.tolist(), row_labels, strict=True)]
+    return columns | {"file_name": [name.removeprefix(f"{part.folder}/") for name in names]}

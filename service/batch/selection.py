@@ -20,7 +20,7 @@ def accepted(generator: Generator, plan: Plan, shard: Shard) -> Mask | None:
     The images are generated again for the file, so that the memory does not grow with the shard.
 
     Args:
-        generator: The generator of the plan.
+        generator: The generator of the shard.
         plan: The plan of the job.
         shard: The shard.
 
@@ -30,9 +30,10 @@ def accepted(generator: Generator, plan: Plan, shard: Shard) -> Mask | None:
     Raises:
         UserError: The classifier of the plan is not available.
     """
-    if plan.filter is None:
+    plan_filter = plan.generators[shard.generator].filter
+    if plan_filter is None:
         return None
-    classifier, rule = opened(plan.filter), FilterRule(plan.filter.rule)
+    classifier, rule = opened(plan_filter), FilterRule(plan_filter.rule)
     return np.concatenate(
         [
             rule.accepts(classifier.probabilities(generator.generate(seeds, labels, plan.truncation)), labels)

@@ -36,7 +36,7 @@ def make_shard(
     """Make a shard and write its record.
 
     Args:
-        generator: The generator of the plan.
+        generator: The generator of the shard.
         plan: The plan of the job.
         index: Index of the shard.
         output: The output of the job.
@@ -60,7 +60,7 @@ def write_shard(
     """Generate and write a shard. The returned function makes it visible and writes its record.
 
     Args:
-        generator: The generator of the plan.
+        generator: The generator of the shard.
         plan: The plan of the job.
         index: Index of the shard.
         output: The output of the job.
@@ -84,7 +84,7 @@ def write_shard(
             size, sha256 = _write_files(stack.enter_context(output.write_many()), generator, plan, index, batches)
         else:
             file = stack.enter_context(output.write(plan.file_name(index)))
-            size, sha256 = _write_file(file, generator, plan, count, batches)
+            size, sha256 = _write_file(file, generator, plan, shard.generator, count, batches)
         open_files = stack.pop_all()
 
     def finish() -> Record:
@@ -98,7 +98,7 @@ def shard_digest(generator: Generator, plan: Plan, index: int) -> str:
     """Generate a shard again without writing it, and return the SHA-256 that its record must have.
 
     Args:
-        generator: The generator of the plan.
+        generator: The generator of the shard.
         plan: The plan of the job.
         index: Index of the shard.
     """
@@ -107,13 +107,15 @@ def shard_digest(generator: Generator, plan: Plan, index: int) -> str:
     batches = _batches(generator, plan, shard, mask, 0)
     if plan.format == "png":
         return _write_files(lambda name, content: None, generator, plan, index, batches)[1]
-    return _write_file(None, generator, plan, shard.count if mask is None else int(mask.sum()), batches)[1]
+    count = shard.count if mask is None else int(mask.sum())
+    return _write_file(None, generator, plan, shard.generator, count, batches)[1]
 
 
 def _write_record(
     generator: Generator, plan: Plan, shard: Shard, mask: Mask | None, output: Output, size: int, sha256: str
 ) -> Record:
-    determinism = combined(generator.determinism, plan.filter)
+    of_plan = plan.generators[shard.generator]
+    determinism = combined(generator.determinism, of_plan.filter)
     record = Record(
         shard=shard.index,
         file=plan.file_name(shard.index),
@@ -123,7 +125,7 @@ def _write_record(
         refused=None if mask is None else _seeds_text(shard.seeds.array()[~mask]),
         bytes=size,
         sha256=sha256,
-        model=plan.model,
+        model=of_plan.model,
         plan=plan.digest,
         determinism=determinism,
     )
@@ -135,26 +137,28 @@ def _seeds_text(seeds: SeedArray) -> str:
     return str(seeds_from_list(seeds.tolist())) if len(seeds) else ""
 
 
-def shard_writer(sink: Sink, generator: Generator, plan: Plan, count: int) -> ShardWriter:
+def shard_writer(sink: Sink, generator: Generator, plan: Plan, index: int, count: int) -> ShardWriter:
     """Return the writer of one shard file. The format png has no such file.
 
     Args:
         sink: Receives the bytes.
-        generator: The generator of the plan.
+        generator: The generator of the shard.
         plan: The plan of the job.
+        index: Index of the generator among the generators of the plan.
         count: Seeds in the shard.
     """
+    origin = plan.origin(index)
     match plan.format:
         case "webdataset":
             from seedmint.service.batch.formats.webdataset import WebDatasetWriter
 
-            return WebDatasetWriter(sink, generator, plan.truncation)
+            return WebDatasetWriter(sink, generator, plan.truncation, origin)
         case "parquet":
             from seedmint.service.batch.formats.parquet import parquet_writer
 
-            return parquet_writer(sink, generator, plan.truncation)
+            return parquet_writer(sink, generator, plan.truncation, plan.keys, origin)
         case "npz" | "npy" as array_format:
-            return ArrayWriter(sink, generator, array_format, count)
+            return ArrayWriter(sink, generator, array_format, count, origin)
         case "png":
             raise ValueError("the format png has a file for each image")
 
@@ -203,10 +207,10 @@ class CountingSink:
 
 
 def _write_file(
-    file: IO[bytes] | None, generator: Generator, plan: Plan, count: int, batches: Iterator[Batch]
+    file: IO[bytes] | None, generator: Generator, plan: Plan, index: int, count: int, batches: Iterator[Batch]
 ) -> tuple[int, str]:
     sink = CountingSink(file)
-    writer = shard_writer(sink, generator, plan, count)
+    writer = shard_writer(sink, generator, plan, index, count)
     for seeds, labels, outputs in batches:
         writer.add(seeds, labels, outputs)
     if count == 0 and plan.format == "npz":  # a filter has kept nothing; the arrays exist nevertheless
@@ -217,7 +221,7 @@ def _write_file(
 
 def _empty_batch(plan: Plan) -> Batch:
     output, nothing = plan.card.output, np.zeros(0, np.int64)
-    return nothing, None if plan.num_classes is None else nothing, np.zeros((0, *output.shape), output.dtype)
+    return nothing, nothing if plan.is_conditional else None, np.zeros((0, *output.shape), output.dtype)
 
 
 def _write_files(

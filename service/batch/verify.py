@@ -1,7 +1,7 @@
 """Checks a job: files against records, and some images or samples of each shard against the generator."""
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import IO
@@ -55,7 +55,7 @@ class Fault:
 def verify(
     output: Output,
     plan: Plan,
-    generator: Generator,
+    generators: Sequence[Generator],
     on_progress: OnProgress,
     every_value: bool = False,
     threads: int = 1,
@@ -65,7 +65,7 @@ def verify(
     Args:
         output: The output of the job.
         plan: Its plan.
-        generator: The generator of the plan.
+        generators: The generators of the plan, in order.
         on_progress: Receives an event after each shard.
         every_value: Compare every image or sample with the generator, and not only four of each shard.
         threads: Number of shards at the same time.
@@ -74,7 +74,9 @@ def verify(
     with ThreadPoolExecutor(threads) as executor:
         for first in range(0, plan.num_shards, _SHARDS_AHEAD):
             indices = range(first, min(plan.num_shards, first + _SHARDS_AHEAD))
-            faults = executor.map(lambda index: shard_fault(output, plan, generator, index, every_value), indices)
+            faults = executor.map(
+                lambda index: shard_fault(output, plan, generators[plan.part_of(index).generator], index, every_value), indices
+            )
             for index, fault in zip(indices, faults, strict=True):
                 if fault is not None:
                     records_are_readable &= fault.file != record_name(index)
@@ -96,7 +98,7 @@ def shard_fault(output: Output, plan: Plan, generator: Generator, index: int, ev
     Args:
         output: The output of the job.
         plan: Its plan.
-        generator: The generator of the plan.
+        generator: The generator of the shard.
         index: Index of the shard.
         every_value: Compare every image or sample with the generator, and not only four.
     """
@@ -107,17 +109,18 @@ def shard_fault(output: Output, plan: Plan, generator: Generator, index: int, ev
     except RecordError as error:
         return Fault(error.reason, record_name(index), str(error), index)
     fault = _file_fault(output, plan, generator, record, every_value)
-    if fault is not None or not every_value or not _is_reproducible(plan, generator):
+    if fault is not None or not every_value or not _is_reproducible(plan, index, generator):
         return fault
     if shard_digest(generator, plan, index) != record.sha256:
         return _other_values(plan, record.file, index)
     return None
 
 
-def _is_reproducible(plan: Plan, generator: Generator) -> bool:
-    """Return whether the plan gives the same bytes here."""
-    here = toolchain_here(plan, generator)
-    return here["determinism"] == "exact" and here == plan.toolchain
+def _is_reproducible(plan: Plan, index: int, generator: Generator) -> bool:
+    """Return whether the plan gives the same bytes of a shard here."""
+    of_plan = plan.part_of(index).generator
+    here = toolchain_here(plan, of_plan, generator)
+    return here["determinism"] == "exact" and here == plan.generators[of_plan].toolchain
 
 
 def _other_values(plan: Plan, name: str, index: int) -> Fault:
@@ -203,7 +206,7 @@ def _values_fault(
     """
     if record.num_images == 0:  # the filter has kept none
         return None
-    is_reproducible, name = _is_reproducible(plan, generator), record.file
+    is_reproducible, name = _is_reproducible(plan, shard.index, generator), record.file
     seeds, labels = _seeds_and_labels(plan, shard, record)
     blocks = [np.unique(np.linspace(0, len(seeds) - 1, SAMPLES_PER_SHARD).astype(int))]
     if every_value and not is_reproducible:

@@ -13,10 +13,11 @@ from seedmint.service.batch.completeness import complete_shards, damaged_shards
 from seedmint.service.batch.data_card import DATA_CARD
 from seedmint.service.batch.engines.choice import EngineName
 from seedmint.service.batch.estimate import check_free_space, estimate_size
-from seedmint.service.batch.job import load_plan, open_plan_generator
+from seedmint.service.batch.job import load_plan, open_plan_generators
 from seedmint.service.batch.manifest import MANIFEST
 from seedmint.service.batch.plan import LabelChoice, Plan, PlanError
-from seedmint.service.batch.planning import difference, toolchain_here
+from seedmint.service.batch.plan_generator import PlanGenerator
+from seedmint.service.batch.planning import differences_here, references
 from seedmint.service.batch.records import count_in_shards
 from seedmint.service.batch.storage.base import PLAN_FILE, Output
 from seedmint.service.batch.storage.resolve import open_output
@@ -88,12 +89,14 @@ def run(
 ) -> None:
     """Run a job, or resume it. Every run of the same job writes the same bytes.
 
-    MODEL is the name of a generator in the models directory, NAME@DIGEST for one version, or a path to a generator file.
+    MODEL is the name of a generator in the models directory, NAME@DIGEST for one version, or a path to a generator file. With
+    several generators, each makes all seeds, and the data name the generator of each image.
 
     \b
     seedmint batch run mnist --seeds 0-99999 --out out
     seedmint batch run mnist --seeds 0-99999 --out out --labels balanced --format parquet --workers 4
     seedmint batch run mnist --split train=0-59999 --split test=60000-69999 --labels 3:2,7:1 --out out
+    seedmint batch run mnist fashion-mnist --seeds 0-59999 --format parquet --out out
 
     A job may be stopped or killed at any time. To resume it, run the same command again, or give only MODEL and --out. The
     finished job has the same bytes as a job that was never stopped.
@@ -123,7 +126,7 @@ def run(
         _show_estimate(job, part, parts)
         return
     with stop_on_signals(job.output, job.plan):
-        run_job(job.output, job.plan, job.path, part, parts, engine, workers)
+        run_job(job.output, job.plan, job.paths, part, parts, engine, workers)
 
 
 @batch.command()
@@ -149,7 +152,7 @@ def _show_estimate(job: OpenJob, part: int = 0, parts: int = 1) -> None:
     in_part = np.arange(plan.num_shards) % parts == part
     complete = complete_shards(output, plan) if job.exists else np.zeros_like(in_part)
     count, missing = count_in_shards(plan, in_part), count_in_shards(plan, in_part & ~complete)
-    size = estimate_size(open_plan_generator(job.path, plan), plan, missing)
+    size = estimate_size(open_plan_generators(job.paths, plan), plan, missing)
     first, last = plan.size(0), plan.size(plan.num_shards - 1)
     _show_plan(plan)
     if parts > 1:
@@ -166,7 +169,11 @@ def _show_estimate(job: OpenJob, part: int = 0, parts: int = 1) -> None:
 
 @batch.command()
 @click.argument("out", metavar="DIR_OR_URL")
-@click.option("--model", help="Name or path of the generator. [the name in the job's plan]")
+@click.option(
+    "--model",
+    multiple=True,
+    help="Name or path of the generator. Repeat the option for each generator of the job. [the names in the plan]",
+)
 @click.option("--models", "directory", help="Directory of generators. [SEEDMINT_MODELS]")
 @click.option("--all", "every_value", is_flag=True, help="Generate every image again, not only four of each shard.")
 @click.option(
@@ -176,7 +183,9 @@ def _show_estimate(job: OpenJob, part: int = 0, parts: int = 1) -> None:
     help="Make faulty shards again, and remove files in data/ and records/ that belong to no shard.",
 )
 @click.option("--workers", type=click.IntRange(min=1), help="Number of shards at the same time. [one for each processor]")
-def verify(out: str, model: str | None, directory: str | None, every_value: bool, is_repair: bool, workers: int | None) -> None:
+def verify(
+    out: str, model: tuple[str, ...], directory: str | None, every_value: bool, is_repair: bool, workers: int | None
+) -> None:
     """Check the files of a job. Generates some images of each shard again and compares them.
 
     \b
@@ -194,20 +203,24 @@ def verify(out: str, model: str | None, directory: str | None, every_value: bool
     plan = _read_plan(output)
     models = settings_with(directory).models
     with permanent_errors():
-        path = find_version(model or _present_version(plan, models), models)
-    generator = open_plan_generator(path, plan)
-    current = toolchain_here(plan, generator)
-    if plan.toolchain != current:
-        click.echo(
-            f"the job was written with {difference(plan.toolchain, current)}: values may differ in the last digit", err=True
-        )
+        if model and len(model) != len(plan.generators):
+            raise PlanError(
+                f"{len(model)} generators for a job of {references(plan)}: name each of them, or none",
+                field="model",
+                reason="other_generator",
+            )
+        names = model or [_present_version(generator, models) for generator in plan.generators]
+        paths = [find_version(name, models) for name in names]
+    generators = open_plan_generators(paths, plan)
+    for text in differences_here(plan, generators):
+        click.echo(f"the job was written with {text}: values may differ in the last digit", err=True)
     threads = workers or num_processors()
     with show_progress(nouns(plan), plan.count, plan.num_shards) as on_progress:
-        faults = list(find_faults(output, plan, generator, on_progress, every_value, threads))
+        faults = list(find_faults(output, plan, generators, on_progress, every_value, threads))
     for fault in faults[:_MAX_FAULTS_SHOWN]:
         click.echo(str(fault), err=True)
     if faults and is_repair:
-        repairs = repair_job(output, plan, path, generator, faults, threads)
+        repairs = repair_job(output, plan, paths, generators, faults, threads)
         click.echo(f"repaired: {shards_text(len(repairs.shards))} made again, {len(repairs.removed):,} files removed")
         faults = list(repairs.faults)
         for fault in faults[:_MAX_FAULTS_SHOWN]:
@@ -248,10 +261,9 @@ def status(out: str) -> None:
     click.echo(f"state       {'damaged' if damaged.any() else 'done' if is_done else 'not done'}")
 
 
-def _present_version(plan: Plan, models: Path) -> str:
+def _present_version(generator: PlanGenerator, models: Path) -> str:
     """Return the reference of the file of the job's version, if there is one, or the name of the generator."""
-    version = f"{plan.card.name}@{plan.model[:12]}"
-    return version if (models / f"{version}.onnx").is_file() else plan.card.name
+    return generator.reference if (models / f"{generator.reference}.onnx").is_file() else generator.card.name
 
 
 def _read_plan(output: Output) -> Plan:
@@ -263,14 +275,14 @@ def _read_plan(output: Output) -> Plan:
 
 def _show_plan(plan: Plan) -> None:
     seeds = plan.seeds if len(plan.seeds) <= _MAX_SEEDS_LENGTH else plan.seeds[: _MAX_SEEDS_LENGTH - 3] + "..."
-    click.echo(f"generator   {plan.card.name}@{plan.model[:12]}, {plan.card.title}")
+    for generator in plan.generators:
+        click.echo(f"generator   {generator.reference}, {generator.card.title}")
     click.echo(f"seeds       {seeds}")
     if plan.splits is not None:
-        click.echo("splits      " + ", ".join(f"{name} {count:,}" for name, count in plan.splits.items()))
+        click.echo("splits      " + ", ".join(f"{split.name} {split.count:,}" for split in plan.layout))
     if plan.filter is not None:
-        click.echo(
-            f"filter      {plan.filter.rule}, by {plan.filter.classifier}; all numbers below are of seeds that are tried"
-        )
+        classifiers = ", ".join(dict.fromkeys(each.filter.classifier for each in plan.generators if each.filter is not None))
+        click.echo(f"filter      {plan.filter.rule}, by {classifiers}; all numbers below are of {nouns(plan)} that are tried")
     click.echo(f"format      {plan.format}" + ("" if plan.labels is None else f", labels {_labels_text(plan.labels)}"))
 
 

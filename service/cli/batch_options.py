@@ -1,6 +1,6 @@
 """Options of `seedmint batch run` and `seedmint batch estimate`, and the job that they define."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,9 +11,10 @@ import click
 from seedmint.models.card import Card
 from seedmint.models.directory import find_version
 from seedmint.models.errors import UserError
-from seedmint.models.runtime.generator_file import GeneratorError, checked_card, read_content
+from seedmint.models.runtime.generator_file import GeneratorError, checked_card, digest_of, read_content
 from seedmint.models.runtime.provider import ProviderError, choose_provider
 from seedmint.models.seeds import Seeds, parse_seeds, quoted
+from seedmint.service.batch.compatibility import check_compatible
 from seedmint.service.batch.formats.base import FORMATS, ShardFormat
 from seedmint.service.batch.job import load_plan, open_generator_file
 from seedmint.service.batch.job_labels import parse_labels
@@ -29,7 +30,7 @@ class JobOptions:
     """Options that define a job. None means the value of the job in the output, or the default of a new job.
 
     Attributes:
-        model: Name or path of the generator.
+        model: Name or path of each generator.
         out: Path or URL of the output.
         seeds: The seeds, in the syntax of `parse_seeds`.
         split: The splits, each as NAME=SEEDS.
@@ -41,7 +42,7 @@ class JobOptions:
         directory: Directory of generators.
     """
 
-    model: str
+    model: tuple[str, ...]
     out: str
     seeds: str | None
     split: tuple[str, ...]
@@ -60,18 +61,18 @@ class OpenJob:
     Attributes:
         output: Storage of the files of the job.
         plan: The plan that the options give.
-        path: The generator file.
+        paths: The generator files, in the order of the plan.
         exists: Whether the output already contains this plan.
     """
 
     output: Output
     plan: Plan
-    path: Path
+    paths: tuple[Path, ...]
     exists: bool
 
 
 _OPTIONS = (
-    click.argument("model"),
+    click.argument("model", nargs=-1, required=True),
     click.option("--out", required=True, metavar="DIR_OR_URL", help="Folder, or object store prefix (s3://bucket/prefix)."),
     click.option("--seeds", help='Seeds: "0-999999" or "0-9,100". Ranges include both ends.'),
     click.option(
@@ -126,17 +127,19 @@ def open_job(options: JobOptions) -> OpenJob:
     """
     with permanent_errors():
         settings = settings_with(options.directory)
-        path = find_version(options.model, settings.models)
-        content, card = _read(path)
+        paths = tuple(find_version(model, settings.models) for model in options.model)
+        contents, cards = zip(*map(_read, paths), strict=True)
     output = open_output(options.out)
     existing = load_plan(output)
     with permanent_errors():
-        spec = _spec(options, existing, card)
-        provider = settings.provider if existing is None else existing.provider
-        plan = make_plan(open_generator_file(path, content, choose_provider(provider)), spec)
+        check_compatible([(digest_of(content), card) for content, card in zip(contents, cards, strict=True)])
+        spec = _spec(options, existing, cards)
+        provider = choose_provider(settings.provider if existing is None else existing.provider)
+        first, *others = (open_generator_file(path, content, provider) for path, content in zip(paths, contents, strict=True))
+        plan = make_plan(first, spec, others)
     if existing is not None:
         check_same(existing, plan, output.url)
-    return OpenJob(output, plan, path, existing is not None)
+    return OpenJob(output, plan, paths, existing is not None)
 
 
 def _read(path: Path) -> tuple[bytes, Card]:
@@ -192,11 +195,11 @@ def parse_part(index: int | None, count: int | None) -> tuple[int, int]:
     return index, count
 
 
-def _spec(options: JobOptions, existing: Plan | None, card: Card) -> JobSpec:
+def _spec(options: JobOptions, existing: Plan | None, cards: Sequence[Card]) -> JobSpec:
     """Return the options as data. A missing option has the value of the job in the output, or the default of a new job."""
     seeds, splits = _seeds(options)
     changes: dict[str, Any] = {
-        "labels": None if options.labels is None else parse_labels(options.labels, card),
+        "labels": None if options.labels is None else parse_labels(options.labels, cards),
         "truncation": options.truncation,
         "format": options.shard_format,
         "shard_size": options.shard_size,

@@ -15,6 +15,7 @@ from seedmint.service.batch.completeness import complete_shards
 from seedmint.service.batch.engines.choice import EngineName, choose_engine
 from seedmint.service.batch.execute import execute
 from seedmint.service.batch.plan import Plan
+from seedmint.service.batch.planning import references
 from seedmint.service.batch.progress import OnProgress
 from seedmint.service.batch.repair import Repairs, faulty_shards, repair
 from seedmint.service.batch.storage.base import Output
@@ -25,13 +26,15 @@ from seedmint.service.runtime.generator import Generator
 _SHOW_CURSOR = b"\x1b[?25h"
 
 
-def run_job(output: Output, plan: Plan, path: Path, part: int, parts: int, engine: EngineName, workers: int | None) -> None:
+def run_job(
+    output: Output, plan: Plan, paths: Sequence[Path], part: int, parts: int, engine: EngineName, workers: int | None
+) -> None:
     """Make the missing shards of a job, or of one part of it. Finish the job if every shard is complete.
 
     Args:
         output: The output of the job.
         plan: Its plan.
-        path: The generator file.
+        paths: The generator files, in the order of the plan.
         part: Make only shards whose index modulo `parts` is `part`.
         parts: Number of parts.
         engine: "local": processes of this machine. "ray": tasks of a Ray cluster.
@@ -46,14 +49,14 @@ def run_job(output: Output, plan: Plan, path: Path, part: int, parts: int, engin
     def display(images: int, shards: int, images_done: int, shards_done: int) -> AbstractContextManager[OnProgress]:
         return show_progress(noun, images, shards, images_done, shards_done)
 
-    make_shards = choose_engine(engine, path, output.url, plan, workers)
-    result = execute(output, plan, path, make_shards, display, part, parts)
+    make_shards = choose_engine(engine, paths, output.url, plan, workers)
+    result = execute(output, plan, paths, make_shards, display, part, parts)
     summary = "all were complete"
     if result.count:
         summary = f"{result.count:,} generated in {duration(result.seconds)}: {result.count / result.seconds:,.0f}/s"
     if result.totals:
         tried = "" if plan.filter is None else f" (of {plan.count:,} that were tried)"
-        job = f"{result.totals.count:,} {noun}{tried} of {plan.card.name}@{plan.model[:12]}"
+        job = f"{result.totals.count:,} {noun}{tried} of {references(plan)}"
         click.echo(f"{job} in {output.url}, {shards_text(plan.num_shards)}, {summary}")
     elif parts > 1:
         click.echo(f"part {part} of {parts} is done, {summary}; the last part writes the manifest of {output.url}")
@@ -65,14 +68,21 @@ def run_job(output: Output, plan: Plan, path: Path, part: int, parts: int, engin
         )
 
 
-def repair_job(output: Output, plan: Plan, path: Path, generator: Generator, faults: Sequence[Fault], workers: int) -> Repairs:
+def repair_job(
+    output: Output,
+    plan: Plan,
+    paths: Sequence[Path],
+    generators: Sequence[Generator],
+    faults: Sequence[Fault],
+    workers: int,
+) -> Repairs:
     """Repair the faults of a job with worker processes of this machine, and show the progress.
 
     Args:
         output: The output of the job.
         plan: Its plan.
-        path: The generator file.
-        generator: The generator of the plan.
+        paths: The generator files, in the order of the plan.
+        generators: The generators of the plan, in order.
         faults: The faults of the job.
         workers: Number of worker processes.
 
@@ -80,10 +90,10 @@ def repair_job(output: Output, plan: Plan, path: Path, generator: Generator, fau
         UserError: A fault cannot be repaired here.
         OSError: The output is not writable.
     """
-    make_shards = choose_engine("local", path, output.url, plan, workers)
+    make_shards = choose_engine("local", paths, output.url, plan, workers)
     shards = faulty_shards(faults)
     with show_progress(nouns(plan), sum(map(plan.size, shards)), len(shards)) as on_progress:
-        return repair(output, plan, generator, faults, make_shards, on_progress)
+        return repair(output, plan, generators, faults, make_shards, on_progress)
 
 
 @contextmanager

@@ -157,16 +157,19 @@ class NpzWriter:
     """An npz file for `numpy.load`.
 
     Arrays: `images`, uint8[count, height, width, channels], or `samples`, float32[count, ...]; `seeds`, int64[count], if
-    seeds identify the outputs; and `labels`, int64[count], of a conditional generator.
+    seeds identify the outputs; `labels`, int64[count], of a conditional generator; and `generator`, a text, in a data set of
+    several generators.
     """
 
-    def __init__(self, generator: Generator, count: int, key: Key = "seed") -> None:
+    def __init__(self, generator: Generator, count: int, key: Key = "seed", origin: str | None = None) -> None:
         """
         Args:
             generator: The generator of the outputs.
             count: Number of images or samples.
             key: What identifies an output.
+            origin: Name and version of the generator, for the array `generator`; None without this array.
         """
+        self._origin = origin
         self._key = key
         self._zip = _Zip()
         output = generator.card.output
@@ -191,6 +194,10 @@ class NpzWriter:
                     for i in range(0, len(parts), _PIECES_AT_A_TIME):
                         file.write(np.concatenate(parts[i : i + _PIECES_AT_A_TIME]).tobytes())
                         yield self._zip.pop()
+        if self._origin is not None:
+            text = np.array(self._origin)
+            with self._zip.array("generator.npy", text.shape, text.dtype) as file:
+                file.write(text.tobytes())
         yield self._zip.finish()
 
 

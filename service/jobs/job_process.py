@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from seedmint.service.batch.plan import Plan
@@ -17,17 +18,19 @@ class JobProcess:
 
     Attributes:
         plan: The plan of the job.
-        images: Images or samples that the metrics have counted.
+        images: Images or samples of each generator that the metrics have counted.
         progress: The progress file.
     """
 
-    def __init__(self, plan: Plan, images: int, generator: Path, url: str, workers: int, progress: Path) -> None:
+    def __init__(
+        self, plan: Plan, images: Sequence[int], generators: Sequence[Path], url: str, workers: int, progress: Path
+    ) -> None:
         """Start the process.
 
         Args:
             plan: The plan of the job.
-            images: Images or samples in finished shards.
-            generator: The generator file.
+            images: Images or samples of each generator in finished shards.
+            generators: The generator files, in the order of the plan.
             url: The output of the job.
             workers: Number of worker processes.
             progress: The progress file.
@@ -38,7 +41,10 @@ class JobProcess:
         self._kill_time: float | None = None
         write_progress(progress, JobProgress())
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "seedmint.service.jobs.process", url, str(generator), str(workers), str(progress)],
+            [
+                *(sys.executable, "-m", "seedmint.service.jobs.process", url, str(workers), str(progress)),
+                *map(str, generators),
+            ],
             cwd=_ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

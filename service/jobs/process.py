@@ -1,4 +1,4 @@
-"""The process of one job: `python -m seedmint.service.jobs.process URL GENERATOR WORKERS PROGRESS`. The service starts it.
+"""The process of one job: `python -m seedmint.service.jobs.process URL WORKERS PROGRESS GENERATOR...`. The service starts it.
 
 The process runs at low priority. It ends when its standard input closes: when the service stops the job, or when the service
 dies. On success it prints the size of the shards in bytes. On an error it prints the error as one line.
@@ -18,7 +18,7 @@ from seedmint.service.batch.engines.process_pool import run
 from seedmint.service.batch.execute import execute
 from seedmint.service.batch.job import load_plan, open_plan_generator
 from seedmint.service.batch.plan import Plan, PlanError
-from seedmint.service.batch.planning import difference, toolchain_here
+from seedmint.service.batch.planning import differences_here
 from seedmint.service.batch.progress import BatchProgress, OnProgress
 from seedmint.service.batch.storage.base import BusyError, Output, OutputError
 from seedmint.service.batch.storage.resolve import open_output
@@ -60,13 +60,13 @@ class _ProgressWriter:
         write_progress(self._path, JobProgress(images=self._images, rate=rate))
 
 
-def run_job(output: Output, plan: Plan, path: Path, workers: int, progress: Path) -> int:
+def run_job(output: Output, plan: Plan, paths: Sequence[Path], workers: int, progress: Path) -> int:
     """Make the missing shards of a job and finish it.
 
     Args:
         output: The output of the job.
         plan: Its plan.
-        path: The generator file.
+        paths: The generator files, in the order of the plan.
         workers: Number of worker processes.
         progress: The progress file.
 
@@ -77,12 +77,12 @@ def run_job(output: Output, plan: Plan, path: Path, workers: int, progress: Path
         UserError: The first error of the job.
         OSError: The same.
     """
-    current = toolchain_here(plan, _open_generator(path, plan))
-    if current != plan.toolchain:
-        raise PlanError(f"the job was started with {difference(plan.toolchain, current)}: submit it again as a new job")
+    generators = [_open_generator(path, plan, index) for index, path in enumerate(paths)]
+    for text in differences_here(plan, generators):
+        raise PlanError(f"the job was started with {text}: submit it again as a new job")
 
     def engine(shards: Sequence[int], on_progress: OnProgress) -> None:
-        run(path, output.url, plan, shards, min(workers, len(shards)), on_progress)
+        run(paths, output.url, plan, shards, min(workers, len(shards)), on_progress)
 
     @contextmanager
     def display(images: int, shards: int, images_done: int, shards_done: int) -> Iterator[OnProgress]:
@@ -91,7 +91,7 @@ def run_job(output: Output, plan: Plan, path: Path, workers: int, progress: Path
         writer.write()
 
     try:
-        totals = execute(output, plan, path, engine, display).totals
+        totals = execute(output, plan, paths, engine, display).totals
     except BusyError:
         return BUSY
     if totals is None:
@@ -100,17 +100,17 @@ def run_job(output: Output, plan: Plan, path: Path, workers: int, progress: Path
     return 0
 
 
-def _open_generator(path: Path, plan: Plan) -> Generator:
-    """Open the generator of the job.
+def _open_generator(path: Path, plan: Plan, index: int) -> Generator:
+    """Open a generator of the job.
 
     Raises:
         PlanError: The service no longer has this version of the generator.
     """
     try:
-        return open_plan_generator(path, plan)
+        return open_plan_generator(path, plan, index)
     except (FileNotFoundError, PlanError):
         raise PlanError(
-            f"generator {plan.card.name}@{plan.model[:12]} is no longer served: restore its file, or submit a job with another "
+            f"generator {plan.generators[index].reference} is no longer served: restore its file, or submit a job with another "
             f"generator",
             field="model",
             reason="unknown_version",
@@ -123,14 +123,14 @@ def _end_with_input() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def main(url: str, generator: str, workers: str, progress: str) -> int:
+def main(url: str, workers: str, progress: str, *generators: str) -> int:
     """Run the process.
 
     Args:
         url: The output of the job.
-        generator: Path of the generator file.
         workers: Number of worker processes.
         progress: Path of the progress file.
+        generators: Paths of the generator files, in the order of the plan.
 
     Returns:
         The exit status.
@@ -139,16 +139,18 @@ def main(url: str, generator: str, workers: str, progress: str) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the service decides
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     threading.Thread(target=_end_with_input, daemon=True).start()
-    path = Path(generator)
+    paths = [Path(generator) for generator in generators]
     output = open_output(url)
     try:
         plan = load_plan(output)
         if plan is None:
             raise OutputError("the plan was removed")
-        return run_job(output, plan, path, int(workers), Path(progress))
+        return run_job(output, plan, paths, int(workers), Path(progress))
     except (UserError, OSError) as error:
         text = public_text(error, output.url, "the job's folder")
-        print(text.replace(generator, f"generator {path.stem!r}"), flush=True)
+        for path in paths:
+            text = text.replace(str(path), f"generator {path.stem!r}")
+        print(text, flush=True)
     except Exception as error:
         print(format_error(error), flush=True)
     return 1

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from seedmint.models.errors import UserError
-from seedmint.models.runtime.generator_file import DIGEST12
+from seedmint.service.batch.plan_generator import PlanGenerator
 from seedmint.service.jobs.job_process import JobProcess
 from seedmint.service.jobs.job_record import STATES, JobRecord, State
 from seedmint.service.jobs.process import BUSY
@@ -113,12 +113,16 @@ class JobRunner:
         if plan is None:
             self._fail(job, "the folder of the job was removed: submit the job again")
             return
-        names = (f"{plan.card.name}@{plan.model[:DIGEST12]}.onnx", f"{plan.card.name}.onnx")
-        generator = next((path for name in names if (path := self._settings.models / name).is_file()), Path(names[1]))
+        generators = [self._generator_file(generator) for generator in plan.generators]
         url, progress = self._store.output(job).url, self._store.progress_file(job)
         images = self._store.recorded_images(job, plan)
-        self._running[job] = JobProcess(plan, images, generator, url, self._settings.job_workers, progress)
+        self._running[job] = JobProcess(plan, images, generators, url, self._settings.job_workers, progress)
         log_job(job, "started")
+
+    def _generator_file(self, generator: PlanGenerator) -> Path:
+        """Return the file of a version, or else the file of the name: the process of the job reports another version."""
+        version = self._settings.models / f"{generator.reference}.onnx"
+        return version if version.is_file() else self._settings.models / f"{generator.card.name}.onnx"
 
     def _handle_end(self, job: str, process: JobProcess, status: int) -> None:
         text = process.read_output()
@@ -152,9 +156,10 @@ class JobRunner:
     def _count_images(self, job: str, process: JobProcess) -> None:
         """Add the images that were finished since the last call to the metrics."""
         images = self._store.recorded_images(job, process.plan)
-        if images > process.images:
-            metrics.count_job_images(process.plan.card.name, images - process.images)
-            process.images = images
+        for generator, count, counted in zip(process.plan.generators, images, process.images, strict=True):
+            if count > counted:
+                metrics.count_job_images(generator.card.name, count - counted)
+        process.images = [max(counts) for counts in zip(images, process.images, strict=True)]
 
     def _update_gauges(self, records: dict[str, JobRecord]) -> None:
         states: Counter[State] = Counter(record.state for record in records.values())

@@ -131,14 +131,15 @@ class JobStore:
         except FileNotFoundError:
             return None
 
-    def recorded_images(self, job: str, plan: Plan) -> int:
-        """Return the number of images or samples in the finished shards of a job.
+    def recorded_images(self, job: str, plan: Plan) -> list[int]:
+        """Return the number of images or samples of each generator in the finished shards of a job.
 
         Args:
             job: Id of the job.
             plan: Its plan.
         """
-        return count_in_shards(plan, recorded_shards(self.output(job), plan))
+        recorded, numbers = recorded_shards(self.output(job), plan), range(len(plan.generators))
+        return [count_in_shards(plan, recorded & (plan.shard_generators == number)) for number in numbers]
 
     def submit(self, plan: Plan, max_queued: int) -> bool:
         """Queue a job. A failed or cancelled job is resumed; a queued, running or finished job does not change.

@@ -136,12 +136,12 @@ class Generator:
         Raises:
             UserError: A run failed.
         """
-        factor = np.asarray(truncation, dtype=np.float32)
         factors: Latents | None = None
         if self.card.truncation == "input":
-            factors = np.broadcast_to(factor, len(z))
-        elif np.any(factor != 1.0):
-            z = z * factor.reshape(-1, 1)
+            factors = np.broadcast_to(np.asarray(truncation, dtype=np.float32), len(z))
+        elif isinstance(truncation, np.ndarray) or truncation != 1.0:
+            factor = np.asarray(truncation, dtype=np.float32)
+            z = z * factor.reshape(-1, 1) if np.any(factor != 1.0) else z
         if len(z) <= self.max_batch:
             return self._session.run(z, labels, factors)
         batches = [slice(start, start + self.max_batch) for start in range(0, len(z), self.max_batch)]

@@ -44,6 +44,7 @@ def slow_models(directory: Path) -> Path:
 def all_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = slow_models(fill(tmp_path_factory.mktemp("models")))
     generators.write(directory, "point", 3, classes=CLASSES, output=POINT)
+    generators.write(directory, "flowers", 4, classes=("aster", "iris"), output=ImageOutput(height=16, width=12, channels=3))
     shutil.copy(find_generator("digits", SHIPPED), directory)  # a classifier of its data is shipped
     generators.write(directory, "large", 6, output=ImageOutput(height=128, width=128, channels=3))
     return directory
@@ -206,6 +207,22 @@ def test_a_filtered_job_has_the_bytes_of_the_command(making: Server, jobs: Path,
     assert hashes(jobs / job) == hashes(tmp_path / "out")
 
 
+def test_a_job_of_several_generators_has_the_bytes_of_the_command(making: Server, jobs: Path, all_models: Path, tmp_path: Path):
+    names = ["rgb", f"flowers@{making.digest('flowers')[:12]}"]
+    job = submit(making, models=names, splits={"train": "0-39", "test": "40-49"}, shard_size=16, format="png")
+    done = wait_for(making, job, "done")
+    assert (done["model"], done["images"], done["splits"]) == ("rgb", 100, {"train": 80, "test": 20})
+    assert done["generators"] == [{"model": name, "digest": making.digest(name)} for name in ("rgb", "flowers")]
+    files = making.client.get(done["index_url"]).json()["files"]
+    images = [file for file in files if file["name"].endswith(".png")]
+    assert len(images) == 100
+    assert len(making.client.get(images[-1]["url"]).content) == images[-1]["bytes"]
+    options = ("--models", str(all_models), "--split", "train=0-39", "--split", "test=40-49", "--shard-size", "16")
+    run("batch", "run", *names, *options, "--format", "png", "--out", str(tmp_path / "out"))
+    assert hashes(jobs / job) == hashes(tmp_path / "out")
+    wait_until(lambda: value(making, "seedmint_job_images_total", model="flowers") == 50)
+
+
 @pytest.mark.parametrize(("query", "status"), [("wait=61", 422), ("wait=x", 400), ("after=1", 400)])
 def test_an_invalid_query_of_a_job_is_a_problem(making: Server, small: str, query: str, status: int):
     check(making.client.get(f"/v1/jobs/{small}?{query}"), status, query.partition("=")[0])
@@ -222,6 +239,14 @@ def test_an_invalid_query_of_the_files_is_a_problem(making: Server, small: str, 
         ({"model": 3}, 400, "model"),
         ({"model": "nope"}, 404, "model"),
         ({"model": f"rgb@{'0' * 12}"}, 404, "digest"),
+        ({"models": ["rgb"]}, 400, "models"),
+        ({"model": None}, 400, "model"),
+        ({"model": None, "models": ["rgb", "nope"]}, 404, "model"),
+        ({"model": None, "models": ["rgb", "grey"]}, 422, "models"),
+        ({"model": None, "models": ["rgb", "rgb"]}, 422, "models"),
+        ({"model": None, "models": ["rgb", "flowers"], "labels": "ant"}, 400, "labels"),
+        ({"model": None, "models": ["rgb", "flowers"], "labels": 2}, 422, "labels"),
+        ({"model": None, "models": ["rgb", "flowers"], "seeds": "0-599999999"}, 413, "models"),
         ({"seeds": "9-1"}, 400, "seeds"),
         ({"seeds": []}, 400, "seeds"),
         ({"seeds": [1.5]}, 400, "seeds"),

@@ -9,6 +9,7 @@ import pytest
 import seedmint
 from seedmint.models.errors import UserError
 from seedmint.service.batch.engines import choice
+from tests.support import generators
 from tests.support.batch_jobs import ROOT, finished, hashes
 
 
@@ -16,13 +17,14 @@ from tests.support.batch_jobs import ROOT, finished, hashes
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the shards in this process: workers are tested in tests/service/batch."""
 
-    def run(path, url, plan, shards, workers, on_progress, threads):
+    def run(paths, url, plan, shards, workers, on_progress, threads):
         from seedmint.service.batch.job import open_plan_generator
         from seedmint.service.batch.shard import make_shard
         from seedmint.service.batch.storage.resolve import open_output
 
         for index in shards:
-            make_shard(open_plan_generator(path, plan), plan, index, open_output(url), on_progress)
+            generator = plan.part_of(index).generator
+            make_shard(open_plan_generator(paths[generator], plan, generator), plan, index, open_output(url), on_progress)
 
     monkeypatch.setattr(choice, "run", run)
 
@@ -46,6 +48,17 @@ def test_the_bytes_are_those_of_the_command(models: Path, tmp_path: Path, in_pro
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
     again = seedmint.batch("rgb", tmp_path / "python", models=models)  # resumes with the plan of the job
     assert (again.count, again.generated) == (100, 0)
+
+
+def test_several_generators(models: Path, tmp_path: Path, in_process: None):
+    path = generators.write(tmp_path, "more", 9)
+    sources = [seedmint.load(models / "grey.onnx", threads=1), path]
+    result = seedmint.batch(sources, tmp_path / "out", range(40), format="npy", shard_size=16)
+    assert (result.count, result.shards, result.generated) == (80, 6, 80)
+    for sources_, reason in (([], "missing"), ([path, path], "duplicate_generator"), ([path], "other_generator")):
+        with pytest.raises(UserError) as error:
+            seedmint.batch(sources_, tmp_path / "out", range(40))
+        assert (error.value.field, error.value.reason) == ("model", reason)
 
 
 @pytest.mark.parametrize("seeds", [range(40), "0-39", list(range(40)), iter(range(40))])

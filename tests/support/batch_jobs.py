@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,32 +26,40 @@ from seedmint.service.runtime.generator import Generator
 ROOT = Path(__file__).parents[2]
 
 
-def plan_for(generator: Generator, seeds: str = "0-99", form: str = "webdataset", shard_size: int = 32, **changes: Any) -> Plan:
-    """Return a plan for a generator.
+def plan_for(
+    generator: Generator | Sequence[Generator],
+    seeds: str = "0-99",
+    form: str = "webdataset",
+    shard_size: int = 32,
+    **changes: Any,
+) -> Plan:
+    """Return a plan.
 
     Args:
-        generator: The generator.
+        generator: The generator, or several.
         seeds: The seeds of the job.
         form: Format of the shards.
         shard_size: Images per shard.
         changes: Other options of the job, by the fields of `JobSpec`.
     """
-    return make_plan(generator, JobSpec(parse_seeds(seeds), format=form, shard_size=shard_size, **changes))  # type: ignore[arg-type]
+    first, *others = [generator] if isinstance(generator, Generator) else generator
+    return make_plan(first, JobSpec(parse_seeds(seeds), format=form, shard_size=shard_size, **changes), others)  # type: ignore[arg-type]
 
 
-def make_all(output: Output, plan: Plan, generator: Generator, backwards: bool = False) -> None:
+def make_all(output: Output, plan: Plan, generator: Generator | Sequence[Generator], backwards: bool = False) -> None:
     """Make a whole job in this process, without an engine.
 
     Args:
         output: The output.
         plan: The plan.
-        generator: The generator of the plan.
+        generator: The generator of the plan, or all of several.
         backwards: Make the last shard first.
     """
+    generators = [generator] if isinstance(generator, Generator) else generator
     begin(output, plan)
     shards = missing_shards(output, plan).tolist()
     for index in reversed(shards) if backwards else shards:
-        make_shard(generator, plan, index, output)
+        make_shard(generators[plan.part_of(index).generator], plan, index, output)
     assert finish(output, plan)
 
 

@@ -17,7 +17,7 @@ from seedmint.service.batch.row_index import row_indices
 from seedmint.service.batch.storage.base import PLAN_FILE, Output
 
 _SHARD = re.compile(r"data/(?:[a-z0-9_]+/)?shard-([0-9]{6})\.[a-z]+", re.ASCII)
-_PNG = re.compile(r"data/([a-z0-9_]{1,32}/){0,2}(0|[1-9][0-9]{0,18})\.png", re.ASCII)
+_PNG = re.compile(r"data/([a-z0-9][a-z0-9._-]{0,80}/){0,3}(0|[1-9][0-9]{0,18})\.png", re.ASCII)
 
 MEDIA_TYPES = {
     ".json": "application/json",

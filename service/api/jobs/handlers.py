@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 from typing import TypeVar
@@ -17,7 +17,7 @@ from seedmint.service.api.etag import is_current
 from seedmint.service.api.jobs.file_index import file_index
 from seedmint.service.api.jobs.files import find_file, read_in_threads
 from seedmint.service.api.jobs.pagination import Cursor, listing_path, parse_file_page, parse_listing, parse_wait
-from seedmint.service.api.jobs.requests import JobRequest, create_plan
+from seedmint.service.api.jobs.requests import JobRequest, create_plan, references
 from seedmint.service.api.jobs.schemas import Jobs, document_of, job_path, summary_of
 from seedmint.service.api.query import parse_reference
 from seedmint.service.api.quota import charge
@@ -25,6 +25,7 @@ from seedmint.service.api.ranges import requested_range
 from seedmint.service.api.request_body import parse_body, read_body
 from seedmint.service.batch.estimate import estimate_size
 from seedmint.service.batch.plan import Plan
+from seedmint.service.batch.planning import references as plan_references
 from seedmint.service.batching.model_repository import ModelRepository
 from seedmint.service.jobs.errors import (
     JobActiveError,
@@ -211,25 +212,25 @@ class JobHandlers:
         """
         body = await read_body(request, self._settings)
         job_request = await asyncio.to_thread(parse_body, JobRequest, body)
-        generator = self._models.find(*parse_reference(job_request.model)).generator
-        plan = await asyncio.to_thread(create_plan, job_request, generator, self._settings.max_job_images)
+        generators = [self._models.find(*parse_reference(name)).generator for name in references(job_request)]
+        plan = await asyncio.to_thread(create_plan, job_request, generators, self._settings.max_job_images)
         job = job_id(plan)
         await self._in_thread(lambda: self._store.recheck(job))
         existing = await self._in_thread(lambda: self._store.find(job))
         is_new = False
         if existing is None or existing.record.state in ("failed", "cancelled"):
             missing = plan.count - (0 if existing is None else existing.images_done)
-            await self._in_thread(lambda: self._check_capacity(generator, plan, missing))
+            await self._in_thread(lambda: self._check_capacity(generators, plan, missing))
             with charge(missing):
                 is_new = await self._in_thread(lambda: self._store.submit(plan, self._settings.max_queued_jobs))
-            log_job(job, "submitted", images=missing, generator=f"{generator.name}@{generator.digest12}")
+            log_job(job, "submitted", images=missing, generator=plan_references(plan))
         found = await self._in_thread(lambda: self._store.find(job))
         prefix = current_prefix()
         if found is None:
             raise Problem(503, "the job was removed", headers={"Retry-After": "1"})
         return _json(document_of(found, prefix), 201 if is_new else 200, {"Location": prefix + job_path(job)})
 
-    def _check_capacity(self, generator: Generator, plan: Plan, count: int) -> None:
+    def _check_capacity(self, generators: Sequence[Generator], plan: Plan, count: int) -> None:
         """Check the queue and the disk before the client's quota is charged.
 
         Raises:
@@ -239,8 +240,8 @@ class JobHandlers:
         self._store.check_queue(self._settings.max_queued_jobs)
         free = self._store.output(job_id(plan)).free()
         if free is not None:
-            # one run of the generator is enough for the estimate
-            needed = estimate_size(generator, plan, count, plan.batch).disk_bytes
+            # one run of each generator is enough for the estimate
+            needed = estimate_size(generators, plan, count, plan.batch).disk_bytes
             if needed > free:
                 raise StorageFullError(
                     f"the job needs about {needed / 1e6:,.0f} MB, but only {free / 1e6:,.0f} MB are free", field="seeds"

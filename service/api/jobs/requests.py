@@ -1,9 +1,11 @@
 """The body of `POST /v1/jobs` and the plan of a request. Equal requests have equal plans and so are the same job."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
 
+from seedmint.models.errors import UserError
 from seedmint.models.seeds import Seeds
 from seedmint.service.api.bulk_samples import TRUNCATION_BOUNDS, Label, SeedList, SeedText, read_seeds
 from seedmint.service.batch.formats.base import ShardFormat
@@ -15,6 +17,7 @@ from seedmint.service.runtime.generator import Generator
 from seedmint.service.specs.values import require_label, require_truncation
 
 MAX_SPLITS = 16
+MAX_GENERATORS = 16
 MAX_SHARDS = 10_000  # in one job: each shard is a file and a record, and the job's page counts them
 
 
@@ -23,7 +26,15 @@ class JobRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    model: StrictStr = Field(description="Name of a generator, or name@digest12 for one version.")
+    model: StrictStr | None = Field(
+        default=None, description="Name of a generator, or name@digest12 for one version. Required without models."
+    )
+    models: Annotated[list[StrictStr], Field(min_length=1, max_length=MAX_GENERATORS)] | None = Field(
+        default=None,
+        description="Several generators, in place of model. Each makes all seeds. The data name the generator of each image or "
+        "sample. Their images or samples have the same shape.",
+        examples=[["mnist", "fashion-mnist"]],
+    )
     seeds: SeedText | SeedList | None = Field(
         default=None,
         description='Seeds as text, "0-99999" (ranges include both ends), or as a list. No seed may occur twice. '
@@ -57,12 +68,26 @@ class JobRequest(BaseModel):
     )
 
 
-def create_plan(request: JobRequest, generator: Generator, max_images: int) -> Plan:
+def references(request: JobRequest) -> list[str]:
+    """Return the generators of a request, as names or name@digest12.
+
+    Args:
+        request: The body of the request.
+
+    Raises:
+        Problem: 400, the request has neither model nor models, or both.
+    """
+    if (request.model is None) == (request.models is None):
+        raise Problem(400, "give either model or models", "model" if request.model is None else "models")
+    return [request.model] if request.model is not None else request.models or []
+
+
+def create_plan(request: JobRequest, generators: Sequence[Generator], max_images: int) -> Plan:
     """Return the plan of a request. Parsing a list of seeds takes time, so do not call this on the event loop.
 
     Args:
         request: The body of the request.
-        generator: The generator that it names.
+        generators: The generators that it names.
         max_images: Largest number of images or samples in a job.
 
     Raises:
@@ -70,19 +95,27 @@ def create_plan(request: JobRequest, generator: Generator, max_images: int) -> P
         Problem: 400, 413 or 422; the same.
     """
     seeds, splits = _seeds(request, max_images)
+    if seeds.count * len(generators) > max_images:
+        raise Problem(413, f"more than {max_images} images of {len(generators)} generators", "models")
     labels = request.labels
     if isinstance(labels, int):
-        require_label(generator, labels, "labels")
+        for generator in generators:
+            require_label(generator, labels, "labels")
     spec = JobSpec(
         seeds,
         splits,
-        parse_labels(labels, generator.card) if isinstance(labels, str) else labels,
-        require_truncation(generator, request.truncation),
+        parse_labels(labels, [generator.card for generator in generators]) if isinstance(labels, str) else labels,
+        max(require_truncation(generator, request.truncation) for generator in generators),
         request.format,
         request.shard_size,
         request.filter,
     )
-    plan = make_plan(generator, spec)
+    first, *others = generators
+    try:
+        plan = make_plan(first, spec, others)
+    except UserError as error:
+        error.field = "models" if error.field == "model" and others else error.field
+        raise
     check_num_shards(plan.count, plan.shard_size, MAX_SHARDS)
     return plan
 

@@ -25,8 +25,8 @@ class JobSummary(BaseModel):
     url: str
     state: State
     submitted: AwareDatetime
-    model: Name
-    digest: Sha256
+    model: Name = Field(description="Name of the generator; of the first, if the job has several.")
+    digest: Sha256 = Field(description="SHA-256 of its file.")
     format: ShardFormat
     images: _Count = Field(description="Number of images, or of samples. With a filter, all that are tried.")
     images_done: _Count | None = Field(
@@ -41,9 +41,17 @@ class JobSummary(BaseModel):
     error: str | None = Field(description="Why the job failed. Send the same request again to resume the job.")
 
 
+class JobGenerator(BaseModel):
+    """A generator of a job."""
+
+    model: Name
+    digest: Sha256 = Field(description="SHA-256 of its file.")
+
+
 class JobDocument(JobSummary):
     """A job with all its fields."""
 
+    generators: tuple[JobGenerator, ...] = Field(description="All generators of the job. Each makes all seeds.")
     images_done: _Count
     shards_done: _Count
     bytes: _Count = Field(description="Size of the finished shards in bytes.")
@@ -108,12 +116,13 @@ def document_of(job: Job, prefix: str = "") -> JobDocument:
     plan, summary = job.plan, summary_of(job, prefix)
     return JobDocument(
         **summary.model_dump(exclude={"images_done", "seconds_left"}),
+        generators=tuple(JobGenerator(model=each.card.name, digest=each.model) for each in plan.generators),
         images_done=job.images_done,
         seconds_left=_seconds_left(plan.count - job.images_done, job.progress),
         shards_done=job.shards_done,
         bytes=job.bytes,
         seeds=plan.seeds if len(plan.seeds) <= _MAX_SEEDS_LENGTH else plan.seeds[:_MAX_SEEDS_LENGTH] + "...",
-        splits=plan.splits,
+        splits=None if plan.splits is None else {split.reader_name: split.count for split in plan.layout},
         labels=plan.labels,
         truncation=plan.truncation,
         filter=None if plan.filter is None else plan.filter.rule,

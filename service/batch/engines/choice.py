@@ -14,13 +14,13 @@ EngineName = Literal["local", "ray"]
 
 
 def choose_engine(
-    name: EngineName, path: Path, url: str, plan: Plan, workers: int | None
+    name: EngineName, paths: Sequence[Path], url: str, plan: Plan, workers: int | None
 ) -> Callable[[Sequence[int], OnProgress], None]:
     """Return a function that makes the shards with given indices.
 
     Args:
         name: "local": processes of this machine. "ray": tasks of a Ray cluster.
-        path: The generator file.
+        paths: The generator files, in the order of the plan.
         url: The output.
         plan: The plan of the job.
         workers: Number of shards at the same time; None for one shard on each processor.
@@ -37,10 +37,10 @@ def choose_engine(
             raise PlanError(
                 f"Ray is not installed: {install_command('ray')}", field="engine", reason="library_missing"
             ) from None
-        return lambda shards, on_progress: ray_cluster.run(path, url, plan, shards, workers, on_progress)
+        return lambda shards, on_progress: ray_cluster.run(paths, url, plan, shards, workers, on_progress)
 
     def make_shards(shards: Sequence[int], on_progress: OnProgress) -> None:
         processes = min(workers or num_processors(), len(shards))
-        run(path, url, plan, shards, processes, on_progress, spare_threads(processes))
+        run(paths, url, plan, shards, processes, on_progress, spare_threads(processes))
 
     return make_shards

@@ -8,7 +8,7 @@ import multiprocessing
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import wait
@@ -68,11 +68,11 @@ def _without_main_module() -> Iterator[None]:
 class _Worker:
     """A worker process and the parent's end of its pipe."""
 
-    def __init__(self, number: int, path: Path, url: str, plan: Plan, threads: int) -> None:
+    def __init__(self, number: int, paths: Sequence[Path], url: str, plan: Plan, threads: int) -> None:
         context = multiprocessing.get_context("spawn")
         self.number = number
         self.pipe, child_pipe = context.Pipe()
-        self.process = context.Process(target=run_worker, args=(child_pipe, path, url, plan, threads), daemon=True)
+        self.process = context.Process(target=run_worker, args=(child_pipe, paths, url, plan, threads), daemon=True)
         with _without_main_module():
             self.process.start()
         child_pipe.close()
@@ -100,8 +100,10 @@ class _Worker:
 class _Pool:
     """The worker processes of one run."""
 
-    def __init__(self, path: Path, url: str, plan: Plan, scheduler: Scheduler, on_progress: OnProgress, threads: int) -> None:
-        self._worker_arguments = path, url, plan, threads
+    def __init__(
+        self, paths: Sequence[Path], url: str, plan: Plan, scheduler: Scheduler, on_progress: OnProgress, threads: int
+    ) -> None:
+        self._worker_arguments = paths, url, plan, threads
         self._scheduler = scheduler
         self._on_progress = on_progress
         self._workers: list[_Worker] = []
@@ -170,12 +172,12 @@ class _Pool:
 
 
 def run(
-    path: Path, url: str, plan: Plan, shards: Iterable[int], workers: int, on_progress: OnProgress, threads: int = 0
+    paths: Sequence[Path], url: str, plan: Plan, shards: Iterable[int], workers: int, on_progress: OnProgress, threads: int = 0
 ) -> None:
     """Make shards with worker processes.
 
     Args:
-        path: The generator file. Each worker checks it against the plan.
+        paths: The generator files, in the order of the plan. Each worker checks them against the plan.
         url: The output.
         plan: The plan of the job.
         shards: Indices of the shards to make, in any order.
@@ -189,7 +191,7 @@ def run(
         WorkerDiedError: Several workers died on the same shard.
     """
     scheduler = Scheduler(plan, shards)
-    pool = _Pool(path, url, plan, scheduler, on_progress, threads)
+    pool = _Pool(paths, url, plan, scheduler, on_progress, threads)
     try:
         pool.start_workers(workers)
         while not scheduler.is_finished:

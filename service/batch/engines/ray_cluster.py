@@ -5,7 +5,7 @@ import os
 import platform
 import signal
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
@@ -21,7 +21,7 @@ from seedmint.models.errors import UserError
 from seedmint.service.batch.engines.base import ATTEMPTS, WorkerDiedError, picklable_error
 from seedmint.service.batch.job import open_generator_content, read_plan_generator
 from seedmint.service.batch.plan import Plan
-from seedmint.service.batch.planning import check_same, toolchain_here
+from seedmint.service.batch.planning import check_toolchain
 from seedmint.service.batch.progress import BatchProgress, OnProgress
 from seedmint.service.batch.shard import make_shard
 from seedmint.service.batch.storage.resolve import open_output
@@ -33,11 +33,14 @@ _CONNECT_SECONDS = 10.0
 _OBJECT_STORE_BYTES = 128 << 20  # of a cluster started here; it holds the generator
 
 
-def run(path: Path, url: str, plan: Plan, shards: Iterable[int], workers: int | None, on_progress: OnProgress) -> None:
+def run(
+    paths: Sequence[Path], url: str, plan: Plan, shards: Iterable[int], workers: int | None, on_progress: OnProgress
+) -> None:
     """Make shards on the cluster at RAY_ADDRESS, or on a new local cluster that ends with the job.
 
     Args:
-        path: The generator file. Nodes receive its content through Ray; Seedmint must be installed on them.
+        paths: The generator files, in the order of the plan. Nodes receive their content through Ray; Seedmint must be
+            installed on them.
         url: The output. Every node must be able to reach it.
         plan: The plan of the job.
         shards: Indices of the shards to make, in any order.
@@ -49,17 +52,17 @@ def run(path: Path, url: str, plan: Plan, shards: Iterable[int], workers: int | 
         OSError: The same.
         WorkerDiedError: Several workers died on the same shard.
     """
-    content = read_plan_generator(path, plan)
+    contents = [read_plan_generator(path, plan, index) for index, path in enumerate(paths)]
     waiting = iter(shards)
     pending: dict[Any, int] = {}  # task -> index of its shard
     with _deferred_signals() as handle_signals:
         _connect(workers)
         try:
-            content_ref = ray.put(content)
+            references = [ray.put(content) for content in contents]
             while True:
                 handle_signals()
                 for index in islice(waiting, max(0, (workers or _num_processors()) - len(pending))):
-                    pending[_make_shard_task.remote([content_ref], url, plan, index)] = index
+                    pending[_make_shard_task.remote(references, url, plan, index)] = index
                 if not pending:
                     return
                 for task in ray.wait(list(pending), timeout=_SIGNAL_POLL_SECONDS)[0]:
@@ -158,21 +161,23 @@ def _error_of(task: Any, index: int) -> Exception | None:
     return error
 
 
-def _make_shard(content_ref: list[Any], url: str, plan: Plan, index: int) -> Exception | None:
-    """Make a shard. Returns the error, if there is one. Ray does not fetch the content of a reference inside a list."""
+def _make_shard(references: list[Any], url: str, plan: Plan, index: int) -> Exception | None:
+    """Make a shard. Returns the error, if there is one. Ray does not fetch the contents of references inside a list."""
     try:
-        output = open_output(url)
+        output, of_plan = open_output(url), plan.part_of(index).generator
         if plan.digest not in _generators:
-            generator = open_generator_content(ray.get(content_ref[0]), plan)
-            here = toolchain_here(plan, generator)
-            check_same(plan, plan.model_copy(update={"toolchain": here}), f"node {platform.node()}: {url}")
             _generators.clear()
-            _generators[plan.digest] = generator
-        make_shard(_generators[plan.digest], plan, index, output)
+            _generators[plan.digest] = {}
+        opened = _generators[plan.digest]
+        if of_plan not in opened:
+            generator = open_generator_content(ray.get(references[of_plan]), plan)
+            check_toolchain(plan, of_plan, generator, f"node {platform.node()}: {url}")
+            opened[of_plan] = generator
+        make_shard(opened[of_plan], plan, index, output)
     except Exception as error:
         return picklable_error(error, url)
     return None
 
 
-_generators: dict[str, Generator] = {}  # by digest of the plan: a worker process makes many shards
+_generators: dict[str, dict[int, Generator]] = {}  # by digest of the plan and index: a worker process makes many shards
 _make_shard_task = ray.remote(num_cpus=1, max_retries=ATTEMPTS - 1, scheduling_strategy="SPREAD")(_make_shard)

@@ -3,6 +3,7 @@
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from multiprocessing.connection import Connection
@@ -18,7 +19,7 @@ from seedmint.service.batch.engines.messages import (
     ToWorker,
     WorkerFailed,
 )
-from seedmint.service.batch.job import open_plan_generator
+from seedmint.service.batch.job import ShardGenerators, read_plan_generator
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.progress import BatchProgress
 from seedmint.service.batch.records import Record
@@ -30,12 +31,12 @@ _PROGRESS_SECONDS = 0.1  # between two progress messages of one shard: each mess
 _SWITCH_SECONDS = 0.0002  # Python's default of 5 ms makes generator threads wait as long as a batch takes
 
 
-def run_worker(pipe: Connection, path: Path, url: str, plan: Plan, threads: int) -> None:
+def run_worker(pipe: Connection, paths: Sequence[Path], url: str, plan: Plan, threads: int) -> None:
     """Make shards until the parent sends `NoMoreShards` or dies.
 
     Args:
         pipe: To the parent.
-        path: The generator file.
+        paths: The generator files, in the order of the plan.
         url: The output.
         plan: The plan of the job.
         threads: Threads that generate while the main thread writes.
@@ -46,10 +47,11 @@ def run_worker(pipe: Connection, path: Path, url: str, plan: Plan, threads: int)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)  # the parent has blocked them for the start
     with suppress(EOFError, BrokenPipeError, ConnectionResetError), ThreadPoolExecutor(1, "finishing") as finisher:
         try:
-            generator = open_plan_generator(path, plan)
+            generators = ShardGenerators(plan, lambda index: read_plan_generator(paths[index], plan, index))
             output = open_output(url)
             reporter = _Reporter(pipe)
             while isinstance(message := _receive(pipe), MakeShard):
+                generator = generators.of_shard(message.index)
                 finish = write_shard(generator, plan, message.index, output, reporter.on_progress, threads)
                 reporter.wait_until_recorded()
                 reporter.shard_written(finisher.submit(finish))

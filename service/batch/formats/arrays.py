@@ -1,4 +1,4 @@
-"""NumPy formats: npz (outputs, seeds, labels) and npy (outputs only), with the writers of the service."""
+"""NumPy formats: npz (outputs, seeds, labels, generator) and npy (outputs only), with the writers of the service."""
 
 from typing import IO, Literal
 
@@ -14,17 +14,23 @@ from seedmint.service.runtime.generator import Generator
 class ArrayWriter:
     """Writes one shard as npy or npz."""
 
-    def __init__(self, sink: Sink, generator: Generator, shard_format: Literal["npz", "npy"], count: int) -> None:
+    def __init__(
+        self, sink: Sink, generator: Generator, shard_format: Literal["npz", "npy"], count: int, origin: str | None = None
+    ) -> None:
         """
         Args:
             sink: Receives the bytes.
-            generator: The generator of the job.
+            generator: The generator of the shard.
             shard_format: "npz" or "npy".
             count: Seeds in the shard.
+            origin: Name and version of the generator, for npz; None if the data set has only one generator.
         """
         self._sink = sink
-        writer = NpyWriter if shard_format == "npy" else NpzWriter
-        self._writer: NpyWriter | NpzWriter = writer(generator, count)
+        self._writer: NpyWriter | NpzWriter
+        if shard_format == "npy":
+            self._writer = NpyWriter(generator, count)
+        else:
+            self._writer = NpzWriter(generator, count, origin=origin)
 
     def add(self, seeds: SeedArray, labels: NDArray[np.int64] | None, outputs: Outputs) -> None:
         """Write one batch.

@@ -81,12 +81,13 @@ def default_format(card: Card) -> ShardFormat:
     return "webdataset" if isinstance(card.output, ImageOutput) else "parquet"
 
 
-def check_format(shard_format: ShardFormat, card: Card) -> None:
+def check_format(shard_format: ShardFormat, card: Card, has_origin: bool) -> None:
     """Check that a format can hold the output of a generator.
 
     Args:
         shard_format: The format.
         card: The card of the generator.
+        has_origin: Whether a column of the data set names the generator.
 
     Raises:
         FormatError: The format cannot hold it.
@@ -97,7 +98,7 @@ def check_format(shard_format: ShardFormat, card: Card) -> None:
             f"{shard_format} is for images, and {card.name!r} makes samples: use one of {formats}", field="format"
         )
     if shard_format == "parquet" and not isinstance(card.output, ImageOutput):
-        for name in _RESERVED_COLUMNS:
+        for name in (*_RESERVED_COLUMNS, *(("generator",) if has_origin else ())):
             if name in card.output.names:
                 raise FormatError(
                     f"parquet has a column {name!r} of its own, and so has {card.name!r}: use npz",

@@ -1,9 +1,10 @@
 """Names and types of the columns of a data set, in the two notations of the Hugging Face library `datasets`."""
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
-from seedmint.models.card import Card, ImageOutput
+from seedmint.models.card import ImageOutput, SampleOutput
 from seedmint.service.batch.formats.base import ShardFormat
 
 INT64 = {"dtype": "int64", "_type": "Value"}
@@ -11,37 +12,44 @@ STRING = {"dtype": "string", "_type": "Value"}
 IMAGE = {"_type": "Image"}
 
 
-def label_feature(card: Card) -> dict[str, Any]:
-    """Return the feature of the labels of a conditional generator, with the class names.
+@dataclass(frozen=True)
+class Keys:
+    """The columns that identify an image or sample of a data set.
 
-    Args:
-        card: The card of the generator.
+    Attributes:
+        classes: Names of the classes. Empty if several generators have different names: the labels are then plain numbers. None
+            for unconditional generators, which have no labels.
+        has_origin: Whether a column names the generator, because the data set has several.
     """
-    return {"names": list(card.classes or ()), "_type": "ClassLabel"}
+
+    classes: tuple[str, ...] | None
+    has_origin: bool = False
+
+    @property
+    def features(self) -> dict[str, Any]:
+        """The features of the columns: `seed`; `label` of conditional generators; `generator`, if there are several."""
+        label = {} if self.classes is None else {"label": self.label_feature}
+        return {"seed": INT64} | label | ({"generator": STRING} if self.has_origin else {})
+
+    @property
+    def label_feature(self) -> dict[str, Any]:
+        """The feature of the labels."""
+        return {"names": list(self.classes), "_type": "ClassLabel"} if self.classes else INT64
 
 
-def key_features(card: Card) -> dict[str, Any]:
-    """Return the features of the columns `seed` and, for a conditional generator, `label`.
-
-    Args:
-        card: The card of the generator.
-    """
-    return {"seed": INT64} | ({} if card.classes is None else {"label": label_feature(card)})
-
-
-def parquet_features(card: Card) -> dict[str, Any]:
+def parquet_features(output: ImageOutput | SampleOutput, keys: Keys) -> dict[str, Any]:
     """Return the features of Parquet shards.
 
     Args:
-        card: The card of the generator.
+        output: The output in the card of the generator.
+        keys: The columns that identify an image or sample.
     """
-    output = card.output
     if isinstance(output, ImageOutput):
-        return {"image": IMAGE} | key_features(card)
+        return {"image": IMAGE} | keys.features
     value: dict[str, Any] = {"dtype": "float32", "_type": "Value"}
     if len(output.shape) == 2:  # "Sequence" is understood by all versions of `datasets`, "List" only since version 4
         value = {"feature": value, "length": output.shape[0], "_type": "Sequence"}
-    return key_features(card) | dict.fromkeys(output.names, value)
+    return keys.features | dict.fromkeys(output.names, value)
 
 
 def arrow_metadata(features: dict[str, Any]) -> dict[str, str]:
@@ -53,25 +61,28 @@ def arrow_metadata(features: dict[str, Any]) -> dict[str, str]:
     return {"huggingface": json.dumps({"info": {"features": features}})}
 
 
-def card_features(shard_format: ShardFormat, card: Card) -> str | None:
+def card_features(shard_format: ShardFormat, output: ImageOutput | SampleOutput, keys: Keys) -> str | None:
     """Return the features as YAML lines for the field `dataset_info` of a data card.
 
     Args:
         shard_format: The format of the shards.
-        card: The card of the generator.
+        output: The output in the card of the generator.
+        keys: The columns that identify an image or sample.
 
     Returns:
         The lines, or None for data whose features `datasets` takes from the shards only: series, npz and npy.
     """
-    is_series = not isinstance(card.output, ImageOutput) and len(card.output.shape) == 2
+    is_series = not isinstance(output, ImageOutput) and len(output.shape) == 2
     match shard_format:
         case "parquet" if not is_series:
-            features = parquet_features(card)
+            features = parquet_features(output, keys)
         case "png":
-            features = {"image": IMAGE} | key_features(card)
+            features = {"image": IMAGE} | keys.features
         case "webdataset":
-            annotation = {"json": {"seed": INT64}} if card.classes is None else {"cls": label_feature(card)}
-            features = {"png": IMAGE} | annotation | {"__key__": STRING, "__url__": STRING}
+            features = {"png": IMAGE} | ({} if keys.classes is None else {"cls": keys.label_feature})
+            if keys.classes is None or keys.has_origin:
+                features["json"] = {"seed": INT64} | ({"generator": STRING} if keys.has_origin else {})
+            features |= {"__key__": STRING, "__url__": STRING}
         case _:
             return None
     return "\n".join(line for name, feature in features.items() for line in _yaml_lines(name, feature))

@@ -1,5 +1,7 @@
 """Parquet. Images: a Hugging Face Image column (PNG), seed, label. Samples: seed, label and one column for each output name.
 
+A data set of several generators has the column `generator` too.
+
 pyarrow writes the file. Another version of pyarrow may write other bytes, so the plan of a job holds its version.
 """
 
@@ -13,9 +15,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from PIL import Image
 
-from seedmint.models.card import Card, ImageOutput
+from seedmint.models.card import Card, ImageOutput, SampleOutput
 from seedmint.service.batch.formats.base import ShardWriter, Sink
-from seedmint.service.batch.formats.features import arrow_metadata, parquet_features
+from seedmint.service.batch.formats.features import Keys, arrow_metadata, parquet_features
 from seedmint.service.batch.formats.pngs import pngs
 from seedmint.service.runtime.arrays import Outputs, SeedArray
 from seedmint.service.runtime.generator import Generator
@@ -25,17 +27,19 @@ _IMAGE_GROUP_ROWS = 1000
 _GROUP_BYTES = 64 << 20  # row groups of large images and of long series have fewer rows
 
 
-def parquet_writer(sink: Sink, generator: Generator, truncation: float) -> ShardWriter:
+def parquet_writer(sink: Sink, generator: Generator, truncation: float, keys: Keys, origin: str | None) -> ShardWriter:
     """Return the writer of one Parquet shard.
 
     Args:
         sink: Receives the bytes.
-        generator: The generator of the job.
+        generator: The generator of the shard.
         truncation: Factor on z; it is part of the metadata of each PNG.
+        keys: The columns that identify an image or sample.
+        origin: Value of the column `generator`; None without this column.
     """
     if isinstance(generator.card.output, ImageOutput):
-        return _ImageWriter(sink, generator, truncation)
-    return _SampleWriter(sink, generator)
+        return _ImageWriter(sink, generator, truncation, keys, origin)
+    return _SampleWriter(sink, generator, keys, origin)
 
 
 def open_table(sink: Any, table_schema: pa.Schema, has_images: bool = False) -> pq.ParquetWriter:
@@ -60,10 +64,11 @@ def open_table(sink: Any, table_schema: pa.Schema, has_images: bool = False) -> 
 class _ImageWriter:
     """Writes row groups of at most 1000 images and about 64 MiB."""
 
-    def __init__(self, sink: Sink, generator: Generator, truncation: float) -> None:
+    def __init__(self, sink: Sink, generator: Generator, truncation: float, keys: Keys, origin: str | None) -> None:
         self._generator = generator
         self._truncation = truncation
-        self._schema = schema(generator.card)
+        self._origin = origin
+        self._schema = schema(generator.card.output, keys)
         self._writer = open_table(sink, self._schema, has_images=True)
         self._rows: list[tuple[int, int | None, bytes]] = []
         self._bytes = 0
@@ -85,20 +90,23 @@ class _ImageWriter:
     def _write_group(self) -> None:
         seeds, labels, images = zip(*self._rows, strict=True)
         self._rows, self._bytes = [], 0
-        paths = pa.array([f"{seed}.png" for seed in seeds], pa.string())
+        folder = "" if self._origin is None else f"{self._origin.replace('@', '-')}/"
+        paths = pa.array([f"{folder}{seed}.png" for seed in seeds], pa.string())
         columns: dict[str, Any] = {"seed": pa.array(seeds, pa.int64())}
         columns["image"] = pa.StructArray.from_arrays([pa.array(images, pa.binary()), paths], ["bytes", "path"])
         if labels[0] is not None:
             columns["label"] = pa.array(labels, pa.int64())
+        columns |= _origin_column(self._origin, len(seeds))
         self._writer.write_table(pa.table([columns[name] for name in self._schema.names], schema=self._schema))
 
 
 class _SampleWriter:
     """Writes row groups of at most 100,000 rows and about 64 MiB."""
 
-    def __init__(self, sink: Sink, generator: Generator) -> None:
+    def __init__(self, sink: Sink, generator: Generator, keys: Keys, origin: str | None) -> None:
         self._card = generator.card
-        self._schema = schema(generator.card)
+        self._origin = origin
+        self._schema = schema(generator.card.output, keys)
         self._writer = open_table(sink, self._schema)
         row_bytes = 4 * math.prod(generator.card.output.shape)
         self._group_rows = max(1, min(TABLE_GROUP_ROWS, _GROUP_BYTES // row_bytes))
@@ -126,8 +134,13 @@ class _SampleWriter:
         columns: dict[str, Any] = {"seed": pa.array(np.concatenate(seeds))}
         if labels[0] is not None:
             columns["label"] = pa.array(np.concatenate(labels))
+        columns |= _origin_column(self._origin, len(columns["seed"]))
         columns |= _sample_columns(self._card, np.concatenate(samples))
         self._writer.write_table(pa.table([columns[name] for name in self._schema.names], schema=self._schema))
+
+
+def _origin_column(origin: str | None, count: int) -> dict[str, Any]:
+    return {} if origin is None else {"generator": pa.array([origin] * count, pa.string())}
 
 
 def _sample_columns(card: Card, samples: Outputs) -> dict[str, Any]:
@@ -142,22 +155,20 @@ def _sample_columns(card: Card, samples: Outputs) -> dict[str, Any]:
     }
 
 
-def schema(card: Card) -> pa.Schema:
+def schema(output: ImageOutput | SampleOutput, keys: Keys) -> pa.Schema:
     """Return the columns, with the metadata that `datasets` needs to decode images and to name labels.
 
     Args:
-        card: The card of the generator.
+        output: The output in the card of the generator.
+        keys: The columns that identify an image or sample.
     """
-    fields = [pa.field("seed", pa.int64())]
-    if card.classes is not None:
-        fields.append(pa.field("label", pa.int64()))
-    output = card.output
+    fields = [pa.field(name, pa.string() if name == "generator" else pa.int64()) for name in keys.features]
     if isinstance(output, ImageOutput):
         fields.insert(0, pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])))
     else:
         kind: Any = pa.float32() if len(output.shape) == 1 else pa.list_(pa.float32(), output.shape[0])
         fields += [pa.field(name, kind) for name in output.names]
-    return pa.schema(fields, arrow_metadata(parquet_features(card)))
+    return pa.schema(fields, arrow_metadata(parquet_features(output, keys)))
 
 
 def read(file: IO[bytes], positions: list[int], card: Card) -> Outputs:

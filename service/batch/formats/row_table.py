@@ -43,12 +43,14 @@ def is_table(file: IO[bytes], features: dict[str, Any], groups: Iterator[Columns
         found = pq.ParquetFile(file)
         if not found.schema_arrow.equals(schema, check_metadata=False):
             return False
-        batches = found.iter_batches(GROUP_ROWS)
-        if not all(pa.Table.from_batches([next(batches)]).equals(_table(group, schema)) for group in groups):
-            return False
-    except (pa.ArrowException, OSError, StopIteration):
+        count = 0
+        for group in groups:
+            if count == found.num_row_groups or not found.read_row_group(count).equals(_table(group, schema)):
+                return False
+            count += 1
+    except (pa.ArrowException, OSError):
         return False
-    return next(batches, None) is None
+    return bool(count == found.num_row_groups)
 
 
 def _schema(features: dict[str, Any]) -> pa.Schema:

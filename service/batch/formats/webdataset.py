@@ -1,11 +1,15 @@
 """WebDataset: a tar file. Members with the same key form one sample: a PNG, and the label (.cls) or else the seed (.json).
 
 The key is the seed in 19 digits. A seed therefore has the same key in every job, and keys sort in the order of seeds.
+
+In a data set of several generators, the digits of the generator precede the seed: b0fe937e24cb-0000000000000000042. Each sample
+then has a .json with seed and generator, and also the label (.cls) of a conditional generator.
 """
 
 import io
 import json
 import tarfile
+from collections.abc import Iterable
 from typing import IO
 
 import numpy as np
@@ -24,16 +28,19 @@ _KEY_DIGITS = 19  # number of digits of 2**63 - 1
 class WebDatasetWriter:
     """Writes images as members of a tar file."""
 
-    def __init__(self, sink: Sink, generator: Generator, truncation: float) -> None:
+    def __init__(self, sink: Sink, generator: Generator, truncation: float, origin: str | None = None) -> None:
         """
         Args:
             sink: Receives the bytes.
-            generator: The generator of the job.
+            generator: The generator of the shard.
             truncation: Factor on z; it is part of the metadata of each PNG.
+            origin: Name and version of the generator, NAME@DIGEST12; None if the data set has only one generator.
         """
         self._sink = sink
         self._generator = generator
         self._truncation = truncation
+        self._origin = {} if origin is None else {"generator": origin}
+        self._prefix = "" if origin is None else f"{origin.rpartition('@')[2]}-"
         self._size = 0
 
     def add(self, seeds: SeedArray, labels: NDArray[np.int64] | None, outputs: Outputs) -> None:
@@ -44,16 +51,16 @@ class WebDatasetWriter:
             labels: int64[n], or None for an unconditional generator.
             outputs: uint8[n, height, width, channels] or float32[n, ...].
         """
-        keys = [f"{seed:0{_KEY_DIGITS}}" for seed in seeds.tolist()]
-        images = pngs(self._generator, seeds, labels, outputs, self._truncation)
-        if labels is None:
-            extension, annotations = "json", [json.dumps({"seed": seed}).encode() for seed in seeds.tolist()]
-        else:
-            extension, annotations = "cls", [str(label).encode() for label in labels.tolist()]
-        image_headers = headers([f"{key}.png" for key in keys], list(map(len, images)))
-        annotation_headers = headers([f"{key}.{extension}" for key in keys], list(map(len, annotations)))
-        members = zip(image_headers, map(padded, images), annotation_headers, map(padded, annotations), strict=True)
-        self._write(b"".join(part for member in members for part in member))
+        keys = [f"{self._prefix}{seed:0{_KEY_DIGITS}}" for seed in seeds.tolist()]
+        columns = {"png": pngs(self._generator, seeds, labels, outputs, self._truncation)}
+        if labels is not None:
+            columns["cls"] = [str(label).encode() for label in labels.tolist()]
+        if labels is None or self._origin:
+            columns["json"] = [json.dumps({"seed": seed} | self._origin).encode() for seed in seeds.tolist()]
+        parts: list[Iterable[bytes]] = []
+        for extension, contents in columns.items():
+            parts += [headers([f"{key}.{extension}" for key in keys], list(map(len, contents))), map(padded, contents)]
+        self._write(b"".join(part for member in zip(*parts, strict=True) for part in member))
 
     def finish(self) -> None:
         """Write the end of the tar file."""

@@ -15,12 +15,12 @@ def outcome() -> Outcome:
     return simulate(8_000, 20, loss=0.01, seed=1)
 
 
-def test_a_job_with_splits_and_weights_loses_no_shard():
-    """Each split has its own last shard, so this job has one shard more."""
-    splits = {"train": 5_995_000, "test": 2_005_000}
-    small = simulate(800, 7, loss=0.05, seed=2, splits=splits, labels={3: 2, 7: 1})
+def test_a_job_with_splits_weights_and_two_generators_loses_no_shard():
+    """Each generator has a last shard in each split, so this job has two shards more."""
+    splits, names = {"train": 2_995_000, "test": 1_005_000}, ("mnist", "fashion-mnist")
+    small = simulate(400, 7, loss=0.05, seed=2, names=names, splits=splits, labels={3: 2, 7: 1})
     assert faults(small) == []
-    assert small.plan.num_shards == 801
+    assert small.plan.num_shards == 802
     assert complete_shards(small.output, small.plan).all()
     assert {"half-way", "unrecorded", "recorded"} == set(small.losses)
     folders = {name.rpartition("/")[0] for name in small.output.files if name.startswith("data/")}

@@ -8,36 +8,37 @@ import pytest
 from seedmint.models.directory import SHIPPED, find_generator
 from seedmint.models.errors import UserError
 from seedmint.service.batch.engines import process_pool
-from seedmint.service.batch.job import begin, finish, open_plan_generator
+from seedmint.service.batch.job import begin, finish, open_plan_generators
 from seedmint.service.batch.plan import Plan
 from seedmint.service.batch.progress import BatchProgress, OnProgress, ignore_progress
 from seedmint.service.batch.shard import make_shard
 from seedmint.service.batch.storage.resolve import open_output
 from seedmint.service.runtime.generator import Generator, open_generator
+from tests.support import generators
 from tests.support.batch_jobs import ROOT, hashes, make_all, plan_for, whole
 
-Engine = Callable[[Path, str, Plan, Sequence[int], OnProgress], None]
+Engine = Callable[[Sequence[Path], str, Plan, Sequence[int], OnProgress], None]
 
 
-def in_process(path: Path, url: str, plan: Plan, shards: Sequence[int], on_progress: OnProgress) -> None:
-    generator = open_plan_generator(path, plan)
+def in_process(paths: Sequence[Path], url: str, plan: Plan, shards: Sequence[int], on_progress: OnProgress) -> None:
+    opened = open_plan_generators(paths, plan)
     for index in shards:
-        make_shard(generator, plan, index, open_output(url), on_progress)
+        make_shard(opened[plan.part_of(index).generator], plan, index, open_output(url), on_progress)
         on_progress(BatchProgress(0, 1))
 
 
-def pool(path: Path, url: str, plan: Plan, shards: Sequence[int], on_progress: OnProgress) -> None:
-    process_pool.run(path, url, plan, shards, 2, on_progress)
+def pool(paths: Sequence[Path], url: str, plan: Plan, shards: Sequence[int], on_progress: OnProgress) -> None:
+    process_pool.run(paths, url, plan, shards, 2, on_progress)
 
 
-def threaded_pool(path: Path, url: str, plan: Plan, shards: Sequence[int], on_progress: OnProgress) -> None:
-    process_pool.run(path, url, plan, shards, 1, on_progress, threads=2)
+def threaded_pool(paths: Sequence[Path], url: str, plan: Plan, shards: Sequence[int], on_progress: OnProgress) -> None:
+    process_pool.run(paths, url, plan, shards, 1, on_progress, threads=2)
 
 
-def ray(path: Path, url: str, plan: Plan, shards: Sequence[int], on_progress: OnProgress) -> None:
+def ray(paths: Sequence[Path], url: str, plan: Plan, shards: Sequence[int], on_progress: OnProgress) -> None:
     from seedmint.service.batch.engines import ray_cluster
 
-    ray_cluster.run(path, url, plan, shards, 2, on_progress)
+    ray_cluster.run(paths, url, plan, shards, 2, on_progress)
 
 
 @pytest.fixture(params=[in_process, pool, threaded_pool, pytest.param(ray, marks=pytest.mark.slow)])
@@ -54,13 +55,24 @@ def test_the_bytes_are_the_same(tmp_path: Path, models: Path, rgb: Generator, en
     plan, output = plan_for(rgb, "0-99,7000-7099", shard_format, 30), open_output(str(tmp_path / "out"))
     begin(output, plan)
     events: list[BatchProgress] = []
-    engine(models / "rgb.onnx", output.url, plan, [6, 0, 3], events.append)
+    engine([models / "rgb.onnx"], output.url, plan, [6, 0, 3], events.append)
     assert sorted(output.names("records")) == ["000000.json", "000003.json", "000006.json"]
     assert (sum(event.images for event in events), sum(event.shards for event in events)) == (80, 3)
-    engine(models / "rgb.onnx", output.url, plan, [5, 4, 2, 1], events.append)
+    engine([models / "rgb.onnx"], output.url, plan, [5, 4, 2, 1], events.append)
     assert (sum(event.images for event in events), sum(event.shards for event in events)) == (200, 7)
     assert finish(output, plan)
     assert hashes(tmp_path / "out") == expected
+
+
+def test_each_shard_is_made_by_its_generator(tmp_path: Path, models: Path, rgb: Generator, engine: Engine):
+    other = generators.write(tmp_path, "other", 9, classes=("one", "two"), output=rgb.card.output)
+    pair = [rgb, open_generator(other)]
+    plan, output = plan_for(pair, "0-99", "npz", 30), open_output(str(tmp_path / "out"))
+    make_all(open_output(str(tmp_path / "whole")), plan, pair)
+    begin(output, plan)
+    engine([models / "rgb.onnx", other], output.url, plan, range(8), ignore_progress)
+    assert finish(output, plan)
+    assert hashes(tmp_path / "out") == hashes(tmp_path / "whole")
 
 
 def test_all_engines_keep_the_same_images(tmp_path: Path, engine: Engine):
@@ -70,7 +82,7 @@ def test_all_engines_keep_the_same_images(tmp_path: Path, engine: Engine):
     make_all(open_output(str(tmp_path / "whole")), plan, generator)
     output = open_output(str(tmp_path / "out"))
     begin(output, plan)
-    engine(path, output.url, plan, range(plan.num_shards), ignore_progress)
+    engine([path], output.url, plan, range(plan.num_shards), ignore_progress)
     assert finish(output, plan)
     assert hashes(tmp_path / "out") == hashes(tmp_path / "whole")
 
@@ -80,7 +92,7 @@ def test_another_generator_is_an_error(tmp_path: Path, models: Path, rgb: Genera
     begin(output, plan)
     events: list[BatchProgress] = []
     with pytest.raises(UserError) as error:
-        engine(models / "grey.onnx", output.url, plan, [0, 1], events.append)
+        engine([models / "grey.onnx"], output.url, plan, [0, 1], events.append)
     assert (error.value.field, error.value.reason) == ("model", "other_generator")
     assert events == []
     assert list(output.names("records")) == list(output.names("data")) == []
@@ -92,6 +104,6 @@ def test_an_error_of_the_output_is_raised(tmp_path: Path, models: Path, rgb: Gen
     (tmp_path / "out/records").write_text("not a folder")
     events: list[BatchProgress] = []
     with pytest.raises(OSError) as error:  # noqa: PT011  # its file is checked
-        engine(models / "rgb.onnx", output.url, plan, [0, 1], events.append)
+        engine([models / "rgb.onnx"], output.url, plan, [0, 1], events.append)
     assert (tmp_path / "out/records") in (Path(error.value.filename), Path(error.value.filename).parent)
     assert not any(event.shards for event in events)

@@ -88,7 +88,7 @@ def test_a_cluster_that_does_not_answer_is_an_error(
     monkeypatch.setattr(ray, "cancel", lambda _: None)
     monkeypatch.setattr(ray_cluster, "_make_shard_task", SimpleNamespace(remote=lambda *_: "task"))
     with pytest.raises(UserError) as found:
-        ray_cluster.run(SHIPPED / "digits.onnx", str(tmp_path), plan_for(digits), [0], 1, ignore_progress)
+        ray_cluster.run([SHIPPED / "digits.onnx"], str(tmp_path), plan_for(digits), [0], 1, ignore_progress)
     assert found.value.reason == "cluster_unreachable"
 
 

@@ -71,7 +71,7 @@ def test_a_generator_that_was_replaced_is_refused(job: list[str], models: Path, 
         open_plan_generator(changed, plan)
     assert error.value.reason == "other_generator"
     with pytest.raises(UserError) as worker_error:  # the file changes while the job runs; a worker sees it
-        run(changed, "out", plan, [2, 3], 1, ignore_progress)
+        run([changed], "out", plan, [2, 3], 1, ignore_progress)
     assert (worker_error.value.field, worker_error.value.reason) == ("model", "other_generator")
     assert hashes(Path("out")) == before
 
@@ -128,7 +128,7 @@ def test_an_output_that_was_removed_ends_the_pool(tmp_path: Path, models: Path, 
             (tmp_path / "out").rename(tmp_path / "moved")
 
     with pytest.raises((OutputError, UserError, OSError)):
-        run(models / "rgb.onnx", output.url, plan, range(5), 1, remove)
+        run([models / "rgb.onnx"], output.url, plan, range(5), 1, remove)
     assert not (tmp_path / "out").exists()
     assert not list((tmp_path / "moved").glob("records/*"))
 
@@ -141,7 +141,7 @@ def test_a_record_that_cannot_be_written_ends_the_pool(tmp_path: Path, models: P
     (tmp_path / "out/records").write_text("no folder")
     events: list[BatchProgress] = []
     with pytest.raises(FileExistsError) as error:
-        run(models / "rgb.onnx", output.url, plan, range(shards), 1, events.append)
+        run([models / "rgb.onnx"], output.url, plan, range(shards), 1, events.append)
     assert str(error.value.filename).endswith("records")
     assert not any(event.shards for event in events)
 
@@ -188,7 +188,7 @@ def test_a_full_disk(small_disk: Path, tmp_path: Path, models: Path, form: str):
     job = [str(models / "rgb.onnx"), "--out", str(small_disk / "out"), "--workers", "1"]
     assert refused(*job, status=1) == ("out", "no_space")
     with pytest.raises(OSError) as error:  # the disk fills up while the job runs  # noqa: PT011
-        run(models / "rgb.onnx", output.url, plan, [1], 1, ignore_progress)
+        run([models / "rgb.onnx"], output.url, plan, [1], 1, ignore_progress)
     assert error.value.errno == errno.ENOSPC
     ballast.unlink()
     assert hashes(small_disk) == kept

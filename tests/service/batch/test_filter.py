@@ -68,7 +68,7 @@ def test_a_filtered_job_has_the_kept_images_only(tmp_path: Path, digits: Generat
         np.testing.assert_array_equal(np.concatenate([array["images"] for array in arrays]), images)
     if form == "png":
         assert {int(path.stem) for path in out.rglob("*.png")} == set(expected)
-    assert list(verify(output, plan, digits, ignore_progress, every_value=True)) == []
+    assert list(verify(output, plan, [digits], ignore_progress, every_value=True)) == []
     complete = ~np.isin(np.arange(plan.num_shards), missing_shards(output, plan))
     assert complete.all()
     assert not damaged_shards(output, plan, complete).any()
@@ -81,8 +81,8 @@ def test_workers_order_and_interruptions_do_not_change_a_filtered_job(tmp_path: 
     output = open_output(str(tmp_path / "two"))
     begin(output, plan)
     path = find_generator("digits", SHIPPED)
-    run(path, output.url, plan, [2, 0], 1, ignore_progress)
-    run(path, output.url, plan, missing_shards(output, plan).tolist(), 2, ignore_progress, 1)
+    run([path], output.url, plan, [2, 0], 1, ignore_progress)
+    run([path], output.url, plan, missing_shards(output, plan).tolist(), 2, ignore_progress, 1)
     assert finish(output, plan)
     assert hashes(tmp_path / "one") == hashes(tmp_path / "two")
 
@@ -93,7 +93,7 @@ def test_a_filter_may_refuse_every_image(tmp_path: Path, digits: Generator, form
     make_all(output, plan, digits)
     totals = json.loads((tmp_path / "out/manifest.json").read_text())["totals"]
     assert (totals["images"], totals["seeds"]) == (0, 100)
-    assert list(verify(output, plan, digits, ignore_progress, every_value=True)) == []
+    assert list(verify(output, plan, [digits], ignore_progress, every_value=True)) == []
     if form == "npz":
         with np.load(tmp_path / "out/data/shard-000000.npz") as arrays:
             assert (arrays["images"].shape, arrays["labels"].shape) == ((0, 8, 8, 1), (0,))
@@ -108,14 +108,14 @@ def test_a_changed_choice_is_a_fault(tmp_path: Path, digits: Generator):
     (tmp_path / "out/records/000001.json").write_text(json.dumps(record))
     shard = "data/shard-000001.npz"
     (tmp_path / "out" / shard).write_bytes((tmp_path / "other" / shard).read_bytes())
-    faults = list(verify(output, plan, digits, ignore_progress, every_value=True))
+    faults = list(verify(output, plan, [digits], ignore_progress, every_value=True))
     assert ("other_values", 1) in [(fault.reason, fault.shard) for fault in faults]
 
 
 @pytest.mark.parametrize("form", ["webdataset", "png", "npz"])
 def test_the_estimate_counts_the_kept_images(tmp_path: Path, digits: Generator, form: str):
     plan = plan_for(digits, "0-999", form, 250, filter=RULE)
-    estimate = estimate_size(digits, plan, plan.count)
+    estimate = estimate_size([digits], plan, plan.count)
     make_all(open_output(str(tmp_path / "out")), plan, digits)
     sizes = [path.stat().st_size for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert estimate.bytes == pytest.approx(sum(sizes), rel=0.05)

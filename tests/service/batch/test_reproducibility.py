@@ -129,7 +129,7 @@ def test_a_worker_that_is_killed_is_replaced(tmp_path: Path, slow: Path):
             workers = multiprocessing.active_children()
             os.kill(random.Random(kills).choice(workers).pid or 0, signal.SIGKILL)
 
-    run(slow, output.url, plan, range(plan.num_shards), 2, on_progress)
+    run([slow], output.url, plan, range(plan.num_shards), 2, on_progress)
     assert kills == 3
     assert images == 2000
     output.clean()  # temporary files of the killed workers
@@ -149,7 +149,7 @@ def test_a_shard_that_kills_every_worker_ends_the_job(tmp_path: Path, slow: Path
                 worker.kill()
 
     with pytest.raises(WorkerDiedError) as error:
-        run(slow, output.url, plan, [0], 1, on_progress)
+        run([slow], output.url, plan, [0], 1, on_progress)
     assert error.value.reason == "worker_died"
     assert (error.value.shard, error.value.exit_code) == (0, -signal.SIGKILL)
     assert not multiprocessing.active_children()

@@ -39,7 +39,7 @@ def test_shards_of_splits_cover_the_seeds_in_order(sizes: list[int], shard_size:
     )
     names = [job_plan.file_name(shard.index) for shard in shards]
     assert len(set(names)) == len(names)
-    for i, split in enumerate(job_plan.layout):
+    for i, split in enumerate(job_plan.parts):
         inside = [shard for shard in shards if f"/s{i}/" in job_plan.file_name(shard.index)]
         assert sum(shard.count for shard in inside) == split.count == sizes[i]
         assert {shard.count for shard in inside[:-1]} <= {shard_size}
@@ -51,7 +51,7 @@ def test_shards_of_splits_cover_the_seeds_in_order(sizes: list[int], shard_size:
 @given(SIZES)
 def test_each_split_is_balanced(sizes: list[int]):
     job_plan = with_splits(sizes, labels="balanced")
-    for split in job_plan.layout:
+    for split in job_plan.parts:
         positions = split.start + np.arange(split.count)
         labels = job_plan.labels_of(positions, positions)
         assert labels is not None
@@ -83,7 +83,7 @@ def test_a_job_with_splits_and_weights(tmp_path: Path, rgb: Generator, shard_for
     make_all(output, job_plan, rgb)
     assert complete_shards(output, job_plan).all()
     assert list(orphans(output, job_plan)) == []
-    assert list(verify(output, job_plan, rgb, ignore_progress, every_value=True)) == []
+    assert list(verify(output, job_plan, [rgb], ignore_progress, every_value=True)) == []
     again = tmp_path / "again"
     make_all(open_output(str(again)), job_plan, rgb, backwards=True)
     assert hashes(again) == hashes(out)

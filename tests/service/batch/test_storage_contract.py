@@ -184,7 +184,7 @@ def test_every_storage_holds_the_same_bytes(storage: Storage, tmp_path: Path, rg
     make_all(open_output(str(tmp_path / "reference")), plan, rgb)
     make_all(storage.output, plan, rgb, backwards=True)
     assert storage.hashes() == hashes(tmp_path / "reference")
-    assert list(verify(storage.output, plan, rgb, ignore_progress)) == []
+    assert list(verify(storage.output, plan, [rgb], ignore_progress)) == []
     assert list(orphans(storage.output, plan)) == []
 
 
@@ -201,7 +201,7 @@ def test_lost_files_are_replaced(storage: Storage, rgb: Generator, shard_format:
     assert missing_shards(output, plan).tolist() == [1, 3]
     assert missing_shards(output, plan, 1, 2).tolist() == [1, 3]
     assert missing_shards(output, plan, 0, 2).tolist() == []
-    assert {(fault.shard, fault.reason) for fault in verify(output, plan, rgb, ignore_progress)} == {
+    assert {(fault.shard, fault.reason) for fault in verify(output, plan, [rgb], ignore_progress)} == {
         (1, "no_record"),
         (3, "missing_file"),
     }

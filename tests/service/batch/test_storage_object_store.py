@@ -83,7 +83,7 @@ def test_failed_requests_are_repeated(tmp_path: Path, rgb: Generator, form: str,
     assert content(store) == hashes(tmp_path / "out")
     assert waits
     store.period = 0
-    assert list(verify(output, plan, rgb, ignore_progress)) == []
+    assert list(verify(output, plan, [rgb], ignore_progress)) == []
 
 
 @pytest.mark.parametrize("form", ["npz", "png"])
@@ -111,7 +111,7 @@ def test_a_shard_made_twice_with_other_bytes_gets_the_record_of_its_last_content
     record = make_shard(first, plan, 1, output)
     assert record == read_record(output, plan, 1)
     make_all(output, plan, first)
-    assert list(verify(output, plan, first, ignore_progress)) == []
+    assert list(verify(output, plan, [first], ignore_progress)) == []
 
 
 def test_an_unreachable_store_is_an_error_after_growing_delays(rgb: Generator, waits: list[float]):

@@ -83,7 +83,7 @@ def test_an_unreachable_store_keeps_no_part_of_an_object(s3: S3Server, large: Ge
         s3.set_faults(0)
     assert set(s3.hashes("bucket", "away")) == {"plan.json"}
     make_all(output, plan, large)
-    assert list(verify(output, plan, large, ignore_progress)) == []
+    assert list(verify(output, plan, [large], ignore_progress)) == []
 
 
 @pytest.mark.slow

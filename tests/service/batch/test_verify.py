@@ -28,7 +28,7 @@ FORMATS = ["webdataset", "parquet", "png", "npz", "npy"]
 def faults(out: Path, generator: Generator, shard_format: str = "webdataset") -> list[tuple[int | None, str, str]]:
     """Shard, file and reason of each fault."""
     plan = plan_for(generator, form=shard_format)
-    found = verify(open_output(str(out)), plan, generator, ignore_progress)
+    found = verify(open_output(str(out)), plan, [generator], ignore_progress)
     return [(fault.shard, fault.file, fault.reason) for fault in found]
 
 
@@ -99,7 +99,7 @@ def test_the_last_place_may_differ_on_an_approximate_machine(job: Path, rgb: Gen
     assert {reason for _, _, reason in faults(job, rgb)} == {"other_values"}
     plan = plan_for(rgb)
     monkeypatch.setattr(rgb, "check", replace(rgb.check, outputs="0" * 64))
-    assert list(verify(open_output(str(job)), plan, rgb, ignore_progress)) == []
+    assert list(verify(open_output(str(job)), plan, [rgb], ignore_progress)) == []
 
 
 @pytest.mark.parametrize("shard_format", FORMATS)
@@ -107,7 +107,7 @@ def test_every_value_is_compared(tmp_path: Path, rgb: Generator, shard_format: s
     """One wrong image between the four that are compared by default; shard and record agree."""
     output, plan = open_output(str(tmp_path / "out")), plan_for(rgb, form=shard_format)
     make_all(output, plan, rgb)
-    assert list(verify(output, plan, rgb, ignore_progress, every_value=True, threads=2)) == []
+    assert list(verify(output, plan, [rgb], ignore_progress, every_value=True, threads=2)) == []
     generate = rgb.generate
 
     def generate_wrong(seeds: NDArray[np.int64], *rest: Any) -> Any:
@@ -117,10 +117,10 @@ def test_every_value_is_compared(tmp_path: Path, rgb: Generator, shard_format: s
         patch.setattr(rgb, "generate", generate_wrong)
         write_record(output, make_shard(rgb, plan, 1, output))
     assert faults(tmp_path / "out", rgb, shard_format) == [(None, "manifest.json", "other_hash")]
-    (fault, _) = verify(output, plan, rgb, ignore_progress, every_value=True)
+    (fault, _) = verify(output, plan, [rgb], ignore_progress, every_value=True)
     assert (fault.shard, fault.reason) == (1, "other_values")
     monkeypatch.setattr(rgb, "check", replace(rgb.check, outputs="0" * 64))  # the bytes may differ there: compare values
-    (fault, _) = verify(output, plan, rgb, ignore_progress, every_value=True)
+    (fault, _) = verify(output, plan, [rgb], ignore_progress, every_value=True)
     assert (fault.shard, fault.reason) == (1, "other_values")
 
 
@@ -138,26 +138,26 @@ def test_a_repair_restores_the_same_bytes(tmp_path: Path, rgb: Generator, shard_
     for path in out.glob("data/metadata.parquet"):
         path.write_bytes(b"PAR1")
     (out / "README.md").write_bytes(b"")
-    found = list(verify(output, plan, rgb, ignore_progress))
+    found = list(verify(output, plan, [rgb], ignore_progress))
 
     def engine(shards: Sequence[int], on_progress: object) -> None:
         for index in shards:
             make_shard(rgb, plan, index, output)
 
-    repairs = repair(output, plan, rgb, found, engine, ignore_progress)
+    repairs = repair(output, plan, [rgb], found, engine, ignore_progress)
     assert set(repairs.shards) >= {2, 3}
     assert len(repairs.shards) == 3
     assert repairs.removed == (f"data/stray{data[0].suffix}",)
     assert repairs.faults == ()
     assert hashes(out) == before
-    assert list(verify(output, plan, rgb, ignore_progress)) == []
+    assert list(verify(output, plan, [rgb], ignore_progress)) == []
 
 
 def test_a_repair_on_an_approximate_machine_is_refused(job: Path, rgb: Generator, monkeypatch: pytest.MonkeyPatch):
     plan = plan_for(rgb)
     monkeypatch.setattr(rgb, "check", replace(rgb.check, outputs="0" * 64))
     with pytest.raises(PlanError) as error:
-        repair(open_output(str(job)), plan, rgb, [], lambda *_: None, ignore_progress)
+        repair(open_output(str(job)), plan, [rgb], [], lambda *_: None, ignore_progress)
     assert error.value.reason == "other_toolchain"
 
 

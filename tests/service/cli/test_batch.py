@@ -84,19 +84,19 @@ def test_an_estimate_is_close_to_the_size_of_the_job(
     if shard_format not in formats_for(generator.card):
         return
     plan = plan_for(generator, seeds, shard_format, int(shard_size))
-    estimate = estimate_size(generator, plan, plan.count)
+    estimate = estimate_size([generator], plan, plan.count)
     make_all(open_output("out"), plan, generator)
     sizes = [path.stat().st_size for path in Path("out").rglob("*") if path.is_file()]
     assert estimate.bytes == pytest.approx(sum(sizes), rel=0.05)
     assert estimate.disk_bytes == pytest.approx(sum(-(-size // 4096) * 4096 for size in sizes), rel=0.05)
-    half = estimate_size(generator, plan, plan.count // 2)
+    half = estimate_size([generator], plan, plan.count // 2)
     assert half.bytes == pytest.approx(estimate.bytes / 2, abs=1)
 
 
 def test_the_command_shows_the_estimate(home: Path, rgb: Generator):
     text = batch("estimate", "rgb", "--seeds", "0-99", "--out", "out")
     plan = plan_for(rgb, "0-99", "webdataset", 10_000)
-    assert f"about {estimate_size(rgb, plan, 100).bytes:,}" in text
+    assert f"about {estimate_size([rgb], plan, 100).bytes:,}" in text
 
 
 def test_a_repair_by_the_command(home: Path, job: Path):

@@ -22,6 +22,7 @@ from seedmint.training.datasets.packed.files import Files
 from seedmint.training.datasets.packed.packing import Packed, inspect_data, open_packed
 from seedmint.training.datasets.packed.report import BrokenImagesError
 from seedmint.training.recipes.data import Data
+from tests.support import generators
 from tests.support.batch_jobs import make_all, plan_for
 from tests.support.errors import raises
 
@@ -133,12 +134,13 @@ def test_an_object_store_is_read_through_fsspec(tmp_path):
 
 @pytest.fixture(scope="module")
 def jobs(tmp_path_factory):
-    """The output of batch jobs of a small conditional generator in each format."""
+    """The output of batch jobs of two small conditional generators in each format."""
     root = tmp_path_factory.mktemp("jobs")
-    generator = open_generator(models_directory() / "digits.onnx")
+    second = generators.write(tmp_path_factory.mktemp("second"), "second", 3, classes=tuple("0123456789"))
+    pair = [open_generator(models_directory() / "digits.onnx"), open_generator(second)]
     for shard_format in ("png", "npy", "npz", "webdataset", "parquet"):
-        plan = plan_for(generator, "0-23", shard_format, 12)
-        make_all(open_output(str(root / shard_format)), plan, generator)
+        plan = plan_for(pair, "0-11", shard_format, 12)
+        make_all(open_output(str(root / shard_format)), plan, pair)
     return root
 
 
@@ -155,6 +157,14 @@ def test_the_output_of_batch_jobs(jobs):
     (jobs / "png" / "manifest.json").rename(jobs / "png" / "away.json")
     with raises(DataError, "incomplete_job", "data.path"):
         inspect(jobs / "png")
+
+
+def test_generators_with_different_classes_are_refused(tmp_path):
+    second = generators.write(tmp_path, "second", 3, classes=("ant", "bee"))
+    pair = [open_generator(models_directory() / "digits.onnx"), open_generator(second)]
+    make_all(open_output(str(tmp_path / "out")), plan_for(pair, "0-3", "npz"), pair)
+    with raises(DataError, "different_classes", "data.path"):
+        inspect(tmp_path / "out")
 
 
 def test_files_of_programs_are_skipped_and_reported(tmp_path):

@@ -39,7 +39,8 @@ def open_batch_job(files: Files) -> Source:
         files: The files of the output directory.
 
     Raises:
-        DataError: The directory is no output of a batch job, the job is not finished, or it wrote samples.
+        DataError: The directory is no output of a batch job, the job is not finished, it wrote samples, or its generators have
+            different classes.
     """
     manifest = next((file for file in files.all if file.name == _MANIFEST), None)
     if manifest is None:
@@ -49,11 +50,15 @@ def open_batch_job(files: Files) -> Source:
         document: dict[str, Any] = json.loads(files.read(manifest))
         card, shard_format = document["card"], document["format"]
         kind, names = card["output"].get("kind", "image"), card.get("classes")
+        others = [generator["card"].get("classes") for generator in document.get("others", ())]
     except (ValueError, KeyError, TypeError, AttributeError):
         raise DataError(f"{files.location}/{_MANIFEST} is damaged", field="data.path", reason="unreadable") from None
     if kind != "image":
         message = f"{files.location} holds samples, not images; train on them with a recipe of source table or series"
         raise DataError(message, field="data.path", reason="not_images")
+    if any(other != names for other in others):
+        message = f"{files.location} holds images of generators with different classes; train on a data set of each generator"
+        raise DataError(message, field="data.path", reason="different_classes")
     classes = None if names is None else tuple(map(str, names))
     if shard_format == "png":
         return _pngs(files, classes)
