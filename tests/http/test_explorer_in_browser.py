@@ -1,8 +1,9 @@
 """The explorer in a real browser: its views, its addresses, and its accessibility."""
 
+import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -169,6 +170,9 @@ def test_an_image_page_shows_the_image_and_its_neighbors(page: Page, server: Ser
     go(page, server, "/models/rgb/5?label=2&truncation=0.5")
     loaded(page, "img.large")
     np.testing.assert_array_equal(pixels(page, "img.large"), rgb.generate(np.array([5]), np.array([2]), 0.5)[0])
+    address = page.locator(".address a").inner_text()
+    assert address == page.locator(".address a").evaluate("link => link.href")
+    assert server.client.get(address).headers["content-type"] == "image/png"
     expect(page.locator("img.large")).to_have_attribute("alt", "Seed 5, class cat")
     links = [link.get_attribute("href") for link in page.locator("li a[href*=images]").all()]
     assert any(str(link).endswith("/images/5.npy?label=2&truncation=0.5") for link in links)
@@ -189,6 +193,18 @@ def test_similar_seeds_are_the_nearest_in_pixels(page: Page, server: Server, rgb
     distances = ((images - images[5]) ** 2).sum((1, 2, 3))
     distances[5] = distances.max() + 1
     assert [distances[seed] for seed in found] == sorted(distances)[:12]
+
+
+def test_neighbours_in_latent_space_and_z_of_the_seed_are_shown(page: Page, server: Server, grey: Generator):
+    go(page, server, "/models/grey/5")
+    page.get_by_role("button", name="Show neighbours").click()
+    expect(page.get_by_role("img", name="Neighbour")).to_have_count(12)
+    page.get_by_text("Latent vector z").click()
+    numbers = page.get_by_role("region", name="Latent vector")
+    expect(numbers).to_contain_text("[")
+    np.testing.assert_allclose(json.loads(numbers.inner_text()), grey.noise(np.array([5]))[0], rtol=1e-6)
+    page.get_by_role("link", name="Walk from this seed").click()
+    expect(page.get_by_role("textbox", name="From seed")).to_have_value("5")
 
 
 def test_favourites_are_kept(page: Page, server: Server):
@@ -247,13 +263,53 @@ def test_an_approximate_generator_shows_its_difference(page: Page, server: Serve
         expect(page.get_by_text(re.compile("differ.* 3 gray levels"))).to_be_visible()
 
 
-def test_samples_are_shown_as_plots_and_files(browser: Browser, sample_server: Server):
+def test_series_are_a_plot_of_many_seeds_and_a_plot_and_table_of_each(browser: Browser, sample_server: Server, wave: Generator):
     with opened(browser, f"{sample_server.url}/#/models/wave", viewport=DESKTOP) as page:
         loaded(page, ".plots a:first-child img")
+        expect(page.locator("canvas.plot")).to_have_attribute("aria-label", re.compile("step from"))
         page.locator(".plots a").nth(2).click()
         expect(page.locator("h1")).to_have_text("Seed 2")
-        loaded(page, "img.large")
-        expect(page.locator("li")).to_have_count(4)
+        expect(page.locator("tbody tr")).to_have_count(16)
+        values = wave.generate(np.array([2]))[0]
+        shown = [[float(text) for text in row.split()] for row in page.locator("tbody tr").all_inner_texts()]
+        np.testing.assert_allclose(shown, [[step, *row] for step, row in enumerate(values)], rtol=1e-5)
+        expect(page.locator(".address a")).to_have_text(re.compile("/samples/2.json$"))
+        assert serious_violations(page) == []
+
+
+def test_rows_are_a_plot_that_zooms_and_a_table_that_sorts(browser: Browser, sample_server: Server):
+    with opened(browser, f"{sample_server.url}/#/models/point", viewport=PHONE) as page:
+        plot = page.locator("canvas.plot")
+        expect(plot).to_have_attribute("aria-label", re.compile(" from .* to "))
+        whole = plot.get_attribute("aria-label")
+        assert whole is not None
+
+        def changes(action: Callable[[], None]) -> None:
+            before = plot.get_attribute("aria-label")
+            assert before is not None
+            action()
+            expect(plot).not_to_have_attribute("aria-label", before)
+
+        changes(lambda: plot.press("+"))
+        changes(lambda: plot.press("ArrowLeft"))
+        plot.press("0")
+        expect(plot).to_have_attribute("aria-label", whole)
+        plot.hover()
+        changes(lambda: page.mouse.wheel(0, -100))
+        page.mouse.down()
+        changes(lambda: page.mouse.move(100, 400))
+        page.mouse.up()
+        page.get_by_role("button", name="Reset the zoom").click()
+        expect(plot).to_have_attribute("aria-label", whole)
+        column = page.locator("thead th").last
+        for order, sign in (("ascending", 1), ("descending", -1)):
+            column.get_by_role("button").click()
+            expect(column).to_have_attribute("aria-sort", order)
+            values = sign * np.array([float(text) for text in page.locator("tbody td:last-child").all_inner_texts()])
+            assert len(values) == 500
+            assert (np.diff(values) >= 0).all()
+        assert serious_violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
 
 
 def test_the_page_shows_an_error_for_an_unknown_generator(browser: Browser, server: Server):

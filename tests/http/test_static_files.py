@@ -23,3 +23,9 @@ def test_files_are_compressed_for_clients_that_accept_gzip(server: Server):
 def test_other_files_are_not_served(server: Server):
     for name in ("index.html", "LICENSE.scalar.txt", "none.js", "..%2Fpages.py"):
         assert server.client.get(f"/static/{name}").status_code == 404
+
+
+def test_the_explorer_stays_small():
+    files = [path for path in (STATIC / "explorer").iterdir() if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 150_000
+    assert len(files) < 40  # requests of the first view, besides its pictures

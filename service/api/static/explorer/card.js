@@ -43,6 +43,7 @@ export function card(container, model) {
   container.replaceChildren(
     element("h2", { textContent: "Determinism" }),
     element("p", {}, element("strong", { textContent: `${model.determinism}. ` }), `${DETERMINISM[model.determinism]} ${checkText(model)}`),
+    ...(model.determinism === "exact" ? [] : [element("p", {}, "To compare another machine: ", element("code", { textContent: `seedmint models verify ${model.name}` }))]),
     element("h2", { textContent: "Evaluation" }),
     evaluation?.length
       ? table(["Metric", "Value", "Meaning", "Protocol"], evaluation.map((metric) => [

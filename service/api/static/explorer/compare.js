@@ -1,10 +1,27 @@
 // Two generators, or two versions, on the same seeds.
 
-import { models } from "./api.js";
+import { model as fetchModel, models } from "./api.js";
 import { button, readOptions, seedField, truncationSlider } from "./controls.js";
-import { element } from "./dom.js";
-import { SeedGrid } from "./grid.js";
+import { announce, element, viewUrl } from "./dom.js";
+import { pinned, shapeText } from "./model.js";
 import { parseSeed, randomSeed } from "./noise.js";
+import { seedViews } from "./samples.js";
+
+const text = (metric) => (metric ? String(Number(metric.value.toPrecision(4))) + (metric.standard_error ? ` ± ${Number(metric.standard_error.toPrecision(2))}` : "") : "");
+
+/** A table of the metrics on the cards of both generators; only values of the same protocol stand in one row. */
+async function metrics(names) {
+  const [left, right] = (await Promise.all(names.map(fetchModel))).map((each) => each.card.evaluation ?? []);
+  const key = (metric) => `${metric.metric}\n${metric.protocol}`;
+  const keys = [...new Set([...left, ...right].map(key))];
+  if (!keys.length) return element("p", { textContent: "The cards hold no evaluation." });
+  const find = (list, wanted) => text(list.find((metric) => key(metric) === wanted));
+  return element("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": "Metrics" }, element("table", {},
+    element("thead", {}, element("tr", {}, ...["Metric", ...names, "Protocol"].map((head) => element("th", { scope: "col", textContent: head })))),
+    element("tbody", {}, ...keys.map((wanted) => element("tr", {}, element("th", { scope: "row", textContent: wanted.split("\n")[0] }),
+      ...[left, right].map((list) => element("td", { className: "number", textContent: find(list, wanted) })),
+      element("td", { className: "quiet", textContent: wanted.split("\n")[1] }))))));
+}
 
 export async function compare(container, parameters, replace) {
   document.title = "Seedmint: compare";
@@ -13,17 +30,29 @@ export async function compare(container, parameters, replace) {
   let first = parseSeed(parameters.get("seed") ?? "0") ?? 0n;
   let { truncation } = readOptions({ classes: null }, parameters);
   const selected = ["a", "b"].map((key, i) => names.includes(parameters.get(key)) ? parameters.get(key) : names[Math.min(i, names.length - 1)]);
-  let grids = [];
+  let views = [];
   const holders = [element("div"), element("div")];
-  const close = () => { for (const grid of grids) grid.close(); };
+  const close = () => { for (const view of views) view.close(); };
   const state = () => replace({ a: selected[0], b: selected[1], seed: first === 0n ? null : first, truncation: truncation === 1 ? null : truncation });
+  const details = element("details", {}, element("summary", { textContent: "Metrics of both" }));
+  const table = element("div");
+  details.append(table);
+  const showMetrics = () => {
+    if (details.open) metrics([...selected]).then((node) => table.replaceChildren(node)).catch((error) => announce(error.message));
+  };
+  details.addEventListener("toggle", showMetrics);
   const draw = () => {
     close();
     state();
-    grids = holders.map((holder, i) => {
-      const grid = new SeedGrid(all.find((model) => model.name === selected[i]), first, { label: null, truncation });
-      holder.replaceChildren(element("h2", { textContent: selected[i] }), grid.node);
-      return grid.start();
+    showMetrics();
+    views = holders.flatMap((holder, i) => {
+      const model = all.find((each) => each.name === selected[i]);
+      const shown = seedViews(model, first, { label: null, truncation });
+      holder.replaceChildren(element("h2", {}, element("a", { href: viewUrl(`/models/${model.name}`), textContent: model.name })),
+        element("p", { className: "quiet" }, element("span", { className: "mono", textContent: pinned(model) }), ` · ${shapeText(model.output)} · ${model.determinism}`),
+        ...shown.map((view) => view.node));
+      for (const view of shown) view.start();
+      return shown;
     });
   };
   const choice = (i) => {
@@ -33,13 +62,13 @@ export async function compare(container, parameters, replace) {
     return element("label", { textContent: i ? "Right" : "Left" }, select);
   };
   const field = seedField("First seed", first, (seed) => { first = seed; draw(); });
-  const columns = element("div", { className: "columns" }, ...holders);
+  const columns = element("div", { className: "columns pair" }, ...holders);
   container.replaceChildren(element("h1", { textContent: "Compare" }),
-    element("p", { className: "quiet", textContent: "Two generators on the same seeds." }));
+    element("p", { className: "quiet", textContent: "Two generators, or two versions of one under different names, on the same seeds." }));
   if (!names.length) return () => {};
   container.append(element("div", { className: "bar" }, choice(0), choice(1), field,
     button("Random", () => { first = randomSeed(); field.querySelector("input").value = String(first); draw(); }),
-    truncationSlider({}, truncation, (value) => { truncation = value; state(); for (const grid of grids) grid.change({ label: null, truncation }); })), columns);
+    truncationSlider({}, truncation, (value) => { truncation = value; state(); for (const view of views) view.change({ label: null, truncation }); })), details, columns);
   draw();
   return close;
 }

@@ -15,6 +15,7 @@ const TRIAL_PIXELS = 1 << 21;
 const WAIT_SECONDS = 20; // of a request for the progress
 const RETRY_MILLISECONDS = 3000;
 const FILES = 100;
+const WEIGHTS = "\u0000weights"; // no label of a class
 const DONE = ["done", "failed", "cancelled"];
 
 const number = (text) => Number(text).toLocaleString("en");
@@ -156,19 +157,27 @@ export function dataset(container, model, parameters, replace) {
   const choice = element("select", {}, ...Object.entries(formats).map(([value, textContent]) => element("option", { value, textContent })));
   choice.value = state.format;
   choice.addEventListener("change", () => { state.format = choice.value; measure(); });
-  const labels = element("input", { type: "text", value: state.labels, placeholder: "of each seed", autocomplete: "off" });
-  labels.setAttribute("list", "label-kinds");
-  labels.addEventListener("change", () => change({ labels: labels.value.trim() }));
+  const weights = element("input", { type: "text", placeholder: "3:1000,7:500", autocomplete: "off" });
+  const weightsField = element("label", { textContent: "Weights or counts" }, weights);
+  weights.addEventListener("change", () => change({ labels: weights.value.trim() }));
+  const labels = element("select", {}, ...[["", "Of each seed"], ["balanced", "Balanced: equally many of each class"],
+    ...(model.classes ?? []).slice(0, 100).map((name) => [name, `Only ${name}`]), [WEIGHTS, "Weights or counts of classes…"]]
+    .map(([value, textContent]) => element("option", { value, textContent })));
+  labels.value = state.labels;
+  if (labels.value !== state.labels) { labels.value = WEIGHTS; weights.value = state.labels; }
+  weightsField.hidden = labels.value !== WEIGHTS;
+  labels.addEventListener("change", () => {
+    weightsField.hidden = labels.value !== WEIGHTS;
+    change({ labels: labels.value === WEIGHTS ? weights.value.trim() : labels.value });
+  });
   container.replaceChildren(
     element("div", { className: "bar" }, seedField("First seed", state.first, (first) => change({ first })),
       amount("Images for training", "train", 1), amount("Images for a test split", "test", 0),
       element("label", { textContent: "Format" }, choice),
-      model.classes ? element("label", { textContent: "Labels" }, labels, element("datalist", { id: "label-kinds" },
-        ...["balanced", "per-seed", ...model.classes.slice(0, 100)].map((value) => element("option", { value })))) : null,
+      ...(model.classes ? [element("label", { textContent: "Labels" }, labels), weightsField] : []),
       truncationSlider(model, state.truncation, (truncation) => change({ truncation }))),
-    model.classes ? element("p", { className: "quiet", textContent: "Labels: balanced, one class, weights such as 3:1000,7:500, or nothing for the label of each seed." }) : "",
     estimate,
-    element("div", { className: "bar" }, button("Make this data set", submit), element("a", { href: viewUrl(`/models/${model.name}`), textContent: "Look at the seeds" })),
+    element("div", { className: "bar" }, button("Make this data set", submit), element("a", { className: "button", href: viewUrl(`/models/${model.name}`), textContent: "Look at the seeds" })),
     progress, list,
     element("h2", { textContent: "The same by a command" }), element("p", {}, command),
     button("Copy command", () => copy(command.textContent, "command")));

@@ -11,6 +11,9 @@ export function element(tag, properties = {}, ...children) {
   return created;
 }
 
+/** The font size of the page in CSS pixels; larger on very wide screens. */
+export const rem = () => parseFloat(getComputedStyle(document.documentElement).fontSize);
+
 /** Shows a short message at the bottom of the page. */
 export function announce(text) {
   const container = document.querySelector("#message");

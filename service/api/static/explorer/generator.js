@@ -5,10 +5,11 @@ import { card } from "./card.js";
 import { button, classChoice, readOptions, seedField, truncationSlider } from "./controls.js";
 import { dataset } from "./dataset.js";
 import { element, viewUrl } from "./dom.js";
-import { Block, SeedGrid, cellSize } from "./grid.js";
+import { Block, cellSize } from "./grid.js";
 import { DETERMINISM, hasImages, pinned, shapeText } from "./model.js";
 import { SEED_LIMIT, parseSeed, randomSeed } from "./noise.js";
 import { plane } from "./plane.js";
+import { seedViews } from "./samples.js";
 import { walk } from "./walk.js";
 
 const PAGE = 100n; // seeds that "Previous" and "Next" move by
@@ -31,7 +32,7 @@ export async function generatorView(container, name, parameters, replace) {
     element("p", { textContent: model.title }),
     element("p", { className: "quiet" },
       element("span", { className: "mono", textContent: pinned(model) }), ` · ${shapeText(model.output)} · `,
-      element("span", { title: DETERMINISM[model.determinism], textContent: model.determinism }), ` on ${model.provider}`),
+      element("a", { href: viewUrl(`/models/${name}`, { view: "card" }), title: DETERMINISM[model.determinism], textContent: model.determinism }), ` on ${model.provider}`),
     navigation, body);
   if (view === "card") return card(body, model);
   if (view === "walk" && hasImages(model)) return walk(body, model, parameters, replace);
@@ -44,14 +45,15 @@ export async function generatorView(container, name, parameters, replace) {
 function seeds(container, model, parameters, replace) {
   let options = readOptions(model, parameters);
   let first = parseSeed(parameters.get("seed") ?? "0") ?? 0n;
-  let grid = null;
+  let views = [];
   const state = () => replace({ seed: first === 0n ? null : first, label: options.label, truncation: options.truncation === 1 ? null : options.truncation });
   const holder = element("div");
+  const close = () => { for (const view of views) view.close(); };
   const draw = () => {
-    grid?.close();
-    grid = new SeedGrid(model, first, options);
-    holder.replaceChildren(grid.node);
-    grid.start();
+    close();
+    views = seedViews(model, first, options);
+    holder.replaceChildren(...views.map((view) => view.node));
+    for (const view of views) view.start();
   };
   const go = (seed) => {
     first = seed < 0n ? 0n : seed >= SEED_LIMIT ? SEED_LIMIT - 1n : seed;
@@ -62,7 +64,7 @@ function seeds(container, model, parameters, replace) {
   const change = (changed) => {
     options = { ...options, ...changed };
     state();
-    grid.change(options);
+    for (const view of views) view.change(options);
   };
   const field = seedField("First seed", first, go);
   container.replaceChildren(element("div", { className: "bar" }, field,
@@ -70,7 +72,7 @@ function seeds(container, model, parameters, replace) {
     classChoice(model, options.label, (label) => change({ label })),
     truncationSlider(model, options.truncation, (truncation) => change({ truncation }))), holder);
   draw();
-  return () => grid.close();
+  return close;
 }
 
 function matrix(container, model, parameters, replace) {

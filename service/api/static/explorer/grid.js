@@ -1,19 +1,19 @@
 // An endless grid of seeds. Each block is one contact sheet; blocks far from the screen hold no picture.
 
 import { ApiError, release, show } from "./api.js";
-import { announce, element, viewUrl } from "./dom.js";
+import { announce, element, rem, viewUrl } from "./dom.js";
 import { effectiveLabel, hasImages, outputPath, pinned, sheetPath } from "./model.js";
 import { SEED_LIMIT } from "./noise.js";
 
 const GAP = 2; // pixels between the images of a contact sheet
 const SHEET_PIXELS = 1 << 21;
-const CELL = 72; // approximate size in CSS pixels
+const CELL = 4.5; // approximate size of an image, in units of the font size
 const ROWS = 6;
 const PLOTS = 12;
 const NEAR = { sheets: "150% 0px", plots: "25% 0px" }; // how far from the screen pictures are loaded
 
 /** Size of a cell, and enlargement of the images in it. */
-export function cellSize({ width, height }, target = CELL) {
+export function cellSize({ width, height }, target = CELL * rem()) {
   const longest = Math.max(width, height);
   const scale = Math.max(1, Math.round(target / longest));
   const shrink = Math.min(1, (target * 2) / (longest * scale));
@@ -30,7 +30,7 @@ export function cellSize({ width, height }, target = CELL) {
  * @param {{label: ?number, truncation: number}} options
  */
 export class Block {
-  constructor(model, first, count, columns, options, target = CELL) {
+  constructor(model, first, count, columns, options, target) {
     Object.assign(this, { model, first, count, columns, options });
     const { scale, shrink } = cellSize(model.output, target);
     this.scale = scale;
@@ -117,7 +117,7 @@ class Plot {
 
 /** The endless grid. Insert its element `node` into the document. `change` sets label and truncation. */
 export class SeedGrid {
-  constructor(model, first, options, target = CELL) {
+  constructor(model, first, options, target) {
     Object.assign(this, { model, next: first, options, target });
     this.items = new Map();
     this.body = element("div", { className: hasImages(model) ? "blocks" : "plots" });

@@ -2,15 +2,16 @@
 
 import { model as fetchModel, request, show } from "./api.js";
 import { button, classChoice, readOptions, truncationSlider } from "./controls.js";
-import { announce, copy, element, viewUrl } from "./dom.js";
+import { announce, copy, element, rem, viewUrl } from "./dom.js";
 import { isFavourite, toggleFavourite } from "./favourites.js";
 import { cellSize } from "./grid.js";
+import { latentOf } from "./latents.js";
 import { DETERMINISM, checkText, effectiveLabel, hasImages, outputPath, pinned } from "./model.js";
-import { SEED_LIMIT, parseSeed } from "./noise.js";
+import { latentNeighbours, similarSeeds } from "./nearby.js";
+import { SEED_LIMIT, parseSeed, randomSeed } from "./noise.js";
+import { SampleDetail } from "./samples.js";
 
-const LARGE = 448; // CSS pixels
-const SIMILAR = 12;
-const COMPARED_BYTES = 4 << 20;
+const LARGE = 28; // units of the font size
 
 export async function imageView(container, name, text, parameters, replace) {
   const model = await fetchModel(name);
@@ -20,20 +21,25 @@ export async function imageView(container, name, text, parameters, replace) {
   let options = readOptions(model, parameters);
   let smooth = false;
   const images = hasImages(model);
-  const picture = element("img", { className: images ? "large pixels" : "large", alt: "" });
+  const picture = element("img", { className: "large pixels", alt: "" });
+  const detail = images ? null : new SampleDetail(model, seed, options);
   const classText = element("p");
   const files = element("div");
+  const address = element("a", { className: "mono" });
   const code = element("div", { className: "copies" });
   const classes = element("div", { className: "copies" });
   const similar = element("div", { className: "copies" });
+  const neighbours = element("div", { className: "copies" });
 
   const draw = () => {
     const label = effectiveLabel(model, seed, options.label);
     replace({ label: options.label, truncation: options.truncation === 1 ? null : options.truncation });
     picture.alt = `Seed ${seed}${label === null ? "" : `, class ${model.classes[label]}`}`;
     classText.textContent = label === null ? "" : `Class: ${model.classes[label]}${options.label === null ? " (the class of this seed)" : ""}`;
-    if (images) picture.style.aspectRatio = `${model.output.width} / ${model.output.height}`;
-    show(picture, outputPath(model, seed, "png", options)).catch((error) => announce(error.message));
+    if (images) {
+      picture.style.aspectRatio = `${model.output.width} / ${model.output.height}`;
+      show(picture, outputPath(model, seed, "png", options)).catch((error) => announce(error.message));
+    }
     const absolute = (format) => new URL(outputPath(model, seed, format, options), document.baseURI).href;
     files.replaceChildren(element("ul", {}, ...model.formats.map((format) => {
       const size = element("span", { className: "quiet" });
@@ -42,6 +48,7 @@ export async function imageView(container, name, text, parameters, replace) {
       return element("li", {}, element("a", { href: outputPath(model, seed, format, options), textContent: format }),
         " ", element("a", { href: outputPath(model, seed, format, options), download: `${model.name}-${seed}.${format}`, textContent: "save" }), size);
     })));
+    address.href = address.textContent = absolute(images ? "png" : "json");
     const call = images ? "images" : "samples";
     const python = `import seedmint\n\nseedmint.load("${pinned(model)}").${call}(${seed}${options.label === null ? "" : `, labels=${options.label}`}${options.truncation === 1 ? "" : `, truncation=${options.truncation}`})[0]`;
     code.replaceChildren(...[
@@ -69,7 +76,9 @@ export async function imageView(container, name, text, parameters, replace) {
   const change = (changed) => {
     options = { ...options, ...changed };
     similar.replaceChildren();
+    neighbours.replaceChildren();
     draw();
+    detail?.change(options);
     star();
   };
   const move = (step) => {
@@ -81,20 +90,37 @@ export async function imageView(container, name, text, parameters, replace) {
     if (event.key === "ArrowLeft") move(-1n);
     if (event.key === "ArrowRight") move(1n);
   };
-  const find = async () => {
-    similar.replaceChildren("Comparing…");
+  const fill = async (holder, find) => {
+    holder.replaceChildren("Comparing…");
     try {
-      similar.replaceChildren(...(await nearest(model, seed, options)).map((other) => link(other, {}, `Seed ${other}`)));
+      holder.replaceChildren(...await find());
     } catch (error) {
-      similar.replaceChildren(error.message);
+      holder.replaceChildren(error.message);
     }
   };
+  const findSimilar = () => fill(similar, async () => (await similarSeeds(model, seed, options)).map((other) => link(other, {}, `Seed ${other}`)));
+  const latent = element("details", {}, element("summary", { textContent: `Latent vector z: ${model.noise.z_dim} numbers` }));
+  latent.addEventListener("toggle", async () => {
+    if (!latent.open || latent.childElementCount > 1) return;
+    try {
+      const numbers = `[${Array.from(await latentOf(model, seed), (value) => Number(value.toPrecision(9))).join(", ")}]`;
+      latent.append(element("code", { className: "command values", textContent: numbers, tabIndex: 0, role: "region", "aria-label": "Latent vector" }), button("Copy z", () => copy(numbers, "z")));
+    } catch (error) {
+      announce(error.message);
+    }
+  });
+  const state = { label: options.label, truncation: options.truncation === 1 ? null : options.truncation };
+  const onward = [...(images ? [["Walk from this seed", `/models/${name}`, { view: "walk", from: seed, to: randomSeed(), ...state }],
+    ["Playground around this seed", `/models/${name}`, { view: "plane", a: seed, b: randomSeed(), c: randomSeed(), x: 0, y: 0, ...state }]] : []),
+  ["Compare with another generator", "/compare", { a: model.name, seed }], ["Data set from this seed", `/models/${name}`, { view: "dataset", seed }]]
+    .map(([text, path, query]) => element("a", { className: "button", href: viewUrl(path, query), textContent: text }));
   container.replaceChildren(
     element("p", {}, element("a", { href: viewUrl(`/models/${name}`, { seed: seed === 0n ? null : seed }), textContent: `← ${model.name}` })),
     element("h1", { textContent: `Seed ${seed}` }),
     classText,
     element("div", { className: "columns" },
-      element("div", {}, picture,
+      element("div", {}, images ? picture : detail.node,
+        element("p", { className: "address" }, address, " ", button("Copy address", () => copy(address.href, "address"))),
         element("div", { className: "bar" }, button("Previous seed", () => move(-1n)), button("Next seed", () => move(1n)), favourite,
           images ? button("Smooth", (event) => { smooth = !smooth; picture.classList.toggle("pixels", !smooth); event.target.setAttribute("aria-pressed", String(smooth)); }, { "aria-pressed": "false" }) : null)),
       element("div", {},
@@ -102,38 +128,19 @@ export async function imageView(container, name, text, parameters, replace) {
           truncationSlider(model, options.truncation, (truncation) => change({ truncation }))),
         model.determinism === "exact" ? null
           : element("p", { className: "quiet" }, element("strong", { textContent: "approximate. " }), `${DETERMINISM.approximate} ${checkText(model)}`),
-        element("h2", { textContent: "Files" }), files,
+        images ? null : detail.table,
+        element("h2", { textContent: "Files" }), files, latent,
         element("h2", { textContent: "Code" }), code,
         ...(images && model.classes ? [element("h2", { textContent: "The same noise in other classes" }), classes] : []),
-        ...(images ? [element("h2", { textContent: "Seeds like this" }), button("Find similar seeds", find), similar] : []))));
-  picture.style.width = images ? `min(100%, ${Math.max(1, Math.round(LARGE / model.output.width)) * model.output.width}px)` : "min(100%, 40rem)";
+        ...(images ? [element("h2", { textContent: "Seeds like this" }), button("Find similar seeds", findSimilar), similar,
+          element("h2", { textContent: "Neighbours in latent space" }), button("Show neighbours", () => fill(neighbours, () => latentNeighbours(model, seed, options))), neighbours] : []),
+        element("h2", { textContent: "Go on from here" }), element("div", { className: "copies" }, ...onward))));
+  if (images) picture.style.width = `min(100%, ${Math.max(1, Math.round(LARGE * rem() / model.output.width)) * model.output.width}px)`;
   draw();
   star();
   if (images && model.classes) {
     classes.replaceChildren(...model.classes.slice(0, 20).map((text, label) => link(seed, { label }, `Class ${text}`)));
   }
   addEventListener("keydown", keys);
-  return () => removeEventListener("keydown", keys);
-}
-
-/** The seeds whose images are nearest in pixels (L2), among the seeds from 0 of the same class. */
-async function nearest(model, seed, options) {
-  const { width, height, channels } = model.output;
-  const size = width * height * channels;
-  const count = Math.max(SIMILAR + 1, Math.min(1024, Math.floor(COMPARED_BYTES / size)));
-  const label = effectiveLabel(model, seed, options.label);
-  const seeds = [seed, ...Array.from({ length: count }, (_, i) => BigInt(i)).filter((candidate) => candidate !== seed)];
-  const body = `{"model": "${pinned(model)}", "seeds": [${seeds.join(",")}], "format": "npy", "truncation": ${options.truncation}${label === null ? "" : `, "labels": ${label}`}}`;
-  const response = await request("v1/sample", { method: "POST", headers: { "Content-Type": "application/json" }, body });
-  const bytes = new Uint8Array(await response.arrayBuffer());
-  const start = bytes.length - size * seeds.length; // after the header of the npy file
-  const distance = (row) => {
-    let sum = 0;
-    for (let i = 0; i < size; i++) {
-      const difference = bytes[start + i] - bytes[start + row * size + i];
-      sum += difference * difference;
-    }
-    return sum;
-  };
-  return seeds.map((candidate, row) => ({ candidate, d: distance(row) })).slice(1).sort((a, b) => a.d - b.d).slice(0, SIMILAR).map(({ candidate }) => candidate);
+  return () => { removeEventListener("keydown", keys); detail?.close(); };
 }

@@ -36,6 +36,14 @@ export function outputPath(model, seed, format, { label = null, truncation = 1, 
   return `${modelPath(model)}/${hasImages(model) ? "images" : "samples"}/${seed}.${format}${query(parameters)}`;
 }
 
+/** Path of an array of consecutive seeds, as npy. */
+export function arrayPath(model, first, count, { label = null, truncation = 1 } = {}) {
+  truncation = truncationOf(model, truncation);
+  const last = first + BigInt(count) - 1n;
+  return `${modelPath(model)}/${hasImages(model) ? "images" : "samples"}.npy` + query({
+    seeds: count === 1 ? first : `${first}-${last}`, label: model.classes ? label : null, truncation: truncation === 1 ? null : truncation });
+}
+
 /** Path of a contact sheet. */
 export function sheetPath(model, first, count, columns, { label = null, truncation = 1, scale = 1 } = {}) {
   truncation = truncationOf(model, truncation);

@@ -2,7 +2,7 @@
 
 import { button, classChoice, readOptions, seedField, truncationSlider } from "./controls.js";
 import { principalDirections } from "./directions.js";
-import { announce, copy, element } from "./dom.js";
+import { announce, copy, element, rem } from "./dom.js";
 import { cellSize } from "./grid.js";
 import { Latest, generate, imageData, latentOf, mix, move, requestLatents } from "./latents.js";
 import { effectiveLabel, pinned } from "./model.js";
@@ -10,10 +10,11 @@ import { parseSeed, randomSeed } from "./noise.js";
 
 const AXES = { plane: "Plane through three seeds", mix: "Mixture of four seeds", directions: "Principal directions" };
 const CORNERS = ["a", "b", "c", "d"];
+const SEEDS = { plane: 3, mix: 4, directions: 1 }; // seeds that the axes use
 const NAMES = ["Seed at the top left", "Seed at the top right", "Seed at the bottom left", "Seed at the bottom right"];
 const DIRECTIONS = 6;
 const REACH = 6; // of a direction, in standard deviations
-const SIDE = 336; // CSS pixels of the map and of the picture
+const SIDE = 21; // units of the font size, of the map and of the picture
 const MAP_BYTES = 4 << 20;
 const MAX_FRAMES = 120;
 const MAX_ANIMATION_PIXELS = 1 << 22;
@@ -40,7 +41,7 @@ export function plane(container, model, parameters, replace) {
   const state = readState(model, parameters);
   while (state.amounts.length < DIRECTIONS) state.amounts.push(0);
   const { width, height, channels } = model.output;
-  const enlarge = SIDE / Math.max(width, height);
+  const enlarge = SIDE * rem() / Math.max(width, height);
   const cells = Math.max(2, Math.min(9, Math.floor(Math.sqrt(MAP_BYTES / (width * height * channels)))));
   const picture = element("canvas", { width, height, className: "pixels", role: "img" });
   picture.style.width = `${width * enlarge}px`;
@@ -75,12 +76,11 @@ export function plane(container, model, parameters, replace) {
   }, fail);
 
   const saveState = () => {
-    const used = { plane: 3, mix: 4, directions: 1 }[state.axes];
     const isDirections = state.axes === "directions";
     replace({
       view: "plane",
       axes: state.axes === "plane" ? null : state.axes,
-      ...Object.fromEntries(CORNERS.slice(0, used).map((name, i) => [name, state.seeds[i]])),
+      ...Object.fromEntries(CORNERS.slice(0, SEEDS[state.axes]).map((name, i) => [name, state.seeds[i]])),
       ...(isDirections ? { along: state.amounts.join(",") } : { x: state.x.toFixed(3), y: state.y.toFixed(3) }),
       label: state.label,
       truncation: state.truncation === 1 ? null : state.truncation,
@@ -100,8 +100,7 @@ export function plane(container, model, parameters, replace) {
     if (state.axes !== "directions" && corners.length) mapping.call(null);
   };
   const load = new Latest(async () => {
-    const used = { plane: 3, mix: 4, directions: 1 }[state.axes];
-    const seeds = state.seeds.slice(0, used);
+    const seeds = state.seeds.slice(0, SEEDS[state.axes]);
     const found = await Promise.all(seeds.map((seed) => latentOf(model, seed)));
     const key = `${options().label} ${options().truncation}`;
     if (state.axes === "directions" && directionsOf !== key) {
@@ -179,7 +178,7 @@ export function plane(container, model, parameters, replace) {
 
   const fields = element("div", { className: "bar" });
   const showFields = () => {
-    const used = { plane: 3, mix: 4, directions: 1 }[state.axes];
+    const used = SEEDS[state.axes];
     fields.replaceChildren(...NAMES.slice(0, used).map((name, i) => seedField(used === 1 ? "Seed" : name, state.seeds[i], (seed) => { state.seeds[i] = seed; load.call(null); })),
       button("Random", () => { state.seeds = state.seeds.map(randomSeed); showFields(); load.call(null); }));
   };

@@ -1,14 +1,14 @@
 // A walk through latent space between two seeds: a slider over its frames, and the animation to save.
 
-import { request, queued } from "./api.js";
+import { request, queued, show } from "./api.js";
 import { button, classChoice, readOptions, seedField, truncationSlider } from "./controls.js";
-import { announce, copy, element } from "./dom.js";
+import { announce, copy, element, rem, viewUrl } from "./dom.js";
 import { cellSize } from "./grid.js";
-import { walkPath } from "./model.js";
-import { parseSeed, randomSeed } from "./noise.js";
+import { outputPath, pinned, walkPath } from "./model.js";
+import { defaultLabel, parseSeed, randomSeed } from "./noise.js";
 
 const GAP = 2;
-const SIDE = 320; // CSS pixels
+const SIDE = 20; // units of the font size
 const STRIP_SIDE = 16000; // pixels: the server's limit is 16,383
 const FRAME_SECONDS = 0.04;
 
@@ -19,12 +19,21 @@ export function walk(container, model, parameters, replace) {
   const { width, height } = model.output;
   const frames = Math.max(2, Math.min(64, Math.floor(STRIP_SIDE / (width + GAP)), Math.floor((1 << 22) / ((width + GAP) * height))));
   const canvas = element("canvas", { width, height, className: "pixels", role: "img" });
-  const enlarge = Math.max(1, Math.round(SIDE / Math.max(width, height)));
+  const enlarge = Math.max(1, Math.round(SIDE * rem() / Math.max(width, height)));
   canvas.style.width = `${width * enlarge}px`;
   const slider = element("input", { type: "range", min: 0, max: frames - 1, value: 0 });
   slider.setAttribute("aria-label", "Frame");
   const play = button("Play", () => { playing = !playing; play.setAttribute("aria-pressed", String(playing)); last = 0; if (playing) requestAnimationFrame(step); }, { "aria-pressed": "false" });
-  const download = element("span", { className: "copies" });
+  const download = element("div", { className: "bar" });
+  const ends = [element("figure"), element("figure")];
+  const showEnd = (figure, text, seed) => {
+    const image = element("img", { className: "pixels", alt: `Seed ${seed}` });
+    const cell = cellSize(model.output);
+    image.style.width = `${cell.width}px`;
+    image.style.height = `${cell.height}px`;
+    show(image, outputPath(model, seed, "png", { label: label ?? (model.classes ? defaultLabel(from, model.classes.length) : null), truncation, scale: cell.scale })).catch(() => {});
+    figure.replaceChildren(element("a", { href: viewUrl(`/models/${pinned(model)}/${seed}`, { label }) }, image), element("figcaption", { className: "quiet", textContent: text }));
+  };
   let [strip, playing, last, direction, latestLoad] = [null, false, 0, 1, 0];
 
   const draw = () => {
@@ -50,10 +59,12 @@ export function walk(container, model, parameters, replace) {
     const thisLoad = ++latestLoad;
     replace({ view: "walk", from, to, label, truncation: truncation === 1 ? null : truncation });
     const options = { label, truncation };
+    showEnd(ends[0], "From", from);
+    showEnd(ends[1], "To", to);
     const scale = Math.min(cellSize(model.output, 224).scale, Math.max(1, Math.floor(Math.sqrt((1 << 22) / (32 * width * height)))));
     download.replaceChildren(...["webp", "gif"].flatMap((format) => {
       const path = walkPath(model, from, to, format, 32, { ...options, scale });
-      return [element("a", { href: path, download: `${model.name}-${from}-${to}.${format}`, textContent: `Save as ${format}` }),
+      return [element("a", { href: path, className: "button", download: `${model.name}-${from}-${to}.${format}`, textContent: `Save as ${format}` }),
         button(`Copy URL of ${format}`, () => copy(new URL(path, document.baseURI).href, `URL of ${format}`))];
     }));
     try {
@@ -80,8 +91,7 @@ export function walk(container, model, parameters, replace) {
       }),
       classChoice(model, label, (value) => { label = value; load(); }, "Class of the first seed"),
       truncationSlider(model, truncation, (value) => { truncation = value; load(); })),
-    canvas,
-    element("div", { className: "bar" }, play, slider),
+    element("div", { className: "walk" }, ends[0], element("div", {}, canvas, element("div", { className: "player" }, play, slider)), ends[1]),
     download);
   load();
   return () => { playing = false; };
