@@ -4,8 +4,8 @@ import { request, queued, show } from "./api.js";
 import { button, classChoice, readOptions, seedField, truncationSlider } from "./controls.js";
 import { announce, copy, element, rem, viewUrl } from "./dom.js";
 import { cellSize } from "./grid.js";
-import { outputPath, pinned, walkPath } from "./model.js";
-import { defaultLabel, parseSeed, randomSeed } from "./noise.js";
+import { effectiveLabel, outputPath, pinned, walkPath } from "./model.js";
+import { parseSeed, randomSeed } from "./noise.js";
 
 const GAP = 2;
 const SIDE = 20; // units of the font size
@@ -31,7 +31,7 @@ export function walk(container, model, parameters, replace) {
     const cell = cellSize(model.output);
     image.style.width = `${cell.width}px`;
     image.style.height = `${cell.height}px`;
-    show(image, outputPath(model, seed, "png", { label: label ?? (model.classes ? defaultLabel(from, model.classes.length) : null), truncation, scale: cell.scale })).catch(() => {});
+    show(image, outputPath(model, seed, "png", { label: effectiveLabel(model, from, label), truncation, scale: cell.scale })).catch(() => {});
     figure.replaceChildren(element("a", { href: viewUrl(`/models/${pinned(model)}/${seed}`, { label }) }, image), element("figcaption", { className: "quiet", textContent: text }));
   };
   let [strip, playing, last, direction, latestLoad] = [null, false, 0, 1, 0];
