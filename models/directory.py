@@ -14,6 +14,7 @@ from pathlib import Path
 from seedmint.models.errors import UserError
 from seedmint.models.files import write_whole
 from seedmint.models.installation import is_installed
+from seedmint.models.places import first_folder, split_places
 
 _VERSION = re.compile(r"([^/@]+)@([0-9a-f]{12,64})", re.ASCII)
 SHIPPED = Path(__file__).resolve().parent
@@ -21,12 +22,13 @@ _DIGEST12 = 12  # hexadecimal digits of the digest in a file name
 
 
 def models_directory() -> Path:
-    """Return the models directory: `$SEEDMINT_MODELS`, or the default directory.
+    """Return the models directory: the first folder of `$SEEDMINT_MODELS`, or the default directory.
 
     Raises:
-        UserError: The default directory is not writable.
+        UserError: The default directory is not writable, or all places are URLs.
     """
-    return Path(os.environ.get("SEEDMINT_MODELS") or default_directory())
+    places = split_places(os.environ.get("SEEDMINT_MODELS", ""))
+    return first_folder(places) if places else default_directory()
 
 
 def default_directory() -> Path:
@@ -131,12 +133,21 @@ def locate_version(reference: str, directory: Path) -> tuple[Path, str | None]:
     Raises:
         UserError: There is no such file.
     """
-    version = _VERSION.fullmatch(reference)
-    if version is None:
+    name, digest = split_version(reference)
+    if digest is None:
         return find_generator(reference, directory), None
-    name, digest = version.groups()
     older = directory / f"{name}@{digest[:12]}.onnx"
     return older if older.is_file() else find_generator(name, directory), digest
+
+
+def split_version(reference: str) -> tuple[str, str | None]:
+    """Return the name and the digest of NAME@DIGEST, or the whole text and None.
+
+    Args:
+        reference: A name, or NAME@DIGEST.
+    """
+    version = _VERSION.fullmatch(reference)
+    return (reference, None) if version is None else (version[1], version[2])
 
 
 def find_generator(name_or_path: str, directory: Path) -> Path:

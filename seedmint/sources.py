@@ -1,30 +1,19 @@
 """Finds the file of a generator by name, path or URL, and reads the file."""
 
+import os
 import re
 import warnings
 from pathlib import Path
 from typing import Any
 
-from seedmint.download_cache import DownloadCache
-from seedmint.models.directory import find_generator, locate_version, models_directory
+from seedmint.models.directory import find_generator, locate_version, models_directory, split_version
 from seedmint.models.errors import UserError, one_line
-from seedmint.models.installation import install_command
+from seedmint.models.places import default_cache, is_url, split_places
+from seedmint.service.places.download_cache import DownloadCache
+from seedmint.service.places.file_systems import file_system, version_of
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.ASCII)
 _PINNED_URL = re.compile(r"(?P<url>.+)@(?P<digest>[0-9a-f]{12,64})", re.ASCII)
-_EXTRAS = {"s3": "s3", "s3a": "s3", "hf": "hub"}  # protocol -> the extra that installs its library
-# Entries of `info` of fsspec's file systems that change when a file changes.
-_VERSION_KEYS = (
-    "ETag",
-    "etag",
-    "VersionId",
-    "blob_id",
-    "generation",
-    "md5Hash",
-    "content_md5",
-    "LastModified",
-    "last_modified",
-)
 
 
 def resolve_source(model: str | Path, models: str | Path | None = None) -> tuple[str, str | None]:
@@ -32,7 +21,8 @@ def resolve_source(model: str | Path, models: str | Path | None = None) -> tuple
 
     Args:
         model: A name, a path, or a URL. A name and a URL may end with a version: `NAME@DIGEST`, `URL@DIGEST`.
-        models: Directory of generator files; None for `SEEDMINT_MODELS`, or else the default directory.
+        models: Places of generator files: folders and URLs, separated by commas; None for `SEEDMINT_MODELS`, or else the
+            default directory.
 
     Returns:
         The path or URL of the file, and the expected digest or its first digits; None if any version is accepted.
@@ -45,6 +35,12 @@ def resolve_source(model: str | Path, models: str | Path | None = None) -> tuple
     if _URL.match(model):
         pinned = _PINNED_URL.fullmatch(model)
         return (model, None) if pinned is None else (pinned["url"], pinned["digest"])
+    places = split_places(os.environ.get("SEEDMINT_MODELS", "") if models is None else str(models))
+    if len(places) > 1 or any(map(is_url, places)):
+        from seedmint.service.places.lookup import find_file
+        from seedmint.service.settings import Settings
+
+        return str(find_file(model, Settings.model_validate({"models": places}))), split_version(model)[1]
     path, digest = locate_version(model, models_directory() if models is None else Path(models))
     return str(path), digest
 
@@ -65,14 +61,14 @@ def read_source(source: str, digest: str | None = None) -> bytes:
 
     if not _URL.match(source):
         return read_content(Path(source))
-    cache = DownloadCache(_cache_directory())
+    cache = DownloadCache(default_cache())
     cached = None if digest is None else cache.find(digest)
     if cached is not None:
         return cached
-    system, path = _file_system(source)
+    system, path = file_system(source)
     try:
         system.invalidate_cache()  # listings of earlier calls
-        version = _version(system.info(path))
+        version = version_of(system.info(path))
         cached = None if version is None else cache.lookup(source, version)
         content = cached if cached is not None else _download(system, path)
     except Exception as error:  # each file system has its own errors
@@ -101,36 +97,7 @@ def local_file(source: str, digest: str | None = None) -> Path:
     """
     if not _URL.match(source):
         return Path(source)
-    return DownloadCache(_cache_directory()).keep(read_source(source, digest))
-
-
-def _cache_directory() -> Path:
-    from platformdirs import user_cache_path
-
-    return user_cache_path("seedmint") / "generators"
-
-
-def _file_system(url: str) -> tuple[Any, str]:
-    protocol = url.partition("://")[0]
-    try:
-        import fsspec
-
-        system, path = fsspec.core.url_to_fs(url)
-        return system, path
-    except ImportError as error:
-        extra = _EXTRAS.get(protocol)
-        cure = f": {install_command(extra)}" if extra else f": {error}"
-        raise UserError(
-            f"the library for {protocol}:// is not installed{cure}", field="model", reason="missing_package"
-        ) from None
-    except ValueError as error:  # fsspec knows no such protocol
-        raise UserError(f"{url}: {error}", field="model", reason="unknown_protocol") from None
-
-
-def _version(info: dict[str, Any]) -> str | None:
-    """Return a text that changes when the file changes, or None if the file system reports no such text."""
-    found = {key: str(info[key]) for key in _VERSION_KEYS if info.get(key)}
-    return repr(sorted((found | {"size": str(info.get("size"))}).items())) if found else None
+    return DownloadCache(default_cache()).keep(read_source(source, digest))
 
 
 def _download(system: Any, path: str) -> bytes:

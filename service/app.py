@@ -19,7 +19,10 @@ from seedmint.service.api.problem_mapping import to_problem
 from seedmint.service.api.routing.routes import create_app
 from seedmint.service.batching import generator_leader
 from seedmint.service.batching.generator_follower import GeneratorFollower
+from seedmint.service.batching.local_leader import LocalLeader
 from seedmint.service.batching.model_repository import ModelRepository
+from seedmint.service.batching.place_scanner import PlaceScanner
+from seedmint.service.places.opening import open_places
 from seedmint.service.server import key_leader, shared_buckets
 from seedmint.service.server.api_keys import Keyring, read_keyring
 from seedmint.service.server.auth_middleware import AccessControl, AuthMiddleware
@@ -108,6 +111,12 @@ def _follow(link: WorkerLink) -> asyncio.Task[None]:
     return asyncio.create_task(follower.run())
 
 
+def _lead() -> asyncio.Task[None]:
+    """Follow the places of generators in this process, and return the task."""
+    scanner = PlaceScanner(open_places(SETTINGS), SETTINGS.watch_seconds)
+    return asyncio.create_task(LocalLeader(_REPOSITORY, scanner).run())
+
+
 @bentoml.service(
     service_class=service_class(_create_app, HTTP_PROTOCOL, ",".join(map(str, SETTINGS.trusted_proxies))),
     workers=SETTINGS.workers,
@@ -128,12 +137,11 @@ class Seedmint:
         if _SHUTDOWN.install() and _LINK is None:
             self._tasks.append(asyncio.create_task(end_with_supervisor(SUPERVISOR)))
         bound_memory(SETTINGS.workers)
-        if _LINK is not None:
-            self._tasks.append(_follow(_LINK))
+        self._tasks.append(_lead() if _LINK is None else _follow(_LINK))
         # All workers accept connections from one socket. With several workers, each worker first loads its generators, because
         # the other workers can answer. A single worker does the same for a few seconds, so that clients
         # notice only a short pause when a new worker replaces a dead one.
-        await _REPOSITORY.start(None if SETTINGS.workers > 1 else _MAX_START_SECONDS, is_led=_LINK is not None)
+        await _REPOSITORY.start(None if SETTINGS.workers > 1 else _MAX_START_SECONDS)
         _JOBS.start()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -24,6 +25,7 @@ from pydantic import (
 from seedmint.models.card import field_errors
 from seedmint.models.directory import default_directory
 from seedmint.models.errors import UserError
+from seedmint.models.places import default_cache, first_folder, is_url, is_web_file, place_name, split_places
 
 PREFIX = "SEEDMINT_"
 
@@ -42,6 +44,22 @@ class SettingsError(UserError):
 
 def _split(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _places(value: object) -> object:
+    if isinstance(value, Path):
+        return (str(value),)
+    return split_places(value) if isinstance(value, str) else value
+
+
+def _check_place(place: str) -> str:
+    if "," in place:
+        raise ValueError(f"{place!r} has a comma, which separates places")
+    if is_web_file(place) and not urlsplit(place).path.endswith(".onnx"):
+        raise ValueError(f"{place_name(place)} is not the URL of a generator file: it must end with /NAME.onnx")
+    if "::" in place:
+        raise ValueError(f"{place} is a chain of URLs: use one URL, such as s3://bucket/prefix, or a folder")
+    return place
 
 
 def _absolute(location: str) -> str:
@@ -66,6 +84,7 @@ _ORIGIN = re.compile(r"\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:
 _Origins = Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], BeforeValidator(_split)]
 _Prefix = Annotated[str, AfterValidator(_check_prefix)]
 _Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
+_Places = Annotated[tuple[Annotated[str, AfterValidator(_check_place)], ...], BeforeValidator(_places)]
 _Location = Annotated[str, AfterValidator(_absolute)]
 _Networks = Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(_split)]
 # An empty variable for API keys is an error, so that a missing secret never turns authentication off.
@@ -73,6 +92,7 @@ _SECRETS = frozenset({"api_keys", "api_keys_file"})
 # Variables of Kubernetes for the Services `seedmint` and `seedmint-...` of the namespace.
 _SERVICE_VARIABLE = re.compile(r"(?:.+_)?SERVICE_(?:HOST|PORT(?:_.+)?)|(?:.+_)?PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_.+)?")
 _SERVICE_URL = re.compile(r"(?:tcp|udp|sctp)://.+")  # value of `SEEDMINT_PORT` or `SEEDMINT_..._PORT`
+_DEFAULT_PLACES = {"models": "models/", "models_cache": "seedmint/generators in the cache directory of the user"}
 _TRAINING = frozenset({"cache", "data"})  # variables of training
 
 
@@ -81,9 +101,25 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    models: Path = Field(
-        default_factory=default_directory,
-        description="Directory of generator files (*.onnx). The service watches it for changes.",
+    models: _Places = Field(
+        default_factory=lambda: (str(default_directory()),),
+        min_length=1,
+        max_length=32,
+        description="Places of generator files (*.onnx), separated by commas: folders, s3://bucket/prefix, hf://user/repo or "
+        "https://host/NAME.onnx. The service watches them for changes.",
+    )
+    models_cache: Path = Field(
+        default_factory=default_cache,
+        description="Directory where files of URLs of `SEEDMINT_MODELS` are kept.",
+    )
+    models_cache_bytes: int = Field(
+        default=4 << 30,
+        ge=1,
+        le=1 << 50,
+        description="Maximum size of that directory in bytes. Files that no server uses are removed first.",
+    )
+    models_poll_seconds: float = Field(
+        default=15.0, gt=0, le=86400, description="Interval between two listings of a URL of `SEEDMINT_MODELS`."
     )
     provider: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="Processor that runs the generators. auto: CUDA if available, otherwise the CPU."
@@ -217,14 +253,28 @@ class Settings(BaseModel):
         return max_queue
 
     @property
+    def folder(self) -> Path:
+        """The first folder of `models`, where new generators are written.
+
+        Raises:
+            UserError: All places are URLs.
+        """
+        return first_folder(self.models)
+
+    @property
+    def folders(self) -> list[Path]:
+        """All folders of `models`."""
+        return [Path(place) for place in self.models if not is_url(place)]
+
+    @property
     def needs_keys(self) -> bool:
         """Whether every request except the probes needs an API key."""
         return self.api_keys is not None or self.api_keys_file is not None
 
     def to_environment(self) -> dict[str, str]:
         """Return the settings as environment variables for a server process, with absolute paths."""
-        fields = self.model_copy(update={"models": self.models.absolute()}).__dict__
-        for field in ("api_keys_file", "unix_socket"):
+        fields = self.model_copy(update={"models": tuple(map(_absolute, self.models))}).__dict__
+        for field in ("api_keys_file", "models_cache", "unix_socket"):
             if fields[field] is not None:
                 fields[field] = fields[field].absolute()
         return {variable(field): _to_text(value) for field, value in fields.items() if value not in (None, (), "")}
@@ -246,8 +296,8 @@ def default_text(field: str) -> str:
     Args:
         field: Name of the field.
     """
-    if field == "models":
-        return "models/"
+    if field in _DEFAULT_PLACES:
+        return _DEFAULT_PLACES[field]
     return _to_text(Settings.model_fields[field].get_default()) or "none"
 
 

@@ -153,7 +153,7 @@ def _target(name: str, path: str | Path | None, models: str | Path | None, setti
     if path is not None:
         target = location(path, "path")
     else:
-        target = (settings.models if models is None else location(models, "models")) / f"{name}.onnx"
+        target = (settings.folder if models is None else location(models, "models")) / f"{name}.onnx"
     if target.exists() and not may_replace:
         raise UserError(f"{target} exists: choose another name, or pass replace=True", field="name", reason="name_exists")
     return target

@@ -8,7 +8,8 @@ from typing import Any
 
 from seedmint.service.batching.generator_leader import ABOUT
 from seedmint.service.batching.model_repository import ModelRepository, loaded_text
-from seedmint.service.batching.models_directory import reason_and_message
+from seedmint.service.batching.place_scanner import reason_and_message
+from seedmint.service.batching.place_states import PlaceState
 
 _LOG = logging.getLogger(__name__)
 
@@ -45,17 +46,29 @@ class GeneratorFollower:
             case "remove":
                 repository.remove(message["stem"])
             case "state":
-                repository.set_state(message["errors"], message["readable"], message["complete"])
+                places = (PlaceState(**place) for place in message["places"])
+                repository.set_state(message["errors"], places, message["complete"])
+            case "present":
+                repository.set_present(message["stems"])
 
     async def run(self) -> None:
         """Load generators until the task is cancelled."""
         while True:
-            number, stem, descriptor = await self._loads.get()
-            try:
-                answer = await self._load(number, stem, descriptor)
-            finally:
-                os.close(descriptor)
-            self._send({"about": ABOUT, "number": number, **answer})
+            await self.load_next()
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no generator waits to be loaded."""
+        return self._loads.empty()
+
+    async def load_next(self) -> None:
+        """Load the generator that has waited for the longest time, and tell the leader. Wait if there is none."""
+        number, stem, descriptor = await self._loads.get()
+        try:
+            answer = await self._load(number, stem, descriptor)
+        finally:
+            os.close(descriptor)
+        self._send({"about": ABOUT, "number": number, **answer})
 
     async def _load(self, number: int, stem: str, descriptor: int) -> dict[str, Any]:
         try:

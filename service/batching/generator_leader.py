@@ -11,12 +11,16 @@ bytes, even if the file was replaced or removed meanwhile.
 import contextlib
 import logging
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Protocol
 
 from seedmint.models.errors import one_line
-from seedmint.service.batching.models_directory import Change, DirectoryScanner, FileVersion, Scan, reason_and_message
+from seedmint.models.runtime.generator_file import DIGEST12
+from seedmint.service.batching.place_scanner import Change, PlaceScanner, Scan, reason_and_message
+from seedmint.service.batching.place_states import PlaceStates
+from seedmint.service.places.present_versions import ServedFile, present_versions
 
 _LOG = logging.getLogger(__name__)
 ABOUT = "generators"
@@ -42,7 +46,7 @@ class _Version:
     Attributes:
         number: Number of the version in messages.
         stem: Name of the file without suffix.
-        file: The version on disk.
+        modified: Time of the last change of the file in seconds since 1970.
         descriptor: The open file.
         digest: Digest of the first worker that loaded the version.
         waiting: Workers that have not answered.
@@ -53,7 +57,7 @@ class _Version:
 
     number: int
     stem: str
-    file: FileVersion
+    modified: float
     descriptor: int
     digest: str | None = None
     waiting: set[Link] = field(default_factory=set)
@@ -87,17 +91,20 @@ class _Worker:
 class GeneratorLeader:
     """Decides which version of each generator file is in service. Runs in the supervisor, and opens no generator itself."""
 
-    def __init__(self, scanner: DirectoryScanner) -> None:
+    def __init__(self, scanner: PlaceScanner) -> None:
         """
         Args:
-            scanner: Finds the changes of the models directory.
+            scanner: Finds the changes of the places of generators.
         """
         self._scanner = scanner
         self._files: dict[str, _File] = {}
         self._versions: dict[int, _Version] = {}  # pending and current versions, by number
         self._workers: dict[Link, _Worker] = {}
         self._numbers = count(1)
-        self._scan_error: str | None = None
+        self._places = PlaceStates()
+        self._pins: Mapping[str, str] = {}
+        self._missing_pins: set[str] = set()
+        self._present: dict[str, str] = {}  # name -> stem of its present version, unless the stem is the name
         self._has_scanned = False
         self._first: set[str] = set()  # stems of the first scan that workers are loading
 
@@ -108,6 +115,8 @@ class GeneratorLeader:
             link: The connection to the worker.
         """
         self._workers[link] = _Worker()
+        if self._present:
+            self._send(link, "present", stems=self._present)
         for file in self._files.values():
             for version in (file.current, file.pending):
                 if version is not None:
@@ -165,11 +174,10 @@ class GeneratorLeader:
     def poll(self) -> None:
         """Handle the scans since the last call."""
         for scan in self._scanner.take():
-            self._handle_scan(scan)
-            self._send_state()
+            self.handle_scan(scan)
 
     def reload(self) -> None:
-        """Scan the directory now."""
+        """Scan the places now."""
         self._scanner.scan_soon()
 
     def close(self) -> None:
@@ -179,23 +187,25 @@ class GeneratorLeader:
             os.close(version.descriptor)
         self._versions.clear()
 
-    def _handle_scan(self, scan: Scan) -> None:
-        if scan.error is not None:
-            reason, message = reason_and_message(scan.error)
-            if message != self._scan_error:
-                _LOG.error("scan of the models directory failed (%s): %s", reason, message)
-            self._scan_error = message
-            return
-        self._scan_error = None
+    def handle_scan(self, scan: Scan) -> None:
+        """Handle a scan.
+
+        Args:
+            scan: The changes since the last scan.
+        """
+        self._places.update(scan)
         for warning in scan.warnings:
             _LOG.warning("%s", warning)
         for stem in scan.removed:
             self._remove(stem)
         for change in scan.changes:
             self._handle_change(change)
-        if not self._has_scanned:
+        self._pins = scan.pins
+        self._set_present()
+        if not self._has_scanned and scan.is_complete:
             self._has_scanned = True
             self._first = {stem for stem, file in self._files.items() if file.pending is not None}
+        self._send_state()
 
     def _handle_change(self, change: Change) -> None:
         file = self._files.setdefault(change.stem, _File())
@@ -208,7 +218,7 @@ class GeneratorLeader:
                 self._log_refused(change.stem, reason, message)
             file.error = message
             return
-        version = _Version(next(self._numbers), change.stem, change.version, change.descriptor)
+        version = _Version(next(self._numbers), change.stem, change.modified, change.descriptor)
         file.pending = self._versions[version.number] = version
         for link in self._workers:
             self._send_load(link, version)
@@ -221,6 +231,7 @@ class GeneratorLeader:
         if file.pending is not None:
             self._forget(file.pending)
         if file.current is not None:
+            self._set_present()  # first, so that no worker looks for the removed file
             self._forget(file.current)
             self._broadcast("remove", stem=stem)
             _LOG.info("%s: removed", one_line(stem))
@@ -242,8 +253,10 @@ class GeneratorLeader:
         if previous is not None and previous.digest == version.digest:  # the file was only touched or copied
             for link in version.holders:
                 self._drop(link, version.number)
-            previous.file, version.descriptor, previous.descriptor = version.file, previous.descriptor, version.descriptor
+            previous.modified = version.modified
+            version.descriptor, previous.descriptor = previous.descriptor, version.descriptor
             self._forget(version)
+            self._set_present()
             return
         file.current = version
         for link in version.holders:
@@ -251,6 +264,7 @@ class GeneratorLeader:
         if previous is not None:
             self._forget(previous)
         _LOG.log(*version.log)
+        self._set_present()
 
     def _refuse(self, version: _Version, reason: str, message: str) -> None:
         file = self._files[version.stem]
@@ -274,9 +288,26 @@ class GeneratorLeader:
         file = self._files[version.stem]
         file.current = None
         file.error = "the file in service was overwritten, and a new worker cannot load it: replace files by renaming"
+        self._set_present()
         self._forget(version)
         self._broadcast("remove", stem=version.stem)
         _LOG.error("%s.onnx: removed from service (overwritten): %s", one_line(version.stem), file.error)
+
+    def _set_present(self) -> None:
+        """Tell all workers which versions the URLs without a digest lead to, if that has changed."""
+        files = {
+            stem: ServedFile(file.current.digest, file.current.modified)
+            for stem, file in self._files.items()
+            if file.current is not None and file.current.digest is not None
+        }
+        present, missing = present_versions(files, self._pins, self._present)
+        for name in sorted(set(missing) - self._missing_pins):
+            version = f"{name}@{self._pins[name][:DIGEST12]}"
+            _LOG.warning("aliases: %s is not served; the present version of %s stays", one_line(version), one_line(name))
+        self._missing_pins = set(missing)
+        if present != self._present:
+            self._present = present
+            self._broadcast("present", stems=present)
 
     def _log_refused(self, stem: str, reason: str, message: str) -> None:
         suffix = "" if self._files[stem].current is None else "; the previous version stays in service"
@@ -307,11 +338,11 @@ class GeneratorLeader:
     def _send_state(self) -> None:
         """Send each worker the errors of the files, and whether the worker has all generators, if something has changed."""
         errors = {stem: file.error for stem, file in sorted(self._files.items()) if file.error is not None}
-        common = {"errors": errors, "readable": self._scan_error is None}
+        common = {"errors": errors, "places": self._places.documents()}
         for link, worker in self._workers.items():
             is_complete = self._has_scanned and not self._first and not self._loads_current(worker)
             state = {**common, "complete": is_complete}
-            if (self._has_scanned or self._scan_error is not None) and state != worker.state:
+            if (self._has_scanned or self._places.has_error) and state != worker.state:
                 worker.state = state
                 self._send(link, "state", **state)
 

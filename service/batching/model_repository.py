@@ -1,8 +1,4 @@
-"""The model repository: serves every generator file of one directory.
-
-A worker of `seedmint serve` serves the versions that the leader announces (`generator_leader.py`). A worker of another server,
-such as `bentoml serve`, follows the directory by itself.
-"""
+"""The model repository: the generators that a worker serves, as the leader announces them (`generator_leader.py`)."""
 
 import asyncio
 import contextlib
@@ -10,20 +6,18 @@ import gc
 import logging
 import time
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 from weakref import WeakSet
 
-from seedmint.models.errors import UserError, one_line
-from seedmint.models.runtime.generator_file import check_name
+from seedmint.models.errors import one_line
+from seedmint.models.places import place_name
 from seedmint.models.runtime.provider import release_memory
 from seedmint.service.batching.batcher import Batcher
 from seedmint.service.batching.errors import ModelsLoading, UnknownModel, UnknownVersion
-from seedmint.service.batching.models_directory import FileVersion, check_inside, list_files, reason_and_message
-from seedmint.service.batching.other_files import OtherFiles
-from seedmint.service.importer.file_kinds import check_file_kind
-from seedmint.service.runtime.generator import Generator, open_generator
+from seedmint.service.batching.generator_opener import open_descriptor
+from seedmint.service.batching.place_states import PlaceState
+from seedmint.service.runtime.generator import Generator
 from seedmint.service.settings import Settings
 from seedmint.service.telemetry import metrics
 from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, GeneratorId
@@ -50,23 +44,12 @@ class ModelFile:
     """State of one generator file.
 
     Attributes:
-        version: The version at the latest scan.
-        loaded: The version that was last opened or refused; None before the first load.
-        error: Why `version` is refused; None if `version` is not refused.
-        served: The generator in service: of `version`, or of an earlier version if `version` is refused or not loaded yet.
+        error: Why the present version of the file is refused; None if it is not refused.
+        served: The generator in service: of the present version, or of an earlier version if the present one is refused.
     """
 
-    version: FileVersion | None = None
-    loaded: FileVersion | None = None
     error: str | None = None
     served: Served | None = None
-
-    @property
-    def state(self) -> Literal["loading", "serving", "refused"]:
-        """State of the present version of the file."""
-        if self.error is not None:
-            return "refused"
-        return "serving" if self.version == self.loaded else "loading"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +61,7 @@ class _Retired:
 
 
 class ModelRepository:
-    """The generators of `settings.models` by name. Lives on one event loop. Reads and opens files in a thread."""
+    """The generators in service by name. Lives on one event loop. Opens files in a thread."""
 
     def __init__(self, settings: Settings) -> None:
         """
@@ -86,9 +69,9 @@ class ModelRepository:
             settings: The settings of the server.
         """
         self._settings = settings
-        self._directory = settings.models
-        self._other_files = OtherFiles(settings.models)
         self._files: dict[str, ModelFile] = {}  # by stem
+        self._present: dict[str, str] = {}  # name -> stem of its present version, unless the stem is the name
+        self.places: tuple[PlaceState, ...] = ()
         self._retired: dict[tuple[str, str], _Retired] = {}  # by name and digest12
         self._recent: dict[GeneratorId, float] = {}  # versions with metrics, and until when in monotonic seconds
         self._held: dict[int, Served] = {}  # versions that the leader has not announced yet, by number
@@ -96,7 +79,6 @@ class ModelRepository:
         self._batchers: WeakSet[Batcher] = WeakSet()
         self._batchers_at_release = 0
         self._was_refused = False
-        self._scan_error: str | None = None
         self._has_scanned = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._names_in_metrics: set[str] = set()
@@ -104,21 +86,20 @@ class ModelRepository:
         self._not_ready_reason: str | None = None
         self.has_loaded = False
 
-    async def start(self, wait_seconds: float | None = None, is_led: bool = False) -> None:
-        """Start to load the generators. `has_loaded` becomes True after the first successful scan.
+    async def start(self, wait_seconds: float | None = None) -> None:
+        """Start the background tasks, and wait until all generators are loaded. Then `has_loaded` is True.
 
         Args:
-            wait_seconds: Maximum time to wait for the first scan; None for no maximum.
-            is_led: Whether a leader announces the generators. Otherwise the repository watches the directory.
+            wait_seconds: Maximum time to wait; None for no maximum.
         """
-        self._tasks = [asyncio.create_task(self._tidy() if is_led else self._watch())]
+        self._tasks = [asyncio.create_task(self._tidy())]
         self._tasks.append(asyncio.create_task(self._refresh_metrics()))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait_seconds):
                 await self._has_scanned.wait()
 
     async def close(self) -> None:
-        """Stop watching, and wait for batches in progress."""
+        """Stop the background tasks, and wait for batches in progress."""
         self.has_loaded = False
         for task in self._tasks:
             task.cancel()
@@ -126,15 +107,15 @@ class ModelRepository:
         await asyncio.gather(*(batcher.close() for batcher in list(self._batchers)))
 
     def all(self) -> list[Served]:
-        """Return the generators in service, sorted by name, without the files named NAME@DIGEST12.onnx.
+        """Return the present version of each generator, sorted by name.
 
         Raises:
             ModelsLoading: The first scan has not finished.
         """
         if not self.has_loaded:
             raise ModelsLoading("the generators are being loaded", retry_after=_RETRY_SECONDS)
-        served = ((stem, file.served) for stem, file in sorted(self._files.items()) if "@" not in stem)
-        return [generator for _, generator in served if generator is not None]
+        present = (self._in_service(name) for name in sorted({stem.partition("@")[0] for stem in self._files}))
+        return [served for served in present if served is not None]
 
     def find(self, name: str, digest12: str | None) -> Served:
         """Return one generator.
@@ -173,7 +154,8 @@ class ModelRepository:
         file = self._files.get(name)
         if file is not None and file.served is not None and file.served.generator.digest12 == digest12:
             return file.served
-        return self._in_service(f"{name}@{digest12}")
+        file = self._files.get(f"{name}@{digest12}")
+        return None if file is None else file.served
 
     def _find_in_transition(self, name: str, digest12: str) -> Served | None:
         """Return a version that another worker may announce already, or may still announce."""
@@ -212,20 +194,22 @@ class ModelRepository:
                 return f"required generators are not served: {', '.join(missing)}"
             if settings.ready_when == "all" and (refused := self.load_errors()):
                 return f"files are refused: {', '.join(map(one_line, refused))}"
+            if settings.ready_when == "all" and (down := [place.name for place in self.places if not place.is_up]):
+                return f"places cannot be read: {', '.join(map(one_line, down))}"
         if not served and settings.ready_when != "serving":
-            return f"no generator of {self._directory} is served"
+            return f"no generator of {', '.join(map(place_name, settings.models))} is served"
         return None
 
     @property
     def readable(self) -> bool:
-        """Whether the latest scan of the models directory succeeded."""
-        return self._scan_error is None
+        """Whether all folders of generators can be read."""
+        return all(place.is_up or place.is_remote for place in self.places)
 
     def recent_versions(self) -> list[GeneratorId]:
-        """Return name and digest of the versions that were served in the last minutes, and of the files NAME@DIGEST12.onnx."""
+        """Return name and digest of all versions in service, and of the versions that were served in the last minutes."""
         now = time.monotonic()
-        pinned = [file.served.generator.id for stem, file in self._files.items() if "@" in stem and file.served is not None]
-        return pinned + [version for version, until in self._recent.items() if until > now]
+        versions = [file.served.generator.id for file in self._files.values() if file.served is not None]
+        return versions + [version for version, until in self._recent.items() if until > now]
 
     def update_metrics(self) -> None:
         """Set the gauges of queue sizes and bulk requests to the present values."""
@@ -244,46 +228,6 @@ class ModelRepository:
             self.update_metrics()
             await asyncio.sleep(_METRICS_SECONDS)
 
-    async def _watch(self) -> None:
-        while True:
-            try:
-                await self.scan()
-                self._scan_error = None
-            except Exception as error:  # generators in service stay in service, and the next scan may succeed
-                reason, message = reason_and_message(error)
-                if message != self._scan_error:
-                    _LOG.error("scan of the models directory failed (%s): %s", reason, message)
-                self._scan_error = message
-            self._has_scanned.set()
-            await asyncio.sleep(self._settings.watch_seconds)
-
-    async def scan(self) -> None:
-        """Compare the directory with the files in service: load new and changed files, and retire removed files.
-
-        Raises:
-            OSError: The directory cannot be read.
-        """
-        self._end_retired()
-        found = await asyncio.to_thread(list_files, self._directory)
-        for message in await asyncio.to_thread(self._other_files.new_messages):
-            _LOG.warning("%s", message)
-        for stem in self._files.keys() - found.keys():
-            self.remove(stem)
-            _LOG.info("%s: removed", one_line(stem))
-        changed: list[str] = []
-        for stem, version in found.items():
-            file = self._files.setdefault(stem, ModelFile())
-            # Load a file when two scans find the same version, because a file is incomplete while it is copied. The first scan
-            # loads all files.
-            if version != file.loaded and (version == file.version or not self.has_loaded):
-                changed.append(stem)
-            file.version = version
-        for stem in changed:
-            self._was_refused |= not await self._load(stem, self._files[stem])
-        await self._release_memory()
-        if not self.has_loaded:
-            self._end_first_load()
-
     async def hold(self, number: int, stem: str, descriptor: int) -> Generator:
         """Load a version of a file, and answer its pinned URLs. Other URLs do not name the version before `serve_held`.
 
@@ -300,9 +244,11 @@ class ModelRepository:
             OSError: The file cannot be read.
         """
         try:
-            generator = await asyncio.to_thread(self._open, self._directory / f"{stem}.onnx", descriptor)
-        except Exception:
-            self._was_refused = True
+            generator = await asyncio.to_thread(open_descriptor, descriptor, stem, self._settings)
+        except Exception as error:
+            file = self._files.get(stem)
+            is_known = file is not None and file.error is not None
+            self._was_refused |= not (is_known and isinstance(error, OSError))  # an unreadable file is tried again and again
             raise
         self._held[number] = self._create(generator)
         return generator
@@ -324,12 +270,20 @@ class ModelRepository:
         """
         self._held.pop(number, None)
 
-    def set_state(self, errors: dict[str, str], readable: bool, complete: bool) -> None:
+    def set_present(self, stems: dict[str, str]) -> None:
+        """Set which versions the URLs without a digest lead to.
+
+        Args:
+            stems: Name of the generator -> stem of the file of the version. Other names lead to NAME.onnx.
+        """
+        self._present = stems
+
+    def set_state(self, errors: dict[str, str], places: Iterable[PlaceState], complete: bool) -> None:
         """Set the state that all workers share.
 
         Args:
             errors: Why files are refused, by stem.
-            readable: Whether the models directory can be read.
+            places: The states of the places.
             complete: Whether this worker has loaded all generators in service.
         """
         for stem in [stem for stem, file in self._files.items() if file.served is None and stem not in errors]:
@@ -338,10 +292,10 @@ class ModelRepository:
             self._files[stem] = ModelFile()
         for stem, file in self._files.items():
             file.error = errors.get(stem)
-        self._scan_error = None if readable else "unreadable"
+        self.places = tuple(places)
         if complete and not self.has_loaded:
             self._end_first_load()
-        if complete or not readable:
+        if complete or not all(place.is_up for place in self.places):
             self._has_scanned.set()
 
     async def _tidy(self) -> None:
@@ -368,34 +322,9 @@ class ModelRepository:
         gc.freeze()
         self.has_loaded = True
 
-    def _in_service(self, stem: str) -> Served | None:
-        file = self._files.get(stem)
+    def _in_service(self, name: str) -> Served | None:
+        file = self._files.get(self._present.get(name, name))
         return None if file is None else file.served
-
-    async def _load(self, stem: str, file: ModelFile) -> bool:
-        """Put a version of a file into service, or refuse it until it changes. An unreadable file is retried at each scan.
-
-        Returns:
-            False if a version was refused for the first time.
-        """
-        version = file.version
-        try:
-            generator = await asyncio.to_thread(self._open, self._directory / f"{stem}.onnx")
-        except Exception as error:
-            reason, message = reason_and_message(error)
-            if not isinstance(error, OSError):
-                file.loaded = version
-            elif file.error == message:
-                return True
-            file.error = message
-            suffix = "" if file.served is None else "; the previous version stays in service"
-            _LOG.error("%s.onnx: load failed (%s): %s%s", one_line(stem), reason, message, suffix)
-            return False
-        file.loaded, file.error = version, None
-        if file.served is None or file.served.generator.digest != generator.digest:
-            self._put(file, self._create(generator))
-            _LOG.log(*loaded_text(generator))
-        return True
 
     def _create(self, generator: Generator) -> Served:
         settings = self._settings
@@ -425,26 +354,6 @@ class ModelRepository:
         self._retired[key] = _Retired(served, now + _LINGER_SECONDS)
         self._recent = {version: until for version, until in self._recent.items() if until > now}
         self._recent[served.generator.id] = now + _RECENT_SECONDS
-
-    def _open(self, path: Path, descriptor: int | None = None) -> Generator:
-        """Open and test one file. Runs in a thread.
-
-        Args:
-            path: The file.
-            descriptor: The open file, which may have been replaced at its path; None to open the file at its path.
-        """
-        settings = self._settings
-        if descriptor is None:
-            check_inside(path, self._directory)
-        try:
-            file = path if descriptor is None else descriptor
-            generator = open_generator(file, settings.provider, settings.threads, settings.max_batch)
-        except UserError as error:
-            if error.reason == "not_onnx":
-                check_file_kind(path)  # raises if the file has another known format
-            raise
-        check_name(generator.card, path, generator.digest)
-        return generator
 
 
 def loaded_text(generator: Generator) -> tuple[int, str]:

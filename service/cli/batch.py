@@ -6,7 +6,6 @@ from typing import Any, get_args
 import click
 import numpy as np
 
-from seedmint.models.directory import find_version
 from seedmint.models.errors import UserError
 from seedmint.models.runtime.processors import num_processors
 from seedmint.service.batch.completeness import complete_shards, damaged_shards
@@ -27,6 +26,8 @@ from seedmint.service.cli.batch_progress import show_progress
 from seedmint.service.cli.batch_push import push
 from seedmint.service.cli.batch_run import nouns, repair_job, run_job, shards_text, stop_on_signals
 from seedmint.service.cli.options import settings_with
+from seedmint.service.places.lookup import find_file
+from seedmint.service.settings import Settings
 
 _MAX_FAULTS_SHOWN = 10
 _MAX_SIZES_CHECKED = 20_000  # shards, whose records `status` reads
@@ -201,7 +202,7 @@ def verify(
     """
     output = open_output(out)
     plan = _read_plan(output)
-    models = settings_with(directory).models
+    settings = settings_with(directory)
     with permanent_errors():
         if model and len(model) != len(plan.generators):
             raise PlanError(
@@ -209,8 +210,10 @@ def verify(
                 field="model",
                 reason="other_generator",
             )
-        names = model or [_present_version(generator, models) for generator in plan.generators]
-        paths = [find_version(name, models) for name in names]
+        if model:
+            paths = [find_file(name, settings) for name in model]
+        else:
+            paths = [_find_generator(generator, settings) for generator in plan.generators]
     generators = open_plan_generators(paths, plan)
     for text in differences_here(plan, generators):
         click.echo(f"the job was written with {text}: values may differ in the last digit", err=True)
@@ -261,9 +264,12 @@ def status(out: str) -> None:
     click.echo(f"state       {'damaged' if damaged.any() else 'done' if is_done else 'not done'}")
 
 
-def _present_version(generator: PlanGenerator, models: Path) -> str:
-    """Return the reference of the file of the job's version, if there is one, or the name of the generator."""
-    return generator.reference if (models / f"{generator.reference}.onnx").is_file() else generator.card.name
+def _find_generator(generator: PlanGenerator, settings: Settings) -> Path:
+    """Return the file of a generator of a job: of the version of the job, if there is one, else of the present version."""
+    try:
+        return find_file(generator.reference, settings)
+    except UserError:
+        return find_file(generator.card.name, settings)
 
 
 def _read_plan(output: Output) -> Plan:

@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 from seedmint.models.card import Card
-from seedmint.models.directory import find_version
 from seedmint.models.errors import UserError
 from seedmint.models.runtime.generator_file import GeneratorError, checked_card, digest_of, read_content
 from seedmint.models.runtime.provider import ProviderError, choose_provider
@@ -23,6 +22,7 @@ from seedmint.service.batch.planning import SHARD_SIZE, JobSpec, check_same, joi
 from seedmint.service.batch.storage.base import Output
 from seedmint.service.batch.storage.resolve import open_output
 from seedmint.service.cli.options import set_error_field, settings_with
+from seedmint.service.places.lookup import find_file
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def open_job(options: JobOptions) -> OpenJob:
     """
     with permanent_errors():
         settings = settings_with(options.directory)
-        paths = tuple(find_version(model, settings.models) for model in options.model)
+        paths = tuple(find_file(model, settings) for model in options.model)
         contents, cards = zip(*map(_read, paths), strict=True)
     output = open_output(options.out)
     existing = load_plan(output)

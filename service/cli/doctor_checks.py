@@ -12,7 +12,9 @@ from typing import Literal
 
 from seedmint.models.errors import UserError, one_line
 from seedmint.models.installation import install_command
+from seedmint.models.places import is_url, place_name
 from seedmint.models.version import __version__
+from seedmint.service.places.lookup import place_names, read_store
 from seedmint.service.settings import Settings, SettingsError, read_settings, variable
 
 State = Literal["ok", "note", "failed"]
@@ -134,39 +136,54 @@ def _provider(settings: Settings) -> Check:
 
 
 def _models(settings: Settings) -> Iterator[Check]:
+    count = 0
+    for place in settings.models:
+        if is_url(place):
+            check = _remote_place(place)
+            count += check.state == "ok"
+            yield check
+            continue
+        folder = Path(place)
+        if not folder.is_dir():
+            yield Check("models", "failed", f"{folder} is not a directory", "create the directory, or set SEEDMINT_MODELS")
+            return
+        paths = sorted(folder.glob("*.onnx"))
+        count += len(paths)
+        yield Check("models", "ok", f"{len(paths)} files in {folder}")
+        for path in paths:
+            yield _file(path, settings)
+    if not count:
+        cure = "add one: `seedmint models add FILE`, or `seedmint export RUN`"
+        yield Check("models", "failed", f"no generator file in {place_names(settings)}", cure)
+
+
+def _file(path: Path, settings: Settings) -> Check:
     from seedmint.models.runtime.generator_file import check_name
     from seedmint.service.runtime.generator import open_generator
 
-    directory = settings.models
-    if not directory.is_dir():
-        yield Check("models", "failed", f"{directory} is not a directory", "create the directory, or set SEEDMINT_MODELS")
-        return
-    paths = sorted(directory.glob("*.onnx"))
-    if not paths:
-        yield Check(
-            "models",
-            "failed",
-            f"no generator file in {directory}",
-            "add one: `seedmint models add FILE`, or `seedmint export RUN`",
-        )
-        return
-    yield Check("models", "ok", f"{len(paths)} files in {directory}")
-    for path in paths:
-        try:
-            generator = open_generator(path, settings.provider, settings.threads, settings.max_batch)
-            check_name(generator.card, path, generator.digest)
-        except (UserError, OSError) as error:
-            yield Check(f"model {one_line(path.stem)}", "failed", one_line(error), "replace or remove the file")
-        else:
-            state: State = "ok" if generator.determinism == "exact" else "note"
-            yield Check(
-                f"model {one_line(path.stem)}", state, f"{generator.digest12} {generator.determinism} on {generator.provider}"
-            )
+    name = f"model {one_line(path.stem)}"
+    try:
+        generator = open_generator(path, settings.provider, settings.threads, settings.max_batch)
+        check_name(generator.card, path, generator.digest)
+    except (UserError, OSError) as error:
+        return Check(name, "failed", one_line(error), "replace or remove the file")
+    state: State = "ok" if generator.determinism == "exact" else "note"
+    return Check(name, state, f"{generator.digest12} {generator.determinism} on {generator.provider}")
+
+
+def _remote_place(url: str) -> Check:
+    try:
+        _, listing = read_store(url)
+    except UserError as error:
+        return Check("models", "failed", one_line(error), "check the URL, the network and the credentials of the store's tools")
+    return Check("models", "ok", f"{len(listing.files)} files in {place_name(url)}, not downloaded")
 
 
 def _disk(settings: Settings) -> Iterator[Check]:
-    places = {"models": settings.models, "temporary files": Path(tempfile.gettempdir())}
-    for name, directory in places.items():
+    places = [*(("models", folder) for folder in settings.folders), ("temporary files", Path(tempfile.gettempdir()))]
+    if any(map(is_url, settings.models)):
+        places.append(("downloaded models", settings.models_cache))
+    for name, directory in places:
         if not directory.is_dir():
             continue
         free = shutil.disk_usage(directory).free

@@ -122,7 +122,7 @@ def _imported(
         raise UserError(
             f"{name!r} must be lower-case letters, digits, '.', '_' and '-', at most 64", field="name", reason="wrong_name"
         )
-    target = settings.models / f"{name}.onnx"
+    target = settings.folder / f"{name}.onnx"
     if target.exists() and not replace:
         raise UserError(
             f"{target} exists: choose another name, or replace it",

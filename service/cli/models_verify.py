@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seedmint.models.directory import find_generator
 from seedmint.models.errors import UserError, one_line
 from seedmint.service.cli.options import settings_with
+from seedmint.service.places.lookup import all_files, find_file, place_names
 
 if TYPE_CHECKING:
     from seedmint.service.settings import Settings
@@ -31,12 +31,12 @@ def verify(model: tuple[str, ...], as_json: bool, directory: str | None) -> None
     exact, otherwise 1. The command uses SEEDMINT_PROVIDER, SEEDMINT_THREADS and SEEDMINT_MAX_BATCH, as the service does.
     """
     settings = settings_with(directory)
-    paths = [find_generator(name, settings.models) for name in model] or sorted(settings.models.glob("*.onnx"))
+    paths = [find_file(name, settings) for name in model] or all_files(settings)
     if not paths:
-        raise UserError(f"no generator file in {settings.models}", field="models", reason="not_found")
+        raise UserError(f"no generator file in {place_names(settings)}", field="models", reason="not_found")
     outcomes = []
     for path in paths:
-        text, outcome = _outcome(path, settings, by_name=not model)
+        text, outcome = _outcome(path, settings, by_name=path.parent in settings.folders and not model)
         outcomes.append(outcome)
         if not as_json:
             click.echo(text)

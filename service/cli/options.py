@@ -22,16 +22,17 @@ def settings_with(models: str | None) -> Settings:
 
 
 def check_models_directory(settings: Settings) -> Settings:
-    """Return the settings after a check of the models directory.
+    """Return the settings after a check of the folders of generators.
 
     Args:
         settings: The settings.
 
     Raises:
-        SettingsError: The models directory does not exist.
+        SettingsError: A folder does not exist.
     """
-    if not settings.models.is_dir():
-        raise SettingsError(f"{settings.models} is not a directory", field="models", reason="not_found")
+    for folder in settings.folders:
+        if not folder.is_dir():
+            raise SettingsError(f"{folder} is not a directory", field="models", reason="not_found")
     return settings
 
 

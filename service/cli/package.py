@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from seedmint.models.directory import find_generator
 from seedmint.models.errors import UserError, one_line
 from seedmint.service.cli.options import settings_with
+from seedmint.service.places.lookup import find_file
 
 
 @click.command()
@@ -43,7 +43,7 @@ def package(model: tuple[str, ...], tag: str, out: Path | None, base: Path | Non
     time = _source_date_epoch()
     if push and shutil.which("skopeo") is None:
         raise UserError("skopeo is not installed: install it, or copy the archive with another program", field="push")
-    paths = [find_generator(name, settings_with(directory).models) for name in model]
+    paths = [find_file(name, settings_with(directory)) for name in model]
     archive = build_image([packed_file(path) for path in paths], tag, time, None if base is None else OciArchive.read(base))
     out = out or Path(f"{repository.rpartition('/')[2]}-{version}.tar")
     archive.write(out)

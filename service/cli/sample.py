@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from seedmint.models.directory import find_generator
 from seedmint.models.errors import UserError
 from seedmint.models.seeds import parse_seed, parse_seeds
 from seedmint.service.cli.options import set_error_field, settings_with
+from seedmint.service.places.lookup import find_file
 from seedmint.service.specs.values import label_number
 
 _MAX_SEEDS = 10_000_000
@@ -87,7 +87,7 @@ def sample(
     if seeds is not None:
         with set_error_field("seeds"):
             seed_values = parse_seeds(seeds, _MAX_SEEDS)
-    path = find_generator(model, settings.models)
+    path = find_file(model, settings)
     generator = open_generator(path, settings.provider, settings.threads, settings.max_batch)
     number = None if label is None else label_number(label, generator.card)
     if seed_values is None:

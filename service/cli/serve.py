@@ -4,6 +4,7 @@ import logging
 import os
 import socket
 import tempfile
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,11 +13,14 @@ import click
 
 from seedmint.models.errors import UserError
 from seedmint.models.noise import NOISE_RULES
+from seedmint.models.places import place_name
 from seedmint.service.batching import generator_leader
 from seedmint.service.batching.generator_leader import GeneratorLeader
-from seedmint.service.batching.models_directory import DirectoryScanner
+from seedmint.service.batching.place_scanner import PlaceScanner
 from seedmint.service.cli.options import check_models_directory
 from seedmint.service.cli.settings_options import settings_options, to_variables
+from seedmint.service.places.opening import open_places
+from seedmint.service.places.place import Place
 from seedmint.service.runtime.noise_check import check_tables
 from seedmint.service.server import key_leader, shared_buckets
 from seedmint.service.server.api_keys import read_keyring
@@ -76,6 +80,7 @@ def _check(settings: Settings) -> None:
 def _supervise(settings: Settings, signals: StopSignals) -> int:
     """Run the workers until a signal stops the server, and return its exit status."""
     # Each server has its own directory. Servers with a common directory would mix the metrics of their workers.
+    places = open_places(settings)
     with listen(settings) as listener, tempfile.TemporaryDirectory(prefix="seedmint-") as directory:
         settings.replace_in(os.environ)
         os.environ.update(_worker_environment(Path(directory)))
@@ -89,18 +94,18 @@ def _supervise(settings: Settings, signals: StopSignals) -> int:
         if not signals.received:
             _log_url(settings)
         try:
-            return _lead(settings, listener, signals)
+            return _lead(settings, places, listener, signals)
         finally:
             if settings.unix_socket is not None:
                 settings.unix_socket.unlink(missing_ok=True)
 
 
-def _lead(settings: Settings, listener: socket.socket, signals: StopSignals) -> int:
+def _lead(settings: Settings, places: Sequence[Place], listener: socket.socket, signals: StopSignals) -> int:
     """Run the workers, and lead them: the generators, the API keys and the limits are the same in all of them."""
     logging.getLogger("seedmint").setLevel(logging.INFO)
     raise_descriptor_limit()  # each file in service is open
     with ExitStack() as stack:
-        scanner = DirectoryScanner(settings.models, settings.watch_seconds)
+        scanner = PlaceScanner(places, settings.watch_seconds)
         generators = stack.enter_context(closing(GeneratorLeader(scanner)))
         parts: dict[str, Part] = {}  # in the order in which a new worker receives them: no request is served without keys
         if settings.needs_keys:
@@ -132,7 +137,7 @@ def _log_url(settings: Settings) -> None:
     host = f"[{settings.host}]" if settings.host.version == 6 else str(settings.host)
     host = "localhost" if settings.host.is_unspecified else host
     address = f"http://{host}:{settings.port}" if settings.unix_socket is None else f"unix:{settings.unix_socket}"
-    line = f"Seedmint on {address} (generators of {settings.models}; Ctrl-C stops)"
+    line = f"Seedmint on {address} (generators of {', '.join(map(place_name, settings.models))}; Ctrl-C stops)"
     if settings.log_format == "json":
         logging.getLogger("seedmint").setLevel(logging.INFO)
         logging.getLogger("seedmint").info(line)

@@ -29,11 +29,12 @@ SUFFIXES = frozenset({".pth", ".pt", ".ckpt", ".bin", ".pkl", ".safetensors", ".
 """Suffixes of the formats above."""
 
 
-def check_file_kind(path: Path) -> None:
+def check_file_kind(path: Path, shown: Path | None = None) -> None:
     """Refuse a file of a known format that is not ONNX.
 
     Args:
         path: The file.
+        shown: The path in the message; None for `path`.
 
     Raises:
         GeneratorImportError: The file has another format. `reason` names the format.
@@ -43,7 +44,8 @@ def check_file_kind(path: Path) -> None:
         head = file.read(_HEAD_BYTES)
     kind = _kind(path, head)
     if kind is not None:
-        message = _MESSAGES[kind].format(name=path, file=shlex.quote(str(path)))
+        shown = shown or path
+        message = _MESSAGES[kind].format(name=shown, file=shlex.quote(str(shown)))
         raise GeneratorImportError(message, reason=kind, other_fields=("network",) if kind in _WITHOUT_NETWORK else ())
 
 

@@ -14,6 +14,7 @@ from seedmint.service.jobs.job_process import JobProcess
 from seedmint.service.jobs.job_record import STATES, JobRecord, State
 from seedmint.service.jobs.process import BUSY
 from seedmint.service.jobs.store import JobStore
+from seedmint.service.places.lookup import local_file
 from seedmint.service.settings import Settings
 from seedmint.service.telemetry import metrics
 from seedmint.service.telemetry.logs import log_job
@@ -121,8 +122,8 @@ class JobRunner:
 
     def _generator_file(self, generator: PlanGenerator) -> Path:
         """Return the file of a version, or else the file of the name: the process of the job reports another version."""
-        version = self._settings.models / f"{generator.reference}.onnx"
-        return version if version.is_file() else self._settings.models / f"{generator.card.name}.onnx"
+        name = generator.card.name
+        return local_file(name, generator.model, self._settings) or Path(f"{name}.onnx")
 
     def _handle_end(self, job: str, process: JobProcess, status: int) -> None:
         text = process.read_output()

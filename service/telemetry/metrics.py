@@ -314,6 +314,7 @@ class ScrapeGauges:
         load_errors: The stems of the files that this worker cannot load.
         readable: Whether the last scan could read the models directory.
         former: Name and digest of versions that were served until recently.
+        places: Name of each place, whether it can be read, and seconds since it was last read; None if it was never read.
 
     Attributes:
         workers: The live worker processes.
@@ -326,11 +327,13 @@ class ScrapeGauges:
         load_errors: Iterable[str],
         readable: bool,
         former: Iterable[GeneratorId] = (),
+        places: Iterable[tuple[str, bool, float | None]] = (),
     ) -> None:
         self.versions = {generator.id for generator in generators} | set(former)
         self._generators = generators
         self._load_errors = load_errors
         self._readable = readable
+        self._places = places
         self.workers: Iterable[psutil.Process] = ()
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
@@ -355,7 +358,10 @@ class ScrapeGauges:
         for name in self._load_errors:
             family.add_metric([name], 1)
         yield family
-        yield GaugeMetricFamily("seedmint_models_readable", "1 if the models directory is readable, else 0.", self._readable)
+        yield GaugeMetricFamily(
+            "seedmint_models_readable", "1 if all folders of generators are readable, else 0.", self._readable
+        )
+        yield from self._place_gauges()
         labels = ["version", "python", "onnxruntime"]
         family = GaugeMetricFamily("seedmint_build_info", "1, with the versions of the running program.", labels=labels)
         family.add_metric([__version__, platform.python_version(), onnxruntime.__version__], 1)
@@ -373,3 +379,21 @@ class ScrapeGauges:
                 "Memory use of the container, without reclaimable page cache.",
                 memory.working_set,
             )
+
+    def _place_gauges(self) -> Iterable[GaugeMetricFamily]:
+        """Yield the gauges of the places of generators. Their number is that of the setting `models`."""
+        up = GaugeMetricFamily(
+            "seedmint_models_place_up",
+            "1 if the last attempt to read a place of generators succeeded, else 0.",
+            labels=["place"],
+        )
+        age = GaugeMetricFamily(
+            "seedmint_models_place_age_seconds",
+            "Seconds since a place of generators was last read; NaN: not since the start of the server.",
+            labels=["place"],
+        )
+        for name, is_up, seconds in self._places:
+            up.add_metric([name], is_up)
+            age.add_metric([name], math.nan if seconds is None else seconds)
+        yield up
+        yield age

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import seedmint
-from seedmint.download_cache import DownloadCache
 from seedmint.models.errors import UserError
+from seedmint.service.places.download_cache import DownloadCache
 from tests.support.hub_server import REPOSITORY, Hub, hub
 from tests.support.s3_storage import S3Server
 

@@ -79,7 +79,7 @@ def test_the_provider_cuda_without_a_device_is_an_error(monkeypatch: pytest.Monk
 def test_settings_have_defaults_and_survive_the_environment(tmp_path: Path):
     settings = read_settings({})
     assert (settings.port, str(settings.host), settings.provider, settings.workers) == (3000, "127.0.0.1", "auto", 1)
-    assert settings.models == Path(models.__file__).resolve().parent
+    assert settings.models == (str(Path(models.__file__).resolve().parent),)
     assert read_settings(settings.to_environment()) == settings
     other = {"SEEDMINT_PORT": "4000", "SEEDMINT_MODELS": str(tmp_path), "SEEDMINT_HOST": "::1", "SEEDMINT_DATA": "/x"}
     assert read_settings(other).to_environment().items() >= {k: v for k, v in other.items() if k != "SEEDMINT_DATA"}.items()

@@ -17,7 +17,10 @@ from seedmint.service.api.jobs.feature import create_jobs
 from seedmint.service.api.pinned import PinnedResources
 from seedmint.service.api.problem_mapping import to_problem
 from seedmint.service.api.routing.routes import create_app
+from seedmint.service.batching.local_leader import LocalLeader
 from seedmint.service.batching.model_repository import ModelRepository
+from seedmint.service.batching.place_scanner import PlaceScanner
+from seedmint.service.places.opening import open_places
 from seedmint.service.server.auth_middleware import AccessControl, AuthMiddleware
 from seedmint.service.server.connections import Connections
 from seedmint.service.server.cors import CorsMiddleware
@@ -100,6 +103,7 @@ class Application:
     def __init__(self, models: Path, runner: asyncio.Runner) -> None:
         self.settings = Settings(models=models)
         self.repository = ModelRepository(self.settings)
+        self.leader = LocalLeader(self.repository, PlaceScanner(open_places(self.settings), self.settings.watch_seconds))
         self.runner = runner
         self.passed_on = 0
         self.resources = PinnedResources(self.repository, self.settings)
@@ -239,9 +243,11 @@ def application(models: Path) -> Iterator[Application]:
     """Load the generators of a directory, and close them at the end."""
     with asyncio.Runner() as runner:
         created = Application(models, runner)
+        runner.run(created.leader.scan())
         runner.run(created.repository.start())
         try:
             yield created
         finally:
+            created.leader.close()
             runner.run(created.repository.close())
             created.resources.close()

@@ -95,8 +95,9 @@ class Handlers:
         """
         self._repository.update_metrics()
         repository = self._repository
+        places = [(place.name, place.is_up, place.age) for place in repository.places]
         gauges = metrics.ScrapeGauges(
-            self._generators(), repository.load_errors(), repository.readable, repository.recent_versions()
+            self._generators(), repository.load_errors(), repository.readable, repository.recent_versions(), places
         )
         text = await asyncio.to_thread(metrics.exposition, gauges)
         return Response(text, 200, _NO_STORE, metrics.CONTENT_TYPE)

@@ -10,7 +10,9 @@ import pytest
 
 from seedmint.models.errors import UserError
 from seedmint.service.batching.generator_leader import GeneratorLeader
-from seedmint.service.batching.models_directory import Change, DirectoryScanner, Scan
+from seedmint.service.batching.place_scanner import Change, PlaceScanner, Scan
+from seedmint.service.places.folder_place import FolderPlace
+from seedmint.service.places.place import PlaceStatus
 
 
 class Link:
@@ -57,7 +59,7 @@ class Scanner:
             path = self.directory / f"{stem}.onnx"
             path.unlink(missing_ok=True)
             path.write_bytes(content)
-            changes.append(Change(stem, (len(self.scans), 0, 0, 0), os.open(path, os.O_RDONLY), None))
+            changes.append(Change(stem, os.open(path, os.O_RDONLY), None))
         self.scans.append(Scan(tuple(changes)))
 
 
@@ -205,14 +207,15 @@ def test_unreadable_directory_is_logged_once_and_told_to_all(cluster: Cluster, c
     cluster.serve_first()
     caplog.clear()
     for _ in range(3):
-        cluster.scanner.scans.append(Scan(error=PermissionError(13, "Permission denied")))
+        status = PlaceStatus("/models", PermissionError(13, "Permission denied"), is_known=True, is_tried=True)
+        cluster.scanner.scans.append(Scan(statuses=(status,)))
         cluster.leader.poll()
-    assert [message["readable"] for message in cluster.one.messages] == [False]
+    assert [[place["is_up"] for place in message["places"]] for message in cluster.one.messages] == [[False]]
     assert len(caplog.records) == 1
 
 
 def test_the_scanner_reports_a_file_when_it_stops_changing(tmp_path: Path):
-    scanner = DirectoryScanner(tmp_path, 1.0)
+    scanner = PlaceScanner([FolderPlace(tmp_path)], 1.0)
     (tmp_path / "a.onnx").write_bytes(b"1")
     (first,) = scanner.scan().changes  # the first scan reports all files
     assert first.descriptor is not None
@@ -220,7 +223,7 @@ def test_the_scanner_reports_a_file_when_it_stops_changing(tmp_path: Path):
     assert scanner.scan().changes == ()
     (second,) = scanner.scan().changes
     assert second.descriptor is not None
-    assert scanner.scan() == Scan()
+    assert scanner.scan().changes == ()
     scanner.retry("a")
     (third,) = scanner.scan().changes
     assert third.descriptor is not None
@@ -236,7 +239,7 @@ def test_the_scanner_refuses_links_out_of_the_directory(tmp_path: Path):
     outside.write_bytes(b"1")
     directory.mkdir()
     (directory / "a.onnx").symlink_to(outside)
-    (change,) = DirectoryScanner(directory, 1.0).scan().changes
+    (change,) = PlaceScanner([FolderPlace(directory)], 1.0).scan().changes
     assert change.descriptor is None
     assert isinstance(change.error, UserError)
     assert change.error.reason == "outside_directory"

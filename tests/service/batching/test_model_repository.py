@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from seedmint.service.batching import model_repository
+from seedmint.service.batching import generator_opener, model_repository
 from seedmint.service.batching.errors import ModelsLoading, UnknownModel, UnknownVersion
+from seedmint.service.batching.local_leader import LocalLeader
 from seedmint.service.batching.model_repository import ModelRepository
+from seedmint.service.batching.place_scanner import PlaceScanner
+from seedmint.service.places import folder_place
+from seedmint.service.places.opening import open_places
 from seedmint.service.runtime.generator import open_generator
 from seedmint.service.settings import read_settings
 from tests.support import generators
@@ -21,11 +25,15 @@ from tests.support import generators
 @asynccontextmanager
 async def watched(directory: Path, watch_seconds: float = 0.02) -> AsyncIterator[ModelRepository]:
     environment = {"SEEDMINT_MODELS": str(directory), "SEEDMINT_WATCH_SECONDS": str(watch_seconds)}
-    repository = ModelRepository(read_settings(environment))
+    settings = read_settings(environment)
+    repository = ModelRepository(settings)
+    leader = LocalLeader(repository, PlaceScanner(open_places(settings), settings.watch_seconds))
+    follow = asyncio.create_task(leader.run())
     await repository.start()
     try:
         yield repository
     finally:
+        follow.cancel()
         await repository.close()
 
 
@@ -56,12 +64,13 @@ def refusals(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
 def test_any_exception_refuses_the_file_and_the_watch_continues(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    def open_or_fail(path: Path, *arguments: object):
-        if path.stem == "bad":
+    def open_or_fail(descriptor: int, *arguments: object):
+        generator = open_generator(descriptor)
+        if generator.name == "bad":
             raise MemoryError("too large")
-        return open_generator(path)
+        return generator
 
-    monkeypatch.setattr(model_repository, "open_generator", open_or_fail)
+    monkeypatch.setattr(generator_opener, "open_generator", open_or_fail)
 
     async def scenario() -> None:
         generators.write(tmp_path, "bad")
@@ -83,14 +92,14 @@ def test_unreadable_file_is_retried_and_logged_once(
 ):
     attempts = 0
 
-    def open_or_fail(path: Path, *arguments: object):
+    def open_or_fail(descriptor: int, *arguments: object):
         nonlocal attempts
         attempts += 1
         if attempts < 10:
             raise OSError(5, "Input/output error")
-        return open_generator(path)
+        return open_generator(descriptor)
 
-    monkeypatch.setattr(model_repository, "open_generator", open_or_fail)
+    monkeypatch.setattr(generator_opener, "open_generator", open_or_fail)
 
     async def scenario() -> None:
         generators.write(tmp_path, "one")
@@ -108,10 +117,9 @@ def test_refused_version_leaves_the_previous_version_in_service(tmp_path: Path):
         async with watched(tmp_path) as repository:
             served = repository.find("one", None)
             file = repository._files["one"]
-            assert file.state == "serving"
             generators.put(path, b"not a generator")
             await wait_until(repository.load_errors)
-            assert file.state == "refused"
+            assert file.error is not None
             assert repository.find("one", None) is served
             assert repository.find("one", served.generator.digest12) is served
             assert not repository._retired
@@ -125,24 +133,24 @@ def test_refused_version_leaves_the_previous_version_in_service(tmp_path: Path):
 def test_unreadable_directory_leaves_generators_in_service_and_is_logged_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    scans = 0
-    list_files = model_repository.list_files
+    scans = failures = 0
+    list_files = folder_place.list_files
 
     def list_or_fail(directory: Path):
         nonlocal scans
         scans += 1
-        if scans == 2:
-            raise RuntimeError("some error")
-        if 3 <= scans < 10:
-            raise PermissionError(13, "Permission denied")
+        if scans <= failures:
+            raise RuntimeError("some error") if scans == 1 else PermissionError(13, "Permission denied")
         return list_files(directory)
 
-    monkeypatch.setattr(model_repository, "list_files", list_or_fail)
+    monkeypatch.setattr(folder_place, "list_files", list_or_fail)
 
     async def scenario() -> None:
+        nonlocal failures, scans
         generators.write(tmp_path, "one")
         async with watched(tmp_path) as repository:
             assert repository.readable
+            failures, scans = 9, 0
             await wait_until(lambda: not repository.readable)
             await wait_until(lambda: scans >= 9)
             assert names(repository) == ["one"]
@@ -190,11 +198,9 @@ def test_files_of_other_formats_are_named_in_the_log_once(tmp_path: Path, caplog
         async with watched(tmp_path) as repository:
             assert names(repository) == ["good"]
             assert list(repository.load_errors()) == ["keras"]
-            await repository.scan()
             assert refusals(caplog, logging.WARNING) == ["network.pkl pickle_file"]
             (tmp_path / "network.pkl").write_bytes(b"\x89HDF\r\n\x1a\n")
-            await repository.scan()
-            assert refusals(caplog, logging.WARNING)[1:] == ["network.pkl keras_file"]
+            await wait_until(lambda: refusals(caplog, logging.WARNING)[1:] == ["network.pkl keras_file"])
 
     asyncio.run(scenario())
     assert errors(caplog) == ["keras.onnx keras_file"]
@@ -206,7 +212,7 @@ def test_file_is_loaded_only_after_it_stops_changing(
     """A copy writes a part at each scan, so that no machine is too slow for the test."""
     content = generators.content("slowly")
     path = tmp_path / "slowly.onnx"
-    list_files = model_repository.list_files
+    list_files = folder_place.list_files
 
     def write_and_list(directory: Path):
         done = path.stat().st_size if path.exists() else 0
@@ -216,7 +222,7 @@ def test_file_is_loaded_only_after_it_stops_changing(
 
     async def scenario() -> None:
         async with watched(tmp_path) as repository:
-            monkeypatch.setattr(model_repository, "list_files", write_and_list)
+            monkeypatch.setattr(folder_place, "list_files", write_and_list)
             await wait_until(lambda: names(repository) == ["slowly"])
 
     asyncio.run(scenario())

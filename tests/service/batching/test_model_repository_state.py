@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
-from seedmint.service.batching import model_repository
+from seedmint.service.batching import generator_opener, model_repository
 from seedmint.service.batching.errors import UnknownModel, UnknownVersion
+from seedmint.service.batching.local_leader import LocalLeader
 from seedmint.service.batching.model_repository import ModelFile, ModelRepository, Served
-from seedmint.service.batching.models_directory import list_files
+from seedmint.service.batching.place_scanner import PlaceScanner
+from seedmint.service.places.folder_place import list_files
+from seedmint.service.places.opening import open_places
 from seedmint.service.settings import read_settings
 
 OLD, NEW = "0" * 12, "1" * 12
@@ -75,27 +78,24 @@ def test_retired_version_is_found_for_ten_seconds(tmp_path: Path, monkeypatch: p
         repository.find("one", OLD)
 
 
-def test_scan_forgets_retired_versions_after_ten_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def leader_of(repository: ModelRepository) -> LocalLeader:
+    return LocalLeader(repository, PlaceScanner(open_places(repository._settings), 3600))
+
+
+async def tidy(repository: ModelRepository) -> None:
+    """Run the work of one second of the background task."""
+    repository._end_retired()
+    await repository._release_memory()
+
+
+def test_retired_versions_are_forgotten_after_ten_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     now = [1000.0]
     monkeypatch.setattr(model_repository.time, "monotonic", lambda: now[0])
     repository = repository_of(tmp_path)
     repository._retire(served("one", OLD))
     for now[0], count in ((1009.9, 1), (1010.0, 0)):
-        asyncio.run(repository.scan())
+        asyncio.run(tidy(repository))
         assert len(repository._retired) == count
-
-
-@pytest.mark.parametrize(
-    ("file", "state"),
-    [
-        (ModelFile(version=(1, 1, 1, 1)), "loading"),
-        (ModelFile(version=(1, 1, 1, 1), loaded=(1, 1, 1, 1)), "serving"),
-        (ModelFile(version=(2, 1, 1, 1), loaded=(1, 1, 1, 1)), "loading"),
-        (ModelFile(version=(1, 1, 1, 1), loaded=(1, 1, 1, 1), error="refused"), "refused"),
-    ],
-)
-def test_state_of_a_file(file: ModelFile, state: str):
-    assert file.state == state
 
 
 def test_gauges_have_the_sums_of_all_batchers_and_zero_for_removed_generators(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -120,7 +120,7 @@ def test_gauges_are_updated_again_and_again(tmp_path: Path, monkeypatch: pytest.
         updated = asyncio.Semaphore(0)
         repository = repository_of(tmp_path)
         monkeypatch.setattr(repository, "update_metrics", updated.release)
-        await repository.start()
+        await repository.start(wait_seconds=0)
         async with asyncio.timeout(60):
             for _ in range(3):
                 await updated.acquire()
@@ -135,17 +135,22 @@ def test_files_are_onnx_files_that_are_not_hidden(tmp_path: Path):
     found = list_files(tmp_path)
     status = (tmp_path / "a.onnx").stat()
     assert list(found) == ["a", "b"]
-    assert found["a"] == (status.st_mtime_ns, status.st_ctime_ns, 6, status.st_ino)
+    assert found["a"].version == (status.st_mtime_ns, status.st_ctime_ns, 6, status.st_ino)
 
 
 def scans_that_release_memory(repository: ModelRepository, monkeypatch: pytest.MonkeyPatch) -> Callable[[], bool]:
     """Return a function that scans once, and returns whether the scan released memory."""
     calls: list[Any] = []
     monkeypatch.setattr(model_repository, "release_memory", lambda: calls.append(None))
+    leader = leader_of(repository)
+
+    async def scan_and_tidy() -> None:
+        await leader.scan()
+        await tidy(repository)
 
     def scan() -> bool:
         calls.clear()
-        asyncio.run(repository.scan())
+        asyncio.run(scan_and_tidy())
         return len(calls) == 1
 
     return scan
@@ -154,7 +159,7 @@ def scans_that_release_memory(repository: ModelRepository, monkeypatch: pytest.M
 def test_memory_is_released_after_a_file_is_refused_for_the_first_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "bad.onnx").write_bytes(b"not a generator")
     scan = scans_that_release_memory(repository_of(tmp_path), monkeypatch)
-    assert [scan(), scan(), scan()] == [False, True, False]  # the second scan finds the same version, and opens the file
+    assert [scan(), scan()] == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -164,11 +169,10 @@ def test_error_of_an_unreadable_file_has_no_path(tmp_path: Path, monkeypatch: py
     def fail(*arguments: object) -> None:
         raise error
 
-    monkeypatch.setattr(model_repository, "open_generator", fail)
+    monkeypatch.setattr(generator_opener, "open_generator", fail)
     (tmp_path / "bad.onnx").write_bytes(b"x")
     repository = repository_of(tmp_path)
-    for _ in range(2):
-        asyncio.run(repository.scan())
+    asyncio.run(leader_of(repository).scan())
     assert repository.load_errors() == {"bad": message}
 
 
@@ -176,28 +180,27 @@ def test_memory_is_not_released_again_while_a_file_stays_unreadable(tmp_path: Pa
     def fail(*arguments: object) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(model_repository, "open_generator", fail)
+    monkeypatch.setattr(generator_opener, "open_generator", fail)
     (tmp_path / "bad.onnx").write_bytes(b"x")
     scan = scans_that_release_memory(repository_of(tmp_path), monkeypatch)
-    assert [scan() for _ in range(4)] == [False, True, False, False]
+    assert [scan() for _ in range(4)] == [True, False, False, False]
 
 
 def test_memory_is_released_after_a_file_is_loaded_unless_its_content_is_as_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     check = SimpleNamespace(describe=lambda card: "exact")
-    fields = {"name": "one", "digest": "0" * 64, "digest12": OLD, "determinism": "exact", "provider": "cpu"}
+    fields = {"name": "one", "digest": "0" * 64, "digest12": OLD, "id": ("one", OLD), "determinism": "exact", "provider": "cpu"}
     generator = SimpleNamespace(**fields, card=None, check=check)
-    monkeypatch.setattr(ModelRepository, "_open", lambda repository, path: generator)
+    monkeypatch.setattr(model_repository, "open_descriptor", lambda *arguments: generator)
     monkeypatch.setattr(model_repository, "Batcher", lambda *arguments: Batcher())
     (tmp_path / "one.onnx").write_bytes(b"x")
     repository = repository_of(tmp_path)
     scan = scans_that_release_memory(repository, monkeypatch)
-    assert [scan() for _ in range(3)] == [False, True, False]
+    assert [scan() for _ in range(2)] == [True, False]
     loaded = repository.find("one", None)
     os.utime(tmp_path / "one.onnx", ns=(1, 1))
     assert [scan() for _ in range(3)] == [False, False, False]
-    assert repository._files["one"].state == "serving"
     assert repository.find("one", None) is loaded
 
 
@@ -221,12 +224,7 @@ def test_memory_is_released_when_the_number_of_batchers_changes(tmp_path: Path, 
     assert [scan(), scan()] == [True, False]
 
 
-def test_start_does_not_wait_longer_than_it_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    async def scan_without_end(repository: ModelRepository) -> None:
-        await asyncio.Event().wait()
-
-    monkeypatch.setattr(ModelRepository, "scan", scan_without_end)
-
+def test_start_does_not_wait_longer_than_it_may(tmp_path: Path):
     async def scenario() -> None:
         repository = ModelRepository(read_settings({"SEEDMINT_MODELS": str(tmp_path)}))
         await asyncio.wait_for(repository.start(wait_seconds=0.01), 60)
@@ -239,6 +237,7 @@ def test_start_does_not_wait_longer_than_it_may(tmp_path: Path, monkeypatch: pyt
 def test_repository_is_closed_without_generators(tmp_path: Path):
     async def scenario() -> None:
         repository = ModelRepository(read_settings({"SEEDMINT_MODELS": str(tmp_path)}))
+        await leader_of(repository).scan()
         await repository.start()
         assert repository.has_loaded
         await repository.close()

@@ -9,29 +9,34 @@ from pathlib import Path
 
 import pytest
 
+from seedmint.service.batching.local_leader import LocalLeader
 from seedmint.service.batching.model_repository import ModelRepository
+from seedmint.service.batching.place_scanner import PlaceScanner
+from seedmint.service.places.opening import open_places
 from seedmint.service.settings import read_settings
 from tests.support import generators
 
 
 @asynccontextmanager
-async def scanned(directory: Path, **settings: str) -> AsyncIterator[ModelRepository]:
-    """A repository that scans only when the test calls `scan`."""
+async def scanned(directory: Path, **settings: str) -> AsyncIterator[tuple[ModelRepository, LocalLeader]]:
+    """A repository and its leader, which scans only when the test calls `scan`."""
     variables = {f"SEEDMINT_{name.upper()}": value for name, value in settings.items()}
-    repository = ModelRepository(
-        read_settings({"SEEDMINT_MODELS": str(directory), "SEEDMINT_WATCH_SECONDS": "3600"} | variables)
-    )
+    configured = read_settings({"SEEDMINT_MODELS": str(directory)} | variables)
+    repository = ModelRepository(configured)
     assert not repository.is_ready()
+    leader = LocalLeader(repository, PlaceScanner(open_places(configured), 3600))
+    await leader.scan()
     await repository.start()
     try:
-        yield repository
+        yield repository, leader
     finally:
+        leader.close()
         await repository.close()
 
 
-async def rescan(repository: ModelRepository) -> None:
+async def rescan(leader: LocalLeader) -> None:
     for _ in range(2):  # a changed file is loaded at the second scan that finds the same version
-        await repository.scan()
+        await leader.scan()
 
 
 def refuse(directory: Path, name: str) -> None:
@@ -44,15 +49,15 @@ def test_a_server_without_generators_is_not_ready_until_one_is_served(tmp_path: 
         nested = tmp_path / "nested"
         nested.mkdir()
         generators.write(nested, "deep")
-        async with scanned(tmp_path) as repository:
+        async with scanned(tmp_path) as (repository, leader):
             assert not repository.is_ready()
             assert not repository.is_ready()
             assert len([record for record in caplog.records if record.levelno == logging.WARNING]) == 1
             generators.write(tmp_path, "one")
-            await rescan(repository)
+            await rescan(leader)
             assert repository.is_ready()
             (tmp_path / "one.onnx").unlink()
-            await rescan(repository)
+            await rescan(leader)
             assert not repository.is_ready()
 
     asyncio.run(scenario())
@@ -61,11 +66,11 @@ def test_a_server_without_generators_is_not_ready_until_one_is_served(tmp_path: 
 def test_a_replaced_file_that_is_refused_keeps_the_server_ready(tmp_path: Path):
     async def scenario() -> None:
         generators.write(tmp_path, "one")
-        async with scanned(tmp_path, ready_when="all", required_models="one") as repository:
+        async with scanned(tmp_path, ready_when="all", required_models="one") as (repository, leader):
             assert repository.is_ready()
             refuse(tmp_path, "one")
             refuse(tmp_path, "two")
-            await rescan(repository)
+            await rescan(leader)
             assert sorted(repository.load_errors()) == ["one", "two"]
             assert repository.is_ready()
 
@@ -76,12 +81,12 @@ def test_all_files_must_be_served_at_start(tmp_path: Path):
     async def scenario() -> None:
         generators.write(tmp_path, "one")
         refuse(tmp_path, "two")
-        async with scanned(tmp_path, ready_when="all") as repository:
+        async with scanned(tmp_path, ready_when="all") as (repository, leader):
             assert not repository.is_ready()
             (tmp_path / "two.onnx").unlink()
-            await rescan(repository)
+            await rescan(leader)
             assert repository.is_ready()
-        async with scanned(tmp_path, ready_when="any") as repository:
+        async with scanned(tmp_path, ready_when="any") as (repository, leader):
             assert repository.is_ready()
 
     asyncio.run(scenario())
@@ -89,12 +94,12 @@ def test_all_files_must_be_served_at_start(tmp_path: Path):
 
 def test_an_empty_directory_is_ready_where_the_setting_says_so(tmp_path: Path):
     async def scenario() -> None:
-        async with scanned(tmp_path, ready_when="serving") as repository:
+        async with scanned(tmp_path, ready_when="serving") as (repository, _):
             assert repository.is_ready()
-        async with scanned(tmp_path, ready_when="all") as repository:
+        async with scanned(tmp_path, ready_when="all") as (repository, leader):
             assert not repository.is_ready()
         shutil.rmtree(tmp_path)
-        async with scanned(tmp_path, ready_when="serving") as repository:
+        async with scanned(tmp_path, ready_when="serving") as (repository, _):
             assert not repository.is_ready()
 
     asyncio.run(scenario())
@@ -104,13 +109,13 @@ def test_an_empty_directory_is_ready_where_the_setting_says_so(tmp_path: Path):
 def test_required_generators_must_be_served_at_start(tmp_path: Path, ready_when: str):
     async def scenario() -> None:
         generators.write(tmp_path, "one")
-        async with scanned(tmp_path, ready_when=ready_when, required_models="one,two") as repository:
+        async with scanned(tmp_path, ready_when=ready_when, required_models="one,two") as (repository, leader):
             assert not repository.is_ready()
             generators.write(tmp_path, "two")
-            await rescan(repository)
+            await rescan(leader)
             assert repository.is_ready()
             (tmp_path / "two.onnx").unlink()
-            await rescan(repository)
+            await rescan(leader)
             assert repository.is_ready()
 
     asyncio.run(scenario())
