@@ -71,6 +71,8 @@ class RemotePlace:
         """Implement `Place`. A download in progress ends with the process."""
         self._is_closed = True
         self._wake.set()
+        if not self._thread.is_alive():
+            self._view.close()
 
     def refresh(self) -> None:
         """Implement `Place`."""
@@ -94,6 +96,7 @@ class RemotePlace:
             self.sync()
             retry = _FIRST_RETRY_SECONDS * 2 ** min(self._failures - 1, 20)
             self._wake.wait(min(self._interval, retry) if self._failures else self._interval)
+        self._view.close()
 
     def sync(self, wanted: Callable[[str], bool] | None = None) -> PlaceStatus:
         """List the store once, and download what has changed. What is here stays if the store fails.

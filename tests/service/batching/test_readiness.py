@@ -96,7 +96,7 @@ def test_an_empty_directory_is_ready_where_the_setting_says_so(tmp_path: Path):
     async def scenario() -> None:
         async with scanned(tmp_path, ready_when="serving") as (repository, _):
             assert repository.is_ready()
-        async with scanned(tmp_path, ready_when="all") as (repository, leader):
+        async with scanned(tmp_path, ready_when="all") as (repository, _):
             assert not repository.is_ready()
         shutil.rmtree(tmp_path)
         async with scanned(tmp_path, ready_when="serving") as (repository, _):

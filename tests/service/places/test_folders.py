@@ -1,0 +1,120 @@
+"""Folders as places: links to the content folders of tools, several places, and versions side by side."""
+
+import asyncio
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from seedmint.models.errors import UserError
+from seedmint.service.batching.local_leader import LocalLeader
+from seedmint.service.batching.model_repository import ModelRepository
+from seedmint.service.batching.place_scanner import PlaceScanner
+from seedmint.service.places.folder_place import check_inside
+from seedmint.service.places.opening import open_places
+from seedmint.service.settings import read_settings
+from tests.support import generators
+
+
+def link(path: Path, target: Path) -> Path:
+    for folder in (path.parent, target.parent):
+        folder.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(b"content")
+    path.symlink_to(target)
+    return path
+
+
+def test_links_inside_the_folder_and_to_the_content_of_tools_are_allowed(tmp_path: Path):
+    hub = tmp_path / "models--user--repo"
+    dvc = tmp_path / "work"
+    (dvc / ".dvc").mkdir(parents=True)
+    for path, target in (
+        (tmp_path / "models" / "a.onnx", tmp_path / "models" / "..data" / "a.onnx"),
+        (hub / "snapshots" / "0123" / "a.onnx", hub / "blobs" / "abcd"),
+        (hub / "snapshots" / "0123" / "deep" / "a.onnx", hub / "blobs" / "cdef"),
+        (dvc / "models" / "a.onnx", dvc / ".dvc" / "cache" / "files" / "md5" / "ab" / "cd"),
+    ):
+        check_inside(link(path, target), path.parent)
+
+
+def test_other_links_are_refused(tmp_path: Path):
+    hub = tmp_path / "models--user--repo"
+    (hub / "blobs").mkdir(parents=True)
+    for path, target in (
+        (tmp_path / "models" / "a.onnx", tmp_path / "outside.onnx"),
+        (hub / "snapshots" / "0123" / "a.onnx", tmp_path / "outside2.onnx"),
+        (hub / "other" / "a.onnx", hub / "blobs" / "abcd"),
+    ):
+        with pytest.raises(UserError) as error:
+            check_inside(link(path, target), path.parent)
+        assert error.value.reason == "outside_directory"
+
+
+def write_version(folder: Path, name: str, weights: int) -> str:
+    """Write NAME@DIGEST12.onnx, and return the first digits of the digest."""
+    content = generators.content(name, weights)
+    digest12 = hashlib.sha256(content).hexdigest()[:12]
+    generators.put(folder / f"{name}@{digest12}.onnx", content)
+    return digest12
+
+
+def test_versions_are_served_side_by_side_and_an_alias_pins_one(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    settings = read_settings({"SEEDMINT_MODELS": f"{first},{second}"})
+    generators.write(second, "other")
+
+    async def scenario() -> None:
+        repository = ModelRepository(settings)
+        leader = LocalLeader(repository, PlaceScanner(open_places(settings), 3600))
+
+        async def present() -> str:
+            for _ in range(2):  # a changed file is loaded at the second scan that finds the same version
+                await leader.scan()
+            return repository.find("one", None).generator.digest12
+
+        old = write_version(first, "one", 1)
+        assert await present() == old
+        new = write_version(first, "one", 2)
+        assert await present() == new
+        (first / "aliases").write_text(f"one = one@{old}\n")
+        assert await present() == old
+        assert [served.generator.name for served in repository.all()] == ["one", "other"]
+        assert {repository.find("one", digest).generator.digest12 for digest in (old, new)} == {old, new}
+        (first / "aliases").write_text("one = two\n")
+        assert await present() == old
+        assert await present() == old
+        assert sum(record.levelname == "ERROR" for record in caplog.records) == 1
+        (first / f"one@{old}.onnx").unlink()
+        (first / "aliases").unlink()
+        assert await present() == new
+        leader.close()
+        await repository.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_folder_that_cannot_be_read_leaves_the_others_in_service(tmp_path: Path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    generators.write(first, "one", 1)
+    generators.write(second, "one", 2)
+    generators.write(second, "two")
+    settings = read_settings({"SEEDMINT_MODELS": f"{first},{second}"})
+
+    async def scenario() -> None:
+        repository = ModelRepository(settings)
+        leader = LocalLeader(repository, PlaceScanner(open_places(settings), 3600))
+        await leader.scan()
+        digest = repository.find("one", None).generator.digest
+        assert digest == hashlib.sha256((first / "one.onnx").read_bytes()).hexdigest()
+        second.rename(tmp_path / "gone")
+        await leader.scan()
+        assert [place.is_up for place in repository.places] == [True, False]
+        assert [served.generator.name for served in repository.all()] == ["one", "two"]
+        leader.close()
+        await repository.close()
+
+    asyncio.run(scenario())
