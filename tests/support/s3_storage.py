@@ -11,6 +11,7 @@ from typing import Any
 import boto3
 import httpx
 import pytest
+from s3fs import S3FileSystem
 
 from tests.support.batch_jobs import ROOT
 from tests.support.servers import free_port, wait_until_ok
@@ -73,6 +74,7 @@ def s3(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> S3Server:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")  # Seedmint itself repeats failed requests
+    S3FileSystem.clear_instance_cache()  # each package of tests has a server of its own
     server = S3Server(s3_server)
     server.set_faults(0)
     server.client.create_bucket(Bucket="bucket")

@@ -110,6 +110,10 @@ rollingUpdate:
 {{- if .root.Values.gpu.enabled }}
 {{- $_ := set $settings "provider" "cuda" }}
 {{- end }}
+{{- if .root.Values.models.urls }}
+{{- $_ := set $settings "models" (prepend .root.Values.models.urls "/models") }}
+{{- $_ := set $settings "models_cache" "/cache" }}
+{{- end }}
 {{- $given := list .root.Values.serve.settings }}
 {{- if eq .component "jobs" }}
 {{- $given = append $given .root.Values.jobs.settings }}

@@ -145,6 +145,11 @@ envFrom:
     sizeLimit: {{ $root.Values.models.image.sizeLimit }}
 {{- end }}
 {{- end }}
+{{- if and $root.Values.models.urls (has .component (list "serve" "jobs")) }}
+- name: cache
+  emptyDir:
+    sizeLimit: {{ $root.Values.models.cacheSizeLimit }}
+{{- end }}
 {{- with $root.Values.privateCA }}
 {{- if .secret }}
 - name: certificates
@@ -167,6 +172,10 @@ envFrom:
 - name: models
   mountPath: /models
   readOnly: true
+{{- end }}
+{{- if and .root.Values.models.urls (has .component (list "serve" "jobs")) }}
+- name: cache
+  mountPath: /cache
 {{- end }}
 {{- if or .root.Values.privateCA.secret .root.Values.privateCA.configMap }}
 - name: certificates
