@@ -22,7 +22,9 @@ def parse_labels(text: str, cards: Sequence[Card]) -> LabelChoice:
     Raises:
         UserError: A generator does not have a label, a label has two weights, or a name means different numbers.
     """
-    first, *others = (_parse(text, card) for card in cards)
+    if len(cards) == 1:
+        return _parse(text, cards[0])
+    first, *others = (_parse_of_several(text, card) for card in cards)
     for card, choice in zip(cards[1:], others, strict=True):
         if choice != first:
             raise UserError(
@@ -31,6 +33,14 @@ def parse_labels(text: str, cards: Sequence[Card]) -> LabelChoice:
                 reason="ambiguous_label",
             )
     return first
+
+
+def _parse_of_several(text: str, card: Card) -> LabelChoice:
+    """Parse labels for one of several generators. The error names the generator."""
+    try:
+        return _parse(text, card)
+    except UserError as error:
+        raise UserError(f"{error}, for the generator {card.name!r}", field="labels", reason=error.reason) from None
 
 
 def _parse(text: str, card: Card) -> LabelChoice:

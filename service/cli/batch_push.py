@@ -2,6 +2,7 @@
 
 import click
 
+from seedmint.models.installation import install_command
 from seedmint.service.batch.job import load_plan
 from seedmint.service.batch.plan import PlanError
 from seedmint.service.batch.storage.resolve import open_output
@@ -36,7 +37,7 @@ def push(out: str, hub_url: str, is_private: bool) -> None:
         if error.name != "huggingface_hub":
             raise
         raise PlanError(
-            "the library of the Hugging Face Hub is not installed: pip install 'seedmint[hub]'",
+            f"the library of the Hugging Face Hub is not installed: {install_command('hub')}",
             field="hub_url",
             reason="library_missing",
         ) from None

@@ -97,7 +97,7 @@ def test_the_asynchronous_client_gives_the_same(server: Server, rgb: Generator, 
 def test_a_job_is_submitted_awaited_and_downloaded(models: Path, tmp_path: Path):
     with serving(models, jobs_url=tmp_path / "jobs") as server, seedmint.Client(server.url) as client:
         job = client.submit_job("rgb", range(40), labels="balanced", format="npz", shard_size=20)
-        assert client.submit_job("rgb", range(40), labels="balanced", format="npz", shard_size=20)["id"] == job["id"]
+        assert client.submit_job(["rgb"], range(40), labels="balanced", format="npz", shard_size=20)["id"] == job["id"]
         states: list[str] = []
         last = client.wait_for_job(job["id"], lambda state: states.append(state["state"]), poll=0.05)
         assert (last["state"], last["images_done"], states[-1]) == ("done", 40, "done")

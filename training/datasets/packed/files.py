@@ -9,6 +9,7 @@ from typing import IO, Any
 
 import fsspec
 
+from seedmint.models.installation import install_command
 from seedmint.training.datasets.dataset import DataError
 
 _STAMPS = ("mtime", "ETag", "etag", "LastModified", "updated", "md5Hash", "created")  # what file systems call a change
@@ -62,7 +63,7 @@ class Files:
         except FileNotFoundError:
             raise DataError(f"{location} does not exist", field="data.path", reason="not_found") from None
         except ImportError as error:
-            message = f"{location} needs a library that is not installed: {error}; for s3:// run pip install 'seedmint[s3]'"
+            message = f"{location} needs a library that is not installed: {error}; for s3:// run {install_command('s3')}"
             raise DataError(message, field="data.path", reason="library_missing") from None
         except Exception as error:  # each kind of object store has its own types
             message = f"{location} cannot be read: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
