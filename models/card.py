@@ -203,6 +203,8 @@ class Metric(CardPart):
         value: The result.
         standard_error: Standard error of `value`.
         samples: Number of generated samples.
+        real: Mean score of real data in place of generated data, of as many samples; null if it was not measured.
+        interval: Where a perfect generator's score lies with a probability of 99.9%, from real-against-real draws.
     """
 
     metric: str
@@ -210,6 +212,15 @@ class Metric(CardPart):
     value: float
     standard_error: float | None = Field(default=None, ge=0)
     samples: int = Field(ge=1)
+    real: float | None = Field(default=None, exclude_if=_is_none)
+    interval: tuple[float, float] | None = Field(default=None, exclude_if=_is_none)
+
+    @field_validator("interval")
+    @classmethod
+    def _interval_is_ordered(cls, interval: tuple[float, float] | None) -> tuple[float, float] | None:
+        if interval is not None and interval[0] > interval[1]:
+            raise ValueError("interval must be [lower end, upper end]")
+        return interval
 
 
 class Licence(CardPart):

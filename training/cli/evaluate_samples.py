@@ -12,9 +12,10 @@ from seedmint.models.errors import UserError
 from seedmint.models.files import write_whole
 from seedmint.models.runtime.reference import with_card
 from seedmint.training.cli.evaluate_images import write_report
-from seedmint.training.datasets import load_splits
+from seedmint.training.datasets import load_dataset, load_splits
 from seedmint.training.evaluation.generator_file import GeneratorFile
-from seedmint.training.evaluation.sample_metrics import measure_samples
+from seedmint.training.evaluation.results import format_interval, format_value
+from seedmint.training.evaluation.sample_metrics import RealSamples, measure_samples
 from seedmint.training.plotting.sample_plots import plot
 from seedmint.training.recipes.data import Data
 from seedmint.training.report.html_report import render_sample_report
@@ -49,22 +50,25 @@ def evaluate_samples(
     """
     card = generator.card
     assert isinstance(card.output, SampleOutput)
-    _, held_out = load_splits(data)
+    train, held_out = load_dataset(data), load_splits(data)[1]
     if (held_out.names, held_out.samples.shape[1:]) != (card.output.names, card.output.shape):
         message = f"{held_out.name} and {card.name} have different columns or channels"
         raise UserError(message, field="data", reason="shape_mismatch")
     if card.classes is not None and card.classes != held_out.classes:
         raise UserError(f"{held_out.name} and {card.name} have different labels", field="data", reason="labels_mismatch")
-    metrics = measure_samples(data, held_out, card.classes is not None, generator.samples)
+    metrics = measure_samples(RealSamples(data, train, held_out), generator.samples)
     if as_json:
         digest = hashlib.sha256(generator.content).hexdigest()
         values = [metric.model_dump() for metric in metrics]
         click.echo(json.dumps({"generator": card.name, "digest": digest, "data": held_out.name, "metrics": values}, indent=2))
     else:
         for metric in metrics:
-            click.echo(f"{metric.metric}  {metric.value:.4f}  ({metric.protocol})")
+            real = "" if metric.interval is None else f"  [real data {format_interval(metric)}]"
+            click.echo(f"{metric.metric}  {format_value(metric.value, metric.standard_error)}{real}  ({metric.protocol})")
     if out is not None or report is not None:
-        picture = plot(generator.samples(np.arange(_NUM_PLOTTED)), card.output.names, held_out.samples[:_NUM_PLOTTED])
+        picture = plot(
+            generator.samples(np.arange(_NUM_PLOTTED)), card.output.names, held_out.samples[held_out.draw_order[:_NUM_PLOTTED]]
+        )
         if out is not None:
             write_whole(out, picture)
             click.echo(f"picture: {out}", err=True)

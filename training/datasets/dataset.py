@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seedmint.models.errors import UserError
+from seedmint.training.datasets import draw
 from seedmint.training.datasets.scaling import Scaling, scaling_of
 
 _BLOCK_BYTES = 1 << 24
-_HOLDOUT_KEY = 5  # of Philox, whose raw words never change between NumPy versions
 
 
 class DataError(UserError):
@@ -124,11 +124,26 @@ class Dataset:
             return None
         return tuple(np.bincount(self.labels, minlength=len(self.classes)).tolist())
 
-    def first(self, n: int | None) -> "Dataset":
-        """Return the first n examples.
+    @cached_property
+    def draw_order(self) -> NDArray[np.int64]:
+        """The rows in the order of the draw `draw-v1`, int64[n]."""
+        return draw.draw_order(self.values, self.labels)
+
+    def take(self, rows: NDArray[np.int64], name: str) -> "Dataset":
+        """Return some examples.
+
+        Args:
+            rows: int64[n].
+            name: Name of the selection.
+        """
+        return self._select(rows, name)
+
+    def first(self, n: int | None, stored_order: bool = False) -> "Dataset":
+        """Return the first n examples of the draw `draw-v1`.
 
         Args:
             n: Number of examples; None returns the whole data set.
+            stored_order: Return the first n examples in their stored order instead.
 
         Raises:
             DataError: The data set has fewer than n examples.
@@ -139,10 +154,14 @@ class Dataset:
             raise DataError(
                 f"{n} exceeds the {len(self)} {self.noun}s of {self.name}", field="data.first", reason="too_few_examples"
             )
-        return self if n == len(self) else self._select(slice(0, n), f"{self.name}, first {n}")
+        if n == len(self):
+            return self
+        if stored_order:
+            return self._select(slice(0, n), f"{self.name}, first {n}")
+        return self._select(self.draw_order[:n], f"{self.name}, {n} by {draw.NAME}")
 
     def holdout_every_n(self, n: int) -> tuple["Dataset", "Dataset"]:
-        """Split off every n-th example.
+        """Split off every n-th example in the stored order. Only for examples that are stored in random order.
 
         Args:
             n: Interval of the held-out examples.
@@ -155,23 +174,23 @@ class Dataset:
             held_out, f"{self.name}, every {n}th {self.noun}"
         )
 
-    def holdout_random(self, n: int) -> tuple["Dataset", "Dataset"]:
-        """Split off about one example in n by a fixed pseudorandom rule, which is independent of the order of the rows.
-
-        Example i is held out if word i of the Philox stream with key 5 is a multiple of n.
+    def holdout(self, n: int) -> tuple["Dataset", "Dataset"]:
+        """Split off one example in n, the first part of the draw `draw-v1`. It does not depend on the order of the rows.
 
         Args:
-            n: Mean interval of the held-out examples.
+            n: Number of examples for each held-out example, at most the number of all examples.
 
         Returns:
-            The training data and the held-out data.
+            The training data in their stored order, and the held-out data in the order of the draw.
         """
-        held_out = np.random.Philox(key=_HOLDOUT_KEY).random_raw(len(self)) % np.uint64(n) == 0
-        return self._select(~held_out, f"{self.name}, but one {self.noun} in {n}"), self._select(
-            held_out, f"{self.name}, one {self.noun} in {n}"
+        held_out = self.draw_order[: max(1, len(self) // n)]
+        is_kept = np.ones(len(self), dtype=bool)
+        is_kept[held_out] = False
+        return self._select(is_kept, f"{self.name}, but one {self.noun} in {n} by {draw.NAME}"), self._select(
+            held_out, f"{self.name}, one {self.noun} in {n} by {draw.NAME}"
         )
 
-    def _select(self, rows: NDArray[np.bool_] | slice, name: str) -> "Dataset":
+    def _select(self, rows: NDArray[np.bool_] | NDArray[np.int64] | slice, name: str) -> "Dataset":
         labels = None if self.labels is None else self.labels[rows]
         return Dataset(name, self.values[rows], labels, self.classes, self.licence, self.names)
 

@@ -15,7 +15,7 @@ _HOLDOUT_INTERVAL = 5
 
 
 def load_dataset(data: Data, on_progress: OnProgress = ignore_progress) -> Dataset:
-    """Return the training data of a recipe: the first `data.first` examples of `load_train`.
+    """Return the training data of a recipe: `data.first` examples of `load_train`.
 
     Args:
         data: The section `data` of the recipe.
@@ -24,7 +24,7 @@ def load_dataset(data: Data, on_progress: OnProgress = ignore_progress) -> Datas
     Raises:
         DataError: The data do not exist, or have the wrong form.
     """
-    return load_train(data, on_progress).first(data.first)
+    return load_train(data, on_progress).first(data.first, data.order == "stored")
 
 
 def load_train(data: Data, on_progress: OnProgress = ignore_progress) -> Dataset:
@@ -46,7 +46,7 @@ def load_train(data: Data, on_progress: OnProgress = ignore_progress) -> Dataset
     if data.source == "digits":
         return load_digits()
     if data.source in ("table", "series"):
-        return _load_rows(data).holdout_random(_HOLDOUT_INTERVAL)[0]
+        return _load_rows(data).holdout(_HOLDOUT_INTERVAL)[0]
     return load_generated(data.source, "train")
 
 
@@ -70,14 +70,16 @@ def load_test(data: Data) -> Dataset | None:
     if data.source == "stacked-mnist":
         return stack_digits(load_idx("mnist", data.path, "test"), "test")
     if data.source in ("table", "series"):
-        return _load_rows(data).holdout_random(_HOLDOUT_INTERVAL)[1]
+        return _load_rows(data).holdout(_HOLDOUT_INTERVAL)[1]
     if data.source in GENERATED_SOURCES:
         return load_generated(data.source, "test")
     return None
 
 
 def load_splits(data: Data) -> tuple[Dataset, Dataset]:
-    """Return the training data and the test data of a source. If it has no test data, every fifth example is held out.
+    """Return the training data and the test data of a source. Of digits, which have no test data, every fifth is held out.
+
+    The split of digits is that of their shipped classifier. Evaluations split digits by a draw.
 
     Args:
         data: The section `data` of the recipe.

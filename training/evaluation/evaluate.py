@@ -9,15 +9,15 @@ from numpy.typing import NDArray
 from seedmint.models.card import Card, Metric
 from seedmint.models.errors import UserError
 from seedmint.training.evaluation.image_sample import ImageSample, sample_seeds
-from seedmint.training.evaluation.metric_families import FAMILIES, inapplicable_reason, measure, num_samples
+from seedmint.training.evaluation.image_set import joined
+from seedmint.training.evaluation.metric_families import FAMILIES, copying_metrics, inapplicable_reason, measure, num_samples
 from seedmint.training.evaluation.metrics.labels import histogram
+from seedmint.training.evaluation.real_draws import random_orders, resamples, with_intervals
 from seedmint.training.evaluation.reference_data import RealData
 from seedmint.training.recipes.schema import ImageMetric
 
 MIN_CLASSIFIER_ACCURACY = 0.9
 """Smallest accuracy of a classifier on real images with which its scores can be written to a card."""
-
-_WITHOUT_BASELINE: tuple[ImageMetric, ...] = ("nearest",)  # training images are their own nearest neighbors
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,12 @@ class Evaluation:
 
     Attributes:
         families: The measured families with their metrics.
-        real_scores: Scores of real images by metric; empty if the data have no test set.
         skipped: Why a family does not apply, by family.
         sample: The measured images.
         classifier_accuracy: Accuracy of the classifier on real images; None if no metric uses the classifier.
     """
 
     families: dict[ImageMetric, tuple[Metric, ...]]
-    real_scores: dict[str, float]
     skipped: dict[ImageMetric, str]
     sample: ImageSample
     classifier_accuracy: float | None
@@ -60,6 +58,11 @@ class Evaluation:
     def metrics(self) -> tuple[Metric, ...]:
         """All metrics, in the order of the families."""
         return tuple(metric for metrics in self.families.values() for metric in metrics)
+
+    @property
+    def real_scores(self) -> dict[str, float]:
+        """Mean scores of real images by metric."""
+        return {metric.metric: metric.real for metric in self.metrics if metric.real is not None}
 
     @property
     def is_classifier_reliable(self) -> bool:
@@ -113,14 +116,16 @@ def evaluate_generator(
     measured = [name for name in names or FAMILIES if name not in skipped]
     uses_classifier = any(FAMILIES[name].uses_classifier for name in measured)
     accuracy = real.feature_extractor.accuracy if uses_classifier else None
-    counts = {name: num_samples(name, samples) for name in measured}
+    counts = {name: num_samples(name, samples, real) for name in measured}
     on_task("generate")
     sample = sample_seeds(images, card.label_rule(), max(counts.values(), default=0), real)
     families: dict[ImageMetric, tuple[Metric, ...]] = {}
     for name, count in counts.items():
         on_task(name)
-        families[name] = measure(name, sample, count)
-    return Evaluation(families, _score_real_images(real, counts, on_task), skipped, sample, accuracy)
+        metrics = measure(name, sample, count)
+        on_task(f"{name} of real images")
+        families[name] = with_intervals(metrics, _real_draws(name, sample, count))
+    return Evaluation(families, skipped, sample, accuracy)
 
 
 def _check_shape(card: Card, real: RealData) -> None:
@@ -140,17 +145,24 @@ def _inapplicable(card: Card, real: RealData, names: Sequence[ImageMetric] | Non
     return skipped
 
 
-def _score_real_images(real: RealData, counts: dict[ImageMetric, int], on_task: Callable[[str], None]) -> dict[str, float]:
-    """Return the scores of real images by metric; empty if the data have no test set."""
-    compared = [name for name in counts if name not in _WITHOUT_BASELINE]
-    if real.test is None or not compared:
-        return {}
-    baseline = ImageSample(*real.real_baseline(max(counts[name] for name in compared)), real)
-    scores: dict[str, float] = {}
-    for name in compared:
-        on_task(f"{name} of real images")
-        scores |= {metric.metric: metric.value for metric in measure(name, baseline, counts[name])}
-    return scores
+def _real_draws(name: ImageMetric, sample: ImageSample, n: int) -> list[tuple[Metric, ...]]:
+    """Return the metrics of real images in place of n generated images, once for each real-against-real draw."""
+    real, reference = sample.real, sample.real.reference
+    draws = FAMILIES[name].num_draws
+    if FAMILIES[name].draws == "control":
+        distances, cells = real.control_images[1], real.control_cells
+        m = len(distances)
+        orders = zip(resamples(m, n, draws), resamples(m, m, draws, stream=1), strict=True)
+        return [copying_metrics(real, distances[a], cells[a], distances[b], cells[b]) for a, b in orders]
+    if FAMILIES[name].draws == "reference":
+        labels = reference.labels if sample.labels is not None else None
+        drawn = [(rows, None if labels is None else labels[rows]) for rows in resamples(len(reference), n, draws)]
+        return [measure(name, ImageSample(real.reference_set.take(rows), requested, real), n) for rows, requested in drawn]
+    both = joined(real.pool(n), real.reference_set)
+    return [
+        measure(name, ImageSample(both.take(rows[:n]), None, real, both.take(rows[n:])), n)
+        for rows in random_orders(len(both), draws)
+    ]
 
 
 def card_with_metrics(card: Card, evaluation: Evaluation) -> Card:

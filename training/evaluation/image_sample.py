@@ -1,15 +1,14 @@
-"""A set of images to measure, with the intermediate results that several metrics share."""
+"""A set of images to measure, and the images to compare them with."""
 
 from collections.abc import Callable
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seedmint.models.noise import LabelRule
 from seedmint.training.evaluation.features import Features
+from seedmint.training.evaluation.image_set import ImageSet
 from seedmint.training.evaluation.metrics.nearest import Nearest, nearest_neighbors
-from seedmint.training.evaluation.random_features import random_features
 from seedmint.training.evaluation.reference_data import RealData
 
 
@@ -17,24 +16,33 @@ class ImageSample:
     """Images to measure. Expensive intermediate results are computed once, when a metric first needs them.
 
     Args:
-        images: uint8[n, channels, height, width].
+        images: uint8[n, channels, height, width], or a set that has features already.
         labels: int64[n], the requested label of each image; None for a generator without labels.
         real: The real data to compare with.
+        reference: The real images to compare with; None for those of `real`.
     """
 
-    def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.int64] | None, real: RealData) -> None:
-        self.images, self.labels, self.real = images, labels, real
+    def __init__(
+        self,
+        images: NDArray[np.uint8] | ImageSet,
+        labels: NDArray[np.int64] | None,
+        real: RealData,
+        reference: ImageSet | None = None,
+    ) -> None:
+        self._set = images if isinstance(images, ImageSet) else ImageSet(images, lambda: real.feature_extractor)
+        self.images, self.labels, self.real = self._set.images, labels, real
+        self.reference = real.reference_set if reference is None else reference
         self._nearest: Nearest | None = None
 
-    @cached_property
+    @property
     def features(self) -> Features:
         """The features and the recognized labels of the images."""
-        return self.real.feature_extractor.extract(self.images)
+        return self._set.features
 
-    @cached_property
+    @property
     def random_features(self) -> NDArray[np.float32]:
         """The features of the fixed random network, float32[n, d]."""
-        return random_features(self.images)
+        return self._set.random_features
 
     def nearest(self, n: int) -> Nearest:
         """Return the nearest training image of each of the first n images.

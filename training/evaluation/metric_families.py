@@ -5,12 +5,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from seedmint.models.card import Metric
+from seedmint.training.datasets.draw import NAME as DRAW
 from seedmint.training.evaluation.classifier import MAX_SIDE, MIN_SIDE
 from seedmint.training.evaluation.image_sample import ImageSample
 from seedmint.training.evaluation.metrics import modes as stacked_modes
 from seedmint.training.evaluation.metrics import prdc as neighbors
+from seedmint.training.evaluation.metrics.cells import coarse_pixels, copying_by_cell, near_share
 from seedmint.training.evaluation.metrics.frechet import frechet
 from seedmint.training.evaluation.metrics.kid import kid
 from seedmint.training.evaluation.metrics.labels import histogram, kl_divergence, label_accuracy
@@ -19,6 +25,7 @@ from seedmint.training.evaluation.metrics.parzen import SIGMAS, parzen
 from seedmint.training.evaluation.metrics.patches import NUM_DIRECTIONS, PATCH, num_scales, patch_distances
 from seedmint.training.evaluation.metrics.spectrum import radial_spectrum, spectrum_difference
 from seedmint.training.evaluation.random_features import NAME as RANDOM_FEATURES
+from seedmint.training.evaluation.real_draws import CHEAP_DRAWS, COSTLY_DRAWS
 from seedmint.training.evaluation.reference_data import NUM_CONTROLS, RealData
 from seedmint.training.recipes.schema import ImageMetric
 
@@ -26,6 +33,7 @@ DEFAULT_SAMPLES = 10_000
 """Number of generated images of most families."""
 
 _MIN_IMAGES = 10
+_MIN_PART = 3
 _MIN_RANDOM_SIDE = 8
 
 
@@ -38,6 +46,9 @@ class Family:
         interpretation: How to read the values, in one line.
         uses_classifier: Whether the metrics depend on the classifier.
         measure: Returns the metrics of the first n images.
+        draws: How real-against-real draws are made: "exchange" divides the pool and the reference anew; "reference" draws
+            from the reference with replacement; "control" draws from the distances of the control.
+        num_draws: Number of real-against-real draws.
         prefixes: Prefixes of the metrics' names.
     """
 
@@ -46,6 +57,8 @@ class Family:
     uses_classifier: bool
     measure: Callable[[ImageSample, int], tuple[Metric, ...]]
     prefixes: tuple[str, ...]
+    draws: Literal["exchange", "reference", "control"] = "exchange"
+    num_draws: int = CHEAP_DRAWS
 
 
 def measure(name: ImageMetric, sample: ImageSample, n: int) -> tuple[Metric, ...]:
@@ -62,14 +75,18 @@ def measure(name: ImageMetric, sample: ImageSample, n: int) -> tuple[Metric, ...
     return FAMILIES[name].measure(sample, n)
 
 
-def num_samples(name: ImageMetric, samples: int | None) -> int:
+def num_samples(name: ImageMetric, samples: int | None, real: RealData) -> int:
     """Return the number of generated images that a family measures.
 
     Args:
         name: The family.
         samples: The user's number; None for the default.
+        real: The data to compare with. Families that depend on the number of images measure at most as many generated images as
+            there are real images for the real-against-real draws.
     """
-    return FAMILIES[name].samples if samples is None else samples
+    family = FAMILIES[name]
+    wanted = family.samples if samples is None else samples
+    return wanted if family.draws == "control" else min(wanted, real.num_pool)
 
 
 def inapplicable_reason(name: ImageMetric, real: RealData, classes: tuple[str, ...] | None) -> str | None:
@@ -80,8 +97,10 @@ def inapplicable_reason(name: ImageMetric, real: RealData, classes: tuple[str, .
         real: The data to compare with.
         classes: The generator's classes; None without labels.
     """
-    if len(real.train.images) < _MIN_IMAGES:
-        return f"{real.name} has fewer than {_MIN_IMAGES} images"
+    if len(real.train) < _MIN_IMAGES or min(real.num_pool, len(real.reference)) < _MIN_PART:
+        return f"{real.name} has fewer than {_MIN_IMAGES} images, or fewer than {_MIN_PART} to compare with"
+    if name == "prdc" and min(real.num_pool, len(real.reference)) <= neighbors.NUM_NEIGHBORS:
+        return f"{real.name} has fewer than {neighbors.NUM_NEIGHBORS + 1} images to compare with"
     if name == "nearest" and not real.is_training_data:
         return f"copies are found among the training images, and {real.name} is not the data that the generator was trained on"
     if name == "patches" and not num_scales(*real.shape[1:]):
@@ -108,35 +127,37 @@ def _seeds(n: int) -> str:
 
 # The protocols below are on published cards. A new wording would make equal protocols look different.
 def _features_protocol(sample: ImageSample) -> str:
-    extractor, d = sample.real.feature_extractor, sample.real.features.vectors.shape[1]
+    extractor, d = sample.real.feature_extractor, sample.reference.features.vectors.shape[1]
     return f"{d} features of {extractor.name} (weights {extractor.digest[:8]})"
 
 
 def _parzen(sample: ImageSample, n: int) -> tuple[Metric, ...]:
-    valid, test, splits = sample.real.parzen_splits
-    result = parzen(*(images.reshape(len(images), -1) / 255 for images in (sample.images[:n], valid, test)))
-    sigma = f"sigma {result.sigma:.4f} of logspace(-1, 0, {len(SIGMAS)}) {splits}"
-    protocol = f"nats; windows around {_seeds(n)}, pixels in [0, 1]; {sigma}"
+    valid, valid_text = sample.real.parzen_splits
+    parts = (sample.images[:n], valid, sample.reference.images)
+    result = parzen(*(images.reshape(len(images), -1) / 255 for images in parts))
+    sigma = f"sigma {result.sigma:.4f} of logspace(-1, 0, {len(SIGMAS)}) {valid_text}; mean over {sample.real.reference_text}"
+    protocol = f"{DRAW}; nats; windows around {_seeds(n)}, pixels in [0, 1]; {sigma}"
     return (_metric("parzen-log-likelihood", protocol, result.mean, n, result.standard_error),)
 
 
 def _frechet(sample: ImageSample, n: int) -> tuple[Metric, ...]:
-    value = frechet(sample.features.vectors[:n], sample.real.features.vectors)
-    protocol = f"{_seeds(n)} against {sample.real.reference_text}; {_features_protocol(sample)}"
+    value = frechet(sample.features.vectors[:n], sample.reference.features.vectors)
+    protocol = f"{DRAW}; {_seeds(n)} against {sample.real.reference_text}; {_features_protocol(sample)}"
     return (_metric(f"frechet-{sample.real.feature_extractor.name}", protocol, value, n),)
 
 
 def _kid(sample: ImageSample, n: int) -> tuple[Metric, ...]:
-    result = kid(sample.features.vectors[:n], sample.real.features.vectors)
-    protocol = (
-        f"{_seeds(n)} against {sample.real.reference_text}; kernel (x.y / d + 1)^3, all pairs; {_features_protocol(sample)}"
-    )
+    result = kid(sample.features.vectors[:n], sample.reference.features.vectors)
+    against = f"{DRAW}; {_seeds(n)} against {sample.real.reference_text}"
+    protocol = f"{against}; kernel (x.y / d + 1)^3, all pairs; {_features_protocol(sample)}"
     return (_metric(f"kid-{sample.real.feature_extractor.name}", protocol, result.value, n, result.standard_error),)
 
 
 def _prdc(sample: ImageSample, n: int) -> tuple[Metric, ...]:
-    result = neighbors.prdc(sample.real.features.vectors, sample.features.vectors[:n])
-    protocol = f"{_seeds(n)} against {sample.real.reference_text}; k = {neighbors.NUM_NEIGHBORS}; {_features_protocol(sample)}"
+    result = neighbors.prdc(sample.reference.features.vectors, sample.features.vectors[:n])
+    protocol = (
+        f"{DRAW}; {_seeds(n)} against {sample.real.reference_text}; k = {neighbors.NUM_NEIGHBORS}; {_features_protocol(sample)}"
+    )
     figures = {"precision": result.precision, "recall": result.recall, "density": result.density, "coverage": result.coverage}
     return tuple(_metric(f"{key}-{sample.real.feature_extractor.name}", protocol, value, n) for key, value in figures.items())
 
@@ -149,13 +170,18 @@ def _labels(sample: ImageSample, n: int) -> tuple[Metric, ...]:
     protocol = (
         f"seen by {extractor.name} (weights {extractor.digest[:8]}), which is right on {extractor.accuracy:.2%} of real images"
     )
-    kl = kl_divergence(histogram(labels, classes), histogram(real.train.labels, classes))
-    kl_protocol = f"nats; labels of {_seeds(n)} {protocol}, from the labels of {real.train.name}"
+    data = histogram(real.train.labels, classes)
+    kl = kl_divergence(histogram(labels, classes), data)
+    equal = kl_divergence(np.ones(classes, np.int64), data)
+    kl_protocol = (
+        f"{DRAW}; nats; labels of {_seeds(n)} {protocol}, from the labels of {real.train.name}; "
+        f"equal classes score {equal:.4f}, sampling alone {(classes - 1) / (2 * n):.4f}"
+    )
     metrics = (_metric(f"class-kl-{extractor.name}", kl_protocol, kl, n),)
     if sample.labels is None:
         return metrics
     accuracy, error = label_accuracy(labels, sample.labels[:n])
-    accuracy_protocol = f"{_seeds(n)}, each with its own label, {protocol}"
+    accuracy_protocol = f"{DRAW}; {_seeds(n)}, each with its own label, {protocol}"
     return _metric(f"label-accuracy-{extractor.name}", accuracy_protocol, accuracy, n, error), *metrics
 
 
@@ -171,18 +197,51 @@ def _modes(sample: ImageSample, n: int) -> tuple[Metric, ...]:
 
 
 def _nearest(sample: ImageSample, n: int) -> tuple[Metric, ...]:
-    distances, control_text = sample.real.control_distances
-    value, error = copying(sample.nearest(n).distances, distances)
-    protocol = (
-        f"chance that one of {_seeds(n)} is nearer to its nearest training image ({sample.real.train.name}, "
-        f"{len(sample.real.train.images):,} images) than a real image is ({control_text}); L2 of pixels"
+    cell = sample.real.cells.of(coarse_pixels(sample.images[:n]))
+    return copying_metrics(
+        sample.real, sample.nearest(n).distances, cell, sample.real.control_images[1], sample.real.control_cells
     )
-    return (_metric("copying", protocol, value, n, error),)
+
+
+def copying_metrics(
+    real: RealData,
+    distances: NDArray[np.float64],
+    cell: NDArray[np.int64],
+    control: NDArray[np.float64],
+    control_cell: NDArray[np.int64],
+) -> tuple[Metric, ...]:
+    """Return the metrics of the family `nearest`.
+
+    Args:
+        real: The real data.
+        distances: float64[n], distances of generated images to their nearest training image.
+        cell: int64[n], their cells.
+        control: float64[m], distances of real images.
+        control_cell: int64[m], their cells.
+    """
+    n = len(distances)
+    value, error = copying(distances, control)
+    by_cell = copying_by_cell(distances, cell, control, control_cell)
+    pair = (
+        f"{_seeds(n)} and their nearest training images ({real.train.name}, {len(real.train):,} images) against "
+        f"{real.control_images[2]}; L2 of pixels"
+    )
+    cells = f"{by_cell.cells} of {len(real.cells.centers)} cells of k-means on the pixels"
+    return (
+        _metric("copying", f"{DRAW}; chance that a generated image is nearer than a real image; {pair}", value, n, error),
+        _metric("copying-cells", f"{DRAW}; the largest z-score of {cells}; {pair}", by_cell.highest, n),
+        _metric(
+            "copying-near",
+            f"{DRAW}; share of generated images nearer than 99% of real images; {pair}",
+            near_share(distances, control),
+            n,
+        ),
+    )
 
 
 def _spectrum(sample: ImageSample, n: int) -> tuple[Metric, ...]:
-    mean, top = spectrum_difference(radial_spectrum(sample.images[:n]), radial_spectrum(sample.real.reference.images))
-    protocol = f"{_seeds(n)} against {sample.real.reference_text}; energy at each radial frequency"
+    mean, top = spectrum_difference(radial_spectrum(sample.images[:n]), radial_spectrum(sample.reference.images))
+    protocol = f"{DRAW}; {_seeds(n)} against {sample.real.reference_text}; energy at each radial frequency"
     return (
         _metric("spectrum-difference", f"mean of |generated / real - 1|; {protocol}", mean, n),
         _metric("spectrum-high", f"generated / real - 1 of the upper quarter of the frequencies; {protocol}", top, n),
@@ -190,9 +249,9 @@ def _spectrum(sample: ImageSample, n: int) -> tuple[Metric, ...]:
 
 
 def _patches(sample: ImageSample, n: int) -> tuple[Metric, ...]:
-    distances = patch_distances(sample.images[:n], sample.real.reference.images)
+    distances = patch_distances(sample.images[:n], sample.reference.images)
     protocol = (
-        f"{_seeds(n)} against {sample.real.reference_text}; patches of {PATCH}x{PATCH} pixels of a Laplacian pyramid, "
+        f"{DRAW}; {_seeds(n)} against {sample.real.reference_text}; patches of {PATCH}x{PATCH} pixels of a Laplacian pyramid, "
         f"{NUM_DIRECTIONS} directions, times 1000"
     )
     side = min(sample.real.shape[1:])
@@ -200,8 +259,9 @@ def _patches(sample: ImageSample, n: int) -> tuple[Metric, ...]:
 
 
 def _random_features(sample: ImageSample, n: int) -> tuple[Metric, ...]:
-    value = frechet(sample.random_features[:n], sample.real.random_features)
-    protocol = f"{_seeds(n)} against {sample.real.reference_text}; {sample.real.random_features.shape[1]} features, no training"
+    value = frechet(sample.random_features[:n], sample.reference.random_features)
+    d = sample.reference.random_features.shape[1]
+    protocol = f"{DRAW}; {_seeds(n)} against {sample.real.reference_text}; {d} features, no training"
     return (_metric(f"{RANDOM_FEATURES}-frechet", protocol, value, n),)
 
 
@@ -216,6 +276,7 @@ FAMILIES: dict[ImageMetric, Family] = {
         False,
         _parzen,
         ("parzen-log-likelihood",),
+        num_draws=COSTLY_DRAWS,
     ),
     "frechet": Family(
         DEFAULT_SAMPLES,
@@ -230,6 +291,7 @@ FAMILIES: dict[ImageMetric, Family] = {
         True,
         _kid,
         ("kid",),
+        num_draws=COSTLY_DRAWS,
     ),
     "prdc": Family(
         DEFAULT_SAMPLES,
@@ -237,13 +299,16 @@ FAMILIES: dict[ImageMetric, Family] = {
         True,
         _prdc,
         ("precision", "recall", "density", "coverage"),
+        num_draws=COSTLY_DRAWS,
     ),
     "labels": Family(
         DEFAULT_SAMPLES,
-        "label accuracy: share of images with the requested label; class KL: 0 if the classes are as frequent as in the data",
+        "label accuracy: share of images with the requested label; class KL: 0 if the classes are as frequent as in the data, "
+        "not if they are equally frequent",
         True,
         _labels,
         ("label-accuracy", "class-kl"),
+        "reference",
     ),
     "modes": Family(
         stacked_modes.SAMPLES,
@@ -251,13 +316,15 @@ FAMILIES: dict[ImageMetric, Family] = {
         True,
         _modes,
         ("modes", "mode-kl"),
+        "reference",
     ),
     "nearest": Family(
         NUM_CONTROLS,
-        "0.5: as near to the training images as other real images are; 1: copies of training images",
+        "copying 0.5, near 0.01: as near to the training images as other real images; 1: copies; cells: where most copies are",
         False,
         _nearest,
         ("copying",),
+        "control",
     ),
     "spectrum": Family(
         DEFAULT_SAMPLES,
@@ -272,6 +339,7 @@ FAMILIES: dict[ImageMetric, Family] = {
         False,
         _patches,
         ("patches",),
+        num_draws=COSTLY_DRAWS,
     ),
     "random-features": Family(
         DEFAULT_SAMPLES,

@@ -1,4 +1,4 @@
-"""The real images that generated images are compared with, and their features and distances."""
+"""The real images that generated images are compared with. All subsets are parts of the draw `draw-v1`."""
 
 from functools import cached_property
 
@@ -6,23 +6,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seedmint.training.datasets import Dataset, load_splits, load_test, load_train
+from seedmint.training.datasets.draw import NAME as DRAW
 from seedmint.training.datasets.progress import OnProgress, ignore_progress
 from seedmint.training.evaluation.classifier import load_classifier
-from seedmint.training.evaluation.features import ByChannelExtractor, FeatureExtractor, Features
+from seedmint.training.evaluation.features import ByChannelExtractor, FeatureExtractor
+from seedmint.training.evaluation.image_set import ImageSet
+from seedmint.training.evaluation.metrics.cells import MAX_POINTS, Cells, cells_of, coarse_pixels
 from seedmint.training.evaluation.metrics.nearest import nearest_neighbors
-from seedmint.training.evaluation.random_features import random_features
 from seedmint.training.recipes.data import Data
 
 NUM_CONTROLS = 5_000
 """Number of real images whose distances to the training images are the control of `nearest`."""
 
-_PAPER_VALIDATION = slice(50_000, 51_000)  # training images that select sigma in the paper's code
-_VALIDATION = 1_000  # images that select sigma in smaller data sets
+_VALIDATION = 1_000  # images that select sigma; fewer for small data sets
+_VALIDATION_SHARE = 5
 _HOLDOUT_INTERVAL = 5
 
 
 class RealData:
     """A data set for evaluation. Expensive results are computed once, when a metric first needs them.
+
+    Three parts of the real images have no image in common: the reference, the images in place of generated images in
+    real-against-real draws (the pool), and the images that select sigma. Without a test set, the first half of the draw of all
+    images is the reference.
 
     Args:
         data: The section `data` of a recipe.
@@ -36,7 +42,6 @@ class RealData:
         test: The test set of the source, or None.
         is_stacked: Whether the source is Stacked MNIST.
         is_training_data: Whether `train` is the training data of the generator that is measured.
-        reference: The images that generated images are compared with: the test set, or all images without a test set.
 
     Raises:
         DataError: The data do not exist, or have the wrong form.
@@ -53,20 +58,28 @@ class RealData:
         self.is_stacked = data.source == "stacked-mnist"
         self._whole, self.test = (load_train(data, on_progress), load_test(data)) if splits is None else splits
         self.name = self._whole.name
-        self.train = self._whole.first(data.first)
+        self._stored_order = data.order == "stored"
+        self.train = self._whole.first(data.first, self._stored_order)
         self.is_training_data = training_digest is None or training_digest == self.train.digest
-        self.reference: Dataset = self._whole if self.test is None else self.test
-
-    @cached_property
-    def _splits(self) -> tuple[Dataset, Dataset]:
-        """The same as `load_splits`, without loading the data again."""
-        return self._whole.holdout_every_n(_HOLDOUT_INTERVAL) if self.test is None else (self._whole, self.test)
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """Channels, height and width of an image."""
         channels, height, width = self.train.images.shape[1:]
         return channels, height, width
+
+    @cached_property
+    def reference(self) -> Dataset:
+        """The images that generated images are compared with, in the order of the draw."""
+        if self.test is not None:
+            return self.test.take(self.test.draw_order, self.test.name)
+        half = self._whole.draw_order[: (len(self._whole) + 1) // 2]
+        return self._whole.take(half, f"one half of {self._whole.name} by {DRAW}")
+
+    @cached_property
+    def reference_set(self) -> ImageSet:
+        """The reference images with their features."""
+        return ImageSet(self.reference.images, lambda: self.feature_extractor)
 
     @property
     def reference_text(self) -> str:
@@ -84,51 +97,67 @@ class RealData:
         if self.is_stacked:
             digits = Data(source="mnist", path=self._data.path)
             return ByChannelExtractor(load_classifier(*load_splits(digits), "mnist", self._on_progress))
-        return load_classifier(*self._splits, self.name, self._on_progress)
+        if self.test is None:  # the split of the shipped classifier of digits
+            train, test = self._whole.holdout_every_n(_HOLDOUT_INTERVAL)
+            return load_classifier(train, test, self.name, self._on_progress)
+        return load_classifier(self._whole, self.test, self.name, self._on_progress)
 
     @cached_property
-    def features(self) -> Features:
-        """The features of the reference images."""
-        return self.feature_extractor.extract(self.reference.images)
+    def _pool_rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows of the pool and of the validation images, in the order of the draw."""
+        order = self._whole.draw_order
+        if self.test is None:
+            order = order[(len(order) + 1) // 2 :]
+        count = min(_VALIDATION, len(order) // _VALIDATION_SHARE)
+        unseen = order[len(self.train) :] if not self._stored_order else order[order >= len(self.train)]
+        has_unseen = self.test is not None and len(self.train) < len(self._whole) and len(unseen) >= count
+        valid = (unseen if has_unseen else order)[-count:] if count else order[:0]
+        return order[~np.isin(order, valid)], valid
 
-    @cached_property
-    def random_features(self) -> NDArray[np.float32]:
-        """The features of the reference images in the fixed random network, float32[n, d]."""
-        return random_features(self.reference.images)
+    @property
+    def num_pool(self) -> int:
+        """Number of real images that can take the place of generated images."""
+        return len(self._pool_rows[0])
 
-    @cached_property
-    def parzen_splits(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8], str]:
-        """The validation images that select sigma, the test images, and both as text for protocols."""
-        if self.test is not None and len(self._whole.images) >= _PAPER_VALIDATION.stop:
-            valid, test = self._whole.images[_PAPER_VALIDATION], self.test
-            valid_text = f"training images {_PAPER_VALIDATION.start}-{_PAPER_VALIDATION.stop - 1}"
-        else:
-            first, test = self._splits
-            valid = first.images[:_VALIDATION]
-            valid_text = f"the first {len(valid):,} of {first.name}"
-        return valid, test.images, f"by {valid_text}; mean over {test.name} ({len(test.images):,} images)"
-
-    @cached_property
-    def control_distances(self) -> tuple[NDArray[np.float64], str]:
-        """Distances of real images to their nearest training image, float64[n], and the images as text for protocols."""
-        if self.test is not None:
-            images = self.test.images[:NUM_CONTROLS]
-            return nearest_neighbors(images, self.train.images).distances, f"the first {len(images):,} of {self.test.name}"
-        images = self.train.images[:NUM_CONTROLS]
-        return (
-            nearest_neighbors(images, self.train.images, exclude_self=True).distances,
-            f"the first {len(images):,} training images, each among the others",
-        )
-
-    def real_baseline(self, n: int) -> tuple[NDArray[np.uint8], NDArray[np.int64] | None]:
-        """Return training images to measure in place of generated images.
+    def pool(self, n: int) -> ImageSet:
+        """Return the first n real images that take the place of generated images.
 
         Args:
-            n: Largest number of images.
-
-        Returns:
-            Evenly spaced training images, uint8[at most n, channels, height, width], and their labels or None.
+            n: Number of images, at most `num_pool`.
         """
-        rows = np.unique(np.linspace(0, len(self.train.images) - 1, n).astype(np.int64))
-        labels = self.train.labels
-        return self.train.images[rows], None if labels is None else labels[rows]
+        if self._pool is None or len(self._pool) < n:
+            self._pool = ImageSet(self._whole.images[self._pool_rows[0][:n]], lambda: self.feature_extractor)
+        return self._pool if len(self._pool) == n else self._pool.take(np.arange(n))
+
+    _pool: ImageSet | None = None
+
+    @cached_property
+    def parzen_splits(self) -> tuple[NDArray[np.uint8], str]:
+        """The validation images that select sigma, and these as text for protocols."""
+        rows = self._pool_rows[1]
+        return self._whole.images[rows], f"by {len(rows):,} other images of {self._whole.name}"
+
+    @cached_property
+    def cells(self) -> Cells:
+        """The cells of the space of images in which copies are counted."""
+        rows = self.train.draw_order[:MAX_POINTS]
+        points = coarse_pixels(self.train.images[rows])
+        return cells_of(points, np.arange(len(points)), len(self.control_images[0]))
+
+    @cached_property
+    def control_cells(self) -> NDArray[np.int64]:
+        """The cells of the control images, int64[n]."""
+        return self.cells.of(coarse_pixels(self.control_images[0]))
+
+    @cached_property
+    def control_images(self) -> tuple[NDArray[np.uint8], NDArray[np.float64], str]:
+        """Real images that are the control of copies, their distances to the nearest training image, and these as text."""
+        if self.test is not None:
+            images = self.reference.images[:NUM_CONTROLS]
+            distances = nearest_neighbors(images, self.train.images).distances
+            return images, distances, f"{len(images):,} of {self.test.name} by {DRAW}"
+        rows = self.train.draw_order[:NUM_CONTROLS]
+        ordered = np.concatenate([rows, np.setdiff1d(np.arange(len(self.train)), rows)])
+        images = self.train.images[rows]
+        distances = nearest_neighbors(images, self.train.images[ordered], exclude_self=True).distances
+        return images, distances, f"{len(images):,} training images by {DRAW}, each among the others"

@@ -23,6 +23,15 @@ def format_value(value: float, standard_error: float | None = None) -> str:
     return f"{value:.{digits}f} ± {standard_error:.{digits}f}"
 
 
+def format_interval(metric: Metric) -> str:
+    """Return the scores of real data that a perfect generator would have, such as "0.04 to 0.06"; empty if not measured.
+
+    Args:
+        metric: A metric.
+    """
+    return "" if metric.interval is None else " to ".join(f"{end:.3g}" for end in metric.interval)
+
+
 def group_by_protocol(metrics: Iterable[Metric]) -> dict[str, list[Metric]]:
     """Return the metrics of each protocol, in their order.
 
@@ -43,21 +52,18 @@ def format_table(evaluation: Evaluation, generator: GeneratorFile) -> str:
         generator: The evaluated generator.
     """
     real = evaluation.real_scores
-    rows = [("metric", generator.card.name, "real images" if real else "")]
+    rows = [("metric", generator.card.name, "real images", "99.9% of real images")]
     rows += [
-        (metric.metric, format_value(metric.value, metric.standard_error), _real_score(metric, real))
+        (metric.metric, format_value(metric.value, metric.standard_error), _real_score(metric, real), format_interval(metric))
         for metric in evaluation.metrics
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     for name, metrics in evaluation.families.items():
         lines += ["", f"{name}: {FAMILIES[name].interpretation}"]
         for protocol, group in group_by_protocol(metrics).items():
             lines.append(f"  {', '.join(metric.metric for metric in group)}: {protocol}")
-    if real:
-        is_training_data = evaluation.sample.real.is_training_data
-        text = "training images" if is_training_data else "other images than the generator's training images"
-        lines += ["", f"real images: scores of {text}"]
+    lines += ["", "real images: scores of as many real images against real images, in random draws"]
     if evaluation.skipped:
         lines += ["", *(f"{name} does not apply: {reason}" for name, reason in evaluation.skipped.items())]
     return "\n".join(lines)
@@ -76,7 +82,7 @@ def json_document(evaluation: Evaluation, generator: GeneratorFile) -> dict[str,
         "data": evaluation.sample.real.name,
         "is_training_data": evaluation.sample.real.is_training_data,
         "metrics": [
-            {**metric.model_dump(), "real_images": evaluation.real_scores.get(metric.metric)} for metric in evaluation.metrics
+            {**metric.model_dump(), "real_images": metric.real, "interval": metric.interval} for metric in evaluation.metrics
         ],
         "classes": [vars(count) for count in evaluation.classes()],
         "skipped": evaluation.skipped,

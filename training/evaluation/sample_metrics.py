@@ -1,6 +1,8 @@
 """Measures a generator of samples against data held out from its training."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,65 +10,101 @@ from numpy.typing import NDArray
 
 from seedmint.models.card import Metric
 from seedmint.training.datasets import Dataset
+from seedmint.training.datasets.draw import NAME as DRAW
 from seedmint.training.datasets.generated import RING_MODES, RING_STD
 from seedmint.training.evaluation.metrics.correlations import correlation_difference
 from seedmint.training.evaluation.metrics.marginals import kolmogorov_smirnov, wasserstein
-from seedmint.training.evaluation.metrics.ring import count_modes
+from seedmint.training.evaluation.metrics.ring import count_modes, mode_shapes
+from seedmint.training.evaluation.real_draws import CHEAP_DRAWS, random_orders, with_intervals
+from seedmint.training.evaluation.sample_copies import CopyDetector
 from seedmint.training.recipes.data import Data
 from seedmint.training.recipes.schema import SAMPLE_METRICS, SampleMetric
 
 NUM_SAMPLES = 10_000
-"""Number of generated samples, seeds from 0."""
+"""Most generated samples, seeds from 0. There are fewer if there are fewer training samples to compare with."""
 
+_DISTINCT_SEEDS = 1_000_000  # of samples of one value
 _MAX_CORRELATED_COLUMNS = 1024
 
-Outputs = Callable[..., NDArray[Any]]
-"""Maps int64[n] seeds, and int64[n] labels or None, to float32[n, ...] samples."""
+Outputs = Callable[[NDArray[np.int64]], NDArray[Any]]
+"""Maps int64[n] seeds to float32[n, ...] samples."""
 
 _Values = list[tuple[str, str, float]]  # name, protocol, value
 
 
+@dataclass(frozen=True)
+class RealSamples:
+    """The data to compare a generator of samples with.
+
+    Attributes:
+        data: The source of the data.
+        train: The training data of the generator.
+        held_out: The data held out from training.
+    """
+
+    data: Data
+    train: Dataset
+    held_out: Dataset
+
+    @property
+    def count(self) -> int:
+        """Number of generated samples, and of training samples that take their place in real-against-real draws."""
+        return min(NUM_SAMPLES, len(self.train))
+
+
 def measure_samples(
-    data: Data,
-    held_out: Dataset,
-    conditional: bool,
-    outputs: Outputs,
-    metrics: tuple[SampleMetric, ...] = SAMPLE_METRICS,
+    real: RealSamples, outputs: Outputs, metrics: tuple[SampleMetric, ...] = SAMPLE_METRICS, with_draws: bool = True
 ) -> tuple[Metric, ...]:
     """Return the metrics that apply to the data.
 
     Args:
-        data: The source of the training data.
-        held_out: The data to compare with, the second part of `load_splits`.
-        conditional: Whether to request labels, in the proportions of the data.
-        outputs: The generator.
+        real: The data to compare with.
+        outputs: The generator. Seeds have their own labels.
         metrics: The metrics to measure.
+        with_draws: Whether to measure also real data, for intervals and standard errors.
 
     Raises:
         UserError: A column of the held-out data is constant.
     """
-    seeds = np.arange(NUM_SAMPLES, dtype=np.int64)
-    labels = held_out.labels[seeds % len(held_out)] if conditional and held_out.labels is not None else None
-    generated = outputs(seeds, labels)
+    n = real.count
+    generated = outputs(np.arange(n, dtype=np.int64))
+    pool = real.train.samples[real.train.draw_order[:n]]
+    compare = partial(_compare, real, metrics)
+    reference = real.held_out.samples[real.held_out.draw_order]
+    found = compare(generated, reference)
+    if with_draws:
+        both = np.concatenate([pool, reference])
+        draws = [compare(both[order[:n]], both[order[n:]]) for order in random_orders(len(both), CHEAP_DRAWS)]
+        found = with_intervals(found, draws)
+    if "records" in metrics:
+        found += CopyDetector(real.train, real.held_out).measure(generated, with_draws)
+    if "marginals" in metrics and generated[0].size == 1:
+        found += (_distinct(outputs),)
+    return found
+
+
+def _compare(
+    real: RealSamples, metrics: tuple[SampleMetric, ...], generated: NDArray[np.float32], reference: NDArray[np.float32]
+) -> tuple[Metric, ...]:
+    """Return the metrics that compare two sets of samples."""
+    n = len(generated)
     # The protocols are on published cards. A new wording would make equal protocols look different.
-    protocol = f"seeds 0-{NUM_SAMPLES - 1} against {held_out.name}, {len(held_out):,} samples"
-    if labels is not None:
-        protocol += ", with its labels"
+    protocol = f"{DRAW}; seeds 0-{n - 1} against {real.held_out.name}, {len(real.held_out):,} samples"
     values: _Values = []
     if "marginals" in metrics:
-        values += _marginals(generated, held_out, protocol)
+        values += _marginals(generated, reference, real.held_out, protocol)
     if "correlations" in metrics and 2 <= generated[0].size <= _MAX_CORRELATED_COLUMNS:
-        values += _correlations(generated, held_out, protocol)
-    if "ring" in metrics and data.source == "ring-2d":
-        values += _ring(generated)
-    return tuple(Metric(metric=name, protocol=text, value=value, samples=NUM_SAMPLES) for name, text, value in values)
+        values += _correlations(generated, reference, protocol)
+    if "ring" in metrics and real.data.source == "ring-2d":
+        values += _ring(generated, reference, protocol)
+    return tuple(Metric(metric=name, protocol=text, value=value, samples=n) for name, text, value in values)
 
 
-def _marginals(generated: NDArray[np.float32], held_out: Dataset, protocol: str) -> _Values:
+def _marginals(generated: NDArray[np.float32], reference: NDArray[np.float32], held_out: Dataset, protocol: str) -> _Values:
     assert held_out.names is not None
     assert held_out.scaling is not None
     names = held_out.names
-    a, b = (values.reshape(-1, len(names)) for values in (generated, held_out.samples))
+    a, b = (values.reshape(-1, len(names)) for values in (generated, reference))
     pooled = "" if generated.ndim == 2 else "; all steps of the series together"
     text = f"{protocol}{pooled}; in standard deviations of these"
     distances = wasserstein(a, b) / held_out.scaling.std
@@ -79,16 +117,31 @@ def _marginals(generated: NDArray[np.float32], held_out: Dataset, protocol: str)
     ]
 
 
-def _correlations(generated: NDArray[np.float32], held_out: Dataset, protocol: str) -> _Values:
-    a, b = (values.reshape(len(values), -1) for values in (generated, held_out.samples))
+def _correlations(generated: NDArray[np.float32], reference: NDArray[np.float32], protocol: str) -> _Values:
+    a, b = (values.reshape(len(values), -1) for values in (generated, reference))
     columns = "columns" if generated.ndim == 2 else "steps and channels"
     return [("correlation-difference", f"{protocol}; mean over all pairs of {columns}", correlation_difference(a, b))]
 
 
-def _ring(generated: NDArray[np.float32]) -> _Values:
-    counts = count_modes(generated, RING_MODES, RING_STD)
+def _ring(generated: NDArray[np.float32], reference: NDArray[np.float32], protocol: str) -> _Values:
+    counts, shapes = count_modes(generated, RING_MODES, RING_STD), mode_shapes(generated, reference, RING_MODES, RING_STD)
     near = f"within three standard deviations, {3 * RING_STD:g}, of one of the {len(RING_MODES)} modes"
+    seeds = f"{DRAW}; seeds 0-{len(generated) - 1}"
+    in_mode = f"{protocol}; samples {near}"
     return [
-        ("modes", f"modes hit by seeds 0-{NUM_SAMPLES - 1}, {near}", float(counts.hit)),
-        ("high-quality-share", f"share of seeds 0-{NUM_SAMPLES - 1} {near}", counts.quality),
+        ("modes", f"{seeds}; modes hit {near}", float(counts.hit)),
+        ("high-quality-share", f"{seeds}; share {near}", counts.quality),
+        ("mode-width-smallest", f"{in_mode}; standard deviation over that of the data", float(shapes.width.min())),
+        ("mode-width-largest", f"{in_mode}; standard deviation over that of the data", float(shapes.width.max())),
+        ("mode-offset-largest", f"{in_mode}; between the means, in standard deviations", float(shapes.offset.max())),
+        ("mode-share-smallest", in_mode, float(shapes.share.min())),
+        ("mode-share-largest", in_mode, float(shapes.share.max())),
+        ("mode-ks-largest", f"{in_mode}; Kolmogorov-Smirnov distance of a coordinate", float(shapes.distance.max())),
     ]
+
+
+def _distinct(outputs: Outputs) -> Metric:
+    """Count the values of a million seeds: z has 16 bits for each number, and samples are rounded."""
+    values = outputs(np.arange(_DISTINCT_SEEDS, dtype=np.int64))
+    protocol = f"number of different values of seeds 0-{_DISTINCT_SEEDS - 1}"
+    return Metric(metric="distinct-values", protocol=protocol, value=float(len(np.unique(values))), samples=_DISTINCT_SEEDS)

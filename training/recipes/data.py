@@ -46,7 +46,12 @@ class Data(Config):
     )
     label: str | None = Field(default=None, description="table only: the column of labels, text or integers")
     licence: str | None = Field(default=None, description="licence of your own data, for the card")
-    first: int | None = Field(default=None, ge=1, description="train only on the first n examples, in the order of the files")
+    first: int | None = Field(default=None, ge=1, description="train only on n examples")
+    order: Literal["drawn", "stored"] = Field(
+        default="drawn",
+        description="which examples `first` takes: by a fixed pseudorandom draw (draw-v1), or the first in the order of the "
+        "files, for data that are stored in random order",
+    )
 
     @model_validator(mode="after")
     def _check_source(self) -> "Data":
@@ -59,6 +64,8 @@ class Data(Config):
         converts = self.side is not None or self.channels is not None or self.skip_broken
         if converts and self.source not in PACKED_SOURCES:
             raise ValueError(f"side, channels and skip_broken are allowed only for sources {', '.join(PACKED_SOURCES)}")
+        if self.order == "stored" and self.first is None:
+            raise ValueError("order is allowed only with first")
         if self.source != "table" and (self.columns is not None or self.label is not None):
             raise ValueError("columns and label are allowed only for source table")
         return self

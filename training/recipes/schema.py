@@ -52,7 +52,7 @@ ImageMetric = Literal[
 BestMetric = Literal["parzen", "frechet", "kid", "prdc", "labels", "modes", "spectrum", "patches", "random-features"]
 """Metric families that can choose the best checkpoint; see `seedmint.training.runs.best`."""
 
-SampleMetric = Literal["marginals", "correlations", "ring"]
+SampleMetric = Literal["marginals", "correlations", "ring", "records"]
 """Metrics of samples; see `seedmint.training.evaluation.sample_metrics`."""
 
 SAMPLE_METRICS: tuple[SampleMetric, ...] = get_args(SampleMetric)

@@ -20,7 +20,8 @@ from seedmint.models.card import Metric
 from seedmint.training.evaluation.evaluate import Evaluation
 from seedmint.training.evaluation.generator_file import GeneratorFile, picture_images
 from seedmint.training.evaluation.metric_families import FAMILIES, num_samples
-from seedmint.training.evaluation.results import format_value, group_by_protocol
+from seedmint.training.evaluation.metrics.cells import coarse_pixels, suspicion
+from seedmint.training.evaluation.results import format_interval, format_value, group_by_protocol
 from seedmint.training.objectives import OBJECTIVES, Objective
 from seedmint.training.plotting.image_grid import grid
 from seedmint.training.report.svg_charts import Level, Line, bars, chart
@@ -86,6 +87,7 @@ def render_report(generator: GeneratorFile, evaluation: Evaluation, run: Path | 
         evaluation=evaluation,
         families=FAMILIES,
         format_value=format_value,
+        format_interval=format_interval,
         group_by_protocol=group_by_protocol,
         charts=[] if run is None else run_charts(run, generator, evaluation),
         previews=[] if run is None else _previews(run),
@@ -116,6 +118,7 @@ def render_sample_report(
         data=data_name,
         metrics=metrics,
         format_value=format_value,
+        format_interval=format_interval,
         previews=[] if run is None else _previews(run),
     )
 
@@ -206,7 +209,7 @@ def _is_mnist(generator: GeneratorFile) -> bool:
 def _real_level(name: str, evaluation: Evaluation) -> list[Level]:
     """Return the score of real images, if the evaluation used the same number of images as the run."""
     for family, metrics in evaluation.families.items():
-        is_default = all(metric.samples == num_samples(family, None) for metric in metrics)
+        is_default = all(metric.samples == num_samples(family, None, evaluation.sample.real) for metric in metrics)
         if is_default and name in {metric.metric for metric in metrics} and name in evaluation.real_scores:
             return [Level(f"real images {format_value(evaluation.real_scores[name])}", evaluation.real_scores[name])]
     return []
@@ -231,16 +234,19 @@ def _classes(evaluation: Evaluation) -> str | None:
 
 
 def _pairs(evaluation: Evaluation) -> list[Picture]:
-    """Return generated images above their nearest training images: the smallest distances, and the first seeds."""
+    """Return generated images above their nearest training images: the most suspicious pairs, and the first seeds."""
     metrics = evaluation.families.get("nearest")
     if metrics is None:
         return []
     neighbors = evaluation.sample.nearest(metrics[0].samples)
-    closest = np.argsort(neighbors.distances, kind="stable")[:_NUM_PAIRS]
+    real, n = evaluation.sample.real, metrics[0].samples
+    cell = real.cells.of(coarse_pixels(evaluation.sample.images[:n]))
+    degree = suspicion(neighbors.distances, cell, real.control_images[1], real.control_cells)
+    closest = np.argsort(degree, kind="stable")[:_NUM_PAIRS]
     return [
         _picture(
             _grid_of_pairs(evaluation, closest, neighbors.rows[closest]),
-            f"the {len(closest)} smallest distances to a training image",
+            f"the {len(closest)} most suspicious pairs: the smallest distances, relative to real images of the same cell",
         ),
         _picture(
             _grid_of_pairs(evaluation, np.arange(_NUM_PAIRS), neighbors.rows[:_NUM_PAIRS]), f"seeds 0 to {_NUM_PAIRS - 1}"

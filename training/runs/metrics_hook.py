@@ -11,7 +11,7 @@ from seedmint.training.datasets.progress import OnProgress
 from seedmint.training.evaluation.image_sample import sample_seeds
 from seedmint.training.evaluation.metric_families import FAMILIES, inapplicable_reason, measure, num_samples
 from seedmint.training.evaluation.reference_data import RealData
-from seedmint.training.evaluation.sample_metrics import measure_samples
+from seedmint.training.evaluation.sample_metrics import RealSamples, measure_samples
 from seedmint.training.export.served_generator import SeedSampler
 from seedmint.training.recipes.schema import SAMPLE_METRICS, Recipe, RecipeError
 from seedmint.training.runs.best import update_best
@@ -31,7 +31,9 @@ class MetricsHook(Hook):
         metadata: See `seedmint.training.runs.checkpoint_metadata`; for the best checkpoint.
     """
 
-    def __init__(self, recipe: Recipe, sampler: SeedSampler, reference: RealData | Dataset, metadata: dict[str, Any]) -> None:
+    def __init__(
+        self, recipe: Recipe, sampler: SeedSampler, reference: RealData | RealSamples, metadata: dict[str, Any]
+    ) -> None:
         assert recipe.every.evaluate is not None
         self._metadata = metadata
         self._recipe, self._sampler, self._reference, self._every = recipe, sampler, reference, recipe.every.evaluate
@@ -55,15 +57,17 @@ class MetricsHook(Hook):
 
     def _measure(self, generator: nn.Module) -> tuple[Metric, ...]:
         outputs = partial(self._sampler.sample, generator)
-        if isinstance(self._reference, Dataset):
+        if isinstance(self._reference, RealSamples):
             names = tuple(metric for metric in SAMPLE_METRICS if metric in self._recipe.metrics)
-            return measure_samples(self._recipe.data, self._reference, self._recipe.conditional, outputs, names)
-        counts = {name: num_samples(name, None) for name in self._recipe.image_metrics}
+            return measure_samples(self._reference, outputs, names, with_draws=False)
+        counts = {name: num_samples(name, None, self._reference) for name in self._recipe.image_metrics}
         sample = sample_seeds(outputs, self._sampler.label_rule, max(counts.values()), self._reference)
         return tuple(metric for name, n in counts.items() for metric in measure(name, sample, n))
 
 
-def prepare_real_data(recipe: Recipe, dataset: Dataset, test: Dataset | None, on_progress: OnProgress) -> RealData | Dataset:
+def prepare_real_data(
+    recipe: Recipe, dataset: Dataset, test: Dataset | None, on_progress: OnProgress
+) -> RealData | RealSamples:
     """Return the real images, or the held-out samples, for the metrics of a recipe. Trains a classifier if one is missing.
 
     Args:
@@ -77,7 +81,7 @@ def prepare_real_data(recipe: Recipe, dataset: Dataset, test: Dataset | None, on
     """
     if recipe.uses_samples:
         assert test is not None
-        return test
+        return RealSamples(recipe.data, dataset.first(recipe.data.first, recipe.data.order == "stored"), test)
     real = RealData(recipe.data, (dataset, test), on_progress)
     for name in recipe.image_metrics:
         if (reason := inapplicable_reason(name, real, dataset.classes if recipe.conditional else None)) is not None:

@@ -142,7 +142,7 @@ def test_evaluate_measures_only_the_requested_metrics(exported, main):
 @pytest.fixture
 def _few_samples(monkeypatch):
     """Runs measure 200 images."""
-    monkeypatch.setattr("seedmint.training.runs.metrics_hook.num_samples", lambda name, _: num_samples(name, 200))
+    monkeypatch.setattr("seedmint.training.runs.metrics_hook.num_samples", lambda name, _, real: num_samples(name, 200, real))
 
 
 @pytest.mark.usefixtures("_few_samples")

@@ -46,10 +46,12 @@ def test_digits_match_scikit_learn():
 
 def test_first_n_examples():
     whole, subset = load_dataset(Data(source="digits")), load_dataset(Data(source="digits", first=50))
-    np.testing.assert_array_equal(subset.images, whole.images[:50])
-    assert subset.labels.tolist() == whole.labels[:50].tolist()
+    np.testing.assert_array_equal(subset.images, whole.images[whole.draw_order[:50]])
+    assert subset.labels.tolist() == whole.labels[whole.draw_order[:50]].tolist()
     assert subset.classes == whole.classes
-    assert subset.name == "digits, first 50"
+    assert subset.name == "digits, 50 by draw-v1"
+    stored = load_dataset(Data(source="digits", first=50, order="stored"))
+    np.testing.assert_array_equal(stored.images, whole.images[:50])
     assert subset.digest != whole.digest
     everything = load_dataset(Data(source="digits", first=1797))
     assert (everything.name, everything.digest) == (whole.name, whole.digest)
@@ -88,7 +90,7 @@ def test_stacked_mnist_labels(tmp_path):
 def test_first_n_examples_of_idx_files(tmp_path):
     write_mnist(tmp_path)
     whole = load_dataset(Data(source="mnist", path=str(tmp_path)))
-    subset = load_dataset(Data(source="mnist", path=str(tmp_path), first=3))
+    subset = load_dataset(Data(source="mnist", path=str(tmp_path), first=3, order="stored"))
     assert (subset.images == whole.images[:3]).all()
     assert subset.labels.tolist() == whole.labels[:3].tolist()
     assert subset.digest != whole.digest

@@ -1,12 +1,17 @@
 """Sources of samples: known distributions, tables and series."""
 
+import hashlib
+
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pyarrow import csv, parquet
 from scipy import stats
 
 from seedmint.training.datasets import DataError, Dataset, load_dataset, load_splits
+from seedmint.training.datasets.draw import draw_order
 from seedmint.training.datasets.generated import RING_MODES, RING_STD
 from seedmint.training.datasets.scaling import scaling_of
 from seedmint.training.recipes.data import Data
@@ -60,21 +65,35 @@ def test_sines_satisfy_their_difference_equation():
         assert -0.1 < damping < 3.1
 
 
-def held_out_rows(n):
-    """Return the held-out rows among n rows: one row in five, selected by the raw words of Philox."""
-    return np.flatnonzero(np.random.Philox(key=5).random_raw(n) % 5 == 0).tolist()
+def by_hash(values, labels=None):
+    """Return the rows in the order of BLAKE2b of their bytes, as draw-v1 orders different rows."""
+
+    def key(i):
+        label = b"" if labels is None else int(labels[i]).to_bytes(8, "little")
+        digest = hashlib.blake2b(values[i].astype("<f4").tobytes() + label, digest_size=16, person=b"seedmint-draw-v1").digest()
+        return int.from_bytes(digest[:8], "little")
+
+    return sorted(range(len(values)), key=key)
 
 
-def training_rows(n):
-    return sorted(set(range(n)) - set(held_out_rows(n)))
+@given(st.lists(st.integers(0, 5), min_size=1, max_size=40), st.randoms(use_true_random=False))
+def test_the_draw_depends_only_on_the_contents_of_the_rows(numbers, random):
+    """Also with equal rows, of which each is drawn separately."""
+    values = np.array(numbers, np.float32)[:, None]
+    order = draw_order(values)
+    assert sorted(order.tolist()) == list(range(len(values)))
+    shuffled = list(numbers)
+    random.shuffle(shuffled)
+    other = np.array(shuffled, np.float32)[:, None]
+    assert values[order].tolist() == other[draw_order(other)].tolist()
 
 
-def test_holdout_random_is_independent_of_the_order_of_the_rows():
-    rows = np.array(held_out_rows(100_000))
-    assert stats.binomtest(len(rows), 100_000, 0.2).pvalue > 1e-3
-    assert held_out_rows(1000) == [row for row in rows if row < 1000]  # additional rows change nothing
-    for period in (5, 7, 10, 12):
-        assert stats.chisquare(np.bincount(rows % period)).pvalue > 1e-3
+def test_each_part_of_the_draw_is_a_fair_sample():
+    """Of rows that are sorted by class, each fifth of the draw has all classes in their proportions."""
+    labels = np.repeat(np.arange(5), 400)
+    values = np.arange(2000, dtype=np.float32)[:, None]
+    for part in np.split(labels[draw_order(values, labels)], 5):
+        assert stats.chisquare(np.bincount(part, minlength=5)).pvalue > 1e-3
 
 
 def write_csv(path, text):
@@ -87,9 +106,10 @@ def test_csv_table(tmp_path):
     data = write_csv(tmp_path / "mine.csv", "n,half,kind\n" + rows).model_copy(update={"label": "kind"})
     train, held_out = load_splits(data)
     assert (train.names, train.classes, train.licence) == (("n", "half"), ("a", "b"), "CC0-1.0")
-    for part, rows in ((train, training_rows), (held_out, held_out_rows)):
-        assert part.samples.tolist() == [[i, i / 2] for i in rows(20)]
-        assert part.labels.tolist() == [i % 2 for i in rows(20)]
+    order = by_hash(np.array([[i, i / 2] for i in range(20)], np.float32), np.arange(20) % 2)
+    for part, rows in ((train, sorted(order[4:])), (held_out, order[:4])):
+        assert part.samples.tolist() == [[i, i / 2] for i in rows]
+        assert part.labels.tolist() == [i % 2 for i in rows]
     assert load_dataset(data).digest == train.digest  # training excludes the held-out rows
     assert load_dataset(data.model_copy(update={"columns": ["half"]})).names == ("half",)
 
@@ -105,7 +125,9 @@ def test_parquet_table_with_numbers_of_all_types(tmp_path):
     )
     parquet.write_table(table, tmp_path / "t.parquet")
     found = load_dataset(Data(source="table", path=str(tmp_path / "t.parquet"), columns=["f", "d", "i"], label="year"))
-    expected = [[i / 4, i + 0.25, i] for i in training_rows(10)]
+    every = [[i / 4, i + 0.25, i] for i in range(10)]
+    years = np.arange(10) % 3
+    expected = [every[i] for i in sorted(by_hash(np.array(every, np.float32), years)[2:])]
     assert found.samples.tolist() == expected
     assert found.classes == ("1999", "2000", "2001")
     assert found.names == ("f", "d", "i")
@@ -157,7 +179,7 @@ def test_npz_series(tmp_path, channels):
     names = {} if channels is None else {"names": [f"n{i}" for i in range(channels)]}
     np.savez(tmp_path / "s.npz", series=series, labels=np.arange(10) % 2, classes=["up", "down"], **names)
     found = load_dataset(Data(source="series", path=str(tmp_path / "s.npz")))
-    rows = training_rows(10)
+    rows = sorted(by_hash(series.astype(np.float32), np.arange(10) % 2)[2:])
     np.testing.assert_array_equal(found.samples, series.reshape(10, 12, -1)[rows].astype(np.float32))
     assert found.names == (tuple(names["names"]) if names else ("x",))
     assert (found.classes, found.labels.tolist()) == (("up", "down"), [i % 2 for i in rows])
@@ -168,7 +190,7 @@ def test_csv_series(tmp_path):
     table = pa.table({str(i): series[:, i] for i in range(12)})
     csv.write_csv(table, tmp_path / "s.csv", csv.WriteOptions(include_header=False))
     found = load_splits(Data(source="series", path=str(tmp_path / "s.csv")))[1]
-    np.testing.assert_array_equal(found.samples, series[held_out_rows(10), :, None])
+    np.testing.assert_array_equal(found.samples, series[by_hash(series)[:2], :, None])
 
 
 @pytest.mark.parametrize(

@@ -70,9 +70,9 @@ def test_label_accuracy(real, wrong):
 def test_all_applicable_metrics_are_measured_by_default(real):
     evaluation, tasks = evaluate(FakeGenerator(real), real)
     assert list(evaluation.families) == [name for name in FAMILIES if name != "modes"]
-    assert tasks == ["generate", *evaluation.families]
+    assert tasks == ["generate", *(task for name in evaluation.families for task in (name, f"{name} of real images"))]
     assert list(evaluation.skipped) == ["modes"]  # it counts the modes of stacked-mnist only
-    assert evaluation.real_scores == {}  # digits have no test set
+    assert set(evaluation.real_scores) == {metric.metric for metric in evaluation.metrics}
     assert all(metric.samples == 300 for metric in evaluation.metrics)
     text, document = format_table(evaluation, FakeGenerator(real)), json_document(evaluation, FakeGenerator(real))
     for metric in evaluation.metrics:
@@ -81,19 +81,6 @@ def test_all_applicable_metrics_are_measured_by_default(real):
         assert format_value(metric.value, metric.standard_error) in text
     assert [entry["metric"] for entry in document["metrics"]] == [metric.metric for metric in evaluation.metrics]
     assert evaluation.skipped["modes"] in text
-
-
-def test_real_images_are_measured_if_there_is_a_test_set(mnist, monkeypatch):
-    monkeypatch.setattr("seedmint.training.evaluation.reference_data.NUM_CONTROLS", 100)
-    real = RealData(Data(source="mnist"))
-    _, every_50th_image = real.test.holdout_every_n(50)
-    real.reference = every_50th_image
-    generator = FakeGenerator(real, side=28)
-    evaluation, tasks = evaluate(generator, real, "prdc", "nearest", samples=100)
-    assert tasks == ["generate", "prdc", "nearest", "prdc of real images"]
-    assert set(evaluation.real_scores) == {metric.metric for metric in evaluation.families["prdc"]}
-    assert evaluation.real_scores["precision-cnn-v2-mnist"] > 0.8
-    assert "real images" in format_table(evaluation, generator)
 
 
 def test_a_folder_has_held_out_images_to_compare_with(tmp_path):

@@ -8,8 +8,8 @@ from seedmint.training.datasets import load_splits
 from seedmint.training.datasets.generated import RING_MODES, RING_STD
 from seedmint.training.evaluation.metrics.correlations import correlation_difference
 from seedmint.training.evaluation.metrics.marginals import kolmogorov_smirnov, wasserstein
-from seedmint.training.evaluation.metrics.ring import count_modes
-from seedmint.training.evaluation.sample_metrics import NUM_SAMPLES, measure_samples
+from seedmint.training.evaluation.metrics.ring import count_modes, mode_shapes
+from seedmint.training.evaluation.sample_metrics import NUM_SAMPLES, RealSamples, measure_samples
 from seedmint.training.recipes.data import Data
 
 
@@ -74,44 +74,54 @@ def values_by_name(metrics):
     return {metric.metric: metric.value for metric in metrics}
 
 
+def real_samples(source):
+    data = Data(source=source)
+    return RealSamples(data, *load_splits(data))
+
+
 def test_scores_of_training_data():
     """Training and held-out data of one distribution differ by about 0.01 for 10,000 draws."""
     for source in ("ring-2d", "gaussian-1d", "sines"):
-        data = Data(source=source)
-        train, held_out = load_splits(data)
-        found = values_by_name(
-            measure_samples(data, held_out, False, lambda seeds, labels, samples=train.samples: samples[seeds])
-        )
+        real = real_samples(source)
+        names = ("marginals", "correlations")
+        samples = real.train.samples
+        found = values_by_name(measure_samples(real, lambda seeds, s=samples: s[seeds % len(s)], names, with_draws=False))
         assert {value < 0.03 for name, value in found.items() if "of" in name or "difference" in name} == {True}
     assert {"wasserstein-1 of x", "kolmogorov-smirnov of x", "correlation-difference"} == set(found)
 
 
 def test_scores_of_a_collapsed_generator():
-    data = Data(source="ring-2d")
     collapsed = RING_MODES[:1].astype(np.float32)
-    found = measure_samples(data, load_splits(data)[1], False, lambda seeds, labels: np.tile(collapsed, (len(seeds), 1)))
+    found = measure_samples(real_samples("ring-2d"), lambda seeds: np.tile(collapsed, (len(seeds), 1)))
     values = values_by_name(found)
     assert (values["modes"], values["high-quality-share"]) == (1.0, 1.0)
+    assert (values["mode-width-smallest"], values["mode-share-largest"], values["mode-ks-largest"]) == (0, 1, 1)
     assert values["wasserstein-1 of x"] > 0.5
     assert values["kolmogorov-smirnov of y"] > 0.4
-    assert {metric.samples for metric in found} == {NUM_SAMPLES}
-    assert all("seeds 0-9999" in metric.protocol for metric in found)
+    assert {metric.samples for metric in found if not metric.metric.startswith("closest")} == {NUM_SAMPLES}
+    assert all("seeds 0-9999" in metric.protocol for metric in found if not metric.metric.startswith("closest"))
 
 
-def test_labels_are_requested_in_the_proportions_of_the_data(tmp_path):
-    """Nine in ten rows of the table have one class; the labels of the seeds would be uniform."""
+def test_shapes_of_modes_are_those_that_were_drawn():
+    """The first mode is half as wide, the second is shifted by one deviation, and the third has a fifth of the samples."""
     random = np.random.default_rng(0)
-    rows = "".join(f"{random.normal(10 * (i % 10 == 3))},{i % 10 == 3:d}\n" for i in range(3000))
-    (tmp_path / "t.csv").write_text("x,k\n" + rows)
-    data = Data(source="table", path=str(tmp_path / "t.csv"), label="k")
-    requested = []
 
-    def outputs(seeds, labels):
-        requested.append(labels)
-        return np.random.default_rng(1).normal(10 * labels)[:, None].astype(np.float32)
+    def drawn(counts, widths, shifts):
+        parts = zip(RING_MODES, counts, widths, shifts, strict=True)
+        return np.concatenate([random.normal(c + np.array([s, 0]), w, (n, 2)) for c, n, w, s in parts]).astype(np.float32)
 
-    held_out = load_splits(data)[1]
-    found = values_by_name(measure_samples(data, held_out, True, outputs))
-    assert requested[0].mean() == pytest.approx(held_out.labels.mean(), abs=0.01)
-    assert found["wasserstein-1 of x"] < 0.05
-    assert "correlation-difference" not in found  # of one column
+    std = RING_STD
+    data = drawn([1000] * 8, [std] * 8, [0] * 8)
+    found = mode_shapes(drawn([1000, 1000, 200, *[1000] * 5], [std / 2, *[std] * 7], [0, std, *[0] * 6]), data, RING_MODES, std)
+    assert found.width == pytest.approx([0.51, *[1] * 7], abs=0.1)
+    assert found.offset == pytest.approx([0, 0.93, *[0] * 6], abs=0.2)
+    assert found.share == pytest.approx(np.array([1000, 1000, 200, *[1000] * 5]) / 7200, abs=0.01)
+    assert found.distance[:2] == pytest.approx([0.16, 0.36], abs=0.06)  # of N(0, 1/2) and N(1, 1) from N(0, 1)
+    assert found.distance[3:].max() < 0.08
+
+
+def test_the_number_of_different_values_is_counted():
+    found = values_by_name(
+        measure_samples(real_samples("gaussian-1d"), lambda seeds: (seeds % 777).astype(np.float32)[:, None])
+    )
+    assert found["distinct-values"] == 777

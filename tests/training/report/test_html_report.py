@@ -27,7 +27,9 @@ def run(tmp_path_factory):
     recipe = recipe_document(conditional=True, metrics=["kid"], title="Digits <b>&</b> more", steps=10)
     recipe["every"] = {"log": 2, "preview": 5, "checkpoint": 5, "evaluate": 5}
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr("seedmint.training.runs.metrics_hook.num_samples", lambda name, _: num_samples(name, 200))
+        monkeypatch.setattr(
+            "seedmint.training.runs.metrics_hook.num_samples", lambda name, _, real: num_samples(name, 200, real)
+        )
         create_run(directory, validate_recipe(recipe, "test"), torch.device("cpu")).fit()
     return directory
 

@@ -341,7 +341,7 @@ def test_ema_can_be_added_before_its_start_step(tmp_path):
 
 
 def test_metrics_can_be_added_on_resume(tmp_path, monkeypatch):
-    monkeypatch.setattr("seedmint.training.runs.metrics_hook.num_samples", lambda name, _: num_samples(name, 200))
+    monkeypatch.setattr("seedmint.training.runs.metrics_hook.num_samples", lambda name, _, real: num_samples(name, 200, real))
     finish(start(tmp_path / "r"))
     later = resume_run(tmp_path / "r", CPU, pytest.fail, ["steps=25", "metrics=[parzen]", "every.evaluate=25"])
     finish(later)

@@ -12,6 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from seedmint.training.datasets.draw import draw_order
+
 NUM_GROUPS = 20
 """Number of groups of the jackknife."""
 
@@ -36,9 +38,10 @@ def kid(a: NDArray[np.floating], b: NDArray[np.floating]) -> Kid:
     """Return the distance, computed in float64.
 
     Args:
-        a: float[n, d] features, n at least 3. The order of the rows must be random.
-        b: float[m, d] features, m at least 3, in random order.
+        a: float[n, d] features, n at least 3. The groups of the jackknife are drawn by `draw-v1`, in any order of the rows.
+        b: float[m, d] features, m at least 3.
     """
+    a, b = (features[draw_order(features)] for features in (a, b))
     groups = min(NUM_GROUPS, len(a), len(b))
     x, y = (torch.tensor_split(torch.from_numpy(features).double(), groups) for features in (a, b))
     pairs = _within(x), _within(y), np.array([[float(_kernel(p, q).sum()) for q in y] for p in x])

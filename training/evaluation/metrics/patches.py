@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from seedmint.training.datasets.draw import draw_order
+
 PATCH = 7
 NUM_DIRECTIONS = 256
 _PATCHES_PER_IMAGE = 32
@@ -34,8 +36,8 @@ def num_scales(height: int, width: int) -> int:
 def patch_distances(generated: NDArray[np.uint8], data: NDArray[np.uint8]) -> list[float]:
     """Return the distance at each scale, from the finest, times 1,000 as usual.
 
-    Both sets are reduced to the same number of images, at most 2,000, from the first. The patches and directions are fixed, and
-    the same for both sets.
+    Both sets are reduced to the same number of images, at most 2,000, by the draw `draw-v1`. The patches
+    and directions are fixed, and the same for both sets.
 
     Args:
         generated: uint8[n, channels, height, width].
@@ -43,7 +45,7 @@ def patch_distances(generated: NDArray[np.uint8], data: NDArray[np.uint8]) -> li
     """
     n = min(len(generated), len(data), _MAX_IMAGES)
     scales = num_scales(*data.shape[2:])
-    pairs = zip(_pyramid(generated[:n], scales), _pyramid(data[:n], scales), strict=True)
+    pairs = zip(*(_pyramid(images[draw_order(images)[:n]], scales) for images in (generated, data)), strict=True)
     return [1e3 * _distance(a, b, scale) for scale, (a, b) in enumerate(pairs)]
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics.pairwise import polynomial_kernel
 
+from seedmint.training.datasets.draw import draw_order
 from seedmint.training.evaluation.metrics.kid import kid
 
 
@@ -23,6 +24,7 @@ def test_distance_equals_lemma_6_with_the_kernel_of_scikit_learn(n, m):
 def test_standard_error_equals_the_jackknife():
     random = np.random.default_rng(1)
     a, b = random.random((60, 5)), random.random((41, 5)) + 0.1
+    a, b = a[draw_order(a)], b[draw_order(b)]  # the groups are drawn, whatever the order of the rows
     groups = [(np.array_split(a, 20)[g], np.array_split(b, 20)[g]) for g in range(20)]
     rest = [[np.concatenate([part[side] for h, part in enumerate(groups) if h != g]) for side in (0, 1)] for g in range(20)]
     leave_one_out = np.array([scikit_learn_kid(*pair) for pair in rest])
