@@ -39,3 +39,11 @@ SAMPLES = click.option(
     help="Number of generated images for each metric. Default: 10,000; modes 26,000; nearest 5,000.",
 )
 SET = click.option("--set", "overrides", multiple=True, metavar="FIELD=VALUE", help="Change a field of the recipe; repeatable.")
+WATCH = click.option("--watch", "is_watched", is_flag=True, help="Serve the page of `seedmint watch` until the training ends.")
+WATCH_PORT = click.option(
+    "--watch-port",
+    default=6010,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port of the page; 0 chooses a free one.",
+)

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from seedmint.training.cli.front_door import derive, duration_text, free_directory, is_data_path
-from seedmint.training.cli.options import DEVICE, SET
+from seedmint.training.cli.options import DEVICE, SET, WATCH, WATCH_PORT
 from seedmint.training.recipes.files import load_recipe, shipped_recipes
 from seedmint.training.recipes.schema import CHANGEABLE_FIELDS, RECORDED_FIELDS
 
@@ -35,7 +35,17 @@ def _list_recipes(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     help="Start from the newest weights of this run, with the same networks. The recipe and the card record the run.",
 )
 @DEVICE
-def train(recipe: str, out: Path | None, from_run: Path | None, overrides: tuple[str, ...], device: str) -> None:
+@WATCH
+@WATCH_PORT
+def train(
+    recipe: str,
+    out: Path | None,
+    from_run: Path | None,
+    overrides: tuple[str, ...],
+    device: str,
+    is_watched: bool,
+    watch_port: int,
+) -> None:
     """Train a generator with Algorithm 1.
 
     RECIPE_OR_PATH is a folder or file of your images (see `seedmint data inspect --help`), a shipped recipe (see
@@ -48,7 +58,7 @@ def train(recipe: str, out: Path | None, from_run: Path | None, overrides: tuple
       seedmint train photos
       seedmint train photos.zip --out runs/p --set data.side=64 --set steps=20000
       seedmint train photos --from runs/p
-      seedmint train digits --out runs/d
+      seedmint train digits --out runs/d --watch
       seedmint train mnist --out runs/m --set steps=2000 --set rule.generator.learning_rate=1e-4
 
     The directory of the run holds recipe.yaml, log.jsonl, previews/, tensorboard/ and checkpoints/. Ctrl-C saves a checkpoint
@@ -57,22 +67,25 @@ def train(recipe: str, out: Path | None, from_run: Path | None, overrides: tuple
     """
     from seedmint.training.cli.fit import fit_with_progress, select_device
     from seedmint.training.cli.task_progress import PartProgress
+    from seedmint.training.cli.watch_page import watch_page
     from seedmint.training.optimization.distributed import process_group
     from seedmint.training.runs.directory import create_run
     from seedmint.training.runs.timing import seconds_per_step
 
     torch_device = select_device(device)
-    with process_group(torch_device):
+    with process_group(torch_device), watch_page(is_watched, watch_port) as show:
         if not is_data_path(recipe):
             chosen = load_recipe(recipe, overrides)
             directory = out or free_directory(RUNS, chosen.name)
             with PartProgress() as progress:
                 trainer = create_run(directory, chosen, torch_device, None, from_run, progress.show)
+            show(trainer.directory)
             fit_with_progress(trainer)
             return
         derived = derive(recipe, overrides, torch_device.type == "cuda")
         directory = out or free_directory(RUNS, derived.recipe.name)
         trainer = create_run(directory, derived.recipe, torch_device, derived.comments, from_run)
+        show(trainer.directory)
         seconds = seconds_per_step(trainer.recipe, trainer.dataset, torch_device)
         click.echo(
             f"{trainer.recipe.steps:,} steps take about {duration_text(seconds * trainer.recipe.steps)} on this machine "
@@ -93,7 +106,9 @@ def train(recipe: str, out: Path | None, from_run: Path | None, overrides: tuple
     "recorded in the recipe and on the card.",
 )
 @DEVICE
-def resume(run: Path, overrides: tuple[str, ...], device: str) -> None:
+@WATCH
+@WATCH_PORT
+def resume(run: Path, overrides: tuple[str, ...], device: str, is_watched: bool, watch_port: int) -> None:
     """Continue a run from its newest checkpoint.
 
     RUN is the directory from `seedmint train --out`. If the newest checkpoint is damaged, the command reports it, renames it,
@@ -107,13 +122,15 @@ def resume(run: Path, overrides: tuple[str, ...], device: str) -> None:
     """
     from seedmint.training.cli.fit import fit_with_progress, select_device
     from seedmint.training.cli.task_progress import PartProgress
+    from seedmint.training.cli.watch_page import watch_page
     from seedmint.training.optimization.distributed import process_group
     from seedmint.training.runs.directory import resume_run
 
     torch_device = select_device(device)
-    with process_group(torch_device):
+    with process_group(torch_device), watch_page(is_watched, watch_port) as show:
         with PartProgress() as progress:
             trainer = resume_run(run, torch_device, _warn, overrides, progress.show)
+        show(trainer.directory)
         fit_with_progress(trainer)
 
 

@@ -2,18 +2,22 @@
 
 import http.client
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, expect
 
+from seedmint.cli import main
 from seedmint.models.files import write_whole
 from seedmint.training.recipes.commented import commented_yaml
 from seedmint.training.recipes.files import load_recipe
 from seedmint.training.runs.errors import TrainingError
+from seedmint.training.runs.trainer import Trainer
 from seedmint.training.watch.run_view import RunView, find_runs
 from seedmint.training.watch.server import watch_server
 from tests.support.axe import serious_violations
@@ -129,6 +133,37 @@ def test_the_server_gives_no_other_files_and_answers_no_other_names(url: str, ru
         assert status(path) == 404, path
     assert status("/runs", "attacker.example") == 421
     assert status("/runs", "localhost:1234") == 200
+
+
+def test_training_serves_its_page_until_it_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    answers = []
+
+    def fit(trainer: Trainer) -> None:
+        found = re.search(r"http://\S+", capsys.readouterr().err)
+        assert found
+        url = found[0]
+        answers.append((url, httpx.get(f"{url}/runs").json()["runs"]))
+
+    monkeypatch.setattr("seedmint.training.cli.fit.fit_with_progress", fit)
+    run = tmp_path / "run"
+    for arguments in (["train", "digits", "--out", str(run)], ["resume", str(run)]):
+        with pytest.raises(SystemExit) as ended:
+            main([*arguments, "--watch", "--watch-port", "0"])
+        assert ended.value.code == 0
+        url, runs = answers.pop()
+        assert [Path(each["directory"]) for each in runs] == [run]
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(url)
+
+
+def test_training_does_not_start_without_the_port_of_its_page(tmp_path: Path, url: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "digits", "--out", str(tmp_path / "new"), "--watch", "--watch-port", url.rpartition(":")[2]])
+    assert ended.value.code not in (0, None)
+    assert "choose another port" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
 
 
 @pytest.fixture(scope="module")
