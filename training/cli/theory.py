@@ -22,7 +22,7 @@ EXPERIMENT_NAMES = ("figure1", "optimum", "convergence", "small-steps", "losses"
 @click.option(
     "--seed", default=0, show_default=True, type=click.IntRange(0, (1 << 32) - 1), help="Seed of weights and samples."
 )
-@click.option("--interactive", is_flag=True, help="Also write interactive.html, which plays figure1 and dirac.")
+@click.option("--interactive", is_flag=True, help="Write only course.html, the interactive course, at once.")
 def theory(out: Path, only: tuple[str, ...], seed: int, interactive: bool) -> None:
     """Check the paper's theory numerically on densities with known formulas, and draw figures.
 
@@ -30,7 +30,7 @@ def theory(out: Path, only: tuple[str, ...], seed: int, interactive: bool) -> No
     Examples:
       seedmint theory --out docs/theory
       seedmint theory --only losses --out /tmp/losses
-      seedmint theory --interactive --only figure1 --only dirac
+      seedmint theory --interactive --out /tmp/course
 
     \b
     Experiments:
@@ -46,31 +46,41 @@ def theory(out: Path, only: tuple[str, ...], seed: int, interactive: bool) -> No
 
     The command writes NAME.png for each experiment, and numbers.md with all numbers and the values that the theory predicts.
     All experiments take about three minutes on one idle core. docs/theory.md explains the figures.
+
+    course.html is a course on the paper. It computes its experiments in the browser, and needs no network.
     """
+    if interactive:
+        _write_course(out, only)
+        return
+
     import torch
 
     from seedmint.training.theory.experiments import EXPERIMENTS, markdown_section
     from seedmint.training.theory.figure_style import png, styled
-    from seedmint.training.theory.interactive import render_page
 
     torch.set_num_threads(1)
     out.mkdir(parents=True, exist_ok=True)
     sections = []
-    results = {}
     for name in only or EXPERIMENT_NAMES:
         experiment = EXPERIMENTS[name]
         click.echo(f"{experiment.title} …", err=True, nl=False)
         start_time = time.monotonic()
-        result = results[name] = experiment.run(seed)
+        result = experiment.run(seed)
         with styled():
             write_whole(out / f"{name}.png", png(experiment.draw(result)))
         sections.append(markdown_section(name, experiment.title, list(experiment.numbers(result))))
         click.echo(f" {time.monotonic() - start_time:.0f} s, {out / f'{name}.png'}", err=True)
-    if interactive:
-        played = [results.get(name) or EXPERIMENTS[name].run(seed) for name in ("figure1", "dirac")]
-        write_whole(out / "interactive.html", render_page(*played).encode())
-        click.echo(f"open {out / 'interactive.html'}", err=True)
     text = "\n".join(sections)
     header = f"# The theory in numbers\n\nWritten by `seedmint theory`, seed {seed}.\n\n"
     write_whole(out / "numbers.md", f"{header}{text}".encode())
     click.echo(text)
+
+
+def _write_course(out: Path, only: tuple[str, ...]) -> None:
+    from seedmint.training.theory.course import render_course
+
+    if only:
+        raise click.UsageError("--interactive runs no experiment here: leave out --only")
+    out.mkdir(parents=True, exist_ok=True)
+    write_whole(out / "course.html", render_course().encode())
+    click.echo(f"open {out / 'course.html'}", err=True)
