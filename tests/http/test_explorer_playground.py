@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from seedmint.service.runtime.generator import Generator
-from tests.http.test_explorer_in_browser import DESKTOP, PHONE
+from tests.http.test_explorer_in_browser import APPEARANCES, DESKTOP
 from tests.support.axe import serious_violations
 from tests.support.browser import chromium, needs_chromium, opened
 from tests.support.servers import Server, wait_until
@@ -121,8 +121,7 @@ def test_what_was_seen_is_saved_as_an_animation(browser: Browser, server: Server
     assert getattr(animation, "n_frames", 1) >= 1  # equal frames become one
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize(("viewport", "scheme"), APPEARANCES)
 def test_axe_finds_nothing_serious(browser: Browser, server: Server, scheme: Literal["light", "dark"], viewport: Any):
     for axes in ("plane", "directions"):
         with open_view(browser, server, f"rgb?view=plane&axes={axes}", viewport, color_scheme=scheme) as page:

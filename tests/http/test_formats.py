@@ -19,13 +19,13 @@ from tests.support.servers import Server
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory):
-    """Generators of gray, color and transparent images, and of 1024x1024 images."""
+    """Generators of gray, color and transparent images, and of images of more than 262,144 pixels."""
     directory = tmp_path_factory.mktemp("formats")
     generators.write(directory, "grey", 1)
     generators.write(directory, "rgba", 2, output=ImageOutput(height=8, width=8, channels=4))
     with pytest.MonkeyPatch.context() as small_file:
         small_file.setattr(generators, "HIDDEN", 2)
-        generators.write(directory, "large", 2, output=ImageOutput(height=1024, width=1024, channels=3))
+        generators.write(directory, "large", 2, output=ImageOutput(height=520, width=520, channels=3))
     with application(directory) as found:
         yield found
 

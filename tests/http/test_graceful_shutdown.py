@@ -57,7 +57,7 @@ def test_requests_in_flight_are_answered(tmp_path: Path, to_workers: bool):
 
     The signal goes to the supervisor, or to all processes of the server, as from some process managers.
     """
-    generators.write(tmp_path, "slow", 1, idle_trips=400_000)
+    generators.write(tmp_path, "slow", 1, idle_trips=200_000)
     with (
         serving(tmp_path, max_batch=4, max_wait_seconds=60) as server,
         contextlib.ExitStack() as stack,

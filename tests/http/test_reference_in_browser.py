@@ -1,12 +1,13 @@
 """The reference page in a real browser: content, requests, and the API key."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from seedmint.service.server.api_keys import new_key
+from tests.http.test_explorer_in_browser import APPEARANCES
 from tests.support import generators
 from tests.support.browser import chromium, needs_chromium, new_page
 from tests.support.servers import Server, serving, wait_until
@@ -26,11 +27,10 @@ def messages_of(page: Page) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_the_reference_shows_operations_and_code_samples(server: Server, scheme: Literal["light", "dark"], width: int):
+@pytest.mark.parametrize(("viewport", "scheme"), APPEARANCES)
+def test_the_reference_shows_operations_and_code_samples(server: Server, scheme: Literal["light", "dark"], viewport: Any):
     with chromium() as browser:
-        page = new_page(browser, color_scheme=scheme, viewport={"width": width, "height": 900})
+        page = new_page(browser, color_scheme=scheme, viewport=viewport)
         found = messages_of(page)
         page.goto(f"{server.url}/docs")
         expect(page.locator("h1")).to_have_text("Seedmint")
@@ -39,7 +39,7 @@ def test_the_reference_shows_operations_and_code_samples(server: Server, scheme:
         summary = document["paths"]["/v1/models/{name}@{digest}/images/{seed}.{format}"]["get"]["summary"]
         expect(page.get_by_role("heading", name=summary)).to_be_visible()
         expect(page.locator("code", has_text="curl").first).to_be_visible()
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
     assert found == []
 
 

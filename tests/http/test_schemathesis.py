@@ -34,6 +34,9 @@ parameters = {{ "path.name" = "{name}", "path.digest" = "{digest}", "path.model"
 """
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def key() -> tuple[str, str]:
     return new_key("alice")
@@ -118,7 +121,6 @@ def test_every_boundary_of_every_parameter(server: Server, key: tuple[str, str],
     assert not [line for line in server.log if "ERROR" in line]
 
 
-@pytest.mark.slow
 def test_random_requests_and_sequences(server: Server, key: tuple[str, str], job: str, tmp_path: Path):
     """Random requests to every operation, and sequences of requests."""
     config = tmp_path / "schemathesis.toml"

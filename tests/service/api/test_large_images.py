@@ -19,12 +19,12 @@ from seedmint.service.telemetry.request_context import RequestContext
 from tests.support import generators
 from tests.support.in_process import Application, application, message, parse_answer, request
 
-SIDE = 1024
+SIDE = 520
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
-    """A generator of 1024x1024 images, and the small generator `grey`."""
+    """A generator of images of more than 262,144 pixels, and the small generator `grey`."""
     directory = tmp_path_factory.mktemp("large")
     generators.write(directory, "grey", 1)
     with pytest.MonkeyPatch.context() as small_file:
