@@ -16,6 +16,7 @@ from seedmint.models.errors import UserError
 from seedmint.models.installation import install_command
 from seedmint.models.version import __version__
 
+_INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 _TRAIN = "seedmint.training.cli.train"
 _UNIX_COMMANDS = frozenset({"serve", "batch"})  # they lock files with fcntl
 _RUNTIME_EXTRAS = {"onnxruntime": "cpu"}  # module -> extra, of modules that are not in the extra of each command
@@ -53,6 +54,13 @@ class _LazyGroup(click.Group):
             return None
         command: click.Command = getattr(import_module(_COMMANDS[name][0]), name)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("\nAborted!", err=True)
+            ctx.exit(_INTERRUPTED)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
         if args[0] not in _COMMANDS and args[0][:1].isalpha():
@@ -101,7 +109,7 @@ def main(arguments: list[str] | None = None) -> Any:
         arguments: Arguments of the command line; None for the arguments of this process.
 
     Raises:
-        SystemExit: Always. The exit status is 0, or 1 or 2 after an error.
+        SystemExit: Always. The exit status is 0, or 1 or 2 after an error, or 130 after Ctrl-C.
     """
     words = sys.argv[1:] if arguments is None else arguments
     if words and words[0] in _UNIX_COMMANDS and find_spec("fcntl") is None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from seedmint.cli import cli
+from seedmint.cli import cli, main
 from seedmint.service.batch.estimate import estimate_size
 from seedmint.service.batch.formats.base import formats_for
 from seedmint.service.batch.job import finish
@@ -46,6 +46,16 @@ def test_help_lists_the_commands_and_exit_codes(home: Path):
     for command_name in ("run", "estimate", "verify", "status"):
         assert f"seedmint batch {command_name} " in batch(command_name, "--help")
     assert re.findall(r"(?m)^ +(0|1|2|130, 143) {2,}", batch("run", "--help")) == ["0", "1", "2", "130, 143"]
+
+
+def test_ctrl_c_before_the_job_begins_has_the_exit_status_of_a_stopped_job(home: Path, monkeypatch: pytest.MonkeyPatch):
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("seedmint.service.cli.batch.open_job", interrupted)
+    with pytest.raises(SystemExit) as end:
+        main(["batch", "run", "grey", "--seeds", "0-9", "--out", "out"])
+    assert end.value.code == 130
 
 
 @pytest.mark.parametrize("name", ["run", "status", "verify", "estimate"])
