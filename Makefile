@@ -26,8 +26,9 @@ comma := ,
 serve: $(VENV)/serve.done
 	$(BIN)/seedmint serve $(ARGS)
 
+# One process more than processors, because some tests wait for time-outs.
 test: check
-	LINE_COVERAGE=1 $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m "not slow"
+	LINE_COVERAGE=1 $(BIN)/python -m pytest --numprocesses $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) + 1)') --dist loadfile --no-loadscope-reorder -m "not slow"
 
 check: $(VENV)/test.done
 	$(BIN)/ruff check .

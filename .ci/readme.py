@@ -30,10 +30,12 @@ def main() -> None:
     clone = work / "seedmint"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
     port = free_port()
+    cache = subprocess.run([sys.executable, "-m", "pip", "cache", "dir"], capture_output=True, text=True, check=False)
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("SEEDMINT_", "VIRTUAL_ENV", "PYTHON"))},
         **{"SEEDMINT_PORT": str(port), "BENTOML_HOME": str(work / "bentoml"), "BENTOML_DO_NOT_TRACK": "true"},
         **{"XDG_CACHE_HOME": str(work / "cache")},
+        **({"PIP_CACHE_DIR": cache.stdout.strip()} if cache.returncode == 0 else {}),  # downloads only
     }
     server = None
     try:

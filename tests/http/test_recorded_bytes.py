@@ -13,8 +13,6 @@ import hashlib
 import io
 import json
 import re
-import subprocess
-import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -24,6 +22,7 @@ import httpx
 import PIL
 
 from seedmint.models.directory import SHIPPED
+from tests.support.batch_jobs import batch
 from tests.support.servers import serving
 
 RECORD = Path(__file__).with_suffix(".json")
@@ -82,13 +81,12 @@ def answers(client: httpx.Client) -> dict[str, str]:
     return found
 
 
-def shards(command: list[str], directory: Path) -> dict[str, str]:
+def shards(directory: Path) -> dict[str, str]:
     """The SHA-256 of each data file of small batch jobs."""
     found = {}
     for name, form in BATCH:
         out = directory / f"{name}-{form}"
-        arguments = [name, "--seeds", "0-59", "--shard-size", "25", "--format", form, "--out", str(out)]
-        subprocess.run([*command, *arguments], check=True, capture_output=True, timeout=120)
+        batch("run", name, "--seeds", "0-59", "--shard-size", "25", "--format", form, "--out", out, "--workers", "1")
         for path in sorted((out / "data").rglob("*")):
             if path.is_file():
                 found[f"batch {name} {form} {path.relative_to(out)}"] = hash_without_digest(path.read_bytes())
@@ -99,7 +97,7 @@ def test_addresses_and_bytes_are_as_recorded(tmp_path: Path):
     record = json.loads(RECORD.read_text(encoding="utf-8"))
     with serving(SHIPPED) as server:
         found = answers(server.client)
-    found |= shards([sys.executable, "-m", "seedmint", "batch", "run"], tmp_path)
+    found |= shards(tmp_path)
     expected = record["sha256"]
     if record["pillow"] != PIL.__version__:
         pillow = {key for key in expected if any(suffix in key for suffix in OF_PILLOW) and not key.startswith("location")}
@@ -110,5 +108,5 @@ def test_addresses_and_bytes_are_as_recorded(tmp_path: Path):
 
 if __name__ == "__main__":
     with serving(SHIPPED) as running, tempfile.TemporaryDirectory() as place:
-        recorded = answers(running.client) | shards([sys.executable, "-m", "seedmint", "batch", "run"], Path(place))
+        recorded = answers(running.client) | shards(Path(place))
     RECORD.write_text(json.dumps({"pillow": PIL.__version__, "sha256": recorded}, indent=1) + "\n", encoding="utf-8")
