@@ -54,7 +54,8 @@ def push_file(path: Path, place: str) -> Transfer:
         )
     try:
         is_new = _write_to_store(ObjectStore(place), target, digest, content)
-    except UserError:
+    except UserError as error:
+        error.field = "place"
         raise
     except Exception as error:  # each library has its own errors
         shown = described(error)

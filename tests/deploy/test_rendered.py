@@ -188,6 +188,17 @@ def test_only_jobs_in_an_object_store_have_egress():
     assert "egress" not in objects["NetworkPolicy", "images-seedmint"]["spec"]
 
 
+def test_places_of_generators_have_a_cache_and_egress():
+    objects = rendered("models.urls={s3://made/generators,https://example.org/faces.onnx}", "models.cacheSizeLimit=1Gi")
+    pod = objects["Deployment", "images-seedmint"]["spec"]["template"]["spec"]
+    found = variables(objects["Deployment", "images-seedmint"]["spec"])
+    assert found["SEEDMINT_MODELS"] == "/models,s3://made/generators,https://example.org/faces.onnx"
+    mounts = {mount["name"]: mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
+    assert mounts["cache"] == found["SEEDMINT_MODELS_CACHE"]
+    assert {volume["name"]: volume for volume in pod["volumes"]}["cache"]["emptyDir"] == {"sizeLimit": "1Gi"}
+    assert objects["NetworkPolicy", "images-seedmint"]["spec"]["egress"] == [{}]
+
+
 def test_a_batch_job_has_one_worker_per_processor_of_its_limit_by_default():
     values = ("batch.enabled=true", "batch.args={mnist,--seeds,0-9,--out,/out/x}")
     (job,) = [manifest for (kind, _), manifest in rendered(*values).items() if kind == "Job"]

@@ -1,0 +1,96 @@
+"""`models push`, `pull` and `list` with folders and an object store."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from seedmint.models.errors import UserError
+from seedmint.service.places.lookup import find_file
+from seedmint.service.settings import read_settings
+from tests.support import generators
+from tests.support.commandline import run
+from tests.support.s3_storage import S3Server
+
+URL = "s3://bucket/generators"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the generator `one`, and a cache."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    generators.write(folder, "one", 1)
+    monkeypatch.setenv("SEEDMINT_MODELS", str(folder))
+    monkeypatch.setenv("SEEDMINT_MODELS_CACHE", str(tmp_path / "cache"))
+    return folder
+
+
+def test_a_generator_is_pushed_listed_and_pulled(s3: S3Server, folder: Path, tmp_path: Path):
+    content = (folder / "one.onnx").read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    stem = f"one@{digest[:12]}"
+    (pushed,) = json.loads(run("models", "push", "one", URL, "--json"))
+    assert pushed == {"name": "one", "digest": digest, "target": f"{URL}/{stem}.onnx", "written": True}
+    (again,) = json.loads(run("models", "push", str(folder / "one.onnx"), URL, "--json"))
+    assert not again["written"]
+    (listed,) = json.loads(run("models", "list", URL, "--json"))
+    assert (listed["file"], listed["size"], listed["place"]) == (f"{stem}.onnx", len(content), URL)
+    target = tmp_path / "target"
+    target.mkdir()
+    for arguments in ((), ("one",), (stem,)):
+        (pulled,) = json.loads(run("models", "pull", URL, *arguments, "--models", str(target), "--json"))
+        assert pulled["target"] == str(target / f"{stem}.onnx")
+    assert {path.name: path.read_bytes() for path in target.iterdir()} == {f"{stem}.onnx": content}
+    (pushed,) = json.loads(run("models", "push", "one", str(folder), "--json"))  # is there as one.onnx
+    assert (pushed["target"], pushed["written"]) == (str(folder / "one.onnx"), False)
+
+
+def test_another_object_of_the_same_name_is_never_replaced(s3: S3Server, folder: Path, tmp_path: Path):
+    digest12 = hashlib.sha256((folder / "one.onnx").read_bytes()).hexdigest()[:12]
+    key = f"generators/one@{digest12}.onnx"
+    s3.client.put_object(Bucket="bucket", Key=key, Body=b"other")
+    (tmp_path / f"one@{digest12}.onnx").write_bytes(b"other")
+    for place in (URL, str(tmp_path)):
+        with pytest.raises(UserError) as error:
+            run("models", "push", "one", place)
+        assert (error.value.field, error.value.reason) == ("place", "name_exists")
+    assert s3.client.get_object(Bucket="bucket", Key=key)["Body"].read() == b"other"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field", "reason"),
+    [
+        (("push", "one", "https://localhost/one.onnx"), "place", "read_only"),
+        (("push", "one", "s3://no-such-bucket/x"), "place", None),
+        (("push", "one", "nothing://x"), "place", "unknown_protocol"),
+        (("push", "none", URL), "model", "not_found"),
+        (("pull", URL, "none"), "model", "not_found"),
+        (("pull", URL), "place", "not_found"),
+        (("pull", "s3://no-such-bucket/x"), "models", "not_found"),
+        (("list", "s3://no-such-bucket/x"), "models", "not_found"),
+    ],
+)
+def test_errors(s3: S3Server, folder: Path, arguments: tuple[str, ...], field: str, reason: str | None):
+    with pytest.raises(UserError) as error:
+        run("models", *arguments)
+    assert error.value.field == field
+    assert reason in (None, error.value.reason)
+
+
+def test_names_are_looked_up_in_all_places(s3: S3Server, folder: Path):
+    other = generators.content("two", 2)
+    s3.client.put_object(Bucket="bucket", Key="generators/two.onnx", Body=other)
+    settings = read_settings({"SEEDMINT_MODELS": f"{folder},{URL}", "SEEDMINT_MODELS_CACHE": str(folder / "cache")})
+    assert find_file("one", settings) == folder / "one.onnx"
+    digest = hashlib.sha256(other).hexdigest()
+    for reference in ("two", f"two@{digest[:12]}", f"two@{digest}"):
+        assert find_file(reference, settings).read_bytes() == other
+    gets = s3.counts()["GET"]
+    assert find_file("two", settings).read_bytes() == other
+    assert s3.counts()["GET"] == gets  # from the cache
+    for reference, reason in (("three", "not_found"), (f"two@{'0' * 12}", "unknown_version")):
+        with pytest.raises(UserError) as error:
+            find_file(reference, settings)
+        assert error.value.reason == reason
