@@ -65,7 +65,12 @@ def pull(place: str, model: tuple[str, ...], as_json: bool, directory: str | Non
 
     folder = settings_with(directory).folder
     source = settings_with(place)
-    paths = [find_file(name, source) for name in model] or all_files(source)
+    try:
+        paths = [find_file(name, source) for name in model] or all_files(source)
+    except UserError as error:
+        if error.field == "models":  # the place cannot be read
+            error.field = "place"
+        raise
     if not paths:
         raise UserError(f"no generator file in {place_name(place)}", field="place", reason="not_found")
     _report((push_file(path, str(folder)) for path in _with_bar(paths)), as_json)

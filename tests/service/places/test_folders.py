@@ -95,6 +95,13 @@ def test_versions_are_served_side_by_side_and_an_alias_pins_one(tmp_path: Path, 
     asyncio.run(scenario())
 
 
+def test_a_url_without_a_library_ends_the_start(tmp_path: Path):
+    settings = read_settings({"SEEDMINT_MODELS": "nothing://x", "SEEDMINT_MODELS_CACHE": str(tmp_path)})
+    with pytest.raises(UserError) as error:
+        open_places(settings)
+    assert (error.value.field, error.value.reason) == ("models", "unknown_protocol")
+
+
 def test_a_folder_that_cannot_be_read_leaves_the_others_in_service(tmp_path: Path):
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()

@@ -68,7 +68,7 @@ def test_another_object_of_the_same_name_is_never_replaced(s3: S3Server, folder:
         (("push", "none", URL), "model", "not_found"),
         (("pull", URL, "none"), "model", "not_found"),
         (("pull", URL), "place", "not_found"),
-        (("pull", "s3://no-such-bucket/x"), "models", "not_found"),
+        (("pull", "s3://no-such-bucket/x"), "place", "not_found"),
         (("list", "s3://no-such-bucket/x"), "models", "not_found"),
     ],
 )
