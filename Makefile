@@ -8,6 +8,7 @@
 #   make faults        run the fault tests (about ten minutes)
 #   make bench         run the benchmarks
 #   make docs          build the documentation as a site in build/site
+#   make screenshots   renew the reference pictures of the explorer for its tests
 #   make image         build the container image with Docker, Podman or Buildah; VARIANT=gpu builds the CUDA image
 #   make watch-check   test alerts, dashboard and metrics with a real Prometheus
 #   make chart-check   lint and render the Helm chart; validate it, compose.yaml and .github
@@ -21,7 +22,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 comma := ,
 
-.PHONY: serve test check install faults mutants bench docs clean image bento lock watch-check chart-check sbom audit
+.PHONY: serve test check install faults mutants screenshots bench docs clean image bento lock watch-check chart-check sbom audit
 
 serve: $(VENV)/serve.done
 	$(BIN)/seedmint serve $(ARGS)
@@ -46,6 +47,9 @@ faults: $(VENV)/test.done
 mutants: $(VENV)/test.done
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'cosmic-ray>=8.4,<9'
 	nice tests/mutants.sh $(CURDIR)/$(BIN)/python $(CURDIR)/build/mutants $(MODULES)
+
+screenshots: $(VENV)/test.done
+	SEEDMINT_RENEW_SCREENSHOTS=1 $(BIN)/python -m pytest -n 0 -m slow tests/http/test_explorer_screenshots.py
 
 bench: $(VENV)/test.done
 	$(BIN)/python benchmarks/noise.py
