@@ -235,15 +235,34 @@ def check_game(page: Page, lab: str, expected: dict) -> None:
 @needs_chromium
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "changed", [{}, {"separation": 2}, {"n": 3}, {"n": 5, "seed": 3, "objective": "non-saturating", "k": 1}], ids=str
+    "changed",
+    [
+        {},
+        {"separation": 2},
+        {"n": 3},
+        {"rule": "momentum", "rateD": -1.5, "rateG": -2.5},
+        {"n": 5, "seed": 3, "objective": "non-saturating", "k": 1},
+    ],
+    ids=str,
 )
 def test_likelihood_fit_beside_a_gan_fit(page: Page, changed: dict):
-    values = {"separation": 4, "n": 0, "seed": 1, "objective": "minimax", "k": 5, "iterations": 20, **changed}
+    values = {
+        "separation": 4,
+        "rateD": -2,
+        "rateG": -2,
+        "n": 0,
+        "seed": 1,
+        "objective": "minimax",
+        "rule": "adam",
+        "k": 5,
+        "iterations": 20,
+        **changed,
+    }
     page.evaluate("(values) => { course.labs.likelihood.set(values); course.labs.likelihood.finish(); }", values)
     half = float(values.pop("separation")) / 2
     values.pop("iterations")
     place = {"weights": [0.6, 0.4], "means": [-half, half], "stds": [0.7, 0.7], "start": -1.0, "generator": "line"}
-    settings = python_settings({**values, "rateG": -2}, **place)
+    settings = python_settings({"rateG": -2, **values}, **place)
     check_game(page, "likelihood", play(settings, 20))
     examples = CountedMinibatches(settings).examples
     mean = -0.2 * half

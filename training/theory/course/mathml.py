@@ -114,10 +114,10 @@ def _element(tokens: _Tokens) -> str:
 
 
 def _group(tokens: _Tokens) -> str:
-    """Return the content of braces. Two and more letters are one word, such as the index `data`."""
+    """Return the content of braces. Three and more letters are one word, such as the index `data`."""
     parts = list(_row(tokens, end=("sign", "}")))
     letters = [re.fullmatch(r"<mi>([A-Za-z])</mi>", part) for part in parts]
-    if len(parts) > 1 and all(letters):
+    if len(parts) > 2 and all(letters):
         return f"<mi>{''.join(letter[1] for letter in letters if letter)}</mi>"
     return parts[0] if len(parts) == 1 else f"<mrow>{''.join(parts)}</mrow>"
 

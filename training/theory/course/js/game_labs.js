@@ -67,13 +67,15 @@ function density(look, extra = []) {
   };
 }
 
+const estimatesJsd = (lab) => OBJECTIVES[lab.game.settings.objective].estimatesJsd;
+
 function history(lab) {
   const { jsds, total } = lab;
   return {
     x: [0, total], y: [-0.05, 0.75], xLabel: "iteration", yLabel: "nats", marks: [{ y: Math.LN2, text: "log 2" }],
     series: [
       { name: "JSD", color: "model", xs: jsds.map(([i]) => i), ys: jsds.map(([, value]) => value) },
-      { name: "(V + log 4) / 2 of D", color: "d", xs: jsds.map(([i]) => i), ys: jsds.map(([, , value]) => Math.max(-1, value)), dash: "5 3" },
+      ...(estimatesJsd(lab) ? [{ name: "(V + log 4) / 2 of D", color: "d", xs: jsds.map(([i]) => i), ys: jsds.map(([, , value]) => Math.max(-1, value)), dash: "5 3" }] : []),
     ],
   };
 }
@@ -102,7 +104,7 @@ function playedGame(name, controls, place, overlay) {
       const arrows = forward(lab.game.g, priorQuantiles(lab.game.settings.prior, ARROWS)).map((x, i) => [x, priorQuantiles(lab.game.settings.prior, ARROWS)[i]]);
       lab.show({
         charts: [{ ...density(now, extra.series), lines: arrows }, history(lab)],
-        numbers: [["iteration", String(now.iteration)], ["JSD", `${short(now.jsd)} nats`], ["(V + log 4) / 2", `${short(now.estimate)} nats`], ["mean of p_g", short(now.mean)], ["width of p_g", short(now.std)], ...extra.numbers],
+        numbers: [["iteration", String(now.iteration)], ["JSD", `${short(now.jsd)} nats`], ...(estimatesJsd(lab) ? [["(V + log 4) / 2", `${short(now.estimate)} nats`]] : []), ["mean of p_g", short(now.mean)], ["width of p_g", short(now.std)], ...extra.numbers],
         result: { ...now, ...extra.result },
       });
     },

@@ -7,6 +7,7 @@ const classifier = (generatorLoss, generatorSlope) => ({
   generatorLoss: (real, fake) => mean(fake.map(generatorLoss)),
   generatorSlopes: (real, fake) => fake.map((l) => generatorSlope(l) / fake.length),
   equilibrium: -2 * LOG_2,
+  estimatesJsd: true,
   probability: sigmoid,
 });
 
