@@ -54,6 +54,11 @@ class GeneratorSession:
         except Exception as error:  # the exceptions of ONNX Runtime have no common base class
             raise _cannot_run(error) from None
 
+    @property
+    def num_graphs(self) -> int:
+        """Number of batch sizes that run as CUDA graphs."""
+        return self._session.num_graphs
+
     def run(
         self, z: NDArray[np.float32], labels: NDArray[np.int64] | None, truncation: NDArray[np.float32] | None = None
     ) -> NDArray[Any]:

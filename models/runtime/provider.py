@@ -3,7 +3,7 @@
 import contextlib
 import ctypes
 import io
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, distribution
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from onnx import TensorProto, helper
 
 from seedmint.models.errors import UserError
 from seedmint.models.installation import install_command
+from seedmint.models.runtime.bound_session import BoundSession
 from seedmint.models.runtime.memory import max_constant_bytes
 from seedmint.models.runtime.session import Session
 
@@ -65,8 +66,19 @@ def open_session(graph: bytes, provider: Provider, threads: int, nodes: int = 1)
         ProviderError: ONNX Runtime would use another provider.
         Exception: Any error of ONNX Runtime for a graph that it cannot load.
     """
+    session = _open(graph, provider, threads, nodes, {})
+    if session.get_providers()[0] != f"{provider.upper()}ExecutionProvider":
+        raise ProviderError(
+            "the CUDA libraries cannot be loaded: install the CUDA runtime and cuDNN for onnxruntime-gpu", field="provider"
+        )
+    if provider == "cpu":
+        return Session(session)
+    return BoundSession(session, partial(_open, graph, provider, threads, nodes, {"enable_cuda_graph": "1"}))
+
+
+def _open(graph: bytes, provider: Provider, threads: int, nodes: int, cuda_options: dict[str, str]) -> ort.InferenceSession:
     options = ort.SessionOptions()
-    options.log_severity_level = _LOG_ERRORS
+    options.log_severity_level = _LOG_ERRORS if not cuda_options else _LOG_NOTHING
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
@@ -77,14 +89,9 @@ def open_session(graph: bytes, provider: Provider, threads: int, nodes: int = 1)
     options.add_session_config_entry("optimization.constant_folding_max_output_size_in_bytes", max_bytes)
     providers: list[Any] = ["CPUExecutionProvider"]
     if provider == "cuda":
-        providers.insert(0, ("CUDAExecutionProvider", _CUDA_OPTIONS))
+        providers.insert(0, ("CUDAExecutionProvider", {**_CUDA_OPTIONS, **cuda_options}))
     # With the fallback, ONNX Runtime prints a banner when CUDA fails, and silently computes on the CPU.
-    session = ort.InferenceSession(graph, options, providers=providers, enable_fallback=0)
-    if session.get_providers()[0] != f"{provider.upper()}ExecutionProvider":
-        raise ProviderError(
-            "the CUDA libraries cannot be loaded: install the CUDA runtime and cuDNN for onnxruntime-gpu", field="provider"
-        )
-    return Session(session)
+    return ort.InferenceSession(graph, options, providers=providers, enable_fallback=0)
 
 
 def release_memory() -> None:

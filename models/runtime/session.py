@@ -40,6 +40,11 @@ class Session:
         self._session = session
         _WATCHDOG.start()
 
+    @property
+    def num_graphs(self) -> int:
+        """Number of batch sizes that run as CUDA graphs."""
+        return 0
+
     def run(
         self, outputs: list[str] | None, inputs: dict[str, NDArray[Any]], options: ort.RunOptions | None = None
     ) -> list[Any]:
@@ -62,7 +67,7 @@ class Session:
         options.log_severity_level = _FATAL
         _WATCHDOG.deadlines[options] = time.monotonic() + RUN_SECONDS
         try:
-            results: list[Any] = self._session.run(outputs, inputs, options)
+            results = self._execute(outputs, inputs, options)
         except Exception as error:
             batch = max(len(value) for value in inputs.values())
             if options.terminate:
@@ -76,6 +81,10 @@ class Session:
             raise
         finally:
             del _WATCHDOG.deadlines[options]
+        return results
+
+    def _execute(self, outputs: list[str] | None, inputs: dict[str, NDArray[Any]], options: ort.RunOptions) -> list[Any]:
+        results: list[Any] = self._session.run(outputs, inputs, options)
         return results
 
 

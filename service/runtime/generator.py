@@ -86,6 +86,11 @@ class Generator:
         return self.card.name
 
     @property
+    def num_graphs(self) -> int:
+        """Number of batch sizes that run as CUDA graphs; 0 on the CPU."""
+        return self._session.num_graphs
+
+    @property
     def determinism(self) -> Determinism:
         """ "exact" if the outputs of this machine are the reference of the card, in every tested batch; else "approximate"."""
         return self.check.determinism
