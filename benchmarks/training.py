@@ -117,7 +117,7 @@ class PlainLoop:
 def run_variant(connection: Connection, name: str, overrides: list[str], kind: str, device: torch.device) -> None:
     """Run one round for each message, and send the CPU time and the wall time of an iteration, in seconds."""
     recipe = load_recipe(name, overrides)
-    torch.set_num_threads(recipe.threads)
+    torch.set_num_threads(recipe.num_threads)
     dataset = load_dataset(recipe.data)
     loop = PlainLoop(recipe, dataset, device) if kind == PLAIN else build_algorithm(recipe, dataset, device)
     begin = 0

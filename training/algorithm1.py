@@ -238,7 +238,7 @@ class Algorithm1:
 
     def _autocast(self) -> torch.autocast:
         device = next(self.generator.parameters()).device.type
-        return torch.autocast(device, torch.bfloat16, enabled=self.recipe.precision == "bfloat16")
+        return torch.autocast(device, torch.bfloat16, enabled=self.recipe.uses_bfloat16)
 
 
 def _all_reduce_gradients(network: nn.Module) -> None:

@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationError, ValidationInfo, field_validator, model_validator
 
 from seedmint.models.card import Name
 from seedmint.models.errors import UserError
@@ -13,7 +13,8 @@ from seedmint.training.recipes.augmentation import Augmentation
 from seedmint.training.recipes.base import Config
 from seedmint.training.recipes.data import SAMPLE_SOURCES, Data
 from seedmint.training.recipes.field_errors import field_errors
-from seedmint.training.recipes.networks import Discriminator, Generator
+from seedmint.training.recipes.networks import Discriminator as DiscriminatorConfig
+from seedmint.training.recipes.networks import Generator
 from seedmint.training.recipes.optimizers import Optimizers
 from seedmint.training.recipes.penalties import Penalty
 from seedmint.training.recipes.schedules import Below1
@@ -34,6 +35,12 @@ CHANGEABLE_FIELDS = (
 
 RECORDED_FIELDS = ("rule.generator.learning_rate", "rule.discriminator.learning_rate")
 """Fields that can change when a run is resumed, and whose change is recorded in `history`."""
+
+
+Threads = Annotated[
+    Annotated[Literal["auto"], Tag("word")] | Annotated[int, Field(ge=1, le=256), Tag("number")],
+    Discriminator(lambda value: "word" if isinstance(value, str) else "number"),
+]
 
 
 class RecipeError(UserError):
@@ -137,7 +144,7 @@ class Recipe(Config):
     prior: Literal["normal", "uniform"] = "normal"
     z_dim: int = Field(default=100, ge=1, le=MAX_Z_DIM)
     generator: Generator
-    discriminator: Discriminator
+    discriminator: DiscriminatorConfig
     objective: ObjectiveName = Field(default="non-saturating", description="see `seedmint.training.objectives`")
     penalty: Penalty = Penalty()
     augmentation: Augmentation | None = Field(default=None, description="changes of the images that D receives")
@@ -153,15 +160,15 @@ class Recipe(Config):
     ema: Below1 = Field(default=0.0, description="decay per step of the averaged generator; 0 keeps no average")
     ema_start: int = Field(default=0, ge=0, description="steps before the average starts")
     seed: int = Field(default=0, ge=0, lt=1 << 32)
-    threads: int = Field(
+    threads: Threads = Field(
         default=1,
-        ge=1,
-        le=256,
-        description="CPU threads; the number of threads changes the rounding of sums, and so the result",
+        description="CPU threads; the number of threads changes the rounding of sums, and so the result. auto: measured when a "
+        "run starts, and then recorded",
     )
-    precision: Literal["float32", "bfloat16"] = Field(
+    precision: Literal["float32", "bfloat16", "auto"] = Field(
         default="float32",
-        description="bfloat16 is used only for matrix products and convolutions; weights and sums stay float32",
+        description="bfloat16 is used only for matrix products and convolutions; weights and sums stay float32. auto: bfloat16 "
+        "where the hardware computes it, otherwise float32; recorded when a run starts",
     )
     cuda_graph: Literal["auto", "always", "never"] = Field(
         default="auto",
@@ -218,6 +225,20 @@ class Recipe(Config):
     def image_metrics(self) -> tuple[ImageMetric, ...]:
         """The members of `metrics` that measure images."""
         return tuple(metric for metric in get_args(ImageMetric) if metric in self.metrics)
+
+    @property
+    def num_threads(self) -> int:
+        """CPU threads of a recipe whose `threads` is a number, as that of every run is."""
+        if self.threads == "auto":
+            raise RecipeError("choose a number: only new runs measure it", field="threads", reason="not_measured")
+        return self.threads
+
+    @property
+    def uses_bfloat16(self) -> bool:
+        """Whether matrix products are in bfloat16, for a recipe whose `precision` is not `auto`."""
+        if self.precision == "auto":
+            raise RecipeError("choose float32 or bfloat16: only new runs decide", field="precision", reason="not_measured")
+        return self.precision == "bfloat16"
 
     @property
     def noise_rule(self) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 
+from seedmint.training.algorithm1 import Algorithm1
 from seedmint.training.datasets import load_test, load_train
 from seedmint.training.datasets.progress import OnProgress, ignore_progress
 from seedmint.training.export.cards import card_of_run
@@ -13,12 +14,13 @@ from seedmint.training.optimization.device_inputs import recording_obstacle
 from seedmint.training.recipes.schema import Recipe
 from seedmint.training.runs.checkpoint_metadata import checkpoint_metadata, is_same_data
 from seedmint.training.runs.checkpoints import Checkpoint
-from seedmint.training.runs.diagnostics import Diagnostics
+from seedmint.training.runs.diagnostics import Diagnostic, Diagnostics
 from seedmint.training.runs.errors import TrainingError
-from seedmint.training.runs.graph_hook import GraphHook
 from seedmint.training.runs.held_out import HeldOutLogits
 from seedmint.training.runs.hook import Hook
 from seedmint.training.runs.hooks import CheckpointHook, DiagnosticsHook, LogHook, PreviewHook
+from seedmint.training.runs.machine import emulation_warning
+from seedmint.training.runs.machine_hook import MachineHook
 from seedmint.training.runs.metrics_hook import MetricsHook, prepare_real_data
 from seedmint.training.runs.requirements import check_memory, requirements_of
 from seedmint.training.runs.state import TrainerState, build_algorithm, num_classes
@@ -45,7 +47,7 @@ def build_trainer(
     Raises:
         UserError: The data cannot be read, differ from the data of the checkpoint, or do not suit the recipe.
     """
-    with torch_settings(recipe.threads, device):
+    with torch_settings(recipe.num_threads, device):
         all_data = load_train(recipe.data, on_progress)
         dataset = all_data.first(recipe.data.first, recipe.data.order == "stored")
         requirements = requirements_of(recipe, dataset.marginals().shape, num_classes(recipe, dataset))
@@ -62,10 +64,8 @@ def build_trainer(
         sampler = SeedSampler.of_recipe(recipe, dataset, device)
         test = load_test(recipe.data)
         held_out = None if test is None else HeldOutLogits(dataset, test, recipe.conditional, device)
-        is_wanted = device.type == "cuda" and recipe.cuda_graph != "never"
-        obstacle = recording_obstacle(recipe, state.algorithm.minibatches, device) if is_wanted else None
         hooks: list[Hook] = [
-            GraphHook(obstacle),
+            MachineHook(_machine_warnings(state.algorithm, device)),
             LogHook(held_out),
             DiagnosticsHook(diagnostics, dataset, recipe.conditional),
             PreviewHook(sampler, dataset),
@@ -77,3 +77,15 @@ def build_trainer(
             hooks.append(MetricsHook(recipe, sampler, reference, metadata))
         hooks.append(CheckpointHook(metadata))
         return Trainer(directory, recipe, dataset, device, requirements, state, diagnostics, hooks)
+
+
+def _machine_warnings(algorithm: Algorithm1, device: torch.device) -> list[Diagnostic]:
+    recipe, warnings = algorithm.recipe, []
+    if (warning := emulation_warning(recipe, device)) is not None:
+        warnings.append(Diagnostic("emulated", warning))
+    if device.type == "cuda" and recipe.cuda_graph != "never":
+        obstacle = recording_obstacle(recipe, algorithm.minibatches, device)
+        if obstacle is not None:
+            message = f"the training runs without a CUDA graph, which is slower: {obstacle}"
+            warnings.append(Diagnostic("not_recorded", message))
+    return warnings

@@ -18,7 +18,7 @@ class Diagnostic:
     """A condition found in a run.
 
     Attributes:
-        kind: `saturated`, `equilibrium`, `overfitting`, `collapsed` or `not_recorded`.
+        kind: `saturated`, `equilibrium`, `overfitting`, `collapsed`, `emulated` or `not_recorded`.
         message: One line for people.
         is_warning: Whether the condition is a failure.
     """

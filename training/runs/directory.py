@@ -9,6 +9,7 @@ import torch
 
 from seedmint.models.errors import one_line
 from seedmint.models.files import write_whole
+from seedmint.training.datasets import load_train
 from seedmint.training.datasets.progress import OnProgress, ignore_progress
 from seedmint.training.optimization import distributed
 from seedmint.training.recipes.commented import commented_yaml, comments_of
@@ -26,6 +27,7 @@ from seedmint.training.runs.build import build_trainer
 from seedmint.training.runs.checkpoints import Checkpoint, list_checkpoints, load_checkpoint
 from seedmint.training.runs.errors import CheckpointError, TrainingError
 from seedmint.training.runs.lock import run_lock
+from seedmint.training.runs.machine import fit_precision, fit_threads
 from seedmint.training.runs.state import load_networks
 from seedmint.training.runs.trainer import Trainer
 from seedmint.training.runs.versions import version_changes
@@ -69,6 +71,7 @@ def create_run(
     origin = None if start is None else _newest_checkpoint(start)
     if origin is not None:
         recipe = recipe.model_copy(update={"started_from": _start_of(origin)})
+    recipe, measured = _fit_to_machine(recipe, device, on_progress)
     trainer = build_trainer(directory, recipe, device, None, on_progress)
     if origin is not None:
         try:
@@ -81,10 +84,19 @@ def create_run(
     distributed.barrier()  # until every process has checked the directory
     if distributed.is_main_process():
         (directory / "checkpoints").mkdir(parents=True)
-        write_whole(directory / _RECIPE_FILE, commented_yaml(recipe.document(), comments or {}).encode())
+        write_whole(directory / _RECIPE_FILE, commented_yaml(recipe.document(), {**(comments or {}), **measured}).encode())
     if origin is not None:
         trainer.call_hooks("on_weights_loaded")
     return trainer
+
+
+def _fit_to_machine(recipe: Recipe, device: torch.device, on_progress: OnProgress) -> tuple[Recipe, dict[str, str]]:
+    """Return the recipe with values instead of `auto`, and comments that say so."""
+    fitted = fit_precision(recipe, device)
+    if fitted.threads == "auto":
+        fitted = fit_threads(fitted, load_train(recipe.data, on_progress).first(recipe.data.first), device)
+    comments = {"precision": "auto: of the hardware", "threads": "auto: measured at the start; part of the result"}
+    return fitted, {name: text for name, text in comments.items() if getattr(recipe, name) == "auto"}
 
 
 def resume_run(

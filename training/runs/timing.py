@@ -12,7 +12,7 @@ from seedmint.training.runs.torch_settings import torch_settings
 _SECONDS = 3.0
 
 
-def seconds_per_step(recipe: Recipe, dataset: Dataset, device: torch.device) -> float:
+def seconds_per_step(recipe: Recipe, dataset: Dataset, device: torch.device, seconds: float = _SECONDS) -> float:
     """Return the mean duration of an iteration, measured for a few seconds with networks that are then discarded.
 
     Whole periods of `penalty.every` are measured, because only some updates compute the penalties.
@@ -21,13 +21,14 @@ def seconds_per_step(recipe: Recipe, dataset: Dataset, device: torch.device) -> 
         recipe: The settings.
         dataset: The training data.
         device: Device of the training.
+        seconds: Duration of the measurement.
     """
-    with torch_settings(recipe.threads, device):
+    with torch_settings(recipe.num_threads, device):
         algorithm = build_algorithm(recipe, dataset, device)
         algorithm.iterate(0)  # the first iteration allocates memory
         _synchronize(device)
         start, count = time.perf_counter(), 0
-        while count < recipe.penalty.every or time.perf_counter() - start < _SECONDS:
+        while count < recipe.penalty.every or time.perf_counter() - start < seconds:
             for _ in range(recipe.penalty.every):
                 count += 1
                 algorithm.iterate(count)

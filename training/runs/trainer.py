@@ -113,7 +113,7 @@ class Trainer:
         self._is_stopped = False
         with (
             run_lock(self.directory),
-            torch_settings(self.recipe.threads, self.device),
+            torch_settings(self.recipe.num_threads, self.device),
             Interruption() as interruption,
             self._open_log(),
         ):
