@@ -55,7 +55,7 @@ class Size:
 
     def recipe(self, name: str, *overrides: str) -> Recipe:
         """Return a shipped recipe of this size."""
-        first = ["data.first=null"] if name == _PAPER else []
+        first = ["data.first=null", "data.order=drawn"] if name == _PAPER else []
         return load_recipe(name, [*(_TINY + first if self.is_tiny else []), *overrides])
 
 
@@ -203,7 +203,7 @@ def _train(size: Size, recipe: Recipe, metric: ImageMetric) -> Iterator[str]:
 def _measure(size: Size, recipe: Recipe, dataset: Dataset, algorithm: Algorithm1, metric: ImageMetric) -> Iterator[str]:
     real = RealData(recipe.data, (dataset, load_test(recipe.data)), ignore_progress)
     sampler = SeedSampler.of_recipe(recipe, dataset, size.device)
-    count = num_samples(metric, 200 if size.is_tiny else None)
+    count = num_samples(metric, 200 if size.is_tiny else None, real)
     generator = algorithm.generator if algorithm.ema is None else algorithm.ema
     sample = sample_seeds(partial(sampler.sample, generator), sampler.label_rule, count, real)
     for value in measure(metric, sample, count):

@@ -9,7 +9,7 @@ import torch
 
 from seedmint.models.errors import one_line
 from seedmint.models.files import write_whole
-from seedmint.training.datasets import load_train
+from seedmint.training.datasets import load_dataset
 from seedmint.training.datasets.progress import OnProgress, ignore_progress
 from seedmint.training.optimization import distributed
 from seedmint.training.recipes.commented import commented_yaml, comments_of
@@ -94,7 +94,7 @@ def _fit_to_machine(recipe: Recipe, device: torch.device, on_progress: OnProgres
     """Return the recipe with values instead of `auto`, and comments that say so."""
     fitted = fit_precision(recipe, device)
     if fitted.threads == "auto":
-        fitted = fit_threads(fitted, load_train(recipe.data, on_progress).first(recipe.data.first), device)
+        fitted = fit_threads(fitted, load_dataset(recipe.data, on_progress), device)
     comments = {"precision": "auto: of the hardware", "threads": "auto: measured at the start; part of the result"}
     return fitted, {name: text for name, text in comments.items() if getattr(recipe, name) == "auto"}
 
