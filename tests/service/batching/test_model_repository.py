@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
@@ -133,26 +134,27 @@ def test_refused_version_leaves_the_previous_version_in_service(tmp_path: Path):
 def test_unreadable_directory_leaves_generators_in_service_and_is_logged_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    scans = failures = 0
+    is_failing = False
+    failures = chain([RuntimeError("some error")], repeat(PermissionError(13, "Permission denied")))
     list_files = folder_place.list_files
 
     def list_or_fail(directory: Path):
-        nonlocal scans
-        scans += 1
-        if scans <= failures:
-            raise RuntimeError("some error") if scans == 1 else PermissionError(13, "Permission denied")
+        if is_failing:
+            raise next(failures)
         return list_files(directory)
 
     monkeypatch.setattr(folder_place, "list_files", list_or_fail)
 
     async def scenario() -> None:
-        nonlocal failures, scans
+        nonlocal is_failing
         generators.write(tmp_path, "one")
         async with watched(tmp_path) as repository:
             assert repository.readable
-            failures, scans = 9, 0
+            is_failing = True
             await wait_until(lambda: not repository.readable)
-            await wait_until(lambda: scans >= 9)
+            assert names(repository) == ["one"]
+            await wait_until(lambda: len(errors(caplog)) == 2)
+            is_failing = False
             assert names(repository) == ["one"]
             generators.write(tmp_path, "two")
             await wait_until(lambda: names(repository) == ["one", "two"])
