@@ -9,7 +9,7 @@ from rich.table import Column
 
 from seedmint.models.card import Metric
 from seedmint.training.objectives import Objective
-from seedmint.training.runs.progress import ProgressEvent
+from seedmint.training.runs.progress import HELD_OUT_JSD, ProgressEvent
 
 _MIN_BAR = 12  # columns
 _LINE_INTERVAL = 10.0  # seconds between lines without a terminal
@@ -96,13 +96,17 @@ def _parts(s: dict[str, float], objective: Objective) -> list[str]:
     limit = "-log 4 = " if objective.estimates_jsd else "equilibrium "
     return [
         f"V {s['V']:.3f} ({limit}{objective.equilibrium:.3f})",
-        *([f"JSD {max(0.0, s['JSD']):.3f}"] if "JSD" in s else []),
+        *([f"JSD {max(0.0, s['JSD']):.3f}" + _held_out(s)] if "JSD" in s else []),
         f"D(x) {s['D(x)']:.2f}",
         f"D(G(z)) {s['D(G(z))']:.2f}",
         *([f"p {s['p']:.2f}"] if "p" in s else []),
         *([f"memorized {s['memorized']:.2f}"] if "memorized" in s else []),
         f"{s['images/s']:,.0f} images/s",
     ]
+
+
+def _held_out(s: dict[str, float]) -> str:
+    return f" (held out {s[HELD_OUT_JSD]:.3f})" if HELD_OUT_JSD in s else ""
 
 
 def format_metric(metric: Metric) -> str:

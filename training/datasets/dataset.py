@@ -129,6 +129,18 @@ class Dataset:
         """The rows in the order of the draw `draw-v1`, int64[n]."""
         return draw.draw_order(self.values, self.labels)
 
+    def left_out_of(self, whole: "Dataset") -> "Dataset | None":
+        """Return the examples of a data set that `first` left out of this one; None if there are none.
+
+        Args:
+            whole: The data set of whose `first` this one is the result.
+        """
+        if len(self) == len(whole):
+            return None
+        own = {row.tobytes() for row in self.values}
+        kept = np.array([row.tobytes() not in own for row in whole.values])
+        return whole._select(kept, f"{whole.name} without {self.name}") if kept.any() else None
+
     def take(self, rows: NDArray[np.int64], name: str) -> "Dataset":
         """Return some examples.
 

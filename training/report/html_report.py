@@ -26,6 +26,7 @@ from seedmint.training.objectives import OBJECTIVES, Objective
 from seedmint.training.plotting.image_grid import grid
 from seedmint.training.report.svg_charts import Level, Line, bars, chart
 from seedmint.training.runs.event_log import read_log
+from seedmint.training.runs.progress import HELD_OUT_JSD
 
 # Table 1 of the paper: log-likelihood of the MNIST test set in nats, and its standard error.
 _TABLE_1 = (
@@ -38,6 +39,9 @@ _WEIGHTS_LABELS = {"last": "last weights", "ema": "averaged weights"}
 _MAX_PREVIEWS = 6
 _NUM_PAIRS = 10
 _MAX_BARS = 40
+_CAPTIONS = {
+    "jsd": "Only the estimate on held-out data is from below. The estimate on training data exceeds it by D's overfitting."
+}
 
 
 @dataclass(frozen=True)
@@ -162,9 +166,12 @@ def _statistics_charts(x: list[float], statistics: Sequence[dict[str, Any]], obj
     svgs = {"value": chart(f"V(G, D){unit}", "epoch", [Line("V", x, value)], [Level(limit, objective.equilibrium)])}
     if objective.estimates_jsd:
         jsd, levels = [entry["JSD"] for entry in statistics], [Level("0", 0), Level("log 2", log(2))]
-        svgs["jsd"] = chart("JSD estimate (V + log 4) / 2, nats", "epoch", [Line("JSD", x, jsd)], levels)
+        lines = [Line("JSD", x, jsd)]
+        if all(HELD_OUT_JSD in entry for entry in statistics):
+            lines.append(Line("held out", x, [entry[HELD_OUT_JSD] for entry in statistics]))
+        svgs["jsd"] = chart("JSD estimate (V + log 4) / 2, nats", "epoch", lines, levels)
     svgs["d"] = chart("D(x) and D(G(z))", "epoch", [Line("D(x)", x, real), Line("D(G(z))", x, fake)], [Level("½", 0.5)])
-    return [Chart(name, svg) for name, svg in svgs.items()]
+    return [Chart(name, svg, caption=_CAPTIONS.get(name, "")) for name, svg in svgs.items()]
 
 
 def _objective(generator: GeneratorFile) -> Objective:

@@ -63,7 +63,8 @@ def build_trainer(
         diagnostics = Diagnostics(recipe.watch, state.diagnostic_counts)
         sampler = SeedSampler.of_recipe(recipe, dataset, device)
         test = load_test(recipe.data)
-        held_out = None if test is None else HeldOutLogits(dataset, test, recipe.conditional, device)
+        unseen = dataset.left_out_of(all_data) if test is None else test
+        held_out = None if unseen is None else HeldOutLogits(dataset, unseen, recipe.conditional, device)
         hooks: list[Hook] = [
             MachineHook(_machine_warnings(state.algorithm, device)),
             LogHook(held_out),

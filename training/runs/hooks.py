@@ -21,7 +21,7 @@ from seedmint.training.runs.diagnostics import Diagnostic, Diagnostics, Diversit
 from seedmint.training.runs.event_log import EventLog
 from seedmint.training.runs.held_out import HeldOutLogits
 from seedmint.training.runs.hook import Hook, RunContext
-from seedmint.training.runs.progress import ProgressEvent
+from seedmint.training.runs.progress import HELD_OUT_JSD, ProgressEvent
 from seedmint.training.runs.state import find_nonfinite_tensor, tensors_of
 
 _IMAGE_PREVIEW_SEEDS = np.arange(64, dtype=np.int64)
@@ -33,7 +33,7 @@ class LogHook(Hook):
     """Writes the means of the statistics every `every.log` steps.
 
     Args:
-        held_out: Measures how much D prefers training examples to held-out examples; None without held-out examples.
+        held_out: Measures D on held-out examples; None without held-out examples.
 
     Raises:
         DivergenceError: A mean is not finite.
@@ -68,6 +68,8 @@ class LogHook(Hook):
             values["p"] = float(augmentation.p)
         if self._held_out is not None and trainer.log is not None:
             values["memorized"] = self._held_out.preference(state.algorithm.discriminator)
+            if objective.estimates_jsd:
+                values[HELD_OUT_JSD] = values["JSD"] - self._held_out.overfitting(state.algorithm.discriminator) / 2
         values["images/s"] = rate
         if trainer.log is not None:
             trainer.log.write_statistics(state.step, values)

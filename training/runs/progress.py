@@ -6,6 +6,9 @@ from typing import Literal
 from seedmint.models.card import Metric
 from seedmint.training.runs.diagnostics import Diagnostic
 
+HELD_OUT_JSD = "JSD held out"
+"""Name of the JSD estimate on held-out data. `JSD` minus this is D's overfitting."""
+
 
 @dataclass(frozen=True)
 class ProgressEvent:
@@ -14,7 +17,8 @@ class ProgressEvent:
     Attributes:
         step: Number of finished iterations.
         statistics: Means since the last event with statistics, by name: `V`, `D(x)`, `D(G(z))`, and `images/s`, the number of
-            training examples per second; `JSD` in nats, if the objective estimates it; and `p`, the probability of ADA.
+            training examples per second; `JSD` and `HELD_OUT_JSD` in nats, if the objective estimates it; and `p`, the
+            probability of ADA.
         metrics: Metrics measured at this step.
         weights: The generator's weights that `metrics` describe.
         diagnostics: Conditions found at this step.

@@ -21,6 +21,7 @@ from seedmint.training.runs.directory import create_run, resume_run
 from seedmint.training.runs.errors import TrainingError
 from seedmint.training.runs.export_run import export_run
 from seedmint.training.runs.held_out import HeldOutLogits
+from seedmint.training.runs.progress import HELD_OUT_JSD
 from seedmint.training.runs.state import tensors_of
 from tests.support.errors import raises
 from tests.support.icons import write_icons
@@ -95,6 +96,28 @@ def test_the_preference_is_the_share_of_ordered_pairs():
     expected = np.mean([(a > b) + (a == b) / 2 for a in train for b in held_out])
     measured = HeldOutLogits(dataset(train), dataset(held_out), False, CPU).preference(Brightness())
     assert measured == pytest.approx(expected)
+
+
+def test_overfitting_is_the_difference_of_log_d():
+    train, held_out = np.array([10, 20, 250]), np.array([5, 20, 25])
+    expected = np.log(1 / (1 + np.exp(-train / 255))).mean() - np.log(1 / (1 + np.exp(-held_out / 255))).mean()
+    measured = HeldOutLogits(dataset(train.tolist()), dataset(held_out.tolist()), False, CPU).overfitting(Brightness())
+    assert measured == pytest.approx(expected, rel=1e-5)
+
+
+def test_d_overfits_few_images(tmp_path):
+    """On the images that D is trained on, the JSD estimate is far above the estimate on the images that were left out."""
+    networks = {
+        "generator": {"kind": "paper", "width": 64},
+        "discriminator": {"kind": "paper", "width": 64, "pieces": 2, "keep_input": 1.0, "keep_hidden": 1.0},
+    }
+    rule = {"generator": {"kind": "adam", "learning_rate": 5e-4}, "discriminator": {"kind": "adam", "learning_rate": 2e-3}}
+    data = {"source": "digits", "first": 30}
+    run = start(tmp_path / "run", data=data, m=30, k=4, steps=100, rule=rule, every={"log": 50}, **networks)
+    run.fit()
+    entries = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").open()]
+    last = [entry for entry in entries if "V" in entry][-1]
+    assert last["JSD"] - last[HELD_OUT_JSD] > 0.1
 
 
 def test_overfitting_is_reported_once_with_advice():
