@@ -54,7 +54,8 @@ def _plain(value: Any) -> Any:
         plain["enum"] = [value["const"]]
     if "prefixItems" in value:
         items = [_plain(item) for item in value["prefixItems"]]
-        plain["items"] = {"type": items[0]["type"], "enum": [choice for item in items for choice in item["enum"]]}
+        choices = [choice for item in items for choice in item.get("enum", ())]
+        plain["items"] = {"type": items[0]["type"]} | ({"enum": choices} if choices else {})
     return plain
 
 
