@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from seedmint.models.card_part import CardPart, Line, Sha256
+from seedmint.models.columns import Column, LabelColumn
 from seedmint.models.errors import UserError
 from seedmint.models.noise import MAX_TOTAL_WEIGHT, MAX_Z_DIM, NOISE_RULES, LabelRule
 from seedmint.models.reference import Reference
@@ -103,12 +104,17 @@ class SampleOutput(CardPart):
         shape: [columns] of a row, or [length, channels] of a series.
         names: Names of the columns or channels, which are the last axis.
         resolution: For each column or channel, the step whose multiples the values are; null if values are not rounded.
+        columns: Types of the columns of a table, whose values are codes: see `seedmint.models.columns`. Null for values in
+            the units of the data.
+        label: The column of the table whose values are the classes of the card; null without classes.
     """
 
     kind: Literal["sample"]
     shape: tuple[Axis, ...] = Field(min_length=1, max_length=2)
     names: tuple[Line, ...]
     resolution: tuple[Annotated[float, Field(gt=0)], ...] | None = None
+    columns: tuple[Column, ...] | None = Field(default=None, exclude_if=_is_none)
+    label: LabelColumn | None = Field(default=None, exclude_if=_is_none)
 
     @model_validator(mode="after")
     def _fields_are_consistent(self) -> "SampleOutput":
@@ -118,7 +124,24 @@ class SampleOutput(CardPart):
             raise ValueError(f"names must be {self.shape[-1]} different names, one for each entry of the last axis")
         if self.resolution is not None and len(self.resolution) != self.shape[-1]:
             raise ValueError(f"resolution must be null or {self.shape[-1]} numbers, one for each entry of the last axis")
+        if self.columns is not None and (len(self.shape) != 1 or tuple(each.name for each in self.columns) != self.names):
+            raise ValueError("columns must be null, or describe the columns of a row, with the same names")
+        if self.label is not None and (
+            self.columns is None or self.label.name in self.names or self.label.position > len(self.names)
+        ):
+            raise ValueError("label must be null, or another column of a table")
         return self
+
+    def table_schema(self, has_labels: bool) -> tuple[Column | LabelColumn, ...]:
+        """Return the columns of a table in their order, with the column of labels at its place.
+
+        Args:
+            has_labels: Whether the generator has labels.
+        """
+        columns: list[Column | LabelColumn] = list(self.columns or ())
+        if self.label is not None and has_labels:
+            columns.insert(self.label.position, self.label)
+        return tuple(columns)
 
     @property
     def dtype(self) -> Literal["float32"]:
@@ -292,6 +315,15 @@ class Card(CardPart):
         if math.gcd(*weights) > 1:
             raise ValueError(f"class_weights must be in lowest terms: divide them by {math.gcd(*weights)}")
         return weights
+
+    @model_validator(mode="after")
+    def _label_fits_the_classes(self) -> "Card":
+        label = self.output.label if isinstance(self.output, SampleOutput) else None
+        if label is not None:
+            if self.classes is None:
+                raise ValueError("a column of labels needs classes")
+            label.check_classes(self.classes)
+        return self
 
     @model_validator(mode="after")
     def _reference_fits_the_output(self) -> "Card":

@@ -14,6 +14,7 @@ from seedmint.arguments import LabelsLike, SeedsLike, label_array, seed_array
 from seedmint.models.card import Card, ImageOutput
 from seedmint.models.errors import UserError
 from seedmint.models.installation import needs_extra
+from seedmint.models.table import is_table, table_columns
 from seedmint.sources import read_source, resolve_source
 
 if TYPE_CHECKING:
@@ -118,13 +119,35 @@ class Generator:
             truncation: As for `images`.
 
         Returns:
-            float32[n, ...], with the output shape in the card.
+            float32[n, ...], with the output shape in the card. Of a table with typed columns, these are codes: see `table`.
 
         Raises:
             UserError: The generator produces images, not samples, or a value is invalid.
         """
         self._require_kind("sample")
         return self._generate(seeds, labels, truncation)
+
+    def table(self, seeds: SeedsLike, labels: LabelsLike = None, truncation: float = 1.0) -> dict[str, list[Any]]:
+        """Generate rows of a table in the schema of the data. `pandas.DataFrame` and `polars.DataFrame` accept the result.
+
+        Args:
+            seeds: As for `images`.
+            labels: As for `images`.
+            truncation: As for `images`.
+
+        Returns:
+            A list of n values for each column, by its name: int, float, bool, str, `datetime.date`, `time` or `datetime`; None
+            for a missing value. The column of labels is at its place, with its own values.
+
+        Raises:
+            UserError: The generator does not produce a table with typed columns, or a value is invalid.
+        """
+        if not is_table(self.card):
+            message = f"generator {self.name!r} does not produce a table with typed columns"
+            raise UserError(message, field="model", reason="wrong_output")
+        array = seed_array(seeds)
+        numbers = self.label_array(labels, array)
+        return table_columns(self.card, self._run(self.noise(array), numbers, self._checked_truncation(truncation)), numbers)
 
     def noise(self, seeds: SeedsLike) -> NDArray[np.float32]:
         """Return the latent vectors of seeds by the generator's noise rule, before truncation: float32[n, z_dim].

@@ -15,6 +15,7 @@ from seedmint.generator import Generator
 from seedmint.models.card import ImageOutput
 from seedmint.models.errors import UserError
 from seedmint.models.installation import needs_extra
+from seedmint.models.table import is_table, table_columns
 
 with needs_extra("datasets"):
     import datasets
@@ -94,6 +95,11 @@ def _batch(
     common: list[dict[str, Any]] = [{"seed": seed} for seed in seeds.tolist()]
     if labels is not None:
         common = [row | {"label": label} for row, label in zip(common, labels.tolist(), strict=True)]
+    if is_table(generator.card):
+        table = table_columns(generator.card, outputs, labels)
+        for i, seed in enumerate(seeds.tolist()):
+            yield {"seed": seed} | {name: column[i] for name, column in table.items()}
+        return
     if isinstance(output, ImageOutput):
         files = pngs(generator._get_runtime(), seeds, labels, outputs, truncation)
         values: Any = (

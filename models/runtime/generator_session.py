@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seedmint.models.card import SampleOutput
+from seedmint.models.columns import Column
 from seedmint.models.contract import check_contract, count_nodes
 from seedmint.models.errors import UserError
 from seedmint.models.runtime.generator_file import GeneratorError, parse_model
@@ -40,6 +42,7 @@ class GeneratorSession:
         model = parse_model(content)
         self.card = check_contract(model)
         self._dtype = np.dtype(self.card.output.dtype)
+        self._columns = self.card.output.columns if isinstance(self.card.output, SampleOutput) else None
         item_bytes = math.prod(self.card.output.shape) * self._dtype.itemsize
         max_batch = min(max_batch, self.card.max_batch or max_batch)
         self.max_batch = max(1, min(max_batch, _MAX_OUTPUT_BYTES // item_bytes))
@@ -75,7 +78,7 @@ class GeneratorSession:
         Raises:
             TooSlowError: The run exceeded the time limit.
             TooLargeError: The run needs too much memory.
-            GeneratorError: The run failed, or the output differs from the card or is not finite.
+            GeneratorError: The run failed, or the output differs from the card, is not finite or is no code of its column.
         """
         n = len(z)
         size = next((size for size in self.batch_sizes if size >= n), n)
@@ -98,8 +101,16 @@ class GeneratorSession:
             )
         if outputs.dtype == np.float32 and not np.isfinite(outputs[:n]).all():
             raise GeneratorError("the output has a value that is not finite", reason="not_finite")
+        if self._columns is not None:
+            _check_codes(outputs[:n], self._columns)
         result: NDArray[Any] = outputs[:n]
         return result
+
+
+def _check_codes(codes: NDArray[np.float32], columns: tuple[Column, ...]) -> None:
+    for i, column in enumerate(columns):
+        if not column.check_codes(codes[:, i]):
+            raise GeneratorError(f"the output has a value that is no code of column {column.name!r}", reason="wrong_code")
 
 
 def _cannot_run(error: Exception) -> GeneratorError:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from seedmint.models.card import SampleOutput
+from seedmint.models.columns import column_numbers
 
 _OVERSAMPLING = 2  # plots are drawn larger by this factor and then reduced, for smooth lines
 _SINGLE_SIZE, _GRID_SIZE = (320, 240), (200, 150)  # pixels of a single panel, and of a panel in a grid
@@ -20,7 +21,7 @@ _FONT_SIZE = 10  # pixels
 _WHITE, _GREY, _BLUE, _INK = (255, 255, 255), (190, 190, 190), (31, 119, 180), (60, 60, 60)
 
 Color = tuple[int, int, int]
-Floats = NDArray[np.float32]
+Floats = NDArray[np.float32] | NDArray[np.float64]
 
 
 def plot(output: SampleOutput, samples: Floats, marked: Floats | None = None) -> NDArray[np.uint8]:
@@ -30,22 +31,25 @@ def plot(output: SampleOutput, samples: Floats, marked: Floats | None = None) ->
 
     Args:
         output: The output in the card of the generator.
-        samples: float32[n, *shape], n at least 1.
+        samples: float32[n, *shape], n at least 1. Of a table with typed columns, codes.
         marked: float32[*shape], a sample to highlight in front of `samples`. For series, only this sample is drawn, and
             `samples` determine the axes.
 
     Returns:
         uint8[height, width, 3].
     """
+    if output.columns is not None:
+        samples = column_numbers(output.columns, samples)
+        marked = None if marked is None else column_numbers(output.columns, marked[None])[0]
     all_samples = samples if marked is None else np.concatenate([samples, marked[None]])
     if output.shape == (2,):
-        x, y = all_samples.T
+        x, y = all_samples[np.isfinite(all_samples).all(axis=1)].T
         axes = _Axes((0, 0), _SINGLE_SIZE, _limits(x), _limits(y), output.names[0], output.names[1])
         picture = _canvas(1, 1, _SINGLE_SIZE)
         draw = ImageDraw.Draw(picture)
-        for point in samples:
+        for point in samples[np.isfinite(samples).all(axis=1)]:
             axes.dot(draw, point[0], point[1], 1.5, _BLUE if marked is None else _GREY)
-        if marked is not None:
+        if marked is not None and np.isfinite(marked).all():
             axes.dot(draw, marked[0], marked[1], 4.0, _BLUE)
         axes.frame(draw)
         return _reduce(picture)
@@ -56,8 +60,12 @@ def plot(output: SampleOutput, samples: Floats, marked: Floats | None = None) ->
     draw = ImageDraw.Draw(picture)
     for i in range(count):
         corner = (i % columns * size[0], i // columns * size[1])
+        values, every = samples[..., i], all_samples[..., i]
         marked_values = None if marked is None else marked[..., i]
-        panel = _Panel(draw, corner, size, samples[..., i], marked_values, _limits(all_samples[..., i]), output.names[i])
+        if output.columns is not None:  # missing values are not shown
+            values, every = values[np.isfinite(values)], every[np.isfinite(every)]
+            marked_values = marked_values if marked_values is not None and np.isfinite(marked_values) else None
+        panel = _Panel(draw, corner, size, values, marked_values, _limits(every), output.names[i])
         if len(output.shape) == 1:
             _histogram(panel)
         else:
@@ -144,7 +152,7 @@ class _Panel:
 def _histogram(panel: _Panel) -> None:
     draw, marked = panel.draw, panel.marked
     counts, edges = np.histogram(panel.values, _BINS, panel.limits)
-    axes = _Axes(panel.corner, panel.size, panel.limits, (0, float(counts.max()) * 1.05), panel.name, "")
+    axes = _Axes(panel.corner, panel.size, panel.limits, (0, float(max(1, counts.max())) * 1.05), panel.name, "")
     for count, low, high in zip(counts.tolist(), edges.tolist(), edges[1:].tolist(), strict=False):
         if count:
             (left, top), (right, bottom) = axes.position(low, count), axes.position(high, 0)
@@ -165,7 +173,7 @@ def _curves(panel: _Panel) -> None:
 
 def _limits(values: Floats) -> tuple[float, float]:
     """Return the range of the values, extended by a twentieth on both sides."""
-    low, high = float(values.min()), float(values.max())
+    low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)  # all values can be missing
     margin = (high - low) / 20 or abs(low) / 20 or 1.0
     return low - margin, high + margin
 

@@ -11,7 +11,8 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 from PIL import features
 
-from seedmint.models.card import SampleOutput
+from seedmint.models.card import Card, SampleOutput
+from seedmint.models.table import is_table, table_rows, table_schema
 from seedmint.service.encoders.images import ENCODERS as IMAGE_ENCODERS
 from seedmint.service.encoders.images import encode as encode_image
 from seedmint.service.encoders.images import text_of
@@ -39,7 +40,9 @@ SAMPLE_ENCODERS: dict[SampleFormat, str] = {
 def encode_sample(
     generator: Generator, sample: NDArray[np.float32], form: SampleFormat, seed: int, label: int | None, truncation: float
 ) -> bytes:
-    """Encode one sample as a file. JSON also has generator, seed, label and truncation, and PNG has them in text chunks.
+    """Encode one sample as a file. JSON and CSV have the values of a table, and npy has its codes.
+
+    JSON also has generator, seed, label and truncation, and PNG has them in text chunks.
 
     Args:
         generator: The generator of the sample.
@@ -49,12 +52,20 @@ def encode_sample(
         label: The label, or None.
         truncation: Factor on z.
     """
-    output = sample_output(generator)
+    output, card = sample_output(generator), generator.card
+    labels = None if label is None else np.array([label], np.int64)
     if form == "json":
         origin: dict[str, Any] = {"model": generator.name, "digest": generator.digest, "seed": seed}
         origin |= ({} if label is None else {"label": label}) | {"truncation": truncation}
-        return (json_text(origin | {"names": output.names, "values": sample.tolist()}) + "\n").encode()
+        names, values = (
+            ([column.name for column in table_schema(card)], next(table_rows(card, sample[None], labels)))
+            if is_table(card)
+            else (output.names, sample.tolist())
+        )
+        return (json_text(origin | {"names": names, "values": values}) + "\n").encode()
     if form == "csv":
+        if is_table(card):
+            return csv_text([[column.name for column in table_schema(card)], *table_lines(card, sample[None], labels)])
         return csv_text([csv_header(output), *csv_rows(output, sample)])
     if form == "npy":
         buffer = io.BytesIO()
@@ -106,6 +117,18 @@ def csv_rows(output: SampleOutput, sample: NDArray[np.float32], *first_values: i
     else:
         for step, values in enumerate(sample.tolist()):
             yield [*first_values, step, *values]
+
+
+def table_lines(card: Card, samples: NDArray[np.float32], labels: NDArray[np.int64] | None) -> Iterator[list[Any]]:
+    """Yield the lines of rows of a table. A missing value is an empty cell, and booleans are `true` and `false`.
+
+    Args:
+        card: The card of a generator of a table.
+        samples: float32[n, columns], codes.
+        labels: int64[n]; None for an unconditional generator.
+    """
+    for row in table_rows(card, samples, labels):
+        yield [("false", "true")[value] if isinstance(value, bool) else value for value in row]
 
 
 def csv_text(lines: Iterable[list[Any]]) -> bytes:

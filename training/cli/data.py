@@ -13,7 +13,7 @@ from seedmint.training.cli.options import SET
 
 @click.group()
 def data() -> None:
-    """Look at images before training."""
+    """Look at images or a table before training."""
 
 
 @data.command()
@@ -21,11 +21,11 @@ def data() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON document.")
 @SET
 def inspect(path: str, as_json: bool, overrides: tuple[str, ...]) -> None:
-    """Print what a folder or file of images holds, and pack the images for training.
+    """Print what a folder or file of images holds, and pack the images for training; or print the columns of a table.
 
     PATH is a folder of images (one subfolder for each class, or none), a .zip file of such a folder, an .npz or .npy file, a
     WebDataset .tar file or a folder of such files, a Parquet file with a Hugging Face Image column, or the output of `seedmint
-    batch run`. It can be a URL such as s3://bucket/photos.
+    batch run`. It can be a URL such as s3://bucket/photos. Or PATH is a table: a .csv, .tsv or .parquet file.
 
     The images are decoded once into a file in the cache ($SEEDMINT_CACHE, or the user's cache directory). Training, resuming
     and evaluating read this file. About one image in ten is held out: training never uses it, and `seedmint evaluate` compares
@@ -35,9 +35,14 @@ def inspect(path: str, as_json: bool, overrides: tuple[str, ...]) -> None:
     Examples:
       seedmint data inspect photos
       seedmint data inspect photos.zip --set data.side=64 --json
+      seedmint data inspect people.csv --set data.label=region
     """
-    from seedmint.training.cli.front_door import inspect_path
+    from seedmint.training.cli.front_door import inspect_path, inspect_table_path, is_table
 
+    if is_table(path):
+        report = inspect_table_path(path, overrides)
+        click.echo(json.dumps(report.document(), indent=2) if as_json else "\n".join(report.lines()))
+        return
     packed = inspect_path(path, overrides)
     if as_json:
         document = {
@@ -57,9 +62,9 @@ def inspect(path: str, as_json: bool, overrides: tuple[str, ...]) -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="Write the recipe to this .yaml file. Default: NAME.yaml.")
 @SET
 def new(path: str, out: Path | None, overrides: tuple[str, ...]) -> None:
-    """Write a recipe for your images, with comments, without training.
+    """Write a recipe for your images or your table, with comments, without training.
 
-    PATH is a folder or file of images, see `seedmint data inspect --help`.
+    PATH is a folder or file of images or a table, see `seedmint data inspect --help`.
 
     \b
     Example:

@@ -8,6 +8,7 @@ import click
 import numpy as np
 
 from seedmint.models.card import SampleOutput
+from seedmint.models.columns import column_numbers
 from seedmint.models.errors import UserError
 from seedmint.models.files import write_whole
 from seedmint.models.runtime.reference import with_card
@@ -51,12 +52,13 @@ def evaluate_samples(
     card = generator.card
     assert isinstance(card.output, SampleOutput)
     train, held_out = load_dataset(data), load_splits(data)[1]
-    if (held_out.names, held_out.samples.shape[1:]) != (card.output.names, card.output.shape):
+    columns = None if held_out.table is None else held_out.table.columns
+    if columns != card.output.columns or (held_out.names, held_out.samples.shape[1:]) != (card.output.names, card.output.shape):
         message = f"{held_out.name} and {card.name} have different columns or channels"
         raise UserError(message, field="data", reason="shape_mismatch")
     if card.classes is not None and card.classes != held_out.classes:
         raise UserError(f"{held_out.name} and {card.name} have different labels", field="data", reason="labels_mismatch")
-    metrics = measure_samples(RealSamples(data, train, held_out), generator.samples)
+    metrics = measure_samples(RealSamples(data, train, held_out, card.label_rule()), generator.samples)
     if as_json:
         digest = hashlib.sha256(generator.content).hexdigest()
         values = [metric.model_dump() for metric in metrics]
@@ -66,9 +68,12 @@ def evaluate_samples(
             real = "" if metric.interval is None else f"  [real data {format_interval(metric)}]"
             click.echo(f"{metric.metric}  {format_value(metric.value, metric.standard_error)}{real}  ({metric.protocol})")
     if out is not None or report is not None:
-        picture = plot(
-            generator.samples(np.arange(_NUM_PLOTTED)), card.output.names, held_out.samples[held_out.draw_order[:_NUM_PLOTTED]]
-        )
+        shown, data_rows = generator.samples(np.arange(_NUM_PLOTTED)), held_out.samples[held_out.draw_order[:_NUM_PLOTTED]]
+        if card.output.columns is None:
+            picture = plot(shown, card.output.names, data_rows)
+        else:
+            columns = card.output.columns
+            picture = plot(column_numbers(columns, shown), card.output.names, column_numbers(columns, data_rows))
         if out is not None:
             write_whole(out, picture)
             click.echo(f"picture: {out}", err=True)

@@ -1,4 +1,4 @@
-"""From a path of images to a recipe: packs the images, prints the summary, and derives the settings."""
+"""From a path of images or a table to a recipe: reads the data, prints the summary, and derives the settings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,11 +13,12 @@ from seedmint.training.recipes.data import Data
 from seedmint.training.recipes.files import apply_overrides, is_recipe
 from seedmint.training.recipes.schema import Recipe, RecipeError, validate_recipe
 
-_DATA_SUFFIXES = (".zip", ".npz", ".npy", ".tar", ".tar.gz", ".tgz", ".parquet")
+TABLE_SUFFIXES = (".csv", ".tsv")
+_DATA_SUFFIXES = (*TABLE_SUFFIXES, ".zip", ".npz", ".npy", ".tar", ".tar.gz", ".tgz", ".parquet")
 
 
 def is_data_path(subject: str) -> bool:
-    """Return whether an argument is a path or URL of images, and not a recipe.
+    """Return whether an argument is a path or URL of images or of a table, and not a recipe.
 
     Args:
         subject: The argument.
@@ -29,7 +30,7 @@ def is_data_path(subject: str) -> bool:
 
 @dataclass(frozen=True)
 class FrontDoor:
-    """A recipe for a path of images.
+    """A recipe for a path of images or a table.
 
     Attributes:
         recipe: The recipe.
@@ -70,11 +71,60 @@ def inspect_path(path: str, overrides: Sequence[str]) -> Any:
         return inspect_data(data, progress.show)
 
 
-def derive(path: str, overrides: Sequence[str], has_gpu: bool) -> FrontDoor:
-    """Pack the images of a path, print their summary on standard error, and derive a recipe.
+def is_table(path: str) -> bool:
+    """Return whether a path is a table: a CSV file, or a Parquet file without a column of images.
 
     Args:
-        path: A path or URL of images.
+        path: A path or URL.
+    """
+    if path.lower().endswith(TABLE_SUFFIXES):
+        return True
+    if "://" in path or not path.lower().endswith(".parquet") or not Path(path).is_file():
+        return False
+    from seedmint.training.datasets.packed.parquet import has_images
+
+    return not has_images(Path(path))
+
+
+def inspect_table_path(path: str, overrides: Sequence[str]) -> Any:
+    """Read a table, and return its summary: see `seedmint.training.datasets.table_report.TableReport`.
+
+    Args:
+        path: The path of a table.
+        overrides: `field=value` changes; those of `data` are used.
+
+    Raises:
+        UserError: The table cannot be read, or a field of `data` is wrong.
+    """
+    from seedmint.training.datasets.table_report import inspect_table
+
+    document: dict[str, Any] = {}
+    apply_overrides(document, overrides)
+    try:
+        data = Data.model_validate({"source": "table", "path": str(Path(path).absolute())} | document.get("data", {}))
+    except ValidationError as error:
+        field, message = field_errors(error)[0]
+        raise RecipeError(message, field=f"data.{field}" if field else "data") from None
+    return inspect_table(data)
+
+
+def _derive_table(path: str, overrides: Sequence[str]) -> FrontDoor:
+    from seedmint.training.datasets.load import load_train
+    from seedmint.training.recipes.derived_table import derive_table_recipe
+
+    report = inspect_table_path(path, overrides)
+    click.echo("\n".join(report.lines()), err=True)
+    num_train, num_columns = len(load_train(report.data)), len(report.dataset.names)
+    derived = derive_table_recipe(Path(path).stem, report.data, num_train, num_columns)
+    apply_overrides(derived.document, overrides)
+    return FrontDoor(validate_recipe(derived.document, path), derived.comments, derived.document)
+
+
+def derive(path: str, overrides: Sequence[str], has_gpu: bool) -> FrontDoor:
+    """Read the images or the table of a path, print the summary on standard error, and derive a recipe.
+
+    Args:
+        path: A path or URL of images, or the path of a table.
         overrides: `field=value` changes of the recipe.
         has_gpu: Whether the training runs on a GPU.
 
@@ -87,6 +137,8 @@ def derive(path: str, overrides: Sequence[str], has_gpu: bool) -> FrontDoor:
     from seedmint.training.datasets.packed.report import BrokenImagesError
     from seedmint.training.recipes.derived import derive_recipe
 
+    if is_table(path):
+        return _derive_table(path, overrides)
     packed = inspect_path(path, overrides)
     click.echo(format_report(path, packed.report), err=True)
     if packed.report.broken and not packed.data.skip_broken:

@@ -48,14 +48,15 @@ def train(
 ) -> None:
     """Train a generator with Algorithm 1.
 
-    RECIPE_OR_PATH is a folder or file of your images (see `seedmint data inspect --help`), a shipped recipe (see
-    `seedmint train --recipes`), or a YAML file. For images, the command prints a summary, derives the settings from the number
-    and size of the images, writes them with comments into recipe.yaml, measures this machine for a few seconds, and says how
-    long the training takes.
+    RECIPE_OR_PATH is a folder or file of your images (see `seedmint data inspect --help`), a table (.csv, .tsv, .parquet), a
+    shipped recipe (see `seedmint train --recipes`), or a YAML file. For images and tables, the command prints a summary,
+    derives the settings from the data, writes them with comments into recipe.yaml, measures this
+    machine for a few seconds, and says how long the training takes.
 
     \b
     Examples:
       seedmint train photos
+      seedmint train people.csv --set data.label=region
       seedmint train photos.zip --out runs/p --set data.side=64 --set steps=20000
       seedmint train photos --from runs/p
       seedmint train digits --out runs/d --watch
@@ -79,6 +80,9 @@ def train(
             directory = out or free_directory(RUNS, chosen.name)
             with PartProgress() as progress:
                 trainer = create_run(directory, chosen, torch_device, None, from_run, progress.show)
+            if trainer.dataset.table is not None:
+                for note in trainer.dataset.table.notes:
+                    click.echo(f"note: {note}", err=True)
             show(trainer.directory)
             fit_with_progress(trainer)
             return

@@ -8,9 +8,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from seedmint.models.columns import Column, LabelColumn
 from seedmint.models.errors import UserError
 from seedmint.training.datasets import draw
 from seedmint.training.datasets.scaling import Scaling, scaling_of
+from seedmint.training.datasets.table_encoding import TableEncoding, fit_encoding
 
 _BLOCK_BYTES = 1 << 24
 
@@ -19,6 +21,21 @@ class DataError(UserError):
     """Data that do not exist, or have the wrong form."""
 
     reason = "invalid_data"
+
+
+@dataclass(frozen=True)
+class TableColumns:
+    """The types of a table.
+
+    Attributes:
+        columns: One for each column of codes.
+        label: The column of labels, or None.
+        notes: Lines for people: how the file was read.
+    """
+
+    columns: tuple[Column, ...]
+    label: LabelColumn | None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -34,6 +51,7 @@ class Dataset:
         licence: Licence of the data; None if unknown.
         names: Names of a sample's columns or channels; None for images.
         stored_digest: The digest, if it is known; None computes the digest.
+        table: Types of the columns of a table, whose values are codes; None for other data.
     """
 
     name: str
@@ -43,6 +61,7 @@ class Dataset:
     licence: str | None
     names: tuple[str, ...] | None = None
     stored_digest: str | None = None
+    table: TableColumns | None = None
 
     def __post_init__(self) -> None:
         if self.names is None:
@@ -89,27 +108,38 @@ class Dataset:
         return self.values  # type: ignore[return-value]
 
     @cached_property
-    def scaling(self) -> Scaling | None:
-        """The standardization of samples for training; None for images.
+    def scaling(self) -> Scaling | TableEncoding | None:
+        """The standardization of samples, or the encoding of a table, for training; None for images.
 
         Raises:
-            DataError: A column or channel is constant.
+            DataError: A column or channel of samples that are no table is constant.
         """
         if self.names is None:
             return None
+        if self.table is not None:
+            return fit_encoding(self.samples, self.table.columns)
         scaling = scaling_of(self.samples)
         if 0.0 in scaling.std:
             column = self.names[scaling.std.index(0.0)]
             raise DataError(f"column {column!r} of {self.name} is constant; leave it out", reason="constant_column")
         return scaling
 
+    @property
+    def encoding(self) -> TableEncoding | None:
+        """The encoding of a table for training; None for other data."""
+        return self.scaling if isinstance(self.scaling, TableEncoding) else None
+
     def marginals(self) -> NDArray[np.float64]:
         """Return the mean example as the networks receive it.
 
         Returns:
-            float64[channels, height, width] in [0, 1] for images; zeros of one sample's shape for samples.
+            float64[channels, height, width] in [0, 1] for images; zeros of one sample's shape, or of the width of a table's
+            encoding, for samples.
         """
-        return self.images.mean(axis=0) / 255 if self.scaling is None else np.zeros(self.samples.shape[1:])
+        if self.scaling is None:
+            means: NDArray[np.float64] = self.images.mean(axis=0) / 255
+            return means
+        return np.zeros(self.scaling.width if isinstance(self.scaling, TableEncoding) else self.samples.shape[1:])
 
     @cached_property
     def digest(self) -> str:
@@ -204,7 +234,7 @@ class Dataset:
 
     def _select(self, rows: NDArray[np.bool_] | NDArray[np.int64] | slice, name: str) -> "Dataset":
         labels = None if self.labels is None else self.labels[rows]
-        return Dataset(name, self.values[rows], labels, self.classes, self.licence, self.names)
+        return Dataset(name, self.values[rows], labels, self.classes, self.licence, self.names, None, self.table)
 
     def _check_images(self, images: NDArray[np.generic]) -> None:
         if images.ndim != 4 or images.dtype != np.uint8 or images.shape[1] not in (1, 3, 4) or not images.size:

@@ -93,5 +93,5 @@ def load_splits(data: Data) -> tuple[Dataset, Dataset]:
 
 def _load_rows(data: Data) -> Dataset:
     if data.source == "table":
-        return load_table(str(data.path), data.columns, data.label, data.licence)
+        return load_table(data)
     return load_series(str(data.path), data.licence)

@@ -1,119 +1,127 @@
-"""Reads a table of numbers from a CSV file with a header, or from a Parquet file. One column can hold labels."""
+"""Reads a table from a CSV or Parquet file, with the types of its columns. One column can hold labels."""
 
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
-from pyarrow import csv, parquet
+from pyarrow import parquet
 
-from seedmint.models.card import MAX_CLASSES
 from seedmint.models.seeds import quoted
-from seedmint.training.datasets.dataset import DataError, Dataset
+from seedmint.models.table import KEY_NAMES
+from seedmint.training.datasets.dataset import DataError, Dataset, TableColumns
+from seedmint.training.datasets.tables.cells import NumberMarks, typed_column
+from seedmint.training.datasets.tables.dialect import Dialect, read_cells
+from seedmint.training.datasets.tables.typed import type_column, type_labels
+from seedmint.training.recipes.data import Data
+
+_INDEX_NAMES = ("", "index", "id", "row", "nr", "no", "unnamed: 0", "__index_level_0__")
+_CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 
 
-def load_table(path: str, columns: list[str] | None, label: str | None, licence: str | None) -> Dataset:
-    """Return the rows of a table as float32[n, columns].
+def load_table(data: Data) -> Dataset:
+    """Return the rows of a table as codes, float32[n, columns]; see `seedmint.models.columns`.
 
     Args:
-        path: A file ending in .csv or .parquet.
-        columns: Names of the columns, in this order; None takes all columns except the label.
-        label: Name of the column of labels, text or integers; None without labels.
-        licence: Licence of the data, for the card.
+        data: The section `data` of a recipe, with source `table`.
 
     Raises:
-        DataError: The file or a column does not exist, or a value is missing or not a number. The message names the file, the
-            column and the row, from 1.
+        DataError: The file or a column does not exist, or a column has values that cannot be learned. The message names the
+            file, the column and, if possible, the row, from 1.
     """
-    table = _read(path)
-    chosen = [name for name in table.column_names if name != label] if columns is None else columns
-    for name in (*chosen, *([] if label is None else [label])):
+    path = str(data.path)
+    table, notes = read_table(data)
+    chosen = choose_columns(table, data)
+    if not chosen or not table.num_rows:
+        raise DataError(f"{path} has {table.num_rows} rows and {len(chosen)} columns to learn", reason="empty_table")
+    units = data.units or {}
+    typed = [type_column(table[name], name, path, units.get(name)) for name in chosen]
+    labels, classes, label = None, None, None
+    if data.label is not None:
+        before = table.column_names[: table.column_names.index(data.label)]
+        position = sum(name in before for name in chosen) if data.columns is None else len(chosen)
+        label, labels, classes = type_labels(table[data.label], data.label, path, position)
+    notes = (*notes, *(each.note for each in typed if each.note is not None))
+    columns = TableColumns(tuple(each.column for each in typed), label, notes)
+    values = np.stack([each.codes for each in typed], axis=1).astype(np.float32)
+    return Dataset(Path(path).stem, values, labels, classes, data.licence, tuple(chosen), None, columns)
+
+
+def choose_columns(table: pa.Table, data: Data) -> list[str]:
+    """Return the names of the columns to learn: those of the recipe, or all except the label.
+
+    Args:
+        table: The table.
+        data: The section `data` of a recipe.
+
+    Raises:
+        DataError: A column does not exist, occurs twice, or has a reserved name.
+    """
+    chosen = [name for name in table.column_names if name != data.label] if data.columns is None else data.columns
+    for name in (*chosen, *([] if data.label is None else [data.label])):
+        field = "data.label" if name == data.label else "data.columns"
         if table.column_names.count(name) != 1:
             problem = "occurs twice" if name in table.column_names else "does not exist"
             raise DataError(
-                f"column {quoted(name)} of {path} {problem}; the columns are {', '.join(table.column_names)}",
-                field="data.label" if name == label else "data.columns",
+                f"column {quoted(name)} of {data.path} {problem}; the columns are {', '.join(table.column_names)}",
+                field=field,
                 reason="no_such_column",
             )
-    if not chosen or not table.num_rows:
-        raise DataError(f"{path} has {table.num_rows} rows and {len(chosen)} numeric columns", reason="empty_table")
-    values = np.stack([numeric_column(table[name], path, name) for name in chosen], axis=1)
-    labels, classes = (None, None) if label is None else _labels(table[label], path, label)
-    return Dataset(Path(path).stem, values, labels, classes, licence, tuple(chosen))
+        if name in KEY_NAMES:
+            message = f"rename column {quoted(name)} of {data.path}: generated files have a column {name} of their own"
+            raise DataError(message, field=field, reason="reserved_name")
+    return list(chosen)
 
 
-def numeric_column(column: pa.ChunkedArray, path: str, name: str) -> NDArray[np.float32]:
-    """Return the numbers of one column, float32[n].
+def read_table(data: Data) -> tuple[pa.Table, tuple[str, ...]]:
+    """Return the whole file without an index column, and notes about the file.
 
     Args:
-        column: The column.
-        path: The file, for error messages.
-        name: Name of the column, for error messages.
+        data: The section `data` of a recipe.
 
     Raises:
-        DataError: A value is missing, infinite, or not a number.
+        DataError: The file cannot be read, or is not a table.
     """
-    kind = column.type
-    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
-        row = next((i for i, value in enumerate(column.to_pylist()) if not _is_number(value)), None)
-        if row is None or not pa.types.is_string(kind):
-            message = f"column {quoted(name)} of {path} has type {kind} and is not numeric; choose other columns"
-        else:
-            value = quoted(str(column[row]))
-            message = f"{value} in column {quoted(name)}, row {row + 1} of {path} is not a number; choose other columns"
-        raise DataError(message, field="data.columns", reason="not_numeric")
-    with np.errstate(over="ignore"):
-        values: NDArray[np.float32] = column.cast(pa.float64()).to_numpy().astype(np.float32)
-    if not np.isfinite(values).all():
-        row = int(np.flatnonzero(~np.isfinite(values))[0])
-        value = column[row].as_py()
-        problem = "the value is missing" if value is None else f"{value} is not finite in float32"
-        reason = "missing_value" if value is None else "not_finite"
-        raise DataError(f"column {quoted(name)}, row {row + 1} of {path}: {problem}", reason=reason)
-    return values
+    path, suffix = str(data.path), Path(str(data.path)).suffix.lower()
+    notes: tuple[str, ...] = ()
+    if suffix == ".parquet":
+        try:
+            table = parquet.read_table(path)
+        except (pa.ArrowException, OSError) as error:
+            raise DataError(
+                f"{path} is not readable: {str(error).splitlines()[0]}", field="data.path", reason="unreadable"
+            ) from None
+    elif suffix in _CSV_SUFFIXES:
+        table, notes = _read_csv(data)
+    else:
+        message = f"{path} must end in {', '.join(_CSV_SUFFIXES)} or .parquet"
+        raise DataError(message, field="data.path", reason="unknown_suffix")
+    wanted = {*(data.columns or ()), data.label}
+    index = next((name for name in table.column_names[:1] + table.column_names[-1:] if _is_index(table, name)), None)
+    if index is not None and index not in wanted:
+        table = table.drop_columns([index])
+        notes = (*notes, f"left out: {quoted(index)}, which numbers the rows (data.columns can name it)")
+    return table, notes
 
 
-def _read(path: str) -> pa.Table:
-    readers = {".csv": csv.read_csv, ".parquet": parquet.read_table}
-    suffix = Path(path).suffix.lower()
-    if suffix not in readers:
-        raise DataError(f"{path} must end in {' or '.join(readers)}", field="data.path", reason="unknown_suffix")
-    try:
-        return readers[suffix](path)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            f"{path} is not readable: {str(error).splitlines()[0]}", field="data.path", reason="unreadable"
-        ) from None
+def _read_csv(data: Data) -> tuple[pa.Table, tuple[str, ...]]:
+    path = str(data.path)
+    cells, notes = read_cells(path, Dialect(data.encoding, data.delimiter, data.header))
+    marks = NumberMarks(data.decimal, data.thousands)
+    needed = None if data.columns is None else {*data.columns, data.label}
+    found, number_notes = [], []
+    for i, name in enumerate(cells.column_names):
+        values, note = typed_column(cells[i], name, path, marks) if needed is None or name in needed else (cells[i], None)
+        found.append(values)
+        number_notes += [] if note is None else [note]
+    return pa.Table.from_arrays(found, cells.column_names), (*notes, *number_notes)
 
 
-def _labels(column: pa.ChunkedArray, path: str, name: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    if not (pa.types.is_integer(column.type) or pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        raise DataError(
-            f"label column {quoted(name)} of {path} has type {column.type}; labels must be text or integers",
-            field="data.label",
-            reason="wrong_labels",
-        )
-    values = column.to_pylist()
-    if None in values:
-        raise DataError(
-            f"the label in column {quoted(name)}, row {values.index(None) + 1} of {path} is missing",
-            field="data.label",
-            reason="missing_value",
-        )
-    classes = sorted(set(values))
-    if len(classes) > MAX_CLASSES:
-        raise DataError(
-            f"label column {quoted(name)} of {path} has {len(classes)} different labels; at most {MAX_CLASSES} are allowed",
-            field="data.label",
-            reason="too_many_classes",
-        )
-    number = {value: i for i, value in enumerate(classes)}
-    return np.array([number[value] for value in values], np.int64), tuple(str(value) for value in classes)
-
-
-def _is_number(value: object) -> bool:
-    try:
-        float(str(value))
-    except ValueError:
+def _is_index(table: pa.Table, name: str) -> bool:
+    """Return whether a column numbers the rows: by its name, and by its values, which rise by 1 from row to row."""
+    if name.lower() not in _INDEX_NAMES or table.column_names.count(name) != 1 or table.num_columns == 1:
         return False
-    return True
+    column = table[name]
+    if not pa.types.is_integer(column.type) or column.null_count or not len(column):
+        return False
+    values = column.to_numpy()
+    return bool((np.diff(values) == 1).all())

@@ -1,7 +1,7 @@
 """Measures a generator of samples against data held out from its training."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -9,14 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seedmint.models.card import Metric
+from seedmint.models.noise import LabelRule
 from seedmint.training.datasets import Dataset
+from seedmint.training.datasets.dataset import TableColumns
 from seedmint.training.datasets.draw import NAME as DRAW
 from seedmint.training.datasets.generated import RING_MODES, RING_STD
+from seedmint.training.datasets.scaling import Scaling
 from seedmint.training.evaluation.metrics.correlations import correlation_difference
 from seedmint.training.evaluation.metrics.marginals import kolmogorov_smirnov, wasserstein
 from seedmint.training.evaluation.metrics.ring import count_modes, mode_shapes
 from seedmint.training.evaluation.real_draws import CHEAP_DRAWS, random_orders, with_intervals
 from seedmint.training.evaluation.sample_copies import CopyDetector
+from seedmint.training.evaluation.table_metrics import measure_columns, measure_pairs, measure_rows, table_rows_of
 from seedmint.training.recipes.data import Data
 from seedmint.training.recipes.schema import SAMPLE_METRICS, SampleMetric
 
@@ -40,11 +44,13 @@ class RealSamples:
         data: The source of the data.
         train: The training data of the generator.
         held_out: The data held out from training.
+        label_rule: Gives the generated rows of a table their labels; None without labels.
     """
 
     data: Data
     train: Dataset
     held_out: Dataset
+    label_rule: LabelRule | None = None
 
     @property
     def count(self) -> int:
@@ -66,6 +72,8 @@ def measure_samples(
     Raises:
         UserError: A column of the held-out data is constant.
     """
+    if real.held_out.table is not None:
+        return _measure_table(real, real.held_out.table, outputs, metrics, with_draws)
     n = real.count
     generated = outputs(np.arange(n, dtype=np.int64))
     pool = real.train.samples[real.train.draw_order[:n]]
@@ -100,9 +108,38 @@ def _compare(
     return tuple(Metric(metric=name, protocol=text, value=value, samples=n) for name, text, value in values)
 
 
+def _measure_table(
+    real: RealSamples, table: TableColumns, outputs: Outputs, metrics: tuple[SampleMetric, ...], with_draws: bool
+) -> tuple[Metric, ...]:
+    """Return the metrics of a table with typed columns. Detection, usefulness and privacy come with the draws only."""
+    n, held_out, train = real.count, real.held_out, real.train
+    seeds = np.arange(n, dtype=np.int64)
+    labels = None if real.label_rule is None else real.label_rule.labels(seeds)
+    rows = table_rows_of(table, outputs(seeds), labels, held_out, train)
+    protocol = f"{DRAW}; seeds 0-{n - 1} against {held_out.name}, {len(held_out):,} samples"
+
+    def columns(generated: NDArray[np.float32], reference: NDArray[np.float32]) -> tuple[Metric, ...]:
+        return _metrics(measure_columns(replace(rows, generated=generated, held_out=reference), protocol), n)
+
+    found: tuple[Metric, ...] = ()
+    if "marginals" in metrics:
+        found = columns(rows.generated, rows.held_out)
+        if with_draws:
+            both = np.concatenate([rows.train[:n], rows.held_out])
+            draws = [columns(both[order[:n]], both[order[n:]]) for order in random_orders(len(both), CHEAP_DRAWS)]
+            found = with_intervals(found, draws)
+    if "correlations" in metrics:
+        found += _metrics(measure_pairs(rows, protocol), n)
+    return found + (_metrics(measure_rows(rows, protocol), n) if with_draws else ())
+
+
+def _metrics(values: _Values, n: int) -> tuple[Metric, ...]:
+    return tuple(Metric(metric=name, protocol=text, value=value, samples=n) for name, text, value in values)
+
+
 def _marginals(generated: NDArray[np.float32], reference: NDArray[np.float32], held_out: Dataset, protocol: str) -> _Values:
     assert held_out.names is not None
-    assert held_out.scaling is not None
+    assert isinstance(held_out.scaling, Scaling)
     names = held_out.names
     a, b = (values.reshape(-1, len(names)) for values in (generated, reference))
     pooled = "" if generated.ndim == 2 else "; all steps of the series together"

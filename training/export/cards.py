@@ -15,7 +15,10 @@ from seedmint.models.card import (
     field_errors,
     lowest_terms,
 )
+from seedmint.models.columns import Column, LabelColumn
 from seedmint.models.errors import UserError
+from seedmint.training.datasets.table_encoding import TableEncoding
+from seedmint.training.networks import noise_length
 from seedmint.training.recipes.schema import Recipe
 
 
@@ -40,10 +43,10 @@ def card_of_run(
         return Card(
             name=name,
             title=title or recipe.title,
-            noise=Noise(rule=recipe.noise_rule, z_dim=recipe.z_dim),
+            noise=Noise(rule=recipe.noise_rule, z_dim=noise_length(recipe.z_dim, _encoding(dataset))),
             classes=tuple(dataset["classes"]) if recipe.conditional else None,
             class_weights=lowest_terms(dataset["class_counts"]) if recipe.conditional else None,
-            output=_output(dataset),
+            output=_output(dataset, recipe.conditional),
             provenance=Provenance(
                 recipe=recipe.published(),
                 recipe_digest=recipe.digest(),
@@ -61,7 +64,19 @@ def card_of_run(
         raise UserError(f"not allowed on a generator's card: {message}", field=field, reason="invalid_card") from None
 
 
-def _output(dataset: dict[str, Any]) -> ImageOutput | SampleOutput:
+def _encoding(dataset: dict[str, Any]) -> TableEncoding | None:
+    return TableEncoding.of_document(dataset["encoding"]) if "encoding" in dataset else None
+
+
+def _output(dataset: dict[str, Any], has_labels: bool) -> ImageOutput | SampleOutput:
+    if "columns" in dataset:
+        return SampleOutput(
+            kind="sample",
+            shape=dataset["shape"],
+            names=dataset["names"],
+            columns=tuple(Column(**column) for column in dataset["columns"]),
+            label=LabelColumn(**dataset["label"]) if has_labels and dataset["label"] else None,
+        )
     if "names" not in dataset:
         height, width, channels = dataset["shape"]
         return ImageOutput(height=height, width=width, channels=channels)

@@ -12,6 +12,9 @@ from seedmint.models.card import lowest_terms
 from seedmint.models.noise import LabelRule, noise
 from seedmint.training.datasets import Dataset
 from seedmint.training.datasets.scaling import MAX_UNITS, Scaling
+from seedmint.training.datasets.table_encoding import TableEncoding
+from seedmint.training.export.table_codes import ToCodes
+from seedmint.training.networks import noise_length
 from seedmint.training.recipes.schema import Recipe
 
 _MAX_BATCH = 500
@@ -22,13 +25,14 @@ class ServedGenerator(nn.Module):
 
     Args:
         generator: See `seedmint.training.networks`.
-        scaling: Scaling of samples; None for images.
+        scaling: Scaling of samples, or the encoding of a table; None for images.
     """
 
-    def __init__(self, generator: nn.Module, scaling: Scaling | None = None) -> None:
+    def __init__(self, generator: nn.Module, scaling: Scaling | TableEncoding | None = None) -> None:
         super().__init__()
         self.generator = generator
-        self.finish = _ToGrayLevels() if scaling is None else _ToDataUnits(scaling)
+        self.to_codes = ToCodes(scaling) if isinstance(scaling, TableEncoding) else None
+        self.finish = _ToDataUnits(scaling) if isinstance(scaling, Scaling) else _ToGrayLevels()
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """Generate images or samples.
@@ -39,9 +43,10 @@ class ServedGenerator(nn.Module):
 
         Returns:
             uint8[n, height, width, channels] gray levels; or, with a scaling, float32[n, ...] in the units of the data,
-            multiples of the resolution.
+            multiples of the resolution; or, with the encoding of a table, float32[n, columns] codes.
         """
-        finished: Tensor = self.finish(self.generator(z) if label is None else self.generator(z, label))
+        outputs = self.generator(z) if label is None else self.generator(z, label)
+        finished: Tensor = self.finish(outputs) if self.to_codes is None else self.to_codes(outputs, z)
         return finished
 
 
@@ -72,14 +77,14 @@ class SeedSampler:
     """Computes the outputs of seeds with a torch generator, as the service returns them after the export.
 
     Attributes:
-        scaling: Scaling of samples; None for images.
+        scaling: Scaling of samples, or the encoding of a table; None for images.
         noise_rule: Name of the rule that maps seeds to z.
         z_dim: Length of z.
         label_rule: Gives each seed its label; None without labels.
         device: Device of the generator.
     """
 
-    scaling: Scaling | None
+    scaling: Scaling | TableEncoding | None
     noise_rule: str
     z_dim: int
     label_rule: LabelRule | None
@@ -96,7 +101,8 @@ class SeedSampler:
         """
         counts = dataset.class_counts() if recipe.conditional else None
         label_rule = None if counts is None else LabelRule(len(counts), lowest_terms(counts))
-        return cls(dataset.scaling, recipe.noise_rule, recipe.z_dim, label_rule, device)
+        z_dim = noise_length(recipe.z_dim, dataset.encoding)
+        return cls(dataset.scaling, recipe.noise_rule, z_dim, label_rule, device)
 
     @torch.no_grad()
     def sample(self, generator: nn.Module, seeds: NDArray[np.int64], labels: NDArray[np.int64] | None = None) -> NDArray[Any]:

@@ -7,12 +7,15 @@ A discriminator maps images or samples (and labels) to logits: float32[m]; D(x) 
 
 from torch import Tensor, nn
 
+from seedmint.models.noise import MAX_Z_DIM
+from seedmint.training.datasets.table_encoding import TableEncoding
 from seedmint.training.networks import convolutional, residual
 from seedmint.training.networks.convolutional import ConvolutionalD, ConvolutionalG
 from seedmint.training.networks.mlp import MlpD, MlpG
 from seedmint.training.networks.paper import PaperD, PaperG
 from seedmint.training.networks.residual import ResidualD, ResidualG
 from seedmint.training.networks.sequence import MIN_LENGTH, SequenceD, SequenceG
+from seedmint.training.networks.table import TableG
 from seedmint.training.recipes.networks import (
     ConvolutionalDiscriminator,
     ConvolutionalGenerator,
@@ -26,21 +29,45 @@ from seedmint.training.recipes.networks import (
 from seedmint.training.recipes.schema import Recipe, RecipeError
 
 
-def build_networks(recipe: Recipe, marginals: Tensor, classes: int) -> tuple[nn.Module, nn.Module]:
+def noise_length(z_dim: int, encoding: TableEncoding | None) -> int:
+    """Return the length of z that the generator needs: for a table, one number more for each slot of its encoding.
+
+    Args:
+        z_dim: Length of the noise of the network, from the recipe.
+        encoding: The encoding of a table; None for other data.
+
+    Raises:
+        RecipeError: The noise is too long.
+    """
+    length = z_dim + (0 if encoding is None else encoding.slots)
+    if length > MAX_Z_DIM:
+        message = f"the table has {length - z_dim:,} categories in all, and z_dim and they must be at most {MAX_Z_DIM:,}"
+        raise RecipeError(message, field="data.columns", reason="too_many_categories")
+    return length
+
+
+def build_networks(
+    recipe: Recipe, marginals: Tensor, classes: int, encoding: TableEncoding | None = None
+) -> tuple[nn.Module, nn.Module]:
     """Return the recipe's generator and discriminator. Torch's global random generator draws the initial weights.
 
     Args:
         recipe: Gives the kinds and sizes of the networks.
         marginals: The mean of the data as D receives them: float32[channels, height, width] in [0, 1] of images; zeros,
-            float32[columns] or float32[length, channels], of standardized samples.
+            float32[columns] or float32[length, channels], of standardized samples; float32[width] of an encoded table.
         classes: Number of classes; 0 without labels.
+        encoding: The encoding of a table; None for other data.
 
     Raises:
         RecipeError: A network of the recipe does not support data of this shape.
     """
     for field, kind in (("generator", recipe.generator.kind), ("discriminator", recipe.discriminator.kind)):
         _check_shape(f"{field}.kind", kind, tuple(marginals.shape))
-    return _generator(recipe, marginals, classes), _discriminator(recipe, tuple(marginals.shape), classes)
+    generator = _generator(recipe, marginals, classes)
+    if encoding is not None:
+        assert isinstance(generator, MlpG)
+        generator = TableG(generator, generator.last, encoding, recipe.z_dim, recipe.prior)
+    return generator, _discriminator(recipe, tuple(marginals.shape), classes)
 
 
 def _generator(recipe: Recipe, marginals: Tensor, classes: int) -> nn.Module:

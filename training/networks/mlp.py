@@ -31,6 +31,13 @@ class MlpG(nn.Module):
         self.shape, self.classes = shape, classes
         self.layers = _layers(z_dim + classes, config.width, config.layers, math.prod(shape), gain=2**0.5)
 
+    @property
+    def last(self) -> nn.Linear:
+        """The output layer."""
+        layer = self.layers[-1]
+        assert isinstance(layer, nn.Linear)
+        return layer
+
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """Map float32[m, z_dim] and int64[m] labels to standardized samples, float32[m, ...]."""
         h = append_one_hot(z, label, self.classes)

@@ -12,14 +12,15 @@ _BINS = 60
 _MAX_SERIES = 10
 _MAX_PANELS = 16  # columns or channels
 
-SampleSets = dict[str, NDArray[np.float32]]
+Floats = NDArray[np.float32] | NDArray[np.float64]
+SampleSets = dict[str, Floats]
 
 
-def plot(samples: NDArray[np.float32], names: tuple[str, ...], real: NDArray[np.float32] | None = None) -> bytes:
+def plot(samples: Floats, names: tuple[str, ...], real: Floats | None = None) -> bytes:
     """Return a PNG: a scatter plot of two columns, a histogram of each column, or lines of the first series.
 
     Args:
-        samples: float32[n, columns] or float32[n, length, channels], n at least 1.
+        samples: float[n, columns] or float[n, length, channels], n at least 1. NaN is not shown.
         names: Names of the columns or channels; the plot shows the first 16.
         real: Data for comparison, of the same shape except for n; None shows no data.
     """
@@ -51,9 +52,10 @@ def _histograms(sets: SampleSets, names: tuple[str, ...]) -> Figure:
             axes.set_visible(False)
             continue
         column = np.concatenate([values[:, i] for values in sets.values()])
-        limits = float(column.min()), float(column.max())
+        known = column[np.isfinite(column)]
+        limits = (float(known.min()), float(known.max())) if len(known) else (0.0, 1.0)
         for title, values in sets.items():
-            axes.hist(values[:, i], bins=_BINS, range=limits, density=True, alpha=0.6, label=title)
+            axes.hist(values[np.isfinite(values[:, i]), i], bins=_BINS, range=limits, density=True, alpha=0.6, label=title)
         axes.set(xlabel=names[i], yticks=[])
         if len(sets) > 1:
             axes.legend(frameon=False)

@@ -17,6 +17,8 @@ SampleSource = Literal["gaussian-1d", "ring-2d", "sines", "table", "series"]
 
 SAMPLE_SOURCES: tuple[SampleSource, ...] = get_args(SampleSource)
 
+_TABLE_FIELDS = ("columns", "label", "units", "encoding", "delimiter", "decimal", "thousands", "header")
+
 
 class Data(Config):
     """The data set.
@@ -42,9 +44,27 @@ class Data(Config):
     columns: list[str] | None = Field(
         default=None,
         min_length=1,
-        description="table only: the numeric columns to learn; null takes all columns except the label",
+        description="table only: the columns to learn; null takes all columns except the label",
     )
-    label: str | None = Field(default=None, description="table only: the column of labels, text or integers")
+    label: str | None = Field(default=None, description="table only: the column of labels: text, numbers or booleans")
+    units: dict[str, str] | None = Field(
+        default=None, description="table only: the units of columns, for the card, such as {income: EUR}"
+    )
+    encoding: str | None = Field(
+        default=None, description="CSV tables only: encoding of the text, such as utf-8 or latin-1; null finds it"
+    )
+    delimiter: str | None = Field(
+        default=None, min_length=1, max_length=1, description="CSV tables only: the character between cells; null finds it"
+    )
+    decimal: Literal[".", ","] | None = Field(
+        default=None, description="CSV tables only: the mark before decimals; null finds it for each column"
+    )
+    thousands: Literal[",", ".", " ", "'"] | None = Field(
+        default=None, description="CSV tables only: the mark between groups of three digits; null finds it for each column"
+    )
+    header: bool | None = Field(
+        default=None, description="CSV tables only: whether the first line has the names of the columns; null finds it"
+    )
     licence: str | None = Field(default=None, description="licence of your own data, for the card")
     first: int | None = Field(default=None, ge=1, description="train only on n examples")
     order: Literal["drawn", "stored"] = Field(
@@ -66,6 +86,6 @@ class Data(Config):
             raise ValueError(f"side, channels and skip_broken are allowed only for sources {', '.join(PACKED_SOURCES)}")
         if self.order == "stored" and self.first is None:
             raise ValueError("order is allowed only with first")
-        if self.source != "table" and (self.columns is not None or self.label is not None):
-            raise ValueError("columns and label are allowed only for source table")
+        if self.source != "table" and any(getattr(self, name) is not None for name in _TABLE_FIELDS):
+            raise ValueError(f"{', '.join(_TABLE_FIELDS)} are allowed only for source table")
         return self

@@ -114,6 +114,13 @@ class Watch(Config):
         description="mode collapse is reported if the mean distance between two generated examples is below this fraction of "
         "the same distance in the data",
     )
+    column: float = Field(
+        default=0.15,
+        gt=0,
+        le=1,
+        description="tables: the collapse of a column is reported if the distance between the distributions of generated and "
+        "real values exceeds this limit (text and booleans: total variation; others: Kolmogorov-Smirnov)",
+    )
 
 
 class Change(Config):

@@ -50,7 +50,7 @@ def build_trainer(
     with torch_settings(recipe.num_threads, device):
         all_data = load_train(recipe.data, on_progress)
         dataset = all_data.first(recipe.data.first, recipe.data.order == "stored")
-        requirements = requirements_of(recipe, dataset.marginals().shape, num_classes(recipe, dataset))
+        requirements = requirements_of(recipe, dataset.marginals().shape, num_classes(recipe, dataset), dataset.encoding)
         check_memory(requirements, recipe, device)
         state = TrainerState.initial(build_algorithm(recipe, dataset, device), device)
         metadata = checkpoint_metadata(dataset)

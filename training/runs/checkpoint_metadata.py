@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from seedmint.training.datasets import Dataset
+from seedmint.training.datasets.scaling import Scaling
 from seedmint.training.runs.versions import code_version, library_versions
 
 
@@ -14,9 +15,19 @@ def checkpoint_metadata(dataset: Dataset) -> dict[str, Any]:
     Args:
         dataset: The training data.
     """
-    if dataset.scaling is None:
-        output: dict[str, Any] = {"shape": [*dataset.images.shape[2:], dataset.images.shape[1]]}
+    if dataset.encoding is not None and dataset.table is not None:
+        label = dataset.table.label
+        output: dict[str, Any] = {
+            "shape": dataset.samples.shape[1:],
+            "names": dataset.names,
+            "columns": [column.model_dump(mode="json") for column in dataset.table.columns],
+            "label": None if label is None else label.model_dump(mode="json"),
+            "encoding": dataset.encoding.document(),
+        }
+    elif dataset.scaling is None:
+        output = {"shape": [*dataset.images.shape[2:], dataset.images.shape[1]]}
     else:
+        assert isinstance(dataset.scaling, Scaling)
         output = {"shape": dataset.samples.shape[1:], "names": dataset.names, "scaling": asdict(dataset.scaling)}
     return {
         "dataset": {
@@ -40,4 +51,4 @@ def is_same_data(metadata: dict[str, Any], other: dict[str, Any]) -> bool:
         metadata: See `checkpoint_metadata`.
         other: The same, of another checkpoint.
     """
-    return all(metadata["dataset"].get(key) == other["dataset"].get(key) for key in ("digest", "classes", "names"))
+    return all(metadata["dataset"].get(key) == other["dataset"].get(key) for key in ("digest", "classes", "names", "columns"))

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from seedmint.models.seeds import quoted
 from seedmint.training.recipes.schema import Watch
 
 MAX_EXAMPLES = 1000
@@ -18,7 +19,7 @@ class Diagnostic:
     """A condition found in a run.
 
     Attributes:
-        kind: `saturated`, `equilibrium`, `overfitting`, `collapsed`, `emulated` or `not_recorded`.
+        kind: `saturated`, `equilibrium`, `overfitting`, `collapsed`, `column`, `emulated` or `not_recorded`.
         message: One line for people.
         is_warning: Whether the condition is a failure.
     """
@@ -26,6 +27,19 @@ class Diagnostic:
     kind: str
     message: str
     is_warning: bool = True
+
+
+@dataclass(frozen=True)
+class ColumnState:
+    """A column of generated rows, compared with the data.
+
+    Attributes:
+        distance: See `column_distance`.
+        absent: See `absent_share`.
+    """
+
+    distance: float
+    absent: float
 
 
 class Diagnostics:
@@ -104,6 +118,28 @@ class Diagnostics:
             "resume with a lower rule.generator.learning_rate, or train a new run with a larger penalty.r1"
         )
         return (Diagnostic("collapsed", message),)
+
+    def check_columns(self, columns: dict[str, "ColumnState"]) -> tuple[Diagnostic, ...]:
+        """Check one preview of a table for columns that have collapsed: each column is reported once.
+
+        Args:
+            columns: The state of each column, by its name.
+
+        Returns:
+            A condition for each column whose count reaches the threshold with this preview.
+        """
+        found, watch = [], self._watch
+        for name, state in columns.items():
+            if self._reaches(f"column {name}", state.distance > watch.column or state.absent > 0, watch.previews):
+                problem = f"its distribution has a distance of {state.distance:.2f} from the data"
+                if state.absent:
+                    problem += f", and a value of {state.absent:.0%} of the data never occurs"
+                message = (
+                    f"column {quoted(name)} has collapsed in {watch.previews} consecutive previews: {problem}; train longer, "
+                    "or train a new run with a larger m or penalty.r1"
+                )
+                found.append(Diagnostic("column", message))
+        return tuple(found)
 
     def _reaches(self, kind: str, observed: bool, threshold: int) -> bool:
         """Count one observation. Return whether the count reaches the threshold now."""

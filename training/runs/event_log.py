@@ -94,12 +94,14 @@ class EventLog:
         write_whole(self._previews / f"step-{step:09d}.png", content)
         self._board.add_images("preview", images[..., :3], step, dataformats="NHWC")  # TensorBoard knows no opacity
 
-    def write_sample_preview(self, step: int, samples: NDArray[np.float32], names: tuple[str, ...]) -> None:
+    def write_sample_preview(
+        self, step: int, samples: NDArray[np.float32] | NDArray[np.float64], names: tuple[str, ...]
+    ) -> None:
         """Write a plot of samples to previews/step-N.png and to TensorBoard.
 
         Args:
             step: Number of finished iterations.
-            samples: float32[n, columns] or float32[n, length, channels].
+            samples: float[n, columns] or float[n, length, channels].
             names: Names of the columns or channels.
         """
         content = plot(samples, names)

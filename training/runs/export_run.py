@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from seedmint.training.datasets.scaling import Scaling
+from seedmint.training.datasets.table_encoding import TableEncoding
 from seedmint.training.export.cards import card_of_run
 from seedmint.training.export.onnx_export import ExportError, export_generator
 from seedmint.training.networks import build_networks
@@ -67,16 +68,22 @@ def _load_checkpoint(directory: Path, step: int | None, folder: str) -> Checkpoi
 def _load_generator(recipe: Recipe, dataset: dict[str, Any], tensors: dict[str, Tensor], part: str) -> nn.Module:
     shape = dataset["shape"]  # of images: height, width, channels; the networks use channels, height, width
     # The values do not matter, only the shape: `load_state_dict` replaces all weights.
-    marginals = torch.zeros(shape) if "scaling" in dataset else torch.full((shape[2], shape[0], shape[1]), 0.5)
+    scaling = _scaling(dataset)
+    encoding = scaling if isinstance(scaling, TableEncoding) else None
+    if encoding is not None:
+        shape = (encoding.width,)
+    marginals = torch.full((shape[2], shape[0], shape[1]), 0.5) if scaling is None else torch.zeros(shape)
     classes = len(dataset["classes"]) if recipe.conditional else 0
-    generator, _ = build_networks(recipe, marginals, classes)
+    generator, _ = build_networks(recipe, marginals, classes, encoding)
     generator.load_state_dict(
         {key.removeprefix(f"{part}/"): value for key, value in tensors.items() if key.startswith(f"{part}/")}
     )
     return generator.eval()
 
 
-def _scaling(dataset: dict[str, Any]) -> Scaling | None:
+def _scaling(dataset: dict[str, Any]) -> Scaling | TableEncoding | None:
+    if "encoding" in dataset:
+        return TableEncoding.of_document(dataset["encoding"])
     if "scaling" not in dataset:
         return None
     return Scaling(**{field: tuple(values) for field, values in dataset["scaling"].items()})

@@ -11,13 +11,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from seedmint.models.columns import column_numbers
 from seedmint.training.algorithm1 import STATISTICS
 from seedmint.training.datasets import Dataset
+from seedmint.training.evaluation.metrics.table_columns import absent_share, column_distance
 from seedmint.training.export.served_generator import SeedSampler
 from seedmint.training.objectives import OBJECTIVES
 from seedmint.training.optimization import distributed
 from seedmint.training.runs.checkpoints import Checkpoint, save_checkpoint
-from seedmint.training.runs.diagnostics import Diagnostic, Diagnostics, Diversity
+from seedmint.training.runs.diagnostics import ColumnState, Diagnostic, Diagnostics, Diversity
 from seedmint.training.runs.event_log import EventLog
 from seedmint.training.runs.held_out import HeldOutLogits
 from seedmint.training.runs.hook import Hook, RunContext
@@ -91,7 +93,7 @@ class DiagnosticsHook(Hook):
 
     def __init__(self, diagnostics: Diagnostics, dataset: Dataset, conditional: bool) -> None:
         self._diagnostics = diagnostics
-        self._scaling = dataset.scaling
+        self._dataset, self._table, self._scaling = dataset, dataset.table, dataset.scaling
         self._diversity = Diversity(self._standardize(dataset.values), dataset.labels if conditional else None)
 
     def on_statistics(self, trainer: RunContext, statistics: dict[str, float]) -> None:
@@ -102,13 +104,29 @@ class DiagnosticsHook(Hook):
         self._report(trainer, found)
 
     def on_preview(self, trainer: RunContext, outputs: NDArray[Any], labels: NDArray[np.int64] | None) -> None:
-        """Measure the diversity and check for mode collapse."""
+        """Measure the diversity and check for mode collapse, of the whole and of each column."""
+        self._check_columns(trainer, outputs, labels)
         diversity = self._diversity.measure(self._standardize(outputs), labels)
         if diversity is None:
             return
         if trainer.log is not None:
             trainer.log.write_diversity(trainer.state.step, diversity)
         self._report(trainer, self._diagnostics.check_diversity(diversity))
+
+    def _check_columns(self, trainer: RunContext, outputs: NDArray[Any], labels: NDArray[np.int64] | None) -> None:
+        """Check each column of a table for collapse."""
+        if self._table is None:
+            return
+        data = self._dataset.samples
+        if labels is not None:  # compare with rows of the same labels
+            data = data[_rows_of_labels(self._dataset, labels)]
+        states = {
+            column.name: ColumnState(
+                column_distance(column, outputs[:, i], data[:, i]), absent_share(column, outputs[:, i], data[:, i])
+            )
+            for i, column in enumerate(self._table.columns)
+        }
+        self._report(trainer, self._diagnostics.check_columns(states))
 
     def _report(self, trainer: RunContext, diagnostics: tuple[Diagnostic, ...]) -> None:
         trainer.state.diagnostic_counts = self._diagnostics.counts
@@ -132,7 +150,7 @@ class PreviewHook(Hook):
     """
 
     def __init__(self, sampler: SeedSampler, dataset: Dataset) -> None:
-        self._sampler, self._names = sampler, dataset.names
+        self._sampler, self._names, self._table = sampler, dataset.names, dataset.table
         self._seeds = _SAMPLE_PREVIEW_SEEDS if dataset.scaling is not None else _IMAGE_PREVIEW_SEEDS
         self._labels = None if sampler.label_rule is None else sampler.label_rule.labels(self._seeds)
         self._real = None if dataset.scaling is not None else _real_images(dataset, self._labels, len(self._seeds))
@@ -163,20 +181,27 @@ class PreviewHook(Hook):
             log.write_image_preview(step, outputs, self._real)
         else:
             assert self._names is not None
-            log.write_sample_preview(step, outputs, self._names)
+            shown = outputs if self._table is None else column_numbers(self._table.columns, outputs)
+            log.write_sample_preview(step, shown, self._names)
         self._last_step = step
         self._due_time = time.monotonic() + (trainer.recipe.every.preview_seconds or 0)
         return outputs
 
 
-def _real_images(dataset: Dataset, labels: NDArray[np.int64] | None, n: int) -> NDArray[np.uint8]:
-    """Return n training images, uint8[n, height, width, channels], of the given labels."""
-    rows = np.arange(n) % len(dataset)
-    if labels is not None and dataset.labels is not None:
+def _rows_of_labels(dataset: Dataset, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return rows of the data that have the given labels, int64[n]. A label without rows gets rows of any label."""
+    rows = np.arange(len(labels)) % len(dataset)
+    if dataset.labels is not None:
         for label in np.unique(labels):
             found, wanted = np.flatnonzero(dataset.labels == label), labels == label
             if len(found):
                 rows[wanted] = found[np.arange(wanted.sum()) % len(found)]
+    return rows
+
+
+def _real_images(dataset: Dataset, labels: NDArray[np.int64] | None, n: int) -> NDArray[np.uint8]:
+    """Return n training images, uint8[n, height, width, channels], of the given labels."""
+    rows = np.arange(n) % len(dataset) if labels is None else _rows_of_labels(dataset, labels)
     return np.ascontiguousarray(dataset.images[rows].transpose(0, 2, 3, 1))
 
 

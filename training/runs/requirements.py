@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from seedmint.models.runtime.memory import container_memory
 from seedmint.training import penalties
-from seedmint.training.networks import build_networks
+from seedmint.training.datasets.table_encoding import TableEncoding
+from seedmint.training.networks import build_networks, noise_length
 from seedmint.training.optimization import distributed
 from seedmint.training.recipes.schema import Recipe, RecipeError
 
@@ -45,13 +46,16 @@ class Requirements:
         return self.generator_bytes + self.discriminator_bytes + self.minibatch_bytes
 
 
-def requirements_of(recipe: Recipe, shape: tuple[int, ...], classes: int) -> Requirements:
+def requirements_of(
+    recipe: Recipe, shape: tuple[int, ...], classes: int, encoding: TableEncoding | None = None
+) -> Requirements:
     """Return what a run needs. Allocates no memory for the networks.
 
     Args:
         recipe: The settings.
         shape: Shape of one example, as `build_networks` receives it.
         classes: Number of classes; 0 without labels.
+        encoding: The encoding of a table; None for other data.
 
     Raises:
         RecipeError: A network of the recipe does not support data of this shape.
@@ -59,10 +63,10 @@ def requirements_of(recipe: Recipe, shape: tuple[int, ...], classes: int) -> Req
     """
     meta = torch.device("meta")
     with meta:
-        generator, discriminator = build_networks(recipe, torch.zeros(shape), classes)
+        generator, discriminator = build_networks(recipe, torch.zeros(shape), classes, encoding)
         rows = len(range(recipe.m)[distributed.local_rows(recipe.m)])
         label = torch.zeros(rows, dtype=torch.int64) if classes else None
-        z, x = torch.zeros(rows, recipe.z_dim), torch.zeros(rows, *shape)
+        z, x = torch.zeros(rows, noise_length(recipe.z_dim, encoding)), torch.zeros(rows, *shape)
         with _saved_tensors() as kept_by_d:
             for images in (x, torch.zeros_like(x)):
                 images.requires_grad_(recipe.penalty.is_active)

@@ -10,7 +10,7 @@ from torch import Tensor, nn, optim
 from seedmint.training.algorithm1 import STATISTICS, Algorithm1
 from seedmint.training.augmentation import build_augmentation
 from seedmint.training.datasets import Dataset
-from seedmint.training.networks import build_networks
+from seedmint.training.networks import build_networks, noise_length
 from seedmint.training.optimization.device_inputs import DeviceInputs, recording_obstacle
 from seedmint.training.optimization.iteration_graphs import CudaRecorder, IterationGraphs
 from seedmint.training.optimization.minibatches import Minibatches, stream_seed
@@ -33,11 +33,13 @@ def build_algorithm(recipe: Recipe, dataset: Dataset, device: torch.device) -> A
     Raises:
         UserError: The recipe does not suit the data.
     """
-    minibatches = Minibatches(dataset, recipe.conditional, recipe.m, recipe.prior, recipe.z_dim, recipe.seed, device)
+    z_dim = noise_length(recipe.z_dim, dataset.encoding)
+    minibatches = Minibatches(dataset, recipe.conditional, recipe.m, recipe.prior, z_dim, recipe.seed, device)
     marginals = torch.from_numpy(dataset.marginals()).float()
     torch.manual_seed(stream_seed(recipe.seed, _INITIAL_WEIGHTS_STREAM))
     generator, discriminator = (
-        network.to(device).train() for network in build_networks(recipe, marginals, num_classes(recipe, dataset))
+        network.to(device).train()
+        for network in build_networks(recipe, marginals, num_classes(recipe, dataset), dataset.encoding)
     )
     ema = copy.deepcopy(generator).eval().requires_grad_(False) if recipe.ema else None
     obstacle = recording_obstacle(recipe, minibatches, device)

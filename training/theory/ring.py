@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from seedmint.training.datasets.generated import RING_MODES, RING_STD, load_generated
+from seedmint.training.datasets.scaling import Scaling
 from seedmint.training.evaluation.metrics.ring import ModeCounts, count_modes
 from seedmint.training.objectives import OBJECTIVES
 from seedmint.training.optimization.minibatches import stream_seed
@@ -73,7 +74,7 @@ def _train(objective: str, penalty: str, seed: int, steps: int) -> Tensor:
         algorithm.iterate(step)
     torch.manual_seed(stream_seed(seed, 1 << 40))  # a stream that no iteration uses
     assert algorithm.ema is not None
-    assert dataset.scaling is not None
+    assert isinstance(dataset.scaling, Scaling)
     with torch.no_grad():
         standardized: Tensor = algorithm.ema(torch.randn(_SAMPLES, recipe.z_dim))
     mean, std = (torch.tensor(values).float() for values in (dataset.scaling.mean, dataset.scaling.std))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from seedmint.models.card import Card, ImageOutput
 from seedmint.models.errors import UserError
+from seedmint.models.table import KEY_NAMES
 from seedmint.service.runtime.arrays import Outputs, SeedArray
 from seedmint.service.runtime.output_check import Determinism
 
@@ -98,7 +99,8 @@ def check_format(shard_format: ShardFormat, card: Card, has_origin: bool) -> Non
             f"{shard_format} is for images, and {card.name!r} makes samples: use one of {formats}", field="format"
         )
     if shard_format == "parquet" and not isinstance(card.output, ImageOutput):
-        for name in (*_RESERVED_COLUMNS, *(("generator",) if has_origin else ())):
+        reserved = KEY_NAMES[:1] if card.output.columns is not None else _RESERVED_COLUMNS
+        for name in (*reserved, *(("generator",) if has_origin else ())):
             if name in card.output.names:
                 raise FormatError(
                     f"parquet has a column {name!r} of its own, and so has {card.name!r}: use npz",

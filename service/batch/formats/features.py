@@ -6,6 +6,7 @@ from typing import Any
 
 from seedmint.models.card import ImageOutput, SampleOutput
 from seedmint.service.batch.formats.base import ShardFormat
+from seedmint.service.batch.formats.typed_columns import feature
 
 INT64 = {"dtype": "int64", "_type": "Value"}
 STRING = {"dtype": "string", "_type": "Value"}
@@ -46,6 +47,9 @@ def parquet_features(output: ImageOutput | SampleOutput, keys: Keys) -> dict[str
     """
     if isinstance(output, ImageOutput):
         return {"image": IMAGE} | keys.features
+    if output.columns is not None:
+        key = {name: value for name, value in keys.features.items() if name != "label"}
+        return key | {column.name: feature(column) for column in output.table_schema(keys.classes is not None)}
     value: dict[str, Any] = {"dtype": "float32", "_type": "Value"}
     if len(output.shape) == 2:  # "Sequence" is understood by all versions of `datasets`, "List" only since version 4
         value = {"feature": value, "length": output.shape[0], "_type": "Sequence"}

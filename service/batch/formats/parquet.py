@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from seedmint.models.card import Card, ImageOutput, SampleOutput
+from seedmint.models.table import is_table
 from seedmint.service.batch.formats.base import ShardWriter, Sink
 from seedmint.service.batch.formats.features import Keys, arrow_metadata, parquet_features
 from seedmint.service.batch.formats.pngs import pngs
+from seedmint.service.batch.formats.typed_columns import arrow_type, codes_of, typed_arrays
 from seedmint.service.runtime.arrays import Outputs, SeedArray
 from seedmint.service.runtime.generator import Generator
 
@@ -132,10 +134,14 @@ class _SampleWriter:
         seeds, labels, samples = zip(*self._batches, strict=True)
         self._batches, self._num_rows = [], 0
         columns: dict[str, Any] = {"seed": pa.array(np.concatenate(seeds))}
-        if labels[0] is not None:
-            columns["label"] = pa.array(np.concatenate(labels))
+        whole_labels = None if labels[0] is None else np.concatenate(labels)
         columns |= _origin_column(self._origin, len(columns["seed"]))
-        columns |= _sample_columns(self._card, np.concatenate(samples))
+        if is_table(self._card):
+            columns |= typed_arrays(self._card, np.concatenate(samples), whole_labels)
+        else:
+            if whole_labels is not None:
+                columns["label"] = pa.array(whole_labels)
+            columns |= _sample_columns(self._card, np.concatenate(samples))
         self._writer.write_table(pa.table([columns[name] for name in self._schema.names], schema=self._schema))
 
 
@@ -162,6 +168,11 @@ def schema(output: ImageOutput | SampleOutput, keys: Keys) -> pa.Schema:
         output: The output in the card of the generator.
         keys: The columns that identify an image or sample.
     """
+    if isinstance(output, SampleOutput) and output.columns is not None:
+        names = [name for name in keys.features if name != "label"]
+        fields = [pa.field(name, pa.string() if name == "generator" else pa.int64()) for name in names]
+        fields += [pa.field(column.name, arrow_type(column)) for column in output.table_schema(keys.classes is not None)]
+        return pa.schema(fields, arrow_metadata(parquet_features(output, keys)))
     fields = [pa.field(name, pa.string() if name == "generator" else pa.int64()) for name in keys.features]
     if isinstance(output, ImageOutput):
         fields.insert(0, pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])))
@@ -180,12 +191,15 @@ def read(file: IO[bytes], positions: list[int], card: Card) -> Outputs:
         card: The card of the generator.
 
     Returns:
-        uint8[n, height, width, channels] or float32[n, ...].
+        uint8[n, height, width, channels] or float32[n, ...]; codes of a table.
     """
     if isinstance(card.output, ImageOutput):
         table = pq.read_table(file, columns=["image"])
         images = [np.asarray(Image.open(io.BytesIO(table["image"][i]["bytes"].as_py()))) for i in positions]
         return np.stack(images).reshape(len(positions), *card.output.shape)
     table = pq.read_table(file, columns=list(card.output.names)).take(positions)
+    if card.output.columns is not None:
+        found = [codes_of(table[column.name], column) for column in card.output.columns]
+        return np.stack(found, axis=1)
     columns = [np.asarray(table[name].to_pylist(), np.float32) for name in card.output.names]
     return np.stack(columns, axis=-1)

@@ -107,3 +107,20 @@ def test_a_shipped_recipe_with_other_data_gets_their_title():
     named = load_recipe("digits", ["data.source=folder", "data.path=/x/photos", "title=Mine", "name=mine"])
     assert (named.name, named.title) == ("mine", "Mine")
     assert load_recipe("digits", ["steps=5"]).name == "digits"
+
+
+def test_table_without_a_recipe(tmp_path, monkeypatch):
+    """The recipe names the columns that can be learned; the summary has a type for each."""
+    monkeypatch.chdir(tmp_path)
+    lines = [f"{i},{i % 7},{'ab'[i % 2]},name {i},{'' if i % 5 else 'x'}" for i in range(1200)]
+    (tmp_path / "people.csv").write_text("\n".join(["id,n,kind,name,note", *lines]) + "\n")
+    document = json.loads(run("data", "inspect", "people.csv", "--json"))
+    assert [(column["name"], column["type"], column["nullable"]) for column in document["columns"]] == [
+        ("n", "integer", False),
+        ("kind", "text", False),
+        ("note", "text", True),
+    ]
+    assert set(document["left_out"]) == {"name"}
+    run("train", "people.csv", "--set", "data.label=kind", "--set", "steps=2", "--set", "m=16")
+    recipe = yaml.safe_load((tmp_path / "runs" / "people" / "recipe.yaml").read_text())
+    assert (recipe["data"]["columns"], recipe["data"]["label"], recipe["conditional"]) == (["n", "note"], "kind", True)

@@ -154,13 +154,15 @@ def test_table_with_labels_from_training_to_evaluation(tmp_path, seedmint):
     path = tmp_path / "out" / "mine.onnx"
     card = card_of(onnx.load(path))
     assert (card.classes, card.output.names) == (("a", "b"), ("x", "y", "count"))
-    assert card.output.resolution[2] == 1.0
+    assert [column.type for column in card.output.columns] == ["number", "number", "integer"]
+    assert (card.output.label.name, card.output.label.position) == ("kind", 3)
     session = onnxruntime.InferenceSession(path.read_bytes())
     z = noise(card.noise.rule, card.noise.z_dim, np.arange(1000, dtype=np.int64))
     for label, centre in ((0, 10), (1, 30)):
         (made,) = session.run(["sample"], {"z": z, "label": np.full(1000, label)})
-        assert np.mean(np.abs(made[:, 0] - centre) < 8) > 0.9
-        np.testing.assert_array_equal(made[:, 2], np.rint(made[:, 2]))
+        x, _, count = (column.numbers(made[:, i]) for i, column in enumerate(card.output.columns))
+        assert np.mean(np.abs(x - centre) < 8) > 0.9
+        assert set(count) <= {0, 1, 2, 3, 4}
     code, text, errors = seedmint("evaluate", "out/mine.onnx")
     assert (code, "--data" in errors) == (1, True)  # the card has no path of the table
     files = ("--out", "p.png", "--report", "pages")
@@ -168,18 +170,28 @@ def test_table_with_labels_from_training_to_evaluation(tmp_path, seedmint):
     assert code == 0, errors
     metrics = {metric.metric: metric for metric in card_of(onnx.load(path)).evaluation}
     assert set(metrics) == {
-        *(f"{name} of {column}" for name in ("wasserstein-1", "kolmogorov-smirnov") for column in ("x", "y", "count")),
+        *(f"kolmogorov-smirnov of {column}" for column in ("x", "y", "count")),
+        "total-variation of kind",
         "correlation-difference",
-        *("closest-record", "closest-record-cells", "closest-record-near"),
+        "contingency-difference",
+        "detection-auc",
+        "train-on-generated score of kind",
+        "train-on-real score of kind",
+        "closest-record median",
+        "closest-record median of real rows",
+        "nearer-to-training",
+        "exact-copies",
+        "exact-copies of real rows",
     }
-    assert metrics["wasserstein-1 of x"].value < 0.3
+    assert metrics["kolmogorov-smirnov of x"].value < 0.3
+    assert metrics["train-on-generated score of kind"].value > 0.9
     assert {entry["metric"]: entry["value"] for entry in json.loads(text)["metrics"]} == {
         name: metric.value for name, metric in metrics.items()
     }
     page = (tmp_path / "pages" / "report.html").read_text()
     assert all(name in page for name in metrics)
     assert page.count("data:image/png") == 1
-    assert all(metric.interval is not None for metric in metrics.values())
+    assert all(metrics[f"kolmogorov-smirnov of {name}"].interval is not None for name in ("x", "y", "count"))
     assert len(Image.open(tmp_path / "p.png").getcolors(1_000_000)) > 10
     code, _, errors = seedmint("evaluate", "out/mine.onnx", "--data", "series:mine.csv")
     assert (code, errors.count("\n")) == (1, 1)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -51,6 +52,21 @@ def open_parquet(files: Files, chosen: Sequence[File], classes: tuple[str, ...] 
     unused = [name for name in schema.names if name not in (columns.image, columns.label)]
     notes = note("unused_columns", "columns of the files are not used", unused)
     return Source(files, sum(counts), classes or columns.classes, notes, partial(_records, files, chosen, columns))
+
+
+def has_images(path: Path) -> bool:
+    """Return whether a Parquet file has a column of images; also true for a file that is not readable as Parquet.
+
+    Args:
+        path: The file.
+    """
+    try:
+        _columns(parquet.read_schema(path), path.name)
+    except DataError:
+        return False
+    except (pa.ArrowException, OSError):
+        return True
+    return True
 
 
 def _count(files: Files, file: File) -> int:

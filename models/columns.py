@@ -1,0 +1,219 @@
+"""The columns of a table: their types, and the rule that turns the codes of a generator into the values of the table.
+
+A generator of a table returns one code for each column, an integer in float32:
+
+- -1 is a missing value (null), of nullable columns only;
+- text: the code is the number of a category, from 0;
+- boolean: 0 is false, 1 is true;
+- other types: u = first + code * step, an integer, is the value in units of 10^-decimals. A date counts days and a date with
+  time counts microseconds since 1970-01-01; a time counts microseconds since midnight.
+
+The rule has only integers, so every machine computes the same values. A number is the float64 that is nearest to the decimal
+number u / 10^decimals.
+"""
+
+import datetime
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from seedmint.models.card_part import CardPart, Line
+
+ColumnType = Literal["integer", "number", "boolean", "text", "date", "time", "datetime"]
+LabelType = Literal["integer", "number", "boolean", "text"]
+
+NULL = -1
+"""The code of a missing value."""
+
+MAX_CODES = 1 << 24
+"""Most codes of a column: float32 represents all integers up to this number exactly."""
+
+MAX_EXACT = 1 << 53
+"""Limit of `first + code * step`: float64 represents all integers up to this number exactly."""
+
+MAX_DECIMALS = 22
+"""10^22 is the largest power of ten that float64 represents exactly."""
+
+_EPOCH = datetime.datetime(1970, 1, 1)
+_EPOCH_DAY = datetime.date(1970, 1, 1)
+_FIRST_DAY, _LAST_DAY = (datetime.date.min - _EPOCH_DAY).days, (datetime.date.max - _EPOCH_DAY).days
+_DAY = 86_400_000_000  # microseconds
+_UNIT_LIMITS = {
+    "date": (_FIRST_DAY, _LAST_DAY),
+    "time": (0, _DAY - 1),
+    "datetime": (_FIRST_DAY * _DAY, _LAST_DAY * _DAY),
+}
+
+
+class Column(CardPart):
+    """One column of a table.
+
+    Attributes:
+        name: Name of the column in the table.
+        type: Type of the values.
+        unit: Unit of the values for people, such as "EUR"; null if unknown.
+        nullable: Whether values can be missing.
+        categories: The texts, by code; null for other types.
+        first: The smallest value in units; null for text and booleans.
+        step: Distance of neighboring values in units.
+        count: Number of codes: the greatest value is first + (count - 1) * step.
+        decimals: The unit of a number is 10^-decimals; 0 for other types.
+        timezone: Time zone of dates with times, which count in UTC; null for local times.
+    """
+
+    name: Line
+    type: ColumnType
+    unit: Line | None = None
+    nullable: bool = False
+    categories: tuple[Line, ...] | None = None
+    first: int | None = Field(default=None, ge=-MAX_EXACT, le=MAX_EXACT)
+    step: int = Field(default=1, ge=1, le=MAX_EXACT)
+    count: int = Field(ge=1, le=MAX_CODES)
+    decimals: int = Field(default=0, ge=-MAX_DECIMALS, le=MAX_DECIMALS)
+    timezone: Line | None = None
+
+    @model_validator(mode="after")
+    def _fields_are_consistent(self) -> "Column":
+        if (self.categories is not None) != (self.type == "text"):
+            raise ValueError("categories belong to type text")
+        if self.categories is not None and (len(set(self.categories)) != self.count or len(self.categories) != self.count):
+            raise ValueError("categories must be `count` different texts")
+        if self.type == "boolean" and self.count != 2:
+            raise ValueError("count of type boolean must be 2")
+        if (self.first is None) != (self.type in ("text", "boolean")):
+            raise ValueError("first belongs to numbers, dates and times")
+        if self.first is not None:
+            self._check_units(self.first, self.first + (self.count - 1) * self.step)
+        if self.decimals != 0 and self.type != "number":
+            raise ValueError("decimals belong to type number")
+        if self.timezone is not None and self.type != "datetime":
+            raise ValueError("timezone belongs to type datetime")
+        return self
+
+    def _check_units(self, first: int, last: int) -> None:
+        low, high = _UNIT_LIMITS.get(self.type, (-MAX_EXACT, MAX_EXACT))
+        if first < low or last > high:
+            raise ValueError(f"the values in units must be {low} to {high}")
+
+    def check_codes(self, codes: NDArray[Any]) -> bool:
+        """Return whether codes are integers of this column.
+
+        Args:
+            codes: [n].
+        """
+        lowest = NULL if self.nullable else 0
+        return bool(((codes == np.rint(codes)) & (codes >= lowest) & (codes < self.count)).all())
+
+    def units(self, codes: NDArray[Any]) -> NDArray[np.int64]:
+        """Return the values in units, int64[n], of a number, date or time. The units of missing values mean nothing.
+
+        Args:
+            codes: [n].
+        """
+        assert self.first is not None
+        result: NDArray[np.int64] = self.first + np.maximum(codes.astype(np.int64), 0) * self.step
+        return result
+
+    def numbers(self, codes: NDArray[Any]) -> NDArray[np.float64]:
+        """Return the values as float64[n], NaN where they are missing: numbers as they are, others by their units or codes.
+
+        Args:
+            codes: [n].
+        """
+        values = codes.astype(np.float64) if self.first is None else _scaled(self.units(codes), self.decimals)
+        return np.where(codes == NULL, np.nan, values)
+
+    def values(self, codes: NDArray[Any]) -> list[Any]:
+        """Return the values as Python objects: int, float, bool, str, or date, time or datetime; None where they are missing.
+
+        Args:
+            codes: [n].
+        """
+        values: list[Any]
+        if self.type == "text":
+            assert self.categories is not None
+            values = [self.categories[code] for code in np.maximum(codes, 0).astype(np.int64).tolist()]
+        elif self.type == "boolean":
+            values = (codes == 1).tolist()
+        elif self.type == "number":
+            values = _scaled(self.units(codes), self.decimals).tolist()
+        else:
+            values = self._from_units(self.units(codes).tolist())
+        if not self.nullable:
+            return values
+        return [None if is_null else value for value, is_null in zip(values, (codes == NULL).tolist(), strict=True)]
+
+    def _from_units(self, units: list[int]) -> list[Any]:
+        if self.type == "date":
+            return [_EPOCH_DAY + datetime.timedelta(days=unit) for unit in units]
+        if self.type == "integer":
+            return units
+        moments = [_EPOCH + datetime.timedelta(microseconds=unit) for unit in units]
+        if self.type == "time":
+            return [moment.time() for moment in moments]
+        return moments if self.timezone is None else [moment.replace(tzinfo=datetime.UTC) for moment in moments]
+
+
+class LabelColumn(CardPart):
+    """The column of a table whose values are the labels of the generator.
+
+    Attributes:
+        name: Name of the column in the table.
+        type: Type of the values. The classes of the card are their texts.
+        position: Number of columns of the table before this column.
+    """
+
+    name: Line
+    type: LabelType = "text"
+    position: Annotated[int, Field(ge=0)] = 0
+
+    def value(self, class_name: str) -> Any:
+        """Return the value of a class.
+
+        Args:
+            class_name: The name in the classes of the card.
+        """
+        if self.type == "boolean":
+            return class_name == "true"
+        return {"integer": int, "number": float, "text": str}[self.type](class_name)
+
+    def check_classes(self, classes: tuple[str, ...]) -> None:
+        """Check that the classes have values of this column's type.
+
+        Args:
+            classes: The classes of the card.
+
+        Raises:
+            ValueError: A class has no value of the type.
+        """
+        if self.type == "boolean" and not {"true", "false"}.issuperset(classes):
+            raise ValueError("classes of a boolean label must be true and false")
+        for name in classes:
+            self.value(name)
+
+
+def column_numbers(columns: tuple[Column, ...], codes: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the values of rows as numbers for plots, float64[n, columns]: see `Column.numbers`.
+
+    Args:
+        columns: The columns.
+        codes: float32[n, columns].
+    """
+    return np.stack([column.numbers(codes[:, i]) for i, column in enumerate(columns)], axis=1)
+
+
+def json_value(value: Any) -> Any:
+    """Return a value of `Column.values` as JSON and CSV show it: dates and times as ISO 8601 text.
+
+    Args:
+        value: The value.
+    """
+    return value.isoformat() if isinstance(value, datetime.date | datetime.time) else value
+
+
+def _scaled(units: NDArray[np.int64], decimals: int) -> NDArray[np.float64]:
+    """Return units / 10^decimals. Both operands are exact in float64, so the result is the nearest float64."""
+    scale, values = float(10 ** abs(decimals)), units.astype(np.float64)
+    return values / scale if decimals >= 0 else values * scale

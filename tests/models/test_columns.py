@@ -1,0 +1,87 @@
+"""Typed columns: the rule from codes to values, and its limits."""
+
+import datetime
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from seedmint.models.columns import Column, LabelColumn, json_value
+
+CODES = np.array([0, 2, -1, 1], np.float32)
+
+
+@pytest.mark.parametrize(
+    ("fields", "values", "texts"),
+    [
+        ({"type": "text", "categories": ("b", "a", "c"), "count": 3}, ["b", "c", None, "a"], ["b", "c", None, "a"]),
+        ({"type": "integer", "first": -5, "step": 10, "count": 3}, [-5, 15, None, 5], [-5, 15, None, 5]),
+        ({"type": "number", "first": 5, "count": 3, "decimals": 2}, [0.05, 0.07, None, 0.06], [0.05, 0.07, None, 0.06]),
+        (
+            {"type": "date", "first": -1, "count": 3},
+            [datetime.date(1969, 12, 31), datetime.date(1970, 1, 2), None, datetime.date(1970, 1, 1)],
+            ["1969-12-31", "1970-01-02", None, "1970-01-01"],
+        ),
+        (
+            {"type": "time", "first": 0, "step": 60_000_000, "count": 3},
+            [datetime.time(0, 0), datetime.time(0, 2), None, datetime.time(0, 1)],
+            ["00:00:00", "00:02:00", None, "00:01:00"],
+        ),
+    ],
+)
+def test_values_of_codes(fields, values, texts):
+    column = Column(name="c", nullable=True, **fields)
+    assert column.values(CODES) == values
+    assert [json_value(value) for value in column.values(CODES)] == texts
+    assert column.check_codes(CODES)
+    assert not column.check_codes(np.array([3.0]))
+    assert not column.check_codes(np.array([0.5]))
+    assert not column.model_copy(update={"nullable": False}).check_codes(CODES)
+
+
+def test_booleans_and_moments():
+    assert Column(name="b", type="boolean", count=2).values(np.array([0, 1])) == [False, True]
+    local = Column(name="m", type="datetime", first=1_500_000, count=1).values(np.array([0]))[0]
+    assert local == datetime.datetime(1970, 1, 1, 0, 0, 1, 500_000)
+    zoned = Column(name="m", type="datetime", first=0, count=1, timezone="Europe/Berlin").values(np.array([0]))[0]
+    assert json_value(zoned) == "1970-01-01T00:00:00+00:00"
+
+
+@given(st.integers(-(2**52), 2**52), st.integers(0, 2**24 - 1), st.integers(-15, 22))
+def test_numbers_are_the_nearest_float64(first, code, decimals):
+    column = Column(name="n", type="number", first=first, count=2**24, decimals=decimals)
+    exact = Fraction(first + code) / Fraction(10) ** decimals
+    assert column.values(np.array([code], np.float32)) == [exact.numerator / exact.denominator]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"type": "text", "count": 2},
+        {"type": "text", "categories": ("a", "a"), "count": 2},
+        {"type": "text", "categories": ("a", "b"), "count": 3},
+        {"type": "boolean", "count": 3},
+        {"type": "integer", "count": 3},
+        {"type": "integer", "first": 0, "count": 2**24 + 1},
+        {"type": "integer", "first": 2**53, "count": 2},
+        {"type": "integer", "first": 0, "count": 2, "decimals": 1},
+        {"type": "integer", "first": 0, "count": 2, "timezone": "UTC"},
+        {"type": "time", "first": 86_400_000_000, "count": 1},
+        {"type": "date", "first": 10**8, "count": 1},
+    ],
+)
+def test_inconsistent_columns_are_refused(fields):
+    with pytest.raises(ValidationError):
+        Column(name="c", **fields)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "value"), [("text", "1", "1"), ("integer", "1", 1), ("number", "1.5", 1.5), ("boolean", "false", False)]
+)
+def test_labels_have_the_values_of_the_table(kind, name, value):
+    assert LabelColumn(name="k", type=kind).value(name) == value
+    with pytest.raises(ValueError, match=r".+"):
+        LabelColumn(name="k", type="boolean").check_classes(("maybe",))

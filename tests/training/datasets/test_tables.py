@@ -1,0 +1,180 @@
+"""Tables as customers write them: encodings, delimiters, marks of numbers, headers, and types of columns."""
+
+import datetime
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from seedmint.training.datasets import DataError, load_splits
+from seedmint.training.datasets.table import load_table
+from seedmint.training.datasets.table_encoding import TableEncoding
+from seedmint.training.recipes.data import Data
+from tests.support.errors import raises
+
+D = datetime.date
+
+
+def load(path, **fields):
+    return load_table(Data(source="table", path=str(path), **fields))
+
+
+def values(dataset):
+    """Return the values of each column by its name."""
+    return {column.name: column.values(dataset.samples[:, i]) for i, column in enumerate(dataset.table.columns)}
+
+
+def types(dataset):
+    return [column.type for column in dataset.table.columns]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "latin-1", "windows-1252"])
+def test_encodings_are_found(tmp_path, encoding):
+    path = tmp_path / "t.csv"
+    path.write_bytes("größe,ort\n1,Zürich\n2,Genève\n1,Zürich\n".encode(encoding))
+    assert values(load(path)) == {"größe": [1, 2, 1], "ort": ["Zürich", "Genève", "Zürich"]}
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_delimiters_are_found(tmp_path, delimiter):
+    path = tmp_path / "t.csv"
+    lines = [("x", "note"), ("1", '"a, b; c | d"'), ("2", '"e, f"')]
+    path.write_text("".join(delimiter.join(line) + "\n" for line in lines))
+    assert values(load(path)) == {"x": [1, 2], "note": ["a, b; c | d", "e, f"]}
+
+
+@pytest.mark.parametrize(
+    ("text", "fields", "expected"),
+    [
+        ("x;y\n1,5;2\n3,25;4\n", {}, [1.5, 3.25]),
+        ("x;y\n1.234,5;2\n3,25;4\n", {}, [1234.5, 3.25]),
+        ('x,y\n"1,234.5",2\n3.25,4\n', {}, [1234.5, 3.25]),
+        ("x;y\n1 234,5;2\n3,25;4\n", {}, [1234.5, 3.25]),
+        ("x;y\n1'234.5;2\n3.25;4\n", {}, [1234.5, 3.25]),
+        ("x;y\n1.234;2\n5.678;4\n", {}, [1.234, 5.678]),
+        ("x;y\n1.234;2\n5.678;4\n", {"thousands": "."}, [1234, 5678]),
+        ("x;y\n1,234;2\n5,678;4\n", {"decimal": "."}, [1234, 5678]),
+        ("x;y\n+1;2\n-3e2;4\n", {}, [1, -300]),
+    ],
+)
+def test_marks_of_numbers_are_found_or_set(tmp_path, text, fields, expected):
+    (tmp_path / "t.csv").write_text(text)
+    assert values(load(tmp_path / "t.csv", **fields))["x"] == expected
+
+
+def test_headers_are_found_or_set(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text("1,a\n2,b\n")
+    assert values(load(path)) == {"column_1": [1, 2], "column_2": ["a", "b"]}
+    path.write_text("2019,2020\n1,2\n3,4\n")
+    assert load(path).names == ("column_1", "column_2")
+    assert values(load(path, header=True)) == {"2019": [1, 3], "2020": [2, 4]}
+    path.write_text("a,b\nc,d\n")
+    assert values(load(path, header=False)) == {"column_1": ["a", "c"], "column_2": ["b", "d"]}
+
+
+def test_index_columns_are_left_out(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text(",x\n0,5\n1,7\n2,5\n")
+    found = load(path)
+    assert found.names == ("x",)
+    assert len(found.table.notes) == 1
+    path.write_text("id,x\n4,5\n5,7\n7,5\n")
+    assert load(path).names == ("id", "x")  # not the numbers of the rows
+    path.write_text("id,x\n0,5\n1,7\n2,5\n")
+    assert load(path, columns=["id", "x"]).names == ("id", "x")
+
+
+def test_types_of_csv_columns(tmp_path):
+    path = tmp_path / "t.csv"
+    rows = [
+        "i,n,b,t,d,german,m,c",
+        "1,0.5,true,north,2024-02-29,3.4.2024,2024-01-02 03:04,09:30",
+        ",NaN,FALSE,,2024-03-01,13.11.2024,2024-01-02T03:05:00.5,10:00:00",
+        "3,1.25,NA,south,null,1.1.2025,,",
+    ]
+    path.write_text("\n".join(rows) + "\n")
+    found = load(path)
+    assert types(found) == ["integer", "number", "boolean", "text", "date", "date", "datetime", "time"]
+    assert values(found) == {
+        "i": [1, None, 3],
+        "n": [0.5, None, 1.25],
+        "b": [True, False, None],
+        "t": ["north", None, "south"],
+        "d": [D(2024, 2, 29), D(2024, 3, 1), None],
+        "german": [D(2024, 4, 3), D(2024, 11, 13), D(2025, 1, 1)],
+        "m": [datetime.datetime(2024, 1, 2, 3, 4), datetime.datetime(2024, 1, 2, 3, 5, 0, 500_000), None],
+        "c": [datetime.time(9, 30), datetime.time(10), None],
+    }
+    assert [column.nullable for column in found.table.columns] == [True, True, True, True, True, False, True, True]
+
+
+def test_dates_with_slashes_need_one_order(tmp_path):
+    (tmp_path / "t.csv").write_text("us,eu,any\n12/31/2024,31/12/2024,1/2/2024\n1/2/2024,1/2/2024,3/4/2024\n")
+    found = load(tmp_path / "t.csv")
+    assert types(found) == ["date", "date", "text"]
+    assert values(found)["us"] == [D(2024, 12, 31), D(2024, 1, 2)]
+    assert values(found)["eu"] == [D(2024, 12, 31), D(2024, 2, 1)]
+
+
+def test_types_of_parquet_columns(tmp_path):
+    moment = datetime.datetime(2024, 1, 2, 3, 4, tzinfo=datetime.UTC)
+    table = pa.table(
+        {
+            "dictionary": pa.array(["a", "b", None]).dictionary_encode(),
+            "flag": [True, None, False],
+            "cents": pa.array(["1.10", "2.20", "3.35"]).cast(pa.decimal128(8, 2)),
+            "moment": pa.array([moment, None, moment], pa.timestamp("ms", "Europe/Berlin")),
+            "single": pa.array([0.5, float("nan"), 2.0], pa.float32()),
+            "level": [1.5, 2.5, 1.5],
+        }
+    )
+    parquet.write_table(table, tmp_path / "t.parquet")
+    found = load(tmp_path / "t.parquet", label="level", units={"cents": "EUR"})
+    assert values(found) == {
+        "dictionary": ["a", "b", None],
+        "flag": [True, None, False],
+        "cents": [1.1, 2.2, 3.35],
+        "moment": [moment, None, moment],
+        "single": [0.5, None, 2.0],
+    }
+    assert found.table.columns[2].unit == "EUR"
+    assert (found.classes, found.labels.tolist()) == (("1.5", "2.5"), [0, 1, 0])
+    assert (found.table.label.type, found.table.label.position) == ("number", 5)
+
+
+@pytest.mark.parametrize("kind", [pa.list_(pa.int64()), pa.struct([("a", pa.int64())]), pa.map_(pa.string(), pa.int64())])
+def test_nested_parquet_columns_are_refused(tmp_path, kind):
+    parquet.write_table(pa.table({"x": [1], "nested": pa.array([None], kind)}), tmp_path / "t.parquet")
+    with raises(DataError, "nested_type", "data.columns"):
+        load(tmp_path / "t.parquet")
+    assert load(tmp_path / "t.parquet", columns=["x"]).names == ("x",)
+
+
+def test_wide_columns_are_rounded_and_say_so(tmp_path):
+    (tmp_path / "t.csv").write_text("x,y\n0,1\n1000000000,2\n3,1\n")
+    found = load(tmp_path / "t.csv")
+    column = found.table.columns[0]
+    assert (column.step, column.count <= 2**24) == (100, True)
+    assert values(found)["x"] == [0, 1_000_000_000, 0]
+    assert len(found.table.notes) == 1
+
+
+def test_encoding_is_normal_and_decodes_to_the_same_rows(tmp_path):
+    random = np.random.default_rng(0)
+    rows = [
+        f"{random.integers(18, 91)},{random.choice([0, random.integers(1, 400)], p=[0.9, 0.1])},{random.normal():.4f}"
+        for _ in range(4000)
+    ]
+    (tmp_path / "t.csv").write_text("age,claims,x\n" + "\n".join(rows) + "\n")
+    train, held_out = load_splits(Data(source="table", path=str(tmp_path / "t.csv")))
+    encoding = train.encoding
+    assert TableEncoding.of_document(encoding.document()) == encoding
+    encoded = encoding.standardize(train.samples)
+    assert encoded.shape == (len(train), 5)  # three numbers, and whether claims is 0
+    for column in (0, 2):
+        assert abs(encoded[:, column].mean()) < 0.02
+        assert abs(encoded[:, column].std() - 1) < 0.05
+    assert set(encoded[:, 1][encoded[:, 3] == 1]) == {0.0}
+    assert encoding.standardize(held_out.samples).shape == (len(held_out), 5)

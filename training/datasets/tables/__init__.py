@@ -1,0 +1,1 @@
+"""Tables of a customer: reading, types of columns, and the encoding for the networks."""

@@ -1,0 +1,122 @@
+"""Reads a CSV file as text cells: finds the encoding, the delimiter and the header, unless they are set."""
+
+import codecs
+import csv
+import io
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
+
+from seedmint.training.datasets.dataset import DataError
+from seedmint.training.datasets.tables.cells import is_value
+
+_DELIMITERS = (",", ";", "\t", "|")
+_BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_SAMPLE_LINES = 200
+_NAMES = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "vertical bar"}
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a CSV file is written. None: to be found in the file.
+
+    Attributes:
+        encoding: Encoding of the text, a name of Python's codecs.
+        delimiter: The character between two cells.
+        header: Whether the first line has the names of the columns.
+    """
+
+    encoding: str | None = None
+    delimiter: str | None = None
+    header: bool | None = None
+
+
+def read_cells(path: str, dialect: Dialect) -> tuple[pa.Table, tuple[str, ...]]:
+    """Return the cells of a CSV file as text, and notes about the file.
+
+    Args:
+        path: The file.
+        dialect: The settings; None for what shall be found.
+
+    Returns:
+        A table of strings, and one line of text for each property that differs from UTF-8, comma and a header.
+
+    Raises:
+        DataError: The file cannot be read, or is not a table.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} is not readable: {error.strerror}", field="data.path", reason="unreadable") from None
+    encoding = dialect.encoding or _find_encoding(content)
+    text = _decode(content, encoding, path)
+    delimiter = dialect.delimiter or _find_delimiter(text)
+    first = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
+    has_header = dialect.header if dialect.header is not None else not any(is_value(cell) for cell in first)
+    table = _parse(text, delimiter, has_header, len(first), path)
+    notes = []
+    if encoding.lower() not in ("utf-8", "utf-8-sig"):
+        notes.append(f"encoding: {encoding}" + ("" if dialect.encoding else " (data.encoding sets another one)"))
+    if delimiter != ",":
+        notes.append(f"delimiter: {_NAMES.get(delimiter, delimiter)}")
+    if not has_header:
+        notes.append("no header: the columns are called " + ", ".join(table.column_names[:2]) + ", ...")
+    return table, tuple(notes)
+
+
+def _find_encoding(content: bytes) -> str:
+    """Return the encoding: by the byte order mark, by the zero bytes of UTF-16, UTF-8 if it is valid, or else Windows-1252."""
+    for mark, name in _BOMS:
+        if content.startswith(mark):
+            return name
+    head = content[:4096]
+    for offset, name in ((1, "utf-16-le"), (0, "utf-16-be")):
+        if len(head) >= 4 and head[offset::2].count(0) > 0.4 * len(head) / 2 and head[1 - offset :: 2].count(0) == 0:
+            return name
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return "windows-1252"  # the printable characters of Latin-1, and more
+    return "utf-8"
+
+
+def _decode(content: bytes, encoding: str, path: str) -> str:
+    try:
+        return content.decode(encoding, errors="replace" if encoding == "windows-1252" else "strict")
+    except UnicodeDecodeError as error:
+        message = f"byte {error.start} of {path} is not {encoding}; set another encoding, such as windows-1252"
+        raise DataError(message, field="data.encoding", reason="wrong_encoding") from None
+    except LookupError:
+        raise DataError(f"{encoding!r} is unknown", field="data.encoding", reason="unknown_encoding") from None
+
+
+def _find_delimiter(text: str) -> str:
+    """Return the delimiter that splits the most of the first lines into the same number of cells, at least two."""
+    lines = "".join(text.splitlines(keepends=True)[:_SAMPLE_LINES])
+    scores = {}
+    for delimiter in _DELIMITERS:
+        try:
+            widths = Counter(len(row) for row in csv.reader(io.StringIO(lines, newline=""), delimiter=delimiter) if row)
+        except csv.Error:
+            continue
+        cells, count = max(widths.items(), key=lambda item: (item[1], item[0]), default=(1, 0))
+        scores[delimiter] = (count / max(1, widths.total()) > 0.9, min(cells, 2), count, cells) if cells > 1 else (False,)
+    return max(scores, key=lambda delimiter: scores[delimiter], default=",")
+
+
+def _parse(text: str, delimiter: str, has_header: bool, width: int, path: str) -> pa.Table:
+    names = None if has_header else [f"column_{i + 1}" for i in range(width)]
+    read = arrow_csv.ReadOptions(column_names=names)
+    parse = arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    content = pa.BufferReader(text.removeprefix("\ufeff").encode())
+    try:
+        names = names or arrow_csv.open_csv(content, read, parse).schema.names
+        content.seek(0)
+        convert = arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False)
+        return arrow_csv.read_csv(content, read, parse, convert)
+    except (pa.ArrowException, OSError) as error:
+        message = f"{path} is not readable: {str(error).splitlines()[0]}"
+        raise DataError(message, field="data.path", reason="unreadable") from None

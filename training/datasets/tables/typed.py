@@ -1,0 +1,212 @@
+"""Typed columns of a table: from Arrow values to a column of the card and its codes."""
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from seedmint.models.card import MAX_CLASSES, field_errors
+from seedmint.models.columns import MAX_CODES, MAX_DECIMALS, MAX_EXACT, NULL, Column, LabelColumn
+from seedmint.models.seeds import quoted
+from seedmint.training.datasets.dataset import DataError
+
+MAX_CATEGORIES = 1000
+"""Most different texts in one column. The discriminator receives one input for each."""
+
+_MAX_DIGITS = 15  # decimal digits that float64 keeps
+_STEPS = (1, 2, 5)
+
+
+@dataclass(frozen=True)
+class TypedColumn:
+    """One column of a table.
+
+    Attributes:
+        column: Its type, for the card.
+        codes: int64[n], see `seedmint.models.columns`.
+        note: A line for people if the values are rounded; None otherwise.
+    """
+
+    column: Column
+    codes: NDArray[np.int64]
+    note: str | None = None
+
+
+def type_column(values: pa.ChunkedArray, name: str, path: str, unit: str | None) -> TypedColumn:
+    """Return the type and the codes of a column.
+
+    Args:
+        values: Numbers, booleans, text, dates or times; null where they are missing.
+        name: Name of the column.
+        path: The file, for error messages.
+        unit: Unit of the values, or None.
+
+    Raises:
+        DataError: The values have another type, are all missing, are infinite, or are too many different texts.
+    """
+    values = _plain(values, name, path)
+    if values.null_count == len(values):
+        raise DataError(
+            f"column {quoted(name)} of {path} has no values; choose other columns", field="data.columns", reason="empty_column"
+        )
+    common = {"name": name, "unit": unit, "nullable": values.null_count > 0}
+    kind = values.type
+    try:
+        if pa.types.is_string(kind):
+            return _text(values, common, path)
+        if pa.types.is_boolean(kind):
+            return TypedColumn(Column(**common, type="boolean", count=2), _integers(values.cast(pa.int64()), NULL))
+        if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+            return _numbers(values, common, path)
+        if pa.types.is_timestamp(kind):
+            common["timezone"] = kind.tz
+            return _steps(values.cast(pa.timestamp("us", kind.tz)).cast(pa.int64()), "datetime", common)
+        if pa.types.is_date(kind):
+            return _steps(values.cast(pa.date32()).cast(pa.int32()).cast(pa.int64()), "date", common)
+        if pa.types.is_time(kind):
+            return _steps(values.cast(pa.time64("us")).cast(pa.int64()), "time", common)
+        return _steps(values.cast(pa.int64()), "integer", common)
+    except ValidationError as error:
+        message = f"column {quoted(name)} of {path}: {field_errors(error)[0][1]}"
+        raise DataError(message, field="data.columns", reason="invalid_column") from None
+    except pa.ArrowInvalid as error:
+        message = f"column {quoted(name)} of {path} has values that are too large: {str(error).splitlines()[0]}"
+        raise DataError(message, field="data.columns", reason="out_of_range") from None
+
+
+def type_labels(
+    values: pa.ChunkedArray, name: str, path: str, position: int
+) -> tuple[LabelColumn, NDArray[np.int64], tuple[str, ...]]:
+    """Return the column of labels for the card, the labels, int64[n], and the names of the classes.
+
+    Args:
+        values: Text, numbers or booleans.
+        name: Name of the column.
+        path: The file, for error messages.
+        position: Number of columns before it.
+
+    Raises:
+        DataError: A label is missing or infinite, the type is another one, or there are too many classes.
+    """
+    values = _plain(values, name, path, field="data.label")
+    kind = values.type
+    types: dict[str, Literal["boolean", "text", "integer", "number"]] = {"bool": "boolean", "string": "text"}
+    label_type = types.get(str(kind)) or ("integer" if pa.types.is_integer(kind) else "number")
+    if pa.types.is_temporal(kind):
+        message = f"label column {quoted(name)} of {path} has type {kind}; labels must be text, numbers or booleans"
+        raise DataError(message, field="data.label", reason="wrong_labels")
+    if values.null_count:
+        row = pc.index(pc.is_null(values), True).as_py()
+        raise DataError(
+            f"the label in column {quoted(name)}, row {row + 1} of {path} is missing",
+            field="data.label",
+            reason="missing_value",
+        )
+    found = values.cast(pa.float64()).to_pylist() if label_type == "number" else values.to_pylist()
+    distinct = sorted(set(found))
+    if len(distinct) > MAX_CLASSES or (label_type == "number" and len(distinct) > MAX_CATEGORIES):
+        raise DataError(
+            f"label column {quoted(name)} of {path} has {len(distinct)} different labels; at most {MAX_CATEGORIES} numbers or "
+            f"{MAX_CLASSES} texts are allowed",
+            field="data.label",
+            reason="too_many_classes",
+        )
+    number = {value: i for i, value in enumerate(distinct)}
+    classes = tuple(str(value).lower() if label_type == "boolean" else str(value) for value in distinct)
+    label = LabelColumn(name=name, type=label_type, position=position)
+    return label, np.array([number[value] for value in found], np.int64), classes
+
+
+def _plain(values: pa.ChunkedArray, name: str, path: str, field: str = "data.columns") -> pa.ChunkedArray:
+    """Return values without dictionaries and without NaN, or refuse their type."""
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    kind = values.type
+    if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) or pa.types.is_null(kind):
+        values = values.cast(pa.string())
+    if pa.types.is_floating(kind):
+        values = pc.if_else(pc.is_nan(values), None, values)
+        if pc.any(pc.is_inf(values)).as_py():
+            row = pc.index(pc.is_inf(values), True).as_py()
+            message = f"the value in column {quoted(name)}, row {row + 1} of {path} is infinite; correct or remove the row"
+            raise DataError(message, field=field, reason="not_finite")
+    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_duration(kind):
+        cure = "choose other columns"
+        if pa.types.is_struct(kind):
+            cure = "write each field into a column of its own (pyarrow: table.flatten()), or " + cure
+        elif pa.types.is_nested(kind):
+            cure = "write each element into a column of its own, or " + cure
+        elif pa.types.is_duration(kind):
+            cure = "write a number, such as seconds, or " + cure
+        message = f"column {quoted(name)} of {path} has type {kind}, which is not a single value: {cure}"
+        raise DataError(message, field=field, reason="nested_type")
+    return values
+
+
+def _text(values: pa.ChunkedArray, common: dict[str, Any], path: str) -> TypedColumn:
+    categories = sorted(value for value in pc.unique(values).to_pylist() if value is not None)
+    if len(categories) > MAX_CATEGORIES:
+        message = (
+            f"column {quoted(common['name'])} of {path} has {len(categories):,} different texts, more than {MAX_CATEGORIES:,}: "
+            "leave it out with data.columns, or replace rare texts by one text such as other"
+        )
+        raise DataError(message, field="data.columns", reason="too_many_categories")
+    codes = pc.index_in(values, pa.array(categories, pa.string())).cast(pa.int64())
+    column = Column(**common, type="text", categories=tuple(categories), count=len(categories))
+    return TypedColumn(column, np.where(values.is_null().to_numpy(), NULL, _integers(codes, 0)))
+
+
+def _numbers(values: pa.ChunkedArray, common: dict[str, Any], path: str) -> TypedColumn:
+    found = values.cast(pa.float64()).to_numpy().astype(np.float64)
+    known = found[~np.isnan(found)]
+    largest = float(np.abs(known).max())
+    decimals = next((d for d in range(_MAX_DIGITS + 1) if _has_decimals(known, d)), None)
+    if decimals is None:
+        spread = float(known.max()) - float(known.min())
+        decimals = MAX_DECIMALS if spread == 0 else 7 - math.ceil(math.log10(spread))
+    # The units must be exact in float64, too.
+    decimals = max(-MAX_DECIMALS, min(MAX_DECIMALS, decimals, 15 - math.ceil(math.log10(largest)) if largest else 0))
+    with np.errstate(invalid="ignore", over="ignore"):
+        units = np.rint(found * 10.0**decimals)
+    if not float(np.nanmax(np.abs(units))) <= MAX_EXACT:
+        message = f"column {quoted(common['name'])} of {path} has values such as {largest:g}, which are too large: scale them"
+        raise DataError(message, field="data.columns", reason="out_of_range")
+    whole = np.where(np.isnan(units), 0, units).astype(np.int64)
+    return _steps(pa.chunked_array([pa.array(whole, mask=np.isnan(found))]), "number", {**common, "decimals": decimals})
+
+
+def _has_decimals(values: NDArray[np.float64], decimals: int) -> bool:
+    """Return whether all values are decimal numbers with at most this number of decimals."""
+    units = np.rint(values * 10.0**decimals)
+    return bool((np.abs(units) <= MAX_EXACT).all() and (units / 10.0**decimals == values).all())
+
+
+def _steps(values: pa.ChunkedArray, kind: Literal["integer", "number", "date", "time", "datetime"], common: Any) -> TypedColumn:
+    """Return codes of integers. The step is the greatest that gives all values, or more if there were too many codes."""
+    is_null = values.is_null().to_numpy()
+    units = _integers(values, 0)
+    known = units[~is_null]
+    first, last = int(known.min()), int(known.max())
+    step = max(1, int(np.gcd.reduce(known - first)))
+    note = None
+    if (last - first) // step >= MAX_CODES:
+        least = (last - first) / (MAX_CODES - 1)
+        power = 10 ** math.floor(math.log10(least))
+        rounded = next(n * power for n in (*_STEPS, 10) if n * power >= least)
+        step, first = rounded, first // rounded * rounded
+        unit = {"datetime": " microseconds", "time": " microseconds"}.get(kind, "")
+        shown = step / 10.0 ** common.get("decimals", 0)
+        note = f"{common['name']}: rounded to multiples of {shown:g}{unit}, because of the wide range of the values"
+    codes = (units - first + step // 2) // step
+    column = Column(**common, type=kind, first=first, step=step, count=int(codes[~is_null].max()) + 1)
+    return TypedColumn(column, np.where(is_null, NULL, codes), note)
+
+
+def _integers(values: pa.ChunkedArray, null: int) -> NDArray[np.int64]:
+    found: NDArray[np.int64] = pc.fill_null(values, null).to_numpy().astype(np.int64)
+    return found

@@ -1,0 +1,56 @@
+"""Looks for rows of the training data among generated rows."""
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.neighbors import NearestNeighbors
+
+from seedmint.models.columns import NULL, Column
+from seedmint.training.evaluation.metrics.table_columns import is_discrete
+
+
+def closest_records(columns: tuple[Column, ...], rows: NDArray[np.float32], train: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the Gower distance of each row to its closest training row, float64[n].
+
+    The distance is the mean over the columns: of numbers, the difference divided by the range of the training data; of others,
+    1 for different values. A missing value has the distance 1 to a known value.
+
+    Args:
+        columns: The columns.
+        rows: float32[n, d], codes.
+        train: float32[m, d], codes.
+    """
+    scales = [_scale(column, train[:, i]) for i, column in enumerate(columns)]
+    points, reference = (
+        np.concatenate([_coordinates(column, part[:, i], scales[i]) for i, column in enumerate(columns)], axis=1)
+        for part in (rows, train)
+    )
+    search = NearestNeighbors(n_neighbors=1, metric="manhattan", algorithm="brute").fit(reference)
+    distances: NDArray[np.float64] = search.kneighbors(points)[0][:, 0] / len(columns)
+    return distances
+
+
+def copied_share(rows: NDArray[np.float32], train: NDArray[np.float32]) -> float:
+    """Return the share of rows that are equal to a training row.
+
+    Args:
+        rows: float32[n, d], codes.
+        train: float32[m, d], codes.
+    """
+    known = {row.tobytes() for row in np.ascontiguousarray(train)}
+    return float(np.mean([row.tobytes() in known for row in np.ascontiguousarray(rows)]))
+
+
+def _scale(column: Column, codes: NDArray[np.float32]) -> float:
+    known = codes[codes != NULL]
+    return float(np.ptp(known)) or 1.0 if len(known) and not is_discrete(column) else 1.0
+
+
+def _coordinates(column: Column, codes: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
+    """Return coordinates whose sum of absolute differences is the distance."""
+    is_null = codes == NULL
+    if is_discrete(column):
+        one_hot: NDArray[np.float32] = (codes[:, None] == np.arange(NULL, column.count)).astype(np.float32) / 2
+        return one_hot
+    # A null is at 0 in the first coordinate and 1 in the second; the sum of the differences is at most 1.
+    value = np.where(is_null, 0, codes / scale)
+    return np.stack([value, is_null], axis=1).astype(np.float32)

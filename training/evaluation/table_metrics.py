@@ -1,0 +1,150 @@
+"""Measures a generator of a table as the field does: columns, pairs of columns, detection, usefulness, and privacy."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seedmint.models.columns import Column
+from seedmint.training.datasets import Dataset
+from seedmint.training.datasets.dataset import TableColumns
+from seedmint.training.evaluation.metrics.table_columns import column_distance, is_discrete
+from seedmint.training.evaluation.metrics.table_pairs import contingency_difference, correlation_difference
+from seedmint.training.evaluation.metrics.table_privacy import closest_records, copied_share
+from seedmint.training.evaluation.metrics.table_usefulness import detection_auc, prediction_score
+
+MAX_ROWS = 5000
+"""Most rows of each kind for detection, usefulness and privacy."""
+
+Values = list[tuple[str, str, float]]  # name, protocol, value
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of one table with the label as the last column.
+
+    Attributes:
+        columns: Types of the columns, with the label.
+        generated: Codes, float32[n, columns].
+        held_out: Codes of real rows that training did not use.
+        train: Codes of the training data.
+    """
+
+    columns: tuple[Column, ...]
+    generated: NDArray[np.float32]
+    held_out: NDArray[np.float32]
+    train: NDArray[np.float32]
+
+
+def table_rows_of(
+    table: TableColumns,
+    generated: NDArray[np.float32],
+    labels: NDArray[np.int64] | None,
+    held_out: Dataset,
+    train: Dataset,
+) -> Rows:
+    """Return the rows to compare.
+
+    Args:
+        table: Types of the columns.
+        generated: float32[n, columns], codes.
+        labels: int64[n], labels of the generated rows; None for an unconditional generator.
+        held_out: Real rows that training did not use.
+        train: The training data.
+    """
+    orders = held_out.draw_order, train.draw_order
+    columns, parts = table.columns, [generated, held_out.samples[orders[0]], train.samples[orders[1]]]
+    if labels is not None and table.label is not None and held_out.labels is not None and train.labels is not None:
+        classes = held_out.classes or ()
+        columns = (*columns, Column(name=table.label.name, type="text", categories=classes, count=len(classes)))
+        known = [labels, held_out.labels[orders[0]], train.labels[orders[1]]]
+        parts = [np.column_stack([part, each]).astype(np.float32) for part, each in zip(parts, known, strict=True)]
+    return Rows(columns, *parts)
+
+
+def measure_columns(rows: Rows, protocol: str) -> Values:
+    """Return the distance of each column.
+
+    Args:
+        rows: The rows.
+        protocol: The compared seeds and data.
+    """
+    found = []
+    for i, column in enumerate(rows.columns):
+        name = "total-variation" if is_discrete(column) else "kolmogorov-smirnov"
+        found.append((f"{name} of {column.name}", protocol, column_distance(column, rows.generated[:, i], rows.held_out[:, i])))
+    return found
+
+
+def measure_pairs(rows: Rows, protocol: str) -> Values:
+    """Return the differences of the pairs of columns.
+
+    Args:
+        rows: The rows.
+        protocol: The compared seeds and data.
+    """
+    if len(rows.columns) < 2:
+        return []
+    return [
+        (
+            "correlation-difference",
+            f"{protocol}; mean over all pairs of columns, of Pearson's r of the codes, rows without missing values",
+            correlation_difference(rows.generated, rows.held_out),
+        ),
+        (
+            "contingency-difference",
+            f"{protocol}; mean total variation of all pairs of columns, numbers in ten bins of equal shares of the data",
+            contingency_difference(rows.columns, rows.generated, rows.held_out),
+        ),
+    ]
+
+
+def measure_rows(rows: Rows, protocol: str) -> Values:
+    """Return detection, usefulness and privacy.
+
+    Args:
+        rows: The rows.
+        protocol: The compared seeds and data.
+    """
+    generated, held_out, train = rows.generated[:MAX_ROWS], rows.held_out[:MAX_ROWS], rows.train[:MAX_ROWS]
+    text = f"{protocol}; at most the first {MAX_ROWS:,} of each"
+    trees = "gradient-boosted trees of scikit-learn"
+    found = [
+        (
+            "detection-auc",
+            f"{text}; area under the ROC curve of {trees} that tell generated from held-out rows, 3-fold: 0.5 is best",
+            detection_auc(rows.columns, generated, held_out),
+        )
+    ]
+    target = _target(rows.columns)
+    if target is not None:
+        column = rows.columns[target]
+        score = "macro F1" if is_discrete(column) else "R²"
+        for name, source in (("train-on-generated", generated), ("train-on-real", train)):
+            value = prediction_score(rows.columns, target, source, held_out)
+            if value is not None:
+                description = f"{text}; {score} of {trees} that predict {column.name} of the held-out rows"
+                found.append((f"{name} score of {column.name}", description, value))
+    real = closest_records(rows.columns, held_out, train)
+    fake = closest_records(rows.columns, generated, train)
+    near = f"{text}; Gower distance to the closest training row"
+    reference = train[: len(held_out)]
+    to_train, to_held_out = (closest_records(rows.columns, generated, part) for part in (reference, held_out[: len(reference)]))
+    nearer = float((to_train < to_held_out).mean() + (to_train == to_held_out).mean() / 2)
+    copies = f"{text}; share of rows that are equal to a training row"
+    found += [
+        ("closest-record median", near, float(np.median(fake))),
+        ("closest-record median of real rows", near.replace("distance", "distance of held-out rows"), float(np.median(real))),
+        ("nearer-to-training", f"{text}; share of generated rows nearer to training than to as many held-out rows", nearer),
+        ("exact-copies", copies, copied_share(generated, train)),
+        ("exact-copies of real rows", f"{copies}, of held-out rows", copied_share(held_out, train)),
+    ]
+    return found
+
+
+def _target(columns: tuple[Column, ...]) -> int | None:
+    """Return the column to predict: the last column of text or booleans, or else the last column; None for a single column."""
+    if len(columns) < 2:
+        return None
+    discrete = [i for i, column in enumerate(columns) if is_discrete(column) and column.count > 1]
+    return discrete[-1] if discrete else len(columns) - 1
