@@ -19,6 +19,7 @@ def test_the_list_describes_every_generator(server: Server, grey: Generator, rgb
         "title": "Test generator grey",
         "digest": grey.digest,
         "classes": None,
+        "class_weights": None,
         "output": {"kind": "image", "height": 8, "width": 8, "channels": 1, "range": [0, 255]},
         "noise": {"rule": "philox-normal-v1", "z_dim": 20},
         "determinism": "exact",

@@ -125,7 +125,7 @@ def test_evaluate_measures_all_applicable_metrics(exported, main):
     figures = json.loads(text)
     written = card_of(onnx.load(directory / "out" / "evaluated.onnx")).evaluation
     assert [(entry.metric, entry.value) for entry in written] == [(m["metric"], m["value"]) for m in figures["metrics"]]
-    assert len(written) == 14
+    assert len(written) == 16
     assert all(entry.samples == 200 for entry in written)
     assert figures["digest"] == hashlib.sha256(before).hexdigest()
     assert list(figures["skipped"]) == ["modes"]  # it counts the modes of stacked-mnist only
@@ -163,6 +163,8 @@ def test_metrics_of_a_run_are_logged(tmp_path, main):
             "label-accuracy-cnn-v2-digits",
             "class-kl-cnn-v2-digits",
             "copying",
+            "copying-cells",
+            "copying-near",
         ),
     ]
     board = EventAccumulator(str(tmp_path / "run" / "tensorboard")).Reload()
