@@ -46,7 +46,7 @@ def test_the_recipe_on_the_page_is_valid(tmp_path):
     blocks = re.findall(r"^```yaml\n(.*?)^```$", text("docs/training.md"), re.MULTILINE | re.DOTALL)
     (block,) = [block for block in blocks if block.startswith("name: ")]
     (tmp_path / "mine.yaml").write_text(block)
-    assert load_recipe(str(tmp_path / "mine.yaml"), ["conditional=true"]).data.columns == ["age", "income"]
+    assert load_recipe(str(tmp_path / "mine.yaml"), ["conditional=true"]).data.columns == ["age", "income", "region"]
 
 
 def test_the_drawing_of_the_layers_is_that_of_the_contracts():
