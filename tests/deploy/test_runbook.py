@@ -57,6 +57,14 @@ CLAIMS: dict[str, dict[str, str]] = {
         "a new replica is not ready": "tests/service/batching/test_readiness.py::"
         "test_a_server_without_generators_is_not_ready_until_one_is_served",
     },
+    "SeedmintModelsPlaceStale": {
+        "the generators stay in service": "tests/service/places/test_remote_places.py::"
+        "test_files_stay_while_the_store_is_down_and_after_a_restart",
+        "one line in the log, and the metric": "tests/faults/test_places.py::"
+        "test_a_store_that_fails_half_the_time_loses_no_request",
+        "a full cache": "tests/service/places/test_remote_places.py::"
+        "test_the_cache_keeps_its_bound_and_the_files_that_are_served",
+    },
     "SeedmintModelVersionsDiffer": {
         "another replica answers 404 to the pinned URL": HERE + "test_another_version_is_404",
     },
