@@ -57,7 +57,7 @@ def test_requests_in_flight_are_answered(tmp_path: Path, to_workers: bool):
 
     The signal goes to the supervisor, or to all processes of the server, as from some process managers.
     """
-    generators.write(tmp_path, "slow", 1, idle_trips=200_000)
+    generators.write(tmp_path, "slow", 1, idle_trips=400_000)
     with (
         serving(tmp_path, max_batch=4, max_wait_seconds=60) as server,
         contextlib.ExitStack() as stack,
@@ -65,7 +65,7 @@ def test_requests_in_flight_are_answered(tmp_path: Path, to_workers: bool):
     ):
         path = server.pinned("slow")
         images = [stack.enter_context(in_flight(server, f"{path}/{seed}.png")) for seed in range(24)]
-        bulk = thread.submit(httpx.post, f"{server.url}/v1/sample", json={"model": "slow", "seeds": "0-39"}, timeout=PATIENCE)
+        bulk = thread.submit(httpx.post, f"{server.url}/v1/sample", json={"model": "slow", "seeds": "0-7"}, timeout=PATIENCE)
         wait_until(lambda: value(server, "seedmint_bulk_requests_in_flight") == 1)
         for worker in server.workers() if to_workers else ():
             worker.terminate()
