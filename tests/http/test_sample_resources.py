@@ -106,6 +106,7 @@ def test_the_list_has_the_url_template_of_the_samples(sample_server: Server, wav
         "title": "Test generator wave",
         "digest": wave.digest,
         "classes": None,
+        "class_weights": None,
         "output": {"kind": "sample", "shape": [16, 2], "names": ["left", "right"], "resolution": None},
         "noise": {"rule": "philox-normal-v1", "z_dim": 20},
         "determinism": "exact",
