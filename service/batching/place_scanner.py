@@ -207,10 +207,15 @@ class PlaceScanner:
         errors: dict[str, str] = {}
         merged: dict[str, str] = {}
         for position, listing in sorted(self._listings.items()):
-            try:
-                self._pins[position] = parse_aliases(listing.aliases or "")
-            except UserError as error:
-                errors[self._places[position].name] = f"({error.reason}): {one_line(error)}"
+            error = listing.aliases_error
+            if error is None:
+                try:
+                    self._pins[position] = parse_aliases(listing.aliases or "")
+                except UserError as caught:
+                    error = caught
+            if error is not None:
+                reason, message = reason_and_message(error)
+                errors[self._places[position].name] = f"({reason}): {message}"
             merged = self._pins.get(position, {}) | merged
         return merged, errors
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from seedmint.models.errors import UserError
 from seedmint.service.places.place import FoundFile, Listing, PlaceStatus
-from seedmint.service.places.store import ALIASES_FILE, MAX_ALIASES_BYTES
+from seedmint.service.places.store import ALIASES_FILE, MAX_ALIASES_BYTES, check_aliases_size
 
 _NANOSECOND = 1e-9
 
@@ -60,12 +60,25 @@ def read_folder(folder: Path) -> Listing:
         folder: The folder.
 
     Raises:
-        OSError: The folder or its file `aliases` cannot be read.
+        OSError: The folder cannot be read.
     """
-    aliases = None
-    with contextlib.suppress(FileNotFoundError, IsADirectoryError), (folder / ALIASES_FILE).open(errors="replace") as file:
-        aliases = file.read(MAX_ALIASES_BYTES)
-    return Listing(list_files(folder), aliases=aliases)
+    files = list_files(folder)
+    try:
+        return Listing(files, aliases=_read_aliases(folder))
+    except (OSError, UserError) as error:
+        return Listing(files, aliases_error=error)
+
+
+def _read_aliases(folder: Path) -> str | None:
+    path = folder / ALIASES_FILE
+    check_inside(path, folder)
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_ALIASES_BYTES + 1)
+    except (FileNotFoundError, IsADirectoryError):
+        return None
+    check_aliases_size(content)
+    return content.decode(errors="replace")
 
 
 def list_files(folder: Path) -> dict[str, FoundFile]:

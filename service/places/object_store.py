@@ -4,7 +4,7 @@ import shutil
 from typing import IO, Any
 
 from seedmint.service.places.file_systems import digest_of_info, file_system, modified_of, version_of
-from seedmint.service.places.store import ALIASES_FILE, MAX_ALIASES_BYTES, RemoteFile, RemoteListing, StoreError
+from seedmint.service.places.store import ALIASES_FILE, RemoteFile, RemoteListing, check_aliases_size
 
 _SUFFIX = ".onnx"
 _CHUNK_BYTES = 4 << 20
@@ -71,8 +71,7 @@ class ObjectStore:
     def read_aliases(self) -> bytes:
         """Implement `Store`."""
         content: bytes = self.system.cat_file(f"{self.path}/{ALIASES_FILE}")
-        if len(content) > MAX_ALIASES_BYTES:
-            raise StoreError(f"{ALIASES_FILE} is larger than {MAX_ALIASES_BYTES} bytes", reason="too_large_file")
+        check_aliases_size(content)
         return content
 
     def _sequential(self) -> dict[str, Any]:

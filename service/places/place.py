@@ -54,11 +54,13 @@ class Listing:
         files: The files by stem.
         errors: Why a file of the place is not among the files, or not its newest version, by stem.
         aliases: Content of the file `aliases`; None if there is none.
+        aliases_error: Why the present file `aliases` cannot be read; None if it can.
     """
 
     files: Mapping[str, FoundFile] = field(default_factory=dict)
     errors: Mapping[str, Exception] = field(default_factory=dict)
     aliases: str | None = None
+    aliases_error: Exception | None = None
 
 
 class Place(Protocol):

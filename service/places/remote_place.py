@@ -18,7 +18,8 @@ from seedmint.service.places.web_file import WebFile
 _FIRST_RETRY_SECONDS = 1.0
 _PINNED = re.compile(r"[^@]+@([0-9a-f]{12})", re.ASCII)
 # Reasons for which the same version of a file is refused again at each attempt.
-_PERMANENT = frozenset({"wrong_digest", "too_large_file"})
+_PERMANENT = frozenset({"wrong_digest", "too_large_file", "too_long_name"})
+_MAX_STEM_BYTES = 200  # file systems allow 255 with suffixes
 
 
 def open_store(url: str) -> Store:
@@ -54,6 +55,7 @@ class RemotePlace:
         self._view = View(cache.directory, url)
         # The files of the last listing whose newest version is refused.
         self._refused: dict[str, tuple[str, Exception]] = {}  # stem -> version, and why
+        self._refused_aliases: tuple[str | None, Exception] | None = None  # version, and why
         self._failures = 0  # in succession
         self._wake = threading.Event()
         self._is_closed = False
@@ -127,10 +129,7 @@ class RemotePlace:
             self._view.remove(stem)
         self._refused = {stem: refused for stem, refused in self._refused.items() if stem in present}
         self._view.set_known()
-        first_error: Exception | None = None
-        if listing.aliases != self._view.aliases_version:
-            text = None if listing.aliases is None else store.read_aliases().decode(errors="replace")
-            self._view.set_aliases(listing.aliases, text)
+        first_error = self._update_aliases(store, listing.aliases)
         self._publish()
         for file in listing.files:
             if wanted is not None and not wanted(file.stem):
@@ -139,6 +138,26 @@ class RemotePlace:
             first_error = first_error or error
             self._publish()
         return first_error
+
+    def _update_aliases(self, store: Store, version: str | None) -> Exception | None:
+        """Read the file `aliases` if it has changed; its last content stays if it cannot be read.
+
+        A file that is too large or not readable is an error of the file alone. Return any other error.
+        """
+        refused = self._refused_aliases
+        if refused is not None and refused[0] == version and not isinstance(refused[1], PermissionError):
+            return None
+        try:
+            if version != self._view.aliases_version:
+                text = None if version is None else store.read_aliases().decode(errors="replace")
+                self._view.set_aliases(version, text)
+        except Exception as error:
+            if _is_permanent(error) or isinstance(error, PermissionError):
+                self._refused_aliases = version, error
+                return None
+            return error
+        self._refused_aliases = None
+        return None
 
     def _update(self, store: Store, file: RemoteFile) -> Exception | None:
         """Download one file if it has changed. Return an error that may not happen again."""
@@ -150,8 +169,10 @@ class RemotePlace:
             return None
         try:
             digest = self._receive(store, file)
+            modified = time.time() if file.modified is None else file.modified
+            self._view.put(file.stem, ViewFile(file.version, digest, modified))
         except Exception as error:
-            if isinstance(error, UserError) and error.reason in _PERMANENT:
+            if _is_permanent(error):
                 self._refused[file.stem] = (file.version, error)
                 return None
             if isinstance(error, CacheFullError):
@@ -160,11 +181,12 @@ class RemotePlace:
                 f"{one_line(file.stem)}.onnx: {_text(error)}", reason=error.reason if isinstance(error, UserError) else None
             )
         self._refused.pop(file.stem, None)
-        self._view.put(file.stem, ViewFile(file.version, digest, time.time() if file.modified is None else file.modified))
         return None
 
     def _receive(self, store: Store, file: RemoteFile) -> str:
         """Return the digest of a file, after a download unless the cache has the file."""
+        if len(os.fsencode(file.stem)) > _MAX_STEM_BYTES:
+            raise StoreError(f"the name is longer than {_MAX_STEM_BYTES} bytes", reason="too_long_name")
         pinned = _PINNED.fullmatch(file.stem)
         expected = file.digest or (pinned and pinned[1])
         if expected is not None and (digest := self._cache.verified_digest(expected)) is not None:
@@ -183,7 +205,8 @@ class RemotePlace:
             version = (int(file.digest[:15], 16), hash(file.version))
             files[stem] = FoundFile(self._view.path(stem), version, file.modified, is_whole=True)
         errors = {stem: error for stem, (_, error) in self._refused.items()}
-        return Listing(files, errors, self._view.aliases)
+        aliases_error = self._refused_aliases and self._refused_aliases[1]
+        return Listing(files, errors, self._view.aliases, aliases_error)
 
 
 def described(error: Exception) -> UserError:
@@ -196,6 +219,10 @@ def described(error: Exception) -> UserError:
         return error
     reason = "not_found" if isinstance(error, FileNotFoundError) else "download_failed"
     return StoreError(_text(error), reason=reason)
+
+
+def _is_permanent(error: Exception) -> bool:
+    return isinstance(error, UserError) and error.reason in _PERMANENT
 
 
 def _text(error: Exception) -> str:

@@ -15,6 +15,19 @@ class StoreError(UserError):
     reason = "download_failed"
 
 
+def check_aliases_size(content: bytes) -> None:
+    """Check the size of a file `aliases`.
+
+    Args:
+        content: The file, or more than the allowed number of bytes of it.
+
+    Raises:
+        StoreError: The file is too large.
+    """
+    if len(content) > MAX_ALIASES_BYTES:
+        raise StoreError(f"{ALIASES_FILE} is larger than {MAX_ALIASES_BYTES} bytes", reason="too_large_file")
+
+
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
     """One file of a remote place.

@@ -24,6 +24,8 @@ _FOLDER = "places"
 _INDEX = "index.json"
 _LOCK = ".lock"
 _MAX_SERVERS = 64  # with one place and one cache
+# Errors of link(2) on file systems without hard links.
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK})
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ class View:
         """
         temporary = self._directory / f".{uuid4().hex}"
         try:
-            os.link(self._cache / f"{file.digest}.onnx", temporary)
+            _link_or_copy(self._cache / f"{file.digest}.onnx", temporary)
             temporary.replace(self.path(stem))
         finally:
             temporary.unlink(missing_ok=True)  # a replacement by a link to the same file changes nothing
@@ -191,22 +193,48 @@ def drop_unused_view(cache: Path) -> bool:
     """
     for directory in sorted((cache / _FOLDER).glob("*/"), key=_last_use):
         with _exclusive(directory) as is_unused:
-            if is_unused:
-                shutil.rmtree(directory, ignore_errors=True)
+            if is_unused and _removes_files(directory):
                 return True
     return False
+
+
+def _removes_files(directory: Path) -> bool:
+    """Remove a view. Return whether fewer generator files are there."""
+    removed = directory.with_name(f".{uuid4().hex}")  # a server that starts now makes a new folder
+    try:
+        before = len(list(directory.glob("*.onnx")))
+        directory.rename(removed)
+    except OSError:
+        return False
+    shutil.rmtree(removed, ignore_errors=True)
+    return len(list(removed.glob("*.onnx"))) < before
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    """Make a hard link, or a copy where the file system has no hard links."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        shutil.copyfile(source, target)
 
 
 def _acquire(directory: Path) -> tuple[Path, int]:
     """Lock the first folder that no other server uses, and return the folder and the descriptor of the lock."""
     for number in range(_MAX_SERVERS):
         candidate = directory if number == 0 else directory.with_name(f"{directory.name}-{number}")
-        candidate.mkdir(parents=True, exist_ok=True)
-        try:
-            return candidate, _lock(candidate)
-        except BlockingIOError:
-            continue
+        with suppress(BlockingIOError):
+            return candidate, _lock_new(candidate)
     raise OSError(errno.EBUSY, f"{_MAX_SERVERS} servers use the same place with this cache")
+
+
+def _lock_new(directory: Path) -> int:
+    """Make a folder unless there is one, and lock it."""
+    while True:
+        directory.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):  # another process has removed the folder since
+            return _lock(directory)
 
 
 def _last_use(directory: Path) -> float:
@@ -230,12 +258,19 @@ def _exclusive(directory: Path) -> Iterator[bool]:
 
 
 def _lock(directory: Path) -> int:
-    """Lock a view until the descriptor is closed, or the process ends."""
+    """Lock a view until the descriptor is closed, or the process ends.
+
+    Raises:
+        BlockingIOError: Another process has the lock.
+        FileNotFoundError: There is no such folder, or another process has removed it.
+    """
     import fcntl  # absent on Windows, where nothing serves
 
     lock = os.open(directory / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not os.path.samestat(os.fstat(lock), (directory / _LOCK).stat()):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(directory))
     except OSError:
         os.close(lock)
         raise

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ from seedmint.models.errors import UserError
 from seedmint.service.batching.local_leader import LocalLeader
 from seedmint.service.batching.model_repository import ModelRepository
 from seedmint.service.batching.place_scanner import PlaceScanner
-from seedmint.service.places.folder_place import check_inside
+from seedmint.service.places.folder_place import FolderPlace, check_inside
 from seedmint.service.places.opening import open_places
+from seedmint.service.places.store import MAX_ALIASES_BYTES
 from seedmint.service.settings import read_settings
 from tests.support import generators
 
@@ -125,3 +127,22 @@ def test_a_folder_that_cannot_be_read_leaves_the_others_in_service(tmp_path: Pat
         await repository.close()
 
     asyncio.run(scenario())
+
+
+def test_a_wrong_aliases_file_of_a_folder_leaves_its_generators_in_service(tmp_path: Path):
+    folder = tmp_path / "models"
+    folder.mkdir()
+    generators.write(folder, "one")
+    (folder / "aliases").write_bytes(b"#" * (MAX_ALIASES_BYTES + 1))
+    scanner = PlaceScanner([FolderPlace(folder)], 3600)
+    scan = scanner.scan()
+    for change in scan.changes:
+        assert change.descriptor is not None
+        os.close(change.descriptor)
+    assert [change.stem for change in scan.changes] == ["one"]
+    assert scan.alias_errors[str(folder)].startswith("(too_large_file)")
+    assert scan.statuses[0].error is None
+    (folder / "aliases").unlink()
+    (folder / "aliases").symlink_to(tmp_path / "outside")
+    (tmp_path / "outside").write_text("")
+    assert scanner.scan().alias_errors[str(folder)].startswith("(outside_directory)")

@@ -1,7 +1,10 @@
 """Remote places: object stores, the Hub and web servers, with faults, damaged downloads and a bounded cache."""
 
+import errno
+import fcntl
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -10,10 +13,12 @@ from typing import IO
 import pytest
 
 from seedmint.models.errors import UserError
+from seedmint.service.batching.place_scanner import reason_and_message
 from seedmint.service.places.download_cache import CacheFullError, DownloadCache
 from seedmint.service.places.object_store import ObjectStore
 from seedmint.service.places.remote_place import RemotePlace
-from seedmint.service.places.store import RemoteFile, StoreError
+from seedmint.service.places.store import MAX_ALIASES_BYTES, RemoteFile, StoreError
+from seedmint.service.places.view import View, ViewFile, drop_unused_view
 from tests.support.hub_server import REPOSITORY, Hub, hub
 from tests.support.s3_storage import S3Server
 from tests.support.stand_in import JsonHandler, running
@@ -296,3 +301,83 @@ def test_a_file_that_the_place_describes_is_taken_from_the_cache(cache: Download
     digest = cache.keep(b"content").stem
     place = RemotePlace("nothing://x", cache, 60)
     assert place._receive(None, RemoteFile("a", "1", digest=digest)) == digest  # type: ignore[arg-type]
+
+
+def test_a_name_that_is_too_long_and_a_wrong_aliases_file_leave_the_other_files_in_service(s3: S3Server, cache: DownloadCache):
+    long = "x" * 250
+    for name in ("a", long, "z"):
+        put(s3, f"{name}.onnx", name[:1].encode())
+    put(s3, "aliases", b"a = a@000000000000")
+    place = RemotePlace(URL, cache, 60)
+    assert place.sync().error is None
+    assert contents(place) == {"a": b"a", "z": b"z"}
+    assert [(stem, error.reason) for stem, error in place.list().errors.items()] == [(long, "too_long_name")]  # type: ignore[attr-defined]
+    put(s3, "aliases", b"#" * (MAX_ALIASES_BYTES + 1))
+    put(s3, "b.onnx", b"b")
+    assert place.sync().error is None
+    gets = s3.counts()["GET"]
+    assert place.sync().error is None
+    assert s3.counts()["GET"] == gets
+    listing = place.list()
+    assert set(listing.files) == {"a", "b", "z"}
+    assert (listing.aliases, reason_and_message(listing.aliases_error)[0]) == ("a = a@000000000000", "too_large_file")  # type: ignore[arg-type]
+    put(s3, "aliases", b"a = a@111111111111")
+    place.sync()
+    assert (place.list().aliases, place.list().aliases_error) == ("a = a@111111111111", None)
+
+
+def test_a_cache_without_hard_links_serves_copies(s3: S3Server, cache: DownloadCache, monkeypatch: pytest.MonkeyPatch):
+    def refuse(source: Path, target: Path) -> None:
+        raise PermissionError(errno.EPERM, "no links")
+
+    monkeypatch.setattr(os, "link", refuse)
+    put(s3, "a.onnx", b"a")
+    place = RemotePlace(URL, cache, 60)
+    assert place.sync().error is None
+    assert contents(place) == {"a": b"a"}
+
+
+def test_a_file_that_cannot_be_linked_leaves_the_later_files_in_service(
+    s3: S3Server, cache: DownloadCache, monkeypatch: pytest.MonkeyPatch
+):
+    link = os.link
+
+    def evicted(source: Path, target: Path) -> None:
+        if source.name.startswith(digest_of(b"a")):
+            raise FileNotFoundError(errno.ENOENT, "evicted")
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", evicted)
+    put(s3, "a.onnx", b"a")
+    put(s3, "b.onnx", b"b")
+    place = RemotePlace(URL, cache, 60)
+    assert place.sync().error is not None
+    assert contents(place) == {"b": b"b"}
+
+
+def test_a_view_that_cannot_be_removed_gives_no_room(cache: DownloadCache, monkeypatch: pytest.MonkeyPatch):
+    view = View(cache.directory, URL)
+    digest = cache.keep(b"a").stem
+    view.put("a", ViewFile("1", digest, 0))
+    assert not drop_unused_view(cache.directory)  # in use
+    view.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda directory, ignore_errors: None)
+        assert not drop_unused_view(cache.directory)
+    assert drop_unused_view(cache.directory)
+    assert not drop_unused_view(cache.directory)
+
+
+def test_a_view_that_is_removed_while_a_server_opens_it_is_made_again(cache: DownloadCache, monkeypatch: pytest.MonkeyPatch):
+    View(cache.directory, URL).close()
+    flock = fcntl.flock
+
+    def remove_first(lock: int, operation: int) -> None:
+        monkeypatch.setattr(fcntl, "flock", flock)
+        shutil.rmtree(cache.directory)
+        flock(lock, operation)
+
+    monkeypatch.setattr(fcntl, "flock", remove_first)
+    view = View(cache.directory, URL)
+    assert os.path.samestat(os.fstat(view._lock), (view.path("a").parent / ".lock").stat())
+    view.close()
