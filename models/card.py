@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from seedmint.models.card_part import CardPart, Line, Sha256
-from seedmint.models.columns import Column, LabelColumn
+from seedmint.models.columns import KEY_NAMES, Column, LabelColumn
 from seedmint.models.errors import UserError
 from seedmint.models.noise import MAX_TOTAL_WEIGHT, MAX_Z_DIM, NOISE_RULES, LabelRule
 from seedmint.models.reference import Reference
@@ -130,6 +130,9 @@ class SampleOutput(CardPart):
             self.columns is None or self.label.name in self.names or self.label.position > len(self.names)
         ):
             raise ValueError("label must be null, or another column of a table")
+        taken = {*KEY_NAMES}.intersection([each.name for each in self.table_schema(has_labels=True)])
+        if taken:
+            raise ValueError(f"a column of a table has another name than {' and '.join(map(repr, sorted(taken)))}")
         return self
 
     def table_schema(self, has_labels: bool) -> tuple[Column | LabelColumn, ...]:

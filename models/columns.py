@@ -13,6 +13,7 @@ number u / 10^decimals.
 """
 
 import datetime
+import math
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -32,6 +33,9 @@ MAX_CODES = 1 << 24
 
 MAX_EXACT = 1 << 53
 """Limit of `first + code * step`: float64 represents all integers up to this number exactly."""
+
+KEY_NAMES = ("seed", "row")
+"""Names of the columns that identify a row in files of several rows. No column of a table may have one of these names."""
 
 MAX_DECIMALS = 22
 """10^22 is the largest power of ten that float64 represents exactly."""
@@ -190,8 +194,12 @@ class LabelColumn(CardPart):
         """
         if self.type == "boolean" and not {"true", "false"}.issuperset(classes):
             raise ValueError("classes of a boolean label must be true and false")
-        for name in classes:
-            self.value(name)
+        values = [self.value(name) for name in classes]
+        numbers = values if self.type in ("integer", "number") else []
+        if any(not math.isfinite(value) or (self.type == "integer" and abs(value) > MAX_EXACT) for value in numbers):
+            raise ValueError("classes of a label that is a number must be finite, and whole numbers at most 2^53")
+        if len(set(values)) < len(values):
+            raise ValueError("two classes are the same value of the label")
 
 
 def column_numbers(columns: tuple[Column, ...], codes: NDArray[Any]) -> NDArray[np.float64]:

@@ -9,9 +9,6 @@ from numpy.typing import NDArray
 from seedmint.models.card import Card, SampleOutput
 from seedmint.models.columns import Column, LabelColumn, json_value
 
-KEY_NAMES = ("seed", "row")
-"""Names of the columns that identify a row in files of several rows. No column of a table may have one of these names."""
-
 
 def is_table(card: Card) -> bool:
     """Return whether a generator returns codes of typed columns.

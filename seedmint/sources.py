@@ -35,12 +35,16 @@ def resolve_source(model: str | Path, models: str | Path | None = None) -> tuple
     if _URL.match(model):
         pinned = _PINNED_URL.fullmatch(model)
         return (model, None) if pinned is None else (pinned["url"], pinned["digest"])
-    places = split_places(os.environ.get("SEEDMINT_MODELS", "") if models is None else str(models))
+    if isinstance(models, Path):
+        places: tuple[str, ...] = (str(models),)
+    else:
+        places = split_places(os.environ.get("SEEDMINT_MODELS", "") if models is None else models)
     if len(places) > 1 or any(map(is_url, places)):
         from seedmint.service.places.lookup import find_file
-        from seedmint.service.settings import Settings
+        from seedmint.service.settings import read_settings
 
-        return str(find_file(model, Settings.model_validate({"models": places}))), split_version(model)[1]
+        settings = read_settings(os.environ | {"SEEDMINT_MODELS": ",".join(places)})
+        return str(find_file(model, settings)), split_version(model)[1]
     path, digest = locate_version(model, models_directory() if models is None else Path(models))
     return str(path), digest
 

@@ -53,8 +53,8 @@ def _places(value: object) -> object:
 
 
 def _check_place(place: str) -> str:
-    if "," in place:
-        raise ValueError(f"{place!r} has a comma, which separates places")
+    if "," in _absolute(place):  # workers receive absolute paths
+        raise ValueError(f"{_absolute(place)!r} has a comma, which separates places: use a folder whose path has none")
     if is_web_file(place) and not urlsplit(place).path.endswith(".onnx"):
         raise ValueError(f"{place_name(place)} is not the URL of a generator file: it must end with /NAME.onnx")
     if "::" in place:

@@ -27,13 +27,24 @@ def check_compatible(generators: Sequence[tuple[str, Card]]) -> None:
                 reason="duplicate_generator",
             )
         digests.add(digest)
-        for found, expected in zip(_properties(card), _properties(first), strict=True):
+        for found, expected in zip((*_properties(card), *_types(card)), (*_properties(first), *_types(first)), strict=False):
             if found != expected:
                 raise PlanError(
                     f"{card.name!r} makes {found}, and {first.name!r} makes {expected}: write them to separate data sets",
                     field="model",
                     reason="incompatible_generators",
                 )
+
+
+def _types(card: Card) -> list[str]:
+    """Return the type of each column of a table, with its categories or steps, and the column of labels."""
+    if not isinstance(card.output, SampleOutput):
+        return []
+    columns = [
+        f"the column {each.name!r} as {each.model_dump_json(exclude_defaults=True)}" for each in card.output.columns or ()
+    ]
+    label = "labels without a column" if card.output.label is None else f"labels as {card.output.label.model_dump_json()}"
+    return [*columns, "values in the units of the data" if card.output.columns is None else "typed columns", label]
 
 
 def _properties(card: Card) -> tuple[str, ...]:

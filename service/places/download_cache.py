@@ -48,6 +48,8 @@ class DownloadCache:
         Args:
             digest: SHA-256 in hexadecimal, or its first digits.
         """
+        if not re.fullmatch("[0-9a-f]{12,64}", digest):
+            return None
         for path in sorted(self.directory.glob(f"{digest}*.onnx")):
             content = self._checked(path)
             if content is not None:

@@ -1,5 +1,6 @@
 """File systems of fsspec for URLs, and the versions of their files."""
 
+import re
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -87,7 +88,7 @@ def digest_of_info(info: dict[str, Any]) -> str | None:
     """
     large_file = info.get("lfs")
     digest = large_file.get("sha256") if isinstance(large_file, dict) else None
-    return digest if isinstance(digest, str) else None
+    return digest if isinstance(digest, str) and re.fullmatch("[0-9a-f]{64}", digest) else None
 
 
 def _parse_time(text: str) -> float | None:

@@ -2,6 +2,7 @@
 
 import datetime
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from seedmint.models.card import SampleOutput
 from seedmint.models.columns import Column, LabelColumn, json_value
 
 CODES = np.array([0, 2, -1, 1], np.float32)
@@ -85,3 +87,26 @@ def test_labels_have_the_values_of_the_table(kind, name, value):
     assert LabelColumn(name="k", type=kind).value(name) == value
     with pytest.raises(ValueError, match=r".+"):
         LabelColumn(name="k", type="boolean").check_classes(("maybe",))
+
+
+@pytest.mark.parametrize(
+    ("kind", "classes"),
+    [
+        ("number", ("nan", "1")),
+        ("number", ("inf", "1")),
+        ("integer", ("9" * 20, "1")),
+        ("integer", ("1", "01")),
+        ("number", ("1", "1.0")),
+    ],
+)
+def test_classes_without_a_value_of_their_own_are_refused(kind: Any, classes: tuple[str, ...]):
+    with pytest.raises(ValueError, match="class"):
+        LabelColumn(name="k", type=kind).check_classes(classes)
+
+
+@pytest.mark.parametrize("changes", [{"names": ("seed",)}, {"label": LabelColumn(name="row")}])
+def test_a_column_with_the_name_of_a_key_is_refused(changes: dict[str, Any]):
+    names = changes.get("names", ("x",))
+    column = Column(name=names[0], type="integer", first=0, step=1, count=3)
+    with pytest.raises(ValueError, match="another name"):
+        SampleOutput(kind="sample", shape=(1,), names=names, columns=(column,), label=changes.get("label"))

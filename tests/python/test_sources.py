@@ -13,6 +13,9 @@ import pytest
 import seedmint
 from seedmint.models.errors import UserError
 from seedmint.service.places.download_cache import DownloadCache
+from seedmint.service.places.file_systems import digest_of_info
+from seedmint.sources import resolve_source
+from tests.support import generators
 from tests.support.hub_server import REPOSITORY, Hub, hub
 from tests.support.s3_storage import S3Server
 
@@ -150,3 +153,25 @@ def test_a_cache_that_cannot_be_written_is_a_warning(
     s3.client.put_object(Bucket="bucket", Key="rgb.onnx", Body=(models / "rgb.onnx").read_bytes())
     with pytest.warns(UserWarning, match=re.escape(str(tmp_path / "file"))):
         assert seedmint.load("s3://bucket/rgb.onnx", threads=1).name == "rgb"
+
+
+@pytest.mark.parametrize("digest", ["../victim", "?", "*", "abc", "A" * 64])
+def test_only_a_digest_finds_a_file_in_the_cache(tmp_path: Path, digest: str):
+    """Digests come from servers."""
+    victim = tmp_path / "victim.onnx"
+    victim.write_bytes(b"x")
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / f"{'0' * 64}.onnx").write_bytes(b"y")
+    assert DownloadCache(tmp_path / "cache").find(digest) is None
+    assert victim.exists()
+    assert digest_of_info({"lfs": {"sha256": digest}}) is None
+
+
+def test_a_folder_with_a_comma_is_one_place(tmp_path: Path):
+    folder = tmp_path / "x, y"
+    folder.mkdir()
+    path = generators.write(folder, "grey")
+    assert resolve_source("grey", folder) == (str(path), None)
+    with pytest.raises(UserError) as error:
+        resolve_source("grey", f"{tmp_path},https://example.org/folder")
+    assert error.value.field == "models"

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
+from seedmint.models.columns import KEY_NAMES
 from seedmint.models.seeds import quoted
-from seedmint.models.table import KEY_NAMES
 from seedmint.training.datasets.dataset import DataError, Dataset, TableColumns
 from seedmint.training.datasets.tables.cells import NumberMarks, typed_column
 from seedmint.training.datasets.tables.dialect import Dialect, read_cells

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seedmint.models.card import Card, ImageOutput
+from seedmint.models.columns import KEY_NAMES
 from seedmint.models.errors import UserError
-from seedmint.models.table import KEY_NAMES
 from seedmint.service.runtime.arrays import Outputs, SeedArray
 from seedmint.service.runtime.output_check import Determinism
 
@@ -100,8 +100,9 @@ def check_format(shard_format: ShardFormat, card: Card, has_origin: bool) -> Non
         )
     if shard_format == "parquet" and not isinstance(card.output, ImageOutput):
         reserved = KEY_NAMES[:1] if card.output.columns is not None else _RESERVED_COLUMNS
+        names = {*card.output.names, *(each.name for each in card.output.table_schema(card.classes is not None))}
         for name in (*reserved, *(("generator",) if has_origin else ())):
-            if name in card.output.names:
+            if name in names:
                 raise FormatError(
                     f"parquet has a column {name!r} of its own, and so has {card.name!r}: use npz",
                     field="format",

@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from seedmint.models.columns import Column
 from seedmint.service.batch.data_card import data_card
 from seedmint.service.batch.formats.tar import headers
+from seedmint.service.batch.formats.typed_columns import codes_of
 from seedmint.service.batch.job import begin, finish
 from seedmint.service.batch.manifest import Totals
 from seedmint.service.batch.plan import Plan
@@ -301,3 +304,10 @@ def test_a_png_of_a_shard_equals_the_image_of_its_seed(tmp_path: Path, rgb: Gene
 )
 def test_the_toolchain_of_each_format(rgb: Generator, form: str, more: set[str]):
     assert set(plan_for(rgb, form=form).toolchain) == {"determinism"} | more
+
+
+def test_codes_come_back_from_large_numbers_with_decimals():
+    """Units near 2^52 come from the numbers with an error of up to one unit."""
+    column = Column(name="c", type="number", first=2**52 - 3 * 10**7, step=1000, count=50_000, decimals=5)
+    codes = np.arange(50_000, dtype=np.float32)
+    assert np.array_equal(codes_of(pa.chunked_array([column.numbers(codes)]), column), codes)

@@ -13,12 +13,15 @@ import numpy as np
 import pytest
 import yaml
 
-from seedmint.models.card import ImageOutput
+from seedmint.models.card import ImageOutput, SampleOutput
+from seedmint.models.columns import Column, LabelColumn
 from seedmint.models.directory import SHIPPED
 from seedmint.models.errors import UserError
 from seedmint.models.seeds import parse_seeds
+from seedmint.service.batch.compatibility import check_compatible
 from seedmint.service.batch.completeness import complete_shards, orphans
 from seedmint.service.batch.estimate import estimate_size
+from seedmint.service.batch.formats.base import check_format
 from seedmint.service.batch.plan import Plan, read_plan
 from seedmint.service.batch.planning import join_splits
 from seedmint.service.batch.progress import ignore_progress
@@ -116,6 +119,41 @@ def test_generators_that_do_not_fit_together_are_refused(opened: Callable[..., l
     with pytest.raises(UserError) as error:
         plan_for(opened(*names))
     assert (error.value.field, error.value.reason) == ("model", reason)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"columns": [{"name": "x", "type": "integer", "first": 0, "count": 2}]},
+        {"columns": [{"name": "x", "type": "text", "categories": ["blue", "red"], "count": 2}]},
+        {"columns": None},
+    ],
+)
+def test_tables_with_other_types_are_refused(changes: dict[str, Any]):
+    fields = {"kind": "sample", "shape": [1], "names": ["x"]}
+    columns = [{"name": "x", "type": "text", "categories": ["red", "blue"], "count": 2}]
+    first, other = (
+        generators.card(name, output=SampleOutput.model_validate(fields | {"columns": columns} | more))
+        for name, more in (("a", {}), ("b", changes))
+    )
+    with pytest.raises(UserError) as error:
+        check_compatible([("0" * 64, first), ("1" * 64, other)])
+    assert error.value.reason == "incompatible_generators"
+
+
+@pytest.mark.parametrize("name", ["seed", "generator"])
+def test_a_column_of_labels_does_not_hide_a_column_of_the_data_set(name: str):
+    output = SampleOutput.model_construct(
+        kind="sample",
+        shape=(1,),
+        names=("x",),
+        columns=(Column(name="x", type="boolean", count=2),),
+        label=LabelColumn(name=name),
+    )
+    card = generators.card("a", classes=("p", "q")).model_copy(update={"output": output})
+    with pytest.raises(UserError) as error:
+        check_format("parquet", card, has_origin=True)
+    assert error.value.reason == "column_conflict"
 
 
 def test_labels_that_do_not_fit_all_generators_are_refused(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
