@@ -20,7 +20,7 @@ from seedmint.models.runtime.provider import ProviderChoice, choose_provider
 from seedmint.models.runtime.reference import with_reference
 from seedmint.service.runtime.generator import Generator
 from seedmint.training.algorithm1 import Algorithm1
-from seedmint.training.datasets import Dataset, load_dataset, load_test
+from seedmint.training.datasets import Dataset, load_dataset, load_splits
 from seedmint.training.datasets.progress import ignore_progress
 from seedmint.training.evaluation.image_sample import sample_seeds
 from seedmint.training.evaluation.metric_families import measure, num_samples
@@ -201,7 +201,7 @@ def _train(size: Size, recipe: Recipe, metric: ImageMetric) -> Iterator[str]:
 
 
 def _measure(size: Size, recipe: Recipe, dataset: Dataset, algorithm: Algorithm1, metric: ImageMetric) -> Iterator[str]:
-    real = RealData(recipe.data, (dataset, load_test(recipe.data)), ignore_progress)
+    real = RealData(recipe.data, load_splits(recipe.data), ignore_progress)
     sampler = SeedSampler.of_recipe(recipe, dataset, size.device)
     count = num_samples(metric, 200 if size.is_tiny else None, real)
     generator = algorithm.generator if algorithm.ema is None else algorithm.ema

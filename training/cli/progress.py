@@ -96,7 +96,7 @@ def _parts(s: dict[str, float], objective: Objective) -> list[str]:
     limit = "-log 4 = " if objective.estimates_jsd else "equilibrium "
     return [
         f"V {s['V']:.3f} ({limit}{objective.equilibrium:.3f})",
-        *([f"JSD {max(0.0, s['JSD']):.3f}" + _held_out(s)] if "JSD" in s else []),
+        *([f"JSD {s['JSD']:.3f}" + _held_out(s)] if "JSD" in s else []),
         f"D(x) {s['D(x)']:.2f}",
         f"D(G(z)) {s['D(G(z))']:.2f}",
         *([f"p {s['p']:.2f}"] if "p" in s else []),

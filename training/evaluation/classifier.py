@@ -109,6 +109,8 @@ def load_classifier(train: Dataset, test: Dataset, data_name: str, on_progress: 
         return _read_weights(path, name, train)
     if train.labels is None or train.classes is None:
         raise DataError(f"a classifier needs labels, but {train.name} has none", reason="no_labels")
+    # Batches are drawn by position, so the order of the files must not matter.
+    train, test = (part.take(part.draw_order, part.name) for part in (train, test))
     name = f"{NAME}-{re.sub('[^a-z0-9]+', '-', data_name.lower()).strip('-')}"
     path = cache_directory() / "classifiers" / f"{NAME}-{train.digest[:16]}-{test.digest[:16]}.safetensors"
     try:

@@ -19,6 +19,7 @@ NUM_CONTROLS = 5_000
 """Number of real images whose distances to the training images are the control of `nearest`."""
 
 _VALIDATION = 1_000  # images that select sigma; fewer for small data sets
+_MIN_VALIDATION = 100  # images that training left out select sigma, if there are as many
 _VALIDATION_SHARE = 5
 _HOLDOUT_INTERVAL = 5
 
@@ -97,22 +98,23 @@ class RealData:
         if self.is_stacked:
             digits = Data(source="mnist", path=self._data.path)
             return ByChannelExtractor(load_classifier(*load_splits(digits), "mnist", self._on_progress))
-        if self.test is None:  # the split of the shipped classifier of digits
-            train, test = self._whole.holdout_every_n(_HOLDOUT_INTERVAL)
-            return load_classifier(train, test, self.name, self._on_progress)
+        if self.test is None:
+            is_digits = self._data.source == "digits"  # the shipped classifier of digits has a split of its own
+            split = self._whole.holdout_every_n if is_digits else self._whole.holdout
+            return load_classifier(*split(_HOLDOUT_INTERVAL), self.name, self._on_progress)
         return load_classifier(self._whole, self.test, self.name, self._on_progress)
 
     @cached_property
-    def _pool_rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Rows of the pool and of the validation images, in the order of the draw."""
+    def _pool_rows(self) -> tuple[NDArray[np.int64], NDArray[np.int64], bool]:
+        """Rows of the pool and of the validation images, in the order of the draw; whether training left out the latter."""
         order = self._whole.draw_order
         if self.test is None:
             order = order[(len(order) + 1) // 2 :]
         count = min(_VALIDATION, len(order) // _VALIDATION_SHARE)
         unseen = order[len(self.train) :] if not self._stored_order else order[order >= len(self.train)]
-        has_unseen = self.test is not None and len(self.train) < len(self._whole) and len(unseen) >= count
+        has_unseen = self.test is not None and len(self.train) < len(self._whole) and len(unseen) >= min(count, _MIN_VALIDATION)
         valid = (unseen if has_unseen else order)[-count:] if count else order[:0]
-        return order[~np.isin(order, valid)], valid
+        return order[~np.isin(order, valid)], valid, has_unseen
 
     @property
     def num_pool(self) -> int:
@@ -134,8 +136,9 @@ class RealData:
     @cached_property
     def parzen_splits(self) -> tuple[NDArray[np.uint8], str]:
         """The validation images that select sigma, and these as text for protocols."""
-        rows = self._pool_rows[1]
-        return self._whole.images[rows], f"by {len(rows):,} other images of {self._whole.name}"
+        _, rows, has_unseen = self._pool_rows
+        kind = "images that training left out" if has_unseen else "training images" if self.test is not None else "other images"
+        return self._whole.images[rows], f"by {len(rows):,} {kind} of {self._whole.name}"
 
     @cached_property
     def cells(self) -> Cells:

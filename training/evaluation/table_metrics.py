@@ -107,6 +107,7 @@ def measure_rows(rows: Rows, protocol: str) -> Values:
         protocol: The compared seeds and data.
     """
     generated, held_out, train = rows.generated[:MAX_ROWS], rows.held_out[:MAX_ROWS], rows.train[:MAX_ROWS]
+    # Copies are looked for among all training rows: a part of the rows would hide copies of the others.
     text = f"{protocol}; at most the first {MAX_ROWS:,} of each"
     trees = "gradient-boosted trees of scikit-learn"
     found = [
@@ -125,19 +126,19 @@ def measure_rows(rows: Rows, protocol: str) -> Values:
             if value is not None:
                 description = f"{text}; {score} of {trees} that predict {column.name} of the held-out rows"
                 found.append((f"{name} score of {column.name}", description, value))
-    real = closest_records(rows.columns, held_out, train)
-    fake = closest_records(rows.columns, generated, train)
-    near = f"{text}; Gower distance to the closest training row"
-    reference = train[: len(held_out)]
-    to_train, to_held_out = (closest_records(rows.columns, generated, part) for part in (reference, held_out[: len(reference)]))
+    real = closest_records(rows.columns, held_out, rows.train)
+    fake = closest_records(rows.columns, generated, rows.train)
+    near = f"{text}, but all training rows; Gower distance to the closest training row"
+    parts = train[: len(held_out)], held_out[: len(train)]
+    to_train, to_held_out = (closest_records(rows.columns, generated, part, rows.train) for part in parts)
     nearer = float((to_train < to_held_out).mean() + (to_train == to_held_out).mean() / 2)
-    copies = f"{text}; share of rows that are equal to a training row"
+    copies = f"{text}, but all training rows; share of rows that are equal to a training row"
     found += [
         ("closest-record median", near, float(np.median(fake))),
         ("closest-record median of real rows", near.replace("distance", "distance of held-out rows"), float(np.median(real))),
         ("nearer-to-training", f"{text}; share of generated rows nearer to training than to as many held-out rows", nearer),
-        ("exact-copies", copies, copied_share(generated, train)),
-        ("exact-copies of real rows", f"{copies}, of held-out rows", copied_share(held_out, train)),
+        ("exact-copies", copies, copied_share(generated, rows.train)),
+        ("exact-copies of real rows", f"{copies}, of held-out rows", copied_share(held_out, rows.train)),
     ]
     return found
 

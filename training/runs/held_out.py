@@ -38,7 +38,8 @@ class HeldOutLogits:
     def overfitting(self, discriminator: nn.Module) -> float:
         """Return E log D(x) on training examples minus the same on held-out examples, in nats.
 
-        V on fresh data is V on the training data minus this difference: generated examples are always fresh.
+        For a D without dropout and augmentation, V on fresh data is V on the training data minus this difference: generated
+        examples are always fresh.
 
         Args:
             discriminator: D; in evaluation mode during the call.

@@ -8,10 +8,12 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import f1_score
 
 from seedmint.models.columns import Column
+from seedmint.training.evaluation import table_metrics
 from seedmint.training.evaluation.metrics.table_columns import absent_share, column_distance, total_variation
 from seedmint.training.evaluation.metrics.table_pairs import contingency_difference, correlation_difference
 from seedmint.training.evaluation.metrics.table_privacy import closest_records, copied_share
 from seedmint.training.evaluation.metrics.table_usefulness import detection_auc, prediction_score
+from seedmint.training.evaluation.table_metrics import Rows, measure_rows
 
 NUMBER = Column(name="n", type="integer", first=0, count=1000, nullable=True)
 TEXT = Column(name="t", type="text", categories=("a", "b", "c"), count=3, nullable=True)
@@ -24,6 +26,11 @@ def rows(n, seed, shift=0, p=(0.1, 0.5, 0.3, 0.1)):
     numbers = random.integers(0, 400, n) + 150 * np.maximum(text, 0) + shift
     numbers[random.random(n) < 0.05] = -1
     return np.column_stack([numbers, text]).astype(np.float32)
+
+
+def values(part: Rows) -> dict[str, float]:
+    """Return the values of `measure_rows` by name."""
+    return {name: value for name, _, value in measure_rows(part, "")}
 
 
 A, B = rows(700, 0, 40, (0.05, 0.4, 0.3, 0.25)), rows(500, 1)
@@ -91,3 +98,23 @@ def test_detection_and_usefulness():
     constant = train.copy()
     constant[:, 1] = 1
     assert prediction_score(COLUMNS, 1, constant, test) is None
+
+
+def test_copies_of_all_training_rows_count(monkeypatch: pytest.MonkeyPatch):
+    """Only the first rows are compared by trees, but copies of every training row are found."""
+    monkeypatch.setattr(table_metrics, "MAX_ROWS", 60)
+    train = rows(300, 2)
+    found = values(Rows(COLUMNS, generated=train[200:260], held_out=rows(60, 3, 1000), train=train))
+    assert found["exact-copies"] == 1
+    assert found["closest-record median"] == 0
+
+
+def test_nearness_to_training_and_to_held_out_rows_has_the_same_units():
+    """The largest values of skewed columns differ several-fold between parts of the same data."""
+    random = np.random.default_rng(0)
+    columns = tuple(Column(name=name, type="integer", first=0, count=1 << 24) for name in "ab")
+    draws = [
+        np.rint(np.exp(random.normal(0, 2, (3, 400, 2))) * 100).astype(np.float32).clip(max=(1 << 24) - 1) for _ in range(4)
+    ]
+    for generated, held_out, train in draws:
+        assert values(Rows(columns, generated, held_out, train))["nearer-to-training"] == pytest.approx(0.5, abs=0.12)

@@ -23,6 +23,7 @@ from seedmint.training.watch.server import watch_server
 from tests.support.axe import serious_violations
 from tests.support.browser import chromium, needs_chromium, opened
 from tests.support.errors import raises
+from tests.support.servers import PATIENCE
 
 
 def entry(step: int, **values: object) -> dict[str, object]:
@@ -144,7 +145,7 @@ def test_training_serves_its_page_until_it_ends(
         found = re.search(r"http://\S+", capsys.readouterr().err)
         assert found
         url = found[0]
-        answers.append((url, httpx.get(f"{url}/runs").json()["runs"]))
+        answers.append((url, httpx.get(f"{url}/runs", timeout=PATIENCE).json()["runs"]))
 
     monkeypatch.setattr("seedmint.training.cli.fit.fit_with_progress", fit)
     run = tmp_path / "run"
@@ -155,7 +156,7 @@ def test_training_serves_its_page_until_it_ends(
         url, runs = answers.pop()
         assert [Path(each["directory"]) for each in runs] == [run]
         with pytest.raises(httpx.ConnectError):
-            httpx.get(url)
+            httpx.get(url, timeout=PATIENCE)
 
 
 def test_training_does_not_start_without_the_port_of_its_page(tmp_path: Path, url: str, capsys: pytest.CaptureFixture[str]):

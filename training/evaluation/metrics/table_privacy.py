@@ -8,21 +8,27 @@ from seedmint.models.columns import NULL, Column
 from seedmint.training.evaluation.metrics.table_columns import is_discrete
 
 
-def closest_records(columns: tuple[Column, ...], rows: NDArray[np.float32], train: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return the Gower distance of each row to its closest training row, float64[n].
+def closest_records(
+    columns: tuple[Column, ...],
+    rows: NDArray[np.float32],
+    table: NDArray[np.float32],
+    units: NDArray[np.float32] | None = None,
+) -> NDArray[np.float64]:
+    """Return the Gower distance of each row to the closest row of a table, float64[n].
 
-    The distance is the mean over the columns: of numbers, the difference divided by the range of the training data; of others,
-    1 for different values. A missing value has the distance 1 to a known value.
+    The distance is the mean over the columns: of numbers, the difference divided by their range; of others, 1 for different
+    values. A missing value has the distance 1 to a known value.
 
     Args:
         columns: The columns.
         rows: float32[n, d], codes.
-        train: float32[m, d], codes.
+        table: float32[m, d], codes.
+        units: float32[k, d], rows that give the ranges; None for the table. Distances to several tables need the same units.
     """
-    scales = [_scale(column, train[:, i]) for i, column in enumerate(columns)]
+    scales = [_scale(column, (table if units is None else units)[:, i]) for i, column in enumerate(columns)]
     points, reference = (
         np.concatenate([_coordinates(column, part[:, i], scales[i]) for i, column in enumerate(columns)], axis=1)
-        for part in (rows, train)
+        for part in (rows, table)
     )
     search = NearestNeighbors(n_neighbors=1, metric="manhattan", algorithm="brute").fit(reference)
     distances: NDArray[np.float64] = search.kneighbors(points)[0][:, 0] / len(columns)
