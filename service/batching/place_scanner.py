@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from seedmint.service.places.folder_place import FolderPlace
 from seedmint.service.places.place import FoundFile, Listing, Place, PlaceStatus
 
 _LOG = logging.getLogger(__name__)
+_MAX_FIRST_SECONDS = 10.0  # of the first listing and download of remote places, after which the other places are served
 
 
 def reason_and_message(error: Exception) -> tuple[str, str]:
@@ -56,7 +58,8 @@ class Scan:
         statuses: Whether each place can be read.
         pins: Digest of the version that a name is pinned to, or its first digits, by name.
         alias_errors: Why the file `aliases` of a place is refused, by the name of the place.
-        is_complete: Whether this and the earlier scans have found the files of all places that can be read.
+        is_complete: Whether this and the earlier scans have found the files of all places that can be read within the first
+            ten seconds.
     """
 
     changes: tuple[Change, ...] = ()
@@ -97,7 +100,9 @@ class PlaceScanner:
         self._pins: dict[int, dict[str, str]] = {}  # of the last valid file `aliases` of each place, by its position
         self._seen: dict[str, tuple[object, ...]] = {}
         self._reported: dict[str, tuple[object, ...]] = {}
+        self._listed: set[str] = set()  # names of the places that an earlier scan has listed
         self._has_scanned = False
+        self._began = time.monotonic()
         self._wake = threading.Event()
         self._is_closed = False
         self._scans: deque[Scan] = deque()
@@ -163,9 +168,11 @@ class PlaceScanner:
             self._reported.pop(stem, None)
         changed = [stem for stem, entry in found.items() if self._is_due(stem, entry)]
         self._seen = {stem: entry.version for stem, entry in found.items()}
+        self._listed |= {self._places[position].name for position in self._listings}
         changes = tuple(self._open(stem, found[stem]) for stem in changed)
         statuses = tuple(place.status() for place in self._places)
-        is_complete = all(status.is_tried or status.is_known for status in statuses)
+        has_waited = time.monotonic() - self._began > _MAX_FIRST_SECONDS  # a store may not answer, or be large
+        is_complete = has_waited or all(status.is_tried or status.is_known for status in statuses)
         is_complete &= any(status.is_known for status in statuses)
         self._has_scanned |= is_complete
         return Scan(changes, removed, self._warnings(), statuses, pins, alias_errors, is_complete)
@@ -182,12 +189,13 @@ class PlaceScanner:
         """Return whether a file is reported now: if it is complete, and if this version was not reported before.
 
         A file of a folder counts as complete when two scans find the same version, because a file is incomplete while it is
-        copied. The first scan reports all files.
+        copied. At the start, the first scan of a folder reports all files.
         """
         if entry.version == self._reported.get(stem):
             return False
         is_whole = entry.file is None or entry.file.is_whole
-        return is_whole or entry.version == self._seen.get(stem) or not self._has_scanned
+        is_first = not self._has_scanned and entry.place.name not in self._listed
+        return is_whole or entry.version == self._seen.get(stem) or is_first
 
     def _open(self, stem: str, entry: _Found) -> Change:
         error, file = entry.error, entry.file

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from seedmint.models.errors import UserError
+from seedmint.service.batching import place_scanner
 from seedmint.service.batching.local_leader import LocalLeader
 from seedmint.service.batching.model_repository import ModelRepository
 from seedmint.service.batching.place_scanner import PlaceScanner
 from seedmint.service.places.folder_place import FolderPlace, check_inside
 from seedmint.service.places.opening import open_places
+from seedmint.service.places.place import Listing
 from seedmint.service.places.store import MAX_ALIASES_BYTES
 from seedmint.service.settings import read_settings
 from tests.support import generators
@@ -146,3 +148,36 @@ def test_a_wrong_aliases_file_of_a_folder_leaves_its_generators_in_service(tmp_p
     (folder / "aliases").symlink_to(tmp_path / "outside")
     (tmp_path / "outside").write_text("")
     assert scanner.scan().alias_errors[str(folder)].startswith("(outside_directory)")
+
+
+class _SilentStore(FolderPlace):
+    """A place that has not answered yet."""
+
+    def list(self) -> Listing:
+        return Listing()
+
+
+def test_a_store_that_does_not_answer_does_not_keep_a_folder_unserved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    folder = tmp_path / "models"
+    folder.mkdir()
+    generators.write(folder, "one")
+    settings = read_settings({"SEEDMINT_MODELS": str(folder)})
+
+    async def scenario() -> None:
+        repository = ModelRepository(settings)
+        leader = LocalLeader(repository, PlaceScanner([FolderPlace(folder), _SilentStore(tmp_path / "store")], 3600))
+        await leader.scan()
+        assert not repository.has_loaded
+        (folder / "two.onnx").write_bytes(b"half of a copy")
+        await leader.scan()
+        monkeypatch.setattr(place_scanner, "_MAX_FIRST_SECONDS", -1.0)
+        generators.write(folder, "two")
+        await leader.scan()
+        assert [served.generator.name for served in repository.all()] == ["one"]
+        assert not [record for record in caplog.records if record.levelname == "ERROR"]  # the half of the copy was not read
+        leader.close()
+        await repository.close()
+
+    asyncio.run(scenario())
