@@ -57,6 +57,8 @@ def _check_place(place: str) -> str:
         raise ValueError(f"{_absolute(place)!r} has a comma, which separates places: use a folder whose path has none")
     if is_web_file(place) and not urlsplit(place).path.endswith(".onnx"):
         raise ValueError(f"{place_name(place)} is not the URL of a generator file: it must end with /NAME.onnx")
+    if is_web_file(place) and "@" in urlsplit(place).netloc:
+        raise ValueError(f"{place_name(place)} has a user or password: use a signed URL, or a store such as s3://bucket/prefix")
     if "::" in place:
         raise ValueError(f"{place} is a chain of URLs: use one URL, such as s3://bucket/prefix, or a folder")
     return place
@@ -354,4 +356,6 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         field, message = field_errors(error)[0]
         field = field.partition(".")[0]
         value = values.get(field, _to_text(Settings.model_fields[field].get_default()))
+        if field == "models":
+            value = ",".join(map(place_name, split_places(value)))  # without passwords
         raise SettingsError(f"{value!r} is invalid: {message}", field=field) from None

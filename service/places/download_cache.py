@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
+from seedmint.models.directory import split_version
 from seedmint.models.errors import UserError
 from seedmint.models.files import sync_directory, write_whole
-from seedmint.service.places.store import StoreError
+from seedmint.models.places import place_name
+from seedmint.service.places.store import RemoteFile, Store, StoreError
 from seedmint.service.places.view import drop_unused_view
 
 MAX_BYTES = 4 << 30  # of all files
@@ -95,7 +97,7 @@ class DownloadCache:
         Raises:
             OSError: The directory is not writable, or the disk is full.
         """
-        write_whole(self._entry(url), json.dumps({"url": url, "version": version, "digest": digest}).encode())
+        write_whole(self._entry(url), json.dumps({"url": place_name(url), "version": version, "digest": digest}).encode())
 
     def store(self, url: str, version: str, content: bytes) -> None:
         """Store a file, and remove old files if the cache becomes too large.
@@ -142,6 +144,25 @@ class DownloadCache:
         """
         content = self.find(digest)
         return None if content is None else hashlib.sha256(content).hexdigest()
+
+    def fetch(self, store: Store, file: RemoteFile) -> str:
+        """Return the digest of a file of a store, after a download unless the cache has the file.
+
+        The content must have the digest that the store says, or else the digest in the name of the file.
+
+        Args:
+            store: The store. Its `fetch` may raise any error of its library.
+            file: The file, from the listing of the store.
+
+        Raises:
+            CacheFullError: As for `receive`.
+            StoreError: As for `receive`.
+            OSError: As for `receive`.
+        """
+        expected = file.digest or split_version(file.stem)[1]
+        if expected is not None and (digest := self.verified_digest(expected)) is not None:
+            return digest
+        return self.receive(lambda target: store.fetch(file, target), file.size, expected)
 
     def receive(self, download: Callable[[IO[bytes]], None], size: int | None, expected: str | None) -> str:
         """Store a file that is downloaded, without keeping it in memory. Return its digest.

@@ -1,6 +1,9 @@
 """Finds a generator by name in all places, for commands. Only the file that is needed is downloaded."""
 
-from collections.abc import Iterator
+import hashlib
+from collections import ChainMap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -83,16 +86,17 @@ def find_file(reference: str, settings: Settings) -> Path:
     if "/" in reference or reference.endswith(".onnx"):
         return find_generator(reference, Path())
     name, digest = split_version(reference)
-    names: set[str] = set()
-    for place in settings.models:
-        found = _in_folder(Path(place), name, digest) if not is_url(place) else _in_store(place, name, digest, settings)
-        if isinstance(found, Path):
-            return found
-        names |= found
+    places, errors = _read_places(settings)
+    path = _version(places, name, digest) if digest is not None else _present(places, name, min(errors, default=None))
+    if path is not None:
+        return path
+    if errors:
+        raise errors[min(errors)]
     if digest is not None and settings.folders:
         return find_version(reference, settings.folder)  # raises; the message has the present version
-    nearest = get_close_matches(reference, sorted(names), n=1)
-    cure = f"did you mean {nearest[0]}?" if nearest else f"available: {', '.join(sorted(names)) or 'none'}"
+    names = sorted({stem.partition("@")[0] for place in places.values() for stem in place.modified})
+    nearest = get_close_matches(reference, names, n=1)
+    cure = f"did you mean {nearest[0]}?" if nearest else f"available: {', '.join(names) or 'none'}"
     raise UserError(f"no generator {reference!r} in {place_names(settings)}: {cure}", field="model", reason="not_found")
 
 
@@ -129,7 +133,7 @@ def download(store: Store, url: str, file: RemoteFile, cache: DownloadCache) -> 
     digest = cache.lookup_digest(key, file.version)
     if digest is None:
         try:
-            digest = cache.receive(lambda target: store.fetch(file, target), file.size, split_version(file.stem)[1])
+            digest = cache.fetch(store, file)
         except OSError as error:
             if error.filename is not None:
                 raise
@@ -146,45 +150,98 @@ def _place_error(url: str, error: Exception) -> UserError:
     return UserError(f"{place_name(url)} cannot be read: {shown}", field="models", reason=reason)
 
 
-def _in_folder(folder: Path, name: str, digest: str | None) -> Path | set[str]:
-    """Return the file of a generator, or the names of all generators of the folder."""
-    listing = read_folder(folder)
-    stems = {stem: file.modified for stem, file in listing.files.items()}
-    stem = _choose(stems, listing.aliases, name, digest)
-    if stem is None:
-        return set(_names(stems))
-    path = folder / f"{stem}.onnx"
-    return path if digest is None else find_version(f"{name}@{digest}", folder)
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """The files of one place.
+
+    Attributes:
+        place: The folder or URL.
+        modified: Time of the last change of each file, by stem.
+        path: Returns the path of a file on this machine by its stem, after a download if needed.
+        aliases: Returns the content of the file `aliases`; None if there is none.
+    """
+
+    place: str
+    modified: dict[str, float]
+    path: Callable[[str], Path]
+    aliases: Callable[[], str | None]
+
+    def pins(self) -> dict[str, str]:
+        """Return the first digits of the digest of the version that each name is pinned to."""
+        try:
+            return {name: digest[:12] for name, digest in parse_aliases(self.aliases() or "").items()}
+        except Exception as error:  # each library has its own errors
+            raise _place_error(self.place, error) from error
 
 
-def _in_store(url: str, name: str, digest: str | None, settings: Settings) -> Path | set[str]:
-    store, listing = read_store(url)
+def _read_places(settings: Settings) -> tuple[dict[int, _Files], dict[int, Exception]]:
+    """Return the files of the places, and the errors of those that cannot be read, by the position of the place."""
+    places: dict[int, _Files] = {}
+    errors: dict[int, Exception] = {}
+    for position, place in enumerate(settings.models):
+        try:
+            places[position] = _store_files(place, settings) if is_url(place) else _folder_files(place)
+        except (OSError, UserError) as error:
+            errors[position] = error
+    return places, errors
+
+
+def _folder_files(place: str) -> _Files:
+    listing = read_folder(Path(place))
+
+    def aliases() -> str | None:
+        if listing.aliases_error is not None:
+            raise listing.aliases_error
+        return listing.aliases
+
+    modified = {stem: file.modified for stem, file in listing.files.items()}
+    return _Files(place, modified, lambda stem: listing.files[stem].path, aliases)
+
+
+def _store_files(place: str, settings: Settings) -> _Files:
+    store, listing = read_store(place)
     files = {file.stem: file for file in listing.files}
-    stems = {stem: file.modified or 0.0 for stem, file in files.items()}
-    aliases = store.read_aliases().decode(errors="replace") if listing.aliases is not None else None
-    stem = _choose(stems, aliases, name, digest)
-    if stem is None:
-        return set(_names(stems))
-    path = download(store, url, files[stem], cache_of(settings))
-    if digest is not None and not path.stem.startswith(digest):
-        raise UserError(
-            f"{place_name(url)} has {name}@{path.stem[:12]}, not {name}@{digest}", field="model", reason="unknown_version"
-        )
-    return path
+
+    def aliases() -> str | None:
+        return None if listing.aliases is None else store.read_aliases().decode(errors="replace")
+
+    modified = {stem: file.modified or 0.0 for stem, file in files.items()}
+    return _Files(place, modified, lambda stem: download(store, place, files[stem], cache_of(settings)), aliases)
 
 
-def _names(stems: dict[str, float]) -> Iterator[str]:
-    return (stem.partition("@")[0] for stem in stems)
+def _version(places: Mapping[int, _Files], name: str, digest: str) -> Path | None:
+    """Return the file of a version, or None: of NAME@DIGEST12 in the first place that has such a file, or of NAME."""
+    other: UserError | None = None
+    for stem in (f"{name}@{digest[:12]}", name):
+        place = next((place for place in places.values() if stem in place.modified), None)
+        if place is None:
+            continue
+        path = place.path(stem)
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found.startswith(digest):
+            return path
+        message = f"{place_name(place.place)} has {name}@{found[:12]}, not {name}@{digest}"
+        other = other or UserError(f"{message}: use that version", field="model", reason="unknown_version")
+    if other is not None:
+        raise other
+    return None
 
 
-def _choose(stems: dict[str, float], aliases: str | None, name: str, digest: str | None) -> str | None:
-    """Return the stem of a version of a generator: of `digest`, or the present one."""
-    if digest is not None:
-        pinned = f"{name}@{digest[:12]}"
-        return pinned if pinned in stems else name if name in stems else None
-    own = {stem: modified for stem, modified in stems.items() if stem.partition("@")[0] == name}
-    if not own:
+def _present(places: Mapping[int, _Files], name: str, first_error: int | None) -> Path | None:
+    """Return the file of the version that a server serves without a digest, or None.
+
+    A place that cannot be read is an error only before the first place that has the name, whose files it could replace.
+    """
+    having = {position: place for position, place in places.items() if any(_is_of(stem, name) for stem in place.modified)}
+    if not having or (first_error is not None and first_error < min(having)):
         return None
-    served = {stem: ServedFile(stem.partition("@")[2], modified) for stem, modified in own.items()}
-    pins = {pinned: pin[:12] for pinned, pin in parse_aliases(aliases or "").items()}
-    return present_versions(served, pins, {})[0].get(name, name)
+    modified = ChainMap(*(place.modified for place in places.values()))  # the earlier place counts, as in a server
+    pins = ChainMap(*(place.pins() for place in places.values()))
+    served = {stem: ServedFile(stem.partition("@")[2], modified[stem]) for stem in modified if _is_of(stem, name)}
+    stem = present_versions(served, pins, {})[0].get(name, name)
+    return next(place for place in having.values() if stem in place.modified).path(stem)
+
+
+def _is_of(stem: str, name: str) -> bool:
+    return stem.partition("@")[0] == name

@@ -1,7 +1,6 @@
 """A remote place, followed in a thread: lists the store at an interval, and keeps its files in the cache."""
 
 import os
-import re
 import threading
 import time
 from collections.abc import Callable
@@ -16,7 +15,6 @@ from seedmint.service.places.view import View, ViewFile
 from seedmint.service.places.web_file import WebFile
 
 _FIRST_RETRY_SECONDS = 1.0
-_PINNED = re.compile(r"[^@]+@([0-9a-f]{12})", re.ASCII)
 # Reasons for which the same version of a file is refused again at each attempt.
 _PERMANENT = frozenset({"wrong_digest", "too_large_file", "too_long_name"})
 _MAX_STEM_BYTES = 200  # file systems allow 255 with suffixes
@@ -187,11 +185,7 @@ class RemotePlace:
         """Return the digest of a file, after a download unless the cache has the file."""
         if len(os.fsencode(file.stem)) > _MAX_STEM_BYTES:
             raise StoreError(f"the name is longer than {_MAX_STEM_BYTES} bytes", reason="too_long_name")
-        pinned = _PINNED.fullmatch(file.stem)
-        expected = file.digest or (pinned and pinned[1])
-        if expected is not None and (digest := self._cache.verified_digest(expected)) is not None:
-            return digest
-        return self._cache.receive(lambda target: store.fetch(file, target), file.size, expected)
+        return self._cache.fetch(store, file)
 
     def _publish(self) -> None:
         listing = self._make_listing()

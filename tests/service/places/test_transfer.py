@@ -3,11 +3,15 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from seedmint.models.errors import UserError
-from seedmint.service.places.lookup import find_file
+from seedmint.service.places.download_cache import DownloadCache
+from seedmint.service.places.lookup import download, find_file
+from seedmint.service.places.object_store import ObjectStore
+from seedmint.service.places.store import RemoteFile
 from seedmint.service.settings import read_settings
 from tests.support import generators
 from tests.support.commandline import run
@@ -94,3 +98,64 @@ def test_names_are_looked_up_in_all_places(s3: S3Server, folder: Path):
         with pytest.raises(UserError) as error:
             find_file(reference, settings)
         assert error.value.reason == reason
+
+
+def test_commands_choose_among_all_places_as_the_server_does(tmp_path: Path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    other, content = generators.content("one", 1), generators.content("one", 2)
+    digest = hashlib.sha256(content).hexdigest()
+    pinned = second / f"one@{digest[:12]}.onnx"
+    (first / "one.onnx").write_bytes(other)
+    pinned.write_bytes(content)
+    settings = read_settings({"SEEDMINT_MODELS": f"{first},{second}"})
+    assert find_file(f"one@{digest[:12]}", settings) == pinned
+    assert find_file("one", settings) == first / "one.onnx"
+    (second / "aliases").write_text(f"one = one@{digest}\n")
+    assert find_file("one", settings) == pinned
+    (second / "aliases").write_text("one = two\n")
+    with pytest.raises(UserError) as error:
+        find_file("one", settings)
+    assert (error.value.field, error.value.reason) == ("models", "invalid_line")
+    (second / "aliases").unlink()
+    (first / "one.onnx").rename(first / f"one@{hashlib.sha256(other).hexdigest()[:12]}.onnx")
+    (second / "one.onnx").write_bytes(content)
+    assert find_file("one", settings) == second / "one.onnx"
+
+
+def test_an_aliases_file_of_a_store_that_cannot_be_read_is_an_error_of_the_place(
+    s3: S3Server, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def fail(store: ObjectStore) -> bytes:
+        raise RuntimeError("an error of a library")
+
+    s3.client.put_object(Bucket="bucket", Key="generators/two.onnx", Body=b"2")
+    s3.client.put_object(Bucket="bucket", Key="generators/aliases", Body=b"")
+    monkeypatch.setattr(ObjectStore, "read_aliases", fail)
+    settings = read_settings({"SEEDMINT_MODELS": URL, "SEEDMINT_MODELS_CACHE": str(folder / "cache")})
+    with pytest.raises(UserError) as error:
+        find_file("two", settings)
+    assert error.value.field == "models"
+
+
+def test_credentials_of_urls_are_refused_and_not_shown(tmp_path: Path):
+    with pytest.raises(UserError) as error:
+        read_settings({"SEEDMINT_MODELS": "https://user:secret@example.org/one.onnx"})
+    assert error.value.field == "models"
+    assert "secret" not in str(error.value)
+    cache = DownloadCache(tmp_path)
+    cache.record("https://example.org/one.onnx?token=secret/one", "1", "0" * 64)
+    (entry,) = tmp_path.iterdir()
+    assert "secret" not in entry.read_text()
+
+
+def test_a_download_must_have_the_digest_that_the_store_says(tmp_path: Path):
+    class Changed:
+        def fetch(self, file: RemoteFile, target: IO[bytes]) -> None:
+            target.write(b"changed")
+
+    for file in (RemoteFile("one", "1", digest="0" * 64), RemoteFile(f"one@{'0' * 20}", "1")):
+        with pytest.raises(UserError) as error:
+            download(Changed(), "s3://bucket", file, DownloadCache(tmp_path))  # type: ignore[arg-type]
+        assert error.value.reason == "wrong_digest"
