@@ -57,7 +57,7 @@ def build_trainer(
         card_of_run(recipe, metadata, 0, recipe.name, None, "last")  # fail now, not at the export after the training
         if checkpoint is not None:
             if not is_same_data(checkpoint.metadata, metadata):
-                message = f"{dataset.name} has changed since {directory} started; a run must continue with the same data"
+                message = f"{dataset.name} differs from the data of {directory}; a run must continue with the same data"
                 raise TrainingError(message, field="data", reason="data_changed")
             state.restore(checkpoint.step, checkpoint.metadata, checkpoint.tensors)
         diagnostics = Diagnostics(recipe.watch, state.diagnostic_counts)
