@@ -189,13 +189,14 @@ def test_only_jobs_in_an_object_store_have_egress():
 
 
 def test_places_of_generators_have_a_cache_and_egress():
-    objects = rendered("models.urls={s3://made/generators,https://example.org/faces.onnx}", "models.cacheSizeLimit=1Gi")
+    objects = rendered("models.urls={s3://made/generators,https://example.org/faces.onnx}", "models.cacheBytes=1000000000")
     pod = objects["Deployment", "images-seedmint"]["spec"]["template"]["spec"]
     found = variables(objects["Deployment", "images-seedmint"]["spec"])
     assert found["SEEDMINT_MODELS"] == "/models,s3://made/generators,https://example.org/faces.onnx"
     mounts = {mount["name"]: mount["mountPath"] for mount in pod["containers"][0]["volumeMounts"]}
     assert mounts["cache"] == found["SEEDMINT_MODELS_CACHE"]
-    assert {volume["name"]: volume for volume in pod["volumes"]}["cache"]["emptyDir"] == {"sizeLimit": "1Gi"}
+    assert {volume["name"]: volume for volume in pod["volumes"]}["cache"]["emptyDir"] == {"sizeLimit": "1250000000"}
+    assert found["SEEDMINT_MODELS_CACHE_BYTES"] == "1000000000"
     assert objects["NetworkPolicy", "images-seedmint"]["spec"]["egress"] == [{}]
 
 

@@ -83,6 +83,10 @@ _REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "a socket instead of a port": (("serve.settings.unix_socket=/tmp/a",), "serve.settings.unix_socket"),
     "jobs in every replica": (("serve.settings.jobs_url=/jobs",), "serve.settings.jobs_url"),
     "two files of keys": (("apiKeys.secret=a", "serve.settings.api_keys_file=/b"), "serve.settings.api_keys_file"),
+    "two bounds of the cache": (
+        ("models.urls={s3://made/generators}", "serve.settings.models_cache_bytes=5"),
+        "serve.settings.models_cache_bytes",
+    ),
     "a variable that the chart sets": (
         ("extraEnv[0].name=SEEDMINT_LOG_FORMAT", "extraEnv[0].value=text"),
         "SEEDMINT_LOG_FORMAT",

@@ -113,6 +113,7 @@ rollingUpdate:
 {{- if .root.Values.models.urls }}
 {{- $_ := set $settings "models" (prepend .root.Values.models.urls "/models") }}
 {{- $_ := set $settings "models_cache" "/cache" }}
+{{- $_ := set $settings "models_cache_bytes" (int64 .root.Values.models.cacheBytes) }}
 {{- end }}
 {{- $given := list .root.Values.serve.settings }}
 {{- if eq .component "jobs" }}

@@ -148,7 +148,7 @@ envFrom:
 {{- if and $root.Values.models.urls (has .component (list "serve" "jobs")) }}
 - name: cache
   emptyDir:
-    sizeLimit: {{ $root.Values.models.cacheSizeLimit }}
+    sizeLimit: {{ div (mul (int64 $root.Values.models.cacheBytes) 5) 4 | quote }}
 {{- end }}
 {{- with $root.Values.privateCA }}
 {{- if .secret }}
