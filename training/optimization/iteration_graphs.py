@@ -72,8 +72,7 @@ class IterationGraphs:
         recorder: Runs and records iterations.
 
     Attributes:
-        failure: Why a recording failed, in one line; None if all succeeded. After a failure, iterations run without
-            recordings.
+        failure: Why a recording failed, in one line; None if all succeeded. After a failure, no further kind is recorded.
     """
 
     def __init__(self, recorder: Recorder) -> None:
@@ -106,7 +105,9 @@ class IterationGraphs:
     def _record(self, kind: Hashable, body: Body) -> Callable[[], Tensor] | None:
         try:
             replay = self._recorder.record(body)
-        except RuntimeError as error:  # a kernel that cannot be recorded; no kernel has run, and the weights are unchanged
+        except RuntimeError as error:
+            # A kernel cannot be recorded. No kernel has run: the weights are unchanged, and so is the state of the random
+            # generator, because PyTorch counts the numbers of a recording apart.
             self.failure = str(error).splitlines()[0]
             return None
         self._replays[kind] = replay
