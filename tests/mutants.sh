@@ -35,7 +35,7 @@ configure() {
 module-path = "$2"
 timeout = $3.0
 excluded-modules = []
-test-command = "$python -m pytest -x -q -p no:cacheprovider -p pytest_timeout -p mutant_run --timeout-method=thread $4"
+test-command = "-x -q -p no:cacheprovider -p pytest_timeout --timeout-method=thread $4"
 
 [cosmic-ray.distributor]
 name = "local"
@@ -54,22 +54,6 @@ rm -rf "$copy"
 mkdir -p "$copy"
 git ls-files -z | tar --create --null --files-from=- | tar --extract --directory "$copy"
 cd "$copy"
-cat > mutant_run.py <<PYTHON
-"""A pytest plugin for runs of mutants."""
-import os, sys
-import pytest
-from hypothesis import Phase, settings
-
-# The same examples for each mutant, without a limit of time; a failing example ends the test at once.
-settings.register_profile("mutants", derandomize=True, deadline=None, database=None, phases=[Phase.explicit, Phase.generate])
-settings.load_profile("mutants")
-
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_sessionfinish(exitstatus):
-    yield
-    sys.stdout.flush()
-    os._exit(exitstatus)  # without waiting for threads that a mutant has blocked
-PYTHON
 export PYTHONPATH=$PWD
 export PYTEST_DISABLE_PLUGIN_AUTOLOAD=1  # plugins that the tests do not need take half a second per mutant
 ulimit -v 8000000  # KiB: a mutant that allocates without end fails soon
@@ -79,11 +63,11 @@ for module in "${@:-${!tests[@]}}"; do
   configure "$name" "$module" 40 "--timeout=15 $few"
   "$bin/cosmic-ray" init "$name.toml" "$name.sqlite"
   "$bin/cr-filter-operators" "$name.sqlite" "$name.toml"
-  "$bin/cosmic-ray" exec "$name.toml" "$name.sqlite"
+  "$python" tests/mutants.py "$name.toml" "$name.sqlite"
   "$bin/cr-report" --surviving-only "$name.sqlite" | tail -1
   "$python" -c "import sqlite3, sys; sqlite3.connect(sys.argv[1], isolation_level=None).execute(sys.argv[2])" \
     "$name.sqlite" "DELETE FROM work_results WHERE test_outcome = 'SURVIVED'"
   configure "$name" "$module" 120 "-m 'not slow' $folder"
-  "$bin/cosmic-ray" exec "$name.toml" "$name.sqlite"  # runs only mutants without a result
+  "$python" tests/mutants.py "$name.toml" "$name.sqlite"  # runs only mutants without a result
   "$bin/cr-report" --surviving-only --show-diff "$name.sqlite" | tee "$name.txt"
 done

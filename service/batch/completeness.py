@@ -130,7 +130,7 @@ def _png_owners(plan: Plan, names: list[str]) -> NDArray[np.int64]:
     for i, name in enumerate(names):
         if (match := _PNG_NAME.fullmatch(name)) and (seed := int(match[1])) < SEED_LIMIT:
             seeds[i] = seed
-    seed_positions = plan.positions(seeds)
+    seed_positions = plan.seed_order.positions(seeds)
     in_plan = np.flatnonzero((seed_positions >= 0) & (generators >= 0))
     positions = np.empty(len(in_plan), np.int64)
     for generator in np.unique(generators[in_plan]).tolist():

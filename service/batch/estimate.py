@@ -125,7 +125,7 @@ def _generate(generator: Generator, plan: Plan, index: int, start: int, count: i
     """Generate the images of consecutive seeds, from the position of the first among all seeds."""
     batches = []
     position = start
-    for seeds in plan.seeds_between(start, start + count).chunks(generator.max_batch):
+    for seeds in plan.seed_order.between(start, start + count).chunks(generator.max_batch):
         positions = plan.image_positions(position + np.arange(len(seeds)), index)
         labels = plan.labels_of(positions, seeds)
         batches.append((seeds, labels, generator.generate(seeds, labels, plan.truncation)))

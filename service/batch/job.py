@@ -11,7 +11,7 @@ from seedmint.service.batch.completeness import missing_shards
 from seedmint.service.batch.data_card import write_data_card
 from seedmint.service.batch.manifest import Totals, write_manifest
 from seedmint.service.batch.plan import BATCH, Plan, PlanError, read_plan
-from seedmint.service.batch.planning import check_same
+from seedmint.service.batch.plan_comparison import check_same
 from seedmint.service.batch.records import read_records
 from seedmint.service.batch.row_index import write_row_indices
 from seedmint.service.batch.storage.base import PLAN_FILE, InvalidOutputError, Output, OutputError

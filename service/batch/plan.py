@@ -5,7 +5,6 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
 from typing import Annotated, Literal
 
 import numpy as np
@@ -22,6 +21,7 @@ from seedmint.service.batch.formats.base import EXTENSIONS, ShardFormat
 from seedmint.service.batch.formats.features import Keys
 from seedmint.service.batch.labelling import Labelling
 from seedmint.service.batch.plan_generator import PlanGenerator, is_none
+from seedmint.service.batch.seed_order import SeedOrder
 from seedmint.service.batch.splits import Part, Split, split_layout
 from seedmint.service.runtime.arrays import Piece
 
@@ -121,14 +121,14 @@ class Plan(BaseModel):
         return parse_seeds(self.seeds)
 
     @cached_property
-    def _starts(self) -> list[int]:
-        """Position of the first seed of each range, then the number of seeds."""
-        return [0, *accumulate(r.stop - r.start for r in self.sequence.ranges)]
+    def seed_order(self) -> SeedOrder:
+        """The positions of all seeds."""
+        return SeedOrder(self.sequence)
 
     @property
     def num_seeds(self) -> int:
         """Number of seeds."""
-        return self._starts[-1]
+        return self.seed_order.count
 
     @property
     def count(self) -> int:
@@ -214,22 +214,7 @@ class Plan(BaseModel):
         part = self.part_of(index)
         offset = (index - part.first_shard) * self.shard_size
         first = part.first_seed + offset
-        return Shard(index, part.start + offset, self.seeds_between(first, first + self.size(index)), part.generator)
-
-    def seeds_between(self, start: int, stop: int) -> Seeds:
-        """Return the seeds at consecutive positions among all seeds.
-
-        Args:
-            start: First position.
-            stop: Position after the last, at most `num_seeds`.
-        """
-        ranges = []
-        for i in range(bisect_right(self._starts, start) - 1, len(self.sequence.ranges)):
-            if self._starts[i] >= stop:
-                break
-            seeds = self.sequence.ranges[i]
-            ranges.append(seeds[max(0, start - self._starts[i]) : stop - self._starts[i]])
-        return Seeds(tuple(ranges))
+        return Shard(index, part.start + offset, self.seed_order.between(first, first + self.size(index)), part.generator)
 
     def size(self, index: int) -> int:
         """Return the number of seeds in a shard.
@@ -254,23 +239,6 @@ class Plan(BaseModel):
         for seeds in shard.seeds.chunks(size):
             yield seeds, self.labels_at(position, seeds)
             position += len(seeds)
-
-    def positions(self, seeds: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the position of each seed among all seeds of the plan.
-
-        Args:
-            seeds: int64[n].
-
-        Returns:
-            int64[n]; -1 for seeds that are not in the plan.
-        """
-        order = sorted(range(len(self.sequence.ranges)), key=lambda i: self.sequence.ranges[i].start)
-        ranges = [self.sequence.ranges[i] for i in order]
-        firsts, lasts = np.array([r.start for r in ranges]), np.array([r.stop - 1 for r in ranges])
-        starts = np.array([self._starts[i] for i in order])
-        range_index = np.maximum(0, np.searchsorted(firsts, seeds, side="right") - 1)
-        inside = (firsts[range_index] <= seeds) & (seeds <= lasts[range_index])
-        return np.where(inside, starts[range_index] + seeds - firsts[range_index], -1)
 
     def image_positions(self, seed_positions: NDArray[np.int64], generator: int) -> NDArray[np.int64]:
         """Return the position among all images of the images of one generator.

@@ -20,7 +20,7 @@ from seedmint.service.batch.completeness import missing_shards
 from seedmint.service.batch.data_card import DATA_CARD
 from seedmint.service.batch.manifest import MANIFEST
 from seedmint.service.batch.plan import Plan, PlanError
-from seedmint.service.batch.planning import references
+from seedmint.service.batch.plan_comparison import references
 from seedmint.service.batch.png_folder import recorded_files
 from seedmint.service.batch.progress import BatchProgress, OnProgress
 from seedmint.service.batch.records import read_record, read_records

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from seedmint.service.batch.execute import Engine
 from seedmint.service.batch.job import finish
 from seedmint.service.batch.plan import Plan, PlanError
-from seedmint.service.batch.planning import differences_here
+from seedmint.service.batch.plan_comparison import differences_here
 from seedmint.service.batch.progress import OnProgress
 from seedmint.service.batch.storage.base import Output
 from seedmint.service.batch.verify import Fault, shard_fault

@@ -116,7 +116,7 @@ def _all_rows(plan: Plan, part: Part) -> Iterator[dict[str, Any]]:
     from seedmint.service.batch.formats.row_table import GROUP_ROWS
 
     position = part.start
-    for seeds in plan.seeds_between(part.first_seed, part.first_seed + part.count).chunks(GROUP_ROWS):
+    for seeds in plan.seed_order.between(part.first_seed, part.first_seed + part.count).chunks(GROUP_ROWS):
         labels = plan.labels_at(position, seeds)
         positions = position + np.arange(len(seeds))
         shards = [plan.file_name(index) for index in plan.shards_at(positions).tolist()] if plan.format == "npy" else []

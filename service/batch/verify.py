@@ -14,7 +14,7 @@ from seedmint.service.batch.data_card import DATA_CARD
 from seedmint.service.batch.formats import arrays
 from seedmint.service.batch.manifest import MANIFEST, Totals, manifest
 from seedmint.service.batch.plan import Plan, Shard
-from seedmint.service.batch.planning import toolchain_here
+from seedmint.service.batch.plan_comparison import toolchain_here
 from seedmint.service.batch.progress import BatchProgress, OnProgress
 from seedmint.service.batch.readback import compute_sha256
 from seedmint.service.batch.records import Record, RecordError, read_record, read_records, record_name

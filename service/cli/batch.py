@@ -15,8 +15,8 @@ from seedmint.service.batch.estimate import check_free_space, estimate_size
 from seedmint.service.batch.job import load_plan, open_plan_generators
 from seedmint.service.batch.manifest import MANIFEST
 from seedmint.service.batch.plan import LabelChoice, Plan, PlanError
+from seedmint.service.batch.plan_comparison import differences_here, references
 from seedmint.service.batch.plan_generator import PlanGenerator
-from seedmint.service.batch.planning import differences_here, references
 from seedmint.service.batch.records import count_in_shards
 from seedmint.service.batch.storage.base import PLAN_FILE, Output
 from seedmint.service.batch.storage.resolve import open_output

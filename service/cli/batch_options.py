@@ -18,7 +18,8 @@ from seedmint.service.batch.formats.base import FORMATS, ShardFormat
 from seedmint.service.batch.job import load_plan, open_generator_file
 from seedmint.service.batch.job_labels import parse_labels
 from seedmint.service.batch.plan import Plan, PlanError
-from seedmint.service.batch.planning import SHARD_SIZE, JobSpec, check_same, join_splits, make_plan, spec_of
+from seedmint.service.batch.plan_comparison import check_same
+from seedmint.service.batch.planning import SHARD_SIZE, JobSpec, join_splits, make_plan, spec_of
 from seedmint.service.batch.storage.base import Output
 from seedmint.service.batch.storage.resolve import open_output
 from seedmint.service.cli.options import set_error_field, settings_with

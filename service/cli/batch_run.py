@@ -15,7 +15,7 @@ from seedmint.service.batch.completeness import complete_shards
 from seedmint.service.batch.engines.choice import EngineName, choose_engine
 from seedmint.service.batch.execute import execute
 from seedmint.service.batch.plan import Plan
-from seedmint.service.batch.planning import references
+from seedmint.service.batch.plan_comparison import references
 from seedmint.service.batch.progress import OnProgress
 from seedmint.service.batch.repair import Repairs, faulty_shards, repair
 from seedmint.service.batch.storage.base import Output

@@ -18,7 +18,7 @@ from seedmint.service.batch.engines.process_pool import run
 from seedmint.service.batch.execute import execute
 from seedmint.service.batch.job import load_plan, open_plan_generator
 from seedmint.service.batch.plan import Plan, PlanError
-from seedmint.service.batch.planning import differences_here
+from seedmint.service.batch.plan_comparison import differences_here
 from seedmint.service.batch.progress import BatchProgress, OnProgress
 from seedmint.service.batch.storage.base import BusyError, Output, OutputError
 from seedmint.service.batch.storage.resolve import open_output

@@ -25,7 +25,7 @@ from seedmint.service.api.ranges import requested_range
 from seedmint.service.api.request_body import parse_body, read_body
 from seedmint.service.batch.estimate import estimate_size
 from seedmint.service.batch.plan import Plan
-from seedmint.service.batch.planning import references as plan_references
+from seedmint.service.batch.plan_comparison import references as plan_references
 from seedmint.service.batching.model_repository import ModelRepository
 from seedmint.service.jobs.errors import (
     JobActiveError,

@@ -21,7 +21,7 @@ from seedmint.models.errors import UserError
 from seedmint.service.batch.engines.base import ATTEMPTS, WorkerDiedError, picklable_error
 from seedmint.service.batch.job import open_generator_content, read_plan_generator
 from seedmint.service.batch.plan import Plan
-from seedmint.service.batch.planning import check_toolchain
+from seedmint.service.batch.plan_comparison import check_toolchain
 from seedmint.service.batch.progress import BatchProgress, OnProgress
 from seedmint.service.batch.shard import make_shard
 from seedmint.service.batch.storage.resolve import open_output

@@ -15,10 +15,10 @@ def test_positions_of_seeds_in_the_plan(seeds: str, labels: str | int, chance: r
     job_plan = plan(seeds, 10, labels, CLASSES)
     all_seeds = parse_seeds(seeds).array()
     order = np.array(chance.sample(range(len(all_seeds)), len(all_seeds)))
-    assert job_plan.positions(all_seeds[order]).tolist() == order.tolist()
+    assert job_plan.seed_order.positions(all_seeds[order]).tolist() == order.tolist()
     in_order, anywhere = job_plan.labels_at(0, all_seeds), job_plan.labels_of(order, all_seeds[order])
     assert in_order is not None
     assert anywhere is not None
     assert anywhere.tolist() == in_order[order].tolist()
     others = np.setdiff1d(np.concatenate([all_seeds - 1, all_seeds + 1, [-1, SEED_LIMIT - 1]]), all_seeds)
-    assert set(job_plan.positions(others).tolist()) == {-1}
+    assert set(job_plan.seed_order.positions(others).tolist()) == {-1}

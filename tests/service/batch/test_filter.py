@@ -17,7 +17,7 @@ from seedmint.service.batch.estimate import estimate_size
 from seedmint.service.batch.filter_rule import FilterRule
 from seedmint.service.batch.job import begin, finish
 from seedmint.service.batch.plan import PlanError
-from seedmint.service.batch.planning import check_same
+from seedmint.service.batch.plan_comparison import check_same
 from seedmint.service.batch.progress import ignore_progress
 from seedmint.service.batch.storage.resolve import open_output
 from seedmint.service.batch.verify import verify

@@ -17,7 +17,8 @@ from seedmint.models.noise import LabelRule, labels_of
 from seedmint.models.seeds import SEED_LIMIT, Seeds, parse_seeds
 from seedmint.service.batch.formats.base import FormatError
 from seedmint.service.batch.plan import Plan, PlanError, read_plan
-from seedmint.service.batch.planning import MAX_SHARDS, CheckedGenerator, JobSpec, check_same, difference, make_plan, spec_of
+from seedmint.service.batch.plan_comparison import check_same, difference
+from seedmint.service.batch.planning import MAX_SHARDS, CheckedGenerator, JobSpec, make_plan, spec_of
 from seedmint.service.runtime.output_check import Determinism
 from tests.support import generators
 

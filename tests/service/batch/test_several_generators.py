@@ -93,7 +93,7 @@ def test_labels_are_those_of_each_generator_in_each_split(opened: Callable[..., 
     for labels, expected in (("balanced", (3, 4)), ("per-seed", (3, 4)), ({0: 2, 2: 1}, None), (1, None)):
         plan = plan_of(pair, "npy", labels=labels)
         for part in plan.parts:
-            seeds = plan.seeds_between(part.first_seed, part.first_seed + part.count).array()
+            seeds = plan.seed_order.between(part.first_seed, part.first_seed + part.count).array()
             found = plan.labels_of(part.start + np.arange(part.count), seeds)
             assert found is not None
             generator = pair[part.generator]
