@@ -1,12 +1,10 @@
 """The programs of the data card read the data: each is run with its library, in the folder of the job."""
 
 import json
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -18,6 +16,7 @@ from seedmint.service.batch.storage.resolve import open_output
 from seedmint.service.runtime.generator import Generator, open_generator
 from tests.support import generators
 from tests.support.batch_jobs import make_all, plan_for
+from tests.support.other_readers import run_with_readers
 
 SEEDS = "0-19,40-49"
 EVERY = parse_seeds(SEEDS).array()
@@ -38,9 +37,9 @@ def _offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path / "cache"))
 
 
-def programs(out: Path, generator: Generator, form: str) -> dict[str, str]:
+def programs(out: Path, generator: Generator, form: str, **changes: Any) -> dict[str, str]:
     """Make a job and return the programs of its data card by library."""
-    make_all(open_output(str(out)), plan_for(generator, SEEDS, form, 16), generator)
+    make_all(open_output(str(out)), plan_for(generator, SEEDS, form, 16, **changes), generator)
     return card_programs(out)
 
 
@@ -162,36 +161,18 @@ def test_numpy(tmp_path: Path, many: Generator, form: str, monkeypatch: pytest.M
     np.testing.assert_array_equal(found["labels"], many.labels(EVERY[:16]))
 
 
-class ImageFolder:
-    """Follows the documented rule of torchvision.datasets.ImageFolder, without torch.
+@pytest.mark.slow
+@pytest.mark.parametrize("splits", [None, {"train": 20, "test": 10}])
+def test_torchvision(tmp_path: Path, many: Generator, splits: dict[str, int] | None):
+    program = programs(tmp_path / "out", many, "png", splits=splits)["torchvision"]
+    end = """import json
 
-    `find_classes` returns the classes and the index of each; every class must have a file.
-    """
-
-    def __init__(self, root: str) -> None:
-        self.classes, self.class_to_idx = self.find_classes(root)
-        self.samples = [
-            (str(path), self.class_to_idx[name])
-            for name in sorted(self.class_to_idx)
-            for path in sorted(Path(root, name).iterdir())
-        ]
-        empty = set(self.class_to_idx) - {Path(path).parent.name for path, _ in self.samples}
-        if empty:
-            raise FileNotFoundError(f"Found no valid file for the classes {', '.join(sorted(empty))}")
-
-    def find_classes(self, directory: str) -> tuple[list[str], dict[str, int]]:
-        classes = sorted(entry.name for entry in os.scandir(directory) if entry.is_dir())
-        return classes, {name: i for i, name in enumerate(classes)}
-
-
-def test_image_folder(tmp_path: Path, many: Generator, monkeypatch: pytest.MonkeyPatch):
-    module = ModuleType("torchvision.datasets")
-    module.ImageFolder = ImageFolder  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "torchvision", ModuleType("torchvision"))
-    monkeypatch.setitem(sys.modules, "torchvision.datasets", module)
-    found = run(programs(tmp_path / "out", many, "png")["torchvision"], tmp_path / "out", monkeypatch)
-    labels = {int(Path(path).stem): label for path, label in found["images"].samples}
-    assert labels == dict(zip(EVERY.tolist(), many.labels(EVERY).tolist(), strict=True))  # type: ignore[union-attr]
+print(json.dumps([[*sample, image.size] for sample, (image, label) in zip(images.samples, images) if label == sample[1]]))"""
+    found = json.loads(run_with_readers(f"{program}\n{end}\n", tmp_path / "out"))
+    seeds = EVERY if splits is None else EVERY[:20]
+    labels = {int(Path(path).stem): label for path, label, _ in found}
+    assert labels == dict(zip(seeds.tolist(), many.labels(seeds).tolist(), strict=True))  # type: ignore[union-attr]
+    assert {tuple(size) for _, _, size in found} == {(8, 8)}
 
 
 @pytest.mark.slow
@@ -205,9 +186,17 @@ def test_a_data_loader_with_spawned_workers(tmp_path: Path, many: Generator, for
 
 
 @pytest.mark.slow
-def test_mosaicml_streaming(tmp_path: Path, many: Generator, monkeypatch: pytest.MonkeyPatch):
-    pytest.importorskip("streaming", reason="mosaicml-streaming, which needs older NumPy, is not installed")
-    rows = run(programs(tmp_path / "out", many, "parquet")["MosaicML Streaming"], tmp_path / "out", monkeypatch)["rows"]
+@pytest.mark.parametrize("name", ["many", "grey"])
+def test_mosaicml_streaming(tmp_path: Path, name: str, request: pytest.FixtureRequest):
+    generator: Generator = request.getfixturevalue(name)
+    program = programs(tmp_path / "out", generator, "parquet")["MosaicML Streaming"]
+    end = """import json
+import numpy as np
+
+print(json.dumps([row | {"image": np.asarray(row["image"]).tolist()} for row in rows]))"""
+    rows = json.loads(run_with_readers(f"{program}\n{end}\n", tmp_path / "out"))
     assert [row["seed"] for row in rows] == EVERY.tolist()
-    assert [row["label"] for row in rows] == many.labels(EVERY).tolist()  # type: ignore[union-attr]
-    np.testing.assert_array_equal(np.stack([pixels(row["image"]) for row in rows]), many.generate(EVERY))
+    if generator.card.classes is not None:
+        assert [row["label"] for row in rows] == generator.labels(EVERY).tolist()  # type: ignore[union-attr]
+    images = np.stack([pixels(np.array(row["image"], np.uint8)) for row in rows])
+    np.testing.assert_array_equal(images, generator.generate(EVERY))

@@ -1,11 +1,13 @@
 """A job is published on the Hub in one commit, and an interrupted push continues."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
+from seedmint.models.card import ImageOutput
 from seedmint.models.directory import SHIPPED, find_generator
 from seedmint.models.errors import UserError
 from seedmint.service.batch.plan import PlanError
@@ -14,8 +16,10 @@ from seedmint.service.batch.push import HubDataset, parse_hub_url, push
 from seedmint.service.batch.storage import resolve
 from seedmint.service.batch.storage.resolve import open_output
 from seedmint.service.runtime.generator import Generator, open_generator
+from tests.support import generators
 from tests.support.batch_jobs import batch, batch_error, make_all, plan_for
 from tests.support.errors import raises
+from tests.support.fixtures import CLASSES
 from tests.support.hub_dataset_server import DATASET, HubDatasets, hub_datasets
 
 URL = f"hf://datasets/{DATASET}"
@@ -34,9 +38,11 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubDatasets
         yield state
 
 
-def job(out: Path, generator: Generator, form: str = "parquet", seeds: str = "0-99") -> dict[str, bytes]:
+def job(
+    out: Path, generator: Generator | Sequence[Generator], form: str = "parquet", seeds: str = "0-99", **changes: Any
+) -> dict[str, bytes]:
     """Make a job. Returns the files that a push publishes."""
-    make_all(open_output(str(out)), plan_for(generator, seeds, form, 25), generator)
+    make_all(open_output(str(out)), plan_for(generator, seeds, form, 25, **changes), generator)
     paths = [path for path in out.rglob("*") if path.is_file() and path.parent.name != "records" and path.name != ".lock"]
     return {str(path.relative_to(out)): path.read_bytes() for path in paths}
 
@@ -48,6 +54,27 @@ def test_a_job_appears_in_one_commit(tmp_path: Path, rgb: Generator, hub: HubDat
     assert hub.commits == [expected]
     batch("push", tmp_path / "out", URL)
     assert len(hub.commits) == 1
+
+
+@pytest.mark.parametrize("form", ["webdataset", "parquet", "png", "npz", "npy"])
+def test_a_set_of_several_generators_appears_in_one_commit(tmp_path: Path, rgb: Generator, hub: HubDatasets, form: str):
+    output = ImageOutput(height=16, width=12, channels=3)
+    other = open_generator(generators.write(tmp_path, "other", 9, classes=CLASSES, output=output))
+    splits = {"train": 70, "test": 30}
+    expected = job(tmp_path / "out", [rgb, other], form, splits=splits)
+    hub.failing_uploads = 1
+    assert batch_error("push", tmp_path / "out", URL).reason == "hub_unavailable"
+    hub.failing_uploads = None
+    for _ in range(2):  # the second push has nothing to do
+        batch("push", tmp_path / "out", URL)
+        assert hub.commits == [expected]
+    for each in (rgb, other):
+        assert f"{each.card.name}@{each.digest12}" in expected["README.md"].decode()
+    for number, pair in enumerate(([other, rgb], [rgb])):  # other data sets
+        job(tmp_path / f"{number}", pair, form, splits=splits)
+        error = batch_error("push", tmp_path / f"{number}", URL)
+        assert (error.field, error.reason) == ("hub_url", "other_plan")
+    assert hub.commits == [expected]
 
 
 def test_a_filtered_job_in_an_object_store_is_published(tmp_path: Path, hub: HubDatasets, monkeypatch: pytest.MonkeyPatch):
