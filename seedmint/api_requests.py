@@ -1,18 +1,22 @@
 """Requests and errors of the HTTP API. `Client` and `AsyncClient` share them."""
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+import operator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 import httpx
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from tenacity import RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from seedmint.arguments import SeedsLike, seed_array, seeds_text
 from seedmint.models.errors import UserError
 
-SeedsArgument = int | range | str | Iterable[int] | NDArray[np.int64]
 LabelsArgument = int | Sequence[int] | NDArray[np.int64] | None
 
 TIMEOUT_SECONDS = 60.0
@@ -23,8 +27,9 @@ ENDED_STATES = frozenset({"done", "failed", "cancelled"})
 Json = dict[str, Any]
 
 _TEMPORARY_STATUSES = frozenset({429, 503})
-_MAX_WAIT_SECONDS = 30.0
-_backoff = wait_random_exponential(multiplier=0.2, max=_MAX_WAIT_SECONDS)
+_LONGEST_WAIT_SECONDS = 300.0  # after which a client does not repeat a request
+_PERMANENT_ERRORS = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
+_backoff = wait_random_exponential(multiplier=0.2, max=30.0)
 
 
 class ApiError(Exception):
@@ -55,14 +60,24 @@ class ApiError(Exception):
         Args:
             response: A response of status 400 or more, whose body was read.
         """
-        after = response.headers.get("retry-after", "")
-        retry_after = float(after) if after.isdecimal() else None
+        retry_after = _retry_seconds(response.headers.get("retry-after", ""))
         try:
             problem = response.json()
             detail = str(problem["detail"])
         except (ValueError, KeyError, TypeError):  # a proxy's own error page
             return cls(response.status_code, response.reason_phrase or "an error", retry_after=retry_after)
         return cls(response.status_code, detail, problem.get("field"), problem.get("reason"), retry_after)
+
+
+def _retry_seconds(text: str) -> float | None:
+    """Return the seconds of a header `Retry-After`, which has a number or a date; None for neither."""
+    if text.isdecimal():
+        return float(text[:9])
+    try:
+        date = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
 
 @dataclass(frozen=True)
@@ -127,10 +142,45 @@ def image_request(
         params["scale"] = scale
     if truncation != 1.0:
         params["truncation"] = truncation
-    return ApiRequest("GET", f"/v1/models/{model}/{kind}s/{seed}.{file_format}", params)
+    return ApiRequest("GET", f"{model_path(model)}/{kind}s/{wire_seed(seed)}.{file_format}", params)
 
 
-def bulk_request(model: str, seeds: SeedsArgument, labels: LabelsArgument, truncation: float, file_format: str) -> ApiRequest:
+def model_path(model: str) -> str:
+    """Return the path of a generator.
+
+    Args:
+        model: Name of the generator, or NAME@ and the first 12 digits of the SHA-256.
+    """
+    return f"/v1/models/{_segment(model)}"
+
+
+def job_path(job: str) -> str:
+    """Return the path of a job.
+
+    Args:
+        job: Id of the job.
+    """
+    return f"/v1/jobs/{_segment(job)}"
+
+
+def file_path(job: str, name: str) -> str:
+    """Return the path of a file of a job.
+
+    Args:
+        job: Id of the job.
+        name: Name of the file in the manifest.
+    """
+    return f"{job_path(job)}/files/{quote(name)}"
+
+
+def _segment(text: str) -> str:
+    """Return a text as one segment of a path. It must not name another resource."""
+    if text in ("", ".", ".."):
+        raise UserError(f"{text!r} is no name", field="model", reason="malformed")
+    return quote(text, safe="@")
+
+
+def bulk_request(model: str, seeds: SeedsLike, labels: LabelsArgument, truncation: float, file_format: str) -> ApiRequest:
     """Build the request of many images or samples.
 
     Args:
@@ -140,9 +190,9 @@ def bulk_request(model: str, seeds: SeedsArgument, labels: LabelsArgument, trunc
         truncation: Factor by which z is multiplied.
         file_format: Format of the response.
     """
-    body = {"model": model, "seeds": wire_seeds(seeds), "truncation": truncation, "format": file_format}
+    body = {"model": model, "seeds": wire_seeds(seeds), "truncation": float(truncation), "format": file_format}
     if labels is not None:
-        body["labels"] = int(labels) if isinstance(labels, int | np.integer) else [int(label) for label in labels]
+        body["labels"] = wire_labels(labels)
     return ApiRequest("POST", "/v1/sample", body=body)
 
 
@@ -160,7 +210,8 @@ def latents_request(model: str, z: ArrayLike, labels: LabelsArgument, truncation
     np.save(buffer, np.atleast_2d(np.asarray(z, np.float32)), allow_pickle=False)
     params: dict[str, Any] = {"format": file_format, "model": model, "truncation": format_decimal(truncation)}
     if labels is not None:
-        params["labels"] = ",".join(str(int(label)) for label in np.atleast_1d(np.asarray(labels)))
+        numbers = wire_labels(labels)
+        params["labels"] = str(numbers) if isinstance(numbers, int) else ",".join(map(str, numbers))
     return ApiRequest("POST", "/v1/latents", params, content=buffer.getvalue())
 
 
@@ -175,8 +226,8 @@ def format_decimal(value: float) -> str:
 
 def job_request(
     model: str | Sequence[str],
-    seeds: SeedsArgument | None,
-    splits: Mapping[str, SeedsArgument] | None,
+    seeds: SeedsLike | None,
+    splits: Mapping[str, SeedsLike] | None,
     truncation: float,
     options: Mapping[str, Any],
 ) -> ApiRequest:
@@ -188,38 +239,78 @@ def job_request(
         splits: Seeds of each split, by its name.
         truncation: Factor by which z is multiplied.
         options: Other fields of the request, by name.
+
+    Raises:
+        UserError: A seed is invalid.
     """
     named = {"model": model} if isinstance(model, str) else {"models": list(model)}
-    body: dict[str, Any] = {**named, "truncation": truncation, **options}
+    numbers = {name: int(value) if isinstance(value, np.integer) else value for name, value in options.items()}
+    body: dict[str, Any] = {**named, "truncation": float(truncation), **numbers}
     body["seeds"] = None if seeds is None else wire_seeds(seeds)
-    body["splits"] = None if splits is None else {name: _seeds_text(part) for name, part in splits.items()}
+    body["splits"] = None if splits is None else {name: seeds_text(part) for name, part in splits.items()}
     return ApiRequest("POST", "/v1/jobs", body={name: value for name, value in body.items() if value is not None})
 
 
-def _seeds_text(seeds: SeedsArgument) -> str:
-    wired = wire_seeds(seeds)
-    return wired if isinstance(wired, str) else ",".join(map(str, wired))
-
-
-def wire_seeds(seeds: SeedsArgument) -> str | list[int]:
+def wire_seeds(seeds: SeedsLike) -> str | list[int]:
     """Convert seeds for the JSON body: a text of ranges such as "0-63,100", or a list.
 
     Args:
         seeds: A seed, a range, a text such as "0-63,100", or any iterable or array of seeds.
 
     Raises:
-        UserError: An iterable is empty.
+        UserError: A seed is not a whole number in 0 <= seed < 2**63, or there is no seed.
     """
-    if isinstance(seeds, str):
-        return seeds
-    if isinstance(seeds, int | np.integer):
-        return [int(seeds)]
-    if isinstance(seeds, range) and seeds.step == 1 and len(seeds) > 1:
-        return f"{seeds[0]}-{seeds[-1]}"
-    values = [int(seed) for seed in seeds]
-    if not values:
-        raise UserError("give at least one seed", field="seeds", reason="empty")
-    return values
+    if isinstance(seeds, str | range):
+        return seeds_text(seeds)
+    return seed_array(seeds).tolist()
+
+
+def wire_seed(seed: int) -> int:
+    """Return one seed, for a path.
+
+    Args:
+        seed: The seed.
+
+    Raises:
+        UserError: The seed is not a whole number in 0 <= seed < 2**63.
+    """
+    if not isinstance(seed, int | np.integer):
+        raise UserError(f"{seed!r:.40} is not a whole number", field="seed", reason="malformed_seeds")
+    return int(seed_array(seed)[0])
+
+
+def wire_labels(labels: int | Sequence[int] | NDArray[np.int64]) -> int | list[int]:
+    """Convert labels for the JSON body.
+
+    Args:
+        labels: One class number, or one for each seed.
+
+    Raises:
+        UserError: A label is not a whole number.
+    """
+    try:
+        return operator.index(labels) if np.ndim(labels) == 0 else [operator.index(label) for label in labels]  # type: ignore[arg-type, union-attr]
+    except (TypeError, ValueError):
+        raise UserError(
+            f"{labels!r:.40} is neither a class number nor a list of class numbers", field="labels", reason="malformed"
+        ) from None
+
+
+def check_server_url(url: str) -> str:
+    """Return the URL of a server.
+
+    Args:
+        url: The URL.
+
+    Raises:
+        UserError: It is no URL of HTTP.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise UserError(
+            f"{url!r} is no URL of a server: use one such as http://localhost:3000", field="url", reason="malformed"
+        )
+    return url
 
 
 def parse_npy(content: bytes) -> NDArray[Any]:
@@ -239,9 +330,12 @@ def is_temporary(error: BaseException) -> bool:
     """Return whether the same request can succeed later.
 
     Args:
-        error: The error of a request. Connection errors and the statuses 429 and 503 are temporary.
+        error: The error of a request. Connection errors and the statuses 429 and 503 are temporary, unless the server names a
+            time of more than five minutes.
     """
-    return isinstance(error, httpx.TransportError) or (isinstance(error, ApiError) and error.status in _TEMPORARY_STATUSES)
+    if isinstance(error, ApiError):
+        return error.status in _TEMPORARY_STATUSES and (error.retry_after or 0) <= _LONGEST_WAIT_SECONDS
+    return isinstance(error, httpx.TransportError) and not isinstance(error, _PERMANENT_ERRORS)
 
 
 def wait_seconds(state: RetryCallState) -> float:
@@ -252,7 +346,7 @@ def wait_seconds(state: RetryCallState) -> float:
     """
     error = state.outcome.exception() if state.outcome else None
     if isinstance(error, ApiError) and error.retry_after is not None:
-        return min(error.retry_after, _MAX_WAIT_SECONDS)
+        return error.retry_after
     return _backoff(state)
 
 

@@ -1,6 +1,6 @@
 """Converts seeds and labels of the Python API to arrays."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ def seed_array(seeds: SeedsLike) -> NDArray[np.int64]:
     if isinstance(seeds, str):
         return parse_seeds(seeds).array()
     if isinstance(seeds, int | np.integer):
-        return seeds_from_list([int(seeds)]).array()
+        return seeds_from_list([seeds if isinstance(seeds, bool) else int(seeds)]).array()
     if isinstance(seeds, range) and len(seeds) and seeds.step == 1:
         _check_ends(seeds[0], seeds[-1])
         return np.arange(seeds.start, seeds.stop, dtype=np.int64)
@@ -36,7 +36,11 @@ def seed_array(seeds: SeedsLike) -> NDArray[np.int64]:
             shape = f"{seeds.dtype}{list(seeds.shape)}"
             raise UserError(f"an array of seeds is int64[n], not {shape}", field="seeds", reason="wrong_shape")
         return _checked_array(seeds)
-    return seeds_from_list(int(seed) if isinstance(seed, np.integer) else seed for seed in seeds).array()
+    try:
+        values = iter(seeds)
+    except TypeError:
+        raise UserError(f"{seeds!r:.40} is neither a seed nor seeds", field="seeds", reason="malformed_seeds") from None
+    return seeds_from_list(int(seed) if isinstance(seed, np.integer) else seed for seed in values).array()
 
 
 def seeds_text(seeds: SeedsLike) -> str:
@@ -78,7 +82,7 @@ def label_array(labels: LabelsLike, count: int, classes: tuple[str, ...]) -> NDA
             _label_number(label, classes)
         numbers = labels.astype(np.int64)
     else:
-        numbers = np.array([_label_number(label, classes) for label in labels], np.int64)
+        numbers = np.array([_label_number(label, classes) for label in _items(labels)], np.int64)
     if len(numbers) != count:
         raise UserError(f"{len(numbers)} labels for {count} outputs", field="labels", reason="wrong_length")
     return numbers
@@ -94,6 +98,13 @@ def _checked_array(seeds: NDArray[Any]) -> NDArray[np.int64]:
         return seeds_from_list([]).array()  # raises
     _check_ends(int(seeds.min()), int(seeds.max()))
     return seeds.astype(np.int64)
+
+
+def _items(labels: Any) -> Iterator[Any]:
+    try:
+        return iter(labels)
+    except TypeError:  # one value, which is no label
+        return iter([labels])
 
 
 def _label_number(label: Any, classes: tuple[str, ...]) -> int:

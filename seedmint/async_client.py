@@ -20,15 +20,20 @@ from seedmint.api_requests import (
     ApiRequest,
     Json,
     LabelsArgument,
-    SeedsArgument,
     auth_headers,
     bulk_request,
+    check_server_url,
+    file_path,
     image_request,
+    job_path,
     job_request,
     latents_request,
+    model_path,
     parse_npy,
     retry_options,
+    wire_seed,
 )
+from seedmint.arguments import SeedsLike
 from seedmint.models.files import whole_file
 
 
@@ -47,7 +52,7 @@ class AsyncClient:
             **options: More options of `httpx.AsyncClient`.
         """
         self._http = httpx.AsyncClient(
-            base_url=url, headers=auth_headers(api_key), timeout=timeout, follow_redirects=True, **options
+            base_url=check_server_url(url), headers=auth_headers(api_key), timeout=timeout, follow_redirects=True, **options
         )
         self._attempts = attempts
         self._kinds: dict[str, str] = {}
@@ -75,7 +80,7 @@ class AsyncClient:
 
     async def model(self, name: str) -> Json:
         """See `Client.model`."""
-        return await self._json(ApiRequest("GET", f"/v1/models/{name}"))
+        return await self._json(ApiRequest("GET", model_path(name)))
 
     async def image(
         self,
@@ -106,14 +111,14 @@ class AsyncClient:
         return str((await self._read(request.with_method("HEAD"))).url)
 
     async def images(
-        self, model: str, seeds: SeedsArgument, labels: LabelsArgument = None, truncation: float = 1.0
+        self, model: str, seeds: SeedsLike, labels: LabelsArgument = None, truncation: float = 1.0
     ) -> NDArray[Any]:
         """See `Client.images`."""
         return parse_npy((await self._read(bulk_request(model, seeds, labels, truncation, "npy"))).content)
 
     async def latents(self, model: str, seed: int) -> NDArray[np.float32]:
         """See `Client.latents`."""
-        return parse_npy((await self._read(ApiRequest("GET", f"/v1/models/{model}/latents/{seed}.npy"))).content)
+        return parse_npy((await self._read(ApiRequest("GET", f"{model_path(model)}/latents/{wire_seed(seed)}.npy"))).content)
 
     async def from_latents(
         self, model: str, z: ArrayLike, labels: LabelsArgument = None, truncation: float = 1.0
@@ -122,22 +127,22 @@ class AsyncClient:
         return parse_npy((await self._read(latents_request(model, z, labels, truncation, "npy"))).content)
 
     async def download(
-        self, model: str, seeds: SeedsArgument, path: str | Path, labels: LabelsArgument = None, truncation: float = 1.0
+        self, model: str, seeds: SeedsLike, path: str | Path, labels: LabelsArgument = None, truncation: float = 1.0
     ) -> None:
         """See `Client.download`."""
-        request = bulk_request(model, seeds, labels, truncation, Path(path).suffix.removeprefix("."))
+        request = bulk_request(model, seeds, labels, truncation, Path(path).suffix.lower().removeprefix("."))
         await self._download(request, Path(path))
 
     async def submit_job(
         self,
         model: str | Sequence[str],
-        seeds: SeedsArgument | None = None,
+        seeds: SeedsLike | None = None,
         labels: int | str | None = None,
         truncation: float = 1.0,
         format: str | None = None,
         shard_size: int | None = None,
         *,
-        splits: Mapping[str, SeedsArgument] | None = None,
+        splits: Mapping[str, SeedsLike] | None = None,
         filter: str | None = None,
     ) -> Json:
         """See `Client.submit_job`."""
@@ -155,19 +160,19 @@ class AsyncClient:
 
     async def job(self, job: str) -> Json:
         """See `Client.job`."""
-        return await self._json(ApiRequest("GET", f"/v1/jobs/{job}"))
+        return await self._json(ApiRequest("GET", job_path(job)))
 
     async def cancel_job(self, job: str) -> Json:
         """See `Client.cancel_job`."""
-        return await self._json(ApiRequest("POST", f"/v1/jobs/{job}/cancel"))
+        return await self._json(ApiRequest("POST", f"{job_path(job)}/cancel"))
 
     async def remove_job(self, job: str) -> None:
         """See `Client.remove_job`."""
-        await self._read(ApiRequest("DELETE", f"/v1/jobs/{job}"))
+        await self._read(ApiRequest("DELETE", job_path(job)))
 
     async def job_files(self, job: str) -> AsyncIterator[Json]:
         """See `Client.job_files`."""
-        path: str | None = f"/v1/jobs/{job}/files"
+        path: str | None = f"{job_path(job)}/files"
         while path is not None:
             page = await self._json(ApiRequest("GET", path))
             for file in page["files"]:
@@ -188,7 +193,7 @@ class AsyncClient:
 
     async def download_job_file(self, job: str, name: str, path: str | Path) -> None:
         """See `Client.download_job_file`."""
-        await self._download(ApiRequest("GET", f"/v1/jobs/{job}/files/{name}"), Path(path))
+        await self._download(ApiRequest("GET", file_path(job, name)), Path(path))
 
     async def _kind(self, model: str) -> str:
         if model not in self._kinds:

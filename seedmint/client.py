@@ -24,15 +24,20 @@ from seedmint.api_requests import (
     ApiRequest,
     Json,
     LabelsArgument,
-    SeedsArgument,
     auth_headers,
     bulk_request,
+    check_server_url,
+    file_path,
     image_request,
+    job_path,
     job_request,
     latents_request,
+    model_path,
     parse_npy,
     retry_options,
+    wire_seed,
 )
+from seedmint.arguments import SeedsLike
 from seedmint.models.files import whole_file
 
 
@@ -51,7 +56,7 @@ class Client:
             **options: More options of `httpx.Client`, such as `transport` or `proxy`.
         """
         self._http = httpx.Client(
-            base_url=url, headers=auth_headers(api_key), timeout=timeout, follow_redirects=True, **options
+            base_url=check_server_url(url), headers=auth_headers(api_key), timeout=timeout, follow_redirects=True, **options
         )
         self._attempts = attempts
         self._kinds: dict[str, str] = {}
@@ -86,7 +91,7 @@ class Client:
         Raises:
             ApiError: There is no such generator (404), or another error of the server.
         """
-        return self._json(ApiRequest("GET", f"/v1/models/{name}"))
+        return self._json(ApiRequest("GET", model_path(name)))
 
     def image(
         self,
@@ -141,7 +146,7 @@ class Client:
         request = image_request(self._kind(model), model, seed, format, label, truncation, scale, quality)
         return str(self._read(request.with_method("HEAD")).url)
 
-    def images(self, model: str, seeds: SeedsArgument, labels: LabelsArgument = None, truncation: float = 1.0) -> NDArray[Any]:
+    def images(self, model: str, seeds: SeedsLike, labels: LabelsArgument = None, truncation: float = 1.0) -> NDArray[Any]:
         """Return the images or samples of many seeds.
 
         Args:
@@ -171,7 +176,7 @@ class Client:
         Raises:
             ApiError: An error of the server.
         """
-        return parse_npy(self._read(ApiRequest("GET", f"/v1/models/{model}/latents/{seed}.npy")).content)
+        return parse_npy(self._read(ApiRequest("GET", f"{model_path(model)}/latents/{wire_seed(seed)}.npy")).content)
 
     def from_latents(self, model: str, z: ArrayLike, labels: LabelsArgument = None, truncation: float = 1.0) -> NDArray[Any]:
         """Return the images or samples of latent vectors.
@@ -191,7 +196,7 @@ class Client:
         return parse_npy(self._read(latents_request(model, z, labels, truncation, "npy")).content)
 
     def download(
-        self, model: str, seeds: SeedsArgument, path: str | Path, labels: LabelsArgument = None, truncation: float = 1.0
+        self, model: str, seeds: SeedsLike, path: str | Path, labels: LabelsArgument = None, truncation: float = 1.0
     ) -> None:
         """Write the images or samples of many seeds to a file. The file appears when it is complete.
 
@@ -206,18 +211,18 @@ class Client:
             ApiError: An error of the server.
             OSError: The file cannot be written.
         """
-        self._download(bulk_request(model, seeds, labels, truncation, Path(path).suffix.removeprefix(".")), Path(path))
+        self._download(bulk_request(model, seeds, labels, truncation, Path(path).suffix.lower().removeprefix(".")), Path(path))
 
     def submit_job(
         self,
         model: str | Sequence[str],
-        seeds: SeedsArgument | None = None,
+        seeds: SeedsLike | None = None,
         labels: int | str | None = None,
         truncation: float = 1.0,
         format: str | None = None,
         shard_size: int | None = None,
         *,
-        splits: Mapping[str, SeedsArgument] | None = None,
+        splits: Mapping[str, SeedsLike] | None = None,
         filter: str | None = None,
     ) -> Json:
         """Submit a batch job, or return the job of the same request.
@@ -256,7 +261,7 @@ class Client:
         Raises:
             ApiError: There is no such job (404), or another error of the server.
         """
-        return self._json(ApiRequest("GET", f"/v1/jobs/{job}"))
+        return self._json(ApiRequest("GET", job_path(job)))
 
     def cancel_job(self, job: str) -> Json:
         """Stop a job; its finished shards stay.
@@ -267,7 +272,7 @@ class Client:
         Raises:
             ApiError: There is no such job (404), or another error of the server.
         """
-        return self._json(ApiRequest("POST", f"/v1/jobs/{job}/cancel"))
+        return self._json(ApiRequest("POST", f"{job_path(job)}/cancel"))
 
     def remove_job(self, job: str) -> None:
         """Stop a job and remove its files.
@@ -278,7 +283,7 @@ class Client:
         Raises:
             ApiError: There is no such job (404), or another error of the server.
         """
-        self._read(ApiRequest("DELETE", f"/v1/jobs/{job}"))
+        self._read(ApiRequest("DELETE", job_path(job)))
 
     def job_files(self, job: str) -> Iterator[Json]:
         """Yield the files of a job that exist: `name`, `bytes` and `url`.
@@ -289,7 +294,7 @@ class Client:
         Raises:
             ApiError: There is no such job (404), or another error of the server.
         """
-        path: str | None = f"/v1/jobs/{job}/files"
+        path: str | None = f"{job_path(job)}/files"
         while path is not None:
             page = self._json(ApiRequest("GET", path))
             yield from page["files"]
@@ -326,7 +331,7 @@ class Client:
             ApiError: An error of the server.
             OSError: The file cannot be written.
         """
-        self._download(ApiRequest("GET", f"/v1/jobs/{job}/files/{name}"), Path(path))
+        self._download(ApiRequest("GET", file_path(job, name)), Path(path))
 
     def _kind(self, model: str) -> str:
         """Return "image" or "sample", the kind of output, which is part of the URL."""

@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from seedmint.arguments import LabelsLike, SeedsLike, label_array, seed_array
 from seedmint.models.card import Card, ImageOutput
-from seedmint.models.errors import UserError
+from seedmint.models.errors import UserError, one_line
 from seedmint.models.installation import needs_extra
+from seedmint.models.places import is_url
 from seedmint.models.table import is_table, table_columns
 from seedmint.sources import read_source, resolve_source
 
@@ -59,7 +60,7 @@ class Generator:
             UserError: The file is not a generator, cannot be run, or has another digest.
             OSError: The file cannot be read.
         """
-        self.source = str(source)
+        self.source = str(source) if is_url(str(source)) else str(Path(source).absolute())  # a worker may have another folder
         self._provider = provider
         self._threads = threads
         self._digest = digest
@@ -179,10 +180,13 @@ class Generator:
         Raises:
             UserError: The shape of `z`, a label or the truncation is invalid.
         """
-        latents = np.atleast_2d(np.asarray(z, dtype=np.float32))
+        try:
+            latents = np.atleast_2d(np.asarray(z, dtype=np.float32))
+        except (TypeError, ValueError) as error:
+            raise UserError(f"is no array of numbers: {one_line(error)}", field="z", reason="wrong_shape") from None
         z_dim = self.card.noise.z_dim
-        if latents.ndim != 2 or latents.shape[1] != z_dim:
-            raise UserError(f"the shape is {list(np.shape(z))}, not [n, {z_dim}]", field="z", reason="wrong_shape")
+        if latents.ndim != 2 or latents.shape[1] != z_dim or not len(latents):
+            raise UserError(f"the shape is {list(latents.shape)}, not [n, {z_dim}]", field="z", reason="wrong_shape")
         if not np.isfinite(latents).all():
             raise UserError("a value is not finite", field="z", reason="not_finite")
         numbers = label_array(labels, len(latents), self.classes)
@@ -237,11 +241,9 @@ class Generator:
             UserError: A seed is invalid, or the slice has no end.
         """
         if isinstance(seeds, slice):
-            if seeds.stop is None:
-                raise UserError("a slice of seeds needs an end, such as g[0:64]", field="seeds", reason="no_end")
-            return self._generate(range(seeds.start or 0, seeds.stop, seeds.step or 1), None, 1.0)
+            return self._generate(_slice_range(seeds), None, 1.0)
         if isinstance(seeds, int | np.integer):
-            return self._generate(int(seeds), None, 1.0)[0]  # type: ignore[no-any-return]
+            return self._generate(seeds, None, 1.0)[0]  # type: ignore[no-any-return]
         return self._generate(seeds, None, 1.0)
 
     def interpolate(
@@ -267,8 +269,8 @@ class Generator:
         """
         from seedmint.service.runtime.interpolation import walk
 
-        if frames < 2:
-            raise UserError(f"{frames} is too small: at least 2", field="frames", reason="out_of_range")
+        if not isinstance(frames, int | np.integer) or frames < 2:
+            raise UserError(f"{frames!r} is not a whole number of at least 2", field="frames", reason="out_of_range")
         first, last = self.noise([start, end])
         numbers = self.labels(start) if label is None else label_array(label, 1, self.classes)
         labels = None if numbers is None else np.full(frames, numbers[0], np.int64)
@@ -385,6 +387,8 @@ class Generator:
             return 1.0
         from seedmint.service.runtime.generator import check_truncation
 
+        if not isinstance(truncation, int | float | np.integer | np.floating):
+            raise UserError(f"{truncation!r:.40} is no number", field="truncation", reason="out_of_range")
         return check_truncation(truncation, self.card)
 
 
@@ -410,6 +414,20 @@ def load(
     """
     source, digest = resolve_source(model, models)
     return Generator(source, provider=provider, threads=threads, digest=digest)
+
+
+def _slice_range(seeds: slice) -> range:
+    """Return the seeds of a slice, such as `0:64:2`.
+
+    Raises:
+        UserError: The slice has no end, or a part is not a whole number.
+    """
+    if seeds.stop is None:
+        raise UserError("a slice of seeds needs an end, such as g[0:64]", field="seeds", reason="no_end")
+    try:
+        return range(0 if seeds.start is None else seeds.start, seeds.stop, 1 if seeds.step is None else seeds.step)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"is no slice of seeds: {error}", field="seeds", reason="malformed_seeds") from None
 
 
 def _reopen(source: str, provider: Literal["auto", "cpu", "cuda"], threads: int | None, digest: str) -> Generator:

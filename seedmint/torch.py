@@ -102,11 +102,8 @@ class SeedIterableDataset(IterableDataset[Item]):
         """
         if batch < 1:
             raise UserError(f"{batch} is too small: at least 1", field="batch", reason="out_of_range")
-        distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
-        self._rank = (torch.distributed.get_rank() if distributed else 0) if rank is None else rank
-        self._world_size = (torch.distributed.get_world_size() if distributed else 1) if world_size is None else world_size
-        if not 0 <= self._rank < self._world_size:
-            raise UserError(f"rank {self._rank} is not below {self._world_size}", field="rank", reason="out_of_range")
+        self._rank, self._world_size = rank, world_size
+        self._place()
         self._generator = generator
         self._seeds = seed_array(seeds)
         self._labels = generator.label_array(labels, self._seeds)
@@ -117,13 +114,31 @@ class SeedIterableDataset(IterableDataset[Item]):
     def __iter__(self) -> Iterator[Item]:
         info = get_worker_info()
         worker, workers = (0, 1) if info is None else (info.id, info.num_workers)
-        rows = slice(self._rank * workers + worker, None, self._world_size * workers)
+        rank, world_size = self._place()
+        rows = slice(rank * workers + worker, None, world_size * workers)
         seeds = self._seeds[rows]
         labels = None if self._labels is None else self._labels[rows]
         for start in range(0, len(seeds), self._batch):
             part = slice(start, start + self._batch)
             part_labels = None if labels is None else labels[part]
             yield from _items(self._generator, seeds[part], part_labels, self._truncation, self._transform)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Spawned workers have no `torch.distributed`, so they receive the rank of this process."""
+        rank, world_size = self._place()
+        return self.__dict__ | {"_rank": rank, "_world_size": world_size}
+
+    def _place(self) -> tuple[int, int]:
+        """Return the rank and the number of ranks. `torch.distributed` may have started after the data set was made."""
+        distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+        rank, world_size = self._rank, self._world_size
+        if rank is None:
+            rank = torch.distributed.get_rank() if distributed else 0
+        if world_size is None:
+            world_size = torch.distributed.get_world_size() if distributed else 1
+        if not 0 <= rank < world_size:
+            raise UserError(f"rank {rank} is not below {world_size}", field="rank", reason="out_of_range")
+        return rank, world_size
 
 
 def _items(

@@ -3,8 +3,13 @@
 import asyncio
 import hashlib
 import json
+import socket
+import threading
 import zipfile
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -12,8 +17,10 @@ import pytest
 
 import seedmint
 from seedmint import api_requests
+from seedmint.models.errors import UserError
 from seedmint.service.encoders.images import encode
 from seedmint.service.runtime.generator import Generator
+from tests.support.errors import raises
 from tests.support.servers import Server, serving
 
 
@@ -152,6 +159,93 @@ def test_requests_that_may_succeed_later_are_repeated(no_waits: list[float]):
     assert len(requests) == 4
     assert requests[0].headers["authorization"] == "Bearer secret"
     assert no_waits[0] == 7.0
+
+
+@pytest.mark.parametrize("after", ["45", "date", "-1", "soon", ""])
+def test_the_time_of_the_server_is_kept(no_waits: list[float], after: str):
+    text = format_datetime(datetime.now(UTC) + timedelta(seconds=45), usegmt=True) if after == "date" else after
+    transport, _ = scripted(refusal(503, **{"Retry-After": text}), httpx.Response(200, json={"models": []}))
+    with seedmint.Client("http://server", transport=transport) as client:
+        assert client.models() == []
+    if after in ("45", "date"):
+        assert 1 < no_waits[0] <= 45
+    else:
+        assert 0 <= no_waits[0] < 1  # a time of the client's own
+
+
+def test_a_client_does_not_wait_for_hours(no_waits: list[float]):
+    transport, requests = scripted(refusal(429, **{"Retry-After": "86400"}))
+    with seedmint.Client("http://server", transport=transport) as client, pytest.raises(seedmint.ApiError) as error:
+        client.models()
+    assert (error.value.retry_after, len(requests), no_waits) == (86400, 1, [])
+
+
+def test_a_truncated_download_is_repeated(no_waits: list[float], rgb: Generator, tmp_path: Path):
+    """The first response ends before its length, as when a server dies."""
+    whole = encode(rgb.generate(np.arange(50))[0], "npy")
+    answers = [whole[: len(whole) // 2], whole]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            for body in answers:
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(whole), body))
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with seedmint.Client(f"http://127.0.0.1:{listener.getsockname()[1]}") as client:
+            client.download("rgb", range(50), tmp_path / "images.npy")
+        thread.join()
+    assert (tmp_path / "images.npy").read_bytes() == whole
+    assert len(no_waits) == 1
+
+
+@pytest.mark.parametrize("url", ["localhost:3000", "ftp://server", "", "http://", "server"])
+def test_a_url_that_is_none_of_a_server_is_refused(url: str):
+    for client in (seedmint.Client, seedmint.AsyncClient):
+        with raises(UserError, "malformed", "url"):
+            client(url)
+
+
+@pytest.mark.parametrize(
+    ("call", "field"),
+    [
+        (lambda client: client.images("rgb", [0.5]), "seeds"),
+        (lambda client: client.images("rgb", -1), "seeds"),
+        (lambda client: client.images("rgb", None), "seeds"),
+        (lambda client: client.images("rgb", range(3), labels="12"), "labels"),
+        (lambda client: client.images("rgb", range(2), labels=[0, 1.5]), "labels"),
+        (lambda client: client.from_latents("rgb", np.zeros((1, 4)), labels="ant"), "labels"),
+        (lambda client: client.latents("rgb", 1.5), "seed"),
+        (lambda client: client.submit_job("rgb", splits={"train": [0.5]}), "seeds"),
+        (lambda client: client.model(".."), "model"),
+    ],
+)
+def test_a_wrong_value_is_not_sent(call: Any, field: str):
+    transport, requests = scripted()
+    with seedmint.Client("http://server", transport=transport) as client, pytest.raises(UserError) as error:
+        call(client)
+    assert (error.value.field, requests) == (field, [])
+
+
+def test_numbers_of_numpy_are_sent(no_waits: list[float]):
+    transport, requests = scripted(httpx.Response(200, json={"id": "1"}), httpx.Response(200, json={"id": "1"}))
+    with seedmint.Client("http://server", transport=transport) as client:
+        client.submit_job("rgb", np.arange(3), np.int64(1), np.float32(0.5), shard_size=np.int64(2))
+        client.submit_job("rgb", splits={"train": range(0, 6, 2)})
+    body = {"model": "rgb", "truncation": 0.5, "labels": 1, "shard_size": 2, "seeds": [0, 1, 2]}
+    assert json.loads(requests[0].content) == body
+    assert json.loads(requests[1].content)["splits"] == {"train": "0,2,4"}
+
+
+def test_names_are_one_segment_of_the_url(no_waits: list[float]):
+    transport, requests = scripted(httpx.Response(200, json={}), httpx.Response(200, json={}))
+    with seedmint.Client("http://server", transport=transport) as client:
+        client.model("a/b?c=d")
+        client.job("../models")
+    assert [request.url.raw_path for request in requests] == [b"/v1/models/a%2Fb%3Fc%3Dd", b"/v1/jobs/..%2Fmodels"]
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 413, 422, 500, 504])

@@ -118,6 +118,23 @@ def test_a_url_is_read_by_fsspec(models: Path):
         (lambda g: g.images(np.zeros((2, 2), int)), "seeds", "wrong_shape"),
         (lambda g: g.images(np.zeros(2)), "seeds", "wrong_shape"),
         (lambda g: g[:], "seeds", "no_end"),
+        (lambda g: g[0:4:0], "seeds", "malformed_seeds"),
+        (lambda g: g[0:1.5], "seeds", "malformed_seeds"),
+        (lambda g: g[-2:2], "seeds", "out_of_range"),
+        (lambda g: g[5:2], "seeds", "malformed_seeds"),
+        (lambda g: g[-1], "seeds", "out_of_range"),
+        (lambda g: g[True], "seeds", "malformed_seeds"),
+        (lambda g: g[1.5], "seeds", "malformed_seeds"),
+        (lambda g: g.images(None), "seeds", "malformed_seeds"),
+        (lambda g: g.images(range(0)), "seeds", "malformed_seeds"),
+        (lambda g: g.images(range(2), labels=1.0), "labels", "out_of_range"),
+        (lambda g: g.images(range(2), labels=np.array(1.0)), "labels", "out_of_range"),
+        (lambda g: g.images(range(2), truncation=0), "truncation", "out_of_range"),
+        (lambda g: g.images(range(2), truncation=float("nan")), "truncation", "out_of_range"),
+        (lambda g: g.images(range(2), truncation="0.5"), "truncation", "out_of_range"),
+        (lambda g: g.from_latents([[1], [1, 2]], 0), "z", "wrong_shape"),
+        (lambda g: g.from_latents(np.zeros((0, g.card.noise.z_dim)), []), "z", "wrong_shape"),
+        (lambda g: g.interpolate(1, 2, frames=2.5), "frames", "out_of_range"),
         (lambda g: g.from_latents(np.zeros((1, 3)), 0), "z", "wrong_shape"),
         (lambda g: g.from_latents(np.full((1, g.card.noise.z_dim), np.nan), 0), "z", "not_finite"),
         (lambda g: g.from_latents(np.zeros((1, g.card.noise.z_dim))), "labels", "missing"),
@@ -183,6 +200,16 @@ def test_a_pickle_is_small_and_refuses_a_changed_file(models: Path, tmp_path: Pa
     with pytest.raises(UserError) as error:
         pickle.loads(text)
     assert error.value.reason == "wrong_digest"
+
+
+def test_a_relative_path_survives_a_change_of_the_folder(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    shutil.copy(models / "rgb.onnx", tmp_path / "rgb.onnx")
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for generator in (seedmint.load("./rgb.onnx"), seedmint.load(Path("rgb.onnx")), seedmint.load("rgb", models=".")):
+        monkeypatch.chdir(tmp_path / "other")
+        assert pickle.loads(pickle.dumps(generator)).digest == generator.digest
+        monkeypatch.chdir(tmp_path)
 
 
 def test_threads_share_one_generator(rgb_api: seedmint.Generator):

@@ -1,5 +1,6 @@
 """`seedmint.torch`: data sets of generated images, in workers of every start method."""
 
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,27 @@ def test_an_iterable_data_set_is_split_without_overlap(rgb_api: seedmint.Generat
         found += [image.numpy().tobytes() for image, _ in loader]
     expected = [image.transpose(2, 0, 1).tobytes() for image in rgb_api.images(range(50), labels=0)]
     assert sorted(found) == sorted(expected)
+
+
+def test_the_rank_is_that_of_the_time_of_reading(rgb_api: seedmint.Generator, monkeypatch: pytest.MonkeyPatch):
+    """Programs make the data set before or after they start `torch.distributed`. Spawned workers have no rank of their own."""
+    data = SeedIterableDataset(rgb_api, range(9), labels=0)
+    assert len(list(data)) == 9
+    monkeypatch.setattr("torch.distributed.is_initialized", lambda: True)
+    monkeypatch.setattr("torch.distributed.get_rank", lambda: 1)
+    monkeypatch.setattr("torch.distributed.get_world_size", lambda: 2)
+    sent = pickle.dumps(data)
+    assert len(list(data)) == 4
+    monkeypatch.undo()
+    for (image, _), expected in zip(pickle.loads(sent), rgb_api.images([1, 3, 5, 7], labels=0), strict=True):
+        np.testing.assert_array_equal(image.numpy().transpose(1, 2, 0), expected)
+
+
+@pytest.mark.parametrize(("rank", "world_size"), [(1, None), (2, 2), (-1, 2)])
+def test_a_wrong_rank_is_refused(rgb_api: seedmint.Generator, rank: int, world_size: int | None):
+    with pytest.raises(seedmint.UserError) as error:
+        SeedIterableDataset(rgb_api, range(9), rank=rank, world_size=world_size)
+    assert error.value.field == "rank"
 
 
 def test_samples_of_an_unconditional_generator_have_no_label(sample_models: Path):
