@@ -262,7 +262,8 @@ def wire_seeds(seeds: SeedsLike) -> str | list[int]:
     """
     if isinstance(seeds, str | range):
         return seeds_text(seeds)
-    return seed_array(seeds).tolist()
+    values: list[int] = seed_array(seeds).tolist()
+    return values
 
 
 def wire_seed(seed: int) -> int:
