@@ -17,7 +17,7 @@ from seedmint.service.api.jobs.feature import create_jobs
 from seedmint.service.api.pinned import PinnedResources
 from seedmint.service.api.problem_mapping import to_problem
 from seedmint.service.api.routing.routes import create_app
-from seedmint.service.batching import generator_leader
+from seedmint.service.batching import leader_state
 from seedmint.service.batching.generator_follower import GeneratorFollower
 from seedmint.service.batching.local_leader import LocalLeader
 from seedmint.service.batching.model_repository import ModelRepository
@@ -107,7 +107,7 @@ def _take_limits(message: Message, table: int | None) -> None:
 def _follow(link: WorkerLink) -> asyncio.Task[None]:
     """Follow the supervisor, and return the task that loads generators."""
     follower = GeneratorFollower(_REPOSITORY, link.send)
-    link.connect({generator_leader.ABOUT: follower.handle, key_leader.ABOUT: _take_keys, shared_buckets.ABOUT: _take_limits})
+    link.connect({leader_state.ABOUT: follower.handle, key_leader.ABOUT: _take_keys, shared_buckets.ABOUT: _take_limits})
     return asyncio.create_task(follower.run())
 
 

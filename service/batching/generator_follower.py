@@ -1,4 +1,4 @@
-"""A worker's part of the generators: loads and serves the versions that the leader announces."""
+"""Loads the generators of a worker, and puts versions into service when the leader announces them."""
 
 import asyncio
 import logging
@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from seedmint.service.batching.generator_leader import ABOUT
+from seedmint.service.batching.leader_state import ABOUT
 from seedmint.service.batching.model_repository import ModelRepository, loaded_text
 from seedmint.service.batching.place_scanner import reason_and_message
 from seedmint.service.batching.place_states import PlaceState

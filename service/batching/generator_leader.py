@@ -12,80 +12,18 @@ import contextlib
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, Protocol
+from typing import Any
 
 from seedmint.models.errors import one_line
 from seedmint.models.runtime.generator_file import DIGEST12
+from seedmint.service.batching.leader_state import ABOUT, GeneratorFile, Link, Version, Worker
 from seedmint.service.batching.place_scanner import Change, PlaceScanner, Scan, reason_and_message
 from seedmint.service.batching.place_states import PlaceStates
 from seedmint.service.places.present_versions import ServedFile, present_versions
 
 _LOG = logging.getLogger(__name__)
-ABOUT = "generators"
 _MAX_DEATHS = 2  # a version is refused after this many workers died while they loaded it
-
-
-class Link(Protocol):
-    """The connection to one worker."""
-
-    def send(self, message: dict[str, Any], file: int | None = None) -> None:
-        """Send a message.
-
-        Args:
-            message: The message.
-            file: An open file that the worker receives.
-        """
-
-
-@dataclass(slots=True, eq=False)
-class _Version:
-    """A version of a file, from its first load to its end.
-
-    Attributes:
-        number: Number of the version in messages.
-        stem: Name of the file without suffix.
-        modified: Time of the last change of the file in seconds since 1970.
-        descriptor: The open file.
-        digest: Digest of the first worker that loaded the version.
-        waiting: Workers that have not answered.
-        holders: Workers that have loaded the version.
-        deaths: Number of workers that died while they loaded this version.
-        log: Level and text of the line that the log gets when the version is in service.
-    """
-
-    number: int
-    stem: str
-    modified: float
-    descriptor: int
-    digest: str | None = None
-    waiting: set[Link] = field(default_factory=set)
-    holders: set[Link] = field(default_factory=set)
-    deaths: int = 0
-    log: tuple[int, str] = (logging.INFO, "")
-
-
-@dataclass(slots=True, eq=False)
-class _File:
-    """One file: the version in service, the version that workers are loading, and why the present version is refused."""
-
-    current: _Version | None = None
-    pending: _Version | None = None
-    error: str | None = None
-
-
-@dataclass(slots=True, eq=False)
-class _Worker:
-    """The messages between the leader and one worker.
-
-    Attributes:
-        loading: Numbers of the versions that the worker has not answered, in the order of its work.
-        state: The last message with the state.
-    """
-
-    loading: list[int] = field(default_factory=list)
-    state: dict[str, Any] | None = None
 
 
 class GeneratorLeader:
@@ -97,9 +35,9 @@ class GeneratorLeader:
             scanner: Finds the changes of the places of generators.
         """
         self._scanner = scanner
-        self._files: dict[str, _File] = {}
-        self._versions: dict[int, _Version] = {}  # pending and current versions, by number
-        self._workers: dict[Link, _Worker] = {}
+        self._files: dict[str, GeneratorFile] = {}
+        self._versions: dict[int, Version] = {}  # pending and current versions, by number
+        self._workers: dict[Link, Worker] = {}
         self._numbers = count(1)
         self._places = PlaceStates()
         self._pins: Mapping[str, str] = {}
@@ -114,7 +52,7 @@ class GeneratorLeader:
         Args:
             link: The connection to the worker.
         """
-        self._workers[link] = _Worker()
+        self._workers[link] = Worker()
         if self._present:
             self._send(link, "present", stems=self._present)
         for file in self._files.values():
@@ -208,7 +146,7 @@ class GeneratorLeader:
         self._send_state()
 
     def _handle_change(self, change: Change) -> None:
-        file = self._files.setdefault(change.stem, _File())
+        file = self._files.setdefault(change.stem, GeneratorFile())
         if file.pending is not None:
             self._abandon(file.pending)
         if change.descriptor is None:
@@ -218,7 +156,7 @@ class GeneratorLeader:
                 self._log_refused(change.stem, reason, message)
             file.error = message
             return
-        version = _Version(next(self._numbers), change.stem, change.modified, change.descriptor)
+        version = Version(next(self._numbers), change.stem, change.modified, change.descriptor)
         file.pending = self._versions[version.number] = version
         for link in self._workers:
             self._send_load(link, version)
@@ -236,7 +174,7 @@ class GeneratorLeader:
             self._broadcast("remove", stem=stem)
             _LOG.info("%s: removed", one_line(stem))
 
-    def _settle(self, version: _Version) -> None:
+    def _settle(self, version: Version) -> None:
         """Put a pending version into service if all workers hold it; refuse it if it has killed workers."""
         file = self._files.get(version.stem)
         if file is None or file.pending is not version:
@@ -246,7 +184,7 @@ class GeneratorLeader:
         elif version.holders and not version.waiting:
             self._serve(file, version)
 
-    def _serve(self, file: _File, version: _Version) -> None:
+    def _serve(self, file: GeneratorFile, version: Version) -> None:
         previous = file.current
         file.error, file.pending = None, None
         self._first.discard(version.stem)
@@ -266,7 +204,7 @@ class GeneratorLeader:
         _LOG.log(*version.log)
         self._set_present()
 
-    def _refuse(self, version: _Version, reason: str, message: str) -> None:
+    def _refuse(self, version: Version, reason: str, message: str) -> None:
         file = self._files[version.stem]
         self._abandon(version)
         if file.error != message or reason != "unreadable":
@@ -275,7 +213,7 @@ class GeneratorLeader:
         if reason == "unreadable":
             self._scanner.retry(version.stem)
 
-    def _abandon(self, version: _Version) -> None:
+    def _abandon(self, version: Version) -> None:
         """End a pending version."""
         self._files[version.stem].pending = None
         self._first.discard(version.stem)
@@ -283,7 +221,7 @@ class GeneratorLeader:
             self._drop(link, version.number)
         self._forget(version)
 
-    def _withdraw(self, version: _Version) -> None:
+    def _withdraw(self, version: Version) -> None:
         """Take a version out of service that a new worker cannot load, so that all workers give the same answers."""
         file = self._files[version.stem]
         file.current = None
@@ -313,14 +251,14 @@ class GeneratorLeader:
         suffix = "" if self._files[stem].current is None else "; the previous version stays in service"
         _LOG.error("%s.onnx: load failed (%s): %s%s", one_line(stem), reason, message, suffix)
 
-    def _forget(self, version: _Version) -> None:
+    def _forget(self, version: Version) -> None:
         del self._versions[version.number]
         for worker in self._workers.values():
             with contextlib.suppress(ValueError):
                 worker.loading.remove(version.number)
         os.close(version.descriptor)
 
-    def _send_load(self, link: Link, version: _Version) -> None:
+    def _send_load(self, link: Link, version: Version) -> None:
         self._workers[link].loading.append(version.number)
         version.waiting.add(link)
         link.send({"about": ABOUT, "type": "load", "number": version.number, "stem": version.stem}, version.descriptor)
@@ -346,6 +284,6 @@ class GeneratorLeader:
                 worker.state = state
                 self._send(link, "state", **state)
 
-    def _loads_current(self, worker: _Worker) -> bool:
+    def _loads_current(self, worker: Worker) -> bool:
         """Return whether a worker is loading a version that other workers already serve."""
         return any(self._versions[number] is self._files[self._versions[number].stem].current for number in worker.loading)

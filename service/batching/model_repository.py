@@ -4,30 +4,26 @@ import asyncio
 import contextlib
 import gc
 import logging
-import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from weakref import WeakSet
 
-from seedmint.models.errors import one_line
-from seedmint.models.places import place_name
 from seedmint.models.runtime.provider import release_memory
 from seedmint.service.batching.batcher import Batcher
 from seedmint.service.batching.errors import ModelsLoading, UnknownModel, UnknownVersion
 from seedmint.service.batching.generator_opener import open_descriptor
 from seedmint.service.batching.place_states import PlaceState
+from seedmint.service.batching.readiness import Readiness
+from seedmint.service.batching.retired_versions import RetiredVersions
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.settings import Settings
 from seedmint.service.telemetry import metrics
 from seedmint.service.telemetry.request_context import REQUEST_CONTEXT, GeneratorId
 
-_LOG = logging.getLogger(__name__)
 _MAX_NAMES = 20  # names that the message of an unknown name lists
 _METRICS_SECONDS = 1.0
-_LINGER_SECONDS = 10.0  # for a client that was redirected to a version just before its file was replaced or removed
 _TIDY_SECONDS = 1.0
-_RECENT_SECONDS = 300.0  # the metrics keep a replaced or removed version for this time, longer than any scrape interval
 _RETRY_SECONDS = 1
 
 
@@ -52,14 +48,6 @@ class ModelFile:
     served: Served | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Retired:
-    """A generator whose file was replaced or removed. Its pinned URLs stay valid until `retired_until` (monotonic seconds)."""
-
-    served: Served
-    retired_until: float
-
-
 class ModelRepository:
     """The generators in service by name. Lives on one event loop. Opens files in a thread."""
 
@@ -72,8 +60,8 @@ class ModelRepository:
         self._files: dict[str, ModelFile] = {}  # by stem
         self._present: dict[str, str] = {}  # name -> stem of its present version, unless the stem is the name
         self.places: tuple[PlaceState, ...] = ()
-        self._retired: dict[tuple[str, str], _Retired] = {}  # by name and digest12
-        self._recent: dict[GeneratorId, float] = {}  # versions with metrics, and until when in monotonic seconds
+        self._retired = RetiredVersions[Served]()
+        self._readiness = Readiness(settings)
         self._held: dict[int, Served] = {}  # versions that the leader has not announced yet, by number
         # Batchers of all generators that a request may still hold, also of replaced and removed files.
         self._batchers: WeakSet[Batcher] = WeakSet()
@@ -82,8 +70,6 @@ class ModelRepository:
         self._has_scanned = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._names_in_metrics: set[str] = set()
-        self._was_ready = False
-        self._not_ready_reason: str | None = None
         self.has_loaded = False
 
     async def start(self, wait_seconds: float | None = None) -> None:
@@ -162,43 +148,18 @@ class ModelRepository:
         for held in self._held.values():
             if (held.generator.name, held.generator.digest12) == (name, digest12):
                 return held
-        retired = self._retired.get((name, digest12))
-        return retired.served if retired is not None and retired.retired_until > time.monotonic() else None
+        return self._retired.find(name, digest12)
 
     def load_errors(self) -> dict[str, str]:
         """Return the error of each refused file, by stem, in alphabetical order."""
         return {stem: file.error for stem, file in sorted(self._files.items()) if file.error is not None}
 
     def is_ready(self) -> bool:
-        """Return whether the server is ready by the setting `ready_when`, and log each new reason why it is not ready.
-
-        The conditions on all files and on required generators apply only until the server is ready for the first time, so that
-        one wrong file in a shared directory never takes all servers out of service.
-        """
+        """Return whether the server is ready by its settings, and log each new reason why it is not ready."""
         if not self.has_loaded:
             return False
-        reason = self._reason_not_ready()
-        if reason != self._not_ready_reason and reason is not None:
-            _LOG.warning("not ready: %s", reason)
-        self._not_ready_reason = reason
-        self._was_ready |= reason is None
-        return reason is None
-
-    def _reason_not_ready(self) -> str | None:
-        settings = self._settings
-        if settings.ready_when == "serving" and not settings.required_models:
-            return None
         served = {served.generator.name for served in self.all()}
-        if not self._was_ready:
-            if missing := [name for name in settings.required_models if name not in served]:
-                return f"required generators are not served: {', '.join(missing)}"
-            if settings.ready_when == "all" and (refused := self.load_errors()):
-                return f"files are refused: {', '.join(map(one_line, refused))}"
-            if settings.ready_when == "all" and (down := [place.name for place in self.places if not place.is_up]):
-                return f"places cannot be read: {', '.join(map(one_line, down))}"
-        if not served and settings.ready_when != "serving":
-            return f"no generator of {', '.join(map(place_name, settings.models))} is served"
-        return None
+        return self._readiness.check(served, self.load_errors(), self.places)
 
     @property
     def readable(self) -> bool:
@@ -207,9 +168,8 @@ class ModelRepository:
 
     def recent_versions(self) -> list[GeneratorId]:
         """Return name and digest of all versions in service, and of the versions that were served in the last minutes."""
-        now = time.monotonic()
         versions = [file.served.generator.id for file in self._files.values() if file.served is not None]
-        return versions + [version for version, until in self._recent.items() if until > now]
+        return versions + self._retired.recent()
 
     def update_metrics(self) -> None:
         """Set the gauges of queue sizes and bulk requests to the present values."""
@@ -301,13 +261,9 @@ class ModelRepository:
     async def _tidy(self) -> None:
         """Once a second, end versions whose time is over, and return memory to the system."""
         while True:
-            self._end_retired()
+            self._retired.end()
             await self._release_memory()
             await asyncio.sleep(_TIDY_SECONDS)
-
-    def _end_retired(self) -> None:
-        now = time.monotonic()
-        self._retired = {key: retired for key, retired in self._retired.items() if retired.retired_until > now}
 
     async def _release_memory(self) -> None:
         """Return memory to the system if generators were added, refused or freed since the last call."""
@@ -334,7 +290,7 @@ class ModelRepository:
 
     def _put(self, file: ModelFile, served: Served) -> None:
         if file.served is not None:
-            self._retire(file.served)
+            self._retired.add(file.served.generator.id, file.served)
         file.served = served
 
     def remove(self, stem: str) -> None:
@@ -345,15 +301,7 @@ class ModelRepository:
         """
         file = self._files.pop(stem, None)
         if file is not None and file.served is not None:
-            self._retire(file.served)
-
-    def _retire(self, served: Served) -> None:
-        """Keep the pinned URLs of a replaced or removed version valid for `_LINGER_SECONDS`."""
-        key = served.generator.name, served.generator.digest12
-        now = time.monotonic()
-        self._retired[key] = _Retired(served, now + _LINGER_SECONDS)
-        self._recent = {version: until for version, until in self._recent.items() if until > now}
-        self._recent[served.generator.id] = now + _RECENT_SECONDS
+            self._retired.add(file.served.generator.id, file.served)
 
 
 def loaded_text(generator: Generator) -> tuple[int, str]:

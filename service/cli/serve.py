@@ -14,7 +14,7 @@ import click
 from seedmint.models.errors import UserError
 from seedmint.models.noise import NOISE_RULES
 from seedmint.models.places import place_name
-from seedmint.service.batching import generator_leader
+from seedmint.service.batching import leader_state
 from seedmint.service.batching.generator_leader import GeneratorLeader
 from seedmint.service.batching.place_scanner import PlaceScanner
 from seedmint.service.cli.options import check_models_directory
@@ -112,7 +112,7 @@ def _lead(settings: Settings, places: Sequence[Place], listener: socket.socket, 
             parts[key_leader.ABOUT] = KeyLeader(settings)
         if settings.workers > 1 and create_rate_limiter(settings) is not None:
             parts[shared_buckets.ABOUT] = stack.enter_context(closing(LimitLeader()))
-        parts[generator_leader.ABOUT] = generators
+        parts[leader_state.ABOUT] = generators
         scanner.start()
         return Supervisor(_WORKER_MODULE, listener, settings.workers, signals, parts).run()
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from seedmint.models.card import ImageOutput
-from seedmint.service.batching.model_repository import _LINGER_SECONDS
+from seedmint.service.batching.retired_versions import LINGER_SECONDS
 from seedmint.service.runtime.generator import open_generator
 from tests.support import generators
 from tests.support.servers import Server, serving, wait_until
@@ -80,7 +80,7 @@ def test_version_kept_beside_the_new_version_keeps_its_urls(server: Server):
     generators.put(server.models / f"grown@{digest12}.onnx", path.read_bytes())
     generators.write(server.models, "grown", 2)
     wait_until(lambda: server.pinned("grown") != old)
-    time.sleep(_LINGER_SECONDS + 1)  # until a replaced version is no longer available
+    time.sleep(LINGER_SECONDS + 1)  # until a replaced version is no longer available
     assert [server.client.get(f"{old}/7.{form}").content for form in ("npy", "png?scale=2")] == images
     assert server.client.get(f"{server.pinned('grown')}/7.npy").content != images[0]
     assert server.client.get(f"/v1/models/grown@{digest12}").json()["digest"].startswith(digest12)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from seedmint.service.batching import generator_opener, model_repository
+from seedmint.service.batching import generator_opener, retired_versions
 from seedmint.service.batching.errors import ModelsLoading, UnknownModel, UnknownVersion
 from seedmint.service.batching.local_leader import LocalLeader
 from seedmint.service.batching.model_repository import ModelRepository
@@ -233,7 +233,7 @@ def test_file_is_loaded_only_after_it_stops_changing(
 
 def test_replaced_and_removed_versions_stay_available_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A client that was redirected to a version still gets it. Afterwards the version and its memory are released."""
-    monkeypatch.setattr(model_repository, "_LINGER_SECONDS", 3.0)
+    monkeypatch.setattr(retired_versions, "LINGER_SECONDS", 3.0)
 
     async def scenario() -> None:
         path = generators.write(tmp_path, "one", 1)

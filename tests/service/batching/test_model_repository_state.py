@@ -65,37 +65,14 @@ def test_version_is_found_by_digest_in_the_present_and_in_the_pinned_file(tmp_pa
             repository.find("gone", digest)
 
 
-def test_retired_version_is_found_for_ten_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    now = [1000.0]
-    monkeypatch.setattr(model_repository.time, "monotonic", lambda: now[0])
-    old = served("one", OLD)
-    repository = repository_of(tmp_path, one=served("one", NEW))
-    repository._retire(old)
-    for now[0] in (1000.0, 1009.9):
-        assert repository.find("one", OLD) is old
-    now[0] = 1010.0
-    with pytest.raises(UnknownVersion):
-        repository.find("one", OLD)
-
-
 def leader_of(repository: ModelRepository) -> LocalLeader:
     return LocalLeader(repository, PlaceScanner(open_places(repository._settings), 3600))
 
 
 async def tidy(repository: ModelRepository) -> None:
     """Run the work of one second of the background task."""
-    repository._end_retired()
+    repository._retired.end()
     await repository._release_memory()
-
-
-def test_retired_versions_are_forgotten_after_ten_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    now = [1000.0]
-    monkeypatch.setattr(model_repository.time, "monotonic", lambda: now[0])
-    repository = repository_of(tmp_path)
-    repository._retire(served("one", OLD))
-    for now[0], count in ((1009.9, 1), (1010.0, 0)):
-        asyncio.run(tidy(repository))
-        assert len(repository._retired) == count
 
 
 def test_gauges_have_the_sums_of_all_batchers_and_zero_for_removed_generators(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
