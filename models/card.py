@@ -11,8 +11,10 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator, mo
 from seedmint.models.card_part import CardPart, Line, Sha256
 from seedmint.models.columns import KEY_NAMES, Column, LabelColumn
 from seedmint.models.errors import UserError
+from seedmint.models.neighbours import Neighbours
 from seedmint.models.noise import MAX_TOTAL_WEIGHT, MAX_Z_DIM, NOISE_RULES, LabelRule
 from seedmint.models.reference import Reference
+from seedmint.models.training_curve import TrainingCurve
 
 CARD_KEY = "seedmint"
 SCHEMA_VERSION = 2
@@ -206,6 +208,7 @@ class Provenance(CardPart):
         training_seed: Seed of the training run.
         code_version: Git commit of the training code.
         libraries: Name -> version of the libraries that trained the generator.
+        curve: Statistics during the training; null if they are unknown.
         imported: Origin of an imported generator, the JSON field `import`; null for a generator that Seedmint trained.
     """
 
@@ -217,6 +220,7 @@ class Provenance(CardPart):
     training_seed: int | None = Field(default=None, ge=0)
     code_version: str | None = None
     libraries: dict[str, str] = Field(default_factory=dict)
+    curve: TrainingCurve | None = Field(default=None, exclude_if=_is_none)
     imported: Import | None = Field(default=None, alias="import")
 
 
@@ -280,6 +284,7 @@ class Card(CardPart):
         truncation: What the truncation of a request acts on: "z" (the factor multiplies z), "input" (the graph has an input
             `truncation: float32[batch]`) or "none" (the generator has no truncation).
         max_batch: Largest sensible number of images or samples in one run, measured; null for no limit.
+        neighbours: The nearest training images of the first seeds; null if they were not measured.
     """
 
     schema_version: Literal[2] = Field(default=2, alias="schema")
@@ -295,6 +300,7 @@ class Card(CardPart):
     reference: Reference | None = None
     truncation: Truncation = "z"
     max_batch: int | None = Field(default=None, ge=1)
+    neighbours: Neighbours | None = Field(default=None, exclude_if=_is_none)
 
     @field_validator("classes")
     @classmethod

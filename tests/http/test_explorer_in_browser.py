@@ -266,6 +266,44 @@ def test_an_approximate_generator_shows_its_difference(page: Page, server: Serve
         expect(page.get_by_text(re.compile("differ.* 3 gray levels"))).to_be_visible()
 
 
+def test_the_nearest_training_images_and_the_training_curve_are_shown(page: Page, server: Server, rgb: Generator):
+    strip = np.random.default_rng(0).integers(0, 256, (16, 2 * 12, 3), np.uint8)
+    png = io.BytesIO()
+    Image.fromarray(strip).save(png, "png")
+    picture = base64.b64encode(png.getvalue()).decode()
+    steps = [100, 200, 300]
+    curve = {
+        "steps": steps,
+        "value": [-1, -1.2, -1.3],
+        "d_real": [0.9, 0.7, 0.6],
+        "d_fake": [0.1, 0.3, 0.4],
+        "equilibrium": -1.386,
+    }
+
+    def answer(route: Route) -> None:
+        document = route.fetch().json()
+        document["card"] |= {"neighbours": {"rows": [70, 8], "distances": [1.25, 0], "picture": picture}}
+        document["card"]["provenance"] |= {"curve": curve}
+        route.fulfill(json=document)
+
+    page.route("**/v1/models/rgb", answer)
+    go(page, server, "/models/rgb?view=card")
+    expect(page.locator("canvas.plot")).to_have_count(2)
+    expect(page.locator("canvas.plot").first).to_have_attribute("aria-label", re.compile("step from"))
+    expect(page.locator(".neighbours li p")).to_have_text(
+        ["Seed 0: training image 70, distance 1.25", "Seed 1: training image 8, distance 0"]
+    )
+    second = page.get_by_role("img", name="The nearest training image 8").evaluate("canvas => canvas.toDataURL()")
+    shown = Image.open(io.BytesIO(base64.b64decode(second.partition(",")[2]))).convert("RGB")
+    np.testing.assert_array_equal(np.asarray(shown), strip[:, 12:])
+    loaded(page, ".neighbours img")
+    assert serious_violations(page) == []
+    go(page, server, "/compare?a=rgb&b=grey")
+    page.get_by_text("Nearest training images of both").click()
+    expect(page.locator(".neighbours li")).to_have_count(2)
+    expect(page.get_by_text("The card has no nearest training images")).to_have_count(1)
+
+
 def test_series_are_a_plot_of_many_seeds_and_a_plot_and_table_of_each(browser: Browser, sample_server: Server, wave: Generator):
     with opened(browser, f"{sample_server.url}/#/models/wave", viewport=DESKTOP) as page:
         loaded(page, ".plots a:first-child img")

@@ -56,8 +56,9 @@ def test_card_of_samples_survives_reading_and_writing():
     assert card.output.dtype == "float32"
 
 
-def test_a_card_without_weights_does_not_name_them():
-    assert "class_weights" not in json.loads(CARD.to_json())
+def test_a_card_does_not_name_optional_fields_that_it_does_not_have():
+    assert not {"class_weights", "neighbours"} & set(json.loads(CARD.to_json()))
+    assert "curve" not in json.loads(CARD.to_json())["provenance"]
     weighted = CARD.model_copy(update={"class_weights": (11, 9)})
     assert json.loads(weighted.to_json())["class_weights"] == [11, 9]
     assert read_card(weighted.to_json()) == weighted
@@ -184,7 +185,9 @@ FULL = {
     "provenance": {
         "dataset": {"name": "digits"},
         "import": {"originals": [{"sha256": "0" * 64}]},
+        "curve": {"steps": [1, 2], "value": [0, 0], "d_real": [0, 0], "d_fake": [0, 0], "equilibrium": -1},
     },
+    "neighbours": {"rows": [0, 5], "distances": [0, 1.5], "picture": "AAAA"},
     "evaluation": [{"metric": "kid", "protocol": "all", "value": 0.5, "samples": 10}],
 }
 FULL_SAMPLE = FULL | {"output": SAMPLE, "reference": None}
@@ -226,6 +229,13 @@ def full_with(base, path, value):
         (FULL, "evaluation.0.standard_error", [0], [-0.1]),
         (FULL, "evaluation.0.samples", [1], [0]),
         (FULL, "max_batch", [1], [0]),
+        (FULL, "neighbours", [None], [{"rows": [0], "distances": [0, 1]}, {"rows": [], "distances": []}]),
+        (FULL, "neighbours.rows", [[0, 0]], [[0], [0, -1], [0.5, 1]]),
+        (FULL, "neighbours.distances", [[0, 0]], [[0], [0, -1]]),
+        (FULL, "neighbours.picture", [None, "A" * (1 << 17)], ["", "A" * ((1 << 17) + 1), "data:"]),
+        (FULL, "provenance.curve", [None], [{"steps": [1]}]),
+        (FULL, "provenance.curve.steps", [[0, 9]], [[1], [2, 2], [2, 1], [-1, 0]]),
+        (FULL, "provenance.curve.value", [[-1, 1]], [[1]]),
     ],
 )
 def test_limits_of_each_field_are_exact(base, field, accepted, refused):

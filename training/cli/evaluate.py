@@ -19,6 +19,13 @@ from seedmint.training.cli.options import DATA, METRICS, MODELS, SAMPLES
 @click.option("--report", type=click.Path(path_type=Path), help="Write an HTML report to this .html file or directory.")
 @click.option("--out", type=click.Path(path_type=Path), help="Write a picture of the generator's output to this .png file.")
 @click.option("--write", is_flag=True, help="Write the metrics to the card of the file. This changes the file's digest.")
+@click.option(
+    "--training-images/--no-training-images",
+    "shows_training_images",
+    default=None,
+    help="With --write: whether the card shows the training images that are nearest to the images of the first seeds, or only "
+    "their rows. Everyone who has the file, or asks the server, sees the card. Default: only images of public data sets.",
+)
 @MODELS
 def evaluate(
     generator: str,
@@ -29,6 +36,7 @@ def evaluate(
     report: Path | None,
     out: Path | None,
     write: bool,
+    shows_training_images: bool | None,
     models: Path | None,
 ) -> None:
     """Measure all metrics that apply to a generator and its data.
@@ -43,6 +51,8 @@ def evaluate(
       seedmint evaluate mine --metrics frechet,prdc --report mine.html
       seedmint evaluate mine --write --out mine.png
     """
+    if shows_training_images is not None and not write:
+        raise UserError("needs --write", field="training_images", reason="needs_write")
     if out is not None and out.suffix.lower() != ".png":
         raise UserError(f"{out} must end in .png", field="out", reason="unknown_suffix")
     from seedmint.training.cli.data_option import select_data, select_images
@@ -61,4 +71,4 @@ def evaluate(
         evaluate_samples(path, opened, source, as_json, report, out, write)
     else:
         source, splits = select_images(opened.card, data)
-        evaluate_images(path, opened, source, splits, metrics, samples, as_json, report, out, write)
+        evaluate_images(path, opened, source, splits, metrics, samples, as_json, report, out, write, shows_training_images)

@@ -19,6 +19,7 @@ from seedmint.training.evaluation.evaluate import (
     evaluate_generator,
 )
 from seedmint.training.evaluation.generator_file import GeneratorFile, picture_images
+from seedmint.training.evaluation.neighbours import PUBLIC_SOURCES, nearest_training_images
 from seedmint.training.evaluation.reference_data import RealData
 from seedmint.training.evaluation.results import format_table, json_document
 from seedmint.training.plotting.image_grid import grid
@@ -38,6 +39,7 @@ def evaluate_images(
     report: Path | None,
     out: Path | None,
     write: bool,
+    shows_training_images: bool | None,
 ) -> None:
     """Measure the metrics, print them, and write the requested files.
 
@@ -51,7 +53,8 @@ def evaluate_images(
         as_json: Whether to print JSON.
         report: Path of an HTML report; None writes none.
         out: Path of a picture; None writes none.
-        write: Whether to write the metrics to the card.
+        write: Whether to write the metrics, and the nearest training images of the first seeds, to the card.
+        shows_training_images: Whether the card has these images and not only their rows; None: if the data are public.
 
     Raises:
         UserError: The data do not suit the generator, or the classifier is too inaccurate for `write`.
@@ -71,7 +74,10 @@ def evaluate_images(
     if report is not None:
         write_report(report, render_report(generator, evaluation))
     if write:
-        write_whole(path, with_card(generator.content, card_with_metrics(generator.card, evaluation)))
+        is_public = data.source in PUBLIC_SOURCES and data.path is None
+        is_shown = is_public if shows_training_images is None else shows_training_images
+        card = card_with_metrics(generator.card, evaluation, nearest_training_images(evaluation, is_shown))
+        write_whole(path, with_card(generator.content, card))
         click.echo(f"updated the card of {path}; the file has a new digest, and the generator has new URLs", err=True)
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from seedmint.models.card import Card, Metric
 from seedmint.models.errors import UserError
+from seedmint.models.neighbours import Neighbours
 from seedmint.training.evaluation.image_sample import ImageSample, sample_seeds
 from seedmint.training.evaluation.image_set import joined
 from seedmint.training.evaluation.metric_families import FAMILIES, copying_metrics, inapplicable_reason, measure, num_samples
@@ -165,12 +166,13 @@ def _real_draws(name: ImageMetric, sample: ImageSample, n: int) -> list[tuple[Me
     ]
 
 
-def card_with_metrics(card: Card, evaluation: Evaluation) -> Card:
+def card_with_metrics(card: Card, evaluation: Evaluation, neighbours: Neighbours | None = None) -> Card:
     """Return the card with the evaluation's metrics, which replace earlier metrics of the same families.
 
     Args:
         card: The generator's card.
         evaluation: The generator's evaluation.
+        neighbours: The nearest training images; None keeps those of the card.
     """
     replaced = tuple(prefix for name in evaluation.families for prefix in FAMILIES[name].prefixes)
     kept = [
@@ -178,4 +180,4 @@ def card_with_metrics(card: Card, evaluation: Evaluation) -> Card:
         for metric in card.evaluation
         if not any(metric.metric == prefix or metric.metric.startswith(f"{prefix}-") for prefix in replaced)
     ]
-    return card.model_copy(update={"evaluation": (*kept, *evaluation.metrics)})
+    return card.model_copy(update={"evaluation": (*kept, *evaluation.metrics), "neighbours": neighbours or card.neighbours})

@@ -17,13 +17,20 @@ from seedmint.models.card import (
 )
 from seedmint.models.columns import Column, LabelColumn
 from seedmint.models.errors import UserError
+from seedmint.models.training_curve import TrainingCurve
 from seedmint.training.datasets.table_encoding import TableEncoding
 from seedmint.training.networks import noise_length
 from seedmint.training.recipes.schema import Recipe
 
 
 def card_of_run(
-    recipe: Recipe, metadata: dict[str, Any], step: int, name: str, title: str | None, weights: Literal["ema", "last"]
+    recipe: Recipe,
+    metadata: dict[str, Any],
+    step: int,
+    name: str,
+    title: str | None,
+    weights: Literal["ema", "last"],
+    curve: TrainingCurve | None = None,
 ) -> Card:
     """Return the card of a run's generator.
 
@@ -34,6 +41,7 @@ def card_of_run(
         name: Name of the generator.
         title: One line for people; None uses the recipe's title.
         weights: The exported weights.
+        curve: Statistics of the run; None if it has logged none.
 
     Raises:
         UserError: A value is not allowed on a card; `field` names the card's field.
@@ -56,6 +64,7 @@ def card_of_run(
                 training_seed=recipe.seed,
                 code_version=metadata["code_version"],
                 libraries=metadata["libraries"],
+                curve=curve,
             ),
             licence=Licence(data=dataset["licence"], weights="Apache-2.0"),
         )

@@ -11,10 +11,13 @@ from seedmint.training.datasets.table_encoding import TableEncoding
 from seedmint.training.export.cards import card_of_run
 from seedmint.training.export.onnx_export import ExportError, export_generator
 from seedmint.training.networks import build_networks
+from seedmint.training.objectives import OBJECTIVES
 from seedmint.training.recipes.schema import Recipe, validate_recipe
 from seedmint.training.runs.checkpoints import BEST_DIRECTORY, Checkpoint, list_checkpoints, load_checkpoint
+from seedmint.training.runs.curve import training_curve
 from seedmint.training.runs.directory import read_run_recipe
 from seedmint.training.runs.errors import CheckpointError
+from seedmint.training.runs.event_log import read_log
 
 
 def export_run(
@@ -48,7 +51,8 @@ def export_run(
     dataset = checkpoint.metadata["dataset"]
     # A checkpoint stores the last weights under "generator" and the averaged weights under "ema".
     generator = _load_generator(recipe, dataset, checkpoint.tensors, "ema" if chosen == "ema" else "generator")
-    card = card_of_run(recipe, checkpoint.metadata, checkpoint.step, name, title, chosen)
+    curve = training_curve(read_log(directory / "log.jsonl"), checkpoint.step, OBJECTIVES[recipe.objective].equilibrium)
+    card = card_of_run(recipe, checkpoint.metadata, checkpoint.step, name, title, chosen, curve)
     return export_generator(generator, card, _scaling(dataset))
 
 

@@ -1,15 +1,20 @@
 """The evaluation of a generator, and the metrics on its card."""
 
+import base64
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from seedmint.models.card import Card, ImageOutput, Metric, Noise, Provenance
+from seedmint.models.card import Card, ImageOutput, Metric, Noise, Provenance, read_card
 from seedmint.models.errors import UserError
+from seedmint.models.neighbours import MAX_PICTURE
 from seedmint.models.noise import labels_of
 from seedmint.training.datasets.progress import ignore_progress
 from seedmint.training.evaluation.evaluate import MIN_CLASSIFIER_ACCURACY, card_with_metrics, evaluate_generator
 from seedmint.training.evaluation.metric_families import FAMILIES
+from seedmint.training.evaluation.neighbours import nearest_training_images, picture_of
 from seedmint.training.evaluation.reference_data import RealData
 from seedmint.training.evaluation.results import format_table, format_value, json_document
 from seedmint.training.recipes.data import Data
@@ -139,6 +144,34 @@ def test_new_metrics_replace_old_metrics_of_the_same_family(real):
         "label-accuracy-cnn-v2-digits",
         "class-kl-cnn-v2-digits",
     ]
+
+
+def test_the_card_has_the_nearest_training_images(real):
+    generator = FakeGenerator(real)
+    evaluation, _ = evaluate(generator, real, "nearest", samples=100)
+    neighbours = nearest_training_images(evaluation, shows_images=True)
+    images, train = generator.images(np.arange(100))[:16, :, :, 0], real.train.images[:, 0]
+    distances = ((images[:, None].astype(float) - train) ** 2).sum((2, 3))
+    assert neighbours.rows == tuple(distances.argmin(axis=1))
+    assert neighbours.distances == (0.0,) * 16  # the fake images are training images
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(neighbours.picture))))
+    np.testing.assert_array_equal(shown, np.concatenate(images, axis=1))
+    card = card_with_metrics(generator.card, evaluation, neighbours)
+    assert read_card(card.to_json()).neighbours == neighbours
+    hidden = nearest_training_images(evaluation, shows_images=False)
+    assert (hidden.rows, hidden.picture) == (neighbours.rows, None)
+    other, _ = evaluate(generator, real, "labels")
+    assert nearest_training_images(other, shows_images=True) is None
+    assert card_with_metrics(card, other).neighbours == neighbours
+
+
+def test_large_training_images_are_reduced_until_they_fit_on_a_card():
+    images = np.random.default_rng(0).integers(0, 256, (16, 96, 128, 3), np.uint8)
+    picture = picture_of(images)
+    shown = Image.open(io.BytesIO(base64.b64decode(picture)))
+    assert len(picture) <= MAX_PICTURE
+    assert shown.size == (16 * 32, 24)
+    assert (shown.mode, picture_of(images[..., :1]) is not None) == ("RGB", True)
 
 
 def test_classifier_is_evaluated_only_if_a_metric_uses_it(real):

@@ -1,6 +1,7 @@
 import copy
 import io
 import json
+import math
 
 import numpy as np
 import onnx
@@ -18,6 +19,7 @@ from seedmint.training.export.onnx_export import ExportError, export_generator, 
 from seedmint.training.export.served_generator import ServedGenerator
 from seedmint.training.networks import build_networks
 from seedmint.training.recipes.schema import validate_recipe
+from seedmint.training.runs.event_log import read_log
 from seedmint.training.runs.export_run import export_run
 from tests.support.batch_independence import assert_rows_are_independent
 from tests.support.errors import raises
@@ -134,8 +136,14 @@ def test_card_of_an_exported_run(exported_run):
     )
     assert provenance.libraries["torch"].startswith("2.")
     assert card.licence.data == "CC-BY-4.0"
+    logged = [entry for entry in read_log(run.directory / "log.jsonl") if "V" in entry]
+    assert provenance.curve.steps == tuple(entry["step"] for entry in logged)
+    assert provenance.curve.d_real == pytest.approx([entry["D(x)"] for entry in logged], rel=1e-4)
+    assert provenance.curve.equilibrium == pytest.approx(-math.log(4))
     last = export_run(run.directory, "mine", "Another title", 15, "last")
-    assert card_of(onnx.load_from_string(last)).provenance.steps == 15
+    earlier = card_of(onnx.load_from_string(last)).provenance
+    assert earlier.steps == 15
+    assert earlier.curve.steps == tuple(entry["step"] for entry in logged if entry["step"] <= 15)
     assert last != content
 
 

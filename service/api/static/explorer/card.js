@@ -1,6 +1,7 @@
 // The card of a generator: evaluation, provenance and licence.
 
 import { element } from "./dom.js";
+import { nearestImages, trainingCurves } from "./evidence.js";
 import { DETERMINISM, checkText } from "./model.js";
 
 const METRICS = {
@@ -39,7 +40,9 @@ function table(head, body) {
 const cell = (text, className = "") => element("td", { textContent: text, className });
 
 export function card(container, model) {
-  const { evaluation, provenance, licence, classes, noise } = model.card;
+  const { evaluation, licence, classes, noise } = model.card;
+  const { curve, ...provenance } = model.card.provenance ?? {};
+  const curves = trainingCurves(model);
   container.replaceChildren(
     element("h2", { textContent: "Determinism" }),
     element("p", {}, element("strong", { textContent: `${model.determinism}. ` }), `${DETERMINISM[model.determinism]} ${checkText(model)}`),
@@ -51,14 +54,15 @@ export function card(container, model) {
         cell(Number(metric.value.toPrecision(4)) + (metric.standard_error ? ` ± ${Number(metric.standard_error.toPrecision(2))}` : ""), "number"),
         cell(meaning(metric.metric)), cell(metric.protocol, "quiet")]))
       : element("p", { textContent: "The card holds no evaluation. Run: seedmint evaluate NAME --write" }),
+    ...[nearestImages(model), curves?.node ?? null].filter(Boolean),
     element("h2", { textContent: "Properties" }),
     table(["Property", "Value"], [
       ["digest", model.digest], ["noise rule", noise.rule], ["z_dim", String(noise.z_dim)],
       ...(classes ? [["classes", classes.join(", ")]] : []), ...rows(licence ?? {}, "licence.")]
       .map(([name, value]) => [element("th", { scope: "row", textContent: name }), cell(value, "mono")])),
     element("h2", { textContent: "Provenance" }),
-    provenance
+    model.card.provenance
       ? table(["Provenance", "Value"], rows(provenance).map(([name, value]) => [element("th", { scope: "row", textContent: name }), cell(value, "mono")]))
       : element("p", { textContent: "The card holds no provenance." }));
-  return () => {};
+  return () => curves?.close();
 }

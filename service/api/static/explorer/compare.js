@@ -3,6 +3,7 @@
 import { model as fetchModel, models } from "./api.js";
 import { button, readOptions, seedField, truncationSlider } from "./controls.js";
 import { announce, element, viewUrl } from "./dom.js";
+import { nearestImages } from "./evidence.js";
 import { pinned, shapeText } from "./model.js";
 import { parseSeed, randomSeed } from "./noise.js";
 import { seedViews } from "./samples.js";
@@ -23,6 +24,13 @@ async function metrics(names) {
       element("td", { className: "quiet", textContent: wanted.split("\n")[1] }))))));
 }
 
+/** The nearest training images of both generators, beside each other. */
+async function neighbours(names) {
+  const both = await Promise.all(names.map(fetchModel));
+  return element("div", { className: "columns pair" }, ...both.map((model) => element("div", {}, element("p", {}, element("strong", { textContent: model.name })),
+    nearestImages(model) ?? element("p", { textContent: "The card has no nearest training images. Run: seedmint evaluate NAME --write" }))));
+}
+
 export async function compare(container, parameters, replace) {
   document.title = "Seedmint: compare";
   const all = await models();
@@ -34,17 +42,19 @@ export async function compare(container, parameters, replace) {
   const holders = [element("div"), element("div")];
   const close = () => { for (const view of views) view.close(); };
   const state = () => replace({ a: selected[0], b: selected[1], seed: first === 0n ? null : first, truncation: truncation === 1 ? null : truncation });
-  const details = element("details", {}, element("summary", { textContent: "Metrics of both" }));
-  const table = element("div");
-  details.append(table);
-  const showMetrics = () => {
-    if (details.open) metrics([...selected]).then((node) => table.replaceChildren(node)).catch((error) => announce(error.message));
-  };
-  details.addEventListener("toggle", showMetrics);
+  const parts = [["Metrics of both", metrics], ["Nearest training images of both", neighbours]].map(([text, find]) => {
+    const holder = element("div");
+    const details = element("details", {}, element("summary", { textContent: text }), holder);
+    const fill = () => {
+      if (details.open) find([...selected]).then((node) => holder.replaceChildren(node)).catch((error) => announce(error.message));
+    };
+    details.addEventListener("toggle", fill);
+    return { details, fill };
+  });
   const draw = () => {
     close();
     state();
-    showMetrics();
+    for (const { fill } of parts) fill();
     views = holders.flatMap((holder, i) => {
       const model = all.find((each) => each.name === selected[i]);
       const shown = seedViews(model, first, { label: null, truncation });
@@ -68,7 +78,7 @@ export async function compare(container, parameters, replace) {
   if (!names.length) return () => {};
   container.append(element("div", { className: "bar" }, choice(0), choice(1), field,
     button("Random", () => { first = randomSeed(); field.querySelector("input").value = String(first); draw(); }),
-    truncationSlider({}, truncation, (value) => { truncation = value; state(); for (const view of views) view.change({ label: null, truncation }); })), details, columns);
+    truncationSlider({}, truncation, (value) => { truncation = value; state(); for (const view of views) view.change({ label: null, truncation }); })), ...parts.map(({ details }) => details), columns);
   draw();
   return close;
 }
