@@ -19,7 +19,8 @@ from seedmint.service.api.bulk_samples import (
     send_archive,
     stream,
 )
-from seedmint.service.api.query import integer, integers, parse_query, parse_reference, parse_truncation
+from seedmint.service.api.parameters import integer, integers, parse_query, parse_truncation
+from seedmint.service.api.query import parse_reference
 from seedmint.service.api.request_body import max_body_bytes, parse_body
 from seedmint.service.batching.model_repository import ModelRepository
 from seedmint.service.encoders.animation import ANIMATION_FORMATS, AnimationFormat, AnimationWriter

@@ -2,12 +2,20 @@
 
 import re
 from typing import TypeVar
-from urllib.parse import parse_qsl
 
 from seedmint.models.card import NAME_PATTERN
 from seedmint.models.errors import UserError
 from seedmint.models.runtime.generator_file import DIGEST12
-from seedmint.models.seeds import LONGEST_QUOTE, Seeds, parse_seed, parse_seeds, quoted
+from seedmint.models.seeds import Seeds, parse_seed, parse_seeds, quoted
+from seedmint.service.api.parameters import (
+    Parameters,
+    QueryError,
+    integer,
+    parse_label,
+    parse_labelled,
+    parse_query,
+    parse_truncation,
+)
 from seedmint.service.api.urls import (
     ANIMATION_PARAMETERS,
     ARRAY_PARAMETERS,
@@ -33,22 +41,7 @@ DIGEST = re.compile(rf"[0-9a-f]{{{DIGEST12}}}", re.ASCII)
 MAX_MODELS = 1000  # on a page of the list of generators
 SHEET_LIMITS = SheetLimits(seeds=1024, pixels=1 << 23)
 
-_INTEGER = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
-_INTEGERS = re.compile(r"(?:0|[1-9][0-9]{0,8})(?:,(?:0|[1-9][0-9]{0,8}))*", re.ASCII)
-_DECIMAL = re.compile(r"-?[0-9]{1,9}(\.[0-9]{1,20})?", re.ASCII)  # enough digits for any double from 0.001 to 1
-
-Parameters = dict[str, str]
 Format = TypeVar("Format", bound=str)
-
-
-class QueryError(UserError):
-    """A URL is malformed.
-
-    Attributes:
-        reason: "malformed", "missing", "unknown_parameter", "repeated_parameter" or "too_many_parameters".
-    """
-
-    reason = "malformed"
 
 
 class UnknownDigestError(UserError):
@@ -110,7 +103,7 @@ def parse_image(generator: Generator, file: str, query: str) -> ImageSpec:
     _require_images(generator)
     seed, form = _seed_and_format(file, FORMATS)
     parameters = parse_query(query, IMAGE_PARAMETERS)
-    label, quality = integer(parameters, "label"), integer(parameters, "quality")
+    label, quality = parse_label(generator, parameters), integer(parameters, "quality")
     return ImageSpec.create(generator, seed, form, label, parse_truncation(parameters), _scale(parameters), quality)
 
 
@@ -143,8 +136,8 @@ def parse_sample(generator: Generator, file: str, query: str) -> SampleSpec:
     """
     _require_samples(generator)
     seed, form = _seed_and_format(file, SAMPLE_FORMATS)
-    parameters = parse_query(query, SAMPLE_PARAMETERS)
-    return SampleSpec.create(generator, seed, form, integer(parameters, "label"), parse_truncation(parameters))
+    parameters, label = parse_labelled(generator, query, SAMPLE_PARAMETERS)
+    return SampleSpec.create(generator, seed, form, label, parse_truncation(parameters))
 
 
 def parse_array(generator: Generator, query: str, max_seeds: int, are_images: bool) -> ArraySpec:
@@ -160,9 +153,12 @@ def parse_array(generator: Generator, query: str, max_seeds: int, are_images: bo
         UserError: A part is invalid; `field` names the part.
     """
     (_require_images if are_images else _require_samples)(generator)
-    parameters = parse_query(query, ARRAY_PARAMETERS)
-    seeds = _seeds(parameters, max_seeds)
-    return ArraySpec.create(generator, seeds, integer(parameters, "label"), parse_truncation(parameters))
+    if are_images:
+        parameters = parse_query(query, ARRAY_PARAMETERS)
+        label = parse_label(generator, parameters)
+    else:
+        parameters, label = parse_labelled(generator, query, ARRAY_PARAMETERS)
+    return ArraySpec.create(generator, _seeds(parameters, max_seeds), label, parse_truncation(parameters))
 
 
 def parse_sheet(generator: Generator, extension: str, query: str) -> SheetSpec:
@@ -180,7 +176,7 @@ def parse_sheet(generator: Generator, extension: str, query: str) -> SheetSpec:
     require_format(extension, SHEET_FORMATS)
     parameters = parse_query(query, SHEET_PARAMETERS)
     seeds = _seeds(parameters)
-    columns, label = integer(parameters, "columns"), integer(parameters, "label")
+    columns, label = integer(parameters, "columns"), parse_label(generator, parameters)
     truncation, scale = parse_truncation(parameters), _scale(parameters)
     return SheetSpec.create(generator, seeds, extension, columns, label, truncation, scale, SHEET_LIMITS)
 
@@ -209,73 +205,12 @@ def parse_walk(generator: Generator, extension: str, query: str) -> WalkSpec:
         end,
         form,
         integer(parameters, "frames"),
-        integer(parameters, "label"),
+        parse_label(generator, parameters),
         parse_truncation(parameters),
         _scale(parameters),
         integer(parameters, "duration"),
         integer(parameters, "loop"),
     )
-
-
-def parse_query(query: str, known: tuple[str, ...]) -> Parameters:
-    """Parse a query string into parameters by name.
-
-    Args:
-        query: Query string, without "?".
-        known: Names of the parameters.
-
-    Raises:
-        QueryError: A parameter is unknown or repeated, or there are too many parameters.
-    """
-    try:
-        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=2 * len(known) or 1)
-    except ValueError:
-        raise QueryError("the query has too many parameters", field="query", reason="too_many_parameters") from None
-    parameters: Parameters = {}
-    for name, value in pairs:
-        if name not in known:
-            message = f"unknown parameter {quoted(name)}: use {', '.join(known) or 'no parameter'}"
-            raise QueryError(message, field=name[:LONGEST_QUOTE], reason="unknown_parameter")
-        if name in parameters:
-            raise QueryError(f"parameter {name!r} is repeated", field=name, reason="repeated_parameter")
-        parameters[name] = value
-    return parameters
-
-
-def integer(parameters: Parameters, name: str) -> int | None:
-    """Return an integer parameter; None if the parameter is absent.
-
-    Args:
-        parameters: Values by name.
-        name: Name of the parameter.
-
-    Raises:
-        QueryError: The value is malformed.
-    """
-    text = parameters.get(name)
-    if text is None:
-        return None
-    if not _INTEGER.fullmatch(text):
-        raise QueryError(f"{quoted(text)} is not an integer without sign and leading zeros", field=name)
-    return int(text)
-
-
-def integers(parameters: Parameters, name: str) -> list[int] | None:
-    """Return a parameter of integers with commas; None if the parameter is absent.
-
-    Args:
-        parameters: Values by name.
-        name: Name of the parameter.
-
-    Raises:
-        QueryError: The value is malformed.
-    """
-    text = parameters.get(name)
-    if text is None:
-        return None
-    if not _INTEGERS.fullmatch(text):
-        raise QueryError(f"{quoted(text)} is not a list of integers without sign and leading zeros", field=name)
-    return [int(number) for number in text.split(",")]
 
 
 def _require_images(generator: Generator) -> None:
@@ -319,20 +254,3 @@ def _seeds(parameters: Parameters, max_seeds: int = SHEET_LIMITS.seeds) -> Seeds
 def _scale(parameters: Parameters) -> int:
     scale = integer(parameters, "scale")
     return 1 if scale is None else scale
-
-
-def parse_truncation(parameters: Parameters) -> float:
-    """Return the parameter `truncation`, or 1.
-
-    Args:
-        parameters: Values by name.
-
-    Raises:
-        QueryError: The value is malformed.
-    """
-    text = parameters.get("truncation")
-    if text is None:
-        return 1.0
-    if not _DECIMAL.fullmatch(text):
-        raise QueryError(f"{quoted(text)} is not a decimal number like 0.7", field="truncation")
-    return float(text)

@@ -31,7 +31,7 @@ IMAGES = [
     ("42.png?label=999999999999", 400, "label"),
     ("42.png?label=-1", 400, "label"),
     ("42.png?label=01", 400, "label"),
-    ("42.png?label=bee", 400, "label"),
+    ("42.png?label=dog", 400, "label"),
     ("42.png?label=", 400, "label"),
     ("42.png?label=1&label=1", 400, "label"),
     ("42.png?truncation=0", 422, "truncation"),

@@ -1,5 +1,7 @@
 """Loads the data set that a recipe names, whole or in splits."""
 
+from pathlib import Path
+
 from seedmint.training.datasets.dataset import Dataset
 from seedmint.training.datasets.digits import load_digits
 from seedmint.training.datasets.generated import GENERATED_SOURCES, load_generated
@@ -9,7 +11,10 @@ from seedmint.training.datasets.progress import OnProgress, ignore_progress
 from seedmint.training.datasets.series import load_series
 from seedmint.training.datasets.stacked import stack_digits
 from seedmint.training.datasets.table import load_table
-from seedmint.training.recipes.data import PACKED_SOURCES, Data
+from seedmint.training.recipes.data import PACKED_SOURCES, TABLE_SOURCES, Data
+
+PENGUINS = Path(__file__).parent / "tables" / "penguins.csv"
+"""Palmer Archipelago penguins: 344 rows with categories, numbers and missing values (Horst, Hill and Gorman, 2020; CC0)."""
 
 _HOLDOUT_INTERVAL = 5
 
@@ -45,7 +50,7 @@ def load_train(data: Data, on_progress: OnProgress = ignore_progress) -> Dataset
         return stack_digits(load_idx("mnist", data.path, "train"), "train")
     if data.source == "digits":
         return load_digits()
-    if data.source in ("table", "series"):
+    if data.source in (*TABLE_SOURCES, "series"):
         return _load_rows(data).holdout(_HOLDOUT_INTERVAL)[0]
     return load_generated(data.source, "train")
 
@@ -69,7 +74,7 @@ def load_test(data: Data) -> Dataset | None:
         return load_idx(data.source, data.path, "test")
     if data.source == "stacked-mnist":
         return stack_digits(load_idx("mnist", data.path, "test"), "test")
-    if data.source in ("table", "series"):
+    if data.source in (*TABLE_SOURCES, "series"):
         return _load_rows(data).holdout(_HOLDOUT_INTERVAL)[1]
     if data.source in GENERATED_SOURCES:
         return load_generated(data.source, "test")
@@ -92,6 +97,8 @@ def load_splits(data: Data) -> tuple[Dataset, Dataset]:
 
 
 def _load_rows(data: Data) -> Dataset:
+    if data.source == "penguins":
+        return load_table(data.model_copy(update={"path": str(PENGUINS), "licence": "CC0-1.0"}))
     if data.source == "table":
         return load_table(data)
     return load_series(str(data.path), data.licence)

@@ -12,7 +12,12 @@ PackedSource = Literal["folder", "zip", "npz", "webdataset", "parquet", "batch"]
 PACKED_SOURCES: tuple[PackedSource, ...] = get_args(PackedSource)
 
 ImageSource = Literal["digits", "mnist", "fashion-mnist", "stacked-mnist", PackedSource]
-SampleSource = Literal["gaussian-1d", "ring-2d", "sines", "table", "series"]
+TableSource = Literal["table", "penguins"]
+"""Sources of tables with typed columns."""
+
+TABLE_SOURCES: tuple[TableSource, ...] = get_args(TableSource)
+
+SampleSource = Literal["gaussian-1d", "ring-2d", "sines", TableSource, "series"]
 """Sources of samples, which are data other than images."""
 
 SAMPLE_SOURCES: tuple[SampleSource, ...] = get_args(SampleSource)
@@ -44,11 +49,11 @@ class Data(Config):
     columns: list[str] | None = Field(
         default=None,
         min_length=1,
-        description="table only: the columns to learn; null takes all columns except the label",
+        description="tables only: the columns to learn; null takes all columns except the label",
     )
-    label: str | None = Field(default=None, description="table only: the column of labels: text, numbers or booleans")
+    label: str | None = Field(default=None, description="tables only: the column of labels: text, numbers or booleans")
     units: dict[str, str] | None = Field(
-        default=None, description="table only: the units of columns, for the card, such as {income: EUR}"
+        default=None, description="tables only: the units of columns, for the card, such as {income: EUR}"
     )
     encoding: str | None = Field(
         default=None, description="CSV tables only: encoding of the text, such as utf-8 or latin-1; null finds it"
@@ -79,6 +84,8 @@ class Data(Config):
             raise ValueError(f"path is required for source {self.source}")
         if self.source == "digits" and self.path is not None:
             raise ValueError("path is not allowed for source digits, which comes with scikit-learn")
+        if self.source == "penguins" and self.path is not None:
+            raise ValueError("path is not allowed for source penguins, which comes with Seedmint")
         if self.source in ("gaussian-1d", "ring-2d", "sines") and self.path is not None:
             raise ValueError(f"path is not allowed for source {self.source}, which is generated")
         converts = self.side is not None or self.channels is not None or self.skip_broken
@@ -86,6 +93,6 @@ class Data(Config):
             raise ValueError(f"side, channels and skip_broken are allowed only for sources {', '.join(PACKED_SOURCES)}")
         if self.order == "stored" and self.first is None:
             raise ValueError("order is allowed only with first")
-        if self.source != "table" and any(getattr(self, name) is not None for name in _TABLE_FIELDS):
-            raise ValueError(f"{', '.join(_TABLE_FIELDS)} are allowed only for source table")
+        if self.source not in TABLE_SOURCES and any(getattr(self, name) is not None for name in _TABLE_FIELDS):
+            raise ValueError(f"{', '.join(_TABLE_FIELDS)} are allowed only for sources {' and '.join(TABLE_SOURCES)}")
         return self

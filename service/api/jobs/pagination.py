@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 
 from seedmint.models.seeds import quoted
-from seedmint.service.api.query import integer, parse_query
+from seedmint.service.api.parameters import integer, parse_query
 from seedmint.service.api.urls import query_string
 from seedmint.service.jobs.job_record import ID_DIGITS, JobEntry
 from seedmint.service.problems import Problem

@@ -253,7 +253,11 @@ def _parameters_by_kind(kind: str, generators: Sequence[Generator], formats: Seq
         f"{kind}Digest": _in_path("digest", f"The first {DIGEST12} digits of the SHA-256 of the generator file.", digest)
         | _example([each.digest12 for each in generators]),
         f"{kind}Format": _in_path("format", "File format.", {"enum": list(formats)}),
-        f"{kind}Label": _in_query("label", "Class number. Default: the label that the seed determines.", label),
+        f"{kind}Label": _in_query(
+            "label",
+            "Class number; the name of a class redirects to its number. Default: the label that the seed determines.",
+            label,
+        ),
     }
 
 

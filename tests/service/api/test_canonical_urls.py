@@ -133,6 +133,8 @@ SPELLINGS = [
     ("grid.png?seeds=0-8&columns=10", "grid.png?columns=9&seeds=0-8"),
     ("grid.png?seeds=42&label=1", "grid.png?seeds=42"),
     ("gr%69d.webp?seeds=0-8&scale=1", "grid.webp?seeds=0-8"),
+    ("images/42.png?label=cat", "images/42.png?label=2"),
+    ("grid.png?seeds=0-8&label=cat", "grid.png?label=2&seeds=0-8"),
     ("walk.webp?to=2&from=1", "walk.webp?from=1&to=2"),
     ("walk.webp?from=1&to=2&frames=32&label=0&truncation=1&scale=1&duration=80&loop=0", "walk.webp?from=1&to=2"),
     ("walk.gif?from=1&to=2&loop=2&duration=90&scale=2", "walk.gif?duration=90&from=1&loop=2&scale=2&to=2"),

@@ -7,8 +7,9 @@ from starlette.requests import ClientDisconnect
 
 from seedmint.models.errors import UserError
 from seedmint.models.seeds import SeedCountError, SeedRangeError, SeedSyntaxError
+from seedmint.service.api.parameters import QueryError
 from seedmint.service.api.problem_mapping import to_problem
-from seedmint.service.api.query import QueryError, UnknownDigestError
+from seedmint.service.api.query import UnknownDigestError
 from seedmint.service.batching.errors import (
     ClientGone,
     DeadlineExceeded,

@@ -103,7 +103,8 @@ def type_labels(
     if values.null_count:
         row = pc.index(pc.is_null(values), True).as_py()
         raise DataError(
-            f"the label in column {quoted(name)}, row {row + 1} of {path} is missing",
+            f"the label in column {quoted(name)}, row {row + 1} of {path} is missing: fill it, remove the row, "
+            "or choose another label",
             field="data.label",
             reason="missing_value",
         )
