@@ -1,5 +1,7 @@
 """Commands of `seedmint batch`: run, estimate, verify and status. `batch_push` has push."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
@@ -14,25 +16,25 @@ from seedmint.service.batch.engines.choice import EngineName
 from seedmint.service.batch.estimate import check_free_space, estimate_size
 from seedmint.service.batch.job import load_plan, open_plan_generators
 from seedmint.service.batch.manifest import MANIFEST
-from seedmint.service.batch.plan import LabelChoice, Plan, PlanError
+from seedmint.service.batch.plan import Plan, PlanError
 from seedmint.service.batch.plan_comparison import differences_here, references
 from seedmint.service.batch.plan_generator import PlanGenerator
 from seedmint.service.batch.records import count_in_shards
 from seedmint.service.batch.storage.base import PLAN_FILE, Output
 from seedmint.service.batch.storage.resolve import open_output
+from seedmint.service.batch.verify import Fault
 from seedmint.service.batch.verify import verify as find_faults
+from seedmint.service.cli.batch_documents import plan_document, print_json, show_plan, verification_document
 from seedmint.service.cli.batch_options import JobOptions, OpenJob, job_options, open_job, parse_part, permanent_errors
 from seedmint.service.cli.batch_progress import show_progress
 from seedmint.service.cli.batch_push import push
 from seedmint.service.cli.batch_run import nouns, repair_job, run_job, shards_text, stop_on_signals
-from seedmint.service.cli.options import settings_with
+from seedmint.service.cli.options import JSON, settings_with
 from seedmint.service.places.lookup import find_file
 from seedmint.service.settings import Settings
 
 _MAX_FAULTS_SHOWN = 10
 _MAX_SIZES_CHECKED = 20_000  # shards, whose records `status` reads
-_MAX_SEEDS_LENGTH = 60  # characters
-_MAX_LABELS_SHOWN = 10
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -132,18 +134,20 @@ def run(
 
 @batch.command()
 @job_options
-def estimate(**options: Any) -> None:
+@JSON
+def estimate(as_json: bool, **options: Any) -> None:
     """Show the number of shards and the size of a job. Writes nothing.
 
     The command takes the options of `seedmint batch run`.
 
     \b
     seedmint batch estimate ring-2d --seeds 0-999999 --out points
+    seedmint batch estimate ring-2d --seeds 0-999999 --out points --json
     """
-    _show_estimate(open_job(JobOptions(**options)))
+    _show_estimate(open_job(JobOptions(**options)), as_json=as_json)
 
 
-def _show_estimate(job: OpenJob, part: int = 0, parts: int = 1) -> None:
+def _show_estimate(job: OpenJob, part: int = 0, parts: int = 1, as_json: bool = False) -> None:
     """Print the shards and the size of a job, or of one part of it.
 
     Raises:
@@ -154,15 +158,19 @@ def _show_estimate(job: OpenJob, part: int = 0, parts: int = 1) -> None:
     complete = complete_shards(output, plan) if job.exists else np.zeros_like(in_part)
     count, missing = count_in_shards(plan, in_part), count_in_shards(plan, in_part & ~complete)
     size = estimate_size(open_plan_generators(job.paths, plan), plan, missing)
-    first, last = plan.size(0), plan.size(plan.num_shards - 1)
-    _show_plan(plan)
+    first, last, free = plan.size(0), plan.size(plan.num_shards - 1), output.free()
+    if as_json:
+        counts = {"count": count, "missing": missing, "shards": int(in_part.sum())}
+        print_json(plan_document(plan) | counts | asdict(size) | {"free_bytes": free})
+        check_free_space(output, size.disk_bytes)
+        return
+    show_plan(plan)
     if parts > 1:
         click.echo(f"part        {part} of {parts}")
     click.echo(f"{nouns(plan):<11} {count:,}" + (f", {missing:,} of them missing" if job.exists else ""))
     click.echo(f"shards      {int(in_part.sum()):,} of {first:,}" + (f", the last of {last:,}" if last != first else ""))
     click.echo(f"bytes       about {size.bytes:,}, with records")
     click.echo(f"disk        about {size.disk_bytes:,}")
-    free = output.free()
     if free is not None:
         click.echo(f"free        {free:,}")
     check_free_space(output, size.disk_bytes)
@@ -184,8 +192,15 @@ def _show_estimate(job: OpenJob, part: int = 0, parts: int = 1) -> None:
     help="Make faulty shards again, and remove files in data/ and records/ that belong to no shard.",
 )
 @click.option("--workers", type=click.IntRange(min=1), help="Number of shards at the same time. [one for each processor]")
+@JSON
 def verify(
-    out: str, model: tuple[str, ...], directory: str | None, every_value: bool, is_repair: bool, workers: int | None
+    out: str,
+    model: tuple[str, ...],
+    directory: str | None,
+    every_value: bool,
+    is_repair: bool,
+    workers: int | None,
+    as_json: bool,
 ) -> None:
     """Check the files of a job. Generates some images of each shard again and compares them.
 
@@ -220,48 +235,63 @@ def verify(
     threads = workers or num_processors()
     with show_progress(nouns(plan), plan.count, plan.num_shards) as on_progress:
         faults = list(find_faults(output, plan, generators, on_progress, every_value, threads))
-    for fault in faults[:_MAX_FAULTS_SHOWN]:
-        click.echo(str(fault), err=True)
-    if faults and is_repair:
-        repairs = repair_job(output, plan, paths, generators, faults, threads)
-        click.echo(f"repaired: {shards_text(len(repairs.shards))} made again, {len(repairs.removed):,} files removed")
+    _show_faults(faults)
+    repairs = repair_job(output, plan, paths, generators, faults, threads) if faults and is_repair else None
+    if repairs is not None:
+        text = f"repaired: {shards_text(len(repairs.shards))} made again, {len(repairs.removed):,} files removed"
+        click.echo(text, err=as_json)
         faults = list(repairs.faults)
-        for fault in faults[:_MAX_FAULTS_SHOWN]:
-            click.echo(str(fault), err=True)
+        _show_faults(faults)
     others = sorted(set(output.names("")) - {PLAN_FILE, MANIFEST, DATA_CARD, "data", "records"})
     if others:
         click.echo(f"not part of the job, ignored: {', '.join(others)}", err=True)
+    if as_json:
+        print_json(plan_document(plan) | verification_document(plan, faults, repairs, others))
     if faults:
         more = f", the first {_MAX_FAULTS_SHOWN} are shown" if len(faults) > _MAX_FAULTS_SHOWN else ""
         raise UserError(
             f"{output.url}: {len(faults):,} fault{'s' * (len(faults) != 1)}{more}", field="out", reason="faults_found"
         )
-    click.echo(f"{plan.count:,} {nouns(plan)} in {shards_text(plan.num_shards)}: all agree with the records")
+    if not as_json:
+        click.echo(f"{plan.count:,} {nouns(plan)} in {shards_text(plan.num_shards)}: all agree with the records")
+
+
+def _show_faults(faults: Sequence[Fault]) -> None:
+    for fault in faults[:_MAX_FAULTS_SHOWN]:
+        click.echo(str(fault), err=True)
 
 
 @batch.command()
 @click.argument("out", metavar="DIR_OR_URL")
-def status(out: str) -> None:
+@JSON
+def status(out: str, as_json: bool) -> None:
     """Show the progress of a job, from its records. The job may run on any machine.
 
     \b
     seedmint batch status out
+    seedmint batch status s3://bucket/digits --json
     """
     output = open_output(out)
     plan = _read_plan(output)
     complete = complete_shards(output, plan)
-    are_sizes_checked = complete.sum() <= _MAX_SIZES_CHECKED
+    are_sizes_checked = bool(complete.sum() <= _MAX_SIZES_CHECKED)
     damaged = damaged_shards(output, plan, complete) if are_sizes_checked else np.zeros_like(complete)
     images = count_in_shards(plan, complete)
-    _show_plan(plan)
+    is_done = MANIFEST in set(output.names("")) and bool(complete.all())
+    state = "damaged" if damaged.any() else "done" if is_done else "not done"
+    if as_json:
+        counts = {"shards": plan.num_shards, "complete_shards": int(complete.sum()), "count": plan.count, "complete": images}
+        known = {"are_sizes_checked": are_sizes_checked, "damaged_shards": np.flatnonzero(damaged).tolist(), "state": state}
+        print_json(plan_document(plan) | counts | known)
+        return
+    show_plan(plan)
     click.echo(f"shards      {int(complete.sum()):,} of {plan.num_shards:,}")
     click.echo(f"{nouns(plan):<11} {images:,} of {plan.count:,} ({images / plan.count:.1%})")
     if not are_sizes_checked:
         click.echo("sizes       not compared with the records, because there are many: seedmint batch verify compares them")
     if damaged.any():
         click.echo(f"damaged     {shards_text(int(damaged.sum()))}: seedmint batch verify {output.url} --repair")
-    is_done = MANIFEST in set(output.names("")) and complete.all()
-    click.echo(f"state       {'damaged' if damaged.any() else 'done' if is_done else 'not done'}")
+    click.echo(f"state       {state}")
 
 
 def _find_generator(generator: PlanGenerator, settings: Settings) -> Path:
@@ -277,23 +307,3 @@ def _read_plan(output: Output) -> Plan:
     if plan is None:
         raise PlanError(f"{output.url} holds no job", field="out", reason="no_job")
     return plan
-
-
-def _show_plan(plan: Plan) -> None:
-    seeds = plan.seeds if len(plan.seeds) <= _MAX_SEEDS_LENGTH else plan.seeds[: _MAX_SEEDS_LENGTH - 3] + "..."
-    for generator in plan.generators:
-        click.echo(f"generator   {generator.reference}, {generator.card.title}")
-    click.echo(f"seeds       {seeds}")
-    if plan.splits is not None:
-        click.echo("splits      " + ", ".join(f"{split.name} {split.count:,}" for split in plan.layout))
-    if plan.filter is not None:
-        classifiers = ", ".join(dict.fromkeys(each.filter.classifier for each in plan.generators if each.filter is not None))
-        click.echo(f"filter      {plan.filter.rule}, by {classifiers}; all numbers below are of {nouns(plan)} that are tried")
-    click.echo(f"format      {plan.format}" + ("" if plan.labels is None else f", labels {_labels_text(plan.labels)}"))
-
-
-def _labels_text(labels: LabelChoice) -> str:
-    if not isinstance(labels, dict):
-        return str(labels)
-    shown = [f"{label}:{weight}" for label, weight in labels.items()]
-    return ",".join(shown[:_MAX_LABELS_SHOWN]) + (",..." if len(shown) > _MAX_LABELS_SHOWN else "")

@@ -4,8 +4,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import click
+
 from seedmint.models.errors import UserError
 from seedmint.service.settings import Settings, SettingsError, read_settings, variable
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document in place of text.")
 
 
 def settings_with(models: str | None) -> Settings:

@@ -1,5 +1,6 @@
 """The commands `train` and `resume`."""
 
+import json
 from pathlib import Path
 
 import click
@@ -12,22 +13,27 @@ from seedmint.training.recipes.schema import CHANGEABLE_FIELDS, RECORDED_FIELDS
 RUNS = Path("runs")
 
 
-def _list_recipes(ctx: click.Context, _: click.Parameter, value: bool) -> None:
-    if value:
-        for name in shipped_recipes():
-            click.echo(f"{name:16} {load_recipe(name).title}")
-        ctx.exit()
+def _list_recipes(as_json: bool) -> None:
+    recipes = [load_recipe(name) for name in shipped_recipes()]
+    if as_json:
+        entries = [
+            {"name": recipe.name, "title": recipe.title, "data": recipe.data.source, "steps": recipe.steps}
+            for recipe in recipes
+        ]
+        click.echo(json.dumps(entries, indent=2, ensure_ascii=False))
+        return
+    for recipe in recipes:
+        click.echo(f"{recipe.name:16} {recipe.title}")
 
 
 @click.command()
-@click.argument("recipe", metavar="RECIPE_OR_PATH")
+@click.argument("recipe", metavar="RECIPE_OR_PATH", required=False)
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Directory of the run; must be empty or not exist. Default: runs/NAME."
 )
 @SET
-@click.option(
-    "--recipes", is_flag=True, is_eager=True, expose_value=False, callback=_list_recipes, help="List the shipped recipes."
-)
+@click.option("--recipes", "is_list", is_flag=True, help="List the shipped recipes.")
+@click.option("--json", "as_json", is_flag=True, help="With --recipes: print a JSON array.")
 @click.option(
     "--from",
     "from_run",
@@ -38,8 +44,10 @@ def _list_recipes(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 @WATCH
 @WATCH_PORT
 def train(
-    recipe: str,
+    recipe: str | None,
     out: Path | None,
+    is_list: bool,
+    as_json: bool,
     from_run: Path | None,
     overrides: tuple[str, ...],
     device: str,
@@ -66,6 +74,13 @@ def train(
     and stops. `seedmint resume` continues the run. On the CPU, the final weights are identical, bit for bit, to
     the weights of an uninterrupted run.
     """
+    if is_list:
+        _list_recipes(as_json)
+        return
+    if as_json:
+        raise click.UsageError("--json needs --recipes")
+    if recipe is None:
+        raise click.UsageError("what shall be trained? Give a folder of images, a table, or a recipe: seedmint train --recipes")
     from seedmint.training.cli.fit import fit_with_progress, select_device
     from seedmint.training.cli.task_progress import PartProgress
     from seedmint.training.cli.watch_page import watch_page

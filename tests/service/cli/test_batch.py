@@ -1,5 +1,6 @@
 """The commands of `seedmint batch`."""
 
+import json
 import os
 import pty
 import re
@@ -251,3 +252,24 @@ def test_the_default_format_of_samples_is_parquet(home: Path, sample_models: Pat
     assert finish(open_output("out"), plan)
     assert "100 samples in 4 shards" in batch("verify", "out", "--models", sample_models)
     assert job_status("out")["format"].startswith("parquet")
+
+
+def test_status_estimate_and_verify_print_json(job: Path, rgb: Generator):
+    def document(*arguments: str, exit_code: int = 0) -> Any:
+        result = CliRunner().invoke(cli, ["batch", *arguments, "--json"])
+        assert getattr(result.exception, "status", result.exit_code) == exit_code
+        return json.loads(result.stdout)
+
+    plan = {"generators": [f"rgb@{rgb.digest12}"], "kind": "images", "seeds": "0-99", "format": "webdataset"}
+    estimate = document("estimate", "rgb", "--seeds", "0-99", "--shard-size", "32", "--out", "new")
+    size = estimate_size([rgb], plan_for(rgb), 100)
+    assert (plan | {"count": 100, "missing": 100, "disk_bytes": size.disk_bytes}).items() <= estimate.items()
+    assert not Path("new").exists()
+    counts = {"count": 100, "complete": 100, "shards": 4, "complete_shards": 4, "damaged_shards": [], "state": "done"}
+    assert (plan | counts).items() <= document("status", "out").items()
+    assert (plan | {"faults": [], "repaired_shards": None}).items() <= document("verify", "out").items()
+    sorted((job / "data").iterdir())[1].unlink()
+    (fault,) = document("verify", "out", exit_code=1)["faults"]
+    assert (fault["reason"], fault["shard"]) == ("missing_file", 1)
+    repaired = document("verify", "out", "--repair", "--workers", "1")
+    assert (repaired["repaired_shards"], repaired["faults"]) == ([1], [])

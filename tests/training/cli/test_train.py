@@ -19,6 +19,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from seedmint.cli import main as cli_main
 from seedmint.models.contract import card_of
 from seedmint.training.evaluation.metric_families import FAMILIES, num_samples
+from seedmint.training.recipes.files import shipped_recipes
 from seedmint.training.runs.export_run import export_run
 from tests.support import generators
 from tests.support.recipes import recipe_document
@@ -290,6 +291,9 @@ def test_version_and_list_of_recipes(main):
     listed = main("train", "--recipes")[1]
     assert "digits" in listed
     assert "mnist" in listed
+    recipes = {entry["name"]: entry for entry in json.loads(main("train", "--json", "--recipes")[1])}
+    assert set(shipped_recipes()) == set(recipes)
+    assert recipes["digits"]["data"] == "digits"
 
 
 def test_a_process_prints_one_line_for_an_error():
