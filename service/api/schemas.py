@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from seedmint.models.card import Card, ClassWeight, ImageOutput, Name, Noise, SampleOutput, Truncation
 from seedmint.models.card_part import Line, Sha256
+from seedmint.models.runtime.generator_file import DIGEST12
 from seedmint.models.runtime.provider import Provider
 from seedmint.service.api.query import SHEET_LIMITS
 from seedmint.service.api.urls import (
@@ -26,6 +27,8 @@ from seedmint.service.runtime.output_check import Determinism
 from seedmint.service.specs.sheet import SHEET_FORMATS, SheetFormat
 from seedmint.service.specs.walk import MAX_WALK_PIXELS, WALK_FORMATS, WalkFormat
 
+Digest12 = Annotated[str, Field(pattern=f"^[0-9a-f]{{{DIGEST12}}}$")]
+
 
 class _Summary(BaseModel):
     model_config = ConfigDict(frozen=True)
@@ -33,6 +36,9 @@ class _Summary(BaseModel):
     name: Name
     title: Line
     digest: Sha256
+    versions: tuple[Digest12, ...] = Field(
+        description="First digits of the digests of all versions that this server answers, the present version first."
+    )
     classes: tuple[Line, ...] | None = Field(description="Class names, by label; null: the generator takes no label.")
     class_weights: tuple[ClassWeight, ...] | None = Field(
         description="Weight of each class in the rule labels-v2 (seed to label); null: labels-v1, equal classes."
@@ -108,11 +114,12 @@ class SampleGeneratorPage(SampleGenerator):
     check: Check
 
 
-def summary(generator: Generator, prefix: str = "") -> ImageGenerator | SampleGenerator:
+def summary(generator: Generator, versions: tuple[str, ...], prefix: str = "") -> ImageGenerator | SampleGenerator:
     """Return the entry of a generator in the list of generators.
 
     Args:
         generator: The generator.
+        versions: First twelve digits of the digests of its versions in service, the present version first.
         prefix: Path prefix of all URLs.
     """
     card = generator.card
@@ -120,6 +127,7 @@ def summary(generator: Generator, prefix: str = "") -> ImageGenerator | SampleGe
         "name": card.name,
         "title": card.title,
         "digest": generator.digest,
+        "versions": versions,
         "classes": card.classes,
         "class_weights": card.class_weights,
         "noise": card.noise,
@@ -151,13 +159,16 @@ def summary(generator: Generator, prefix: str = "") -> ImageGenerator | SampleGe
     return SampleGenerator.model_validate(common | samples)
 
 
-def generator_page(generator: Generator, prefix: str = "") -> ImageGeneratorPage | SampleGeneratorPage:
+def generator_page(
+    generator: Generator, versions: tuple[str, ...], prefix: str = ""
+) -> ImageGeneratorPage | SampleGeneratorPage:
     """Return the page of a generator: its entry with its card and its check.
 
     Args:
         generator: The generator.
+        versions: First twelve digits of the digests of its versions in service, the present version first.
         prefix: Path prefix of all URLs.
     """
-    entry = summary(generator, prefix)
+    entry = summary(generator, versions, prefix)
     page = ImageGeneratorPage if isinstance(entry, ImageGenerator) else SampleGeneratorPage
     return page.model_validate(dict(entry) | {"card": generator.card, "check": asdict(generator.check)})

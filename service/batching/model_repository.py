@@ -143,6 +143,17 @@ class ModelRepository:
         file = self._files.get(f"{name}@{digest12}")
         return None if file is None else file.served
 
+    def versions(self, name: str) -> tuple[str, ...]:
+        """Return the first twelve digits of the digest of each version in service, the present version first.
+
+        Args:
+            name: Name of the generator.
+        """
+        present = self._in_service(name)
+        files = [file for stem, file in sorted(self._files.items()) if stem.partition("@")[0] == name]
+        served = [present, *(file.served for file in files)]
+        return tuple(dict.fromkeys(each.generator.digest12 for each in served if each is not None))
+
     def _find_in_transition(self, name: str, digest12: str) -> Served | None:
         """Return a version that another worker may announce already, or may still announce."""
         for held in self._held.values():

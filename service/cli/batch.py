@@ -37,7 +37,19 @@ _MAX_FAULTS_SHOWN = 10
 _MAX_SIZES_CHECKED = 20_000  # shards, whose records `status` reads
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Group(click.Group):
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name the command that the user has left out, in an error for `seedmint batch MODEL`."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.NoSuchCommand as error:
+            if error.possibilities:
+                raise
+            message = f"{args[0]!r} is no command: write `seedmint batch run {args[0]} ...` to make a data set"
+            raise click.UsageError(message, ctx) from None
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
 def batch() -> None:
     """Generate images or samples by the million, in shards. The bytes are the same every time.
 
@@ -305,5 +317,9 @@ def _find_generator(generator: PlanGenerator, settings: Settings) -> Path:
 def _read_plan(output: Output) -> Plan:
     plan = load_plan(output)
     if plan is None:
-        raise PlanError(f"{output.url} holds no job", field="out", reason="no_job")
+        raise PlanError(
+            f"{output.url} holds no job; `seedmint batch run MODEL --seeds ... --out DIR` starts one",
+            field="out",
+            reason="no_job",
+        )
     return plan

@@ -196,6 +196,16 @@ def test_similar_seeds_are_the_nearest_in_pixels(page: Page, server: Server, rgb
     distances = ((images - images[5]) ** 2).sum((1, 2, 3))
     distances[5] = distances.max() + 1
     assert [distances[seed] for seed in found] == sorted(distances)[:12]
+    page.get_by_role("combobox", name="Class of similar seeds").select_option("cat")
+    expect(page.locator("a[title^='Seed ']")).to_have_count(0)
+    page.get_by_role("button", name="Find similar seeds").click()
+    expect(page.locator("a[title^='Seed ']")).to_have_count(12)
+    nearest = page.locator("a[title^='Seed ']").first
+    cats = rgb.generate(np.arange(1024), np.full(1024, 2)).astype(np.int64)
+    distances = ((cats - images[5]) ** 2).sum((1, 2, 3))
+    distances[5] = distances.max()
+    assert nearest.get_attribute("title") == f"Seed {distances.argmin()}"
+    expect(nearest).to_have_attribute("href", re.compile("label=2"))
 
 
 def test_neighbours_in_latent_space_and_z_of_the_seed_are_shown(page: Page, server: Server, grey: Generator):

@@ -84,6 +84,9 @@ def test_version_kept_beside_the_new_version_keeps_its_urls(server: Server):
     assert [server.client.get(f"{old}/7.{form}").content for form in ("npy", "png?scale=2")] == images
     assert server.client.get(f"{server.pinned('grown')}/7.npy").content != images[0]
     assert server.client.get(f"/v1/models/grown@{digest12}").json()["digest"].startswith(digest12)
+    versions = [server.client.get("/v1/models/grown").json()["digest"][:12], digest12]
+    for page in ("grown", f"grown@{digest12}"):
+        assert server.client.get(f"/v1/models/{page}").json()["versions"] == versions
     assert names(server).count("grown") == 1
     generators.put(server.models / "grown@0123456789ab.onnx", path.read_bytes())
     assert server.wait_for_log("[ERROR]", "grown@0123456789ab.onnx")

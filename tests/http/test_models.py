@@ -18,6 +18,7 @@ def test_the_list_describes_every_generator(server: Server, grey: Generator, rgb
         "name": "grey",
         "title": "Test generator grey",
         "digest": grey.digest,
+        "versions": [grey.digest12],
         "classes": None,
         "class_weights": None,
         "output": {"kind": "image", "height": 8, "width": 8, "channels": 1, "range": [0, 255]},

@@ -105,6 +105,7 @@ def test_the_list_has_the_url_template_of_the_samples(sample_server: Server, wav
         "name": "wave",
         "title": "Test generator wave",
         "digest": wave.digest,
+        "versions": [wave.digest12],
         "classes": None,
         "class_weights": None,
         "output": {"kind": "sample", "shape": [16, 2], "names": ["left", "right"], "resolution": None},

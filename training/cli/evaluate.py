@@ -11,7 +11,7 @@ from seedmint.training.cli.options import DATA, METRICS, MODELS, SAMPLES
 
 
 @click.command()
-@click.argument("generator")
+@click.argument("model", metavar="GENERATOR")
 @DATA
 @METRICS
 @SAMPLES
@@ -28,7 +28,7 @@ from seedmint.training.cli.options import DATA, METRICS, MODELS, SAMPLES
 )
 @MODELS
 def evaluate(
-    generator: str,
+    model: str,
     data: str | None,
     metrics: str | None,
     samples: int | None,
@@ -60,7 +60,7 @@ def evaluate(
     from seedmint.training.cli.evaluate_samples import evaluate_samples
     from seedmint.training.evaluation.generator_file import read_generator
 
-    path = find_generator(generator, models or models_directory())
+    path = find_generator(model, models or models_directory())
     opened = read_generator(path)
     if isinstance(opened.card.output, SampleOutput):
         source = select_data(opened.card.provenance.recipe, data)

@@ -1,6 +1,7 @@
 """Evaluates a generator of images on the command line."""
 
 import json
+from difflib import get_close_matches
 from pathlib import Path
 from typing import get_args
 
@@ -97,7 +98,9 @@ def parse_metrics(metrics: str | None) -> tuple[ImageMetric, ...] | None:
         return None
     requested, known = [part.strip() for part in metrics.split(",")], get_args(ImageMetric)
     if unknown := next((name for name in requested if name not in known), None):
-        raise UserError(f"{unknown!r} is not one of {', '.join(known)}", field="metrics", reason="unknown_metric")
+        nearest = get_close_matches(unknown, known, n=1)
+        cure = f"did you mean {nearest[0]}?" if nearest else f"choose from {', '.join(known)}"
+        raise UserError(f"{unknown!r} is no metric: {cure}", field="metrics", reason="unknown_metric")
     return tuple(name for name in known if name in requested)
 
 

@@ -14,7 +14,7 @@ from seedmint.training.recipes.data import Data
 
 
 @click.command()
-@click.argument("subject", metavar="RUN_OR_GENERATOR")
+@click.argument("model", metavar="RUN_OR_GENERATOR")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Write the report to this .html file or directory.")
 @click.option("--charts", type=click.Path(path_type=Path), help="Also write each chart of a run to this directory, as SVG.")
 @DATA
@@ -22,7 +22,7 @@ from seedmint.training.recipes.data import Data
 @SAMPLES
 @MODELS
 def report(
-    subject: str,
+    model: str,
     out: Path,
     charts: Path | None,
     data: str | None,
@@ -49,11 +49,11 @@ def report(
     from seedmint.training.runs.export_run import export_run
 
     names = parse_metrics(metrics)
-    directory = Path(subject)
+    directory = Path(model)
     if not directory.is_dir():
         if charts is not None:
             raise UserError("only a run has charts", field="charts", reason="not_a_run")
-        generator = read_generator(find_generator(subject, models or models_directory()))
+        generator = read_generator(find_generator(model, models or models_directory()))
         if isinstance(generator.card.output, SampleOutput):
             source = select_data(generator.card.provenance.recipe, data)
             _report_samples(generator, source, out, names, samples, None)

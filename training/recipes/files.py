@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,10 @@ def load_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
         return read_recipe(RECIPES_DIRECTORY / f"{source}.yaml", [*_names_of_other_data(overrides), *overrides])
     path = Path(source)
     if not path.is_file():
+        nearest = get_close_matches(source, shipped_recipes(), n=1)
+        cure = f"did you mean {nearest[0]}?" if nearest else f"the recipes are {', '.join(shipped_recipes())}"
         raise RecipeError(
-            f"{source!r} is neither a file, nor a folder, nor one of {', '.join(shipped_recipes())}",
+            f"there is no file, folder or recipe {source!r}: {cure}",
             field="recipe",
             reason="not_found",
         )
@@ -77,7 +80,7 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     except UnicodeDecodeError:
         raise RecipeError(f"{path} is not a text file", reason="not_yaml") from None
     if not isinstance(document, dict):
-        raise RecipeError(f"{path} must be a mapping of fields to values", reason="not_a_mapping")
+        raise RecipeError(f"{path} is not a recipe: a YAML file that maps fields to values", reason="not_a_mapping")
     apply_overrides(document, overrides)
     return validate_recipe(document, str(path))
 

@@ -152,7 +152,7 @@ def read_run_recipe(directory: Path, overrides: Sequence[str] = ()) -> Recipe:
     """
     path = directory / _RECIPE_FILE
     if not path.is_file():
-        raise TrainingError(f"{directory} holds no run: {path} does not exist", reason="no_run")
+        raise TrainingError(f"{directory} holds no run: {path} does not exist; `seedmint train` starts a run", reason="no_run")
     return read_recipe(path, overrides)
 
 

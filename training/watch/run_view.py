@@ -119,7 +119,9 @@ def find_runs(paths: tuple[Path, ...]) -> list[RunView]:
             raise TrainingError(f"{path} is not a directory", field="runs", reason="not_a_directory")
         subdirectories = [path] if (path / "recipe.yaml").is_file() else sorted(path.glob("*/recipe.yaml"))
         if not subdirectories:
-            raise TrainingError(f"{path} holds no run", field="runs", reason="no_run")
+            raise TrainingError(
+                f"{path} holds no run; `seedmint train` starts a run, by default in runs/", field="runs", reason="no_run"
+            )
         views += [RunView(each if each.is_dir() else each.parent) for each in subdirectories]
     return views
 

@@ -113,7 +113,7 @@ class Handlers:
         page, rest = generators[:limit], generators[limit:]
         prefix = current_prefix()
         next_url = f"{prefix}/v1/models{query_string(after=page[-1].name, limit=limit)}" if rest else None
-        models = tuple(summary(generator, prefix) for generator in page)
+        models = tuple(summary(generator, self._repository.versions(generator.name), prefix) for generator in page)
         return _json(Generators(version=__version__, models=models, next_url=next_url))
 
     async def model(self, request: Request) -> Response:
@@ -123,7 +123,8 @@ class Handlers:
             request: The request.
         """
         reference = parse_reference(request.path_params["model"])
-        return _json(generator_page(self._repository.find(*reference).generator, current_prefix()))
+        generator = self._repository.find(*reference).generator
+        return _json(generator_page(generator, self._repository.versions(generator.name), current_prefix()))
 
     async def pinned(self, request: Request, parse: ParseSpec) -> Response:
         """Answer GET of a URL with a digest: redirect to the canonical URL, or send the immutable response.

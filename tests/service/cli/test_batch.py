@@ -273,3 +273,9 @@ def test_status_estimate_and_verify_print_json(job: Path, rgb: Generator):
     assert (fault["reason"], fault["shard"]) == ("missing_file", 1)
     repaired = document("verify", "out", "--repair", "--workers", "1")
     assert (repaired["repaired_shards"], repaired["faults"]) == ([1], [])
+
+
+def test_a_forgotten_run_is_named():
+    result = CliRunner().invoke(cli, ["batch", "rgb", "--seeds", "0-9", "--out", "out"])
+    assert result.exit_code == 2
+    assert "seedmint batch run rgb" in result.output

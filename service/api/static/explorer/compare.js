@@ -34,13 +34,14 @@ async function neighbours(names) {
 export async function compare(container, parameters, replace) {
   document.title = "Seedmint: compare";
   const all = await models();
-  const names = all.map((model) => model.name);
+  const known = new Map(all.map((model) => [model.name, model]));
+  const names = all.flatMap((model) => [model.name, ...model.versions.map((version) => `${model.name}@${version}`).filter((name) => name !== pinned(model))]);
   let first = parseSeed(parameters.get("seed") ?? "0") ?? 0n;
   let { truncation } = readOptions({ classes: null }, parameters);
   const selected = ["a", "b"].map((key, i) => names.includes(parameters.get(key)) ? parameters.get(key) : names[Math.min(i, names.length - 1)]);
-  let views = [];
+  let [views, latestDraw, isClosed] = [[], 0, false];
   const holders = [element("div"), element("div")];
-  const close = () => { for (const view of views) view.close(); };
+  const closeViews = () => { for (const view of views) view.close(); };
   const state = () => replace({ a: selected[0], b: selected[1], seed: first === 0n ? null : first, truncation: truncation === 1 ? null : truncation });
   const parts = [["Metrics of both", metrics], ["Nearest training images of both", neighbours]].map(([text, find]) => {
     const holder = element("div");
@@ -51,34 +52,38 @@ export async function compare(container, parameters, replace) {
     details.addEventListener("toggle", fill);
     return { details, fill };
   });
-  const draw = () => {
-    close();
+  const draw = async () => {
+    const thisDraw = ++latestDraw;
     state();
     for (const { fill } of parts) fill();
+    const chosen = await Promise.all(selected.map((name) => known.get(name) ?? fetchModel(name)));
+    if (isClosed || thisDraw !== latestDraw) return;
+    closeViews();
     views = holders.flatMap((holder, i) => {
-      const model = all.find((each) => each.name === selected[i]);
+      const model = chosen[i];
       const shown = seedViews(model, first, { label: null, truncation });
-      holder.replaceChildren(element("h2", {}, element("a", { href: viewUrl(`/models/${model.name}`), textContent: model.name })),
+      holder.replaceChildren(element("h2", {}, element("a", { href: viewUrl(`/models/${selected[i]}`), textContent: selected[i] })),
         element("p", { className: "quiet" }, element("span", { className: "mono", textContent: pinned(model) }), ` · ${shapeText(model.output)} · ${model.determinism}`),
         ...shown.map((view) => view.node));
       for (const view of shown) view.start();
       return shown;
     });
   };
+  const redraw = () => { draw().catch((error) => announce(error.message)); };
   const choice = (i) => {
     const select = element("select", {}, ...names.map((name) => element("option", { value: name, textContent: name })));
     select.value = selected[i];
-    select.addEventListener("change", () => { selected[i] = select.value; draw(); });
+    select.addEventListener("change", () => { selected[i] = select.value; redraw(); });
     return element("label", { textContent: i ? "Right" : "Left" }, select);
   };
-  const field = seedField("First seed", first, (seed) => { first = seed; draw(); });
+  const field = seedField("First seed", first, (seed) => { first = seed; redraw(); });
   const columns = element("div", { className: "columns pair" }, ...holders);
   container.replaceChildren(element("h1", { textContent: "Compare" }),
-    element("p", { className: "quiet", textContent: "Two generators, or two versions of one under different names, on the same seeds." }));
+    element("p", { className: "quiet", textContent: "Two generators, or two versions of one, on the same seeds." }));
   if (!names.length) return () => {};
   container.append(element("div", { className: "bar" }, choice(0), choice(1), field,
-    button("Random", () => { first = randomSeed(); field.querySelector("input").value = String(first); draw(); }),
+    button("Random", () => { first = randomSeed(); field.querySelector("input").value = String(first); redraw(); }),
     truncationSlider({}, truncation, (value) => { truncation = value; state(); for (const view of views) view.change({ label: null, truncation }); })), ...parts.map(({ details }) => details), columns);
-  draw();
-  return close;
+  await draw();
+  return () => { isClosed = true; closeViews(); };
 }

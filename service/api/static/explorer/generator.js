@@ -33,6 +33,7 @@ export async function generatorView(container, name, parameters, replace) {
     element("p", { className: "quiet" },
       element("span", { className: "mono", textContent: pinned(model) }), ` · ${shapeText(model.output)} · `,
       element("a", { href: viewUrl(`/models/${name}`, { view: "card" }), title: DETERMINISM[model.determinism], textContent: model.determinism }), ` on ${model.provider}`),
+    ...otherVersions(model),
     navigation, body);
   if (view === "card") return card(body, model);
   if (view === "walk" && hasImages(model)) return walk(body, model, parameters, replace);
@@ -40,6 +41,16 @@ export async function generatorView(container, name, parameters, replace) {
   if (view === "plane" && hasImages(model)) return plane(body, model, parameters, replace);
   if (view === "classes" && model.classes) return matrix(body, model, parameters, replace);
   return seeds(body, model, parameters, replace);
+}
+
+/** Links to the other versions of a generator that the server has, and to a comparison with each. */
+function otherVersions(model) {
+  const reference = (version) => (version === model.versions[0] ? model.name : `${model.name}@${version}`);
+  const shown = model.digest.slice(0, 12);
+  const others = model.versions.filter((version) => version !== shown);
+  return others.length ? [element("p", { className: "quiet" }, "Other versions: ", ...others.flatMap((version, i) => [i ? ", " : "",
+    element("a", { className: "mono", href: viewUrl(`/models/${model.name}@${version}`), textContent: `${model.name}@${version}` }), " (",
+    element("a", { href: viewUrl("/compare", { a: reference(shown), b: reference(version) }), textContent: "compare" }), ")"]))] : [];
 }
 
 function seeds(container, model, parameters, replace) {

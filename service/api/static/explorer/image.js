@@ -98,7 +98,11 @@ export async function imageView(container, name, text, parameters, replace) {
       holder.replaceChildren(error.message);
     }
   };
-  const findSimilar = () => fill(similar, async () => (await similarSeeds(model, seed, options)).map((other) => link(other, {}, `Seed ${other}`)));
+  let among = null;
+  const amongChoice = classChoice(model, among, (label) => { among = label; similar.replaceChildren(); }, "The same class");
+  amongChoice?.firstElementChild.setAttribute("aria-label", "Class of similar seeds");
+  const findSimilar = () => fill(similar, async () => (await similarSeeds(model, seed, options, among))
+    .map((other) => link(other, among === null ? {} : { label: among }, `Seed ${other}`)));
   const latent = element("details", {}, element("summary", { textContent: `Latent vector z: ${model.noise.z_dim} numbers` }));
   latent.addEventListener("toggle", async () => {
     if (!latent.open || latent.childElementCount > 1) return;
@@ -132,7 +136,8 @@ export async function imageView(container, name, text, parameters, replace) {
         element("h2", { textContent: "Files" }), files, latent,
         element("h2", { textContent: "Code" }), code,
         ...(images && model.classes ? [element("h2", { textContent: "The same noise in other classes" }), classes] : []),
-        ...(images ? [element("h2", { textContent: "Seeds like this" }), button("Find similar seeds", findSimilar), similar,
+        ...(images ? [element("h2", { textContent: "Seeds like this" }),
+          element("div", { className: "bar" }, amongChoice, button("Find similar seeds", findSimilar)), similar,
           element("h2", { textContent: "Neighbours in latent space" }), button("Show neighbours", () => fill(neighbours, () => latentNeighbours(model, seed, options))), neighbours] : []),
         element("h2", { textContent: "Go on from here" }), element("div", { className: "copies" }, ...onward))));
   if (images) picture.style.width = `min(100%, ${Math.max(1, Math.round(LARGE * rem() / model.output.width)) * model.output.width}px)`;

@@ -11,14 +11,19 @@ const NEIGHBOURS = 12;
 const SHARE = 0.8; // of z in a neighbour; the rest is another vector of the prior
 const COMPARED_BYTES = 4 << 20;
 
-/** The seeds whose images are nearest in pixels (L2), among the seeds from 0 of the same class. */
-export async function similarSeeds(model, seed, options) {
+/**
+ * The seeds whose images are nearest in pixels (L2), among the seeds from 0 with one label.
+ *
+ * @param {{label: ?number, truncation: number}} options Label and truncation of the seed.
+ * @param {?number} among Label of the other seeds; null for the label of the seed.
+ */
+export async function similarSeeds(model, seed, options, among = null) {
   const { width, height, channels } = model.output;
   const size = width * height * channels;
   const count = Math.max(SIMILAR + 1, Math.min(1024, Math.floor(COMPARED_BYTES / size)));
   const label = effectiveLabel(model, seed, options.label);
   const seeds = [seed, ...Array.from({ length: count }, (_, i) => BigInt(i)).filter((candidate) => candidate !== seed)];
-  const body = `{"model": "${pinned(model)}", "seeds": [${seeds.join(",")}], "format": "npy", "truncation": ${options.truncation}${label === null ? "" : `, "labels": ${label}`}}`;
+  const body = `{"model": "${pinned(model)}", "seeds": [${seeds.join(",")}], "format": "npy", "truncation": ${options.truncation}${label === null ? "" : `, "labels": [${[label, ...new Array(seeds.length - 1).fill(among ?? label)]}]`}}`;
   const response = await request("v1/sample", { method: "POST", headers: { "Content-Type": "application/json" }, body });
   const buffer = await response.arrayBuffer();
   const bytes = new Uint8Array(buffer, npyStart(buffer));

@@ -186,6 +186,7 @@ export function plane(container, model, parameters, replace) {
   choice.value = state.axes;
   choice.addEventListener("change", () => { state.axes = choice.value; showFields(); showControls(); load.call(null); });
   container.replaceChildren(
+    element("p", { className: "quiet", textContent: "Drag in the square, or move the sliders: the large picture follows. “Record” keeps what you see for an animation." }),
     element("div", { className: "bar" }, element("label", { textContent: "Axes" }, choice),
       classChoice(model, state.label, (label) => { state.label = label; load.call(null); }, "Class of the first seed"),
       truncationSlider(model, state.truncation, (truncation) => { state.truncation = truncation; if (state.axes === "directions") load.call(null); else drawAll(); })),

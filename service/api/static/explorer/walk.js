@@ -83,12 +83,8 @@ export function walk(container, model, parameters, replace) {
   const end = seedField("To seed", to, (seed) => { to = seed; load(); });
   container.replaceChildren(
     element("div", { className: "bar" }, start, end,
-      button("Random", () => {
-        [from, to] = [randomSeed(), randomSeed()];
-        start.querySelector("input").value = String(from);
-        end.querySelector("input").value = String(to);
-        load();
-      }),
+      button("Random start", () => { from = randomSeed(); start.querySelector("input").value = String(from); load(); }),
+      button("Random end", () => { to = randomSeed(); end.querySelector("input").value = String(to); load(); }),
       classChoice(model, label, (value) => { label = value; load(); }, "Class of the first seed"),
       truncationSlider(model, truncation, (value) => { truncation = value; load(); })),
     element("div", { className: "walk" }, ends[0], element("div", {}, canvas, element("div", { className: "player" }, play, slider)), ends[1]),
