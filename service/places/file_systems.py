@@ -37,20 +37,27 @@ def file_system(url: str) -> tuple[Any, str]:
     Raises:
         UserError: The library of the URL is not installed, or there is no such protocol.
     """
-    protocol = url.partition("://")[0]
     try:
         import fsspec
 
         system, path = fsspec.core.url_to_fs(url)
         return system, path
     except ImportError as error:
-        extra = _EXTRAS.get(protocol)
-        cure = f": {install_command(extra)}" if extra else f": {error}"
-        raise UserError(
-            f"the library for {protocol}:// is not installed{cure}", field="model", reason="missing_package"
-        ) from None
+        raise UserError(missing_library(url, error), field="model", reason="missing_package") from None
     except ValueError as error:  # fsspec knows no such protocol
         raise UserError(f"{url}: {error}", field="model", reason="unknown_protocol") from None
+
+
+def missing_library(url: str, error: ImportError) -> str:
+    """Return a message that names the library of a URL, with the command that installs it.
+
+    Args:
+        url: The URL.
+        error: Why the library cannot be imported.
+    """
+    protocol = url.partition("://")[0]
+    extra = _EXTRAS.get(protocol)
+    return f"the library for {protocol}:// is not installed: {install_command(extra) if extra else error}"
 
 
 def version_of(info: dict[str, Any]) -> str | None:

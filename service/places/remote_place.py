@@ -211,8 +211,10 @@ def described(error: Exception) -> UserError:
     """
     if isinstance(error, UserError):
         return error
-    reason = "not_found" if isinstance(error, FileNotFoundError) else "download_failed"
-    return StoreError(_text(error), reason=reason)
+    if isinstance(error, FileNotFoundError):
+        text = _text(error)
+        return StoreError(f"there is no {text}" if " " not in text else text, reason="not_found")  # some libraries name it only
+    return StoreError(_text(error), reason="download_failed")
 
 
 def _is_permanent(error: Exception) -> bool:
@@ -220,7 +222,8 @@ def _is_permanent(error: Exception) -> bool:
 
 
 def _text(error: Exception) -> str:
-    return one_line(str(error) or type(error).__name__)
+    """Return the first line of a message. Libraries append the whole answer of the store."""
+    return one_line(next((line for line in str(error).splitlines() if line.strip()), type(error).__name__))
 
 
 def _do_nothing() -> None:

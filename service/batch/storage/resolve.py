@@ -6,9 +6,9 @@ from pathlib import Path
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from seedmint.models.installation import install_command
 from seedmint.service.batch.storage.base import InvalidOutputError, Output
 from seedmint.service.batch.storage.local import LocalOutput
+from seedmint.service.places.file_systems import missing_library
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(/?)")
 _VOLATILE = ("memory",)  # protocols whose files end with the process
@@ -72,10 +72,7 @@ def open_output(url: str) -> Output:
     try:
         system, path = fsspec.core.url_to_fs(url)
     except ImportError as error:
-        remedy = install_command("s3") if url.startswith("s3") else str(error)
-        raise InvalidOutputError(
-            f"{url}: the library for this kind of URL is not installed: {remedy}", field="out", reason="library_missing"
-        ) from None
+        raise InvalidOutputError(missing_library(url, error), field="out", reason="library_missing") from None
     except ValueError as error:
         raise InvalidOutputError(f"{url}: {error}", field="out", reason="unknown_protocol") from None
     if isinstance(system, LocalFileSystem):

@@ -5,12 +5,17 @@ import json
 from pathlib import Path
 from typing import IO
 
+import fsspec
 import pytest
 
 from seedmint.models.errors import UserError
+from seedmint.models.installation import install_command
+from seedmint.service.batch.storage.resolve import open_output
 from seedmint.service.places.download_cache import DownloadCache
+from seedmint.service.places.file_systems import file_system
 from seedmint.service.places.lookup import download, find_file
 from seedmint.service.places.object_store import ObjectStore
+from seedmint.service.places.remote_place import described
 from seedmint.service.places.store import RemoteFile
 from seedmint.service.settings import read_settings
 from tests.support import generators
@@ -148,6 +153,25 @@ def test_credentials_of_urls_are_refused_and_not_shown(tmp_path: Path):
     cache.record("https://example.org/one.onnx?token=secret/one", "1", "0" * 64)
     (entry,) = tmp_path.iterdir()
     assert "secret" not in entry.read_text()
+
+
+@pytest.mark.parametrize(("protocol", "extra"), [("gs", "gs"), ("az", "az"), ("s3", "s3"), ("hf", "hub")])
+def test_a_missing_library_is_named_with_its_extra(protocol: str, extra: str, monkeypatch: pytest.MonkeyPatch):
+    def fail(url: str) -> None:
+        raise ImportError("no module")
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", fail)
+    for use in (file_system, open_output) if protocol != "hf" else (file_system,):
+        with pytest.raises(UserError) as error:
+            use(f"{protocol}://bucket/x")
+        assert str(error.value).endswith(install_command(extra))
+
+
+def test_the_answer_of_a_store_is_shown_in_short():
+    assert str(described(RuntimeError("no container\nRequestId: 1\n<Error>"))) == "no container"
+    error = described(FileNotFoundError("b/none/o"))
+    assert error.reason == "not_found"
+    assert str(error) != "b/none/o"
 
 
 def test_a_download_must_have_the_digest_that_the_store_says(tmp_path: Path):
