@@ -72,7 +72,7 @@ def open_output(url: str) -> Output:
     try:
         system, path = fsspec.core.url_to_fs(url)
     except ImportError as error:
-        raise InvalidOutputError(missing_library(url, error), field="out", reason="library_missing") from None
+        raise InvalidOutputError(f"{url}: {missing_library(url, error)}", field="out", reason="library_missing") from None
     except ValueError as error:
         raise InvalidOutputError(f"{url}: {error}", field="out", reason="unknown_protocol") from None
     if isinstance(system, LocalFileSystem):
