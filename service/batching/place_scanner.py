@@ -11,6 +11,7 @@ from seedmint.models.errors import UserError, one_line
 from seedmint.service.batching.other_files import OtherFiles
 from seedmint.service.places.aliases import parse_aliases
 from seedmint.service.places.folder_place import FolderPlace
+from seedmint.service.places.merging import merge, merge_pins
 from seedmint.service.places.place import FoundFile, Listing, Place, PlaceStatus
 
 _LOG = logging.getLogger(__name__)
@@ -178,12 +179,14 @@ class PlaceScanner:
         return Scan(changes, removed, self._warnings(), statuses, pins, alias_errors, is_complete)
 
     def _merged(self) -> dict[str, _Found]:
-        found: dict[str, _Found] = {}
-        for position, listing in sorted(self._listings.items()):
-            for stem in sorted({*listing.files, *listing.errors}):
-                entry = _Found(self._places[position], listing.files.get(stem), listing.errors.get(stem))
-                found.setdefault(stem, entry)
-        return found
+        files = {
+            position: dict.fromkeys(sorted({*listing.files, *listing.errors}), listing)
+            for position, listing in self._listings.items()
+        }
+        return {
+            stem: _Found(self._places[position], listing.files.get(stem), listing.errors.get(stem))
+            for stem, (position, listing) in merge(files).items()
+        }
 
     def _is_due(self, stem: str, entry: _Found) -> bool:
         """Return whether a file is reported now: if it is complete, and if this version was not reported before.
@@ -213,7 +216,6 @@ class PlaceScanner:
     def _read_aliases(self) -> tuple[dict[str, str], dict[str, str]]:
         """Return the pins of all places, and the errors of wrong files, whose last valid version counts on."""
         errors: dict[str, str] = {}
-        merged: dict[str, str] = {}
         for position, listing in sorted(self._listings.items()):
             error = listing.aliases_error
             if error is None:
@@ -224,8 +226,7 @@ class PlaceScanner:
             if error is not None:
                 reason, message = reason_and_message(error)
                 errors[self._places[position].name] = f"({reason}): {message}"
-            merged = self._pins.get(position, {}) | merged
-        return merged, errors
+        return merge_pins(self._pins), errors
 
     def _warnings(self) -> tuple[str, ...]:
         messages: list[str] = []

@@ -1,7 +1,6 @@
 """Finds a generator by name in all places, for commands. Only the file that is needed is downloaded."""
 
 import hashlib
-from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -13,6 +12,7 @@ from seedmint.models.places import is_url, place_name
 from seedmint.service.places.aliases import parse_aliases
 from seedmint.service.places.download_cache import DownloadCache
 from seedmint.service.places.folder_place import read_folder
+from seedmint.service.places.merging import merge, merge_pins
 from seedmint.service.places.present_versions import ServedFile, present_versions
 from seedmint.service.places.remote_place import described, open_store
 from seedmint.service.places.store import RemoteFile, RemoteListing, Store
@@ -212,10 +212,11 @@ def _store_files(place: str, settings: Settings) -> _Files:
 def _version(places: Mapping[int, _Files], name: str, digest: str) -> Path | None:
     """Return the file of a version, or None: of NAME@DIGEST12 in the first place that has such a file, or of NAME."""
     other: UserError | None = None
+    files = merge({position: place.modified for position, place in places.items()})
     for stem in (f"{name}@{digest[:12]}", name):
-        place = next((place for place in places.values() if stem in place.modified), None)
-        if place is None:
+        if stem not in files:
             continue
+        place = places[files[stem][0]]
         path = place.path(stem)
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -236,11 +237,11 @@ def _present(places: Mapping[int, _Files], name: str, first_error: int | None) -
     having = {position: place for position, place in places.items() if any(_is_of(stem, name) for stem in place.modified)}
     if not having or (first_error is not None and first_error < min(having)):
         return None
-    modified = ChainMap(*(place.modified for place in places.values()))  # the earlier place counts, as in a server
-    pins = ChainMap(*(place.pins() for place in places.values()))
-    served = {stem: ServedFile(stem.partition("@")[2], modified[stem]) for stem in modified if _is_of(stem, name)}
+    files = merge({position: place.modified for position, place in places.items()})
+    pins = merge_pins({position: place.pins() for position, place in places.items()})
+    served = {stem: ServedFile(stem.partition("@")[2], modified) for stem, (_, modified) in files.items() if _is_of(stem, name)}
     stem = present_versions(served, pins, {})[0].get(name, name)
-    return next(place for place in having.values() if stem in place.modified).path(stem)
+    return places[files[stem][0]].path(stem)
 
 
 def _is_of(stem: str, name: str) -> bool:
