@@ -114,7 +114,8 @@ class _Size:
 
 
 def _on_device(array: NDArray[Any], device: str) -> ort.OrtValue:
-    return ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array), device, 0)
+    # A copy, because on the CPU the value shares the memory of the array, and runs write to it.
+    return ort.OrtValue.ortvalue_from_numpy(np.array(array, order="C"), device, 0)
 
 
 def _seconds(size: _Size, inputs: Arrays, options: ort.RunOptions) -> float:

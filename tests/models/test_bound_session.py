@@ -4,6 +4,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
+from seedmint.models.runtime import bound_session
 from seedmint.models.runtime.bound_session import BoundSession
 from seedmint.models.runtime.provider import choose_provider, open_session
 from seedmint.service.runtime.generator import Generator
@@ -41,17 +42,68 @@ def test_bound_memory_gives_the_same_bytes_for_each_size(content):
         assert [r.tobytes() for r in results] == [e.tobytes() for e in expected]
 
 
-def test_a_file_that_permits_no_cuda_graph_runs_without(content):
-    def refuse():
-        raise RuntimeError("a node is not on the GPU")
-
+def test_each_run_has_its_own_inputs(content):
     plain = ort_session(content)
-    bound = BoundSession(plain, refuse, "cpu")
+    bound = BoundSession(plain, device="cpu")
+    for seed in (1, 2):
+        z = {"z": np.random.default_rng(seed).standard_normal((3, 20)).astype(np.float32)}
+        assert bound.run(None, z)[0].tobytes() == plain.run(None, z)[0].tobytes()
+
+
+def test_the_size_that_was_bound_first_makes_place_for_another(content):
+    plain = ort_session(content)
+    bound = BoundSession(plain, device="cpu")
+    for size in (1, 2, 3, 1, 4, 5, 6, 7, 8, 9):
+        bound.run(None, inputs(plain, size))
+    assert [key[0][1][0] for key in bound._sizes] == [2, 3, 4, 5, 6, 7, 8, 9]
+
+
+@pytest.fixture
+def quick_graphs(monkeypatch):
+    """Let graphs be faster than plain runs. Without a GPU, ONNX Runtime ignores the number of the graph."""
+    monkeypatch.setattr(bound_session, "_seconds", lambda size, *_: 2.0 if size.graph_id is None else 1.0)
+
+
+def test_a_faster_graph_with_the_same_bytes_is_used_for_each_size(content, quick_graphs):
+    plain, opened = ort_session(content), []
+
+    def open_session():
+        opened.append(ort_session(content))
+        return opened[-1]
+
+    bound = BoundSession(plain, open_session, "cpu")
+    for size in (2, 3, 2):
+        (result,) = bound.run(None, inputs(plain, size))
+        assert result.tobytes() == plain.run(None, inputs(plain, size))[0].tobytes()
+    assert bound.num_graphs == 2
+    assert [size.graph_id for size in bound._sizes.values()] == ["1", "2"]
+    assert len(opened) == 1
+
+
+def test_a_graph_that_is_not_faster_is_not_used(content, monkeypatch):
+    monkeypatch.setattr(bound_session, "_seconds", lambda *_: 1.0)
+    plain = ort_session(content)
+    bound = BoundSession(plain, lambda: ort_session(content), "cpu")
     (result,) = bound.run(None, inputs(plain, 2))
     assert (bound.num_graphs, result.tobytes()) == (0, plain.run(None, inputs(plain, 2))[0].tobytes())
 
 
-def test_a_graph_that_gives_other_bytes_is_not_used(content):
+def test_a_file_that_permits_no_cuda_graph_runs_without(content):
+    attempts = []
+
+    def refuse():
+        attempts.append(1)
+        raise RuntimeError("a node is not on the GPU")
+
+    plain = ort_session(content)
+    bound = BoundSession(plain, refuse, "cpu")
+    for size in (2, 3):
+        (result,) = bound.run(None, inputs(plain, size))
+        assert (bound.num_graphs, result.tobytes()) == (0, plain.run(None, inputs(plain, size))[0].tobytes())
+    assert len(attempts) == 1
+
+
+def test_a_graph_that_gives_other_bytes_is_not_used(content, quick_graphs):
     plain = ort_session(content)
     other = generators.model(generators.card("one"), 3).SerializeToString()
     bound = BoundSession(plain, lambda: ort_session(other), "cpu")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from seedmint.models.card import SampleOutput
-from seedmint.models.columns import Column, LabelColumn, json_value
+from seedmint.models.columns import Column, LabelColumn, column_numbers, json_value
 
 CODES = np.array([0, 2, -1, 1], np.float32)
 
@@ -110,3 +110,73 @@ def test_a_column_with_the_name_of_a_key_is_refused(changes: dict[str, Any]):
     column = Column(name=names[0], type="integer", first=0, step=1, count=3)
     with pytest.raises(ValueError, match="another name"):
         SampleOutput(kind="sample", shape=(1,), names=names, columns=(column,), label=changes.get("label"))
+
+
+LIMITS = {
+    "integer": (-(2**53), 2**53),
+    "date": (-719_162, 2_932_896),  # 0001-01-01 and 9999-12-31 in days since 1970-01-01
+    "time": (0, 86_399_999_999),
+}
+
+
+@pytest.mark.parametrize("kind", LIMITS)
+def test_the_limits_of_the_values_are_exact(kind: Any):
+    first, last = LIMITS[kind]
+    Column(name="c", type=kind, first=first, step=min(last - first, 2**53), count=2)
+    Column(name="c", type=kind, first=last, count=1)
+    for change in ({"first": first - 1, "count": 1}, {"first": last, "count": 2}, {"first": last - 2, "step": 3, "count": 2}):
+        with pytest.raises(ValidationError):
+            Column(name="c", type=kind, **change)
+
+
+def test_dates_with_times_end_on_the_last_day_of_the_year_9999():
+    day = 86_400_000_000
+    Column(name="c", type="datetime", first=0, step=day, count=2_932_897)
+    with pytest.raises(ValidationError):
+        Column(name="c", type="datetime", first=1, step=day, count=2_932_897)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"type": "integer", "first": 0, "count": 0},
+        {"type": "integer", "first": 0, "count": 1, "step": 0},
+        {"type": "number", "first": 0, "count": 1, "decimals": 23},
+        {"type": "number", "first": 0, "count": 1, "decimals": -23},
+        {"type": "integer", "first": 0, "count": 2, "step": 2**53 + 1},
+    ],
+)
+def test_fields_out_of_range_are_refused(fields: dict[str, Any]):
+    with pytest.raises(ValidationError):
+        Column(name="c", **fields)
+
+
+def test_a_column_has_missing_values_only_if_it_says_so():
+    column = Column(name="c", type="integer", first=7, count=2)
+    assert not column.check_codes(np.array([-1]))
+    assert column.check_codes(np.array([0]))
+    assert not column.model_copy(update={"nullable": True}).check_codes(np.array([-2]))
+
+
+def test_numbers_for_plots_are_values_or_codes_and_nan_where_they_are_missing():
+    columns = (
+        Column(name="n", type="number", first=150, step=25, count=3, decimals=2, nullable=True),
+        Column(name="t", type="text", categories=("a", "b"), count=2),
+        Column(name="k", type="number", first=3, count=9, decimals=-2),
+    )
+    numbers = column_numbers(columns, np.array([[0, 1, 2], [-1, 0, 8]], np.float32))
+    np.testing.assert_array_equal(numbers, [[1.5, 1, 500], [np.nan, 0, 1100]])
+
+
+def test_the_place_of_a_label_is_the_first_by_default_and_never_negative():
+    assert LabelColumn(name="k").position == 0
+    with pytest.raises(ValidationError):
+        LabelColumn(name="k", position=-1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "classes"),
+    [("text", ("1", "01")), ("boolean", ("false", "true")), ("integer", (str(2**53), "-1")), ("number", (str(2**60), "0.5"))],
+)
+def test_classes_with_different_values_are_accepted(kind: Any, classes: tuple[str, ...]):
+    LabelColumn(name="k", type=kind).check_classes(classes)

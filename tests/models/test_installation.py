@@ -1,13 +1,15 @@
 """The command that adds an extra suits the program that installed Seedmint."""
 
 import json
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from packaging.requirements import Requirement
 
 from seedmint.models import installation
-from seedmint.models.installation import Installer, command_text, install_command, installer, is_installed
+from seedmint.models.installation import Installer, command_text, install_command, installer, is_installed, needs_extra
 
 
 def _pipx(prefix: Path, source: str) -> None:
@@ -79,3 +81,60 @@ def test_onnx_runtime_is_added_where_it_is_missing(monkeypatch: pytest.MonkeyPat
     assert install_command("serve") == "pip install 'seedmint[serve,cpu]'"
     assert install_command("client") == "pip install 'seedmint[client]'"
     assert install_command("gpu") == "pip install 'seedmint[gpu]'"
+
+
+@pytest.mark.parametrize(("has_pip", "program"), [(False, "uv"), (True, "pip")])
+def test_an_environment_of_uv_with_pip_is_one_of_pip(
+    has_pip: bool, program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(installation, "find_spec", lambda _: object() if has_pip else None)
+    (tmp_path / "pyvenv.cfg").write_text("home = /usr/bin\nuv = 0.9.1\n")
+    assert installer(tmp_path) == program
+    (tmp_path / "pyvenv.cfg").write_text("home = /usr/bin/uv = 0.9.1\n")
+    assert installer(tmp_path) == "pip"
+
+
+@pytest.mark.parametrize(
+    ("record", "source"),
+    [
+        (None, "seedmint"),
+        ({"url": "file:///a%20folder/seedmint.whl", "archive_info": {}}, "/a folder/seedmint.whl"),
+        ({"url": "https://example.org/seedmint.whl", "archive_info": {}}, "https://example.org/seedmint.whl"),
+        ({"url": "https://example.org/r.git", "vcs_info": {"vcs": "git"}}, "git+https://example.org/r.git"),
+    ],
+)
+def test_the_source_is_that_of_the_installation(record: dict[str, object] | None, source: str, monkeypatch: pytest.MonkeyPatch):
+    found = SimpleNamespace(read_text=lambda _: None if record is None else json.dumps(record))
+    monkeypatch.setattr(installation, "distribution", lambda _: found)
+    assert installation._source() == source
+
+
+def test_a_copy_that_was_not_installed_is_named_like_the_package(monkeypatch: pytest.MonkeyPatch):
+    def missing(name: str) -> None:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(installation, "distribution", missing)
+    assert installation._source() == "seedmint"
+
+
+@pytest.mark.parametrize(("module", "extra"), [("fsspec.core", "s3"), ("onnxruntime", "cpu")])
+def test_a_missing_package_names_the_extra(module: str, extra: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(installation, "install_command", lambda *extras: f"install {extras}")
+    with pytest.raises(ModuleNotFoundError) as error, needs_extra("s3"):
+        raise ModuleNotFoundError(name=module)
+    assert error.value.name == module
+    assert f"install {(extra,)}" in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["seedmint", "seedmint.nothing", None])
+def test_a_missing_module_of_seedmint_is_an_error_of_the_program(name: str | None):
+    original = ModuleNotFoundError("a bug", name=name)
+    with pytest.raises(ModuleNotFoundError) as error, needs_extra("s3"):
+        raise original
+    assert error.value is original
+
+
+def test_extras_of_different_commands_install_the_checkout():
+    assert install_command("batch", "train") == "make install"
+    assert "pip install -e" in install_command("serve", "train")
+    assert "pip install -e" in install_command("s3", "hub")
