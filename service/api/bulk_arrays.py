@@ -15,7 +15,8 @@ from seedmint.service.api.etag import entity_tag, is_current
 from seedmint.service.api.quota import charge
 from seedmint.service.api.ranges import ByteRange, requested_range
 from seedmint.service.batching.model_repository import Served
-from seedmint.service.encoders.archives import ARCHIVE_MEDIA_TYPES, NpyRange
+from seedmint.service.encoders.archives import ARCHIVE_MEDIA_TYPES
+from seedmint.service.encoders.array_files import NpyRange
 from seedmint.service.runtime.pieces import pieces
 from seedmint.service.specs.array import ArraySpec, row_bytes
 

@@ -26,10 +26,10 @@ from seedmint.service.encoders.archives import (
     ARCHIVE_MEDIA_TYPES,
     ArchiveFormat,
     ArchiveWriter,
-    NpyWriter,
     archive_formats,
     archive_writer,
 )
+from seedmint.service.encoders.array_files import NpyWriter
 from seedmint.service.problems import Problem
 from seedmint.service.runtime.arrays import Labels, Outputs, Piece
 from seedmint.service.runtime.generator import MIN_TRUNCATION, Generator

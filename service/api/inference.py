@@ -6,14 +6,10 @@ A request has the tensor `seed`, or `z` with latent vectors, and may have `label
 
 import asyncio
 import json
-import math
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr
 from starlette.responses import Response
 
 from seedmint.models.card import ImageOutput
@@ -22,9 +18,19 @@ from seedmint.models.version import __version__
 from seedmint.service.api.bulk_latents import check_latents, latent_pieces
 from seedmint.service.api.bulk_samples import check_labels
 from seedmint.service.api.generation import generate_outputs
+from seedmint.service.api.inference_documents import (
+    Datatype,
+    InferRequest,
+    InferResponse,
+    ModelMetadata,
+    ResponseTensor,
+    ServerMetadata,
+    TensorMetadata,
+)
+from seedmint.service.api.inference_tensors import HEADER_LENGTH, flat, read_tensors, split_body
 from seedmint.service.api.problem_mapping import CORE_ERRORS, to_problem
 from seedmint.service.api.quota import charge
-from seedmint.service.api.request_body import max_body_bytes, parse_body
+from seedmint.service.api.request_body import max_body_bytes
 from seedmint.service.batching.model_repository import ModelRepository, Served
 from seedmint.service.problems import MEDIA_TYPE, Problem
 from seedmint.service.runtime.arrays import Outputs
@@ -37,106 +43,9 @@ from seedmint.service.telemetry import metrics
 from seedmint.service.telemetry.request_context import REQUEST_CONTEXT
 
 PLATFORM = "onnxruntime_onnx"
-HEADER_LENGTH = "Inference-Header-Content-Length"
 _MAX_BODY_BYTES = 32 << 20
 _MAX_JSON_VALUES = 1 << 20  # numbers of a response without the binary extension
 _MAX_OUTPUT_BYTES = 64 << 20
-_MAX_TENSORS = 8
-
-Datatype = Literal["INT64", "FP32", "UINT8"]
-_DTYPES: dict[str, str] = {"INT64": "<i8", "FP32": "<f4", "UINT8": "|u1"}
-_Shape = Annotated[list[Annotated[StrictInt, Field(ge=0)]], Field(min_length=1, max_length=8)]
-_Parameters = dict[str, Any]
-
-
-class TensorMetadata(BaseModel):
-    """Name, type and shape of a tensor; -1 is any size."""
-
-    name: str
-    datatype: Datatype
-    shape: tuple[int, ...]
-
-
-class ServerMetadata(BaseModel):
-    """The server."""
-
-    name: str
-    version: str
-    extensions: tuple[str, ...]
-
-
-class ModelMetadata(BaseModel):
-    """One model: its inputs and outputs."""
-
-    name: str
-    versions: tuple[str, ...]
-    platform: str
-    inputs: tuple[TensorMetadata, ...]
-    outputs: tuple[TensorMetadata, ...]
-
-
-class Live(BaseModel):
-    """Whether the server is alive."""
-
-    live: bool
-
-
-class Ready(BaseModel):
-    """Whether the server or a model is ready."""
-
-    ready: bool
-    name: str | None = None
-
-
-class InferInput(BaseModel):
-    """An input tensor: numbers in `data`, or `binary_data_size` bytes after the JSON document."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    name: StrictStr
-    shape: _Shape
-    datatype: StrictStr
-    parameters: _Parameters = Field(default_factory=dict)
-    data: list[Any] | None = Field(default=None, description="The numbers, flat or nested.")
-
-
-class InferOutput(BaseModel):
-    """A requested output tensor."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    name: StrictStr
-    parameters: _Parameters = Field(default_factory=dict)
-
-
-class InferRequest(BaseModel):
-    """An inference request."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    id: StrictStr | None = None
-    parameters: _Parameters = Field(default_factory=dict)
-    inputs: Annotated[list[InferInput], Field(min_length=1, max_length=_MAX_TENSORS)]
-    outputs: Annotated[list[InferOutput], Field(max_length=_MAX_TENSORS)] | None = None
-
-
-class ResponseTensor(BaseModel):
-    """An output tensor: numbers in `data`, or `binary_data_size` bytes after the JSON document."""
-
-    name: str
-    datatype: Datatype
-    shape: tuple[int, ...]
-    parameters: dict[str, int] | None = None
-    data: list[float] | None = None
-
-
-class InferResponse(BaseModel):
-    """The answer to an inference request."""
-
-    model_name: str
-    model_version: str
-    id: str | None = None
-    outputs: tuple[ResponseTensor, ...]
 
 
 def max_infer_bytes(settings: Settings) -> int:
@@ -234,8 +143,8 @@ class _Call:
 
 
 def _parse(generator: Generator, settings: Settings, header_length: str | None, body: bytes) -> _Call:
-    request, binary = _split(header_length, body, max_body_bytes(settings))
-    tensors = _read_tensors(request.inputs, binary)
+    request, binary = split_body(header_length, body, max_body_bytes(settings))
+    tensors = read_tensors(request.inputs, binary)
     is_binary = _wants_binary(request, generator.card.output.kind)
     label, truncation = tensors.get("label"), tensors.get("truncation")
     number = 1.0
@@ -244,7 +153,7 @@ def _parse(generator: Generator, settings: Settings, header_length: str | None, 
             raise Problem(422, "truncation must have one value", "truncation", reason="wrong_shape")
         number = float(str(truncation.reshape(-1)[0]))
     factor = require_truncation(generator, number)
-    labels = None if label is None else _flat(label, "label").tolist()
+    labels = None if label is None else flat(label, "label").tolist()
     if labels is not None and len(labels) == 1:
         labels = labels[0]
     if ("seed" in tensors) == ("z" in tensors):
@@ -257,7 +166,7 @@ def _parse(generator: Generator, settings: Settings, header_length: str | None, 
             raise Problem(422, "the generator is conditional: send the tensor label", "label", reason="missing")
         count, parts = len(z), list(latent_pieces(generator, z, checked))
     else:
-        seeds = seeds_from_list(_flat(tensors["seed"], "seed").tolist(), settings.max_seeds)
+        seeds = seeds_from_list(flat(tensors["seed"], "seed").tolist(), settings.max_seeds)
         checked = check_labels(generator, seeds.count, labels, "seeds")
         count, parts = seeds.count, [(*piece, None) for piece in pieces(generator, seeds, checked)]
     values = count * generator.output_values
@@ -266,68 +175,6 @@ def _parse(generator: Generator, settings: Settings, header_length: str | None, 
     if values * np.dtype(generator.card.output.dtype).itemsize > _MAX_OUTPUT_BYTES:
         raise Problem(413, f"the output exceeds {_MAX_OUTPUT_BYTES} bytes: send fewer seeds, or use /v1/sample", "inputs")
     return _Call(request.id, count, "z" if "z" in tensors else "seed", parts, factor, is_binary)
-
-
-def _split(header_length: str | None, body: bytes, max_json: int) -> tuple[InferRequest, memoryview]:
-    """Return the JSON document of a body, and the binary data after the document."""
-    length = len(body)
-    if header_length is not None:
-        if not header_length.isascii() or not header_length.isdecimal() or not 0 < int(header_length[:20]) <= len(body):
-            raise Problem(400, "the length of the JSON document is not within the body", HEADER_LENGTH)
-        length = int(header_length)
-    if length > max_json:
-        raise Problem(413, f"the JSON document may have {max_json} bytes: send binary tensors", "body")
-    return parse_body(InferRequest, body[:length]), memoryview(body)[length:]
-
-
-def _read_tensors(inputs: list[InferInput], binary: memoryview) -> dict[str, NDArray[Any]]:
-    types = {"seed": "INT64", "label": "INT64", "truncation": "FP32", "z": "FP32"}
-    tensors: dict[str, NDArray[Any]] = {}
-    for tensor in inputs:
-        name = tensor.name
-        if name not in types:
-            raise Problem(400, f"unknown tensor {quoted(name)}: use {', '.join(types)}", "inputs", reason="unknown_tensor")
-        if name in tensors:
-            raise Problem(400, f"the tensor {name} is repeated", name, reason="repeated_tensor")
-        if tensor.datatype != types[name]:
-            raise Problem(400, f"{quoted(tensor.datatype)} is not the type of {name}: use {types[name]}", name)
-        dtype = np.dtype(_DTYPES[types[name]])
-        size = tensor.parameters.get("binary_data_size")
-        if size is not None:
-            if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= len(binary) or size % dtype.itemsize:
-                raise Problem(400, "binary_data_size is not within the body", name)
-            values: NDArray[Any] = np.frombuffer(binary[:size], dtype)
-            binary = binary[size:]
-        else:
-            values = _numbers(tensor, name, dtype)
-        if values.size != math.prod(tensor.shape):
-            raise Problem(400, f"{values.size} values for the shape {tensor.shape}", name, reason="wrong_shape")
-        tensors[name] = values.reshape(tensor.shape)
-    if len(binary):
-        raise Problem(400, f"{len(binary)} bytes after the last tensor", "body")
-    return tensors
-
-
-def _numbers(tensor: InferInput, name: str, dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return the numbers of `data`, flat."""
-    if tensor.data is None:
-        raise Problem(400, "a tensor needs data or binary_data_size", name, reason="missing")
-    try:
-        values = np.array(tensor.data)
-    except ValueError:  # lists of different lengths
-        raise Problem(400, "data is not a tensor", name, reason="wrong_shape") from None
-    allowed = "iu" if dtype.kind == "i" else "iuf"
-    if values.size and (values.dtype.kind not in allowed or (values.dtype == np.uint64 and dtype.kind == "i")):
-        raise Problem(400, f"data has values that are not of the type {tensor.datatype}", name)
-    with np.errstate(over="ignore"):  # infinite values are refused later
-        return values.astype(dtype).reshape(-1)
-
-
-def _flat(values: NDArray[Any], name: str) -> NDArray[Any]:
-    """Return a tensor of shape [n] or [n, 1] as [n]."""
-    if values.ndim > 2 or (values.ndim == 2 and values.shape[1] != 1):
-        raise Problem(422, f"the shape is {list(values.shape)}, not [n] or [n, 1]", name, reason="wrong_shape")
-    return values.reshape(-1)
 
 
 def _wants_binary(request: InferRequest, name: str) -> bool:

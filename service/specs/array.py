@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from seedmint.models.seeds import Seeds
-from seedmint.service.encoders.archives import array_header
+from seedmint.service.encoders.array_files import array_header
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.specs.values import require_label, require_truncation
 

@@ -16,7 +16,7 @@ from prometheus_client.samples import Sample
 
 import seedmint
 from seedmint.models.runtime.memory import Memory
-from seedmint.service.telemetry import metrics
+from seedmint.service.telemetry import scrape
 from tests.support import generators
 from tests.support.fixtures import fill
 from tests.support.servers import Server, serving, wait_until
@@ -159,13 +159,13 @@ def answers_after_restart(server: Server) -> bool:
 
 def test_a_container_has_metrics_of_its_memory(monkeypatch: pytest.MonkeyPatch):
     def gauges() -> dict[str, float]:
-        scraped = metrics.ScrapeGauges([], [], readable=True)
+        scraped = scrape.ScrapeGauges([], [], readable=True)
         return {sample.name: sample.value for family in scraped.collect() for sample in family.samples}
 
-    monkeypatch.setattr(metrics, "container_memory", lambda: Memory(limit=1 << 30, working_set=1 << 29))
+    monkeypatch.setattr(scrape, "container_memory", lambda: Memory(limit=1 << 30, working_set=1 << 29))
     values = gauges()
     assert (values["seedmint_memory_limit_bytes"], values["seedmint_memory_working_set_bytes"]) == (1 << 30, 1 << 29)
-    monkeypatch.setattr(metrics, "container_memory", lambda: None)
+    monkeypatch.setattr(scrape, "container_memory", lambda: None)
     assert not [name for name in gauges() if name.startswith("seedmint_memory_")]
 
 

@@ -11,7 +11,7 @@ from seedmint.models.runtime.generator_file import DIGEST12
 from seedmint.models.seeds import SEED_LIMIT, SEEDS_PATTERN
 from seedmint.service.api.bulk_latents import LATENTS_FORMATS, LatentsRequest
 from seedmint.service.api.bulk_samples import SampleRequest
-from seedmint.service.api.inference import InferRequest, InferResponse, Live, ModelMetadata, Ready, ServerMetadata
+from seedmint.service.api.inference_documents import InferRequest, InferResponse, Live, ModelMetadata, Ready, ServerMetadata
 from seedmint.service.api.openapi.client_schemas import plain_schemas, without_defaults
 from seedmint.service.api.query import DIGEST, MAX_MODELS, SHEET_LIMITS
 from seedmint.service.api.schemas import Generators, ImageGeneratorPage, SampleGeneratorPage

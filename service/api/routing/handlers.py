@@ -28,7 +28,7 @@ from seedmint.service.runtime.generator import Generator
 from seedmint.service.server.replies import ReplyResponse
 from seedmint.service.settings import Settings
 from seedmint.service.specs.latent import LatentSpec
-from seedmint.service.telemetry import metrics
+from seedmint.service.telemetry import scrape
 from seedmint.service.telemetry.request_context import current_prefix
 
 _NO_CACHE = {"Cache-Control": "no-cache"}
@@ -96,11 +96,11 @@ class Handlers:
         self._repository.update_metrics()
         repository = self._repository
         places = [(place.name, place.is_up, place.age) for place in repository.places]
-        gauges = metrics.ScrapeGauges(
+        gauges = scrape.ScrapeGauges(
             self._generators(), repository.load_errors(), repository.readable, repository.recent_versions(), places
         )
-        text = await asyncio.to_thread(metrics.exposition, gauges)
-        return Response(text, 200, _NO_STORE, metrics.CONTENT_TYPE)
+        text = await asyncio.to_thread(scrape.exposition, gauges)
+        return Response(text, 200, _NO_STORE, scrape.CONTENT_TYPE)
 
     async def models(self, request: Request) -> Response:
         """Answer `GET /v1/models`.

@@ -5,6 +5,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from seedmint.service.api import inference
+from seedmint.service.api.inference_documents import Live, Ready
+from seedmint.service.api.inference_tensors import HEADER_LENGTH
 from seedmint.service.api.query import parse_reference
 from seedmint.service.api.request_body import read_body
 from seedmint.service.batching.model_repository import ModelRepository
@@ -32,7 +34,7 @@ class InferenceHandlers:
         Args:
             _: The request.
         """
-        return _json(inference.Live(live=True))
+        return _json(Live(live=True))
 
     async def ready(self, _: Request) -> Response:
         """Answer `GET /v2/health/ready`.
@@ -44,7 +46,7 @@ class InferenceHandlers:
         async def answer() -> Response:
             if not self._repository.is_ready():
                 raise Problem(503, "the server is not ready", headers={"Retry-After": "1"})
-            return _json(inference.Ready(ready=True))
+            return _json(Ready(ready=True))
 
         return await inference.with_error_member(answer)
 
@@ -77,7 +79,7 @@ class InferenceHandlers:
 
         async def answer() -> Response:
             generator = self._repository.find(*_reference(request)).generator
-            return _json(inference.Ready(ready=True, name=generator.name))
+            return _json(Ready(ready=True, name=generator.name))
 
         return await inference.with_error_member(answer)
 
@@ -90,7 +92,7 @@ class InferenceHandlers:
 
         async def answer() -> Response:
             body = await read_body(request, self._settings, _BODY_TYPES)
-            length = request.headers.get(inference.HEADER_LENGTH)
+            length = request.headers.get(HEADER_LENGTH)
             return await inference.infer(self._repository, self._settings, _reference(request), length, body)
 
         return await inference.with_error_member(answer)

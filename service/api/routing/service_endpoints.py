@@ -7,7 +7,7 @@ from seedmint.service.api.routing.endpoint import Endpoint
 from seedmint.service.api.routing.handlers import Handlers
 from seedmint.service.encoders.animation import ANIMATION_MEDIA_TYPES
 from seedmint.service.encoders.archives import ARCHIVE_MEDIA_TYPES
-from seedmint.service.telemetry import metrics
+from seedmint.service.telemetry import scrape
 
 _DOCUMENT_NOT_MODIFIED = Answer("The copy of the client is current.", {}, ("ETag", "Cache-Control"))
 _INVALID_BODY = (400, 404, 408, 413, 415, 422)
@@ -115,7 +115,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             "getMetrics",
             "service",
             "Returns the metrics of all workers, for Prometheus",
-            {200: Answer("Prometheus text.", media_types({"text": metrics.CONTENT_TYPE}))},
+            {200: Answer("Prometheus text.", media_types({"text": scrape.CONTENT_TYPE}))},
             served_while_draining=True,
         ),
     ),

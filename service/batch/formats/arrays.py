@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seedmint.service.batch.formats.base import Sink
-from seedmint.service.encoders.archives import NpyWriter, NpzWriter
+from seedmint.service.encoders.array_files import NpyWriter, NpzWriter
 from seedmint.service.runtime.arrays import Outputs, SeedArray
 from seedmint.service.runtime.generator import Generator
 

@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from seedmint.service.encoders.archives import NpzWriter
+from seedmint.service.encoders.array_files import NpzWriter
 from seedmint.service.runtime.generator import Generator
 
 
