@@ -72,10 +72,11 @@ $(BIN)/python:
 RUNTIME ?= $(if $(shell command -v nvidia-smi),gpu,cpu)
 OTHER_RUNTIME = $(if $(filter gpu,$(RUNTIME)),onnxruntime,onnxruntime-gpu)
 PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check
+# Python compiles the modules that are imported. To compile all modules here would take most of the time of the installation.
 define INSTALL
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(PIP) uninstall --yes $(OTHER_RUNTIME) 2>/dev/null
-	$(PIP) install --editable '.[$(1),$(RUNTIME)]'
+	$(PIP) install --no-compile --editable '.[$(1),$(RUNTIME)]'
 	@touch $@
 endef
 
@@ -84,9 +85,12 @@ $(VENV)/serve.done: pyproject.toml $(BIN)/python
 
 $(VENV)/train.done: pyproject.toml $(BIN)/python
 	$(call INSTALL,serve$(comma)batch$(comma)train)
+	@touch $(VENV)/serve.done
 
+# The extra `test` includes the others.
 $(VENV)/test.done: pyproject.toml $(BIN)/python
 	$(call INSTALL,test)
+	@touch $(VENV)/serve.done $(VENV)/train.done
 
 VARIANT ?= cpu
 IMAGE ?= seedmint:$(VARIANT)

@@ -38,6 +38,7 @@ def main() -> None:
         **({"PIP_CACHE_DIR": cache.stdout.strip()} if cache.returncode == 0 else {}),  # downloads only
     }
     server = None
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the service stops, too
     try:
         pages = "\n".join((clone / page).read_text(encoding="utf-8") for page in PAGES)
         for language, block in BLOCK.findall(pages):

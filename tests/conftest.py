@@ -36,6 +36,21 @@ def _own_environment(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
 
 
+# Files with more than a minute of slow tests.
+_LONG = {
+    "test_clients.py",
+    "test_costly_generators.py",
+    "test_empty_environment.py",
+    "test_exact_resume.py",
+    "test_generated_clients.py",
+    "test_million_images.py",
+    "test_reproducibility.py",
+    "test_schemathesis.py",
+    "test_silence.py",
+    "test_soak.py",
+}
+
+
 def pytest_collection_modifyitems(items):
-    """Run training first: its files take the longest, and at the end they would keep one process busy and the others idle."""
-    items.sort(key=lambda item: "training" not in item.path.parts)
+    """Begin with the files that take the longest: at the end, they would keep one process busy and the others idle."""
+    items.sort(key=lambda item: (item.path.name not in _LONG, "training" not in item.path.parts))

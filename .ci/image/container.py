@@ -64,7 +64,7 @@ def check_content(image: Image) -> None:
 
 
 def check_equal_builds(image: Image) -> None:
-    """Compare the layers with those of the second build, which .ci/image/container has made without a cache."""
+    """Compare the layers with those of the second build, which .ci/image/build has made without a cache."""
     again = os.environ.get("SECOND_BUILD")
     if again is None:
         say("skipped: a second build; only Podman sets the times of all files")

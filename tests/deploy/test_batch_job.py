@@ -35,6 +35,7 @@ _POD = _JOB["spec"]["template"]["spec"]
 _VARIABLES = {entry["name"]: entry["value"] for entry in _CONTAINER["env"] if "value" in entry}
 
 
+@pytest.mark.slow
 def test_each_pod_makes_its_part_and_a_killed_pod_resumes(tmp_path: Path):
     slow = generators.put(tmp_path / "slow.onnx", generators.content("slow", 5, idle_trips=20_000))
     expected = whole(tmp_path, open_generator(slow), "0-1599", "webdataset", 100)

@@ -52,6 +52,7 @@ def store(tmp_path: Path) -> Iterator[dict[str, str]]:
         server.wait()
 
 
+@pytest.mark.slow
 def test_a_private_authority_signs_the_certificate_of_an_object_store(store: dict[str, str], tmp_path: Path):
     template = (CHART / "templates" / "_pods.tpl").read_text()
     assert 'range list "AWS_CA_BUNDLE" "SSL_CERT_FILE"' in template  # the same variables as below

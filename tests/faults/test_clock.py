@@ -15,6 +15,7 @@ HOUR = 3600
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.fault("the clock is set back and forth by an hour")
 def test_changes_of_the_system_clock_have_no_effect(paced: Path, tmp_path_factory: pytest.TempPathFactory, hold: Hold):
     library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)

@@ -86,6 +86,7 @@ def _requesting(server: Server, send: Callable[[httpx.Client], httpx.Response], 
             thread.join()
 
 
+@pytest.mark.slow
 @pytest.mark.fault("generators added, replaced and removed under load")
 def test_no_request_is_lost_while_generators_change(tmp_path: Path, hold: Hold):
     """Four files: clients request three of them while each is replaced; the fourth is removed and added again."""
@@ -172,6 +173,7 @@ def _heavy(name: str) -> bytes:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.fault("a slow generator beside a fast one")
 def test_slow_generator_does_not_starve_others(tmp_path: Path, hold: Hold):
     """One client requests the fast generator: alone, and while 64 clients keep the slow generator busy."""

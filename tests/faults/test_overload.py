@@ -23,6 +23,7 @@ WAIT_SECONDS = 1.0
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.fault("ten times overload, open loop, 60 s")
 def test_ten_times_overload(tmp_path: Path, hold: Hold):
     """The latency is compared with a bound: the maximum expected wait of an accepted request, plus the latency at half load.

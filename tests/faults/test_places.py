@@ -16,6 +16,7 @@ from tests.support.servers import serving, wait_until
 __all__ = ["s3", "s3_server"]  # fixtures
 
 
+@pytest.mark.slow
 @pytest.mark.fault("an object store fails half the time, and generators change there")
 def test_a_store_that_fails_half_the_time_loses_no_request(s3: S3Server, tmp_path: Path, hold: Hold):
     def put(weights: int) -> str:

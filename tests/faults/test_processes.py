@@ -16,7 +16,9 @@ READY_SECONDS = 60
 TRANSIT_SECONDS = 0.5  # maximum time of a request on its way to the server, which may receive the signal meanwhile
 
 
-@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
+@pytest.mark.slow
+@pytest.mark.alone
+@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.fault("a worker is killed (SIGKILL) under load")
 def test_a_killed_worker_loses_only_its_requests_in_flight(paced: Path, hold: Hold, workers: int):
     with serving(paced, max_batch=RUN_IMAGES, workers=workers) as server:
@@ -41,6 +43,7 @@ def test_a_killed_worker_loses_only_its_requests_in_flight(paced: Path, hold: Ho
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.fault("SIGTERM under load")
 def test_a_stopping_server_finishes_its_requests_in_flight(paced: Path, hold: Hold):
     with serving(paced, max_batch=RUN_IMAGES) as server:

@@ -63,6 +63,7 @@ def _following(server: Server, name: str, threads: int = 4) -> Iterator[list[tup
             thread.join()
 
 
+@pytest.mark.slow
 @pytest.mark.fault("two workers, a generator is replaced")
 def test_a_replaced_generator_loses_no_request(tmp_path: Path, hold: Hold):
     generators.write(tmp_path, "one", 0)
@@ -83,6 +84,7 @@ def test_a_replaced_generator_loses_no_request(tmp_path: Path, hold: Hold):
     assert sum("[ERROR]" in line for line in server.log) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.fault("a worker starts while a bad file has replaced a good one")
 def test_a_new_worker_serves_the_version_that_the_others_serve(tmp_path: Path, hold: Hold):
     generators.write(tmp_path, "one", 1)

@@ -79,6 +79,7 @@ def connect_for_archive(server: Server) -> socket.socket:
     return connection
 
 
+@pytest.mark.slow
 def test_a_client_that_reads_fast_enough_gets_the_whole_response(impatient: Server):
     """It reads four times the required rate, because client and server share one machine, and longer than the timeout.
 

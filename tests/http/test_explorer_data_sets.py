@@ -32,6 +32,7 @@ def job_server(models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield running
 
 
+@pytest.mark.slow
 def test_a_data_set_with_splits_is_made_and_its_files_are_listed(browser: Browser, job_server: Server, rgb: Generator):
     view = "/#/models/rgb?view=dataset&train=40&test=10&format=npz"
     with opened(browser, job_server.url + view, viewport=DESKTOP) as page:

@@ -50,7 +50,7 @@ def all_answered(connections: list[socket.socket]) -> bool:
     return len(select.select(connections, [], [], 0)[0]) == len(connections)
 
 
-@pytest.mark.parametrize("to_workers", [False, True])
+@pytest.mark.parametrize("to_workers", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.fault("SIGTERM")
 def test_requests_in_flight_are_answered(tmp_path: Path, to_workers: bool):
     """24 images in batches of four, and a bulk request.

@@ -92,6 +92,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 def test_thirty_thousand_random_paths_create_no_time_series(tmp_path: Path):
     result = run(SCANNED, tmp_path)
     assert result["statuses"] == [304, 400, 404, 405]

@@ -437,6 +437,7 @@ def test_the_log_names_jobs_without_paths(making: Server, jobs: Path, all_models
     assert not [line for line in making.log[1:] if str(jobs) in line or str(all_models) in line]
 
 
+@pytest.mark.slow
 def test_a_job_survives_a_killed_server(tmp_path: Path, clean: dict[str, str]):
     """The test kills the server and its worker. The process of the job must then end by itself."""
     (tmp_path / "models").mkdir()

@@ -12,6 +12,7 @@ from tests.support.servers import serving
 PAGE = Path(__file__).parents[2] / "docs" / "python.md"
 
 
+@pytest.mark.slow
 def test_the_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SEEDMINT_MODELS", str(tmp_path / "models"))

@@ -102,6 +102,7 @@ def test_the_bento_needs_no_installed_package(bento: Path):
     assert all(file.startswith(str(source)) for file in done.stdout.split())
 
 
+@pytest.mark.slow
 def test_the_bento_serves(bento: Path, home: Path, tmp_path: Path):
     """Run `bentoml serve` from a directory outside the source tree."""
     generators.write(tmp_path, "one")

@@ -36,6 +36,7 @@ def test_the_rows_are_those_of_a_batch_job(rgb_api: seedmint.Generator, models: 
     assert again.cache_files == data.cache_files  # not generated again
 
 
+@pytest.mark.slow
 def test_an_iterable_data_set_is_divided_among_workers(rgb_api: seedmint.Generator):
     data = to_iterable_dataset(rgb_api, range(50), labels="bee", shards=4)
     assert data.num_shards == 4

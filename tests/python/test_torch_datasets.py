@@ -37,7 +37,7 @@ def test_a_batch_equals_its_items(rgb_api: seedmint.Generator):
         assert label == position % 3
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize("method", ["fork", *(pytest.param(name, marks=pytest.mark.slow) for name in ("spawn", "forkserver"))])
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_workers_of_each_start_method_give_the_same_batches(rgb_api: seedmint.Generator, method: str):
     data = SeedDataset(rgb_api, range(40), transform=_scale)

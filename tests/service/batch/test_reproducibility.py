@@ -83,6 +83,7 @@ def test_the_number_of_workers_does_not_change_the_bytes(tmp_path: Path):
         assert hashes(out) == expected
 
 
+@pytest.mark.slow
 def test_several_machines_share_a_job(tmp_path: Path):
     """All start at once, as in a Kubernetes Indexed Job; the last one writes the manifest."""
     digits = open_generator(MODELS / "digits.onnx")
@@ -138,6 +139,7 @@ def test_a_worker_that_is_killed_is_replaced(tmp_path: Path, slow: Path):
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.slow
 def test_a_shard_that_kills_every_worker_ends_the_job(tmp_path: Path, slow: Path):
     plan = plan_for(open_generator(slow), "0-799", "npy", 400)
     output = open_output(str(tmp_path / "out"))
@@ -155,7 +157,7 @@ def test_a_shard_that_kills_every_worker_ends_the_job(tmp_path: Path, slow: Path
     assert not multiprocessing.active_children()
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)])
 def test_a_signal_stops_a_job_and_the_same_command_resumes_it(tmp_path: Path, slow: Path, number: signal.Signals, code: int):
     expected = whole(tmp_path, open_generator(slow), "0-1199", "npz", 300)
     out = tmp_path / "out"
@@ -172,6 +174,7 @@ def test_a_signal_stops_a_job_and_the_same_command_resumes_it(tmp_path: Path, sl
     assert hashes(out) == expected
 
 
+@pytest.mark.slow
 def test_a_second_signal_does_not_wait(tmp_path: Path, slow: Path):
     """The workers are suspended, so they do not react to the first signal."""
     expected = whole(tmp_path, open_generator(slow), "0-1999", "npz", 2000)
@@ -200,6 +203,7 @@ def test_a_second_signal_does_not_wait(tmp_path: Path, slow: Path):
     assert hashes(out) == expected
 
 
+@pytest.mark.slow
 def test_workers_end_when_their_parent_is_killed(tmp_path: Path, slow: Path):
     """The next run removes their temporary files and resumes the job."""
     expected = whole(tmp_path, open_generator(slow), "0-2999", "npz", 1000)

@@ -41,6 +41,7 @@ def test_changed_shipped_weights_are_refused(monkeypatch, tmp_path):
         load_classifier(*load_splits(Data(source="digits")), "digits")
 
 
+@pytest.mark.slow
 def test_training_a_classifier_is_deterministic(other_splits, monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "one"))
     one = load_classifier(*other_splits, "My Data!")

@@ -98,6 +98,7 @@ def test_two_processes_match_one_process(tmp_path, processes, kind):
         assert {**entry, "images/s": 0} == pytest.approx({**expected, "images/s": 0}, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_processes_stop_together_and_one_process_resumes_the_run(tmp_path):
     process = torchrun("train", recipe_file(tmp_path, steps=100_000), "--out", tmp_path / "r")
     while process.poll() is None and not list_checkpoints(tmp_path / "r" / "checkpoints"):

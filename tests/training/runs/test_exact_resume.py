@@ -63,9 +63,8 @@ def steps_saved(directory):
     return max((step for step, _ in list_checkpoints(directory / "checkpoints")), default=0)
 
 
-@pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=[] if "simultaneous" in kind else [pytest.mark.slow]) for kind in RECIPES]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", RECIPES)
 def test_sigkill_at_twenty_random_moments_changes_nothing(tmp_path, processes, kind):
     every = {"log": 7, "preview": 30, "preview_seconds": None, "checkpoint": 1}
     document = recipe_document(steps=330, every=every, **RECIPES[kind])

@@ -140,6 +140,7 @@ def test_signal_stops_the_run_after_the_current_iteration(tmp_path, number):
     assert_same(finish(again), finish(start(tmp_path / "whole")))
 
 
+@pytest.mark.slow
 def test_resume_after_ctrl_c_gives_identical_weights(tmp_path, processes):
     outputs = []
 

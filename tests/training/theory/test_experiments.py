@@ -126,6 +126,7 @@ def test_order_in_which_the_divergences_drop_a_mode():
     assert [result.drop_separation(name) for name in order] == [3.25, 3.75, 5.0, math.inf]
 
 
+@pytest.mark.slow
 def test_dirac_gan_converges_only_with_penalties_that_are_zero_at_the_data():
     """Mescheder et al., 2018: without a penalty and with WGAN-GP, the game cycles; with R1 or R2, it converges."""
     result = dirac.run(iterations=150)
