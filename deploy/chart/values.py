@@ -34,6 +34,8 @@ _OTHERS: dict[str, dict[str, Any]] = {
     "service.nodePort": _OPTIONAL | {"minimum": 1, "maximum": 65535},
     "podDisruptionBudget.maxUnavailable": _SHARE,
     "podDisruptionBudget.minAvailable": _SHARE,
+    "fullnameOverride": {"pattern": "^([a-z]([-a-z0-9]*[a-z0-9])?)?$"},
+    "nameOverride": {"pattern": "^([A-Za-z0-9]([-A-Za-z0-9_]*[A-Za-z0-9])?)?$"},
     "image.digest": {"pattern": "^(sha256:[0-9a-f]{64})?$"},
     "ingress.hosts": {"items": {"type": "string"}},
     "extraObjects": {"items": {"type": "object", "required": ["apiVersion", "kind", "metadata"]}},
@@ -65,7 +67,8 @@ _TEXTS = {"type": "object", "additionalProperties": {"type": "string"}}
 _NAMED = {"items": {"type": "object", "required": ["name"]}}
 # The content of a value of pods. Kubernetes checks the rest.
 _CONTENTS: dict[str, dict[str, Any]] = {
-    **dict.fromkeys(("extraEnv", "extraVolumes", "initContainers", "sidecars"), _NAMED),
+    **dict.fromkeys(("extraVolumes", "initContainers", "sidecars"), _NAMED),
+    "extraEnv": {"items": _NAMED["items"] | {"properties": {"value": {"type": "string"}}}},
     "extraVolumeMounts": {"items": {"type": "object", "required": ["name", "mountPath"]}},
     **dict.fromkeys(("podLabels", "podAnnotations", "nodeSelector", "commonLabels", "commonAnnotations"), _TEXTS),
     **{f"{parent}.annotations": _TEXTS for parent in ("service", "ingress", "gateway", "serviceAccount", "batch")},
@@ -111,7 +114,13 @@ def schema() -> dict[str, Any]:
         *parents, key = name.split(".")
         node = root
         for parent in parents:
+            _require(node, parent)
             node = node["properties"].setdefault(parent, _object())
+        is_optional = (
+            isinstance(default, dict | list) or default in ("", None) or "null" in _OTHERS.get(name, {}).get("type", ())
+        )
+        if key == "settings" or not is_optional:
+            _require(node, key)
         leaf: dict[str, Any] = {"description": comment}
         leaf |= {"enum": _CHOICES[name]} if name in _CHOICES else {"type": _JSON_TYPES.get(type(default), "null")}
         leaf |= _settings() if key == "settings" else {}
@@ -122,6 +131,12 @@ def schema() -> dict[str, Any]:
         for component in _COMPONENTS:
             root["properties"][component]["properties"][name] = root["properties"][name]
     return root
+
+
+def _require(node: dict[str, Any], key: str) -> None:
+    """Refuse null for a value: Helm removes the value, and the templates would fail or render nothing for it."""
+    if key not in node.setdefault("required", []):
+        node["required"].append(key)
 
 
 def _settings() -> dict[str, Any]:

@@ -69,7 +69,9 @@ def test_the_examples_use_settings_of_the_service():
 )
 def test_the_chart_refuses_settings_that_the_service_refuses(component: str, settings: dict[str, object], is_valid: bool):
     validator = jsonschema.Draft202012Validator(json.loads((_CHART / "values.schema.json").read_text()))
-    assert validator.is_valid({component: {"settings": settings}}) == is_valid
+    values = yaml.safe_load((_CHART / "values.yaml").read_text())
+    values[component]["settings"] = settings
+    assert validator.is_valid(values) == is_valid
 
 
 def test_the_chart_contains_the_rules_and_the_dashboard_of_the_repository():

@@ -1,5 +1,7 @@
 """Values with which operators adapt the Helm chart to their clusters."""
 
+import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -39,7 +41,7 @@ _HATCHES: dict[str, Any] = {
 def given(tmp_path: Path, values: dict[str, Any], *more: str, **options: str) -> dict[tuple[str, str], dict[str, Any]]:
     """Render all components with values that are not texts."""
     file = tmp_path / "values.yaml"
-    file.write_text(yaml.safe_dump(values))
+    file.write_text(json.dumps(values))  # with quotes around all texts
     return rendered(*_ALL, *more, values=str(file), **options)
 
 
@@ -100,6 +102,26 @@ def test_values_of_all_pods_and_of_one_component_add_up(tmp_path: Path):
         names = [entry["name"] for entry in spec["containers"][0]["env"] if len(entry["name"]) == 1]
         assert names == (["A", "B"] if component == "batch" else ["A"])
         assert (metadata["labels"]["a"], metadata["labels"]["b"]) == ("1", "2" if component == "batch" else "1")
+
+
+def test_an_entry_of_one_component_replaces_the_entry_of_all_pods(tmp_path: Path):
+    """Server-side apply refuses two entries with one name."""
+    values = {
+        "extraEnv": [{"name": "A", "value": "1"}, {"name": "B", "value": "1"}],
+        "extraVolumeMounts": [{"name": "common", "mountPath": "/x"}],
+        "serve": {
+            "extraEnv": [{"name": "A", "value": "2"}],
+            "extraVolumeMounts": [{"name": "own", "mountPath": "/x"}],
+        },
+    }
+    for component, _, spec in pods(given(tmp_path, values)):
+        (container,) = spec["containers"]
+        own = component == "serve"
+        entries = {entry["name"]: entry["value"] for entry in container["env"] if len(entry["name"]) == 1}
+        assert entries == {"A": "2" if own else "1", "B": "1"}
+        assert [entry["name"] for entry in container["env"]].count("A") == 1
+        mounts = [mount["name"] for mount in container["volumeMounts"] if mount["mountPath"] == "/x"]
+        assert mounts == ["own" if own else "common"]
 
 
 def test_common_labels_and_annotations_are_on_every_object_and_in_no_selector(tmp_path: Path):
@@ -240,6 +262,45 @@ def test_two_aliases_of_the_chart_in_one_release_select_different_pods(tmp_path:
     assert objects["PersistentVolumeClaim", "images-faces-models"]["spec"]["storageClassName"] == "fast"
     off = rendered("faces.enabled=false", chart=tmp_path / "umbrella")
     assert {name for kind, name in off if kind == "Deployment"} == {"images-digits"}
+
+
+def test_a_camel_case_alias_and_the_version_of_a_revision_give_valid_names_and_labels(tmp_path: Path):
+    """Flux adds "+" and the revision to the version of the chart."""
+    chart = tmp_path / "chart"
+    subprocess.run(["cp", "-R", str(CHART), str(chart)], check=True)
+    description = yaml.safe_load((chart / "Chart.yaml").read_text())
+    description |= {"name": "newFaces_2", "version": f"{description['version']}+1234abcd"}
+    (chart / "Chart.yaml").write_text(yaml.safe_dump(description))
+    objects = rendered(*_ALL, chart=chart)
+    assert ("Deployment", "images-newfaces-2") in objects
+    for (_, name), document in objects.items():
+        assert re.fullmatch("[a-z]([-a-z0-9]{,61}[a-z0-9])?", name)
+        for label in document["metadata"]["labels"].values():
+            assert re.fullmatch("([A-Za-z0-9]([-A-Za-z0-9_.]{,61}[A-Za-z0-9])?)?", label)
+
+
+def test_texts_that_look_like_numbers_stay_texts(tmp_path: Path):
+    """A release may be named for the number of a pull request."""
+    values = {
+        "fullnameOverride": "pr-1",
+        "apiKeys": {"secret": "123"},
+        "privateCA": {"secret": "0x10"},
+        "priorityClassName": "1",
+        "serviceAccount": {"create": False, "name": "5"},
+        "models": {"source": "claim", "claim": {"existing": "1e3"}},
+        "ingress": {"enabled": True, "hosts": ["a.test"], "className": "1"},
+    }
+    objects = given(tmp_path, values, release="123", namespace="456")
+    for document in objects.values():
+        assert document["metadata"]["namespace"] == "456"
+        assert document["metadata"]["labels"]["app.kubernetes.io/instance"] == "123"
+    assert all(selector["app.kubernetes.io/instance"] == "123" for selector in selectors(list(objects.values())))
+    assert objects["Ingress", "pr-1"]["spec"]["ingressClassName"] == "1"
+    for component, _, spec in pods(objects):
+        assert (spec["priorityClassName"], spec["serviceAccountName"]) == ("1", "5")
+        volumes = {volume["name"]: volume for volume in spec["volumes"]}
+        assert volumes["certificates"]["secret"]["secretName"] == "0x10"
+        assert component == "test" or volumes["models"]["persistentVolumeClaim"]["claimName"] == "1e3"
 
 
 def matching(document: dict[str, Any], labels: dict[str, str]) -> bool:

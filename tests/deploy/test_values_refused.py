@@ -18,6 +18,16 @@ _REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "a setting out of range": (("serve.settings.max_batch=0",), "/serve/settings/max_batch"),
     "a digest without sha256": (("image.digest=latest",), "/image/digest"),
     "a percentage above 100": (("podDisruptionBudget.maxUnavailable=101%",), "/podDisruptionBudget/maxUnavailable"),
+    "a budget that stops every drain": (("podDisruptionBudget.maxUnavailable=0%",), "podDisruptionBudget.maxUnavailable"),
+    "a budget of all replicas": (
+        ("replicaCount=1", "podDisruptionBudget.maxUnavailable=null", "podDisruptionBudget.minAvailable=1"),
+        "podDisruptionBudget.minAvailable",
+    ),
+    "null for a group of values": (("podDisruptionBudget=null",), "'podDisruptionBudget'"),
+    "null for a number": (("serve.startupSeconds=null",), "'startupSeconds'"),
+    "null for settings": (("serve.settings=null",), "'settings'"),
+    "a name with capital letters": (("fullnameOverride=Faces",), "/fullnameOverride"),
+    "a number as environment variable": (("extraEnv[0].name=A", "extraEnv[0].value=1"), "/extraEnv/0/value"),
     "enabled outside of a parent chart": (("enabled=false",), "enabled"),
     "nothing enabled": (("serve.enabled=false",), "batch.enabled"),
     "rules without ServiceMonitor": (("monitoring.rules=true",), "monitoring.rules"),
@@ -86,6 +96,15 @@ _REFUSED: dict[str, tuple[tuple[str, ...], str]] = {
     "two bounds of the cache": (
         ("models.urls={s3://made/generators}", "serve.settings.models_cache_bytes=5"),
         "serve.settings.models_cache_bytes",
+    ),
+    "two lists of places": (
+        ("models.urls={s3://made/generators}", "serve.settings.models=/m"),
+        "serve.settings.models",
+    ),
+    "places instead of the claim": (("models.source=claim", "jobs.settings.models=/m"), "jobs.settings.models"),
+    "a cache without a volume": (
+        ("models.urls={s3://made/generators}", "serve.settings.models_cache=/c"),
+        "serve.settings.models_cache",
     ),
     "a variable that the chart sets": (
         ("extraEnv[0].name=SEEDMINT_LOG_FORMAT", "extraEnv[0].value=text"),

@@ -4,9 +4,10 @@
 {{- end }}
 
 {{/* The name is short enough for suffixes: Kubernetes limits names to 63 characters, and pods of a job have a numeric suffix. A longer
-     name ends with its hash, so that names with the same beginning stay different. */}}
+     name ends with its hash, so that names with the same beginning stay different. An alias may have capital letters and underscores,
+     which names of objects may not have. */}}
 {{- define "seedmint.name" -}}
-{{- $chart := include "seedmint.chartName" . }}
+{{- $chart := include "seedmint.chartName" . | lower | replace "_" "-" }}
 {{- $name := .Values.fullnameOverride | default (ternary .Release.Name (printf "%s-%s" .Release.Name $chart) (contains $chart .Release.Name)) }}
 {{- if gt (len $name) 40 }}{{ $name | trunc 31 | trimSuffix "-" }}-{{ $name | sha256sum | trunc 8 }}{{ else }}{{ $name }}{{ end }}
 {{- end }}
@@ -19,8 +20,8 @@
 {{/* Name, namespace, labels and annotations of an object: (dict "root" $ "name" … "labels" (list …) "annotations" (list …)). Each dict
      of these lists may be empty; later ones override earlier ones. */}}
 {{- define "seedmint.metadata" -}}
-name: {{ .name }}
-namespace: {{ .root.Release.Namespace }}
+name: {{ .name | quote }}
+namespace: {{ .root.Release.Namespace | quote }}
 labels:
   {{- include "seedmint.labels" (dict "root" .root "labels" .labels) | nindent 2 }}
 {{- $annotations := deepCopy (.root.Values.commonAnnotations | default dict) }}
@@ -37,17 +38,22 @@ annotations:
 {{- define "seedmint.labels" -}}
 {{- $root := .root }}
 {{- $labels := deepCopy ($root.Values.commonLabels | default dict) }}
-{{- $labels = mergeOverwrite $labels (dict "app.kubernetes.io/version" $root.Chart.AppVersion "app.kubernetes.io/managed-by" $root.Release.Service "helm.sh/chart" (printf "%s-%s" $root.Chart.Name $root.Chart.Version)) }}
+{{- $labels = mergeOverwrite $labels (dict "app.kubernetes.io/version" $root.Chart.AppVersion "app.kubernetes.io/managed-by" $root.Release.Service "helm.sh/chart" (include "seedmint.chartLabel" $root)) }}
 {{- range .labels }}
 {{- $labels = mergeOverwrite $labels (deepCopy (. | default dict)) }}
 {{- end }}
 {{- toYaml (mergeOverwrite $labels (include "seedmint.selector" $root | fromYaml)) }}
 {{- end }}
 
+{{/* Chart and version. A label cannot have the "+" of a version such as 0.1.0+1234abcd, which Flux makes of each revision. */}}
+{{- define "seedmint.chartLabel" -}}
+{{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimAll "-_." }}
+{{- end }}
+
 {{/* Labels of a selector. They never change in a release, because Kubernetes does not allow it. */}}
 {{- define "seedmint.selector" -}}
-app.kubernetes.io/name: {{ include "seedmint.chartName" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "seedmint.chartName" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
 {{- define "seedmint.image" -}}

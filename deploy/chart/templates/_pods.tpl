@@ -1,10 +1,24 @@
 {{/* A value that applies to all pods, together with the value of one component, as the YAML of {value: …}:
-     (dict "root" $ "component" "serve" "name" "extraEnv"). Lists are joined, dicts are merged, and other values override. */}}
+     (dict "root" $ "component" "serve" "name" "extraEnv"). Lists are joined, dicts are merged, and other values override. An entry of
+     the component replaces an entry with the same name or path: server-side apply refuses two of them. */}}
 {{- define "seedmint.podValue" -}}
 {{- $all := get .root.Values .name }}
 {{- $own := get (get .root.Values .component) .name }}
 {{- if has .name (list "extraEnv" "extraEnvFrom" "extraVolumes" "extraVolumeMounts" "initContainers" "sidecars" "tolerations" "hostAliases") }}
-{{- toYaml (dict "value" (concat ($all | default list) ($own | default list))) }}
+{{- $key := get (dict "extraEnv" "name" "extraVolumes" "name" "extraVolumeMounts" "mountPath" "initContainers" "name" "sidecars" "name") .name }}
+{{- $entries := list }}
+{{- range $entry := $all | default list }}
+{{- $replaced := false }}
+{{- range $own | default list }}
+{{- if and $key (eq (get . $key) (get $entry $key)) }}
+{{- $replaced = true }}
+{{- end }}
+{{- end }}
+{{- if not $replaced }}
+{{- $entries = append $entries $entry }}
+{{- end }}
+{{- end }}
+{{- toYaml (dict "value" (concat $entries ($own | default list))) }}
 {{- else if has .name (list "podLabels" "podAnnotations" "nodeSelector" "affinity" "dnsConfig" "podSecurityContext" "securityContext") }}
 {{- toYaml (dict "value" (mergeOverwrite (deepCopy ($all | default dict)) (deepCopy ($own | default dict)))) }}
 {{- else }}
@@ -37,7 +51,7 @@ annotations:
 {{- $security = omit $security "runAsUser" "runAsGroup" "fsGroup" }}
 {{- end }}
 automountServiceAccountToken: false
-serviceAccountName: {{ include "seedmint.serviceAccount" $root }}
+serviceAccountName: {{ include "seedmint.serviceAccount" $root | quote }}
 enableServiceLinks: false
 {{- with $security }}
 securityContext:
@@ -46,7 +60,7 @@ securityContext:
 {{- with concat (($root.Values.global | default dict).imagePullSecrets | default list) ($root.Values.imagePullSecrets | default list) }}
 imagePullSecrets:
   {{- range . }}
-  - {{ if kindIs "string" . }}name: {{ . }}{{ else }}{{ toYaml . | nindent 4 | trim }}{{ end }}
+  - {{ if kindIs "string" . }}name: {{ . | quote }}{{ else }}{{ toYaml . | nindent 4 | trim }}{{ end }}
   {{- end }}
 {{- end }}
 {{- $tolerations := $given.tolerations | default list }}
@@ -59,7 +73,7 @@ tolerations:
 {{- end }}
 {{- range $name := list "nodeSelector" "affinity" "dnsConfig" "hostAliases" "priorityClassName" "runtimeClassName" "schedulerName" }}
 {{- with get $given $name }}
-{{ $name }}:{{ if kindIs "string" . }} {{ . }}{{ else }}{{ toYaml . | nindent 2 }}{{ end }}
+{{ $name }}:{{ if kindIs "string" . }} {{ . | quote }}{{ else }}{{ toYaml . | nindent 2 }}{{ end }}
 {{- end }}
 {{- end }}
 {{- with $given.topologySpreadConstraints }}
@@ -108,7 +122,7 @@ securityContext:
 {{- if or .root.Values.privateCA.secret .root.Values.privateCA.configMap }}
 {{- range list "AWS_CA_BUNDLE" "SSL_CERT_FILE" }}
 - name: {{ . }}
-  value: /run/certificates/{{ $.root.Values.privateCA.key }}
+  value: {{ printf "/run/certificates/%s" $.root.Values.privateCA.key | quote }}
 {{- end }}
 {{- end }}
 {{- with (include "seedmint.podValue" (merge (dict "name" "extraEnv") .) | fromYaml).value }}
@@ -130,19 +144,19 @@ envFrom:
 {{- if eq $root.Values.models.source "claim" }}
 - name: models
   persistentVolumeClaim:
-    claimName: {{ include "seedmint.claim" $root }}
+    claimName: {{ include "seedmint.claim" $root | quote }}
     {{- if include "seedmint.claimReadOnly" $root }}
     readOnly: true
     {{- end }}
 {{- else if eq $root.Values.models.source "image" }}
 - name: models
   image:
-    reference: {{ $root.Values.models.image.reference }}
+    reference: {{ $root.Values.models.image.reference | quote }}
     pullPolicy: {{ $root.Values.models.image.pullPolicy }}
 {{- else if eq $root.Values.models.source "copy" }}
 - name: models
   emptyDir:
-    sizeLimit: {{ $root.Values.models.image.sizeLimit }}
+    sizeLimit: {{ $root.Values.models.image.sizeLimit | quote }}
 {{- end }}
 {{- end }}
 {{- if and $root.Values.models.urls (has .component (list "serve" "jobs")) }}
@@ -154,11 +168,11 @@ envFrom:
 {{- if .secret }}
 - name: certificates
   secret:
-    secretName: {{ .secret }}
+    secretName: {{ .secret | quote }}
 {{- else if .configMap }}
 - name: certificates
   configMap:
-    name: {{ .configMap }}
+    name: {{ .configMap | quote }}
 {{- end }}
 {{- end }}
 {{- with (include "seedmint.podValue" (merge (dict "name" "extraVolumes") .) | fromYaml).value }}
