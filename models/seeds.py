@@ -17,6 +17,7 @@ _ITEM = rf"\s*({_RANGE.pattern}|{_NUMBER.pattern})\s*"
 SEEDS_PATTERN = f"^{_ITEM}(,{_ITEM})*$"  # for JSON schemas; a schema cannot exclude ranges that run backwards
 _MAX_DIGITS = 20  # keeps int() fast on hostile text
 LONGEST_QUOTE = 40  # most characters of a user's text in a message
+_MAX_ARRAY = 1 << 32
 _FIELD = "seeds"
 _EXAMPLE = 'write seeds like "0-63,100" (ranges are inclusive)'
 
@@ -79,11 +80,28 @@ class Seeds:
             yield np.concatenate(parts)
 
     def array(self) -> NDArray[np.int64]:
-        """Return all seeds as int64[count]. Check `count` first: the array needs eight bytes for each seed."""
+        """Return all seeds as int64[count]. Check `count` first: the array needs eight bytes for each seed.
+
+        Raises:
+            SeedCountError: There are more than 2**32 seeds.
+        """
+        check_array_count(self.count)
         return next(self.chunks(max(1, self.count)), np.empty(0, dtype=np.int64))
 
     def __str__(self) -> str:
         return ",".join(str(r.start) if r.stop - r.start == 1 else f"{r.start}-{r.stop - 1}" for r in self.ranges)
+
+
+def check_array_count(count: int) -> None:
+    """Check that seeds fit in an array. NumPy makes an empty array of 2**63 numbers, without an error.
+
+    Args:
+        count: Number of seeds.
+
+    Raises:
+        SeedCountError: There are more than 2**32 seeds, 32 GiB.
+    """
+    _check_count(count, _MAX_ARRAY)
 
 
 def parse_seed(text: str, field: str = "seed") -> int:

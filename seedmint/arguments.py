@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seedmint.models.errors import UserError
-from seedmint.models.seeds import SEED_LIMIT, Seeds, parse_seeds, seeds_from_list
+from seedmint.models.seeds import SEED_LIMIT, Seeds, check_array_count, parse_seeds, seeds_from_list
 
 SeedsLike = int | range | str | Iterable[int] | NDArray[np.int64]
 LabelsLike = int | str | Sequence[int | str] | NDArray[np.int64] | None
@@ -22,7 +22,7 @@ def seed_array(seeds: SeedsLike) -> NDArray[np.int64]:
         seeds: A seed, a range, a text such as "0-63,100", or any iterable or array of seeds.
 
     Raises:
-        UserError: A seed is not a whole number in 0 <= seed < 2**63, or there is no seed.
+        UserError: A seed is not a whole number in 0 <= seed < 2**63, there is no seed, or there are more than 2**32.
     """
     if isinstance(seeds, str):
         return parse_seeds(seeds).array()
@@ -30,6 +30,7 @@ def seed_array(seeds: SeedsLike) -> NDArray[np.int64]:
         return seeds_from_list([seeds if isinstance(seeds, bool) else int(seeds)]).array()
     if isinstance(seeds, range) and len(seeds) and seeds.step == 1:
         _check_ends(seeds[0], seeds[-1])
+        check_array_count(seeds.stop - seeds.start)
         return np.arange(seeds.start, seeds.stop, dtype=np.int64)
     if isinstance(seeds, np.ndarray):
         if not np.issubdtype(seeds.dtype, np.integer) or seeds.ndim != 1:
@@ -58,6 +59,22 @@ def seeds_text(seeds: SeedsLike) -> str:
         _check_ends(seeds[0], seeds[-1])
         return str(Seeds((seeds,)))
     return str(seeds_from_list(seed_array(seeds).tolist()))
+
+
+def whole_number(value: Any, field: str, least: int = 1) -> int:
+    """Return a number of things, such as columns of a grid.
+
+    Args:
+        value: The number.
+        field: Name of the parameter, for the error.
+        least: The smallest number.
+
+    Raises:
+        UserError: The value is not a whole number, or is too small.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise UserError(f"{value!r:.40} is not a whole number of at least {least}", field=field, reason="out_of_range")
+    return int(value)
 
 
 def label_array(labels: LabelsLike, count: int, classes: tuple[str, ...]) -> NDArray[np.int64] | None:

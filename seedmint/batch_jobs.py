@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from seedmint.arguments import SeedsLike, seeds_text
+from seedmint.arguments import SeedsLike, seeds_text, whole_number
 from seedmint.generator import Generator
 from seedmint.models.errors import UserError
 from seedmint.models.installation import needs_extra
@@ -79,8 +79,8 @@ def batch(
         from seedmint.service.cli.batch_options import JobOptions, open_job
 
     for field, value in (("shard_size", shard_size), ("workers", workers)):
-        if value is not None and value < 1:
-            raise UserError(f"{value} is too small: at least 1", field=field, reason="out_of_range")
+        if value is not None:
+            whole_number(value, field)
     sources = [model] if isinstance(model, str | Path | Generator) else model
     if not sources:
         raise UserError("is empty: pass at least one generator", field="model", reason="missing")

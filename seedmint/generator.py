@@ -5,12 +5,12 @@ import os
 import threading
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from seedmint.arguments import LabelsLike, SeedsLike, label_array, seed_array
+from seedmint.arguments import LabelsLike, SeedsLike, label_array, seed_array, whole_number
 from seedmint.models.card import Card, ImageOutput
 from seedmint.models.errors import UserError, one_line
 from seedmint.models.installation import needs_extra
@@ -29,6 +29,7 @@ _BATCH = 256
 _LARGE_BATCH = 1024
 _LARGE_BATCH_SECONDS = 0.03
 _PREVIEW_SEEDS = range(16)
+_Provider = Literal["auto", "cpu", "cuda"]
 
 
 class Generator:
@@ -45,7 +46,7 @@ class Generator:
         self,
         source: str | Path,
         *,
-        provider: Literal["auto", "cpu", "cuda"] = "auto",
+        provider: _Provider = "auto",
         threads: int | None = None,
         digest: str | None = None,
     ) -> None:
@@ -61,8 +62,10 @@ class Generator:
             OSError: The file cannot be read.
         """
         self.source = str(source) if is_url(str(source)) else str(Path(source).absolute())  # a worker may have another folder
-        self._provider = provider
-        self._threads = threads
+        if provider not in get_args(_Provider):
+            raise UserError(f"{provider!r:.40} is none of auto, cpu and cuda", field="provider", reason="unknown_provider")
+        self._provider: _Provider = provider
+        self._threads = None if threads is None else whole_number(threads, "threads")
         self._digest = digest
         self._lock = threading.Lock()
         self._runtime: RuntimeGenerator | None = None
@@ -227,7 +230,7 @@ class Generator:
         Args:
             threads: At least 1.
         """
-        if threads != self._threads:
+        if whole_number(threads, "threads") != self._threads:
             with self._lock:
                 self._threads, self._runtime = threads, None
 
@@ -269,8 +272,7 @@ class Generator:
         """
         from seedmint.service.runtime.interpolation import walk
 
-        if not isinstance(frames, int | np.integer) or frames < 2:
-            raise UserError(f"{frames!r} is not a whole number of at least 2", field="frames", reason="out_of_range")
+        frames = whole_number(frames, "frames", 2)
         first, last = self.noise([start, end])
         numbers = self.labels(start) if label is None else label_array(label, 1, self.classes)
         labels = None if numbers is None else np.full(frames, numbers[0], np.int64)
@@ -304,11 +306,8 @@ class Generator:
         from seedmint.service.encoders.images import contact_sheet, picture
 
         images = self.images(seeds, labels, truncation)
-        if columns is not None and columns < 1:
-            raise UserError(f"{columns} is too small: at least 1", field="columns", reason="out_of_range")
-        if scale < 1:
-            raise UserError(f"{scale} is too small: at least 1", field="scale", reason="out_of_range")
-        return picture(contact_sheet(enlarge(images, scale), columns or int(np.ceil(np.sqrt(len(images))))))
+        width = int(np.ceil(np.sqrt(len(images)))) if columns is None else whole_number(columns, "columns")
+        return picture(contact_sheet(enlarge(images, whole_number(scale, "scale")), width))
 
     def __repr__(self) -> str:
         return f"<seedmint.Generator {self.name}@{self.digest[:12]}: {self.card.title}>"
@@ -395,7 +394,7 @@ class Generator:
 def load(
     model: str | Path,
     *,
-    provider: Literal["auto", "cpu", "cuda"] = "auto",
+    provider: _Provider = "auto",
     threads: int | None = None,
     models: str | Path | None = None,
 ) -> Generator:
@@ -430,5 +429,5 @@ def _slice_range(seeds: slice) -> range:
         raise UserError(f"is no slice of seeds: {error}", field="seeds", reason="malformed_seeds") from None
 
 
-def _reopen(source: str, provider: Literal["auto", "cpu", "cuda"], threads: int | None, digest: str) -> Generator:
+def _reopen(source: str, provider: _Provider, threads: int | None, digest: str) -> Generator:
     return Generator(source, provider=provider, threads=threads, digest=digest)

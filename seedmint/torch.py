@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seedmint.arguments import LabelsLike, SeedsLike, seed_array
+from seedmint.arguments import LabelsLike, SeedsLike, seed_array, whole_number
 from seedmint.generator import Generator
 from seedmint.models.errors import UserError
 from seedmint.models.installation import needs_extra
@@ -100,8 +100,6 @@ class SeedIterableDataset(IterableDataset[Item]):
         Raises:
             UserError: A value is invalid.
         """
-        if batch < 1:
-            raise UserError(f"{batch} is too small: at least 1", field="batch", reason="out_of_range")
         self._rank, self._world_size = rank, world_size
         self._place()
         self._generator = generator
@@ -109,7 +107,7 @@ class SeedIterableDataset(IterableDataset[Item]):
         self._labels = generator.label_array(labels, self._seeds)
         self._truncation = truncation
         self._transform = transform
-        self._batch = batch
+        self._batch = whole_number(batch, "batch")
 
     def __iter__(self) -> Iterator[Item]:
         info = get_worker_info()

@@ -140,6 +140,13 @@ def test_a_url_is_read_by_fsspec(models: Path):
         (lambda g: g.from_latents(np.zeros((1, g.card.noise.z_dim))), "labels", "missing"),
         (lambda g: g.interpolate(1, 2, frames=1), "frames", "out_of_range"),
         (lambda g: g.grid("0-3", columns=0), "columns", "out_of_range"),
+        (lambda g: g.grid("0-3", columns="2"), "columns", "out_of_range"),
+        (lambda g: g.grid("0-3", scale=1.5), "scale", "out_of_range"),
+        (lambda g: g.images("0-9223372036854775807"), "seeds", "too_many_seeds"),
+        (lambda g: g.images(range(2**62)), "seeds", "too_many_seeds"),
+        (lambda g: g.use_threads(0), "threads", "out_of_range"),
+        (lambda g: seedmint.load("rgb", threads=0), "threads", "out_of_range"),
+        (lambda g: seedmint.load("rgb", provider="tpu"), "provider", "unknown_provider"),
     ],
 )
 def test_a_wrong_value_names_its_field(rgb_api: seedmint.Generator, call, field, reason):
