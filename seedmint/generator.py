@@ -231,8 +231,10 @@ class Generator:
             threads: At least 1.
         """
         if whole_number(threads, "threads") != self._threads:
-            with self._lock:
-                self._threads, self._runtime = threads, None
+            self._threads = threads
+            if self._pid == os.getpid():  # after a fork, the lock is the parent's, and the file is opened again in any case
+                with self._lock:
+                    self._runtime = None
 
     def __getitem__(self, seeds: int | slice | SeedsLike) -> NDArray[Any]:
         """Generate one output for one seed, or an array of outputs for a slice or several seeds.

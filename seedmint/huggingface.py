@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seedmint.arguments import LabelsLike, SeedsLike, seed_array
+from seedmint.arguments import LabelsLike, SeedsLike, seed_array, whole_number
 from seedmint.generator import Generator
 from seedmint.models.card import ImageOutput
 from seedmint.models.errors import UserError
@@ -70,7 +70,7 @@ def to_iterable_dataset(
 
 def _parts(generator: Generator, seeds: SeedsLike, labels: LabelsLike, count: int) -> list[Part]:
     array = seed_array(seeds)
-    if not 1 <= count <= len(array):
+    if whole_number(count, "shards") > len(array):
         raise UserError(f"{count} is not from 1 to {len(array)}, the number of seeds", field="shards", reason="out_of_range")
     numbers = generator.label_array(labels, array)
     parts = np.array_split(np.arange(len(array)), count)

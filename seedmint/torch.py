@@ -72,7 +72,7 @@ class SeedDataset(Dataset[Item]):
 class SeedIterableDataset(IterableDataset[Item]):
     """An iterable data set that splits the seeds over workers and ranks without overlap.
 
-    Seeds are distributed round-robin, so that the numbers of items of two workers differ by at most one.
+    Seeds are distributed round-robin, so that the numbers of items of two ranks, and of two workers, differ by at most one.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class SeedIterableDataset(IterableDataset[Item]):
         info = get_worker_info()
         worker, workers = (0, 1) if info is None else (info.id, info.num_workers)
         rank, world_size = self._place()
-        rows = slice(rank * workers + worker, None, world_size * workers)
+        rows = slice(worker * world_size + rank, None, world_size * workers)
         seeds = self._seeds[rows]
         labels = None if self._labels is None else self._labels[rows]
         for start in range(0, len(seeds), self._batch):

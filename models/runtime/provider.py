@@ -14,6 +14,7 @@ from onnx import TensorProto, helper
 from seedmint.models.errors import UserError
 from seedmint.models.installation import install_command
 from seedmint.models.runtime.bound_session import BoundSession
+from seedmint.models.runtime.forks import keep_after_fork
 from seedmint.models.runtime.memory import max_constant_bytes
 from seedmint.models.runtime.session import Session
 
@@ -91,7 +92,9 @@ def _open(graph: bytes, provider: Provider, threads: int, nodes: int, cuda_optio
     if provider == "cuda":
         providers.insert(0, ("CUDAExecutionProvider", {**_CUDA_OPTIONS, **cuda_options}))
     # With the fallback, ONNX Runtime prints a banner when CUDA fails, and silently computes on the CPU.
-    return ort.InferenceSession(graph, options, providers=providers, enable_fallback=0)
+    session = ort.InferenceSession(graph, options, providers=providers, enable_fallback=0)
+    keep_after_fork(session)
+    return session
 
 
 def release_memory() -> None:

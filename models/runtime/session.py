@@ -1,5 +1,6 @@
 """An ONNX Runtime session with a time limit for each run, because a graph can contain an endless loop."""
 
+import os
 import threading
 import time
 from typing import Any
@@ -114,5 +115,11 @@ class _Watchdog:
                 if now > deadline:
                     options.terminate = True
 
+    def forget(self) -> None:
+        """Forget the thread and the runs of the parent process, after a fork."""
+        self.deadlines, self._thread = {}, None
+
 
 _WATCHDOG = _Watchdog()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_WATCHDOG.forget)

@@ -183,9 +183,10 @@ def _in_child(generator: seedmint.Generator, pipe) -> None:
     pipe.send(generator.images(range(70)))
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+@pytest.mark.parametrize(("method", "threads"), [("fork", 1), ("fork", 2), ("spawn", 1), ("forkserver", 1)])
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_child_process_generates_the_same_images(rgb_api: seedmint.Generator, method: str):
+def test_a_child_process_generates_the_same_images(home: None, method: str, threads: int):
+    rgb_api = seedmint.load("rgb", threads=threads)
     context = multiprocessing.get_context(method)
     here, there = context.Pipe()
     child = context.Process(target=_in_child, args=(rgb_api, there))
@@ -195,6 +196,20 @@ def test_a_child_process_generates_the_same_images(rgb_api: seedmint.Generator, 
     np.testing.assert_array_equal(here.recv(), expected)
     child.join(30)
     assert child.exitcode == 0
+
+
+def test_a_forked_child_ends(models: Path):
+    """ONNX Runtime waits for ever if the child frees a session whose threads exist in the parent only."""
+    code = (
+        "import os, sys, seedmint\n"
+        "generator = seedmint.load('rgb', threads=2)\n"
+        "child = os.fork()\n"
+        "if not child: sys.exit(7)\n"
+        "sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+    environment = os.environ | {"SEEDMINT_MODELS": str(models)}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 7
 
 
 def test_a_pickle_is_small_and_refuses_a_changed_file(models: Path, tmp_path: Path):

@@ -2,6 +2,7 @@
 
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from seedmint.torch import SeedDataset, SeedIterableDataset
 
 @pytest.fixture
 def rgb_api(models: Path) -> seedmint.Generator:
-    return seedmint.load("rgb", models=models, threads=1)
+    return seedmint.load("rgb", models=models, threads=2)
 
 
 def test_an_item_is_the_image_and_the_label_of_its_seed(rgb_api: seedmint.Generator):
@@ -82,6 +83,26 @@ def test_the_rank_is_that_of_the_time_of_reading(rgb_api: seedmint.Generator, mo
     monkeypatch.undo()
     for (image, _), expected in zip(pickle.loads(sent), rgb_api.images([1, 3, 5, 7], labels=0), strict=True):
         np.testing.assert_array_equal(image.numpy().transpose(1, 2, 0), expected)
+
+
+@pytest.mark.parametrize("workers", [1, 5])
+def test_ranks_have_equal_shares_with_any_number_of_workers(
+    rgb_api: seedmint.Generator, workers: int, monkeypatch: pytest.MonkeyPatch
+):
+    counts, found = [], []
+    for rank in range(3):
+        data = SeedIterableDataset(rgb_api, range(11), labels=0, rank=rank, world_size=3)
+        items = []
+        for worker in range(workers):
+            monkeypatch.setattr(
+                "seedmint.torch.get_worker_info", lambda worker=worker: SimpleNamespace(id=worker, num_workers=workers)
+            )
+            items += [image.numpy().tobytes() for image, _ in data]
+        counts.append(len(items))
+        found += items
+    assert counts == [4, 4, 3]
+    expected = [image.transpose(2, 0, 1).tobytes() for image in rgb_api.images(range(11), labels=0)]
+    assert sorted(found) == sorted(expected)
 
 
 @pytest.mark.parametrize(("rank", "world_size"), [(1, None), (2, 2), (-1, 2)])
