@@ -1,4 +1,4 @@
-"""Runs the mutants of a session of cosmic-ray. Usage: python tests/mutants.py CONFIG SESSION
+"""Runs the mutants of a session of cosmic-ray. Usage: python -m tests.mutants CONFIG SESSION
 
 Each mutant runs pytest in a fork of this process, which has imported the libraries that the tests use but no module of
 Seedmint. Without the start of Python and these imports, a mutant takes a third of the time.
@@ -13,7 +13,6 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import cosmic_ray.mutating
 import pytest
@@ -84,9 +83,11 @@ def _run_child(arguments: list[str], output: int) -> None:
 
 def main(config_file: str, session: str) -> None:
     config = load_config(config_file)
-    sys.path.insert(0, str(Path.cwd()))
     sys.dont_write_bytecode = True
     import_libraries(shlex.split(config.test_command))
+    outcome, text = run_tests(config.test_command, config.timeout)
+    if outcome != TestOutcome.SURVIVED:
+        sys.exit(f"the tests fail in a fork without a mutation:\n{text}")
     cosmic_ray.mutating.run_tests = run_tests
     with use_db(session, mode=WorkDB.Mode.open) as work:
         execute(work, config)

@@ -63,11 +63,11 @@ for module in "${@:-${!tests[@]}}"; do
   configure "$name" "$module" 40 "--timeout=15 $few"
   "$bin/cosmic-ray" init "$name.toml" "$name.sqlite"
   "$bin/cr-filter-operators" "$name.sqlite" "$name.toml"
-  "$python" tests/mutants.py "$name.toml" "$name.sqlite"
+  "$python" -m tests.mutants "$name.toml" "$name.sqlite"
   "$bin/cr-report" --surviving-only "$name.sqlite" | tail -1
   "$python" -c "import sqlite3, sys; sqlite3.connect(sys.argv[1], isolation_level=None).execute(sys.argv[2])" \
     "$name.sqlite" "DELETE FROM work_results WHERE test_outcome = 'SURVIVED'"
   configure "$name" "$module" 120 "-m 'not slow' $folder"
-  "$python" tests/mutants.py "$name.toml" "$name.sqlite"  # runs only mutants without a result
+  "$python" -m tests.mutants "$name.toml" "$name.sqlite"  # runs only mutants without a result
   "$bin/cr-report" --surviving-only --show-diff "$name.sqlite" | tee "$name.txt"
 done

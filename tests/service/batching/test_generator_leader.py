@@ -214,6 +214,72 @@ def test_unreadable_directory_is_logged_once_and_told_to_all(cluster: Cluster, c
     assert len(caplog.records) == 1
 
 
+def state(link: Link) -> dict[str, Any]:
+    """Return the last state that a worker has received."""
+    return [message for message in link.messages if message["type"] == "state"][-1]
+
+
+def test_a_file_that_cannot_be_opened_is_an_error_that_is_logged_once(cluster: Cluster, caplog: pytest.LogCaptureFixture):
+    cluster.serve_first()
+    caplog.clear()
+    for text in ("a link", "a link", "a pipe"):
+        error = UserError(text, reason="outside_directory")
+        cluster.scanner.scans.append(Scan((Change("a", None, error), Change("b", None, error))))
+        cluster.leader.poll()
+    assert len(caplog.records) == 4
+    assert sorted(state(cluster.one)["errors"]) == ["a", "b"]
+    late = Link()
+    cluster.leader.attach(late)
+    assert late.contents == {1: b"old"}
+
+
+def test_an_unreadable_file_is_tried_again_and_logged_once(cluster: Cluster, caplog: pytest.LogCaptureFixture):
+    for number in (1, 2, 3):
+        cluster.find(a=b"bad")
+        cluster.refused(cluster.one, number, "unreadable")
+    assert cluster.scanner.retried == ["a"] * 3
+    assert len(caplog.records) == 1
+
+
+def test_a_refused_file_is_logged_for_each_version_and_not_tried_again(cluster: Cluster, caplog: pytest.LogCaptureFixture):
+    for number in (1, 2):
+        cluster.find(a=b"bad")
+        cluster.refused(cluster.one, number)
+    assert cluster.scanner.retried == []
+    assert len(caplog.records) == 2
+
+
+def test_a_worker_that_dies_changes_nothing_for_versions_in_service(cluster: Cluster):
+    cluster.serve_first()
+    cluster.leader.detach(cluster.two)
+    assert cluster.one.take() == []
+
+
+def test_all_workers_know_which_version_is_present(cluster: Cluster):
+    cluster.find(**{"a@bbbbbbbbbbbb": b"1"})
+    for link in (cluster.one, cluster.two):
+        cluster.loaded(link, 1, "b" * 64)
+    late = Link()
+    cluster.leader.attach(late)
+    for link in (cluster.one, cluster.two, late):
+        assert [message["stems"] for message in link.messages if message["type"] == "present"] == [{"a": "a@bbbbbbbbbbbb"}]
+
+
+def test_a_pinned_version_that_is_not_in_service_is_logged_once(cluster: Cluster, caplog: pytest.LogCaptureFixture):
+    cluster.serve_first()
+    caplog.clear()
+    for pins in ({"a": "b" * 64}, {"a": "b" * 64}, {}, {"a": "b" * 64}):
+        cluster.scanner.scans.append(Scan(pins=pins))
+        cluster.leader.poll()
+    assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
+
+
+def test_warnings_of_a_scan_are_logged(cluster: Cluster, caplog: pytest.LogCaptureFixture):
+    cluster.scanner.scans.append(Scan(warnings=("one", "two")))
+    cluster.leader.poll()
+    assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
+
+
 def test_the_scanner_reports_a_file_when_it_stops_changing(tmp_path: Path):
     scanner = PlaceScanner([FolderPlace(tmp_path)], 1.0)
     (tmp_path / "a.onnx").write_bytes(b"1")
