@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
-from seedmint.models.card import CARD_KEY, Card, ImageOutput, Licence, Noise, Provenance
+from seedmint.models.card import CARD_KEY, Card, ImageOutput, Noise
+from seedmint.models.provenance import Licence, Provenance
 
 NAME = "colour"
 

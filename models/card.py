@@ -4,17 +4,17 @@ import json
 import math
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 
-from seedmint.models.card_part import CardPart, Line, Sha256
+from seedmint.models.card_part import CardPart, Line, is_none
 from seedmint.models.columns import KEY_NAMES, Column, LabelColumn
-from seedmint.models.errors import UserError
+from seedmint.models.errors import UserError, field_errors
 from seedmint.models.neighbours import Neighbours
 from seedmint.models.noise import MAX_TOTAL_WEIGHT, MAX_Z_DIM, NOISE_RULES, LabelRule
+from seedmint.models.provenance import Licence, Metric, Provenance
 from seedmint.models.reference import Reference
-from seedmint.models.training_curve import TrainingCurve
 
 CARD_KEY = "seedmint"
 SCHEMA_VERSION = 2
@@ -28,10 +28,6 @@ Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Truncation = Literal["z", "input", "none"]
 ClassWeight = Annotated[int, Field(ge=0, le=MAX_TOTAL_WEIGHT)]
 Axis = Annotated[int, Field(ge=1, le=MAX_VALUES)]
-
-
-def _is_none(value: object) -> bool:
-    return value is None
 
 
 class CardError(UserError):
@@ -115,8 +111,8 @@ class SampleOutput(CardPart):
     shape: tuple[Axis, ...] = Field(min_length=1, max_length=2)
     names: tuple[Line, ...]
     resolution: tuple[Annotated[float, Field(gt=0)], ...] | None = None
-    columns: tuple[Column, ...] | None = Field(default=None, exclude_if=_is_none)
-    label: LabelColumn | None = Field(default=None, exclude_if=_is_none)
+    columns: tuple[Column, ...] | None = Field(default=None, exclude_if=is_none)
+    label: LabelColumn | None = Field(default=None, exclude_if=is_none)
 
     @model_validator(mode="after")
     def _fields_are_consistent(self) -> "SampleOutput":
@@ -153,118 +149,6 @@ class SampleOutput(CardPart):
         return "float32"
 
 
-class Dataset(CardPart):
-    """The training data.
-
-    Attributes:
-        name: Name of the data set.
-        digest: SHA-256 of the training arrays, in hexadecimal.
-        examples: Number of training examples.
-    """
-
-    name: str
-    digest: Sha256 | None = None
-    examples: int | None = Field(default=None, ge=1)
-
-
-class OriginalFile(CardPart):
-    """One file that an import read.
-
-    Attributes:
-        sha256: SHA-256 of the file, in hexadecimal.
-        producer: Program that wrote the file, such as "pytorch 2.13.0"; null if the file does not name it.
-        opset: Version of the ONNX operators; null if the file is not ONNX.
-    """
-
-    sha256: Sha256
-    producer: Line | None = None
-    opset: int | None = Field(default=None, ge=1)
-
-
-class Import(CardPart):
-    """Origin of a generator that another project made.
-
-    Attributes:
-        originals: The files that were imported, in the order of the command; empty if unknown.
-        options: The options of the import that were given, by name.
-        difference: Greatest difference from the outputs of the original framework, in gray levels or in the units of the
-            samples; null without a comparison.
-    """
-
-    originals: tuple[OriginalFile, ...] = Field(default=(), max_length=16)
-    options: dict[str, Any] = Field(default_factory=dict)
-    difference: float | None = Field(default=None, ge=0)
-
-
-class Provenance(CardPart):
-    """Origin of the weights. Fields that an imported file does not state are null.
-
-    Attributes:
-        recipe: The training recipe.
-        recipe_digest: SHA-256 of the recipe as sorted JSON, in hexadecimal.
-        dataset: The training data.
-        steps: Training steps of the weights.
-        weights: "last" for the final weights, "ema" for their exponential moving average.
-        training_seed: Seed of the training run.
-        code_version: Git commit of the training code.
-        libraries: Name -> version of the libraries that trained the generator.
-        curve: Statistics during the training; null if they are unknown.
-        imported: Origin of an imported generator, the JSON field `import`; null for a generator that Seedmint trained.
-    """
-
-    recipe: dict[str, Any] | None = None
-    recipe_digest: Sha256 | None = None
-    dataset: Dataset | None = None
-    steps: int | None = Field(default=None, ge=0)
-    weights: Literal["last", "ema"] | None = None
-    training_seed: int | None = Field(default=None, ge=0)
-    code_version: str | None = None
-    libraries: dict[str, str] = Field(default_factory=dict)
-    curve: TrainingCurve | None = Field(default=None, exclude_if=_is_none)
-    imported: Import | None = Field(default=None, alias="import")
-
-
-class Metric(CardPart):
-    """One result of the evaluation. Compare results only if `metric` and `protocol` are the same.
-
-    Attributes:
-        metric: Name of the metric.
-        protocol: How the metric was computed.
-        value: The result.
-        standard_error: Standard error of `value`.
-        samples: Number of generated samples.
-        real: Mean score of real data in place of generated data, of as many samples; null if it was not measured.
-        interval: Where a perfect generator's score lies with a probability of 99.9%, from real-against-real draws.
-    """
-
-    metric: str
-    protocol: str
-    value: float
-    standard_error: float | None = Field(default=None, ge=0)
-    samples: int = Field(ge=1)
-    real: float | None = Field(default=None, exclude_if=_is_none)
-    interval: tuple[float, float] | None = Field(default=None, exclude_if=_is_none)
-
-    @field_validator("interval")
-    @classmethod
-    def _interval_is_ordered(cls, interval: tuple[float, float] | None) -> tuple[float, float] | None:
-        if interval is not None and interval[0] > interval[1]:
-            raise ValueError("interval must be [lower end, upper end]")
-        return interval
-
-
-class Licence(CardPart):
-    """Licences, as SPDX identifiers if possible.
-
-    Attributes:
-        data: Licence of the training data.
-        weights: Licence of the weights.
-    """
-
-    data: str | None = None
-    weights: str | None = None
-
-
 class Card(CardPart):
     """The card of one generator.
 
@@ -292,7 +176,7 @@ class Card(CardPart):
     title: Line
     noise: Noise
     classes: tuple[Line, ...] | None = Field(default=None, max_length=MAX_CLASSES)
-    class_weights: tuple[ClassWeight, ...] | None = Field(default=None, max_length=MAX_CLASSES, exclude_if=_is_none)
+    class_weights: tuple[ClassWeight, ...] | None = Field(default=None, max_length=MAX_CLASSES, exclude_if=is_none)
     output: Annotated[ImageOutput | SampleOutput, Field(discriminator="kind")]
     provenance: Provenance
     evaluation: tuple[Metric, ...] = ()
@@ -300,7 +184,7 @@ class Card(CardPart):
     reference: Reference | None = None
     truncation: Truncation = "z"
     max_batch: int | None = Field(default=None, ge=1)
-    neighbours: Neighbours | None = Field(default=None, exclude_if=_is_none)
+    neighbours: Neighbours | None = Field(default=None, exclude_if=is_none)
 
     @field_validator("classes")
     @classmethod
@@ -397,22 +281,6 @@ def read_card(text: str) -> Card:
 
 def _refuse_constant(constant: str) -> None:
     raise ValueError(f"{constant} is not JSON")
-
-
-def field_errors(error: ValidationError) -> list[tuple[str, str]]:
-    """Return the errors of a validation.
-
-    Args:
-        error: The exception of Pydantic.
-
-    Returns:
-        For each error, the dotted name of the field and a message.
-    """
-    found = []
-    for item in error.errors(include_url=False, include_context=False, include_input=False):
-        field = ".".join(str(part) for part in item["loc"]) or "(whole)"
-        found.append((field, item["msg"].removeprefix("Value error, ")))
-    return found
 
 
 def check_generator_name(name: str) -> None:

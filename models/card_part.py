@@ -14,3 +14,12 @@ class CardPart(BaseModel):
     """A part of a card: immutable, without unknown fields and without infinite numbers."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
+
+
+def is_none(value: object) -> bool:
+    """Return whether a field has no value. Such a field is not in the JSON document.
+
+    Args:
+        value: The value of the field.
+    """
+    return value is None

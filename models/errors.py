@@ -1,5 +1,10 @@
 """Errors that the user can correct."""
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
 
 class UserError(ValueError):
     """An error that the user can correct.
@@ -44,3 +49,19 @@ def one_line(text: object, max_length: int = 400) -> str:
     whole = str(text)
     escaped = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in whole[:max_length])
     return escaped + " ..." * (len(whole) > max_length)
+
+
+def field_errors(error: "ValidationError") -> list[tuple[str, str]]:
+    """Return the errors of a validation.
+
+    Args:
+        error: The exception of Pydantic.
+
+    Returns:
+        For each error, the dotted name of the field and a message.
+    """
+    found = []
+    for item in error.errors(include_url=False, include_context=False, include_input=False):
+        field = ".".join(str(part) for part in item["loc"]) or "(whole)"
+        found.append((field, item["msg"].removeprefix("Value error, ")))
+    return found

@@ -22,9 +22,8 @@ from pydantic import (
     field_validator,
 )
 
-from seedmint.models.card import field_errors
 from seedmint.models.directory import default_directory
-from seedmint.models.errors import UserError
+from seedmint.models.errors import UserError, field_errors
 from seedmint.models.places import default_cache, first_folder, is_url, is_web_file, place_name, split_places
 
 PREFIX = "SEEDMINT_"

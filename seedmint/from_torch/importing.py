@@ -16,8 +16,8 @@ from seedmint.from_torch.calling import Adapter, example_inputs, find_call
 from seedmint.from_torch.network import build_network
 from seedmint.from_torch.onnx_files import export_attempts, export_error
 from seedmint.from_torch.weights import load_weights
-from seedmint.models.card import OriginalFile
 from seedmint.models.errors import UserError
+from seedmint.models.provenance import OriginalFile
 from seedmint.service.importer.comparison import Original, Run
 from seedmint.service.importer.importing import ImportedGenerator, import_files
 from seedmint.service.importer.options import DEFAULT_TRIAL, ImportOptions, TrialSettings

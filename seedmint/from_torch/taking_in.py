@@ -12,8 +12,8 @@ from torch import nn
 from seedmint.from_torch.arguments import array, axis_lengths, class_names, constants, location, names, whole_number
 from seedmint.from_torch.importing import import_module
 from seedmint.generator import Generator
-from seedmint.models.card import NAME_PATTERN, field_errors
-from seedmint.models.errors import UserError, one_line
+from seedmint.models.card import NAME_PATTERN
+from seedmint.models.errors import UserError, field_errors, one_line
 from seedmint.models.files import write_whole
 from seedmint.models.runtime.generator_file import DIGEST12, digest_of
 from seedmint.models.runtime.provider import choose_provider

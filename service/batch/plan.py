@@ -11,16 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from seedmint.models.card import Card, field_errors
-from seedmint.models.card_part import Sha256
-from seedmint.models.errors import UserError
+from seedmint.models.card import Card
+from seedmint.models.card_part import Sha256, is_none
+from seedmint.models.errors import UserError, field_errors
 from seedmint.models.runtime.provider import Provider
 from seedmint.models.seeds import Seeds, parse_seeds
 from seedmint.service.batch.filter_rule import PlanFilter
 from seedmint.service.batch.formats.base import EXTENSIONS, ShardFormat
 from seedmint.service.batch.formats.features import Keys
 from seedmint.service.batch.labelling import Labelling
-from seedmint.service.batch.plan_generator import PlanGenerator, is_none
+from seedmint.service.batch.plan_generator import PlanGenerator
 from seedmint.service.batch.seed_order import SeedOrder
 from seedmint.service.batch.splits import Part, Split, split_layout
 from seedmint.service.runtime.arrays import Piece

@@ -3,19 +3,10 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from seedmint.models.card import Card
-from seedmint.models.card_part import Sha256
+from seedmint.models.card_part import Sha256, is_none
 from seedmint.service.batch.filter_rule import PlanFilter
 
 _DIGITS = 12  # of the digest, as in the addresses of images
-
-
-def is_none(value: object) -> bool:
-    """Return whether a value is None. The JSON text of plans and records omits such fields.
-
-    Args:
-        value: The value.
-    """
-    return value is None
 
 
 class PlanGenerator(BaseModel):

@@ -9,11 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from seedmint.models.card_part import Sha256
+from seedmint.models.card_part import Sha256, is_none
 from seedmint.models.errors import UserError
 from seedmint.models.seeds import parse_seeds
 from seedmint.service.batch.plan import Plan, Shard
-from seedmint.service.batch.plan_generator import is_none
 from seedmint.service.batch.storage.base import Output
 
 RECORDS_FOLDER = "records"

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from pydantic import ValidationError
 
-from seedmint.models.card import NAME_PATTERN, field_errors
-from seedmint.models.errors import UserError, one_line
+from seedmint.models.card import NAME_PATTERN
+from seedmint.models.errors import UserError, field_errors, one_line
 from seedmint.models.files import write_whole
 from seedmint.service.cli.import_options import (
     Checkpoint,

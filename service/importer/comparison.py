@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seedmint.models.card import ImageOutput, OriginalFile
+from seedmint.models.card import ImageOutput
+from seedmint.models.provenance import OriginalFile
 from seedmint.service.importer.errors import GeneratorImportError
 from seedmint.service.importer.wrap import GAIN_AND_OFFSET, OutputSpec
 from seedmint.service.runtime.generator import Generator

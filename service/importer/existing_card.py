@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from seedmint.models.card import CARD_KEY, Card, Dataset
+from seedmint.models.card import CARD_KEY, Card
 from seedmint.models.contract import check_contract
+from seedmint.models.provenance import Dataset
 from seedmint.models.runtime.generator_file import GeneratorError, parse_model
 from seedmint.models.runtime.reference import with_card
 from seedmint.service.importer.importing import ImportedGenerator

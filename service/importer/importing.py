@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto
 
-from seedmint.models.card import Card, Dataset, ImageOutput, Licence, Noise, Provenance
+from seedmint.models.card import Card, ImageOutput, Noise
+from seedmint.models.provenance import Dataset, Licence, Provenance
 from seedmint.models.runtime.generator_file import checked_card, read_content
 from seedmint.models.runtime.reference import with_card, with_reference
 from seedmint.service.importer.bindings import Signature

@@ -7,8 +7,9 @@ from typing import Any
 
 import onnx
 
-from seedmint.models.card import Card, Import, OriginalFile
+from seedmint.models.card import Card
 from seedmint.models.errors import one_line
+from seedmint.models.provenance import Import, OriginalFile
 from seedmint.models.runtime.generator_file import digest_of
 from seedmint.service.importer.external_data import external_files
 from seedmint.service.importer.options import ImportOptions

@@ -9,18 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from seedmint.models.card import (
-    Card,
-    CardError,
-    ImageOutput,
-    Import,
-    Metric,
-    Noise,
-    OriginalFile,
-    Provenance,
-    lowest_terms,
-    read_card,
-)
+from seedmint.models.card import Card, CardError, ImageOutput, Noise, lowest_terms, read_card
+from seedmint.models.provenance import Import, Metric, OriginalFile, Provenance
 from seedmint.models.reference import MadeWith, reference_of
 
 CARD = Card(

@@ -6,8 +6,9 @@ import struct
 import numpy as np
 import pytest
 
-from seedmint.models.card import Dataset, Provenance, SampleOutput
+from seedmint.models.card import SampleOutput
 from seedmint.models.classifier import CLASSIFIERS, classifier_file, reference_digest, reference_images
+from seedmint.models.provenance import Dataset, Provenance
 from tests.support import generators
 
 

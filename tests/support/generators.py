@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from onnx import GraphProto, ModelProto, TensorProto, helper, numpy_helper
 
-from seedmint.models.card import CARD_KEY, Card, ImageOutput, Licence, Noise, Provenance, SampleOutput
+from seedmint.models.card import CARD_KEY, Card, ImageOutput, Noise, SampleOutput
+from seedmint.models.provenance import Licence, Provenance
 from seedmint.models.reference import reference_of
 from seedmint.models.runtime.generator_session import GeneratorSession
 from seedmint.models.runtime.reference import reference_outputs, with_card, with_reference

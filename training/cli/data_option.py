@@ -4,8 +4,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from seedmint.models.card import Card, field_errors
-from seedmint.models.errors import UserError
+from seedmint.models.card import Card
+from seedmint.models.errors import UserError, field_errors
 from seedmint.training.datasets import Dataset
 from seedmint.training.datasets.packed.packing import find_pack
 from seedmint.training.recipes.data import PACKED_SOURCES, Data

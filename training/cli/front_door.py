@@ -8,7 +8,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from seedmint.models.card import field_errors
+from seedmint.models.errors import field_errors
 from seedmint.training.recipes.data import Data
 from seedmint.training.recipes.files import apply_overrides, is_recipe
 from seedmint.training.recipes.schema import Recipe, RecipeError, validate_recipe

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.table import Column
 
-from seedmint.models.card import Metric
+from seedmint.models.provenance import Metric
 from seedmint.training.objectives import Objective
 from seedmint.training.runs.progress import HELD_OUT_JSD, ProgressEvent
 

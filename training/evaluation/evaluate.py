@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from seedmint.models.card import Card, Metric
+from seedmint.models.card import Card
 from seedmint.models.errors import UserError
 from seedmint.models.neighbours import Neighbours
+from seedmint.models.provenance import Metric
 from seedmint.training.evaluation.image_sample import ImageSample, sample_seeds
 from seedmint.training.evaluation.image_set import joined
 from seedmint.training.evaluation.metric_families import FAMILIES, copying_metrics, inapplicable_reason, measure, num_samples

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from seedmint.models.card import Metric
+from seedmint.models.provenance import Metric
 from seedmint.training.datasets.draw import NAME as DRAW
 from seedmint.training.evaluation.classifier import MAX_SIDE, MIN_SIDE
 from seedmint.training.evaluation.image_sample import ImageSample

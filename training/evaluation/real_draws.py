@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from seedmint.models.card import Metric
+from seedmint.models.provenance import Metric
 
 CHEAP_DRAWS, COSTLY_DRAWS = 24, 8
 """Number of draws of metrics that are quick, and of metrics that need seconds for each draw."""

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
-from seedmint.models.card import Metric
+from seedmint.models.provenance import Metric
 from seedmint.training.evaluation.evaluate import Evaluation
 from seedmint.training.evaluation.generator_file import GeneratorFile
 from seedmint.training.evaluation.metric_families import FAMILIES

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from seedmint.models.card import Metric
+from seedmint.models.provenance import Metric
 from seedmint.training.datasets import Dataset
 from seedmint.training.datasets.draw import NAME as DRAW
 from seedmint.training.evaluation.metrics.cells import MAX_POINTS, cells_of, copying_by_cell, near_share

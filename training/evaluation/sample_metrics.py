@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seedmint.models.card import Metric
 from seedmint.models.noise import LabelRule
+from seedmint.models.provenance import Metric
 from seedmint.training.datasets import Dataset
 from seedmint.training.datasets.dataset import TableColumns
 from seedmint.training.datasets.draw import NAME as DRAW

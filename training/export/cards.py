@@ -4,19 +4,10 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from seedmint.models.card import (
-    Card,
-    Dataset,
-    ImageOutput,
-    Licence,
-    Noise,
-    Provenance,
-    SampleOutput,
-    field_errors,
-    lowest_terms,
-)
+from seedmint.models.card import Card, ImageOutput, Noise, SampleOutput, lowest_terms
 from seedmint.models.columns import Column, LabelColumn
-from seedmint.models.errors import UserError
+from seedmint.models.errors import UserError, field_errors
+from seedmint.models.provenance import Dataset, Licence, Provenance
 from seedmint.models.training_curve import TrainingCurve
 from seedmint.training.datasets.table_encoding import TableEncoding
 from seedmint.training.networks import noise_length

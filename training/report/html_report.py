@@ -16,7 +16,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from seedmint.models.card import Metric
+from seedmint.models.provenance import Metric
 from seedmint.training.evaluation.evaluate import Evaluation
 from seedmint.training.evaluation.generator_file import GeneratorFile, picture_images
 from seedmint.training.evaluation.metric_families import FAMILIES, num_samples

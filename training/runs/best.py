@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from seedmint.models.card import Metric
+from seedmint.models.provenance import Metric
 from seedmint.training.recipes.schema import BestMetric
 
 

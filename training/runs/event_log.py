@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.utils.tensorboard import SummaryWriter
 
-from seedmint.models.card import Metric
 from seedmint.models.files import write_whole
+from seedmint.models.provenance import Metric
 from seedmint.training.plotting.image_grid import grid_beside
 from seedmint.training.plotting.sample_plots import plot
 from seedmint.training.runs.diagnostics import Diagnostic

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from torch import nn
 
-from seedmint.models.card import Metric
+from seedmint.models.provenance import Metric
 from seedmint.training.datasets import Dataset
 from seedmint.training.datasets.progress import OnProgress
 from seedmint.training.evaluation.image_sample import sample_seeds

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
-from seedmint.models.card import Metric
+from seedmint.models.provenance import Metric
 from seedmint.training.runs.diagnostics import Diagnostic
 
 HELD_OUT_JSD = "JSD held out"

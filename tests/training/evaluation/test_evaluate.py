@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seedmint.models.card import Card, ImageOutput, Metric, Noise, Provenance, read_card
+from seedmint.models.card import Card, ImageOutput, Noise, read_card
 from seedmint.models.errors import UserError
 from seedmint.models.neighbours import MAX_PICTURE
 from seedmint.models.noise import labels_of
+from seedmint.models.provenance import Metric, Provenance
 from seedmint.training.datasets.progress import ignore_progress
 from seedmint.training.evaluation.evaluate import MIN_CLASSIFIER_ACCURACY, card_with_metrics, evaluate_generator
 from seedmint.training.evaluation.metric_families import FAMILIES

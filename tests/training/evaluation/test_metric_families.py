@@ -5,8 +5,8 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from seedmint.models.card import Metric
 from seedmint.models.noise import LabelRule
+from seedmint.models.provenance import Metric
 from seedmint.training.datasets import DataError
 from seedmint.training.evaluation.image_sample import ImageSample, sample_seeds
 from seedmint.training.evaluation.metric_families import FAMILIES, inapplicable_reason, measure, num_samples

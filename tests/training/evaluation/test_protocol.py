@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from seedmint.models.card import Card, ImageOutput, Noise, Provenance
+from seedmint.models.card import Card, ImageOutput, Noise
+from seedmint.models.provenance import Provenance
 from seedmint.training.datasets import Dataset
 from seedmint.training.evaluation.evaluate import evaluate_generator
 from seedmint.training.evaluation.features import Features

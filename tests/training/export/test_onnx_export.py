@@ -10,10 +10,11 @@ import pytest
 import torch
 from PIL import Image
 
-from seedmint.models.card import Card, ImageOutput, Noise, Provenance
+from seedmint.models.card import Card, ImageOutput, Noise
 from seedmint.models.contract import ContractError, card_of, check_contract
 from seedmint.models.errors import UserError
 from seedmint.models.noise import labels_of, noise
+from seedmint.models.provenance import Provenance
 from seedmint.models.runtime.reference import compute_reference, with_card
 from seedmint.training.export.onnx_export import ExportError, export_generator, install_generator, verify_export
 from seedmint.training.export.served_generator import ServedGenerator

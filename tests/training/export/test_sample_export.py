@@ -8,9 +8,10 @@ import onnxruntime
 import pytest
 import torch
 
-from seedmint.models.card import Card, Noise, Provenance, SampleOutput
+from seedmint.models.card import Card, Noise, SampleOutput
 from seedmint.models.contract import ContractError, check_contract
 from seedmint.models.noise import labels_of, noise
+from seedmint.models.provenance import Provenance
 from seedmint.models.runtime.reference import compute_reference
 from seedmint.training.datasets.scaling import MAX_UNITS, Scaling
 from seedmint.training.export.onnx_export import ExportError, export_generator, verify_export

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from seedmint.models.card import Metric
+from seedmint.models.provenance import Metric
 from seedmint.training.evaluation.generator_file import GeneratorFile
 from seedmint.training.evaluation.metric_families import FAMILIES
 from seedmint.training.recipes.schema import RecipeError, validate_recipe

@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from seedmint.models.card import MAX_CLASSES, field_errors
+from seedmint.models.card import MAX_CLASSES
 from seedmint.models.columns import MAX_CODES, MAX_DECIMALS, MAX_EXACT, NULL, Column, LabelColumn
+from seedmint.models.errors import field_errors
 from seedmint.models.seeds import quoted
 from seedmint.training.datasets.dataset import DataError
 
