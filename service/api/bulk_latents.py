@@ -10,6 +10,7 @@ from numpy.lib import format as npy
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
 from starlette.responses import Response
 
+from seedmint.models.errors import one_line
 from seedmint.service.api.bulk_samples import (
     TRUNCATION_BOUNDS,
     Label,
@@ -194,12 +195,13 @@ def _parse_npy(body: bytes) -> Latents:
         version = npy.read_magic(file)
         read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[version]
         shape, is_fortran, dtype = read(file)
-    except (ValueError, KeyError) as error:
-        raise Problem(400, f"the body is not an npy file of version 1.0 or 2.0: {error}", "z") from None
+    except Exception as error:  # numpy evaluates the head as Python: a hostile one raises errors of many kinds
+        raise Problem(400, f"the body is not an npy file of version 1.0 or 2.0: {one_line(error)}", "z") from None
     if dtype != np.dtype("<f4"):
         raise Problem(422, f"z has the type {dtype}: send float32", "z", reason="wrong_dtype")
     values: Any = np.frombuffer(body, "<f4", offset=file.tell()) if (len(body) - file.tell()) % 4 == 0 else np.empty(0)
-    if len(shape) != 2 or values.size != shape[0] * shape[1]:
+    is_table = len(shape) == 2 and all(type(size) is int and size >= 0 for size in shape)
+    if not is_table or values.size != shape[0] * shape[1] or max(shape) > _NPY_BYTES:
         raise Problem(422, "the body is not an npy file of a complete array of two dimensions", "z", reason="wrong_shape")
     array: Latents = values.reshape(shape, order="F" if is_fortran else "C")
     return np.ascontiguousarray(array, np.float32)

@@ -65,7 +65,7 @@ def read_tensors(inputs: list[InferInput], binary: memoryview) -> dict[str, NDAr
             binary = binary[size:]
         else:
             values = _numbers(tensor, name, dtype)
-        if values.size != math.prod(tensor.shape):
+        if values.size != math.prod(tensor.shape) or 0 in tensor.shape:
             raise Problem(400, f"{values.size} values for the shape {tensor.shape}", name, reason="wrong_shape")
         tensors[name] = values.reshape(tensor.shape)
     if len(binary):
@@ -77,6 +77,8 @@ def _numbers(tensor: InferInput, name: str, dtype: np.dtype[Any]) -> NDArray[Any
     """Return the numbers of `data`, flat."""
     if tensor.data is None:
         raise Problem(400, "a tensor needs data or binary_data_size", name, reason="missing")
+    if _has_boolean(tensor.data):  # numpy takes them for 0 and 1 among numbers
+        raise Problem(400, f"data has values that are not of the type {tensor.datatype}", name)
     try:
         values = np.array(tensor.data)
     except ValueError:  # lists of different lengths
@@ -86,6 +88,12 @@ def _numbers(tensor: InferInput, name: str, dtype: np.dtype[Any]) -> NDArray[Any
         raise Problem(400, f"data has values that are not of the type {tensor.datatype}", name)
     with np.errstate(over="ignore"):  # infinite values are refused later
         return values.astype(dtype).reshape(-1)
+
+
+def _has_boolean(data: list[Any]) -> bool:
+    """Return whether a list, or a list in it, has a boolean."""
+    types = set(map(type, data))
+    return bool in types or (list in types and any(_has_boolean(part) for part in data if isinstance(part, list)))
 
 
 def flat(values: NDArray[Any], name: str) -> NDArray[Any]:

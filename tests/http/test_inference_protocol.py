@@ -1,5 +1,7 @@
 """The Open Inference Protocol, with the client of Triton and with plain requests."""
 
+import json
+
 import numpy as np
 import pytest
 import tritonclient.http as triton
@@ -86,6 +88,11 @@ INVALID = [
     ({"inputs": [SEED | {"shape": [2]}]}, 400, "seed"),
     ({"inputs": [SEED | {"data": [0.5]}]}, 400, "seed"),
     ({"inputs": [SEED | {"data": ["1"]}]}, 400, "seed"),
+    ({"inputs": [SEED | {"data": [True, 2], "shape": [2]}]}, 400, "seed"),
+    ({"inputs": [SEED | {"data": [[True], [2]], "shape": [2, 1]}]}, 400, "seed"),
+    ({"inputs": [SEED | {"data": [], "shape": [10**30, 0]}]}, 400, None),
+    ({"inputs": [SEED | {"data": [], "shape": [2**20] * 4 + [0]}]}, 400, "seed"),
+    ({"inputs": [SEED | {"datatype": "FP64"}]}, 400, "seed"),
     ({"inputs": [SEED | {"data": [2**63]}]}, 400, "seed"),
     ({"inputs": [SEED | {"data": [[1], [1, 2]], "shape": [2]}]}, 400, "seed"),
     ({"inputs": [SEED | {"data": [-1]}]}, 422, None),
@@ -112,6 +119,15 @@ def test_invalid_requests(server: Server, body, status: int, field: str | None):
 def test_an_invalid_length_of_the_document(server: Server, length: str):
     headers = {"Inference-Header-Content-Length": length}
     assert server.client.post("/v2/models/rgb/infer", json={"inputs": [SEED]}, headers=headers).status_code == 400
+
+
+@pytest.mark.parametrize("size", [7, 16, 0, -8, 10**30, 8.0, "8", True, None])
+def test_a_wrong_size_of_binary_data(server: Server, size: object):
+    tensor = {"name": "seed", "datatype": "INT64", "shape": [1], "parameters": {"binary_data_size": size}}
+    content = json.dumps({"inputs": [tensor]}).encode()
+    headers = {"Inference-Header-Content-Length": str(len(content))}
+    answer = server.client.post("/v2/models/rgb/infer", content=content + bytes(8), headers=headers)
+    assert (answer.status_code, answer.json()["field"]) == (400, "seed")
 
 
 def test_bytes_after_the_last_tensor_are_refused(server: Server):

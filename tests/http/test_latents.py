@@ -170,6 +170,38 @@ def test_invalid_npy_bodies(server: Server, z: np.ndarray):
     assert server.client.post("/v1/latents", content=b"z", headers={"Content-Type": "text/plain"}).status_code == 415
 
 
+HEADS = {
+    "'<f4', 'fortran_order': False, 'shape': (-1, -8)}": "wrong_shape",
+    "'<f4', 'fortran_order': False, 'shape': (True, 8)}": "wrong_shape",
+    f"'<f4', 'fortran_order': False, 'shape': ({10**30}, 0)}}": "wrong_shape",
+    f"'<f4', 'fortran_order': False, 'shape': {'-' * 4000}1}}": "malformed",  # too deep for Python's parser
+    f"'<f4', 'fortran_order': False, 'shape': {'(' * 300}1}}": "malformed",
+    "(), 'fortran_order': False, 'shape': (1, 8)}": "malformed",
+    "'<f4', []: 1}": "malformed",
+    "'|O', 'fortran_order': False, 'shape': (1, 8)}": "wrong_dtype",  # pickles
+    "'>f4', 'fortran_order': False, 'shape': (1, 8)}": "wrong_dtype",
+}
+
+
+def test_hostile_heads_of_npy_bodies(server: Server):
+    for rest, reason in HEADS.items():
+        head = f"{{'descr': {rest}\n".encode()
+        content = b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head + bytes(32)
+        query = {"model": "rgb", "labels": "0"}
+        answer = server.client.post("/v1/latents", params=query, content=content, headers={"Content-Type": "application/x-npy"})
+        assert (answer.status_code, answer.json()["reason"]) == (400 if reason == "malformed" else 422, reason), rest[:60]
+
+
+def test_an_npy_body_in_fortran_order(server: Server, rgb: Generator, z: np.ndarray):
+    query, headers = {"model": "rgb", "labels": "0"}, {"Content-Type": "application/x-npy"}
+    answers = [
+        server.client.post("/v1/latents", params=query, content=npy(array), headers=headers).content
+        for array in (z, np.asfortranarray(z))
+    ]
+    assert answers[0] == answers[1]
+    np.testing.assert_array_equal(np.load(io.BytesIO(answers[0])), rgb.generate_from(z, np.zeros(len(z), np.int64)))
+
+
 @pytest.mark.parametrize(
     ("path", "status", "field"),
     [
