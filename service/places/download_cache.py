@@ -15,11 +15,13 @@ from seedmint.models.directory import split_version
 from seedmint.models.errors import UserError
 from seedmint.models.files import sync_directory, write_whole
 from seedmint.models.places import place_name
+from seedmint.service.places.locks import is_unlocked, new_locked
 from seedmint.service.places.store import RemoteFile, Store, StoreError
-from seedmint.service.places.view import drop_unused_view
+from seedmint.service.places.view import copies, drop_unused_view
 
 MAX_BYTES = 4 << 30  # of all files
 _ABANDONED_SECONDS = 3600.0  # a temporary file that nobody wrote to for this time
+_DOWNLOAD = re.compile(r"\.[0-9a-f]{32}", re.ASCII)  # name of the temporary file of a download
 
 
 class CacheFullError(UserError):
@@ -50,12 +52,11 @@ class DownloadCache:
         Args:
             digest: SHA-256 in hexadecimal, or its first digits.
         """
-        if not re.fullmatch("[0-9a-f]{12,64}", digest):
-            return None
-        for path in sorted(self.directory.glob(f"{digest}*.onnx")):
-            content = self._checked(path)
-            if content is not None:
-                return content
+        whole = self.verified_digest(digest)
+        if whole is not None:
+            with suppress(OSError):  # another process has removed the file since
+                content = self.path_of(whole).read_bytes()
+                return content if hashlib.sha256(content).hexdigest() == whole else None
         return None
 
     def lookup(self, url: str, version: str) -> bytes | None:
@@ -142,8 +143,12 @@ class DownloadCache:
         Args:
             digest: SHA-256 in hexadecimal, or its first digits.
         """
-        content = self.find(digest)
-        return None if content is None else hashlib.sha256(content).hexdigest()
+        if not re.fullmatch("[0-9a-f]{12,64}", digest):
+            return None
+        for path in sorted(self.directory.glob(f"{digest}*.onnx")):
+            if self._is_whole(path):
+                return path.stem
+        return None
 
     def fetch(self, store: Store, file: RemoteFile) -> str:
         """Return the digest of a file of a store, after a download unless the cache has the file.
@@ -180,11 +185,11 @@ class DownloadCache:
         from seedmint.models.runtime.generator_file import MAX_FILE_BYTES
 
         self.directory.mkdir(parents=True, exist_ok=True)
-        self._remove_abandoned()
+        self.remove_abandoned()
         self._make_room(size or 0)
         temporary = self.directory / f".{uuid4().hex}"
         try:
-            with temporary.open("xb") as file:
+            with new_locked(temporary) as file:
                 target = _HashingFile(file, min(MAX_FILE_BYTES, self._max_bytes))
                 download(target)  # type: ignore[arg-type]  # libraries only call `write`
                 file.flush()
@@ -201,12 +206,13 @@ class DownloadCache:
         sync_directory(self.directory)
         return digest
 
-    def _remove_abandoned(self) -> None:
-        """Remove temporary files of processes that were killed."""
+    def remove_abandoned(self) -> None:
+        """Remove temporary files of processes that were killed. A process that still downloads holds a lock on its file."""
         limit = time.time() - _ABANDONED_SECONDS
         for path in self.directory.glob(".*"):
             with suppress(OSError):
-                if path.is_file() and path.stat().st_mtime < limit:
+                is_left = _DOWNLOAD.fullmatch(path.name) is not None and is_unlocked(path)
+                if path.is_file() and (is_left or path.stat().st_mtime < limit):
                     path.unlink()
 
     def _make_room(self, size: int) -> None:
@@ -217,7 +223,7 @@ class DownloadCache:
         """
         while True:
             files = sorted(self._files())
-            total = sum(entry[1] for entry in files)
+            total = sum(entry[1] for entry in files) + copies(self.directory)
             for _, file_size, path in files:
                 if total + size <= self._max_bytes:
                     return
@@ -234,22 +240,23 @@ class DownloadCache:
                     field="models_cache_bytes",
                 )
 
-    def _checked(self, path: Path) -> bytes | None:
-        """Return the content of a file, and remove the file if its content has another digest."""
+    def _is_whole(self, path: Path) -> bool:
+        """Return whether a file has the digest in its name, and remove the file if not. Never reads the whole file at once."""
         try:
-            content = path.read_bytes()
-            if hashlib.sha256(content).hexdigest() == path.stem:
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            if digest == path.stem:
                 with suppress(OSError):  # a cache of another user
                     os.utime(path)
-                return content
+                return True
             path.unlink()
         except OSError:  # another process has removed the file
             pass
-        return None
+        return False
 
     def _evict(self) -> None:
         """Remove old files that are not in use, but never the newest one."""
-        total = 0
+        total = copies(self.directory)
         for position, (_, size, path) in enumerate(sorted(self._files(), reverse=True)):
             total += size
             if position and total > self._max_bytes:

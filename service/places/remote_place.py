@@ -51,6 +51,7 @@ class RemotePlace:
         self._interval = interval_seconds
         self._store: Store | None = None
         self._view = View(cache.directory, url)
+        cache.remove_abandoned()
         # The files of the last listing whose newest version is refused.
         self._refused: dict[str, tuple[str, Exception]] = {}  # stem -> version, and why
         self._refused_aliases: tuple[str | None, Exception] | None = None  # version, and why

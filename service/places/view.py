@@ -1,5 +1,7 @@
 """The files of one remote place on this machine: a folder of hard links to files of the cache, and an index.
 
+On a file system without hard links, the view has the only copy of a file: the file moves there from the cache, and back.
+
 The folder outlives the server, so that a server that starts while the store is down serves the files that it had before. A
 server locks the folder while it uses it: a second server with the same place has a folder of its own, and the cache removes
 only folders without a lock.
@@ -114,7 +116,7 @@ class View:
         """
         temporary = self._directory / f".{uuid4().hex}"
         try:
-            _link_or_copy(self._cache / f"{file.digest}.onnx", temporary)
+            _link_or_move(self._cache / f"{file.digest}.onnx", temporary)
             temporary.replace(self.path(stem))
         finally:
             temporary.unlink(missing_ok=True)  # a replacement by a link to the same file changes nothing
@@ -130,6 +132,9 @@ class View:
         """
         file = self._present.files.pop(stem)
         self._write()
+        if not (self._cache / f"{file.digest}.onnx").exists():  # moved there
+            with suppress(FileNotFoundError):
+                self.path(stem).replace(self._cache / f"{file.digest}.onnx")
         self.path(stem).unlink(missing_ok=True)
         self._touch(file)
 
@@ -168,6 +173,9 @@ class View:
         write_whole(self._directory / _INDEX, json.dumps(document).encode())
 
     def _forget_damaged(self) -> None:
+        for temporary in self._directory.glob(".*"):  # of a server that was killed
+            if temporary.name != _LOCK:
+                temporary.unlink(missing_ok=True)
         kept: dict[str, ViewFile] = {}
         for stem, file in self._present.files.items():
             try:
@@ -210,14 +218,28 @@ def _removes_files(directory: Path) -> bool:
     return len(list(removed.glob("*.onnx"))) < before
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
-    """Make a hard link, or a copy where the file system has no hard links."""
+def copies(cache: Path) -> int:
+    """Return the size in bytes of all files of views that are no hard links to a file of the cache.
+
+    Args:
+        cache: Directory of the cache.
+    """
+    total = 0
+    for path in (cache / _FOLDER).glob("*/*.onnx"):
+        with suppress(FileNotFoundError):
+            status = path.stat()
+            total += status.st_size if status.st_nlink == 1 else 0
+    return total
+
+
+def _link_or_move(source: Path, target: Path) -> None:
+    """Make a hard link; move the file where the file system has no hard links, so that there is one copy."""
     try:
         os.link(source, target)
     except OSError as error:
         if error.errno not in _NO_LINKS:
             raise
-        shutil.copyfile(source, target)
+        source.replace(target)
 
 
 def _acquire(directory: Path) -> tuple[Path, int]:

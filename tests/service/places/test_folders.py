@@ -3,7 +3,9 @@
 import asyncio
 import hashlib
 import os
+import threading
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -12,12 +14,16 @@ from seedmint.service.batching import place_scanner
 from seedmint.service.batching.local_leader import LocalLeader
 from seedmint.service.batching.model_repository import ModelRepository
 from seedmint.service.batching.place_scanner import PlaceScanner
+from seedmint.service.places import remote_place
+from seedmint.service.places.download_cache import DownloadCache
 from seedmint.service.places.folder_place import FolderPlace, check_inside
 from seedmint.service.places.opening import open_places
 from seedmint.service.places.place import Listing
-from seedmint.service.places.store import MAX_ALIASES_BYTES
+from seedmint.service.places.remote_place import RemotePlace
+from seedmint.service.places.store import MAX_ALIASES_BYTES, RemoteFile, RemoteListing
 from seedmint.service.settings import read_settings
 from tests.support import generators
+from tests.support.servers import PATIENCE, wait_until
 
 
 def link(path: Path, target: Path) -> Path:
@@ -181,3 +187,47 @@ def test_a_store_that_does_not_answer_does_not_keep_a_folder_unserved(
         await repository.close()
 
     asyncio.run(scenario())
+
+
+def test_a_store_that_takes_long_to_list_does_not_delay_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    answer = threading.Event()
+
+    class Slow:
+        def list(self) -> RemoteListing:
+            answer.wait(PATIENCE)
+            return RemoteListing((RemoteFile("slow", "1"),))
+
+        def fetch(self, file: RemoteFile, target: IO[bytes]) -> None:
+            target.write(generators.content("slow"))
+
+    class Quick(Slow):
+        def list(self) -> RemoteListing:
+            return RemoteListing((RemoteFile("quick", "1"),))
+
+        def fetch(self, file: RemoteFile, target: IO[bytes]) -> None:
+            target.write(generators.content("quick"))
+
+    monkeypatch.setattr(remote_place, "open_store", lambda url: Slow() if "slow" in url else Quick())
+    cache = DownloadCache(tmp_path / "cache")
+    places = [RemotePlace(url, cache, 0.01) for url in ("s3://slow/x", "s3://quick/x")]
+    scanner = PlaceScanner(places, 0.01)
+    stems: list[str] = []
+    scanner.start()
+
+    def found(stem: str) -> bool:
+        for scan in scanner.take():
+            for change in scan.changes:
+                assert change.descriptor is not None
+                os.close(change.descriptor)
+                stems.append(change.stem)
+        return stem in stems
+
+    try:
+        wait_until(lambda: found("quick"))
+        assert "slow" not in stems
+        assert [place.status().is_tried for place in places] == [False, True]
+        answer.set()
+        wait_until(lambda: found("slow"))
+    finally:
+        answer.set()
+        scanner.close()

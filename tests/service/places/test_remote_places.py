@@ -180,7 +180,6 @@ def test_a_process_that_is_killed_in_a_download_leaves_no_file(cache: DownloadCa
     os.waitpid(child, 0)
     (left,) = cache.directory.iterdir()
     assert left.name.startswith(".")
-    os.utime(left, (0, 0))
     cache.receive(lambda target: target.write(b"whole") and None, 5, None)
     assert [path.name for path in cache.directory.iterdir()] == [f"{digest_of(b'whole')}.onnx"]
 
@@ -326,15 +325,59 @@ def test_a_name_that_is_too_long_and_a_wrong_aliases_file_leave_the_other_files_
     assert (place.list().aliases, place.list().aliases_error) == ("a = a@111111111111", None)
 
 
-def test_a_cache_without_hard_links_serves_copies(s3: S3Server, cache: DownloadCache, monkeypatch: pytest.MonkeyPatch):
+def test_a_cache_without_hard_links_has_one_copy_of_each_file(s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     def refuse(source: Path, target: Path) -> None:
         raise PermissionError(errno.EPERM, "no links")
 
     monkeypatch.setattr(os, "link", refuse)
-    put(s3, "a.onnx", b"a")
+    cache = DownloadCache(tmp_path / "cache", max_bytes=2500)
+
+    def stored() -> int:
+        return sum(path.stat().st_size for path in cache.directory.rglob("*.onnx"))
+
+    put(s3, "a.onnx", b"a" * 1000)
+    put(s3, "b.onnx", b"b" * 1000)
     place = RemotePlace(URL, cache, 60)
     assert place.sync().error is None
-    assert contents(place) == {"a": b"a"}
+    assert set(contents(place)) == {"a", "b"}
+    assert stored() == 2000
+    put(s3, "c.onnx", b"c" * 1000)
+    assert isinstance(place.sync().error, CacheFullError)  # the two files are in use
+    assert stored() == 2000
+    remove(s3, "a.onnx")
+    assert place.sync().error is None
+    assert set(contents(place)) == {"b", "c"}
+    assert stored() <= 2500
+    remove(s3, "b.onnx")
+    place.sync()
+    assert cache.find(digest_of(b"b" * 1000)) == b"b" * 1000  # kept while there is room
+
+
+def test_only_downloads_of_ended_processes_are_removed(cache: DownloadCache):
+    def look(target: IO[bytes]) -> None:
+        target.write(b"half")
+        (temporary,) = cache.directory.iterdir()
+        cache.remove_abandoned()
+        assert temporary.exists()
+
+    cache.receive(look, None, None)
+    (cache.directory / f".{'0' * 32}").write_bytes(b"half")
+    (cache.directory / f".{'0' * 64}.onnx.{'0' * 32}").write_bytes(b"another writer, without a lock")
+    cache.remove_abandoned()
+    assert sum(path.name.startswith(".") for path in cache.directory.iterdir()) == 1
+
+
+def test_a_large_file_of_the_cache_is_checked_without_being_read_at_once(cache: DownloadCache, monkeypatch: pytest.MonkeyPatch):
+    digest = cache.keep(b"content").stem
+
+    def refuse(path: Path) -> bytes:
+        raise AssertionError(f"{path} is read at once")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert cache.verified_digest(digest[:12]) == digest
+    cache.path_of(digest).write_bytes(b"damaged")
+    assert cache.verified_digest(digest[:12]) is None
+    assert not cache.path_of(digest).exists()
 
 
 def test_a_file_that_cannot_be_linked_leaves_the_later_files_in_service(
