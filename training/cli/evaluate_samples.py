@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 import numpy as np
+from numpy.typing import NDArray
 
 from seedmint.models.card import SampleOutput
 from seedmint.models.columns import column_numbers
@@ -13,12 +14,14 @@ from seedmint.models.errors import UserError
 from seedmint.models.files import write_whole
 from seedmint.models.runtime.reference import with_card
 from seedmint.training.cli.evaluate_images import write_report
-from seedmint.training.datasets import load_dataset, load_splits
+from seedmint.training.datasets import Dataset, load_dataset, load_splits
 from seedmint.training.evaluation.generator_file import GeneratorFile
 from seedmint.training.evaluation.results import format_interval, format_value
 from seedmint.training.evaluation.sample_metrics import RealSamples, measure_samples
+from seedmint.training.evaluation.table_metrics import table_rows_of
 from seedmint.training.plotting.sample_plots import plot
 from seedmint.training.recipes.data import Data
+from seedmint.training.report.column_charts import column_charts
 from seedmint.training.report.html_report import render_sample_report
 
 _NUM_PLOTTED = 2000
@@ -78,9 +81,22 @@ def evaluate_samples(
             write_whole(out, picture)
             click.echo(f"picture: {out}", err=True)
         if report is not None:
-            write_report(report, render_sample_report(generator, metrics, picture, held_out.name, run))
+            charts = _column_charts(generator, shown, held_out, train)
+            write_report(report, render_sample_report(generator, metrics, picture, held_out.name, run, charts))
     if write and path is not None:
         kept = [entry for entry in card.evaluation if entry.metric not in {metric.metric for metric in metrics}]
         updated = card.model_copy(update={"evaluation": (*kept, *metrics)})
         write_whole(path, with_card(path.read_bytes(), updated))
         click.echo(f"updated the card of {path}; the file has a new digest, and the generator has new URLs", err=True)
+
+
+def _column_charts(
+    generator: GeneratorFile, generated: NDArray[np.float32], held_out: Dataset, train: Dataset
+) -> list[tuple[str, str]]:
+    """Return the charts of the columns of a table, also of its label; none for other data."""
+    if held_out.table is None:
+        return []
+    rule = generator.card.label_rule()
+    labels = None if rule is None else rule.labels(np.arange(len(generated)))
+    rows = table_rows_of(held_out.table, generated, labels, held_out, train)
+    return column_charts(rows.columns, rows.held_out, rows.generated)

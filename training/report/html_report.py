@@ -102,7 +102,12 @@ def render_report(generator: GeneratorFile, evaluation: Evaluation, run: Path | 
 
 
 def render_sample_report(
-    generator: GeneratorFile, metrics: Sequence[Metric], plot: bytes, data_name: str, run: Path | None = None
+    generator: GeneratorFile,
+    metrics: Sequence[Metric],
+    plot: bytes,
+    data_name: str,
+    run: Path | None = None,
+    columns: Sequence[tuple[str, str]] = (),
 ) -> str:
     """Return the HTML of a report about a generator of samples.
 
@@ -112,6 +117,7 @@ def render_sample_report(
         plot: A PNG of generated samples beside held-out samples.
         data_name: Name of the held-out samples.
         run: Directory of the generator's run, for previews; None leaves them out.
+        columns: Name and <svg> element of each column of a table; see `column_charts`.
     """
     recipe = generator.card.provenance.recipe
     return _template("sample_report.html").render(
@@ -119,6 +125,7 @@ def render_sample_report(
         digest=hashlib.sha256(generator.content).hexdigest(),
         recipe=None if recipe is None else yaml.safe_dump(recipe, sort_keys=False),
         picture=_picture(plot, "").url,
+        columns=columns,
         data=data_name,
         metrics=metrics,
         format_value=format_value,

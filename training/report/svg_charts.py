@@ -27,6 +27,7 @@ _STANDALONE_STYLE = """<style>
 </style>"""
 _MAX_MARKERS = 40  # a line with fewer points shows markers
 _STYLE: dict[Any, Any] = {
+    "text.parse_math": False,  # names of the data can have dollar signs
     **{"svg.fonttype": "none", "svg.hashsalt": "seedmint", "figure.facecolor": "none", "axes.facecolor": "none"},
     **{"font.size": 9.0, "axes.titlesize": 10.5, "axes.titlelocation": "left", "axes.titleweight": "bold"},
     **{"axes.spines.top": False, "axes.spines.right": False, "axes.formatter.useoffset": False, "legend.frameon": False},
@@ -108,16 +109,17 @@ def standalone_svg(svg: str) -> str:
     return f"{opening}>{_STANDALONE_STYLE}{rest}"
 
 
-def bars(title: str, names: Sequence[str], groups: Sequence[tuple[str, Sequence[float]]]) -> str:
+def bars(title: str, names: Sequence[str], groups: Sequence[tuple[str, Sequence[float]]], wide: bool = True) -> str:
     """Return a bar chart as an <svg> element.
 
     Args:
         title: Name of the bars' height.
         names: Names on the horizontal axis.
         groups: Label and heights of one or two groups of bars. Each group has its own color.
+        wide: Whether the chart is twice as wide.
     """
     with matplotlib.rc_context(_STYLE):
-        figure = Figure(figsize=(9.6, 2.9), layout="constrained")
+        figure = Figure(figsize=(9.6, 2.9) if wide else (4.6, 2.7), layout="constrained")
         axes = figure.add_subplot()
         width = 0.8 / len(groups)
         for index, ((label, heights), color) in enumerate(zip(groups, _SERIES, strict=False)):
@@ -127,7 +129,31 @@ def bars(title: str, names: Sequence[str], groups: Sequence[tuple[str, Sequence[
         axes.set_xticks(range(len(names)), names, rotation=30 if is_rotated else 0, ha="right" if is_rotated else "center")
         axes.grid(visible=False, axis="x")
         axes.set_title(title)
-        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        if wide:
+            axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+        else:
+            axes.legend(loc="best")
+        return _svg(figure, title)
+
+
+def histogram(title: str, edges: Sequence[float], groups: Sequence[tuple[str, Sequence[float]]], ticks: Sequence[str]) -> str:
+    """Return a histogram as an <svg> element.
+
+    Args:
+        title: Name of the values.
+        edges: Limits of the bins, ascending, one more than bins.
+        groups: Label and heights of one or two groups of bins. Each group has its own color.
+        ticks: Names of the first, the middle and the last limit.
+    """
+    with matplotlib.rc_context(_STYLE):
+        figure = Figure(figsize=(4.6, 2.7), layout="constrained")
+        axes = figure.add_subplot()
+        for (label, heights), color in zip(groups, _SERIES, strict=False):
+            axes.stairs(heights, edges, color=color, label=label, linewidth=1.5)
+        axes.set_xticks([edges[0], (edges[0] + edges[-1]) / 2, edges[-1]], ticks)
+        axes.set_title(title)
+        axes.set_ylim(bottom=0)
+        axes.legend(loc="best")
         return _svg(figure, title)
 
 
