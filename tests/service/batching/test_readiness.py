@@ -12,6 +12,8 @@ import pytest
 from seedmint.service.batching.local_leader import LocalLeader
 from seedmint.service.batching.model_repository import ModelRepository
 from seedmint.service.batching.place_scanner import PlaceScanner
+from seedmint.service.batching.place_states import PlaceState
+from seedmint.service.batching.readiness import Readiness
 from seedmint.service.places.opening import open_places
 from seedmint.service.settings import read_settings
 from tests.support import generators
@@ -119,3 +121,12 @@ def test_required_generators_must_be_served_at_start(tmp_path: Path, ready_when:
             assert repository.is_ready()
 
     asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("ready_when", "expected"), [("any", True), ("all", False), ("serving", True)])
+def test_all_places_must_be_readable_at_start(tmp_path: Path, ready_when: str, expected: bool):
+    readiness = Readiness(read_settings({"SEEDMINT_MODELS": str(tmp_path), "SEEDMINT_READY_WHEN": ready_when}))
+    up, down = (PlaceState("s3://bucket", is_up, True, None) for is_up in (True, False))
+    assert readiness.check({"one"}, (), (up, down)) is expected
+    assert readiness.check({"one"}, (), (up, up))
+    assert readiness.check({"one"}, (), (up, down))  # no longer at start
