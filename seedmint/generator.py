@@ -1,8 +1,6 @@
 """Generators as Python objects: `seedmint.load("mnist").images(range(64))`."""
 
 import base64
-import os
-import threading
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -13,23 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 from seedmint.arguments import LabelsLike, SeedsLike, label_array, seed_array, whole_number
 from seedmint.models.card import Card, ImageOutput
 from seedmint.models.errors import UserError, one_line
-from seedmint.models.installation import needs_extra
 from seedmint.models.places import is_url
 from seedmint.models.table import is_table, table_columns
-from seedmint.sources import read_source, resolve_source
+from seedmint.open_file import OpenFile, ProviderChoice
+from seedmint.sources import resolve_source
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from seedmint.service.runtime.generator import Generator as RuntimeGenerator
-
-# Outputs of one run. For fully connected networks, runs of 64 reach 0.86 of the rate of runs of 1,024; runs of 256 reach 0.98.
-# The smallest networks need larger runs, which take them only milliseconds (benchmarks/python_api.py).
-_BATCH = 256
-_LARGE_BATCH = 1024
-_LARGE_BATCH_SECONDS = 0.03
 _PREVIEW_SEEDS = range(16)
-_Provider = Literal["auto", "cpu", "cuda"]
 
 
 class Generator:
@@ -46,7 +36,7 @@ class Generator:
         self,
         source: str | Path,
         *,
-        provider: _Provider = "auto",
+        provider: ProviderChoice = "auto",
         threads: int | None = None,
         digest: str | None = None,
     ) -> None:
@@ -62,20 +52,15 @@ class Generator:
             OSError: The file cannot be read.
         """
         self.source = str(source) if is_url(str(source)) else str(Path(source).absolute())  # a worker may have another folder
-        if provider not in get_args(_Provider):
+        if provider not in get_args(ProviderChoice):
             raise UserError(f"{provider!r:.40} is none of auto, cpu and cuda", field="provider", reason="unknown_provider")
-        self._provider: _Provider = provider
-        self._threads = None if threads is None else whole_number(threads, "threads")
-        self._digest = digest
-        self._lock = threading.Lock()
-        self._runtime: RuntimeGenerator | None = None
-        self._pid = 0
-        self._digest = self._get_runtime().digest
+        threads = None if threads is None else whole_number(threads, "threads")
+        self._file = OpenFile(self.source, provider, threads, digest)
 
     @property
     def card(self) -> Card:
         """The card of the file: title, classes, output, provenance, evaluation, licences."""
-        return self._get_runtime().card
+        return self._file.runtime().card
 
     @property
     def name(self) -> str:
@@ -85,12 +70,12 @@ class Generator:
     @property
     def digest(self) -> str:
         """SHA-256 of the file in hexadecimal: the version of the generator."""
-        return self._get_runtime().digest
+        return self._file.runtime().digest
 
     @property
     def determinism(self) -> Literal["exact", "approximate"]:
         """ "exact" if this machine computes the outputs of the card's reference, in every tested batch; else "approximate"."""
-        return self._get_runtime().determinism
+        return self._file.runtime().determinism
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -159,7 +144,7 @@ class Generator:
         Args:
             seeds: As for `images`.
         """
-        return self._get_runtime().noise(seed_array(seeds))
+        return self._file.runtime().noise(seed_array(seeds))
 
     def labels(self, seeds: SeedsLike) -> NDArray[np.int64] | None:
         """Return the label that each seed determines: int64[n], or None for an unconditional generator.
@@ -167,7 +152,7 @@ class Generator:
         Args:
             seeds: As for `images`.
         """
-        return self._get_runtime().labels(seed_array(seeds))
+        return self._file.runtime().labels(seed_array(seeds))
 
     def from_latents(self, z: ArrayLike, labels: LabelsLike = None, truncation: float = 1.0) -> NDArray[Any]:
         """Generate outputs of explicit latent vectors.
@@ -222,7 +207,7 @@ class Generator:
         """
         array = seed_array(seeds)
         numbers = label_array(labels, len(array), self.classes)
-        return self._get_runtime().labels(array) if numbers is None else numbers
+        return self._file.runtime().labels(array) if numbers is None else numbers
 
     def use_threads(self, threads: int) -> None:
         """Set the number of CPU threads of one run.
@@ -230,11 +215,7 @@ class Generator:
         Args:
             threads: At least 1.
         """
-        if whole_number(threads, "threads") != self._threads:
-            self._threads = threads
-            if self._pid == os.getpid():  # after a fork, the lock is the parent's, and the file is opened again in any case
-                with self._lock:
-                    self._runtime = None
+        self._file.use_threads(whole_number(threads, "threads"))
 
     def __getitem__(self, seeds: int | slice | SeedsLike) -> NDArray[Any]:
         """Generate one output for one seed, or an array of outputs for a slice or several seeds.
@@ -328,37 +309,7 @@ class Generator:
         return f'<p>{head}</p><img alt="Images of seeds 0 to 15" src="data:image/png;base64,{data}">'
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self.source, self._provider, self._threads, self._digest)
-
-    def _get_runtime(self) -> "RuntimeGenerator":
-        """Return the open generator of this process. After a fork, the session of the parent process does not work."""
-        if self._runtime is None or self._pid != os.getpid():
-            if self._pid not in (0, os.getpid()):
-                self._lock = threading.Lock()  # another thread of the parent may have held the lock
-            with self._lock:
-                if self._runtime is None or self._pid != os.getpid():
-                    self._runtime = self._open()
-                    self._pid = os.getpid()
-        return self._runtime
-
-    def _open(self) -> "RuntimeGenerator":
-        with needs_extra("cpu"):
-            from seedmint.models.runtime.processors import num_processors
-            from seedmint.models.runtime.provider import choose_provider
-            from seedmint.service.runtime.generator import Generator as RuntimeGenerator
-
-        threads = self._threads or num_processors()
-        content, provider = read_source(self.source, self._digest), choose_provider(self._provider)
-        runtime = RuntimeGenerator(content, provider, threads, _BATCH)
-        if runtime.max_batch == _BATCH and runtime.batch_seconds * _LARGE_BATCH / _BATCH < _LARGE_BATCH_SECONDS:
-            runtime = RuntimeGenerator(content, provider, threads, _LARGE_BATCH)
-        if self._digest is not None and not runtime.digest.startswith(self._digest):
-            raise UserError(
-                f"{self.source} has the digest {runtime.digest[:12]}, not {self._digest[:12]}",
-                field="digest",
-                reason="wrong_digest",
-            )
-        return runtime
+        return _reopen, (self.source, self._file.provider, self._file.threads, self._file.digest)
 
     def _require_kind(self, kind: Literal["image", "sample"]) -> None:
         actual = self.card.output.kind
@@ -368,12 +319,12 @@ class Generator:
             )
 
     def _generate(self, seeds: SeedsLike, labels: LabelsLike, truncation: float) -> NDArray[Any]:
-        runtime, array = self._get_runtime(), seed_array(seeds)
+        runtime, array = self._file.runtime(), seed_array(seeds)
         numbers = runtime.labels(array) if labels is None else label_array(labels, len(array), self.classes)
         return self._run(runtime.noise(array), numbers, self._checked_truncation(truncation))
 
     def _run(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None, truncation: float) -> NDArray[Any]:
-        runtime = self._get_runtime()
+        runtime = self._file.runtime()
         if len(z) <= runtime.max_batch:
             return runtime.generate_from(z, labels, truncation)
         output = self.card.output
@@ -396,7 +347,7 @@ class Generator:
 def load(
     model: str | Path,
     *,
-    provider: _Provider = "auto",
+    provider: ProviderChoice = "auto",
     threads: int | None = None,
     models: str | Path | None = None,
 ) -> Generator:
@@ -431,5 +382,5 @@ def _slice_range(seeds: slice) -> range:
         raise UserError(f"is no slice of seeds: {error}", field="seeds", reason="malformed_seeds") from None
 
 
-def _reopen(source: str, provider: _Provider, threads: int | None, digest: str) -> Generator:
+def _reopen(source: str, provider: ProviderChoice, threads: int | None, digest: str) -> Generator:
     return Generator(source, provider=provider, threads=threads, digest=digest)

@@ -101,7 +101,7 @@ def _batch(
             yield {"seed": seed} | {name: column[i] for name, column in table.items()}
         return
     if isinstance(output, ImageOutput):
-        files = pngs(generator._get_runtime(), seeds, labels, outputs, truncation)
+        files = pngs(generator._file.runtime(), seeds, labels, outputs, truncation)
         values: Any = (
             {"image": {"bytes": file, "path": f"{row['seed']}.png"}} for row, file in zip(common, files, strict=True)
         )

@@ -6,17 +6,13 @@ from collections.abc import Mapping, MutableMapping
 from difflib import get_close_matches
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     IPvAnyAddress,
-    IPvAnyNetwork,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -24,7 +20,8 @@ from pydantic import (
 
 from seedmint.models.directory import default_directory
 from seedmint.models.errors import UserError, field_errors
-from seedmint.models.places import default_cache, first_folder, is_url, is_web_file, place_name, split_places
+from seedmint.models.places import default_cache, first_folder, is_url, place_name, split_places
+from seedmint.service.setting_types import Location, Names, Networks, Origins, Places, Prefix, absolute
 
 PREFIX = "SEEDMINT_"
 
@@ -41,53 +38,6 @@ class SettingsError(UserError):
         return message if self.field is None else f"{variable(self.field)}: {message}"
 
 
-def _split(value: object) -> object:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-
-def _places(value: object) -> object:
-    if isinstance(value, Path):
-        return (str(value),)
-    return split_places(value) if isinstance(value, str) else value
-
-
-def _check_place(place: str) -> str:
-    if "," in _absolute(place):  # workers receive absolute paths
-        raise ValueError(f"{_absolute(place)!r} has a comma, which separates places: use a folder whose path has none")
-    if is_web_file(place) and not urlsplit(place).path.endswith(".onnx"):
-        raise ValueError(f"{place_name(place)} is not the URL of a generator file: it must end with /NAME.onnx")
-    if is_web_file(place) and "@" in urlsplit(place).netloc:
-        raise ValueError(f"{place_name(place)} has a user or password: use a signed URL, or a store such as s3://bucket/prefix")
-    if "::" in place:
-        raise ValueError(f"{place} is a chain of URLs: use one URL, such as s3://bucket/prefix, or a folder")
-    return place
-
-
-def _absolute(location: str) -> str:
-    """Return a URL unchanged, and a path as an absolute path."""
-    return location if "://" in location else str(Path(location).absolute())
-
-
-def _check_origin(text: str) -> str:
-    if not _ORIGIN.fullmatch(text):
-        raise ValueError(f"{text!r} is not an origin: use * or scheme://host[:port] in lower case, without a path")
-    return text
-
-
-def _check_prefix(text: str) -> str:
-    if not PATH_PREFIX.fullmatch(text):
-        raise ValueError(f"{text!r} is not a path prefix: start with /, and end without /")
-    return text
-
-
-PATH_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+){0,16}", re.ASCII)
-_ORIGIN = re.compile(r"\*|https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:.]+\](:[0-9]{1,5})?", re.ASCII)
-_Origins = Annotated[tuple[Annotated[str, AfterValidator(_check_origin)], ...], BeforeValidator(_split)]
-_Prefix = Annotated[str, AfterValidator(_check_prefix)]
-_Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
-_Places = Annotated[tuple[Annotated[str, AfterValidator(_check_place)], ...], BeforeValidator(_places)]
-_Location = Annotated[str, AfterValidator(_absolute)]
-_Networks = Annotated[tuple[IPvAnyNetwork, ...], BeforeValidator(_split)]
 # An empty variable for API keys is an error, so that a missing secret never turns authentication off.
 _SECRETS = frozenset({"api_keys", "api_keys_file"})
 # Variables of Kubernetes for the Services `seedmint` and `seedmint-...` of the namespace.
@@ -102,7 +52,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    models: _Places = Field(
+    models: Places = Field(
         default_factory=lambda: (str(default_directory()),),
         min_length=1,
         max_length=32,
@@ -132,7 +82,7 @@ class Settings(BaseModel):
     unix_socket: Path | None = Field(
         default=None, description="Path of a Unix socket to listen on instead of the TCP port. Its clients count as 127.0.0.1."
     )
-    root_path: _Prefix = Field(
+    root_path: Prefix = Field(
         default="",
         description="Path prefix of all URLs, such as /gan, for a proxy that serves other paths too. none: no prefix.",
     )
@@ -173,7 +123,7 @@ class Settings(BaseModel):
         description="Condition of /readyz. any: a generator is served. all: at start, every file is served. "
         "serving: the directory was read, even if it has no generator.",
     )
-    required_models: _Names = Field(
+    required_models: Names = Field(
         default=(),
         description="Names of generators, separated by commas. At start, /readyz waits until all of them are served.",
     )
@@ -214,7 +164,7 @@ class Settings(BaseModel):
         le=10**9,
         description="Maximum number of images per minute and API key or client address. Above it: 429.",
     )
-    jobs_url: _Location | None = Field(
+    jobs_url: Location | None = Field(
         default=None,
         description="Directory or object store prefix (s3://bucket/prefix) of the jobs. none: the jobs API is disabled.",
     )
@@ -230,10 +180,10 @@ class Settings(BaseModel):
     job_workers: int = Field(
         default=1, ge=1, le=256, description="Number of processes for one job. They run at the lowest CPU priority."
     )
-    allowed_origins: _Origins = Field(
+    allowed_origins: Origins = Field(
         default=(), description="Web origins that may read responses (CORS), separated by commas, or * for all origins."
     )
-    trusted_proxies: _Networks = Field(
+    trusted_proxies: Networks = Field(
         default=(),
         description="Addresses or networks of trusted proxies (X-Forwarded-For, -Proto and -Prefix), separated by commas.",
     )
@@ -274,7 +224,7 @@ class Settings(BaseModel):
 
     def to_environment(self) -> dict[str, str]:
         """Return the settings as environment variables for a server process, with absolute paths."""
-        fields = self.model_copy(update={"models": tuple(map(_absolute, self.models))}).__dict__
+        fields = self.model_copy(update={"models": tuple(map(absolute, self.models))}).__dict__
         for field in ("api_keys_file", "models_cache", "unix_socket"):
             if fields[field] is not None:
                 fields[field] = fields[field].absolute()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from seedmint.service.settings import PATH_PREFIX
+from seedmint.service.setting_types import PATH_PREFIX
 
 HEADER = b"x-forwarded-prefix"
 

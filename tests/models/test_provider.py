@@ -38,6 +38,8 @@ class Recorder:
         self.found = found
         monkeypatch.setattr(provider.ort, "InferenceSession", self)
         monkeypatch.setattr(provider, "max_constant_bytes", lambda nodes: 1000 // nodes)
+        self.kept: list[Any] = []
+        monkeypatch.setattr(provider, "keep_after_fork", self.kept.append)
 
     def __call__(self, graph: bytes, options: Any, providers: list[Any], enable_fallback: int) -> Any:
         names = ("session.intra_op.allow_spinning", "session.use_env_allocators")
@@ -53,7 +55,7 @@ class Recorder:
                 "entries": [*entries, constants],
             }
         )
-        return SimpleNamespace(get_providers=lambda: [self.found, "CPUExecutionProvider"])
+        return SimpleNamespace(get_providers=lambda: [self.found, "CPUExecutionProvider"], number=len(self.calls))
 
 
 def test_sessions_are_deterministic_do_not_spin_and_share_one_arena(monkeypatch: pytest.MonkeyPatch):
@@ -81,6 +83,7 @@ def test_sessions_on_cuda_compute_without_tf32_and_record_graphs_silently(monkey
     assert recorder.calls[0]["entries"][2] == "1000"
     assert session._open_graph_session is not None
     session._open_graph_session()
+    assert [session.number for session in recorder.kept] == [1, 2]
     assert recorder.calls[1]["providers"][0] == ("CUDAExecutionProvider", options | {"enable_cuda_graph": "1"})
     assert recorder.calls[1]["severity"] == 5
 
