@@ -53,4 +53,7 @@ _LONG = {
 
 def pytest_collection_modifyitems(items):
     """Begin with the files that take the longest: at the end, they would keep one process busy and the others idle."""
+    misplaced = [item.nodeid for item in items if item.get_closest_marker("alone") and "faults" not in item.path.parts]
+    if misplaced:
+        raise pytest.UsageError(f".ci/run looks for the mark `alone` in tests/faults only: {misplaced}")
     items.sort(key=lambda item: (item.path.name not in _LONG, "training" not in item.path.parts))
