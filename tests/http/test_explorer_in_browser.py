@@ -264,6 +264,28 @@ def test_classes_by_seeds_two_generators_and_the_card(page: Page, server: Server
     expect(page.get_by_role("row", name="digest")).to_contain_text(server.digest("rgb"))
 
 
+def test_the_interval_of_real_data_stands_beside_each_metric(page: Page, server: Server):
+    def answer(route: Route) -> None:
+        document = route.fetch().json()
+        rows = [("copying-near", 0.3, 0.004, [0.002, 0.018]), ("kid-x", 0.0001, None, [-0.001, 0.002]), ("old", 1, None, None)]
+        document["card"]["evaluation"] = [
+            {"metric": name, "protocol": "p", "value": value, "samples": 9, "standard_error": error, "interval": interval}
+            for name, value, error, interval in rows
+        ]
+        route.fulfill(json=document)
+
+    page.route(re.compile(r"/v1/models/(rgb|grey)$"), answer)
+    go(page, server, "/models/rgb?view=card")
+    cells = page.get_by_role("row", name="copying-near").get_by_role("cell")
+    expect(cells).to_have_text(["0.3 ± 0.004", "0.002 to 0.018 (outside)", re.compile("99%"), "p"])
+    expect(page.get_by_text("outside for 1 of 2")).to_be_visible()
+    expect(page.get_by_role("row", name="old").get_by_role("cell")).to_have_text(["1", "", "", "p"])
+    go(page, server, "/compare?a=grey&b=rgb")
+    page.get_by_text("Metrics of both").click()
+    cells = page.get_by_role("row", name="kid-x").get_by_role("cell")
+    expect(cells).to_have_text(["0.0001", "0.0001", "-0.001 to 0.002", "p"])
+
+
 def test_an_approximate_generator_shows_its_difference(page: Page, server: Server):
     def answer(route: Route) -> None:
         document = route.fetch().json()

@@ -9,7 +9,7 @@ from rich.table import Column
 
 from seedmint.models.provenance import Metric
 from seedmint.training.objectives import Objective
-from seedmint.training.runs.progress import HELD_OUT_JSD, ProgressEvent
+from seedmint.training.runs.progress import HELD_OUT_JSD, HELD_OUT_JSD_ERROR, ProgressEvent
 
 _MIN_BAR = 12  # columns
 _LINE_INTERVAL = 10.0  # seconds between lines without a terminal
@@ -106,7 +106,7 @@ def _parts(s: dict[str, float], objective: Objective) -> list[str]:
 
 
 def _held_out(s: dict[str, float]) -> str:
-    return f" (held out {s[HELD_OUT_JSD]:.3f})" if HELD_OUT_JSD in s else ""
+    return f" (held out {s[HELD_OUT_JSD]:.3f} ± {s[HELD_OUT_JSD_ERROR]:.3f})" if HELD_OUT_JSD in s else ""
 
 
 def format_metric(metric: Metric) -> str:

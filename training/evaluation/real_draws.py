@@ -3,7 +3,8 @@
 Again and again, real data are divided at random into a part in place of the generated data and a part in place of the
 reference, each as large as in the measurement. The scores of these draws give the mean and the standard error of a perfect
 generator, and an interval that contains the score of a perfect generator with probability `LEVEL`. The interval assumes that
-scores are normal, or, for squared distances and divergences, no heavier in the tail than the square of a normal number.
+scores are normal, or, for squared distances, divergences and scores of models, no heavier in the tail than the square of a
+normal number.
 """
 
 import math
@@ -18,8 +19,10 @@ from seedmint.models.provenance import Metric
 CHEAP_DRAWS, COSTLY_DRAWS = 24, 8
 """Number of draws of metrics that are quick, and of metrics that need seconds for each draw."""
 LEVEL = 0.999
+_MIN_DRAWS = 2  # of an interval
 _KEY = 7  # of Philox
 _SQUARES = ("frechet", "kid", "class-kl", "mode-kl", "random-conv")  # metrics that are squares near their best value
+_SKEWED = (*_SQUARES, "train-on-generated")  # the score of a model is bounded by 1, and falls far below for unlucky rows
 # Ratio of the upper quantiles of (chi-squared - 1) / sqrt 2 with one degree of freedom and of a normal number.
 _TAIL_OF_SQUARES = (stats.chi2.ppf(LEVEL, 1) - 1) / math.sqrt(2) / stats.norm.ppf(LEVEL)
 
@@ -54,12 +57,15 @@ def with_intervals(metrics: Sequence[Metric], draws: Sequence[Sequence[Metric]])
 
     Args:
         metrics: The scores of a generator.
-        draws: The scores of real data, by draw; the same metrics in each draw.
+        draws: The scores of real data, by draw. A metric that fewer than two draws have gets no interval.
     """
     finished = []
     for metric in metrics:
-        values = np.array([next(other.value for other in draw if other.metric == metric.metric) for draw in draws])
-        tail = _TAIL_OF_SQUARES if metric.metric.startswith(_SQUARES) else 1.0
+        values = np.array([other.value for draw in draws for other in draw if other.metric == metric.metric])
+        if len(values) < _MIN_DRAWS:
+            finished.append(metric)
+            continue
+        tail = _TAIL_OF_SQUARES if metric.metric.startswith(_SKEWED) else 1.0
         mean, error, interval = prediction_interval(values, metric.samples, tail)
         known = metric.standard_error
         changes = {"real": mean, "interval": interval, "standard_error": error if known is None else known}

@@ -1,5 +1,7 @@
 """Copies among generated samples: the distance to the closest record, against that of held-out samples."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
@@ -12,6 +14,64 @@ from seedmint.training.evaluation.metrics.nearest import copying
 from seedmint.training.evaluation.real_draws import CHEAP_DRAWS, resamples, with_intervals
 
 _MAX_EXAMPLES = 5_000  # generated, and held-out
+
+
+@dataclass(frozen=True)
+class Nearness:
+    """How near samples are to the training samples.
+
+    Attributes:
+        distances: float64[n], distances to the closest training sample.
+        cells: int64[n], numbers of the cells of k-means.
+    """
+
+    distances: NDArray[np.float64]
+    cells: NDArray[np.int64]
+
+    def take(self, rows: NDArray[np.int64]) -> "Nearness":
+        """Return some of the samples.
+
+        Args:
+            rows: int64[k], their numbers.
+        """
+        return Nearness(self.distances[rows], self.cells[rows])
+
+
+def copy_metrics(generated: Nearness, controls: Nearness, pair: str, num_cells: int, with_draws: bool) -> tuple[Metric, ...]:
+    """Return the metrics of the distances to the closest record.
+
+    Args:
+        generated: Of n generated samples.
+        controls: Of m held-out samples.
+        pair: The compared samples and the distance, for the protocol.
+        num_cells: Number of cells of k-means.
+        with_draws: Whether to measure also real data, for intervals and standard errors.
+    """
+
+    def measure(a: Nearness, b: Nearness) -> tuple[Metric, ...]:
+        value, error = copying(a.distances, b.distances)
+        by_cell = copying_by_cell(a.distances, a.cells, b.distances, b.cells)
+        rows = (
+            ("closest-record", "chance that a generated sample is nearer than a real sample", value, error),
+            (
+                "closest-record-cells",
+                f"the largest z-score of {by_cell.cells} of {num_cells} cells of k-means",
+                by_cell.highest,
+                None,
+            ),
+            ("closest-record-near", "share nearer than 99% of real samples", near_share(a.distances, b.distances), None),
+        )
+        return tuple(
+            Metric(metric=name, protocol=f"{DRAW}; {text}; {pair}", value=value, samples=len(a.distances), standard_error=error)
+            for name, text, value, error in rows
+        )
+
+    found = measure(generated, controls)
+    if not with_draws:
+        return found
+    n, m = len(generated.distances), len(controls.distances)
+    pairs = zip(resamples(m, n, CHEAP_DRAWS), resamples(m, m, CHEAP_DRAWS, stream=1), strict=True)
+    return with_intervals(found, [measure(controls.take(a), controls.take(b)) for a, b in pairs])
 
 
 class CopyDetector:
@@ -29,7 +89,7 @@ class CopyDetector:
         controls = self._flat(held_out.samples[held_out.draw_order[:_MAX_EXAMPLES]])
         points = self._flat(train.samples[train.draw_order[:MAX_POINTS]])
         self._cells = cells_of(points, np.arange(len(points)), len(controls))
-        self._controls, self._control_cell = self._distances(controls), self._cells.of(controls)
+        self._controls = Nearness(self._distances(controls), self._cells.of(controls))
         self._control_text = f"{len(controls):,} of {held_out.name}"
 
     def measure(self, generated: NDArray[np.float32], with_draws: bool) -> tuple[Metric, ...]:
@@ -40,38 +100,12 @@ class CopyDetector:
             with_draws: Whether to measure also real data, for intervals and standard errors.
         """
         points = self._flat(generated[:_MAX_EXAMPLES])
-        n = len(points)
-        found = self._metrics(self._distances(points), self._cells.of(points), self._controls, self._control_cell)
-        if not with_draws:
-            return found
-        d, cell, m = self._controls, self._control_cell, len(self._controls)
-        pairs = zip(resamples(m, n, CHEAP_DRAWS), resamples(m, m, CHEAP_DRAWS, stream=1), strict=True)
-        return with_intervals(found, [self._metrics(d[a], cell[a], d[b], cell[b]) for a, b in pairs])
-
-    def _metrics(
-        self,
-        distances: NDArray[np.float64],
-        cell: NDArray[np.int64],
-        controls: NDArray[np.float64],
-        control_cell: NDArray[np.int64],
-    ) -> tuple[Metric, ...]:
-        n = len(distances)
-        value, error = copying(distances, controls)
-        by_cell = copying_by_cell(distances, cell, controls, control_cell)
         pair = (
-            f"seeds 0-{n - 1} and their closest training samples ({self._train.name}, {len(self._train):,} samples) against "
-            f"{self._control_text}; L2 in standard deviations"
+            f"seeds 0-{len(points) - 1} and their closest training samples ({self._train.name}, "
+            f"{len(self._train):,} samples) against {self._control_text}; L2 in standard deviations"
         )
-        cells = f"{by_cell.cells} of {len(self._cells.centers)} cells of k-means"
-        rows = (
-            ("closest-record", f"chance that a generated sample is nearer than a real sample; {pair}", value, error),
-            ("closest-record-cells", f"the largest z-score of {cells}; {pair}", by_cell.highest, None),
-            ("closest-record-near", f"share nearer than 99% of real samples; {pair}", near_share(distances, controls), None),
-        )
-        return tuple(
-            Metric(metric=name, protocol=f"{DRAW}; {text}", value=value, samples=n, standard_error=error)
-            for name, text, value, error in rows
-        )
+        found = Nearness(self._distances(points), self._cells.of(points))
+        return copy_metrics(found, self._controls, pair, len(self._cells.centers), with_draws)
 
     def _distances(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         distances, _ = self._records.query(points)

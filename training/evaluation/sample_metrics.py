@@ -18,9 +18,10 @@ from seedmint.training.datasets.scaling import Scaling
 from seedmint.training.evaluation.metrics.correlations import correlation_difference
 from seedmint.training.evaluation.metrics.marginals import kolmogorov_smirnov, wasserstein
 from seedmint.training.evaluation.metrics.ring import count_modes, mode_shapes
-from seedmint.training.evaluation.real_draws import CHEAP_DRAWS, random_orders, with_intervals
+from seedmint.training.evaluation.real_draws import CHEAP_DRAWS, COSTLY_DRAWS, random_orders, with_intervals
 from seedmint.training.evaluation.sample_copies import CopyDetector
-from seedmint.training.evaluation.table_metrics import measure_columns, measure_pairs, measure_rows, table_rows_of
+from seedmint.training.evaluation.table_copies import measure_copies
+from seedmint.training.evaluation.table_metrics import Rows, measure_columns, measure_pairs, measure_trees, table_rows_of
 from seedmint.training.recipes.data import Data
 from seedmint.training.recipes.schema import SAMPLE_METRICS, SampleMetric
 
@@ -111,30 +112,34 @@ def _compare(
 def _measure_table(
     real: RealSamples, table: TableColumns, outputs: Outputs, metrics: tuple[SampleMetric, ...], with_draws: bool
 ) -> tuple[Metric, ...]:
-    """Return the metrics of a table with typed columns. Detection, usefulness and privacy come with the draws only."""
+    """Return the metrics of a table with typed columns. Detection, usefulness and copies come with the draws only."""
     n, held_out, train = real.count, real.held_out, real.train
     seeds = np.arange(n, dtype=np.int64)
     labels = None if real.label_rule is None else real.label_rule.labels(seeds)
     rows = table_rows_of(table, outputs(seeds), labels, held_out, train)
-    protocol = f"{DRAW}; seeds 0-{n - 1} against {held_out.name}, {len(held_out):,} samples"
+    compared = f"seeds 0-{n - 1} against {held_out.name}, {len(held_out):,} samples"
+    both = np.concatenate([rows.train[:n], rows.held_out])
 
-    def columns(generated: NDArray[np.float32], reference: NDArray[np.float32]) -> tuple[Metric, ...]:
-        return _metrics(measure_columns(replace(rows, generated=generated, held_out=reference), protocol), n)
+    def measured(values: Callable[[Rows, str], _Values], draws: int) -> tuple[Metric, ...]:
+        def scores(part: Rows) -> tuple[Metric, ...]:
+            return tuple(
+                Metric(metric=name, protocol=text, value=value, samples=n)
+                for name, text, value in values(part, f"{DRAW}; {compared}")
+            )
+
+        if not with_draws:
+            return scores(rows)
+        parts = (
+            replace(rows, generated=both[order[:n]], held_out=both[order[n:]]) for order in random_orders(len(both), draws)
+        )
+        return with_intervals(scores(rows), [scores(part) for part in parts])
 
     found: tuple[Metric, ...] = ()
     if "marginals" in metrics:
-        found = columns(rows.generated, rows.held_out)
-        if with_draws:
-            both = np.concatenate([rows.train[:n], rows.held_out])
-            draws = [columns(both[order[:n]], both[order[n:]]) for order in random_orders(len(both), CHEAP_DRAWS)]
-            found = with_intervals(found, draws)
+        found += measured(measure_columns, CHEAP_DRAWS)
     if "correlations" in metrics:
-        found += _metrics(measure_pairs(rows, protocol), n)
-    return found + (_metrics(measure_rows(rows, protocol), n) if with_draws else ())
-
-
-def _metrics(values: _Values, n: int) -> tuple[Metric, ...]:
-    return tuple(Metric(metric=name, protocol=text, value=value, samples=n) for name, text, value in values)
+        found += measured(measure_pairs, COSTLY_DRAWS) + (measured(measure_trees, COSTLY_DRAWS) if with_draws else ())
+    return found + (measure_copies(rows, compared) if "records" in metrics and with_draws else ())
 
 
 def _marginals(generated: NDArray[np.float32], reference: NDArray[np.float32], held_out: Dataset, protocol: str) -> _Values:

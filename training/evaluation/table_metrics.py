@@ -1,4 +1,4 @@
-"""Measures a generator of a table as the field does: columns, pairs of columns, detection, usefulness, and privacy."""
+"""Measures a generator of a table as the field does: columns, pairs of columns, detection, and usefulness."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,6 @@ from seedmint.training.datasets import Dataset
 from seedmint.training.datasets.dataset import TableColumns
 from seedmint.training.evaluation.metrics.table_columns import column_distance, is_discrete
 from seedmint.training.evaluation.metrics.table_pairs import contingency_difference, correlation_difference
-from seedmint.training.evaluation.metrics.table_privacy import closest_records, copied_share
 from seedmint.training.evaluation.metrics.table_usefulness import detection_auc, prediction_score
 
 MAX_ROWS = 5000
@@ -99,17 +98,15 @@ def measure_pairs(rows: Rows, protocol: str) -> Values:
     ]
 
 
-def measure_rows(rows: Rows, protocol: str) -> Values:
-    """Return detection, usefulness and privacy.
+def measure_trees(rows: Rows, protocol: str) -> Values:
+    """Return detection and usefulness.
 
     Args:
         rows: The rows.
         protocol: The compared seeds and data.
     """
-    generated, held_out, train = rows.generated[:MAX_ROWS], rows.held_out[:MAX_ROWS], rows.train[:MAX_ROWS]
-    # Copies are looked for among all training rows: a part of the rows would hide copies of the others.
-    text = f"{protocol}; at most the first {MAX_ROWS:,} of each"
-    trees = "gradient-boosted trees of scikit-learn"
+    generated, held_out = rows.generated[:MAX_ROWS], rows.held_out[:MAX_ROWS]
+    text, trees = f"{protocol}; at most the first {MAX_ROWS:,} of each", "gradient-boosted trees of scikit-learn"
     found = [
         (
             "detection-auc",
@@ -118,28 +115,12 @@ def measure_rows(rows: Rows, protocol: str) -> Values:
         )
     ]
     target = _target(rows.columns)
-    if target is not None:
+    value = None if target is None else prediction_score(rows.columns, target, generated, held_out)
+    if target is not None and value is not None:
         column = rows.columns[target]
         score = "macro F1" if is_discrete(column) else "R²"
-        for name, source in (("train-on-generated", generated), ("train-on-real", train)):
-            value = prediction_score(rows.columns, target, source, held_out)
-            if value is not None:
-                description = f"{text}; {score} of {trees} that predict {column.name} of the held-out rows"
-                found.append((f"{name} score of {column.name}", description, value))
-    real = closest_records(rows.columns, held_out, rows.train)
-    fake = closest_records(rows.columns, generated, rows.train)
-    near = f"{text}, but all training rows; Gower distance to the closest training row"
-    parts = train[: len(held_out)], held_out[: len(train)]
-    to_train, to_held_out = (closest_records(rows.columns, generated, part, rows.train) for part in parts)
-    nearer = float((to_train < to_held_out).mean() + (to_train == to_held_out).mean() / 2)
-    copies = f"{text}, but all training rows; share of rows that are equal to a training row"
-    found += [
-        ("closest-record median", near, float(np.median(fake))),
-        ("closest-record median of real rows", near.replace("distance", "distance of held-out rows"), float(np.median(real))),
-        ("nearer-to-training", f"{text}; share of generated rows nearer to training than to as many held-out rows", nearer),
-        ("exact-copies", copies, copied_share(generated, rows.train)),
-        ("exact-copies of real rows", f"{copies}, of held-out rows", copied_share(held_out, rows.train)),
-    ]
+        description = f"{text}; {score} of {trees} that predict {column.name} of the held-out rows"
+        found.append((f"train-on-generated score of {column.name}", description, value))
     return found
 
 

@@ -26,7 +26,7 @@ from seedmint.training.objectives import OBJECTIVES, Objective
 from seedmint.training.plotting.image_grid import grid
 from seedmint.training.report.svg_charts import Level, Line, bars, chart
 from seedmint.training.runs.event_log import read_log
-from seedmint.training.runs.progress import HELD_OUT_JSD
+from seedmint.training.runs.progress import HELD_OUT_JSD, HELD_OUT_JSD_ERROR
 
 # Table 1 of the paper: log-likelihood of the MNIST test set in nats, and its standard error.
 _TABLE_1 = (
@@ -175,7 +175,8 @@ def _statistics_charts(x: list[float], statistics: Sequence[dict[str, Any]], obj
         jsd, levels = [entry["JSD"] for entry in statistics], [Level("0", 0), Level("log 2", log(2))]
         lines = [Line("JSD", x, jsd)]
         if all(HELD_OUT_JSD in entry for entry in statistics):
-            lines.append(Line("held out", x, [entry[HELD_OUT_JSD] for entry in statistics]))
+            errors = [entry[HELD_OUT_JSD_ERROR] for entry in statistics] if HELD_OUT_JSD_ERROR in statistics[0] else None
+            lines.append(Line("held out", x, [entry[HELD_OUT_JSD] for entry in statistics], errors))
         svgs["jsd"] = chart("JSD estimate (V + log 4) / 2, nats", "epoch", lines, levels)
     svgs["d"] = chart("D(x) and D(G(z))", "epoch", [Line("D(x)", x, real), Line("D(G(z))", x, fake)], [Level("½", 0.5)])
     return [Chart(name, svg, caption=_CAPTIONS.get(name, "")) for name, svg in svgs.items()]

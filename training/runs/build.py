@@ -16,7 +16,7 @@ from seedmint.training.runs.checkpoint_metadata import checkpoint_metadata, is_s
 from seedmint.training.runs.checkpoints import Checkpoint
 from seedmint.training.runs.diagnostics import Diagnostic, Diagnostics
 from seedmint.training.runs.errors import TrainingError
-from seedmint.training.runs.held_out import HeldOutLogits
+from seedmint.training.runs.held_out import MIN_HELD_OUT, HeldOutLogits
 from seedmint.training.runs.hook import Hook
 from seedmint.training.runs.hooks import CheckpointHook, DiagnosticsHook, LogHook, PreviewHook
 from seedmint.training.runs.machine import emulation_warning
@@ -64,7 +64,9 @@ def build_trainer(
         sampler = SeedSampler.of_recipe(recipe, dataset, device)
         test = load_test(recipe.data)
         unseen = dataset.left_out_of(all_data) if test is None else test
-        held_out = None if unseen is None else HeldOutLogits(dataset, unseen, recipe.conditional, device)
+        held_out = (
+            None if unseen is None or len(unseen) < MIN_HELD_OUT else HeldOutLogits(dataset, unseen, recipe.conditional, device)
+        )
         hooks: list[Hook] = [
             MachineHook(_machine_warnings(state.algorithm, device)),
             LogHook(held_out),

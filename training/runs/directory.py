@@ -191,7 +191,13 @@ def _newest_intact_checkpoint(directory: Path, on_warning: Callable[[str], None]
 
 def _check_changes(directory: Path, checkpoint: Checkpoint, recipe: Recipe) -> None:
     """Raise RecipeError if the recipe differs from the checkpoint's in a field on which finished iterations depend."""
-    saved = validate_recipe(checkpoint.recipe, str(directory))
+    saved = validate_recipe(_with_order(checkpoint.recipe), str(directory))
+    if saved.data.order == "stored" and recipe.data.order == "drawn" and "order" not in checkpoint.recipe["data"]:
+        message = (
+            f"this run takes the first {saved.data.first} examples of the files, as all runs did before there was a draw; "
+            f"continue it with `seedmint resume {directory} --set data.order=stored`"
+        )
+        raise RecipeError(message, field="data.order", reason="recipe_changed")
     if checkpoint.step <= min(_ema_start(saved), _ema_start(recipe)):  # the average has not started in either recipe
         saved = saved.model_copy(update={"ema": recipe.ema, "ema_start": recipe.ema_start})
     if changes := _changes(saved.document(), recipe.document()):
@@ -203,6 +209,14 @@ def _check_changes(directory: Path, checkpoint: Checkpoint, recipe: Recipe) -> N
     if recipe.steps < checkpoint.step:
         message = f"the run has finished {checkpoint.step} steps, more than {recipe.steps}"
         raise RecipeError(message, field="steps", reason="steps_already_done")
+
+
+def _with_order(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a checkpoint's recipe with `data.order`. Before this field existed, `data.first` took the stored order."""
+    data = document["data"]
+    if "order" in data or data.get("first") is None:
+        return document
+    return {**document, "data": {**data, "order": "stored"}}
 
 
 def _record_changes(checkpoint: Checkpoint, recipe: Recipe) -> Recipe:

@@ -4,6 +4,7 @@ V(G, D) on fresh data estimates -log 4 + 2 JSD from below, whatever D is. On the
 larger. The difference of the two estimates is D's overfitting.
 """
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +14,9 @@ from torch import Tensor, nn
 from torch.nn.functional import softplus
 
 from seedmint.training.datasets import Dataset
+
+MIN_HELD_OUT = 2
+"""Number of held-out examples that a standard error needs."""
 
 _MAX_EXAMPLES = 256
 _BATCH = 64
@@ -26,7 +30,7 @@ class HeldOutLogits:
 
     Args:
         train: The training data.
-        held_out: Data of the same kind that training does not use.
+        held_out: Data of the same kind that training does not use, at least `MIN_HELD_OUT` examples.
         conditional: Whether D receives labels.
         device: Device of D.
     """
@@ -35,8 +39,8 @@ class HeldOutLogits:
         self._parts = [_examples(part, train, conditional, device) for part in (train, held_out)]
 
     @torch.no_grad()
-    def overfitting(self, discriminator: nn.Module) -> float:
-        """Return E log D(x) on training examples minus the same on held-out examples, in nats.
+    def overfitting(self, discriminator: nn.Module) -> tuple[float, float]:
+        """Return E log D(x) on training examples minus the same on held-out examples, and its standard error, in nats.
 
         For a D without dropout and augmentation, V on fresh data is V on the training data minus this difference: generated
         examples are always fresh.
@@ -45,8 +49,9 @@ class HeldOutLogits:
             discriminator: D; in evaluation mode during the call.
         """
         with _evaluation_mode(discriminator):
-            train, held_out = (-softplus(-_logits(discriminator, x, labels)).mean() for x, labels in self._parts)
-        return float(train - held_out)
+            train, held_out = (-softplus(-_logits(discriminator, x, labels)) for x, labels in self._parts)
+        variance = sum(float(part.var()) / len(part) for part in (train, held_out))
+        return float(train.mean() - held_out.mean()), math.sqrt(variance)
 
     @torch.no_grad()
     def preference(self, discriminator: nn.Module) -> float:

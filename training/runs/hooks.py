@@ -23,7 +23,7 @@ from seedmint.training.runs.diagnostics import ColumnState, Diagnostic, Diagnost
 from seedmint.training.runs.event_log import EventLog
 from seedmint.training.runs.held_out import HeldOutLogits
 from seedmint.training.runs.hook import Hook, RunContext
-from seedmint.training.runs.progress import HELD_OUT_JSD, ProgressEvent
+from seedmint.training.runs.progress import HELD_OUT_JSD, HELD_OUT_JSD_ERROR, ProgressEvent
 from seedmint.training.runs.state import find_nonfinite_tensor, tensors_of
 
 _IMAGE_PREVIEW_SEEDS = np.arange(64, dtype=np.int64)
@@ -71,7 +71,9 @@ class LogHook(Hook):
         if self._held_out is not None and trainer.log is not None:
             values["memorized"] = self._held_out.preference(state.algorithm.discriminator)
             if objective.estimates_jsd:
-                values[HELD_OUT_JSD] = values["JSD"] - self._held_out.overfitting(state.algorithm.discriminator) / 2
+                overfitting, error = self._held_out.overfitting(state.algorithm.discriminator)
+                values[HELD_OUT_JSD] = values["JSD"] - overfitting / 2
+                values[HELD_OUT_JSD_ERROR] = error / 2
         values["images/s"] = rate
         if trainer.log is not None:
             trainer.log.write_statistics(state.step, values)

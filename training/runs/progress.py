@@ -9,6 +9,9 @@ from seedmint.training.runs.diagnostics import Diagnostic
 HELD_OUT_JSD = "JSD held out"
 """Name of the JSD estimate on held-out data. `JSD` minus this is D's overfitting."""
 
+HELD_OUT_JSD_ERROR = "JSD held out, standard error"
+"""Name of the standard error of `HELD_OUT_JSD`, from the numbers of training and of held-out examples that D is compared on."""
+
 
 @dataclass(frozen=True)
 class ProgressEvent:
@@ -17,8 +20,8 @@ class ProgressEvent:
     Attributes:
         step: Number of finished iterations.
         statistics: Means since the last event with statistics, by name: `V`, `D(x)`, `D(G(z))`, and `images/s`, the number of
-            training examples per second; `JSD` and `HELD_OUT_JSD` in nats, if the objective estimates it; and `p`, the
-            probability of ADA.
+            training examples per second; `JSD`, `HELD_OUT_JSD` and `HELD_OUT_JSD_ERROR` in nats, if the objective estimates
+            it; and `p`, the probability of ADA.
         metrics: Metrics measured at this step.
         weights: The generator's weights that `metrics` describe.
         diagnostics: Conditions found at this step.

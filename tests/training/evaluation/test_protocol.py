@@ -6,13 +6,17 @@ import numpy as np
 import pytest
 
 from seedmint.models.card import Card, ImageOutput, Noise
+from seedmint.models.columns import NULL, Column
 from seedmint.models.provenance import Provenance
 from seedmint.training.datasets import Dataset
+from seedmint.training.datasets.dataset import TableColumns
+from seedmint.training.datasets.generated import RING_MODES, RING_STD
 from seedmint.training.evaluation.evaluate import evaluate_generator
 from seedmint.training.evaluation.features import Features
 from seedmint.training.evaluation.reference_data import RealData
 from seedmint.training.evaluation.sample_metrics import RealSamples, measure_samples
 from seedmint.training.recipes.data import Data
+from seedmint.training.recipes.schema import SAMPLE_METRICS
 
 SIDE, CLASSES = 8, 4
 CARD = Card(
@@ -137,13 +141,33 @@ def test_a_dropped_class_is_outside():
     )
 
 
+TYPED = (
+    Column(name="x", type="integer", first=0, count=4000),
+    Column(name="y", type="integer", first=0, count=4000, nullable=True),
+    Column(name="kind", type="text", categories=("common", "rare"), count=2),
+)
+KINDS = ("table", "typed", "series", "ring")
+NAMES = {"table": ("x", "y"), "typed": ("x", "y", "kind"), "series": ("x",), "ring": ("x", "y")}
+
+
 def samples_of(random, n, kind, rare_share=0.2):
-    """Return a table of two dependent columns with a rare part, or series of eight steps."""
+    """Return rows of two dependent columns with a rare part, also as a typed table; series of eight steps; or the ring.
+
+    The rare part of the ring are its last two modes.
+    """
     rare = random.random(n) < rare_share
+    if kind == "ring":
+        mode = np.where(rare, random.integers(6, 8, n), random.integers(0, 6, n))
+        return random.normal(RING_MODES[mode], RING_STD).astype(np.float32)
     x = random.normal(np.where(rare, 4.0, 0.0), 1.0)
-    table = np.stack([x, 0.5 * x + random.normal(size=n)], axis=1)
-    series = np.sin(np.arange(8) / 3 + x[:, None])[:, :, None] + random.normal(0, 0.05, (n, 8, 1))
-    return (table if kind == "table" else series).astype(np.float32)
+    y = 0.5 * x + random.normal(size=n)
+    if kind == "table":
+        return np.stack([x, y], axis=1).astype(np.float32)
+    if kind == "typed":
+        numbers = np.rint(1500 + 250 * np.stack([x, y], axis=1)).clip(0, 3999)
+        numbers[random.random(n) < 0.05, 1] = NULL
+        return np.column_stack([numbers, rare]).astype(np.float32)
+    return (np.sin(np.arange(8) / 3 + x[:, None])[:, :, None] + random.normal(0, 0.05, (n, 8, 1))).astype(np.float32)
 
 
 def real_samples(kind, n, m, order=None):
@@ -151,40 +175,64 @@ def real_samples(kind, n, m, order=None):
     for name, size in (("train", n), ("held out", m)):
         values = samples_of(random, size, kind)
         rows = np.argsort(values.reshape(size, -1)[:, 0]) if order is None else order.permutation(size)
-        names = ("x", "y") if kind == "table" else ("x",)
-        parts.append(Dataset(name, values[rows], None, None, None, names))
-    return RealSamples(Data(source="table", path="x"), *parts)
+        table = TableColumns(TYPED, None) if kind == "typed" else None
+        parts.append(Dataset(name, values[rows], None, None, None, NAMES[kind], table=table))
+    data = Data(source="ring-2d") if kind == "ring" else Data(source="table", path="x")
+    return RealSamples(data, *parts)
 
 
-def measure(real, values):
-    return {metric.metric: metric for metric in measure_samples(real, lambda seeds: values[seeds])}
+def measure(real, values, names=SAMPLE_METRICS):
+    return {metric.metric: metric for metric in measure_samples(real, lambda seeds: values[seeds], names)}
 
 
-@pytest.mark.parametrize("kind", ["table", "series"])
-@pytest.mark.parametrize(("n", "m"), [(1500, 500), (120, 40)])
+@pytest.mark.parametrize(
+    ("kind", "n", "m"),
+    [
+        *(("ring", 1500, 500), ("typed", 400, 150), pytest.param("typed", 120, 40, marks=pytest.mark.slow)),
+        *((kind, n, m) for kind in ("table", "series") for n, m in ((1500, 500), (120, 40))),
+    ],
+)
 def test_perfect_samples_are_within_every_interval(kind, n, m):
     real = real_samples(kind, n, m)
     found = measure(real, samples_of(np.random.default_rng(4), n, kind))
     assert outside(found) == set()
-    assert {metric.standard_error is None for metric in found.values()} == {False}
+    assert {metric.standard_error is None or metric.real is None for metric in found.values()} == {False}
 
 
-@pytest.mark.parametrize("kind", ["table", "series"])
+@pytest.mark.parametrize("kind", ["table", "series", "ring", pytest.param("typed", marks=pytest.mark.slow)])
 def test_the_order_of_samples_changes_no_figure(kind):
-    values = samples_of(np.random.default_rng(4), 300, kind)
-    assert measure(real_samples(kind, 300, 90), values) == measure(
-        real_samples(kind, 300, 90, np.random.default_rng(8)), values
-    )
+    n, m = (300, 150) if kind == "ring" else (120, 40)
+    values = samples_of(np.random.default_rng(4), n, kind)
+    assert measure(real_samples(kind, n, m), values) == measure(real_samples(kind, n, m, np.random.default_rng(8)), values)
 
 
-@pytest.mark.parametrize("kind", ["table", "series"])
+DROPPED = {
+    "table": {"wasserstein-1 of x", "kolmogorov-smirnov of x"},
+    "typed": {"kolmogorov-smirnov of x", "total-variation of kind", "contingency-difference", "detection-auc"},
+    "series": {"wasserstein-1 of x", "kolmogorov-smirnov of x"},
+    "ring": {"modes", "mode-share-smallest", "mode-width-smallest"},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_copied_and_dropped_samples_are_outside(kind):
-    real = real_samples(kind, 1500, 500)
-    copies = measure(real, real.train.samples)
-    assert {"closest-record", "closest-record-cells", "closest-record-near"} <= outside(copies)
-    half = samples_of(np.random.default_rng(4), 1500, kind)
+    n, m = (400, 150) if kind == "typed" else (1500, 500)
+    real = real_samples(kind, n, m)
+    equal = {"exact-copies"} if kind == "typed" else set()
+    copies = outside(measure(real, real.train.samples, ("records",)))
+    assert {"closest-record", "closest-record-cells", "closest-record-near"} | equal <= copies
+    half = samples_of(np.random.default_rng(4), n, kind)
     half[::2] = real.train.samples[::2]
-    half[1::2] += 40  # far from all data
-    assert {"closest-record-near"} <= outside(measure(real, half))
-    common = samples_of(np.random.default_rng(4), 1500, kind, rare_share=0)
-    assert {"wasserstein-1 of x", "kolmogorov-smirnov of x"} <= outside(measure(real, common))
+    half[1::2, :2] = 3999 if kind == "typed" else half[1::2, :2] + 40  # far from all data
+    assert {"closest-record-near"} | equal <= outside(measure(real, half, ("records",)))
+    common = samples_of(np.random.default_rng(4), n, kind, rare_share=0)
+    assert DROPPED[kind] <= outside(measure(real, common))
+
+
+def test_narrow_modes_are_outside():
+    real = real_samples("ring", 1500, 500)
+    values = samples_of(np.random.default_rng(4), 1500, "ring")
+    nearest = RING_MODES[((values[:, None] - RING_MODES) ** 2).sum(axis=2).argmin(axis=1)]
+    found = outside(measure(real, (nearest + 0.6 * (values - nearest)).astype(np.float32)))
+    assert {"mode-width-smallest", "mode-width-largest"} <= found
+    assert "mode-share-largest" not in found

@@ -1,5 +1,7 @@
 """Metrics of samples, compared with SciPy, NumPy and known distributions."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -125,3 +127,15 @@ def test_the_number_of_different_values_is_counted():
         measure_samples(real_samples("gaussian-1d"), lambda seeds: (seeds % 777).astype(np.float32)[:, None])
     )
     assert found["distinct-values"] == 777
+
+
+def test_real_numbers_with_many_equal_values_are_no_copies():
+    """gaussian-1d has 65,536 possible values: about half of fresh real numbers are equal to a training number."""
+    real = real_samples("gaussian-1d")
+    fresh = real.train.samples[::-1]
+    others = replace(real.train, values=real.train.samples[:25_000])
+    part = RealSamples(real.data, others, real.held_out)
+    found = measure_samples(part, lambda seeds: fresh[seeds], ("records",))
+    (near,) = [metric for metric in found if metric.metric == "closest-record-near"]
+    assert near.interval[0] <= near.value <= near.interval[1]
+    assert near.real == pytest.approx(0.01, abs=0.002)

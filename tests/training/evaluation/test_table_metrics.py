@@ -8,12 +8,13 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import f1_score
 
 from seedmint.models.columns import Column
-from seedmint.training.evaluation import table_metrics
+from seedmint.training.evaluation import table_copies
 from seedmint.training.evaluation.metrics.table_columns import absent_share, column_distance, total_variation
 from seedmint.training.evaluation.metrics.table_pairs import contingency_difference, correlation_difference
-from seedmint.training.evaluation.metrics.table_privacy import closest_records, copied_share
+from seedmint.training.evaluation.metrics.table_privacy import closest_records, is_copied
 from seedmint.training.evaluation.metrics.table_usefulness import detection_auc, prediction_score
-from seedmint.training.evaluation.table_metrics import Rows, measure_rows
+from seedmint.training.evaluation.table_copies import measure_copies
+from seedmint.training.evaluation.table_metrics import Rows
 
 NUMBER = Column(name="n", type="integer", first=0, count=1000, nullable=True)
 TEXT = Column(name="t", type="text", categories=("a", "b", "c"), count=3, nullable=True)
@@ -29,8 +30,8 @@ def rows(n, seed, shift=0, p=(0.1, 0.5, 0.3, 0.1)):
 
 
 def values(part: Rows) -> dict[str, float]:
-    """Return the values of `measure_rows` by name."""
-    return {name: value for name, _, value in measure_rows(part, "")}
+    """Return the values of `measure_copies` by name."""
+    return {metric.metric: metric.value for metric in measure_copies(part, "")}
 
 
 A, B = rows(700, 0, 40, (0.05, 0.4, 0.3, 0.25)), rows(500, 1)
@@ -82,7 +83,7 @@ def test_closest_records():
     known = A[:60, 0] >= 0
     np.testing.assert_allclose(found[known], expected[known], atol=1e-6)
     assert closest_records(COLUMNS, B, B).max() == 0
-    assert copied_share(np.concatenate([B[:30], B[:10] + 1000]), B) == 0.75
+    assert is_copied(np.concatenate([B[:30], B[:10] + 1000]), B).mean() == 0.75
 
 
 def test_detection_and_usefulness():
@@ -101,8 +102,8 @@ def test_detection_and_usefulness():
 
 
 def test_copies_of_all_training_rows_count(monkeypatch: pytest.MonkeyPatch):
-    """Only the first rows are compared by trees, but copies of every training row are found."""
-    monkeypatch.setattr(table_metrics, "MAX_ROWS", 60)
+    """Only the first generated rows are compared, but copies of every training row are found."""
+    monkeypatch.setattr(table_copies, "MAX_ROWS", 60)
     train = rows(300, 2)
     found = values(Rows(COLUMNS, generated=train[200:260], held_out=rows(60, 3, 1000), train=train))
     assert found["exact-copies"] == 1

@@ -190,7 +190,11 @@ def test_the_page_follows_runs(browser: Browser, url: str, run: Path, viewport: 
         expect(slider).to_have_value("2")
         slider.press("ArrowLeft")
         expect(page.get_by_alt_text("Preview of digits at step 200")).to_be_visible()
-        append(run, entry(400), {"step": 400, "weights": "ema", "metrics": [{"metric": "frechet", "value": 1.5}]})
+        held_out = {"JSD held out": 0.04, "JSD held out, standard error": 0.006}
+        append(run, entry(350, **held_out))
+        bounds = page.locator(".chart", has_text="JSD").locator(".u-legend .u-series", has_text="standard error")
+        expect(bounds).to_have_count(2)
+        append(run, entry(400, **held_out), {"step": 400, "weights": "ema", "metrics": [{"metric": "frechet", "value": 1.5}]})
         expect(page.locator("#runs li").first).to_contain_text("step 400 of 400, done")
         frechet = page.get_by_role("img", name="frechet")
         expect(frechet).to_have_attribute("aria-label", "frechet. Latest values: digits: averaged weights 1.500")

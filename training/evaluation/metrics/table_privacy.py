@@ -25,25 +25,36 @@ def closest_records(
         table: float32[m, d], codes.
         units: float32[k, d], rows that give the ranges; None for the table. Distances to several tables need the same units.
     """
-    scales = [_scale(column, (table if units is None else units)[:, i]) for i, column in enumerate(columns)]
-    points, reference = (
-        np.concatenate([_coordinates(column, part[:, i], scales[i]) for i, column in enumerate(columns)], axis=1)
-        for part in (rows, table)
-    )
+    units = table if units is None else units
+    points, reference = (gower_coordinates(columns, part, units) for part in (rows, table))
     search = NearestNeighbors(n_neighbors=1, metric="manhattan", algorithm="brute").fit(reference)
     distances: NDArray[np.float64] = search.kneighbors(points)[0][:, 0] / len(columns)
     return distances
 
 
-def copied_share(rows: NDArray[np.float32], train: NDArray[np.float32]) -> float:
-    """Return the share of rows that are equal to a training row.
+def gower_coordinates(
+    columns: tuple[Column, ...], rows: NDArray[np.float32], units: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Return float32[n, k]: the sum of the absolute differences of two rows is their distance times the number of columns.
+
+    Args:
+        columns: The columns.
+        rows: float32[n, d], codes.
+        units: float32[k, d], rows that give the ranges.
+    """
+    parts = [_coordinates(column, rows[:, i], _scale(column, units[:, i])) for i, column in enumerate(columns)]
+    return np.concatenate(parts, axis=1)
+
+
+def is_copied(rows: NDArray[np.float32], train: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Return whether each row is equal to a training row, bool[n].
 
     Args:
         rows: float32[n, d], codes.
         train: float32[m, d], codes.
     """
     known = {row.tobytes() for row in np.ascontiguousarray(train)}
-    return float(np.mean([row.tobytes() in known for row in np.ascontiguousarray(rows)]))
+    return np.array([row.tobytes() in known for row in np.ascontiguousarray(rows)], dtype=np.bool_)
 
 
 def _scale(column: Column, codes: NDArray[np.float32]) -> float:

@@ -23,7 +23,9 @@ _EXPORT = re.compile(r"^export (?:const|function) (\w+)", re.MULTILINE)
 def render_course() -> str:
     """Return the HTML of the course: one file without external references. Equal sources give equal bytes."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    chapters = [_with_formulas(path.read_text(encoding="utf-8")) for path in sorted((_HERE / "chapters").glob("*.html"))]
+    chapters = [
+        _with_formulas(_with_heads(path.read_text(encoding="utf-8"))) for path in sorted((_HERE / "chapters").glob("*.html"))
+    ]
     contents = [re.search(r'<section id="([\w-]+)"[^>]*>\s*<h2[^>]*>(.*?)</h2>', chapter, re.DOTALL) for chapter in chapters]
     return environment.from_string((_HERE / "page.html").read_text(encoding="utf-8")).render(
         style=(_HERE / "style.css").read_text(encoding="utf-8"),
@@ -31,6 +33,20 @@ def render_course() -> str:
         chapters="\n".join(chapters),
         script=_script(),
     )
+
+
+def _with_heads(html: str) -> str:
+    """Give each cell of a table the head of its column, which small screens show before the cell."""
+
+    def table(match: re.Match[str]) -> str:
+        heads = re.findall(r'<th scope="col">(.*?)</th>', match[0])
+        return re.sub(r"<tr>(?!<th scope=\"col\").*?</tr>", lambda row: cells(row[0], heads), match[0], flags=re.DOTALL)
+
+    def cells(row: str, heads: list[str]) -> str:
+        head = iter(heads)
+        return re.sub(r"<t[dh]\b", lambda start: f'{start[0]} data-head="{next(head)}"', row)
+
+    return re.sub(r"<table>.*?</table>", table, html, flags=re.DOTALL)
 
 
 def _with_formulas(html: str) -> str:

@@ -35,7 +35,7 @@ function smooth(points, weight) {
  * Draws one chart, or updates it.
  *
  * @param {HTMLElement} node A <div class="chart">. The chart of an earlier call is replaced.
- * @param {{title: string, lines: {label: string, color: string, dash: ?number[], points: number[][]}[], levels: {label: string, value: number}[]}} chart
+ * @param {{title: string, lines: {label: string, color: string, dash: ?number[], points: number[][], errors: ?number[][]}[], levels: {label: string, value: number}[]}} chart
  * @param {{smoothing: number, logSteps: boolean}} options
  */
 export function drawChart(node, { title, lines, levels }, { smoothing, logSteps }) {
@@ -47,8 +47,14 @@ export function drawChart(node, { title, lines, levels }, { smoothing, logSteps 
     for (const [x, y] of smooth(thin(points), smoothing)) if (row.has(x)) values[row.get(x)] = y;
     return values;
   });
-  const data = [steps, ...columns, ...levels.map(({ value }) => steps.map(() => value))];
-  const key = JSON.stringify([drawn.map(({ label }) => label), levels, logSteps, matchMedia("(prefers-color-scheme: dark)").matches]);
+  const banded = drawn.flatMap(({ errors }, i) => (errors?.length ? [i] : []));
+  const bounds = banded.flatMap((i) => {
+    const errors = new Map(thin(drawn[i].errors));
+    const bound = (sign) => columns[i].map((value, at) => (value === null || !errors.has(steps[at]) ? null : value + sign * errors.get(steps[at])));
+    return [bound(1), bound(-1)];
+  });
+  const data = [steps, ...columns, ...bounds, ...levels.map(({ value }) => steps.map(() => value))];
+  const key = JSON.stringify([drawn.map(({ label }) => label), banded, levels, logSteps, matchMedia("(prefers-color-scheme: dark)").matches]);
   const latest = drawn.map(({ label, points }) => `${label} ${points[points.length - 1][1].toPrecision(4)}`).join(", ");
   node.setAttribute("aria-label", `${title}. Latest values: ${latest || "none"}`);
   if (node.chart && node.chartKey === key) {
@@ -63,10 +69,13 @@ export function drawChart(node, { title, lines, levels }, { smoothing, logSteps 
     height: HEIGHT,
     scales: { x: { time: false, distr: logSteps ? 3 : 1 } },
     axes: [{ ...axis }, { ...axis, size: 60 }],
+    bands: banded.map((i, at) => ({ series: [drawn.length + 2 * at + 1, drawn.length + 2 * at + 2], fill: `${drawn[i].color}33` })),
     series: [
       { label: "step" },
       ...drawn.map(({ label, color, dash }) => ({ label, stroke: color, dash, width: 1.5, spanGaps: true, points: { show: steps.length < 30 },
         value: (_, value) => (value === null ? "" : Number(value.toPrecision(5))) })),
+      ...banded.flatMap((i) => ["+", "−"].map((sign) => ({ label: `${drawn[i].label} ${sign} standard error`, stroke: "transparent", width: 0, spanGaps: true, points: { show: false },
+        value: (_, value) => (value === null ? "" : Number(value.toPrecision(5))) }))),
       ...levels.map(({ label }) => ({ label, stroke: variable("--quiet"), dash: [6, 4], width: 1, points: { show: false } })),
     ],
   }, data, node);

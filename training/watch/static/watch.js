@@ -99,10 +99,10 @@ function charts() {
   ];
   const known = new Set(["step", "V", "D(x)", "D(G(z))", "images/s", "samples/s"]);
   const others = [...new Set(runs.flatMap((run) => run.entries.flatMap((entry) => Object.keys(entry).filter((key) => typeof entry[key] === "number" && !known.has(key)))))];
-  for (const key of others.filter((key) => key !== "JSD held out")) {
+  for (const key of others.filter((key) => !key.startsWith("JSD held out"))) {
     const levels = key === "JSD" ? [{ label: "0", value: 0 }, { label: "log 2", value: Math.log(2) }] : [];
     const lines = runs.map((run) => ({ label: name(run, key), color: color(run, 0), points: series(run, key) }));
-    if (key === "JSD") lines.push(...runs.map((run) => ({ label: name(run, "JSD held out"), color: color(run, 1), dash: several ? [4, 3] : undefined, points: series(run, "JSD held out") })).filter(({ points }) => points.length));
+    if (key === "JSD") lines.push(...runs.map((run) => ({ label: name(run, "JSD held out"), color: color(run, 1), dash: several ? [4, 3] : undefined, points: series(run, "JSD held out"), errors: series(run, "JSD held out, standard error") })).filter(({ points }) => points.length));
     result.push({ title: key, lines, levels });
   }
   const metrics = new Map();

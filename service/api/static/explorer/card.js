@@ -2,25 +2,8 @@
 
 import { element } from "./dom.js";
 import { nearestImages, trainingCurves } from "./evidence.js";
+import { intervalText, isOutside, meaning, valueText } from "./metrics.js";
 import { DETERMINISM, checkText } from "./model.js";
-
-const METRICS = {
-  "label-accuracy": "Images whose label a classifier recognizes (higher is better)",
-  frechet: "Fréchet distance of features to real images (0 is best)",
-  kid: "Kernel distance of features to real images (0 is best)",
-  precision: "Generated images that look real (1 is best)",
-  recall: "Real images that the generator covers (1 is best)",
-  density: "Closeness to real images (about 1 for real images)",
-  coverage: "Share of real images with a generated neighbor (1 is best)",
-  "class-kl": "Divergence of the classes from the data's (0 is best)",
-  copying: "Chance to be nearer to a training image than a real image is (0.5 for real images, 1 for copies)",
-  "parzen-log-likelihood": "Mean log-likelihood in nats by a Parzen window (higher is better)",
-};
-
-function meaning(metric) {
-  const key = Object.keys(METRICS).find((name) => metric.startsWith(name));
-  return key ? METRICS[key] : "";
-}
 
 function rows(object, prefix = "") {
   return Object.entries(object).flatMap(([key, value]) => {
@@ -39,6 +22,11 @@ function table(head, body) {
 
 const cell = (text, className = "") => element("td", { textContent: text, className });
 
+function outside(metrics) {
+  const measured = metrics.filter((metric) => metric.interval);
+  return measured.length ? `This generator is outside for ${measured.filter(isOutside).length} of ${measured.length} metrics.` : "This card has no intervals.";
+}
+
 export function card(container, model) {
   const { evaluation, licence, classes, noise } = model.card;
   const { curve, ...provenance } = model.card.provenance ?? {};
@@ -49,10 +37,11 @@ export function card(container, model) {
     ...(model.determinism === "exact" ? [] : [element("p", {}, "To compare another machine: ", element("code", { textContent: `seedmint models verify ${model.name}` }))]),
     element("h2", { textContent: "Evaluation" }),
     evaluation?.length
-      ? table(["Metric", "Value", "Meaning", "Protocol"], evaluation.map((metric) => [
-        element("th", { scope: "row", textContent: metric.metric }),
-        cell(Number(metric.value.toPrecision(4)) + (metric.standard_error ? ` ± ${Number(metric.standard_error.toPrecision(2))}` : ""), "number"),
-        cell(meaning(metric.metric)), cell(metric.protocol, "quiet")]))
+      ? element("div", {}, element("p", { className: "quiet", textContent: `99.9% of real data: the interval of a perfect generator's score. ${outside(evaluation)}` }),
+        table(["Metric", "Value", "99.9% of real data", "Meaning", "Protocol"], evaluation.map((metric) => [
+          element("th", { scope: "row", textContent: metric.metric }),
+          cell(valueText(metric), "number"), cell(intervalText(metric) + (isOutside(metric) ? " (outside)" : ""), "number"),
+          cell(meaning(metric)), cell(metric.protocol, "quiet")])))
       : element("p", { textContent: "The card holds no evaluation. Run: seedmint evaluate NAME --write" }),
     ...[nearestImages(model), curves?.node ?? null].filter(Boolean),
     element("h2", { textContent: "Properties" }),

@@ -4,11 +4,10 @@ import { model as fetchModel, models } from "./api.js";
 import { button, readOptions, seedField, truncationSlider } from "./controls.js";
 import { announce, element, viewUrl } from "./dom.js";
 import { nearestImages } from "./evidence.js";
+import { intervalText, valueText } from "./metrics.js";
 import { pinned, shapeText } from "./model.js";
 import { parseSeed, randomSeed } from "./noise.js";
 import { seedViews } from "./samples.js";
-
-const text = (metric) => (metric ? String(Number(metric.value.toPrecision(4))) + (metric.standard_error ? ` ± ${Number(metric.standard_error.toPrecision(2))}` : "") : "");
 
 /** A table of the metrics on the cards of both generators; only values of the same protocol stand in one row. */
 async function metrics(names) {
@@ -16,11 +15,13 @@ async function metrics(names) {
   const key = (metric) => `${metric.metric}\n${metric.protocol}`;
   const keys = [...new Set([...left, ...right].map(key))];
   if (!keys.length) return element("p", { textContent: "The cards hold no evaluation." });
-  const find = (list, wanted) => text(list.find((metric) => key(metric) === wanted));
+  const find = (list, wanted, text) => { const found = list.find((metric) => key(metric) === wanted); return found ? text(found) : ""; };
+  const real = (wanted) => [left, right].map((list) => find(list, wanted, intervalText)).find(Boolean) ?? "";
   return element("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": "Metrics" }, element("table", {},
-    element("thead", {}, element("tr", {}, ...["Metric", ...names, "Protocol"].map((head) => element("th", { scope: "col", textContent: head })))),
+    element("thead", {}, element("tr", {}, ...["Metric", ...names, "99.9% of real data", "Protocol"].map((head) => element("th", { scope: "col", textContent: head })))),
     element("tbody", {}, ...keys.map((wanted) => element("tr", {}, element("th", { scope: "row", textContent: wanted.split("\n")[0] }),
-      ...[left, right].map((list) => element("td", { className: "number", textContent: find(list, wanted) })),
+      ...[left, right].map((list) => element("td", { className: "number", textContent: find(list, wanted, valueText) })),
+      element("td", { className: "number", textContent: real(wanted) }),
       element("td", { className: "quiet", textContent: wanted.split("\n")[1] }))))));
 }
 

@@ -1,0 +1,57 @@
+// The metrics on a card: their meaning, their value, and the scores of real data beside it.
+
+// The longest name that begins a metric's name counts.
+const MEANINGS = {
+  "label-accuracy": "Images whose label a classifier recognizes (higher is better)",
+  frechet: "Fréchet distance of features to real images (0 is best)",
+  kid: "Kernel distance of features to real images (0 is best)",
+  precision: "Generated images that look real (1 is best)",
+  recall: "Real images that the generator covers (1 is best)",
+  density: "Closeness to real images (about 1 for real images)",
+  coverage: "Share of real images with a generated neighbor (1 is best)",
+  "class-kl": "Divergence of the classes from the data's (0 is best)",
+  modes: "Number of modes that the generator hits",
+  "mode-kl": "Divergence of the modes from the data's (0 is best)",
+  copying: "Chance to be nearer to a training image than a real image is (0.5 for real images, 1 for copies)",
+  "copying-cells": "The same where it is most unusual: standard errors above 0.5 in one region of the data",
+  "copying-near": "Share of images nearer to a training image than 99% of real images (0.01 for real images)",
+  "parzen-log-likelihood": "Mean log-likelihood in nats by a Parzen window (higher is better)",
+  "spectrum-difference": "Relative difference of the energy at each spatial frequency (0 is best)",
+  "spectrum-high": "Energy at high frequencies: above 0 speckles, below 0 blur",
+  patches: "Distance between small patches at each scale (0 is best)",
+  "random-conv": "Fréchet distance of features of a random network, which sees fine details (0 is best)",
+  "wasserstein-1": "Mean distance that moves one distribution to the other (0 is best)",
+  "kolmogorov-smirnov": "Largest difference of the distribution functions (0 is best)",
+  "total-variation": "Share of the values that would have to change (0 is best)",
+  "correlation-difference": "Mean difference of the correlations (0 is best)",
+  "contingency-difference": "Mean total variation of pairs of columns (0 is best)",
+  "closest-record": "Chance to be nearer to a training record than real data are (0.5 for real data, 1 for copies)",
+  "closest-record-cells": "The same where it is most unusual: standard errors above 0.5 in one region of the data",
+  "closest-record-near": "Share nearer to a training record than 99% of real data (0.01 for real data)",
+  "closest-record median": "Median distance to the closest training record",
+  "nearer-to-training": "Share nearer to training than to held-out rows (0.5 for real data, 1 for copies)",
+  "exact-copies": "Share equal to a training row",
+  "detection-auc": "How well a classifier tells generated from real rows (0.5 is best, 1 is worst)",
+  "train-on-generated": "How well a model that learns from generated rows predicts real rows",
+  "high-quality-share": "Share within three standard deviations of a mode",
+  "mode-width": "Width of a mode over the width in the data (1 is best)",
+  "mode-offset": "Distance of a mode's mean from the data's, in standard deviations (0 is best)",
+  "mode-share": "Share of the samples in one mode",
+  "mode-ks": "Largest difference of the distribution functions in a mode (0 is best)",
+  "distinct-values": "Number of different values of a million seeds",
+};
+
+const short = (value, digits) => String(Number(value.toPrecision(digits)));
+
+export function meaning({ metric }) {
+  const names = Object.keys(MEANINGS).filter((name) => metric.startsWith(name));
+  return names.length ? MEANINGS[names.reduce((a, b) => (b.length > a.length ? b : a))] : "";
+}
+
+export const valueText = ({ value, standard_error: error }) => short(value, 4) + (error ? ` ± ${short(error, 2)}` : "");
+
+/** The interval that contains the score of a perfect generator; empty if it was not measured. */
+export const intervalText = ({ interval }) => (interval ? interval.map((end) => short(end, 3)).join(" to ") : "");
+
+/** Whether the value differs from the scores of real data. */
+export const isOutside = ({ value, interval }) => Boolean(interval) && (value < interval[0] || value > interval[1]);
