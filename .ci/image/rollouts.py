@@ -31,7 +31,7 @@ REPLICAS = 2
 _SLOW_CPUS = "0.4"
 
 
-DIGEST = "b0fe937e24cb"
+DIGEST = "b04761381005"
 
 
 class Load:
