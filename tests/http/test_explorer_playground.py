@@ -72,6 +72,19 @@ def test_dragging_moves_the_picture_and_the_address(browser: Browser, server: Se
         shows(page, seeds[3])
 
 
+def test_many_changes_end_in_the_address(browser: Browser, server: Server, grey: Generator):
+    """Browsers refuse more than 200 changes of the address in 10 seconds, and log a message."""
+    move = """() => {
+      const slider = document.querySelector(".x input");
+      for (let i = 0; i <= 400; i++) { slider.value = i / 400; slider.dispatchEvent(new Event("input", { bubbles: true })); }
+    }"""
+    with open_view(browser, server, "grey?view=plane&a=7&b=8&x=0&y=0") as page:
+        shows(page, grey.generate(np.array([7]))[0])
+        page.evaluate(move)
+        shows(page, grey.generate(np.array([8]))[0])
+        expect(page).to_have_url(re.compile("x=1.000&y=0.000"))
+
+
 def test_at_most_two_requests_are_in_flight(browser: Browser, server: Server, grey: Generator):
     count = """() => {
       const send = window.fetch;

@@ -1,6 +1,7 @@
 """The files of the pages: compressed where the client accepts gzip, and revalidated by ETag."""
 
 import gzip
+import re
 
 from seedmint.service.api.static_files import STATIC
 from tests.support.servers import Server
@@ -29,3 +30,9 @@ def test_the_explorer_stays_small():
     files = [path for path in (STATIC / "explorer").iterdir() if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 150_000
     assert len(files) < 40  # requests of the first view, besides its pictures
+
+
+def test_the_browser_fetches_all_modules_of_the_explorer_at_once():
+    page = (STATIC / "explorer/index.html").read_text(encoding="utf-8")
+    found = {path.name for path in (STATIC / "explorer").glob("*.js")}
+    assert set(re.findall(r'<link rel="modulepreload" href="static/([^"]+)">', page)) == found - {"main.js"}

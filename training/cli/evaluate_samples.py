@@ -35,7 +35,7 @@ def evaluate_samples(
     report: Path | None,
     out: Path | None,
     write: bool,
-    run: Path | None = None,
+    training: str = "",
 ) -> None:
     """Measure the metrics, print them, and write the requested files.
 
@@ -47,7 +47,7 @@ def evaluate_samples(
         report: Path of an HTML report; None writes none.
         out: Path of a plot, a PNG; None writes none.
         write: Whether to write the metrics to the card.
-        run: Directory of the generator's run, for the report; None without one.
+        training: HTML about the run of the generator, for the report; empty without a run.
 
     Raises:
         UserError: The data do not exist, or do not suit the generator.
@@ -82,7 +82,7 @@ def evaluate_samples(
             click.echo(f"picture: {out}", err=True)
         if report is not None:
             charts = _column_charts(generator, shown, held_out, train)
-            write_report(report, render_sample_report(generator, metrics, picture, held_out.name, run, charts))
+            write_report(report, render_sample_report(generator, metrics, picture, held_out.name, training, charts))
     if write and path is not None:
         kept = [entry for entry in card.evaluation if entry.metric not in {metric.metric for metric in metrics}]
         updated = card.model_copy(update={"evaluation": (*kept, *metrics)})

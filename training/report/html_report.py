@@ -35,30 +35,23 @@ _TABLE_1 = (
     Level("deep GSN 214 ± 1.1", 214, 1.1),
     Level("adversarial nets 225 ± 2", 225, 2),
 )
+_PARZEN = "parzen-log-likelihood"
 _WEIGHTS_LABELS = {"last": "last weights", "ema": "averaged weights"}
-_MAX_PREVIEWS = 6
 _NUM_PAIRS = 10
 _MAX_BARS = 40
-_CAPTIONS = {
-    "jsd": "Only the estimate on held-out data is from below. The estimate on training data exceeds it by D's overfitting."
-}
 
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart of the report.
+    """A chart of a run.
 
     Attributes:
         name: Name of the chart, and of its file.
         svg: An <svg> element.
-        is_wide: Whether the chart takes the full width of the page.
-        caption: Text below the chart.
     """
 
     name: str
     svg: str
-    is_wide: bool = False
-    caption: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,13 +67,13 @@ class Picture:
     caption: str
 
 
-def render_report(generator: GeneratorFile, evaluation: Evaluation, run: Path | None = None) -> str:
+def render_report(generator: GeneratorFile, evaluation: Evaluation, training: str = "") -> str:
     """Return the HTML of a report.
 
     Args:
         generator: The generator.
         evaluation: The generator's evaluation.
-        run: Directory of the generator's run, for charts and previews; None leaves them out.
+        training: HTML about the run of the generator, with scripts; empty without a run.
     """
     card = generator.card
     images, columns = picture_images(generator)
@@ -93,8 +86,7 @@ def render_report(generator: GeneratorFile, evaluation: Evaluation, run: Path | 
         format_value=format_value,
         format_interval=format_interval,
         group_by_protocol=group_by_protocol,
-        charts=[] if run is None else run_charts(run, generator, evaluation),
-        previews=[] if run is None else _previews(run),
+        training=training,
         picture=_picture(grid(images, columns), ""),
         classes=_classes(evaluation),
         pairs=_pairs(evaluation),
@@ -106,7 +98,7 @@ def render_sample_report(
     metrics: Sequence[Metric],
     plot: bytes,
     data_name: str,
-    run: Path | None = None,
+    training: str = "",
     columns: Sequence[tuple[str, str]] = (),
 ) -> str:
     """Return the HTML of a report about a generator of samples.
@@ -116,7 +108,7 @@ def render_sample_report(
         metrics: Its metrics.
         plot: A PNG of generated samples beside held-out samples.
         data_name: Name of the held-out samples.
-        run: Directory of the generator's run, for previews; None leaves them out.
+        training: HTML about the run of the generator, with scripts; empty without a run.
         columns: Name and <svg> element of each column of a table; see `column_charts`.
     """
     recipe = generator.card.provenance.recipe
@@ -130,7 +122,7 @@ def render_sample_report(
         metrics=metrics,
         format_value=format_value,
         format_interval=format_interval,
-        previews=[] if run is None else _previews(run),
+        training=training,
     )
 
 
@@ -160,10 +152,9 @@ def run_charts(run: Path, generator: GeneratorFile, evaluation: Evaluation) -> l
         charts = _statistics_charts([entry["step"] / epoch for entry in statistics], statistics, _objective(generator))
     for name, series in _metric_series(entries).items():
         lines = [_line(_WEIGHTS_LABELS[weights], points, epoch) for weights, points in series.items()]
-        table_1 = _TABLE_1 if name.startswith("parzen") and _is_mnist(generator) else ()
+        table_1 = _TABLE_1 if name == _PARZEN and _is_mnist(generator) else ()
         levels = [*table_1, *_real_level(name, evaluation)]
-        caption = "Dashed lines with ±: Table 1 of the paper." if table_1 else ""
-        charts.append(Chart(name, chart(name, "epoch", lines, levels, bool(table_1)), bool(table_1), caption))
+        charts.append(Chart(name, chart(name, "epoch", lines, levels, bool(table_1))))
     return charts
 
 
@@ -179,7 +170,7 @@ def _statistics_charts(x: list[float], statistics: Sequence[dict[str, Any]], obj
             lines.append(Line("held out", x, [entry[HELD_OUT_JSD] for entry in statistics], errors))
         svgs["jsd"] = chart("JSD estimate (V + log 4) / 2, nats", "epoch", lines, levels)
     svgs["d"] = chart("D(x) and D(G(z))", "epoch", [Line("D(x)", x, real), Line("D(G(z))", x, fake)], [Level("½", 0.5)])
-    return [Chart(name, svg, caption=_CAPTIONS.get(name, "")) for name, svg in svgs.items()]
+    return [Chart(name, svg) for name, svg in svgs.items()]
 
 
 def _objective(generator: GeneratorFile) -> Objective:
@@ -221,6 +212,19 @@ def _is_mnist(generator: GeneratorFile) -> bool:
     return recipe is not None and recipe["data"]["source"] == "mnist"
 
 
+def chart_levels(generator: GeneratorFile, evaluation: Evaluation) -> dict[str, list[tuple[str, float]]]:
+    """Return by metric the values to compare with: of Table 1 of the paper, and the score of real images.
+
+    Args:
+        generator: The generator.
+        evaluation: The generator's evaluation.
+    """
+    levels = {metric.metric: _real_level(metric.metric, evaluation) for metric in evaluation.metrics}
+    if _is_mnist(generator):
+        levels[_PARZEN] = [*_TABLE_1, *levels.get(_PARZEN, [])]
+    return {name: [(level.label, level.value) for level in found] for name, found in levels.items() if found}
+
+
 def _real_level(name: str, evaluation: Evaluation) -> list[Level]:
     """Return the score of real images, if the evaluation used the same number of images as the run."""
     for family, metrics in evaluation.families.items():
@@ -228,13 +232,6 @@ def _real_level(name: str, evaluation: Evaluation) -> list[Level]:
         if is_default and name in {metric.metric for metric in metrics} and name in evaluation.real_scores:
             return [Level(f"real images {format_value(evaluation.real_scores[name])}", evaluation.real_scores[name])]
     return []
-
-
-def _previews(run: Path) -> list[Picture]:
-    """Return evenly spaced previews of the run, including the first and the last."""
-    files = sorted((run / "previews").glob("step-*.png"))
-    rows = np.unique(np.linspace(0, len(files) - 1, min(_MAX_PREVIEWS, len(files))).round().astype(int))
-    return [_picture(files[row].read_bytes(), f"step {int(files[row].stem.removeprefix('step-')):,}") for row in rows]
 
 
 def _classes(evaluation: Evaluation) -> str | None:

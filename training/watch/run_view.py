@@ -1,5 +1,6 @@
 """Reads the directory of a run for the page: its recipe, the new entries of its log, and its previews."""
 
+import base64
 import json
 import os
 import re
@@ -14,6 +15,7 @@ from seedmint.training.runs.errors import TrainingError
 
 _PREVIEW = re.compile(r"step-[0-9]{9,}\.png")
 _MAX_BYTES = 4 << 20  # of the log in one answer
+_MAX_RECORDED_PREVIEWS = 60
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,33 @@ class RunView:
             return (self._directory / "previews" / name).read_bytes()
         except FileNotFoundError:
             return None
+
+    def recording(self) -> dict[str, Any]:
+        """Return the run for a page in a file: its description, the whole log, and some previews as `data:` URLs by name.
+
+        The same run gives the same values, on every machine.
+        """
+        entries: list[dict[str, Any]] = []
+        new = NewEntries(0, 0, True, False, [])
+        while not new.is_complete:
+            new = self.entries_after(new.file, new.offset)
+            entries = new.entries if new.is_reset else entries + new.entries
+        names = self.previews()
+        if len(names) > _MAX_RECORDED_PREVIEWS:
+            last = len(names) - 1
+            names = [names[round(i * last / (_MAX_RECORDED_PREVIEWS - 1))] for i in range(_MAX_RECORDED_PREVIEWS)]
+        contents = {name: self.preview(name) for name in names}
+        pictures = {
+            name: f"data:image/png;base64,{base64.b64encode(content).decode()}"
+            for name, content in contents.items()
+            if content is not None
+        }
+        return self.description | {
+            "directory": self._directory.name,
+            "entries": [{key: value for key, value in entry.items() if not key.endswith("/s")} for entry in entries],
+            "previews": list(pictures),
+            "pictures": pictures,
+        }
 
     def seconds_since_update(self) -> float | None:
         """Return the time since the last entry of the log; None if there is no log."""

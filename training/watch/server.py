@@ -10,11 +10,12 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from seedmint.training.runs.errors import TrainingError
+from seedmint.training.watch.page import live_page
 from seedmint.training.watch.run_view import RunView
 
 _STATIC = Path(__file__).parent / "static"
 _FILES = {
-    "/": ("watch.html", "text/html; charset=utf-8"),
+    "/page.css": ("page.css", "text/css; charset=utf-8"),
     "/watch.css": ("watch.css", "text/css; charset=utf-8"),
     "/watch.js": ("watch.js", "text/javascript; charset=utf-8"),
     "/charts.js": ("charts.js", "text/javascript; charset=utf-8"),
@@ -62,6 +63,8 @@ class _Handler(BaseHTTPRequestHandler):
         host = urlsplit(f"//{self.headers.get('Host', '')}").hostname
         if self._is_local and host not in _LOCAL_NAMES:
             self._send(HTTPStatus.MISDIRECTED_REQUEST, b"the server answers only requests for localhost\n", "text/plain")
+        elif url.path == "/":
+            self._send(HTTPStatus.OK, live_page().encode(), "text/html; charset=utf-8")
         elif url.path in _FILES:
             name, media_type = _FILES[url.path]
             self._send(HTTPStatus.OK, (_STATIC / name).read_bytes(), media_type)

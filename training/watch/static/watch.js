@@ -1,4 +1,5 @@
-// The page of `seedmint watch`: asks the server for new entries of the logs every two seconds, and draws them.
+// The page of runs: draws the entries of their logs. `seedmint watch` gives new entries every two seconds; a page of `seedmint report`
+// contains all of them.
 
 import { COLORS, drawChart, resizeChart } from "./charts.js";
 
@@ -15,6 +16,7 @@ const create = (tag, properties = {}, ...children) => {
 };
 const number = (value) => value.toLocaleString("en");
 
+const recording = find("#recording") && JSON.parse(find("#recording").textContent);
 let runs = [];
 const chartNodes = new Map();
 
@@ -41,8 +43,8 @@ function progressOf(run) {
   const isStale = run.age === null || run.age > STALE_SECONDS;
   const rates = run.entries.filter((entry) => entry["images/s"] !== undefined || entry["samples/s"] !== undefined).slice(-1)
     .map((entry) => (entry["images/s"] !== undefined ? `${number(Math.round(entry["images/s"]))} images/s` : `${number(Math.round(entry["samples/s"]))} samples/s`));
-  const state = isDone ? "done" : run.age === null ? "not started" : isStale ? `no entry for ${duration(run.age)}` : "running";
-  return { step, text: [`step ${number(step)} of ${number(run.steps)}`, state, ...(isDone || isStale ? [] : rates)].join(", ") };
+  const state = isDone ? "done" : recording ? "not finished" : run.age === null ? "not started" : isStale ? `no entry for ${duration(run.age)}` : "running";
+  return { step, text: [`step ${number(step)} of ${number(run.steps)}`, state, ...(isDone || isStale || recording ? [] : rates)].join(", ") };
 }
 
 function showRuns() {
@@ -69,7 +71,7 @@ function previewFigure(run, index) {
     const step = number(Number(name.replace(/[^0-9]/g, "")));
     caption.textContent = `step ${step}`;
     image.alt = `Preview of ${run.label} at step ${step}`;
-    const url = `runs/${index}/previews/${name}`;
+    const url = recording ? run.pictures[name] : `runs/${index}/previews/${name}`;
     if (image.getAttribute("src") !== url) image.src = url;
   };
   slider.addEventListener("input", () => { follows = Number(slider.value) === run.previews.length - 1; draw(); });
@@ -103,7 +105,8 @@ function charts() {
     const levels = key === "JSD" ? [{ label: "0", value: 0 }, { label: "log 2", value: Math.log(2) }] : [];
     const lines = runs.map((run) => ({ label: name(run, key), color: color(run, 0), points: series(run, key) }));
     if (key === "JSD") lines.push(...runs.map((run) => ({ label: name(run, "JSD held out"), color: color(run, 1), dash: several ? [4, 3] : undefined, points: series(run, "JSD held out"), errors: series(run, "JSD held out, standard error") })).filter(({ points }) => points.length));
-    result.push({ title: key, lines, levels });
+    const note = lines.length > runs.length ? "Only the estimate on held-out data is from below. The estimate on training data exceeds it by D's overfitting." : "";
+    result.push({ title: key, lines, levels, note });
   }
   const metrics = new Map();
   runs.forEach((run) => run.entries.filter((entry) => entry.metrics).forEach((entry) => entry.metrics.forEach((metric) => {
@@ -113,7 +116,7 @@ function charts() {
     if (!lines.has(label)) lines.set(label, { label, color: several ? run.color : COLORS[lines.size % COLORS.length], dash: several && entry.weights === "ema" ? [4, 3] : undefined, points: [] });
     lines.get(label).points.push([entry.step, metric.value]);
   })));
-  for (const [title, lines] of metrics) result.push({ title, lines: [...lines.values()], levels: [] });
+  for (const [title, lines] of metrics) result.push({ title, lines: [...lines.values()], levels: runs.flatMap((run) => run.levels?.[title] ?? []) });
   return result.filter(({ lines }) => lines.some(({ points }) => points.length));
 }
 
@@ -121,7 +124,7 @@ function showCharts() {
   const options = { smoothing: Number(find("#smoothing").value), logSteps: find("#log-steps").checked };
   for (const chart of charts()) {
     if (!chartNodes.has(chart.title)) {
-      const node = create("div", { className: "chart", role: "img" }, create("h3", { textContent: chart.title }));
+      const node = create("div", { className: "chart", role: "img" }, create("h3", { textContent: chart.title }), ...(chart.note ? [create("p", { textContent: chart.note })] : []));
       chartNodes.set(chart.title, node);
       find("#charts").append(node);
     }
@@ -155,18 +158,19 @@ async function refresh() {
 }
 
 async function start() {
-  const page = await (await fetch("runs")).json();
+  const page = recording ?? await (await fetch("runs")).json();
   const names = page.runs.map((run) => run.name);
   runs = page.runs.map((run, i) => ({
-    ...run, entries: [], previews: [], file: 0, offset: 0, age: null, color: COLORS[i % COLORS.length],
+    entries: [], previews: [], file: 0, offset: 0, age: null, ...run, color: COLORS[i % COLORS.length],
     label: names.filter((name) => name === run.name).length > 1 ? run.directory.split("/").pop() : run.name,
   }));
-  find("main").classList.toggle("single", runs.length === 1);
+  find(".watch").classList.toggle("single", runs.length === 1);
   find("#previews").replaceChildren(...runs.map(previewFigure));
   find("#smoothing").addEventListener("input", showCharts);
   find("#log-steps").addEventListener("change", showCharts);
   addEventListener("resize", () => { for (const node of chartNodes.values()) resizeChart(node); });
-  refresh();
+  if (recording) show();
+  else refresh();
 }
 
 start();

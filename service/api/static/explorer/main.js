@@ -13,6 +13,24 @@ let close = () => {};
 let currentUrl = null;
 let latestNavigation = 0;
 
+const SAVE_MILLISECONDS = 400; // browsers refuse more than 100 changes of the URL in 30 seconds
+let [pendingSave, saveTimer, lastSave] = [null, 0, -SAVE_MILLISECONDS];
+
+function saveNow() {
+  clearTimeout(saveTimer);
+  const save = pendingSave;
+  [pendingSave, saveTimer] = [null, 0];
+  if (!save) return;
+  lastSave = performance.now();
+  save();
+}
+
+/** Runs the latest of some functions, at once or after the shortest time between two changes of the URL. */
+function saveSoon(save) {
+  pendingSave = save;
+  saveTimer ||= setTimeout(saveNow, Math.max(0, lastSave + SAVE_MILLISECONDS - performance.now()));
+}
+
 function parse(hash) {
   const [path, query = ""] = hash.replace(/^#/, "").split("?");
   return { path: path || "/", parts: path.split("/").filter(Boolean).map(decodeURIComponent), parameters: new URLSearchParams(query) };
@@ -20,12 +38,12 @@ function parse(hash) {
 
 /** Opens a view in an element of its own, so that a view that the user has left changes neither the page nor the URL. */
 function openView({ parts, parameters, path }, view, navigation) {
-  const replace = (changed) => {
+  const replace = (changed) => saveSoon(() => {
     // The URL changes before the event of the change: leave a new URL alone.
     if (navigation !== latestNavigation || location.hash !== currentUrl) return;
     history.replaceState(null, "", viewUrl(path, changed));
     currentUrl = location.hash;
-  };
+  });
   if (!parts.length) return gallery(view, parameters, replace);
   if (parts[0] === "compare") return compare(view, parameters, replace);
   if (parts[0] === "favourites") return favourites(view);
@@ -59,6 +77,7 @@ async function route() {
 }
 
 document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); container.focus(); });
+for (const type of ["click", "keydown", "pagehide"]) addEventListener(type, saveNow, { capture: true }); // before a link is followed
 addEventListener("hashchange", route);
 route();
 showStatus(document.querySelector("#status"));
