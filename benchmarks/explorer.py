@@ -9,15 +9,15 @@ import platform
 import time
 from pathlib import Path
 
-import psutil
-from playwright.sync_api import Browser, Page
+import psutil  # type: ignore[import-untyped]
+from playwright.sync_api import Browser, Page, ViewportSize
 
 from tests.support.browser import chromium
 from tests.support.servers import Server, serving
 
 MODELS = Path(__file__).parents[1] / "models"
 GENERATORS = ("mnist", "fashion-mnist", "mnist-paper", "digits")
-VIEWPORT = {"width": 1280, "height": 800}
+VIEWPORT: ViewportSize = {"width": 1280, "height": 800}
 DRAG_SECONDS = 2.0
 _FIRST_PICTURE = "() => { const image = document.querySelector('.card img'); return image && image.naturalWidth > 0; }"
 # Counts the frames that the playground draws on its large picture, and its requests in flight.
