@@ -85,7 +85,7 @@ def make_plan(
             check_truncation(spec.truncation, each.card)
     except UserError as error:
         raise PlanError(str(error), field="truncation", reason=error.reason) from None
-    _check_distinct(spec.seeds, card)
+    _check_distinct(spec, card)
     if spec.shard_size < 1:
         raise PlanError("must be at least 1", field="shard_size", reason="out_of_range")
     parts = len(generators) * (1 if spec.splits is None else len(spec.splits))
@@ -208,11 +208,11 @@ def check_num_shards(count: int, shard_size: int, max_shards: int) -> None:
         )
 
 
-def _check_distinct(seeds: Seeds, card: Card) -> None:
-    for before, after in pairwise(sorted(seeds.ranges, key=lambda r: r.start)):
+def _check_distinct(spec: JobSpec, card: Card) -> None:
+    for before, after in pairwise(sorted(spec.seeds.ranges, key=lambda r: r.start)):
         if after.start < before.stop:
             raise PlanError(
                 f"{after.start} occurs twice and would produce the same {card.output.kind} twice: remove one seed",
-                field="seeds",
+                field="seeds" if spec.splits is None else "split",
                 reason="duplicate_seed",
             )

@@ -1,6 +1,7 @@
 """The body of `POST /v1/jobs` and the plan of a request. Equal requests have equal plans and so are the same job."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr
@@ -94,6 +95,24 @@ def create_plan(request: JobRequest, generators: Sequence[Generator], max_images
         UserError: An option does not fit; `field` names it.
         Problem: 400, 413 or 422; the same.
     """
+    first, *others = generators
+    with _members(bool(others)):
+        return _create_plan(request, first, others, max_images)
+
+
+@contextmanager
+def _members(has_several: bool) -> Iterator[None]:
+    """Name the members of the request in errors of batch jobs, which have the names of options."""
+    names = {"split": "splits"} | ({"model": "models"} if has_several else {})
+    try:
+        yield
+    except UserError as error:
+        error.field = names.get(error.field or "", error.field)
+        raise
+
+
+def _create_plan(request: JobRequest, first: Generator, others: Sequence[Generator], max_images: int) -> Plan:
+    generators = [first, *others]
     seeds, splits = _seeds(request, max_images)
     if seeds.count * len(generators) > max_images:
         raise Problem(413, f"more than {max_images} images of {len(generators)} generators", "models")
@@ -110,12 +129,7 @@ def create_plan(request: JobRequest, generators: Sequence[Generator], max_images
         request.shard_size,
         request.filter,
     )
-    first, *others = generators
-    try:
-        plan = make_plan(first, spec, others)
-    except UserError as error:
-        error.field = "models" if error.field == "model" and others else error.field
-        raise
+    plan = make_plan(first, spec, others)
     check_num_shards(plan.count, plan.shard_size, MAX_SHARDS)
     return plan
 

@@ -131,7 +131,7 @@ def test_the_command_makes_and_resumes_splits(models: Path, tmp_path: Path, monk
         (["--split", "train"], "split", "malformed_split"),
         (["--split", "../x=0-9"], "split", "malformed_split"),
         (["--split", "a=0-9", "--split", "a=10-19"], "split", "duplicate_split"),
-        (["--split", "a=0-9", "--split", "b=9-19"], "seeds", "duplicate_seed"),
+        (["--split", "a=0-9", "--split", "b=9-19"], "split", "duplicate_seed"),
         (["--split", "a=x"], "split", "malformed_seeds"),
         (["--split", "a=0-9", "--seeds", "0-9"], "split", "conflict"),
         (["--seeds", "0-9", "--labels", "0:1,9:1"], "labels", None),
