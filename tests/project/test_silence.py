@@ -12,7 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from seedmint.service.server.api_keys import new_signing_key
 from tests.support import generators
+from tests.support.batch_jobs import ROOT
 from tests.support.servers import free_port, kill, wait_until
 
 pytestmark = [
@@ -23,7 +25,8 @@ pytestmark = [
 # System calls that reach another host. A name lookup is one too: it connects to a name server, or sends to it.
 _ADDRESS = re.compile(r'(?:connect|sendto|sendmsg|sendmmsg)\(.*?(?:inet_addr\("([^"]+)"\)|inet_pton\(AF_INET6, "([^"]+)")')
 _LOOPBACK = re.compile(r"127\.|::1$|::ffff:127\.|0\.0\.0\.0$|::$")
-_ALLOWED = (".cache/matplotlib/",)  # the font list of Matplotlib, which training and evaluation draw plots with
+# The font list of Matplotlib, which training and evaluation draw plots with; and packed images in SEEDMINT_CACHE.
+_ALLOWED = (".cache/matplotlib/", ".cache/seedmint/packs/")
 _SERVE_SECONDS = 15.0  # ONNX Runtime's telemetry begins within seconds of the first session
 _LIMIT_SECONDS = 250
 
@@ -68,13 +71,59 @@ def foreign_graph(directory: Path) -> str:
     return str(path)
 
 
+def digits_folder(directory: Path) -> str:
+    """A folder of small pictures, for the commands about data."""
+    import numpy as np
+    from PIL import Image
+
+    folder = directory / "pictures"
+    folder.mkdir()
+    for number, pixels in enumerate(np.random.RandomState(0).randint(0, 256, (40, 8, 8), np.uint8)):
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    return str(folder)
+
+
+def finished_run(directory: Path) -> str:
+    """A run of two steps."""
+    command = [sys.executable, "-m", "seedmint", "train", "digits", "--set", "steps=2", "--out", str(directory / "done")]
+    subprocess.run(command, check=True, capture_output=True, timeout=_LIMIT_SECONDS)
+    return str(directory / "done")
+
+
+def signing_keys(directory: Path) -> str:
+    path = directory / "keys.txt"
+    path.write_text(new_signing_key("web") + "\n")
+    return str(path)
+
+
+def folder(directory: Path, name: str) -> str:
+    (directory / name).mkdir()
+    return str(directory / name)
+
+
+_URL = "https://images.example/v1/models/mnist/images/42.png"
 COMMANDS: dict[str, Callable[[Path], list[str]]] = {
     "sample": lambda place: ["sample", "mnist", "--seeds", "0-3", "--out", str(place / "a.png")],
     "batch": lambda place: ["batch", "run", "mnist", "--seeds", "0-99", "--shard-size", "50", "--out", str(place / "out")],
+    "batch estimate": lambda place: ["batch", "estimate", "mnist", "--seeds", "0-99", "--out", str(place / "out")],
     "models list": lambda _: ["models", "list"],
+    "models show": lambda _: ["models", "show", "mnist"],
+    "models verify": lambda _: ["models", "verify", "gaussian-1d"],
+    "models push": lambda place: ["models", "push", "gaussian-1d", folder(place, "pushed")],
+    "models pull": lambda place: ["models", "pull", str(ROOT / "models"), "gaussian-1d", "--models", folder(place, "pulled")],
     "models add": lambda place: ["models", "add", foreign_graph(place), "--name", "mine", "--models", str(place)],
+    "package": lambda place: ["package", "gaussian-1d", "--tag", "generators:1", "--out", str(place / "image.tar")],
+    "keys new": lambda _: ["keys", "new", "alice"],
+    "keys sign": lambda place: ["keys", "sign", "--file", signing_keys(place), _URL],
+    "completion": lambda _: ["completion", "bash"],
+    "doctor": lambda _: ["doctor"],
+    "data inspect": lambda place: ["data", "inspect", digits_folder(place)],
+    "new": lambda place: ["new", digits_folder(place), "--out", str(place / "recipe.yaml")],
     "train": lambda place: ["train", "digits", "--set", "steps=20", "--out", str(place / "run")],
+    "export": lambda place: ["export", finished_run(place), "--name", "mine", "--models", folder(place, "models")],
     "evaluate": lambda _: ["evaluate", "ring-2d"],
+    "report": lambda place: ["report", "gaussian-1d", "--out", str(place / "report.html")],
+    "theory": lambda place: ["theory", "--only", "losses", "--out", str(place / "theory")],
 }
 
 
@@ -110,6 +159,26 @@ def test_the_server_is_silent(tmp_path: Path, home: Path):
             assert answers()
         subprocess.run(["pkill", "-TERM", "-P", str(process.pid)], check=True)  # the command below strace
         assert process.wait(60) == 0
+    finally:
+        kill(process)
+    assert foreign_hosts(tmp_path / "trace") == set()
+    assert written(home) == []
+
+
+def test_the_page_of_runs_is_silent(tmp_path: Path, home: Path):
+    port = free_port()
+    command, environment = traced(home, tmp_path / "trace", "watch", finished_run(tmp_path), "--port", str(port))
+    process = subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+
+        def answers() -> bool:
+            assert process.poll() is None
+            try:
+                return httpx.get(f"http://127.0.0.1:{port}/").status_code == 200
+            except httpx.TransportError:
+                return False
+
+        wait_until(answers, 120)
     finally:
         kill(process)
     assert foreign_hosts(tmp_path / "trace") == set()
