@@ -98,7 +98,7 @@ def test_an_environment_of_uv_with_pip_is_one_of_pip(
     ("record", "source"),
     [
         (None, "seedmint"),
-        ({"url": "file:///a%20folder/seedmint.whl", "archive_info": {}}, "/a folder/seedmint.whl"),
+        ({"url": "file:" + "///a%20folder/seedmint.whl", "archive_info": {}}, "/a folder/seedmint.whl"),
         ({"url": "https://example.org/seedmint.whl", "archive_info": {}}, "https://example.org/seedmint.whl"),
         ({"url": "https://example.org/r.git", "vcs_info": {"vcs": "git"}}, "git+https://example.org/r.git"),
     ],
