@@ -131,6 +131,7 @@ def test_the_limits_of_the_values_are_exact(kind: Any):
 
 def test_dates_with_times_end_on_the_last_day_of_the_year_9999():
     day = 86_400_000_000
+    Column(name="c", type="datetime", first=-(2**53), count=1)
     Column(name="c", type="datetime", first=0, step=day, count=2_932_897)
     with pytest.raises(ValidationError):
         Column(name="c", type="datetime", first=1, step=day, count=2_932_897)
@@ -151,6 +152,11 @@ def test_fields_out_of_range_are_refused(fields: dict[str, Any]):
         Column(name="c", **fields)
 
 
+@pytest.mark.parametrize("decimals", [22, -22])
+def test_22_decimals_are_the_most(decimals: int):
+    Column(name="c", type="number", first=0, count=1, decimals=decimals)
+
+
 def test_a_column_has_missing_values_only_if_it_says_so():
     column = Column(name="c", type="integer", first=7, count=2)
     assert not column.check_codes(np.array([-1]))
@@ -169,7 +175,7 @@ def test_numbers_for_plots_are_values_or_codes_and_nan_where_they_are_missing():
 
 
 def test_the_place_of_a_label_is_the_first_by_default_and_never_negative():
-    assert LabelColumn(name="k").position == 0
+    assert LabelColumn(name="k").position == LabelColumn(name="k", position=0).position == 0
     with pytest.raises(ValidationError):
         LabelColumn(name="k", position=-1)
 

@@ -61,6 +61,9 @@ def test_short_reads_of_an_open_file_are_continued(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(os, "pread", lambda handle, size, offset: pread(handle, min(size, 100), offset))
     with path.open("rb") as opened:
         assert read_content(opened.fileno()) == CONTENT
+        monkeypatch.setattr(generator_file, "MAX_FILE_BYTES", 700)
+        with raises(GeneratorError, "too_large_file"):
+            read_content(opened.fileno())
 
 
 def test_a_file_that_grows_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

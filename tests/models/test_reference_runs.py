@@ -68,7 +68,7 @@ def affordable(
     """Return the number of seeds where one run after another takes this time on the clock and of the processor."""
     clocks = {"perf_counter": wall, "process_time": processor or wall}
     for name, seconds in clocks.items():
-        readings = [reading for i, each in enumerate(seconds) for reading in (100.0 * i, 100.0 * i + each)]
+        readings = [reading for i, each in enumerate(seconds) for reading in (100.0 * (i + 1), 100.0 * (i + 1) + each)]
         monkeypatch.setattr(module.time, name, iter(readings).__next__)
     runs: list[int] = []
     monkeypatch.setattr(module, "reference_outputs", lambda session, count: runs.append(count))
@@ -86,6 +86,7 @@ def test_a_slow_first_run_is_measured_again(monkeypatch: pytest.MonkeyPatch):
     assert affordable(monkeypatch, [1.0, 0.25]) == 8
     assert affordable(monkeypatch, [0.25, 1.0]) == 8
     assert affordable(monkeypatch, [9.0, 9.0]) == 1
+    assert affordable(monkeypatch, [2.5 / 64, 2.5 / 64]) == 32
 
 
 def test_the_processor_time_counts_on_the_cpu_only(monkeypatch: pytest.MonkeyPatch):
