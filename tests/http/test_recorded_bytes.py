@@ -3,8 +3,9 @@
 The hashes in test_recorded_bytes.json were recorded from commit 25db8ae. They leave out only the digest of the generator file
 and the checksums over it, because the digest changes with the card of the generator: PNG files carry the digest in a text chunk
 (also inside a zip file and inside shards), samples in JSON carry it as a field, and addresses carry its first 12 digits.
-Since that commit, Parquet shards have a page index and larger row groups, so that queries need not read all pages, and png and
-npy have an index of their rows (metadata.parquet).
+Arrays of several seeds, latent vectors and combinations of parameters were recorded from commit 0b53406.
+Since the first commit, Parquet shards have a page index and larger row groups, so that queries need not read all pages, and
+png and npy have an index of their rows (metadata.parquet).
 
 To record new bytes, after a change that is meant to alter them: python -m tests.http.test_recorded_bytes
 """
@@ -37,12 +38,15 @@ DIGEST = re.compile(rb'(tEXtdigest\x00)[0-9a-f]{64}.{4}|("digest": ?")[0-9a-f]{6
 def paths(name: str) -> list[str]:
     base = f"/v1/models/{name}"
     if name in SAMPLES:
-        return [f"{base}/samples/{seed}.{form}" for seed in (0, 42) for form in ("json", "csv", "npy")]
+        found = [f"{base}/samples/{seed}.{form}" for seed in (0, 42) for form in ("json", "csv", "npy")]
+        return [*found, f"{base}/samples/7.json?truncation=0.5", f"{base}/samples.npy?seeds=0-9,100", f"{base}/latents/42.npy"]
     found = [f"{base}/images/{seed}.{form}" for seed in (0, 42, 2**63 - 1) for form in ("png", "webp", "npy")]
     found += [f"{base}/images/7.png?scale=3", f"{base}/images/7.npy?truncation=0.5"]
     found += [f"{base}/grid.png?seeds=0-9&columns=5", f"{base}/grid.webp?seeds=0-3"]
     found += [f"{base}/walk.{form}?from=1&to=2&frames=4" for form in ("png", "webp", "gif")]
+    found += [f"{base}/images.npy?seeds=0-9,100", f"{base}/latents/42.npy", f"{base}/images/7.png?scale=2&truncation=0.25"]
     if name != "mnist-paper":
+        found += [f"{base}/images/5.{form}?label=3&scale=2&truncation=0.5" for form in ("png", "npy", "webp")]
         found += [f"{base}/images/5.png?label=3", f"{base}/grid.png?seeds=0-3&label=2"]
     return found
 
