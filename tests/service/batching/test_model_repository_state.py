@@ -1,6 +1,7 @@
 """The model repository with stand-ins for generators: lookups, retired versions, metrics and memory."""
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 from seedmint.service.batching import generator_opener, model_repository
 from seedmint.service.batching.errors import UnknownModel, UnknownVersion
 from seedmint.service.batching.local_leader import LocalLeader
-from seedmint.service.batching.model_repository import ModelFile, ModelRepository, Served
+from seedmint.service.batching.model_repository import ModelFile, ModelRepository, Served, loaded_text
 from seedmint.service.batching.place_scanner import PlaceScanner
+from seedmint.service.batching.place_states import PlaceState
 from seedmint.service.places.folder_place import list_files
 from seedmint.service.places.opening import open_places
 from seedmint.service.settings import read_settings
@@ -63,6 +65,73 @@ def test_version_is_found_by_digest_in_the_present_and_in_the_pinned_file(tmp_pa
     for digest in (None, NEW):
         with pytest.raises(UnknownModel):
             repository.find("gone", digest)
+
+
+def test_a_held_version_answers_its_pinned_urls_only_and_replaces_the_present_one_when_it_is_announced(tmp_path: Path):
+    old, new, other = served("one", OLD), served("one", NEW), served("two", "2" * 12)
+    repository = repository_of(tmp_path, one=old)
+    repository._held = {7: other, 8: new}
+    assert repository.find("one", NEW) is new
+    assert repository.find("one", None) is old
+    repository.serve_held(8, "one")
+    assert repository.find("one", None) is new
+    assert repository.find("one", OLD) is old  # retired
+    assert repository.recent_versions() == [("one", NEW), ("one", OLD)]
+    repository.drop_held(7)
+    repository.drop_held(7)
+    with pytest.raises(UnknownModel):
+        repository.find("two", "2" * 12)
+    repository.remove("one")
+    repository.remove("one")
+    assert [repository.find("one", digest) for digest in (OLD, NEW)] == [old, new]
+    assert sorted(repository.recent_versions()) == [("one", OLD), ("one", NEW)]
+    with pytest.raises(UnknownModel):
+        repository.find("one", None)
+
+
+def test_a_file_that_was_never_served_is_removed_without_a_trace(tmp_path: Path):
+    repository = repository_of(tmp_path, one=None)
+    repository.remove("one")
+    assert repository.recent_versions() == []
+    assert repository._files == {}
+
+
+def test_the_versions_of_a_generator_begin_with_the_present_one(tmp_path: Path):
+    files = {f"one_{OLD}": served("one", OLD), "one": served("one", NEW), f"two_{OLD}": served("two", OLD)}
+    repository = repository_of(tmp_path, **files, **{"one_222222222222": None})
+    assert repository.versions("one") == (NEW, OLD)
+    repository.set_present({"one": f"one@{OLD}"})
+    assert repository.versions("one") == (OLD, NEW)
+    assert repository.versions("two") == (OLD,)
+    assert repository.versions("nobody") == ()
+
+
+@pytest.mark.parametrize(
+    ("is_up", "is_remote", "expected"), [(True, False, True), (False, False, False), (False, True, True), (True, True, True)]
+)
+def test_only_folders_must_be_readable(tmp_path: Path, is_up: bool, is_remote: bool, expected: bool):
+    repository = repository_of(tmp_path)
+    repository.set_state({}, [PlaceState("place", is_up, is_remote, None)], complete=False)
+    assert repository.readable is expected
+
+
+def test_errors_are_those_that_the_leader_has_sent_last(tmp_path: Path):
+    repository = repository_of(tmp_path, one=served("one"))
+    repository.set_state({"one": "bad", "two": "worse"}, (), complete=True)
+    assert repository.load_errors() == {"one": "bad", "two": "worse"}
+    repository.set_state({"one": "still bad"}, (), complete=True)
+    assert repository.load_errors() == {"one": "still bad"}
+    assert list(repository._files) == ["one"]
+    repository.set_state({}, (), complete=True)
+    assert repository.load_errors() == {}
+    assert [each.generator.name for each in repository.all()] == ["one"]
+
+
+@pytest.mark.parametrize(("determinism", "level"), [("exact", logging.INFO), ("approximate", logging.WARNING)])
+def test_a_generator_with_approximate_outputs_is_a_warning(determinism: str, level: int):
+    check = SimpleNamespace(describe=lambda card: "")
+    generator = SimpleNamespace(determinism=determinism, check=check, card=None, name="one", digest12=NEW, provider="cpu")
+    assert loaded_text(generator)[0] == level  # type: ignore[arg-type]
 
 
 def leader_of(repository: ModelRepository) -> LocalLeader:
