@@ -1,4 +1,4 @@
-"""The shipped classifiers: where their files are, which generators they judge, and the reference of their outputs."""
+"""The shipped classifiers: where their files are, which generators they are for, and the reference of their outputs."""
 
 import hashlib
 from pathlib import Path

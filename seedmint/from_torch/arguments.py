@@ -43,7 +43,7 @@ def axis_lengths(value: Any, field: str) -> tuple[int, ...] | None:
         field: Name of the argument.
 
     Raises:
-        UserError: The value is no sequence of whole numbers from 1 on.
+        UserError: The value is no sequence of whole numbers, or a number is less than 1.
     """
     if value is None:
         return None

@@ -57,7 +57,7 @@ class Batcher:
         self._running: list[Entry] = []  # entries of the current batch
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._is_closed = False
-        self._promised = 0.0  # latest time at which a refused client was told to come back, in seconds of `time.monotonic`
+        self._promised = 0.0  # latest time of a `Retry-After`, in seconds of `time.monotonic`
         self._metrics = metrics.GeneratorMetrics(generator.id)
 
     @property

@@ -120,6 +120,7 @@ def test_a_file_without_a_version_that_can_be_read_is_refused_once(one: Place):
     scanner = scanner_of(one)
     one.errors["a"] = UserError("no", reason="wrong_digest")
     assert changes(scanner.scan()) == [("a", "wrong_digest", 0.0)]
+    one.errors["a"] = UserError("no", reason="wrong_digest")
     assert changes(scanner.scan()) == []
     one.errors["a"] = UserError("still no", reason="wrong_digest")
     assert changes(scanner.scan()) == [("a", "wrong_digest", 0.0)]

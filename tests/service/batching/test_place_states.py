@@ -90,7 +90,7 @@ def test_each_error_of_a_folder_is_logged_once(caplog: pytest.LogCaptureFixture)
     states = PlaceStates()
     update(states)
     assert levels(caplog) == []
-    for text in ("Permission denied", "Permission denied", "Not a directory"):
+    for text in ("Permission denied", "Permission denied", "Permission denied", "Not a directory"):
         update(states, error=UserError(text))
     assert levels(caplog) == [logging.ERROR, logging.ERROR]
 
