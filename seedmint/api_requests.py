@@ -75,7 +75,7 @@ def _retry_seconds(text: str) -> float | None:
         return float(text[:9])
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
@@ -151,7 +151,7 @@ def model_path(model: str) -> str:
     Args:
         model: Name of the generator, or NAME@ and the first 12 digits of the SHA-256.
     """
-    return f"/v1/models/{_segment(model)}"
+    return f"/v1/models/{_segment(model, 'model')}"
 
 
 def job_path(job: str) -> str:
@@ -160,7 +160,7 @@ def job_path(job: str) -> str:
     Args:
         job: Id of the job.
     """
-    return f"/v1/jobs/{_segment(job)}"
+    return f"/v1/jobs/{_segment(job, 'job')}"
 
 
 def file_path(job: str, name: str) -> str:
@@ -170,13 +170,13 @@ def file_path(job: str, name: str) -> str:
         job: Id of the job.
         name: Name of the file in the manifest.
     """
-    return f"{job_path(job)}/files/{quote(name)}"
+    return f"{job_path(job)}/files/{'/'.join(_segment(part, 'name') for part in name.split('/'))}"
 
 
-def _segment(text: str) -> str:
+def _segment(text: str, field: str) -> str:
     """Return a text as one segment of a path. It must not name another resource."""
     if text in ("", ".", ".."):
-        raise UserError(f"{text!r} is no name", field="model", reason="malformed")
+        raise UserError(f"{text!r} is no name", field=field, reason="malformed")
     return quote(text, safe="@")
 
 
@@ -306,8 +306,12 @@ def check_server_url(url: str) -> str:
     Raises:
         UserError: It is no URL of HTTP.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(url)
+        is_server = parts.scheme in ("http", "https") and bool(parts.hostname)
+    except ValueError:  # an IPv6 address that is not closed
+        is_server = False
+    if not is_server:
         raise UserError(
             f"{url!r} is no URL of a server: use one such as http://localhost:3000", field="url", reason="malformed"
         )

@@ -28,10 +28,8 @@ def seed_array(seeds: SeedsLike) -> NDArray[np.int64]:
         return parse_seeds(seeds).array()
     if isinstance(seeds, int | np.integer):
         return seeds_from_list([seeds if isinstance(seeds, bool) else int(seeds)]).array()
-    if isinstance(seeds, range) and len(seeds) and seeds.step == 1:
-        _check_ends(seeds[0], seeds[-1])
-        check_array_count(seeds.stop - seeds.start)
-        return np.arange(seeds.start, seeds.stop, dtype=np.int64)
+    if isinstance(seeds, range) and seeds:
+        return _range_array(seeds)
     if isinstance(seeds, np.ndarray):
         if not np.issubdtype(seeds.dtype, np.integer) or seeds.ndim != 1:
             shape = f"{seeds.dtype}{list(seeds.shape)}"
@@ -55,7 +53,7 @@ def seeds_text(seeds: SeedsLike) -> str:
     """
     if isinstance(seeds, str):
         return str(parse_seeds(seeds))
-    if isinstance(seeds, range) and len(seeds) and seeds.step == 1:
+    if isinstance(seeds, range) and seeds and seeds.step == 1:
         _check_ends(seeds[0], seeds[-1])
         return str(Seeds((seeds,)))
     return str(seeds_from_list(seed_array(seeds).tolist()))
@@ -108,6 +106,15 @@ def label_array(labels: LabelsLike, count: int, classes: tuple[str, ...]) -> NDA
 def _check_ends(first: int, last: int) -> None:
     if first < 0 or last >= SEED_LIMIT:
         seeds_from_list([first, last])  # raises
+
+
+def _range_array(seeds: range) -> NDArray[np.int64]:
+    """Return the seeds of a range, which is not empty. `len` fails for the largest ranges."""
+    _check_ends(min(seeds[0], seeds[-1]), max(seeds[0], seeds[-1]))
+    count = (seeds[-1] - seeds[0]) // seeds.step + 1
+    check_array_count(count)
+    step = seeds.step if count > 1 else 1
+    return seeds[0] + step * np.arange(count, dtype=np.int64)
 
 
 def _checked_array(seeds: NDArray[Any]) -> NDArray[np.int64]:

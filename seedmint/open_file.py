@@ -70,14 +70,16 @@ class OpenFile:
             UserError: The file is not a generator, cannot be run, or has another digest.
             OSError: The file cannot be read.
         """
-        if self._runtime is None or self._pid != os.getpid():
+        runtime = self._runtime  # another thread may set the number of threads meanwhile
+        if runtime is None or self._pid != os.getpid():
             if self._pid not in (0, os.getpid()):
                 self._lock = threading.Lock()  # another thread of the parent may have held the lock
             with self._lock:
-                if self._runtime is None or self._pid != os.getpid():
-                    self._runtime = self._open()
+                runtime = self._runtime
+                if runtime is None or self._pid != os.getpid():
+                    self._runtime = runtime = self._open()
                     self._pid = os.getpid()
-        return self._runtime
+        return runtime
 
     def _open(self) -> "RuntimeGenerator":
         with needs_extra("cpu"):

@@ -15,7 +15,7 @@ from seedmint.models.directory import split_version
 from seedmint.models.errors import UserError
 from seedmint.models.files import sync_directory, write_whole
 from seedmint.models.places import place_name
-from seedmint.service.places.locks import is_unlocked, new_locked
+from seedmint.service.places.locks import new_locked, remove_unlocked
 from seedmint.service.places.store import RemoteFile, Store, StoreError
 from seedmint.service.places.view import copies, drop_unused_view
 
@@ -211,9 +211,10 @@ class DownloadCache:
         limit = time.time() - _ABANDONED_SECONDS
         for path in self.directory.glob(".*"):
             with suppress(OSError):
-                is_left = _DOWNLOAD.fullmatch(path.name) is not None and is_unlocked(path)
-                if path.is_file() and (is_left or path.stat().st_mtime < limit):
+                if path.is_file() and path.stat().st_mtime < limit:
                     path.unlink()
+                elif _DOWNLOAD.fullmatch(path.name):
+                    remove_unlocked(path)
 
     def _make_room(self, size: int) -> None:
         """Remove the files that were not used for the longest time, until there is room for a new file.

@@ -18,7 +18,7 @@ def new_locked(path: Path) -> IO[bytes]:
         try:
             import fcntl
 
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX)  # waits for another process that is about to remove the file
         except (ImportError, OSError):  # Windows, or a file system without locks
             return file
         if path.exists():  # otherwise another process has removed the file before it was locked
@@ -26,22 +26,22 @@ def new_locked(path: Path) -> IO[bytes]:
         file.close()
 
 
-def is_unlocked(path: Path) -> bool:
-    """Return whether no process has locked a file. Return False where the file system has no locks.
+def remove_unlocked(path: Path) -> None:
+    """Remove a file, unless a process has locked it, or the file system has no locks.
 
     Args:
         path: The file.
 
     Raises:
-        OSError: The file cannot be opened.
+        OSError: The file cannot be opened or removed.
     """
     try:
         import fcntl
     except ImportError:  # Windows
-        return False
+        return
     with path.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            return False
-    return True
+            return
+        path.unlink()  # while the file is locked, so that `new_locked` returns no removed file

@@ -161,7 +161,7 @@ def test_requests_that_may_succeed_later_are_repeated(no_waits: list[float]):
     assert no_waits[0] == 7.0
 
 
-@pytest.mark.parametrize("after", ["45", "date", "-1", "soon", ""])
+@pytest.mark.parametrize("after", ["45", "date", "-1", "soon", "", f"1 Jan 2020 00:00:00 +{10**14}"])
 def test_the_time_of_the_server_is_kept(no_waits: list[float], after: str):
     text = format_datetime(datetime.now(UTC) + timedelta(seconds=45), usegmt=True) if after == "date" else after
     transport, _ = scripted(refusal(503, **{"Retry-After": text}), httpx.Response(200, json={"models": []}))
@@ -190,7 +190,9 @@ def test_a_truncated_download_is_repeated(no_waits: list[float], rgb: Generator,
             for body in answers:
                 connection, _ = listener.accept()
                 with connection:
-                    connection.recv(65536)
+                    request = b""
+                    while not request.endswith(b"}"):  # the whole body: to close the connection before would reset it
+                        request += connection.recv(65536)
                     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(whole), body))
 
         thread = threading.Thread(target=serve)
@@ -202,7 +204,7 @@ def test_a_truncated_download_is_repeated(no_waits: list[float], rgb: Generator,
     assert len(no_waits) == 1
 
 
-@pytest.mark.parametrize("url", ["localhost:3000", "ftp://server", "", "http://", "server"])
+@pytest.mark.parametrize("url", ["localhost:3000", "ftp://server", "", "http://", "server", "http://[::1"])
 def test_a_url_that_is_none_of_a_server_is_refused(url: str):
     for client in (seedmint.Client, seedmint.AsyncClient):
         with raises(UserError, "malformed", "url"):
@@ -221,6 +223,8 @@ def test_a_url_that_is_none_of_a_server_is_refused(url: str):
         (lambda client: client.latents("rgb", 1.5), "seed"),
         (lambda client: client.submit_job("rgb", splits={"train": [0.5]}), "seeds"),
         (lambda client: client.model(".."), "model"),
+        (lambda client: client.job(""), "job"),
+        (lambda client: client.download_job_file("1", "data/../../2", "file"), "name"),
     ],
 )
 def test_a_wrong_value_is_not_sent(call: Any, field: str):

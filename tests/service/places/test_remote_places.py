@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -365,6 +366,24 @@ def test_only_downloads_of_ended_processes_are_removed(cache: DownloadCache):
     (cache.directory / f".{'0' * 64}.onnx.{'0' * 32}").write_bytes(b"another writer, without a lock")
     cache.remove_abandoned()
     assert sum(path.name.startswith(".") for path in cache.directory.iterdir()) == 1
+
+
+def test_a_download_whose_file_another_process_removes_before_the_lock_has_another_file(
+    cache: DownloadCache, monkeypatch: pytest.MonkeyPatch
+):
+    lock, others = fcntl.flock, []
+
+    def flock(file: IO[bytes], operation: int) -> None:
+        if not others:  # the new file is not locked yet
+            (path,) = cache.directory.iterdir()
+            others.append(path.open("rb"))
+            lock(others[0], fcntl.LOCK_EX)
+            threading.Thread(target=lambda: (path.unlink(), others[0].close())).start()
+        lock(file, operation)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    digest = cache.receive(lambda target: target.write(b"whole") and None, 5, None)
+    assert cache.find(digest) == b"whole"
 
 
 def test_a_large_file_of_the_cache_is_checked_without_being_read_at_once(cache: DownloadCache, monkeypatch: pytest.MonkeyPatch):
