@@ -162,6 +162,7 @@ def test_numpy(tmp_path: Path, many: Generator, form: str, monkeypatch: pytest.M
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # the first test downloads the packages
 @pytest.mark.parametrize("splits", [None, {"train": 20, "test": 10}])
 def test_torchvision(tmp_path: Path, many: Generator, splits: dict[str, int] | None):
     program = programs(tmp_path / "out", many, "png", splits=splits)["torchvision"]
@@ -186,6 +187,7 @@ def test_a_data_loader_with_spawned_workers(tmp_path: Path, many: Generator, for
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # the first test downloads the packages
 @pytest.mark.parametrize("name", ["many", "grey"])
 def test_mosaicml_streaming(tmp_path: Path, name: str, request: pytest.FixtureRequest):
     generator: Generator = request.getfixturevalue(name)
