@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 from seedmint.service.server.api_keys import new_key
 from tests.http.test_explorer_in_browser import APPEARANCES
 from tests.support import generators
+from tests.support.axe import serious_violations
 from tests.support.browser import chromium, needs_chromium, new_page
 from tests.support.servers import Server, serving, wait_until
 
@@ -41,6 +42,18 @@ def test_the_reference_shows_operations_and_code_samples(server: Server, scheme:
         expect(page.locator("code", has_text="curl").first).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
     assert found == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("viewport", "scheme"), APPEARANCES)
+def test_axe_finds_nothing_serious_in_the_reference(server: Server, scheme: Literal["light", "dark"], viewport: Any):
+    """The page corrects the markup of Scalar after each change of the document, so it is checked until it is complete."""
+    with chromium() as browser:
+        page = new_page(browser, color_scheme=scheme, viewport=viewport)
+        page.goto(f"{server.url}/docs")
+        expect(page.locator("code", has_text="curl").first).to_be_visible()
+        page.wait_for_load_state("networkidle")
+        wait_until(lambda: serious_violations(page) == [])
 
 
 def test_pages_ask_for_the_api_key_once(tmp_path: Path):

@@ -14,6 +14,7 @@ const CORRECTIONS = [
   }],
   [".client-libraries-list [role=tab]", (node) => node.removeAttribute("role")],
   [".endpoints:not([tabindex])", (node) => { node.tabIndex = 0; }],
+  [".client-libraries__select:not([aria-label])", (node) => node.setAttribute("aria-label", "Other languages")],
   ["button[class*=copy]:not([aria-label])", (node) => node.setAttribute("aria-label", "Copy")],
   // A button may not contain buttons and links: the inner ones stay for the pointer.
   [":is(button.parameter-item-trigger) :is(button, a, [tabindex='0'])", (node) => {

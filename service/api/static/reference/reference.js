@@ -1,5 +1,6 @@
 // The reference of the HTTP API. Scalar, a library, renders the OpenAPI document of this server.
 
+import { keepAccessible } from "./accessible.js";
 import { apiKey, request } from "./api.js";
 
 // Code samples are in curl, Python (requests, httpx) and JavaScript (fetch). Scalar wants the list of all others.
@@ -22,3 +23,4 @@ globalThis.Scalar.createApiReference("#reference", {
   agent: { disabled: true },
   mcp: { disabled: true },
 });
+keepAccessible();
