@@ -12,6 +12,7 @@ from seedmint.service.api.request_body import parse_body
 from seedmint.service.problems import Problem
 
 HEADER_LENGTH = "Inference-Header-Content-Length"
+_MAX_DIGITS = 20  # of the value; `int` fails for thousands of digits
 _DTYPES = {"INT64": "<i8", "FP32": "<f4"}
 
 
@@ -28,9 +29,10 @@ def split_body(header_length: str | None, body: bytes, max_json: int) -> tuple[I
     """
     length = len(body)
     if header_length is not None:
-        if not header_length.isascii() or not header_length.isdecimal() or not 0 < int(header_length[:20]) <= len(body):
+        is_number = header_length.isascii() and header_length.isdecimal() and len(header_length) <= _MAX_DIGITS
+        length = int(header_length) if is_number else 0
+        if not 0 < length <= len(body):
             raise Problem(400, "the length of the JSON document is not within the body", HEADER_LENGTH)
-        length = int(header_length)
     if length > max_json:
         raise Problem(413, f"the JSON document may have {max_json} bytes: send binary tensors", "body")
     return parse_body(InferRequest, body[:length]), memoryview(body)[length:]

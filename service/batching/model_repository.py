@@ -149,9 +149,9 @@ class ModelRepository:
         Args:
             name: Name of the generator.
         """
-        present = self._in_service(name)
-        files = [file for stem, file in sorted(self._files.items()) if stem.partition("@")[0] == name]
-        served = [present, *(file.served for file in files)]
+        pinned = f"{name}@"
+        stems = sorted(stem for stem in self._files if stem == name or stem.startswith(pinned))
+        served = [self._in_service(name), *(self._files[stem].served for stem in stems)]
         return tuple(dict.fromkeys(each.generator.digest12 for each in served if each is not None))
 
     def _find_in_transition(self, name: str, digest12: str) -> Served | None:

@@ -98,6 +98,7 @@ def test_the_gallery_has_room_for_many_generators(browser: Browser, server: Serv
         page.route(re.compile(r"/grid\.webp"), picture)
         page.goto(server.url)
         expect(page.locator(".card")).to_have_count(NUM_MANY)
+        expect(page.locator(".card img").first).to_have_attribute("src", re.compile("^blob:"))
         page.wait_for_load_state("networkidle")
         assert 0 < len(pictures) < 40  # of the cards near the screen
         page.get_by_label("Search").fill("-150")

@@ -115,7 +115,7 @@ def test_invalid_requests(server: Server, body, status: int, field: str | None):
     assert problem["error"] == problem["detail"]
 
 
-@pytest.mark.parametrize("length", ["0", "9999", "-1", "x", "1" * 30])
+@pytest.mark.parametrize("length", ["0", "9999", "-1", "x", "1" * 30, "0" * 19 + "1" * 4500])
 def test_an_invalid_length_of_the_document(server: Server, length: str):
     headers = {"Inference-Header-Content-Length": length}
     assert server.client.post("/v2/models/rgb/infer", json={"inputs": [SEED]}, headers=headers).status_code == 400
