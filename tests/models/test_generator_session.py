@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seedmint.models.card import Card, SampleOutput
+from seedmint.models.card import Card, ImageOutput, SampleOutput
 from seedmint.models.columns import Column
 from seedmint.models.noise import noise
 from seedmint.models.runtime import generator_session
@@ -66,6 +66,15 @@ def test_the_largest_batch_is_limited_by_card_argument_and_memory(
     assert (session.max_batch, session.batch_bytes) == (expected, expected * 64)
 
 
+def test_the_output_of_one_batch_has_at_most_256_mib(monkeypatch: pytest.MonkeyPatch):
+    card = generators.card("one", output=ImageOutput(height=1024, width=1024, channels=1))
+    monkeypatch.setattr(generator_session, "parse_model", lambda content: None)
+    monkeypatch.setattr(generator_session, "check_contract", lambda model: card)
+    monkeypatch.setattr(generator_session, "count_nodes", lambda model: 1)
+    monkeypatch.setattr(generator_session, "open_session", lambda *_: None)
+    assert GeneratorSession(b"", max_batch=1000).max_batch == 256
+
+
 def test_values_of_samples_have_four_bytes():
     assert opened(generators.card("one", output=POINT), max_batch=5).batch_bytes == 5 * 2 * 4
 
@@ -91,6 +100,13 @@ def test_inputs_are_padded_to_the_next_size_and_only_the_wanted_outputs_are_retu
     assert not stub.inputs["z"][5:].any()
     assert stub.names == ["image"]
     assert session.num_graphs == 3
+
+
+def test_a_batch_of_one_of_the_sizes_is_not_padded():
+    session, stub = stubbed(generators.card("one"), np.zeros((5, 8, 8, 1), np.uint8))
+    session.batch_sizes = (2, 5, 8)
+    session.run(Z, None)
+    assert stub.inputs["z"].shape == (5, 20)
 
 
 @pytest.mark.parametrize("truncation", [None, np.full(5, 0.5, np.float32)])
