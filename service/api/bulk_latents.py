@@ -196,9 +196,10 @@ def _parse_npy(body: bytes) -> Latents:
         read = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}[version]
         shape, is_fortran, dtype = read(file)
     except Exception as error:  # numpy evaluates the head as Python: a hostile one raises errors of many kinds
-        raise Problem(400, f"the body is not an npy file of version 1.0 or 2.0: {one_line(error)}", "z") from None
+        cause = one_line(str(error) or type(error).__name__)
+        raise Problem(400, f"the body is not an npy file of version 1.0 or 2.0: {cause}", "z") from None
     if dtype != np.dtype("<f4"):
-        raise Problem(422, f"z has the type {dtype}: send float32", "z", reason="wrong_dtype")
+        raise Problem(422, f"z has the type {one_line(dtype)}: send float32", "z", reason="wrong_dtype")
     values: Any = np.frombuffer(body, "<f4", offset=file.tell()) if (len(body) - file.tell()) % 4 == 0 else np.empty(0)
     is_table = len(shape) == 2 and all(type(size) is int and size >= 0 for size in shape)
     if not is_table or values.size != shape[0] * shape[1] or max(shape) > _NPY_BYTES:

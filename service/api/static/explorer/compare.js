@@ -48,7 +48,10 @@ export async function compare(container, parameters, replace) {
     const holder = element("div");
     const details = element("details", {}, element("summary", { textContent: text }), holder);
     const fill = () => {
-      if (details.open) find([...selected]).then((node) => holder.replaceChildren(node)).catch((error) => announce(error.message));
+      if (!details.open) return;
+      const chosen = [...selected];
+      const show = (node) => { if (chosen.every((name, i) => name === selected[i])) holder.replaceChildren(node); };
+      find(chosen).then(show).catch((error) => announce(error.message));
     };
     details.addEventListener("toggle", fill);
     return { details, fill };
