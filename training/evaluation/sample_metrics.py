@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from seedmint.models.noise import LabelRule
 from seedmint.models.provenance import Metric
 from seedmint.training.datasets import Dataset
-from seedmint.training.datasets.dataset import TableColumns
+from seedmint.training.datasets.dataset import DataError, TableColumns
 from seedmint.training.datasets.draw import NAME as DRAW
 from seedmint.training.datasets.generated import RING_MODES, RING_STD
 from seedmint.training.datasets.scaling import Scaling
@@ -28,6 +28,7 @@ from seedmint.training.recipes.schema import SAMPLE_METRICS, SampleMetric
 NUM_SAMPLES = 10_000
 """Most generated samples, seeds from 0. There are fewer if there are fewer training samples to compare with."""
 
+_MIN_SAMPLES = 2  # of a standard error
 _DISTINCT_SEEDS = 1_000_000  # of samples of one value
 _MAX_CORRELATED_COLUMNS = 1024
 
@@ -71,8 +72,15 @@ def measure_samples(
         with_draws: Whether to measure also real data, for intervals and standard errors.
 
     Raises:
-        UserError: A column of the held-out data is constant.
+        UserError: A column of the held-out data is constant, or copies cannot be measured by so few samples.
     """
+    if "records" in metrics and min(len(real.train), len(real.held_out)) < _MIN_SAMPLES:
+        raise DataError(
+            f"{real.train.name} has {len(real.train)} and {real.held_out.name} has {len(real.held_out)} samples: "
+            f"the metrics need at least {_MIN_SAMPLES} of each; use more data",
+            field="data",
+            reason="too_few_samples",
+        )
     if real.held_out.table is not None:
         return _measure_table(real, real.held_out.table, outputs, metrics, with_draws)
     n = real.count

@@ -9,7 +9,7 @@ from seedmint.models.card import Card, ImageOutput, Noise
 from seedmint.models.columns import NULL, Column
 from seedmint.models.provenance import Provenance
 from seedmint.training.datasets import Dataset
-from seedmint.training.datasets.dataset import TableColumns
+from seedmint.training.datasets.dataset import DataError, TableColumns
 from seedmint.training.datasets.generated import RING_MODES, RING_STD
 from seedmint.training.evaluation.evaluate import evaluate_generator
 from seedmint.training.evaluation.features import Features
@@ -17,6 +17,7 @@ from seedmint.training.evaluation.reference_data import RealData
 from seedmint.training.evaluation.sample_metrics import RealSamples, measure_samples
 from seedmint.training.recipes.data import Data
 from seedmint.training.recipes.schema import SAMPLE_METRICS
+from tests.support.errors import raises
 
 SIDE, CLASSES = 8, 4
 CARD = Card(
@@ -197,6 +198,12 @@ def test_perfect_samples_are_within_every_interval(kind, n, m):
     found = measure(real, samples_of(np.random.default_rng(4), n, kind))
     assert outside(found) == set()
     assert {metric.standard_error is None or metric.real is None for metric in found.values()} == {False}
+
+
+@pytest.mark.parametrize("kind", ["typed", "series"])
+def test_one_held_out_sample_is_refused(kind):
+    with raises(DataError, "too_few_samples", field="data"):
+        measure(real_samples(kind, 4, 1), samples_of(np.random.default_rng(4), 4, kind))
 
 
 @pytest.mark.parametrize("kind", ["table", "series", "ring", pytest.param("typed", marks=pytest.mark.slow)])
