@@ -40,6 +40,7 @@ export class Plot {
     this.name = name;
     this.series = [];
     this.labels = ["", ""];
+    this.texts = [String, String];
     this.pointers = new Map();
     const tool = (text, label, action) => {
       const created = element("button", { type: "button", textContent: text, title: label, "aria-label": label });
@@ -72,10 +73,9 @@ export class Plot {
     this.scheme.removeEventListener("change", this.repaint);
   }
 
-  /** Shows series. `labels` are the names of the axes. */
-  draw(series, labels) {
-    this.series = series;
-    this.labels = labels;
+  /** Shows series. `labels` are the names of the axes, and `texts` give the texts of their marks. */
+  draw(series, labels, texts = [String, String]) {
+    [this.series, this.labels, this.texts] = [series, labels, texts];
     this.whole = [bounds(series.flatMap(({ x }) => x)), bounds(series.flatMap(({ kind, y }) => (kind === "bars" ? [...y, 0] : y)))];
     this.reset();
   }
@@ -153,14 +153,14 @@ export class Plot {
     for (const value of ticks(...view[0])) {
       context.moveTo(toX(value), MARGIN.top);
       context.lineTo(toX(value), bottom);
-      context.fillText(String(value), toX(value), bottom + 4);
+      context.fillText(this.texts[0](value), toX(value), bottom + 4);
     }
     context.fillText(this.labels[0], (MARGIN.left + right) / 2, bottom + 6 + 1.3 * font);
     [context.textBaseline, context.textAlign] = ["middle", "right"];
     for (const value of ticks(...view[1])) {
       context.moveTo(MARGIN.left, toY(value));
       context.lineTo(right, toY(value));
-      context.fillText(String(value), MARGIN.left - 5, toY(value));
+      context.fillText(this.texts[1](value), MARGIN.left - 5, toY(value), MARGIN.left - 6);
     }
     context.stroke();
     [context.textBaseline, context.textAlign] = ["top", "left"];

@@ -1,6 +1,7 @@
 // Samples that are not images: a plot of many seeds, or of one, and their values as a table.
 
 import { request } from "./api.js";
+import { firstAxes, place, placeText, title, value } from "./columns.js";
 import { announce, element, viewUrl } from "./dom.js";
 import { SeedGrid } from "./grid.js";
 import { npyStart } from "./latents.js";
@@ -15,6 +16,21 @@ const BINS = 40;
 const OTHERS = "#8a9099"; // color of the other seeds in the plot of one
 
 const isSeries = (model) => model.output.shape.length === 2;
+
+/** Titles of the columns, the texts of their marks on an axis, and the axes of the first plot. */
+function axesOf({ output: { columns, names } }) {
+  if (!columns) return { titles: names, texts: names.map(() => String), axes: [0, Math.min(1, names.length - 1)] };
+  return { titles: columns.map(title), texts: columns.map((column) => (at) => placeText(column, at)), axes: firstAxes(columns) };
+}
+
+/** The places of one column of rows on an axis. */
+function placesOf({ output: { columns, shape } }, values, index) {
+  const found = column(values, shape[0], index);
+  return columns ? found.map((code) => place(columns[index], code)) : found;
+}
+
+/** The values of one row. The generator of a table returns codes. */
+const rowOf = ({ output: { columns } }, row) => (columns ? Array.from(row, (code, i) => value(columns[i], code)) : [...row]);
 
 /** The values of seeds: Float32Array[n * ...shape]. */
 async function fetchValues(model, first, count, options) {
@@ -63,14 +79,14 @@ function legend(model) {
 /** A plot and a table of many seeds, with the methods of SeedGrid. */
 export class SampleOverview {
   constructor(model, first, options) {
-    Object.assign(this, { model, first, options, axes: [0, Math.min(1, model.output.names.length - 1)] });
+    Object.assign(this, { model, first, options, ...axesOf(model) });
     this.plot = new Plot(`Plot of ${model.name}`);
     this.table = element("div");
-    const { names } = model.output;
+    const names = this.titles;
     const choose = (axis) => (value) => { this.axes[axis] = value; this.draw(); };
     this.node = element("div", {},
       names.length > (isSeries(model) ? 1 : 2) ? element("div", { className: "bar" },
-        ...(isSeries(model) ? [axisChoice(names, "Channel", 0, choose(0))] : [axisChoice(names, "Across", 0, choose(0)), axisChoice(names, "Up", 1, choose(1))])) : null,
+        ...(isSeries(model) ? [axisChoice(names, "Channel", this.axes[0], choose(0))] : [axisChoice(names, "Across", this.axes[0], choose(0)), axisChoice(names, "Up", this.axes[1], choose(1))])) : null,
       this.plot.node, isSeries(model) ? null : legend(model), this.table);
   }
 
@@ -97,26 +113,26 @@ export class SampleOverview {
   }
 
   draw() {
-    const { model, values, count, options, axes } = this;
+    const { model, values, count, options, axes, titles, texts } = this;
     if (!values) return;
-    const { shape, names } = model.output;
+    const { shape, columns, label: labelColumn } = model.output;
     if (isSeries(model)) {
       const [length, channels] = shape;
       const steps = Array.from({ length }, (_, i) => i);
       this.plot.draw(Array.from({ length: count }, (_, seed) => ({
-        kind: "lines", x: steps, y: steps.map((step) => values[(seed * length + step) * channels + axes[0]]), color: plotColor(seed), faint: true })), ["step", names[axes[0]]]);
+        kind: "lines", x: steps, y: steps.map((step) => values[(seed * length + step) * channels + axes[0]]), color: plotColor(seed), faint: true })), ["step", titles[axes[0]]]);
       return;
     }
     const [width] = shape;
-    if (width === 1) this.plot.draw([histogram([...values])], [names[0], `of ${count}`]);
-    else this.plot.draw(points(model, this.first, options, ...axes.map((axis) => column(values, width, axis))), axes.map((axis) => names[axis]));
+    if (width === 1) this.plot.draw([histogram(placesOf(model, values, 0).filter((at) => !Number.isNaN(at)))], [titles[0], `of ${count}`], [texts[0], String]);
+    else this.plot.draw(points(model, this.first, options, ...axes.map((axis) => placesOf(model, values, axis))), axes.map((axis) => titles[axis]), axes.map((axis) => texts[axis]));
     const rows = Array.from({ length: count }, (_, i) => {
       const label = effectiveLabel(model, this.first + BigInt(i), options.label);
-      return [this.first + BigInt(i), ...(label === null ? [] : [model.classes[label]]), ...values.slice(i * width, (i + 1) * width)];
+      return [this.first + BigInt(i), ...(label === null ? [] : [model.classes[label]]), ...rowOf(model, values.slice(i * width, (i + 1) * width))];
     });
     const href = (row) => viewUrl(`/models/${pinned(model)}/${rows[row][0]}`, { label: options.label, truncation: options.truncation === 1 ? null : options.truncation });
     this.table.replaceChildren(element("p", { className: "quiet", textContent: `${count} seeds. A press on the name of a column sorts.` }),
-      sortableTable(`Values of ${model.name}`, ["seed", ...(model.classes ? ["class"] : []), ...names], rows, href));
+      sortableTable(`Values of ${model.name}`, ["seed", ...(model.classes ? [labelColumn?.name ?? "class"] : []), ...titles], rows, href, Boolean(columns)));
   }
 
   close() {
@@ -128,7 +144,7 @@ export class SampleOverview {
 /** A plot and a table of one seed. `change` sets label and truncation. */
 export class SampleDetail {
   constructor(model, seed, options) {
-    Object.assign(this, { model, seed });
+    Object.assign(this, { model, seed, ...axesOf(model) });
     this.plot = new Plot(`Plot of seed ${seed}`);
     this.table = element("div");
     this.node = element("div", {}, this.plot.node);
@@ -147,8 +163,9 @@ export class SampleDetail {
   }
 
   draw(values, others) {
-    const { shape, names } = this.model.output;
-    if (isSeries(this.model)) {
+    const { model, titles, texts, axes } = this;
+    const { shape, names, columns } = model.output;
+    if (isSeries(model)) {
       const [length, channels] = shape;
       const steps = Array.from({ length }, (_, i) => i);
       this.plot.draw(names.map((_, channel) => ({ kind: "lines", x: steps, y: column(values, channels, channel), color: plotColor(channel) })), ["step", names.join(", ")]);
@@ -157,10 +174,12 @@ export class SampleDetail {
       return;
     }
     const [width] = shape;
-    const [x, y] = [column(others, width, 0), width === 1 ? new Array(others.length).fill(0) : column(others, width, 1)];
-    this.plot.draw([{ kind: "points", x, y, color: OTHERS, faint: true }, { kind: "points", x: [values[0]], y: [width === 1 ? 0 : values[1]], color: plotColor(0), size: 6 }],
-      width === 1 ? [names[0], ""] : names.slice(0, 2));
-    this.table.replaceChildren(sortableTable(`Values of seed ${this.seed}`, ["column", "value"], names.map((name, i) => [name, values[i]])));
+    const [around, own] = [others, values].map((rows) => axes.slice(0, width).map((axis) => placesOf(model, rows, axis)));
+    const across = (places) => ({ kind: "points", x: places[0], y: places[1] ?? places[0].map(() => 0) });
+    this.plot.draw([{ ...across(around), color: OTHERS, faint: true }, { ...across(own), color: plotColor(0), size: 6 }],
+      width === 1 ? [titles[0], ""] : axes.map((axis) => titles[axis]), width === 1 ? [texts[0], String] : axes.map((axis) => texts[axis]));
+    const row = rowOf(model, values);
+    this.table.replaceChildren(sortableTable(`Values of seed ${this.seed}`, ["column", "value"], titles.map((name, i) => [name, row[i]]), null, Boolean(columns)));
   }
 
   close() {
