@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from tenacity import RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from seedmint.arguments import SeedsLike, seed_array, seeds_text
+from seedmint.arguments import SeedsLike, seed_array, seeds_text, split_texts
 from seedmint.models.errors import UserError
 
 LabelsArgument = int | Sequence[int] | NDArray[np.int64] | None
@@ -247,7 +247,7 @@ def job_request(
     numbers = {name: int(value) if isinstance(value, np.integer) else value for name, value in options.items()}
     body: dict[str, Any] = {**named, "truncation": float(truncation), **numbers}
     body["seeds"] = None if seeds is None else wire_seeds(seeds)
-    body["splits"] = None if splits is None else {name: seeds_text(part) for name, part in splits.items()}
+    body["splits"] = None if splits is None else split_texts(splits)
     return ApiRequest("POST", "/v1/jobs", body={name: value for name, value in body.items() if value is not None})
 
 

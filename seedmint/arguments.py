@@ -1,6 +1,6 @@
 """Converts seeds and labels of the Python API to arrays."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,6 +57,22 @@ def seeds_text(seeds: SeedsLike) -> str:
         _check_ends(seeds[0], seeds[-1])
         return str(Seeds((seeds,)))
     return str(seeds_from_list(seed_array(seeds).tolist()))
+
+
+def split_texts(splits: Mapping[str, SeedsLike]) -> dict[str, str]:
+    """Return the seeds of each split as a text such as "0-63,100".
+
+    Args:
+        splits: Seeds of each split, by its name.
+
+    Raises:
+        UserError: As for `seeds_text`, for the field `splits`.
+    """
+    try:
+        return {name: seeds_text(seeds) for name, seeds in splits.items()}
+    except UserError as error:
+        error.field = "splits"
+        raise
 
 
 def whole_number(value: Any, field: str, least: int = 1) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from seedmint.arguments import SeedsLike, seeds_text, whole_number
+from seedmint.arguments import SeedsLike, seeds_text, split_texts, whole_number
 from seedmint.generator import Generator
 from seedmint.models.errors import UserError
 from seedmint.models.installation import needs_extra
@@ -89,7 +89,7 @@ def batch(
         model=tuple(str(path.absolute()) for path, _ in files),
         out=str(out),
         seeds=None if seeds is None else seeds_text(seeds),
-        split=tuple(f"{name}={seeds_text(part)}" for name, part in (splits or {}).items()),
+        split=tuple(f"{name}={part}" for name, part in split_texts(splits or {}).items()),
         labels=_labels_text(labels),
         shard_format=format,
         shard_size=shard_size,

@@ -243,9 +243,9 @@ def read_seeds(seeds: str | list[int], max_seeds: int, field: str = "seeds") -> 
     """Return the seeds of a request body. A long list takes time, so do not call this function on the event loop.
 
     Args:
-        seeds: The field `seeds`: text such as "0-63,100", or a list.
+        seeds: Text such as "0-63,100", or a list.
         max_seeds: Largest number of seeds.
-        field: The field, for the error.
+        field: The field of the body, for the error.
 
     Raises:
         Problem: 400, 413 or 422, for `field`.
@@ -253,6 +253,7 @@ def read_seeds(seeds: str | list[int], max_seeds: int, field: str = "seeds") -> 
     try:
         return parse_seeds(seeds, max_seeds) if isinstance(seeds, str) else seeds_from_list(seeds, max_seeds)
     except UserError as error:
+        error.field = field
         raise Problem.from_error(error, field) from None
 
 

@@ -221,7 +221,7 @@ def test_a_url_that_is_none_of_a_server_is_refused(url: str):
         (lambda client: client.images("rgb", range(2), labels=[0, 1.5]), "labels"),
         (lambda client: client.from_latents("rgb", np.zeros((1, 4)), labels="ant"), "labels"),
         (lambda client: client.latents("rgb", 1.5), "seed"),
-        (lambda client: client.submit_job("rgb", splits={"train": [0.5]}), "seeds"),
+        (lambda client: client.submit_job("rgb", splits={"train": [0.5]}), "splits"),
         (lambda client: client.model(".."), "model"),
         (lambda client: client.job(""), "job"),
         (lambda client: client.download_job_file("1", "data/../../2", "file"), "name"),

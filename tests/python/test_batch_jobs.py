@@ -76,6 +76,7 @@ def test_seeds_in_every_form(models: Path, tmp_path: Path, seeds, in_process: No
         ({"seeds": range(4), "truncation": 2.0}, "truncation", "out_of_range"),
         ({"seeds": [1, 1]}, "seeds", "duplicate_seed"),
         ({"splits": {"a": range(4), "b": "3"}}, "splits", "duplicate_seed"),
+        ({"splits": {"a": "9-0"}}, "splits", "malformed_seeds"),
         ({"seeds": range(4), "filter": "size > 1"}, "filter", None),
         ({"seeds": range(4), "splits": {"train": range(2)}}, "splits", "conflict"),
         ({}, "seeds", "missing"),
