@@ -13,6 +13,7 @@ MAX_CHARTS = 40
 
 _MAX_BARS = 12  # values; more of them are one bar
 _BINS = 30
+_MAX_NAME = 24  # characters of a value below its bar
 _MISSING, _OTHERS = "(missing)", "(others)"
 
 
@@ -66,4 +67,5 @@ def _name(column: Column, code: float) -> str:
     value: Any = column.values(np.array([code], np.float32))[0]
     if value is None:
         return _MISSING
-    return str(value).lower() if isinstance(value, bool) else str(json_value(value))
+    text = str(value).lower() if isinstance(value, bool) else str(json_value(value))
+    return text if len(text) <= _MAX_NAME else f"{text[: _MAX_NAME - 1]}…"

@@ -4,6 +4,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 
 import numpy as np
+import pytest
 
 from seedmint.models.columns import Column
 from seedmint.training.report.column_charts import MAX_CHARTS, column_charts
@@ -33,6 +34,14 @@ def test_each_column_has_a_chart_with_its_values():
     assert next(float(text) for text in price if re.fullmatch(r"\d+\.\d+", text)) < 2
     assert any(re.fullmatch(r"2020-\d\d-\d\d", text) for text in since)
     assert charts == column_charts((PAINT, PRICE, SINCE), rows(300, 0), rows(400, 1))
+
+
+@pytest.mark.filterwarnings("error")  # names that leave no room for the bars are a warning of matplotlib
+def test_long_values_leave_room_for_the_bars():
+    names = ("x" * 200, "y" * 25, "z" * 24)
+    column = Column(name="c", type="text", categories=names, count=3)
+    ((_, svg),) = column_charts((column,), *[np.arange(3, dtype=np.float32)[:, None]] * 2)
+    assert {"x" * 23 + "…", "y" * 23 + "…", "z" * 24} <= set(texts(svg))
 
 
 def test_rare_and_unknown_values_are_one_bar():

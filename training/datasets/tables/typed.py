@@ -73,7 +73,9 @@ def type_column(values: pa.ChunkedArray, name: str, path: str, unit: str | None)
             return _steps(values.cast(pa.time64("us")).cast(pa.int64()), "time", common)
         return _steps(values.cast(pa.int64()), "integer", common)
     except ValidationError as error:
-        message = f"column {quoted(name)} of {path}: {field_errors(error)[0][1]}"
+        is_control = error.errors()[0]["type"] == "string_pattern_mismatch"
+        fault = "a text has a control character or a line break" if is_control else field_errors(error)[0][1]
+        message = f"column {quoted(name)} of {path}: {fault}; change its values, or leave the column out"
         raise DataError(message, field="data.columns", reason="invalid_column") from None
     except pa.ArrowInvalid as error:
         message = f"column {quoted(name)} of {path} has values that are too large: {str(error).splitlines()[0]}"
