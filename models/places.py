@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from seedmint.models.errors import UserError
 
@@ -45,8 +44,9 @@ def place_name(place: str) -> str:
     """
     if not is_web_file(place):
         return place
-    parts = urlsplit(place)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    scheme, _, rest = place.partition("://")  # `urlsplit` refuses some wrong URLs, which errors have to name
+    host, slash, path = re.split("[?#]", rest, maxsplit=1)[0].partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
 
 
 def first_folder(places: Iterable[str]) -> Path:

@@ -134,7 +134,8 @@ class SeedIterableDataset(IterableDataset[Item]):
             rank = torch.distributed.get_rank() if distributed else 0
         if world_size is None:
             world_size = torch.distributed.get_world_size() if distributed else 1
-        if not 0 <= rank < world_size:
+        rank, world_size = whole_number(rank, "rank", 0), whole_number(world_size, "world_size")
+        if rank >= world_size:
             raise UserError(f"rank {rank} is not below {world_size}", field="rank", reason="out_of_range")
         return rank, world_size
 

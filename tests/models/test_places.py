@@ -40,6 +40,8 @@ def test_urls_have_a_protocol(place: str, has_protocol: bool, is_web: bool):
         ("https://host:8443/a.onnx", "https://host:8443/a.onnx"),
         ("https://user:pass@word@host/a.onnx?token=secret#x", "https://host/a.onnx"),
         ("http://user@host/a.onnx", "http://host/a.onnx"),
+        ("https://user:password@[::1/a.onnx?b", "https://[::1/a.onnx"),  # not a URL
+        ("https://host?a=/b@c", "https://host"),
     ],
 )
 def test_names_of_web_files_have_no_password_and_no_query(place: str, name: str):

@@ -105,7 +105,7 @@ def test_ranks_have_equal_shares_with_any_number_of_workers(
     assert sorted(found) == sorted(expected)
 
 
-@pytest.mark.parametrize(("rank", "world_size"), [(1, None), (2, 2), (-1, 2)])
+@pytest.mark.parametrize(("rank", "world_size"), [(1, None), (2, 2), (-1, 2), (1.5, 2)])
 def test_a_wrong_rank_is_refused(rgb_api: seedmint.Generator, rank: int, world_size: int | None):
     with pytest.raises(seedmint.UserError) as error:
         SeedIterableDataset(rgb_api, range(9), rank=rank, world_size=world_size)

@@ -144,9 +144,10 @@ def test_an_aliases_file_of_a_store_that_cannot_be_read_is_an_error_of_the_place
     assert error.value.field == "models"
 
 
-def test_credentials_of_urls_are_refused_and_not_shown(tmp_path: Path):
+@pytest.mark.parametrize("host", ["example.org", "[::1"])
+def test_credentials_of_urls_are_refused_and_not_shown(tmp_path: Path, host: str):
     with pytest.raises(UserError) as error:
-        read_settings({"SEEDMINT_MODELS": "https://user:secret@example.org/one.onnx"})
+        read_settings({"SEEDMINT_MODELS": f"https://user:secret@{host}/one.onnx"})
     assert error.value.field == "models"
     assert "secret" not in str(error.value)
     cache = DownloadCache(tmp_path)
