@@ -64,9 +64,9 @@ def evaluate(
     opened = read_generator(path)
     if isinstance(opened.card.output, SampleOutput):
         source = select_data(opened.card.provenance.recipe, data)
-        image_options = {"metrics": metrics, "samples": samples}
+        image_options = {"metrics": metrics, "samples": samples, "training_images": shows_training_images}
         for name, value in image_options.items():
-            if value:
+            if value is not None:
                 raise UserError(f"{opened.card.name} generates samples, not images", field=name, reason="not_images")
         evaluate_samples(path, opened, source, as_json, report, out, write)
     else:

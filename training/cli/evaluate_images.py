@@ -20,7 +20,7 @@ from seedmint.training.evaluation.evaluate import (
     evaluate_generator,
 )
 from seedmint.training.evaluation.generator_file import GeneratorFile, picture_images
-from seedmint.training.evaluation.neighbours import PUBLIC_SOURCES, nearest_training_images
+from seedmint.training.evaluation.neighbours import nearest_training_images, shows_images
 from seedmint.training.evaluation.reference_data import RealData
 from seedmint.training.evaluation.results import format_table, json_document
 from seedmint.training.plotting.image_grid import grid
@@ -75,9 +75,8 @@ def evaluate_images(
     if report is not None:
         write_report(report, render_report(generator, evaluation))
     if write:
-        is_public = data.source in PUBLIC_SOURCES and data.path is None
-        is_shown = is_public if shows_training_images is None else shows_training_images
-        card = card_with_metrics(generator.card, evaluation, nearest_training_images(evaluation, is_shown))
+        neighbours = nearest_training_images(evaluation, shows_images(data, shows_training_images))
+        card = card_with_metrics(generator.card, evaluation, neighbours)
         write_whole(path, with_card(generator.content, card))
         click.echo(f"updated the card of {path}; the file has a new digest, and the generator has new URLs", err=True)
 

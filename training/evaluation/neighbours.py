@@ -9,7 +9,7 @@ from PIL import Image
 
 from seedmint.models.neighbours import MAX_PICTURE, Neighbours
 from seedmint.training.evaluation.evaluate import Evaluation
-from seedmint.training.recipes.data import ImageSource
+from seedmint.training.recipes.data import Data, ImageSource
 
 PUBLIC_SOURCES: frozenset[ImageSource] = frozenset({"digits", "mnist", "fashion-mnist", "stacked-mnist"})
 """Data that anyone may show. A card shows the images of other data only if the user asks for this."""
@@ -19,12 +19,22 @@ _MAX_SIDE = 64  # pixels of an image on a card
 _MIN_SIDE = 8
 
 
-def nearest_training_images(evaluation: Evaluation, shows_images: bool) -> Neighbours | None:
+def shows_images(data: Data, choice: bool | None) -> bool:
+    """Return whether a card shows training images.
+
+    Args:
+        data: The training data.
+        choice: The user's choice; None shows only public data, read from their usual place.
+    """
+    return data.source in PUBLIC_SOURCES and data.path is None if choice is None else choice
+
+
+def nearest_training_images(evaluation: Evaluation, with_images: bool) -> Neighbours | None:
     """Return the nearest training images of the first seeds; None if the family `nearest` was not measured.
 
     Args:
         evaluation: The generator's evaluation.
-        shows_images: Whether the card has the images, and not only their rows.
+        with_images: Whether the card has the images, and not only their rows.
     """
     metrics = evaluation.families.get("nearest")
     if metrics is None:
@@ -35,7 +45,7 @@ def nearest_training_images(evaluation: Evaluation, shows_images: bool) -> Neigh
     return Neighbours(
         rows=tuple(rows.tolist()),
         distances=tuple(float(f"{distance:.5g}") for distance in found.distances[:NUM_SEEDS]),
-        picture=picture_of(images) if shows_images else None,
+        picture=picture_of(images) if with_images else None,
     )
 
 

@@ -15,7 +15,7 @@ from seedmint.models.provenance import Metric, Provenance
 from seedmint.training.datasets.progress import ignore_progress
 from seedmint.training.evaluation.evaluate import MIN_CLASSIFIER_ACCURACY, card_with_metrics, evaluate_generator
 from seedmint.training.evaluation.metric_families import FAMILIES
-from seedmint.training.evaluation.neighbours import nearest_training_images, picture_of
+from seedmint.training.evaluation.neighbours import nearest_training_images, picture_of, shows_images
 from seedmint.training.evaluation.reference_data import RealData
 from seedmint.training.evaluation.results import format_table, format_value, json_document
 from seedmint.training.recipes.data import Data
@@ -150,7 +150,7 @@ def test_new_metrics_replace_old_metrics_of_the_same_family(real):
 def test_the_card_has_the_nearest_training_images(real):
     generator = FakeGenerator(real)
     evaluation, _ = evaluate(generator, real, "nearest", samples=100)
-    neighbours = nearest_training_images(evaluation, shows_images=True)
+    neighbours = nearest_training_images(evaluation, with_images=True)
     images, train = generator.images(np.arange(100))[:16, :, :, 0], real.train.images[:, 0]
     distances = ((images[:, None].astype(float) - train) ** 2).sum((2, 3))
     assert neighbours.rows == tuple(distances.argmin(axis=1))
@@ -159,11 +159,24 @@ def test_the_card_has_the_nearest_training_images(real):
     np.testing.assert_array_equal(shown, np.concatenate(images, axis=1))
     card = card_with_metrics(generator.card, evaluation, neighbours)
     assert read_card(card.to_json()).neighbours == neighbours
-    hidden = nearest_training_images(evaluation, shows_images=False)
+    hidden = nearest_training_images(evaluation, with_images=False)
     assert (hidden.rows, hidden.picture) == (neighbours.rows, None)
     other, _ = evaluate(generator, real, "labels")
-    assert nearest_training_images(other, shows_images=True) is None
+    assert nearest_training_images(other, with_images=True) is None
     assert card_with_metrics(card, other).neighbours == neighbours
+
+
+@pytest.mark.parametrize(
+    ("data", "is_public"),
+    [
+        (Data(source="digits"), True),
+        (Data(source="mnist"), True),
+        (Data(source="mnist", path="own"), False),
+        (Data(source="folder", path="faces"), False),
+    ],
+)
+def test_cards_show_images_of_private_data_only_if_the_user_asks(data, is_public):
+    assert [shows_images(data, choice) for choice in (None, True, False)] == [is_public, True, False]
 
 
 def test_large_training_images_are_reduced_until_they_fit_on_a_card():
