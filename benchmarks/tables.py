@@ -3,11 +3,11 @@
     pip install --target build/ctgan --no-deps ctgan==0.12.1 rdt faker    # only for this program
     python -m benchmarks.tables [TABLE.csv ...]                           # writes benchmarks/results/tables.txt
 
-Without arguments, the tables are the made table of the tests and the penguins that come with Seedmint. Each table is trained by
-the front door with its default settings, without labels, and then by CTGAN with its default settings for as much CPU time. The
-columns are prepared for CTGAN as SDV does: dates are numbers, numbers with at most ten different values are categories, missing
-numbers are the mean, and generated numbers are rounded and limited to the range of the data. A category for missing values
-stands beside each number with missing values, where SDV draws these at random.
+Without arguments, the tables are the made table of the tests and the penguins. Each table is trained by the front door with its
+default settings, without labels, and then by CTGAN with its default settings for as much CPU time. The columns are prepared for
+CTGAN as SDV does: dates are numbers, numbers with at most ten different values are categories, missing numbers are the mean,
+and generated numbers are rounded and limited to the range of the data. A category for missing values stands beside each number
+with missing values, where SDV draws these at random.
 """
 
 import importlib
@@ -27,7 +27,7 @@ from seedmint.models.columns import NULL, Column
 from seedmint.models.files import write_whole
 from seedmint.training.cli.front_door import derive
 from seedmint.training.datasets import Dataset, load_splits
-from seedmint.training.datasets.load import PENGUINS
+from seedmint.training.datasets.penguins import penguins_csv
 from seedmint.training.evaluation.generator_file import GeneratorFile
 from seedmint.training.evaluation.metrics.table_columns import is_discrete
 from seedmint.training.evaluation.metrics.table_privacy import closest_records
@@ -211,7 +211,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         made = Path(directory) / "made.csv"
         write_faulty_table(made, MADE_ROWS)
-        tables = [Path(argument) for argument in sys.argv[1:]] or [made, PENGUINS]
+        tables = [Path(argument) for argument in sys.argv[1:]] or [made, penguins_csv()]
         for path in tables:
             lines += ["", *compare(path.stem, path)]
             print("\n".join(lines), flush=True)

@@ -1,20 +1,16 @@
 """Loads the data set that a recipe names, whole or in splits."""
 
-from pathlib import Path
-
 from seedmint.training.datasets.dataset import Dataset
 from seedmint.training.datasets.digits import load_digits
 from seedmint.training.datasets.generated import GENERATED_SOURCES, load_generated
 from seedmint.training.datasets.idx import load_idx
 from seedmint.training.datasets.packed.packing import open_packed
+from seedmint.training.datasets.penguins import LICENCE, penguins_csv
 from seedmint.training.datasets.progress import OnProgress, ignore_progress
 from seedmint.training.datasets.series import load_series
 from seedmint.training.datasets.stacked import stack_digits
 from seedmint.training.datasets.table import load_table
 from seedmint.training.recipes.data import PACKED_SOURCES, TABLE_SOURCES, Data
-
-PENGUINS = Path(__file__).parent / "tables" / "penguins.csv"
-"""Palmer Archipelago penguins: 344 rows with categories, numbers and missing values (Horst, Hill and Gorman, 2020; CC0)."""
 
 _HOLDOUT_INTERVAL = 5
 
@@ -98,7 +94,7 @@ def load_splits(data: Data) -> tuple[Dataset, Dataset]:
 
 def _load_rows(data: Data) -> Dataset:
     if data.source == "penguins":
-        return load_table(data.model_copy(update={"path": str(PENGUINS), "licence": "CC0-1.0"}))
+        return load_table(data.model_copy(update={"path": str(penguins_csv()), "licence": LICENCE}))
     if data.source == "table":
         return load_table(data)
     return load_series(str(data.path), data.licence)

@@ -85,7 +85,7 @@ class Data(Config):
         if self.source == "digits" and self.path is not None:
             raise ValueError("path is not allowed for source digits, which comes with scikit-learn")
         if self.source == "penguins" and self.path is not None:
-            raise ValueError("path is not allowed for source penguins, which comes with Seedmint")
+            raise ValueError("path is not allowed for source penguins, which comes with palmerpenguins")
         if self.source in ("gaussian-1d", "ring-2d", "sines") and self.path is not None:
             raise ValueError(f"path is not allowed for source {self.source}, which is generated")
         converts = self.side is not None or self.channels is not None or self.skip_broken

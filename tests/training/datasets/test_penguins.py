@@ -1,4 +1,4 @@
-"""The table of penguins that comes with Seedmint."""
+"""The table of penguins that comes with palmerpenguins."""
 
 import pytest
 
