@@ -85,6 +85,22 @@ def test_many_changes_end_in_the_address(browser: Browser, server: Server, grey:
         expect(page).to_have_url(re.compile("x=1.000&y=0.000"))
 
 
+def test_a_key_that_is_held_down_changes_the_address_rarely(browser: Browser, server: Server):
+    count = """() => {
+      const change = history.replaceState.bind(history);
+      [window.changes, window.start] = [0, performance.now()];
+      history.replaceState = (...values) => { window.changes++; change(...values); };
+    }"""
+    with open_view(browser, server, "grey?view=plane&a=7&b=8&x=0&y=0") as page:
+        slider = page.get_by_role("slider", name="Across")
+        slider.focus()
+        page.evaluate(count)
+        for _ in range(40):
+            page.keyboard.down("ArrowRight")  # a repetition from the second time on
+        changes, seconds = page.evaluate("[window.changes, (performance.now() - window.start) / 1000]")
+        assert changes <= seconds / 0.4 + 2
+
+
 def test_at_most_two_requests_are_in_flight(browser: Browser, server: Server, grey: Generator):
     count = """() => {
       const send = window.fetch;

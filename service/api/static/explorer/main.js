@@ -77,7 +77,9 @@ async function route() {
 }
 
 document.querySelector(".skip").addEventListener("click", (event) => { event.preventDefault(); container.focus(); });
-for (const type of ["click", "keydown", "pagehide"]) addEventListener(type, saveNow, { capture: true }); // before a link is followed
+for (const type of ["click", "pagehide"]) addEventListener(type, saveNow, { capture: true }); // before a link is followed
+// A key can open another image. A key on a slider changes the state of the view, and repeats while it is held down.
+addEventListener("keydown", (event) => { if (!event.repeat && event.target.tagName !== "INPUT") saveNow(); }, { capture: true });
 addEventListener("hashchange", route);
 route();
 showStatus(document.querySelector("#status"));
