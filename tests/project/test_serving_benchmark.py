@@ -23,9 +23,13 @@ class Images(BaseHTTPRequestHandler):
         pass
 
 
+class Server(ThreadingHTTPServer):
+    request_queue_size = 128  # the client opens 64 connections at once
+
+
 @pytest.fixture(scope="module")
 def port():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Images)
+    server = Server(("127.0.0.1", 0), Images)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield server.server_address[1]
