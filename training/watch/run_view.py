@@ -159,7 +159,7 @@ def _entries(content: bytes) -> list[dict[str, Any]]:
     entries = []
     for line in content.splitlines():
         try:
-            entry = json.loads(line)
+            entry = json.loads(line, parse_constant=lambda _: None)  # NaN and infinities are no JSON for browsers
         except ValueError:  # a killed process or a power failure left an incomplete line
             continue
         if isinstance(entry, dict) and isinstance(entry.get("step"), int):

@@ -102,6 +102,11 @@ def test_a_long_log_arrives_in_parts(run: Path, monkeypatch: pytest.MonkeyPatch)
     assert steps == [50, 100, 150, 200]
 
 
+def test_numbers_that_are_not_finite_are_missing(run: Path):
+    append(run, {"step": 250, "V": float("nan"), "JSD held out": float("-inf"), "D(x)": 0.5})
+    assert RunView(run).entries_after(0, 0).entries[-1] == {"step": 250, "V": None, "JSD held out": None, "D(x)": 0.5}
+
+
 def test_a_run_without_log_has_no_entries(run: Path):
     (run / "log.jsonl").unlink()
     view = RunView(run)
