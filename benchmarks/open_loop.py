@@ -76,7 +76,8 @@ class _Load:
         await asyncio.gather(*(self._connect() for _ in range(_CONNECTIONS)))
         self._began = time.perf_counter()
         for number in range(self._total):
-            await asyncio.sleep(max(0.0, self._due(number) - time.perf_counter()))
+            while (early := self._due(number) - time.perf_counter()) > 0:  # uvloop rounds to milliseconds, and may wake early
+                await asyncio.sleep(early)
             self._waiting.append(number)
             self._send_waiting()
         with contextlib.suppress(TimeoutError):
