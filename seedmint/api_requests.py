@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 import numpy as np
@@ -307,9 +307,9 @@ def check_server_url(url: str) -> str:
         UserError: It is no URL of HTTP.
     """
     try:
-        parts = urlsplit(url)
-        is_server = parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:  # an IPv6 address that is not closed
+        parts = httpx.URL(url)
+        is_server = parts.scheme in ("http", "https") and bool(parts.host)
+    except (httpx.InvalidURL, TypeError):
         is_server = False
     if not is_server:
         raise UserError(

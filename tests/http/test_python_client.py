@@ -204,8 +204,10 @@ def test_a_truncated_download_is_repeated(no_waits: list[float], rgb: Generator,
     assert len(no_waits) == 1
 
 
-@pytest.mark.parametrize("url", ["localhost:3000", "ftp://server", "", "http://", "server", "http://[::1"])
-def test_a_url_that_is_none_of_a_server_is_refused(url: str):
+@pytest.mark.parametrize(
+    "url", ["localhost:3000", "ftp://server", "", "http://", "server", "http://[::1", "http://a\n", "http://a:port", None]
+)
+def test_a_url_that_is_none_of_a_server_is_refused(url: Any):
     for client in (seedmint.Client, seedmint.AsyncClient):
         with raises(UserError, "malformed", "url"):
             client(url)
