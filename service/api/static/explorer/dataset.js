@@ -33,6 +33,7 @@ function duration(seconds) {
 }
 
 export function dataset(container, model, parameters, replace) {
+  const noun = hasImages(model) ? "Images" : "Samples";
   const formats = hasImages(model) ? FORMATS.images : FORMATS.samples;
   const whole = (name, fallback) => (/^[1-9][0-9]{0,8}$/.test(parameters.get(name) ?? "") ? Number(parameters.get(name)) : fallback);
   const state = {
@@ -172,7 +173,7 @@ export function dataset(container, model, parameters, replace) {
   });
   container.replaceChildren(
     element("div", { className: "bar" }, seedField("First seed", state.first, (first) => change({ first })),
-      amount("Images for training", "train", 1), amount("Images for a test split", "test", 0),
+      amount(`${noun} for training`, "train", 1), amount(`${noun} for a test split`, "test", 0),
       element("label", { textContent: "Format" }, choice),
       ...(model.classes ? [element("label", { textContent: "Labels" }, labels), weightsField] : []),
       truncationSlider(model, state.truncation, (truncation) => change({ truncation }))),
