@@ -233,7 +233,7 @@ ERRORS = [
     (("evaluate", "labelled.onnx", "--data", "npz:wide.npz"), "--data: "),
     (("evaluate", "labelled.onnx", "--data", "digits", "--metrics", "fid"), "--metrics: "),
     (("report", "nowhere", "--out", "x"), ""),
-    (("report", ".", "--out", "x"), ""),
+    (("report", "empty", "--out", "x"), ""),
     (("report", "garbage.onnx", "--out", "x"), ""),
     (("train", "digits", "--out", "x", "--set", "metrics=[modes]", "--set", "every.evaluate=5"), "metrics: "),
     (("train", "digits", "--out", "x", "--set", "metrics=[fid]", "--set", "every.evaluate=5"), "metrics.0: "),
@@ -248,6 +248,7 @@ def test_errors_are_one_line_and_change_no_files(trained, main, arguments, field
     directory, _ = trained
     (directory / "garbage.onnx").write_bytes(b"garbage")
     (directory / "empty.onnx").write_bytes(b"")
+    (directory / "empty").mkdir(exist_ok=True)
     np.savez(directory / "wide.npz", images=np.zeros((20, 8, 9), np.uint8))
     for name, breakage in (("unknown-op", "op_type"), ("bad-shape", "shape"), ("labelled", None)):
         model = generators.model(generators.card(name, classes=("a", "b") if breakage is None else None))
