@@ -194,6 +194,14 @@ def full_with(base, path, value):
     return json.dumps(document)
 
 
+def neighbours(count):
+    return {"rows": [0] * count, "distances": [0] * count}
+
+
+def curve(count):
+    return {"steps": list(range(count)), **dict.fromkeys(("value", "d_real", "d_fake"), [0] * count), "equilibrium": -1}
+
+
 @pytest.mark.parametrize(
     ("base", "field", "accepted", "refused"),
     [
@@ -219,11 +227,16 @@ def full_with(base, path, value):
         (FULL, "evaluation.0.standard_error", [0], [-0.1]),
         (FULL, "evaluation.0.samples", [1], [0]),
         (FULL, "max_batch", [1], [0]),
-        (FULL, "neighbours", [None], [{"rows": [0], "distances": [0, 1]}, {"rows": [], "distances": []}]),
+        (
+            FULL,
+            "neighbours",
+            [None, neighbours(1), neighbours(64)],
+            [{"rows": [0], "distances": [0, 1]}, neighbours(0), neighbours(65)],
+        ),
         (FULL, "neighbours.rows", [[0, 0]], [[0], [0, -1], [0.5, 1]]),
         (FULL, "neighbours.distances", [[0, 0]], [[0], [0, -1]]),
         (FULL, "neighbours.picture", [None, "A" * (1 << 17)], ["", "A" * ((1 << 17) + 1), "data:"]),
-        (FULL, "provenance.curve", [None], [{"steps": [1]}]),
+        (FULL, "provenance.curve", [None, curve(1), curve(128)], [{"steps": [1]}, curve(0), curve(129)]),
         (FULL, "provenance.curve.steps", [[0, 9]], [[1], [2, 2], [2, 1], [-1, 0]]),
         (FULL, "provenance.curve.value", [[-1, 1]], [[1]]),
     ],
