@@ -226,6 +226,7 @@ def curve(count):
         (FULL, "provenance.import.originals.0.opset", [1], [0]),
         (FULL, "evaluation.0.standard_error", [0], [-0.1]),
         (FULL, "evaluation.0.samples", [1], [0]),
+        (FULL, "evaluation.0.interval", [None, [0, 0], [-1, 2]], [[1, 0], [0], [0, 1, 2]]),
         (FULL, "max_batch", [1], [0]),
         (
             FULL,
