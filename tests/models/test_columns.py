@@ -186,3 +186,22 @@ def test_the_place_of_a_label_is_the_first_by_default_and_never_negative():
 )
 def test_classes_with_different_values_are_accepted(kind: Any, classes: tuple[str, ...]):
     LabelColumn(name="k", type=kind).check_classes(classes)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"names": ("y",)},
+        {"columns": None, "label": LabelColumn(name="k")},
+        {"label": LabelColumn(name="x")},
+        {"label": LabelColumn(name="k", position=2)},
+    ],
+    ids=["another name", "label without columns", "label named as a column", "label behind the end"],
+)
+def test_columns_and_label_must_fit_together(changes: dict[str, Any]):
+    column = Column(name="x", type="integer", first=0, step=1, count=3)
+    fields: dict[str, Any] = {"kind": "sample", "shape": (1,), "names": ("x",), "columns": (column,), "label": None}
+    SampleOutput(**fields)
+    SampleOutput(**fields | {"label": LabelColumn(name="k", position=1)})
+    with pytest.raises(ValueError, match=r".+"):
+        SampleOutput(**fields | changes)
