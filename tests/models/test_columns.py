@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from seedmint.models.card import SampleOutput
 from seedmint.models.columns import Column, LabelColumn, column_numbers, json_value
+from tests.support import generators
 
 CODES = np.array([0, 2, -1, 1], np.float32)
 
@@ -205,3 +206,13 @@ def test_columns_and_label_must_fit_together(changes: dict[str, Any]):
     SampleOutput(**fields | {"label": LabelColumn(name="k", position=1)})
     with pytest.raises(ValueError, match=r".+"):
         SampleOutput(**fields | changes)
+
+
+def test_the_classes_of_a_card_are_values_of_its_label():
+    column = Column(name="x", type="integer", first=0, step=1, count=3)
+    label = LabelColumn(name="k", type="integer")
+    output = SampleOutput(kind="sample", shape=(1,), names=("x",), columns=(column,), label=label)
+    assert generators.card("k", output=output, classes=("1", "2")).classes == ("1", "2")
+    for classes in (("a", "b"), None):
+        with pytest.raises(ValidationError):
+            generators.card("k", output=output, classes=classes)
