@@ -26,6 +26,7 @@ declare -A tests=(
   [models/provenance.py]="--noconftest tests/models/test_card.py"
   [models/reference.py]="--noconftest tests/models/test_reference.py"
   [models/runtime/bound_session.py]="--noconftest tests/models/test_bound_session.py"
+  [models/runtime/forks.py]="tests/python/test_generator.py -k fork"
   [models/runtime/generator_file.py]="--noconftest tests/models/test_generator_file.py"
   [models/runtime/generator_session.py]="--noconftest tests/models/test_generator_session.py"
   [models/runtime/memory.py]="--noconftest tests/models/test_memory.py"
