@@ -104,7 +104,8 @@ class SampleOutput(CardPart):
         resolution: For each column or channel, the step whose multiples the values are; null if values are not rounded.
         columns: Types of the columns of a table, whose values are codes: see `seedmint.models.columns`. Null for values in
             the units of the data.
-        label: The column of the table whose values are the classes of the card; null without classes.
+        label: The column of the table whose values are the classes of the card; null without classes, or with several columns.
+        labels: Several columns of the table whose combinations of values are the classes of the card; null otherwise.
     """
 
     kind: Literal["sample"]
@@ -113,6 +114,7 @@ class SampleOutput(CardPart):
     resolution: tuple[Annotated[float, Field(gt=0)], ...] | None = None
     columns: tuple[Column, ...] | None = Field(default=None, exclude_if=is_none)
     label: LabelColumn | None = Field(default=None, exclude_if=is_none)
+    labels: tuple[LabelColumn, ...] | None = Field(default=None, min_length=2, exclude_if=is_none)
 
     @model_validator(mode="after")
     def _fields_are_consistent(self) -> "SampleOutput":
@@ -124,24 +126,42 @@ class SampleOutput(CardPart):
             raise ValueError(f"resolution must be null or {self.shape[-1]} numbers, one for each entry of the last axis")
         if self.columns is not None and (len(self.shape) != 1 or tuple(each.name for each in self.columns) != self.names):
             raise ValueError("columns must be null, or describe the columns of a row, with the same names")
-        if self.label is not None and (
-            self.columns is None or self.label.name in self.names or self.label.position > len(self.names)
-        ):
-            raise ValueError("label must be null, or another column of a table")
+        self._check_labels()
         taken = {*KEY_NAMES}.intersection([each.name for each in self.table_schema(has_labels=True)])
         if taken:
             raise ValueError(f"a column of a table has another name than {' and '.join(map(repr, sorted(taken)))}")
         return self
 
+    def _check_labels(self) -> None:
+        columns = self.label_columns
+        if not columns:
+            return
+        names, last = {each.name for each in columns}, len(self.names) + len(columns) - 1
+        if self.columns is None or names.intersection(self.names) or any(each.position > last for each in columns):
+            raise ValueError("label must be null, or another column of a table")
+        if self.labels is None:
+            if self.label is not None and self.label.values is not None:
+                raise ValueError("values of a label belong to several columns of labels")
+            return
+        if self.label is not None or len(names) < len(columns) or len({each.position for each in columns}) < len(columns):
+            raise ValueError("labels must be null, or different columns of a table without label")
+        if any(each.values is None for each in columns):
+            raise ValueError("each of several columns of labels needs values")
+
+    @property
+    def label_columns(self) -> tuple[LabelColumn, ...]:
+        """The columns of a table whose values are labels; empty without them."""
+        return (self.label,) if self.label is not None else self.labels or ()
+
     def table_schema(self, has_labels: bool) -> tuple[Column | LabelColumn, ...]:
-        """Return the columns of a table in their order, with the column of labels at its place.
+        """Return the columns of a table in their order, with the columns of labels at their places.
 
         Args:
             has_labels: Whether the generator has labels.
         """
         columns: list[Column | LabelColumn] = list(self.columns or ())
-        if self.label is not None and has_labels:
-            columns.insert(self.label.position, self.label)
+        for label in sorted(self.label_columns, key=lambda each: each.position) if has_labels else ():
+            columns.insert(label.position, label)
         return tuple(columns)
 
     @property
@@ -211,11 +231,16 @@ class Card(CardPart):
 
     @model_validator(mode="after")
     def _label_fits_the_classes(self) -> "Card":
-        label = self.output.label if isinstance(self.output, SampleOutput) else None
-        if label is not None:
-            if self.classes is None:
-                raise ValueError("a column of labels needs classes")
+        columns = self.output.label_columns if isinstance(self.output, SampleOutput) else ()
+        if not columns:
+            return self
+        if self.classes is None:
+            raise ValueError("a column of labels needs classes")
+        for label in columns:
             label.check_classes(self.classes)
+        combinations = set(zip(*(label.texts(self.classes) for label in columns), strict=True))
+        if len(combinations) < len(self.classes):
+            raise ValueError("two classes have the same values of all labels")
         return self
 
     @model_validator(mode="after")

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from seedmint.models.card_part import CardPart, Line
+from seedmint.models.card_part import CardPart, Line, is_none
 
 ColumnType = Literal["integer", "number", "boolean", "text", "date", "time", "datetime"]
 LabelType = Literal["integer", "number", "boolean", "text"]
@@ -161,27 +161,38 @@ class Column(CardPart):
 
 
 class LabelColumn(CardPart):
-    """The column of a table whose values are the labels of the generator.
+    """A column of a table whose values are labels of the generator.
 
     Attributes:
         name: Name of the column in the table.
-        type: Type of the values. The classes of the card are their texts.
+        type: Type of the values.
         position: Number of columns of the table before this column.
+        values: The text of its value in each class, if several columns are labels; null if the classes of the card are the
+            texts of its values.
     """
 
     name: Line
     type: LabelType = "text"
     position: Annotated[int, Field(ge=0)] = 0
+    values: tuple[Line, ...] | None = Field(default=None, exclude_if=is_none)
 
-    def value(self, class_name: str) -> Any:
-        """Return the value of a class.
+    def texts(self, classes: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the text of this column's value in each class.
 
         Args:
-            class_name: The name in the classes of the card.
+            classes: The classes of the card.
+        """
+        return classes if self.values is None else self.values
+
+    def value(self, text: str) -> Any:
+        """Return the value of a text.
+
+        Args:
+            text: One of `texts`.
         """
         if self.type == "boolean":
-            return class_name == "true"
-        return {"integer": int, "number": float, "text": str}[self.type](class_name)
+            return text == "true"
+        return {"integer": int, "number": float, "text": str}[self.type](text)
 
     def check_classes(self, classes: tuple[str, ...]) -> None:
         """Check that the classes have values of this column's type.
@@ -192,13 +203,16 @@ class LabelColumn(CardPart):
         Raises:
             ValueError: A class has no value of the type.
         """
-        if self.type == "boolean" and not {"true", "false"}.issuperset(classes):
+        texts = self.texts(classes)
+        if len(texts) != len(classes):
+            raise ValueError("values of a label must be one text for each class")
+        if self.type == "boolean" and not {"true", "false"}.issuperset(texts):
             raise ValueError("classes of a boolean label must be true and false")
-        values = [self.value(name) for name in classes]
+        values = [self.value(text) for text in texts]
         numbers = values if self.type in ("integer", "number") else []
         if any(not math.isfinite(value) or (self.type == "integer" and abs(value) > MAX_EXACT) for value in numbers):
             raise ValueError("classes of a label that is a number must be finite, and whole numbers at most 2^53")
-        if len(set(values)) < len(values):
+        if len(set(values)) < len(set(texts)):
             raise ValueError("two classes are the same value of the label")
 
 

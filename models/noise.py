@@ -151,6 +151,27 @@ class LabelRule:
         labels: NDArray[np.int64] = np.searchsorted(self._limits, rests, side="right").astype(np.int64)
         return labels
 
+    def labels_among(self, seeds: NDArray[np.int64], classes: Sequence[int]) -> NDArray[np.int64]:
+        """Return the label of each seed among chosen classes: by labels-v2, with the weight 0 for all other classes.
+
+        Without weights, each chosen class has the weight 1; also if the weights of all chosen classes are 0.
+
+        Args:
+            seeds: int64[n], each 0 <= seed < 2**63.
+            classes: Numbers of the chosen classes, at least one, in any order.
+
+        Returns:
+            int64[n], each one of `classes`.
+
+        Raises:
+            ValueError: A seed is out of range.
+        """
+        numbers = np.unique(np.array(classes, np.int64))
+        weights = np.array([1 if self.weights is None else self.weights[number] for number in numbers], np.uint64)
+        limits = np.cumsum(weights if weights.any() else np.ones_like(weights))
+        chosen: NDArray[np.int64] = numbers[np.searchsorted(limits, _label_words(seeds) % limits[-1], side="right")]
+        return chosen
+
 
 def _label_words(seeds: NDArray[np.int64]) -> NDArray[np.uint64]:
     """Return word `seed` of the stream with key 1 for each seed, uint64[n]."""

@@ -20,7 +20,7 @@ def is_table(card: Card) -> bool:
 
 
 def table_schema(card: Card) -> tuple[Column | LabelColumn, ...]:
-    """Return the columns of the table in their order, with the column of labels at its place.
+    """Return the columns of the table in their order, with the columns of labels at their places.
 
     Args:
         card: The card of a generator of a table.
@@ -45,7 +45,7 @@ def table_columns(card: Card, samples: NDArray[np.float32], labels: NDArray[np.i
     for column in table_schema(card):
         if isinstance(column, LabelColumn):
             assert labels is not None
-            values = [column.value(name) for name in card.classes or ()]
+            values = [column.value(text) for text in column.texts(card.classes or ())]
             found[column.name] = [values[label] for label in labels.tolist()]
         else:
             found[column.name] = column.values(samples[:, number])

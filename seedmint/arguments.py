@@ -10,7 +10,7 @@ from seedmint.models.errors import UserError
 from seedmint.models.seeds import SEED_LIMIT, Seeds, check_array_count, parse_seeds, seeds_from_list
 
 SeedsLike = int | range | str | Iterable[int] | NDArray[np.int64]
-LabelsLike = int | str | Sequence[int | str] | NDArray[np.int64] | None
+LabelsLike = int | str | Sequence[int | str] | NDArray[np.int64] | Mapping[str, Any] | None
 
 _MAX_NAMES = 20  # class names in a message
 

@@ -1,6 +1,7 @@
 """Generators as Python objects: `seedmint.load("mnist").images(range(64))`."""
 
 import base64
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -11,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from seedmint.arguments import LabelsLike, SeedsLike, label_array, seed_array, whole_number
 from seedmint.models.card import Card, ImageOutput
 from seedmint.models.errors import UserError, one_line
+from seedmint.models.label_choice import chosen_classes
 from seedmint.models.places import is_url
 from seedmint.models.table import is_table, table_columns
 from seedmint.open_file import OpenFile, ProviderChoice
@@ -121,12 +123,13 @@ class Generator:
 
         Args:
             seeds: As for `images`.
-            labels: As for `images`.
+            labels: As for `images`; or values of columns of labels, such as `{"region": "north"}`: each seed then has one of
+                the classes with these values, as in the noise rule.
             truncation: As for `images`.
 
         Returns:
             A list of n values for each column, by its name: int, float, bool, str, `datetime.date`, `time` or `datetime`; None
-            for a missing value. The column of labels is at its place, with its own values.
+            for a missing value. The columns of labels are at their places, with their own values.
 
         Raises:
             UserError: The generator does not produce a table with typed columns, or a value is invalid.
@@ -196,7 +199,8 @@ class Generator:
         """Return the labels of seeds as numbers.
 
         Args:
-            labels: A class number or name for all seeds, or one for each; None for the label that each seed determines.
+            labels: A class number or name for all seeds, or one for each; values of columns of labels; None for the label that
+                each seed determines.
             seeds: As for `images`.
 
         Returns:
@@ -206,6 +210,10 @@ class Generator:
             UserError: A label is invalid.
         """
         array = seed_array(seeds)
+        if isinstance(labels, Mapping):
+            if not labels:
+                raise UserError("name at least one column and its value", field="labels", reason="wrong_length")
+            return self._file.runtime().labels(array, chosen_classes(self.card, labels, "labels"))
         numbers = label_array(labels, len(array), self.classes)
         return self._file.runtime().labels(array) if numbers is None else numbers
 
@@ -320,8 +328,7 @@ class Generator:
 
     def _generate(self, seeds: SeedsLike, labels: LabelsLike, truncation: float) -> NDArray[Any]:
         runtime, array = self._file.runtime(), seed_array(seeds)
-        numbers = runtime.labels(array) if labels is None else label_array(labels, len(array), self.classes)
-        return self._run(runtime.noise(array), numbers, self._checked_truncation(truncation))
+        return self._run(runtime.noise(array), self.label_array(labels, array), self._checked_truncation(truncation))
 
     def _run(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None, truncation: float) -> NDArray[Any]:
         runtime = self._file.runtime()

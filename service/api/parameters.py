@@ -5,6 +5,7 @@ from urllib.parse import parse_qsl
 
 from seedmint.models.card import SampleOutput
 from seedmint.models.errors import UserError
+from seedmint.models.label_choice import ClassChoice, chosen_classes, not_a_label
 from seedmint.models.seeds import LONGEST_QUOTE, quoted
 from seedmint.service.runtime.generator import Generator
 
@@ -114,18 +115,21 @@ def parse_label(generator: Generator, parameters: Parameters) -> int | None:
         parameters: Values by name.
 
     Raises:
-        QueryError: The value is malformed.
+        QueryError: The value is malformed, or no class.
     """
     text, classes = parameters.get("label"), generator.card.classes
     if text is None or classes is None or _INTEGER.fullmatch(text):
         return integer(parameters, "label")
     if text not in classes:
-        raise QueryError(f"{quoted(text)} is neither a class number (0 to {len(classes) - 1}) nor a class", field="label")
+        message = f"{quoted(text)} is neither a class number (0 to {len(classes) - 1}) nor a class"
+        raise QueryError(message, field="label", reason="unknown_class")
     return classes.index(text)
 
 
-def parse_labelled(generator: Generator, query: str, known: tuple[str, ...]) -> tuple[Parameters, int | None]:
-    """Parse the query string of samples. The rows of a table can be chosen by the column of its labels, such as ?region=north.
+def parse_labelled(generator: Generator, query: str, known: tuple[str, ...]) -> tuple[Parameters, ClassChoice | None]:
+    """Parse the query string of samples. Class numbers with commas, such as ?label=1,4, choose several classes.
+
+    The rows of a table can be chosen by the columns of its labels, such as ?region=north&sex=female.
 
     Args:
         generator: A generator of samples.
@@ -133,28 +137,33 @@ def parse_labelled(generator: Generator, query: str, known: tuple[str, ...]) -> 
         known: Names of the other parameters.
 
     Returns:
-        Values by name, and the class number or None.
+        Values by name, and the choice of classes or None.
 
     Raises:
         QueryError: A parameter is unknown, repeated or malformed, or chooses by a column without labels.
+        UserError: No class has the values.
     """
-    output, classes = generator.card.output, generator.card.classes or ()
-    assert isinstance(output, SampleOutput)
-    label = output.label.name if output.label is not None and output.label.name not in known else None
+    card = generator.card
+    assert isinstance(card.output, SampleOutput)
+    columns = tuple(column.name for column in card.output.label_columns if column.name not in known)
     try:
-        parameters = parse_query(query, known if label is None else (*known, label))
+        parameters = parse_query(query, known + columns)
     except QueryError as error:
         name = error.field
-        if error.reason != "unknown_parameter" or name is None or output.columns is None or name not in output.names:
+        if error.reason != "unknown_parameter" or name is None or card.output.columns is None or name not in card.output.names:
             raise
-        has = "has no labels" if output.label is None else f"has the labels of column {quoted(output.label.name)} only"
-        message = f"the generator {has}: to choose {quoted(name)}, train one with this column as data.label"
-        raise QueryError(message, field=name, reason="not_conditional") from None
-    text = None if label is None else parameters.get(label)
-    if label is None or text is None:
-        return parameters, parse_label(generator, parameters)
+        raise QueryError(not_a_label(card, name), field=name, reason="not_conditional") from None
+    values = {name: parameters[name] for name in columns if name in parameters}
+    if not values:
+        numbers = None if card.classes is None else _several(parameters)
+        return parameters, parse_label(generator, parameters) if numbers is None else numbers
     if "label" in parameters:
-        raise QueryError(f"use either label or {quoted(label)}", field=label, reason="repeated_parameter")
-    if text not in classes:
-        raise QueryError(f"{quoted(text)} is not a class of the generator", field=label, reason="unknown_class")
-    return parameters, classes.index(text)
+        column = next(iter(values))
+        raise QueryError(f"use either label or {quoted(column)}", field=column, reason="repeated_parameter")
+    return parameters, chosen_classes(card, values)
+
+
+def _several(parameters: Parameters) -> tuple[int, ...] | None:
+    """Return the class numbers in the parameter `label` if they are at least two, with commas; otherwise None."""
+    text = parameters.get("label", "")
+    return tuple(map(int, text.split(","))) if "," in text and _INTEGERS.fullmatch(text) else None

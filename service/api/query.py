@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from seedmint.models.card import NAME_PATTERN
 from seedmint.models.errors import UserError
+from seedmint.models.label_choice import ClassChoice
 from seedmint.models.runtime.generator_file import DIGEST12
 from seedmint.models.seeds import Seeds, parse_seed, parse_seeds, quoted
 from seedmint.service.api.parameters import (
@@ -155,10 +156,10 @@ def parse_array(generator: Generator, query: str, max_seeds: int, are_images: bo
     (_require_images if are_images else _require_samples)(generator)
     if are_images:
         parameters = parse_query(query, ARRAY_PARAMETERS)
-        label = parse_label(generator, parameters)
+        choice: ClassChoice | None = parse_label(generator, parameters)
     else:
-        parameters, label = parse_labelled(generator, query, ARRAY_PARAMETERS)
-    return ArraySpec.create(generator, _seeds(parameters, max_seeds), label, parse_truncation(parameters))
+        parameters, choice = parse_labelled(generator, query, ARRAY_PARAMETERS)
+    return ArraySpec.create(generator, _seeds(parameters, max_seeds), choice, parse_truncation(parameters))
 
 
 def parse_sheet(generator: Generator, extension: str, query: str) -> SheetSpec:

@@ -4,6 +4,7 @@ The canonical URL omits each parameter that has its default value, and writes th
 the parameters; with another canonical order, a redirect through such a cache would never end.
 """
 
+from seedmint.models.label_choice import choice_text
 from seedmint.service.encoders.images import DEFAULT_QUALITY
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.specs.array import ArraySpec
@@ -46,7 +47,9 @@ def canonical_url(generator: Generator, spec: AnySpec) -> str:
         spec: The spec.
     """
     if isinstance(spec, ArraySpec):
-        query = query_string(label=spec.label, seeds=spec.seeds, truncation=spec.truncation)
+        query = query_string(
+            label=None if spec.label is None else choice_text(spec.label), seeds=spec.seeds, truncation=spec.truncation
+        )
         return f"{model_url(generator)}/{generator.card.output.kind}s.npy{query}"
     return f"{model_url(generator)}/{_path_and_query(spec)}"
 

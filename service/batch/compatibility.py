@@ -37,14 +37,18 @@ def check_compatible(generators: Sequence[tuple[str, Card]]) -> None:
 
 
 def _types(card: Card) -> list[str]:
-    """Return the type of each column of a table, with its categories or steps, and the column of labels."""
+    """Return the type of each column of a table, with its categories or steps, and the columns of labels."""
     if not isinstance(card.output, SampleOutput):
         return []
     columns = [
         f"the column {each.name!r} as {each.model_dump_json(exclude_defaults=True)}" for each in card.output.columns or ()
     ]
-    label = "labels without a column" if card.output.label is None else f"labels as {card.output.label.model_dump_json()}"
-    return [*columns, "values in the units of the data" if card.output.columns is None else "typed columns", label]
+    labels = " and ".join(each.model_dump_json(exclude={"values"}) for each in card.output.label_columns)
+    return [
+        *columns,
+        "values in the units of the data" if card.output.columns is None else "typed columns",
+        f"labels as {labels}" if labels else "labels without a column",
+    ]
 
 
 def _properties(card: Card) -> tuple[str, ...]:

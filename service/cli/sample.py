@@ -12,7 +12,7 @@ from seedmint.models.errors import UserError
 from seedmint.models.seeds import parse_seed, parse_seeds
 from seedmint.service.cli.options import set_error_field, settings_with
 from seedmint.service.places.lookup import find_file
-from seedmint.service.specs.values import label_number
+from seedmint.service.specs.values import label_choice, require_choice
 
 _MAX_SEEDS = 10_000_000
 _PROGRESS_BAR_COUNT = 1000  # show a progress bar from this number of images
@@ -25,7 +25,13 @@ _PROGRESS_BAR_COUNT = 1000  # show a progress bar from this number of images
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="Output file or directory. The name selects the format."
 )
-@click.option("--label", help="Class number or class name of all images. Default: the label that each seed determines.")
+@click.option(
+    "--label",
+    "labels",
+    multiple=True,
+    help="Class number or class name of all images. Of a table also COLUMN=VALUE, once for each column of labels. Default: the "
+    "label that each seed determines.",
+)
 @click.option("--truncation", type=float, default=1.0, help="Factor on z, 0.001 to 1. Smaller values give less variety.")
 @click.option("--scale", type=int, default=1, help="Integer factor of the enlargement of each image.")
 @click.option("--columns", type=int, help="Images per row of a contact sheet. Default: an almost square sheet.")
@@ -36,7 +42,7 @@ def sample(
     seeds: str | None,
     walk: tuple[str, str] | None,
     out: Path,
-    label: str | None,
+    labels: tuple[str, ...],
     truncation: float,
     scale: int,
     columns: int | None,
@@ -89,15 +95,15 @@ def sample(
             seed_values = parse_seeds(seeds, _MAX_SEEDS)
     path = find_file(model, settings)
     generator = open_generator(path, settings.provider, settings.threads, settings.max_batch)
-    number = None if label is None else label_number(label, generator.card)
+    choice = require_choice(generator, label_choice(labels, generator.card))
     if seed_values is None:
         assert walk is not None
         with set_error_field("walk"):
             start, end = (parse_seed(seed) for seed in walk)
-        count = write_walk(out, generator, start, end, frames, number, truncation, scale)
+        count = write_walk(out, generator, start, end, frames, choice if isinstance(choice, int) else None, truncation, scale)
         click.echo(f"{count} frames of {generator.name}@{generator.digest12} in {out}")
         return
-    request = SampleRequest(generator, seed_values, number, truncation, scale, columns)
+    request = SampleRequest(generator, seed_values, choice, truncation, scale, columns)
     hidden = seed_values.count < _PROGRESS_BAR_COUNT or not sys.stderr.isatty()
     noun = generator.card.output.kind
     bar = click.progressbar(length=seed_values.count, label=f"{noun}s", file=sys.stderr, hidden=hidden, show_pos=True)

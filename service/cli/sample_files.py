@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from seedmint.models.card import ImageOutput
 from seedmint.models.errors import UserError
 from seedmint.models.files import whole_file
+from seedmint.models.label_choice import ClassChoice, choice_text
 from seedmint.models.seeds import Seeds
 from seedmint.service.cli.disk_space import check_free_space
 from seedmint.service.cli.options import set_error_field
@@ -44,7 +45,8 @@ class SampleRequest:
     Attributes:
         generator: The generator.
         seeds: At least one seed.
-        label: Class number of all outputs; None for the labels that the seeds determine.
+        label: Class number of all outputs, or several class numbers, of which each seed has one; None for the labels that the
+            seeds determine.
         truncation: Factor on z.
         scale: Factor of the enlargement of each image.
         columns: Images per row of a contact sheet; None for an almost square sheet.
@@ -52,7 +54,7 @@ class SampleRequest:
 
     generator: Generator
     seeds: Seeds
-    label: int | None = None
+    label: ClassChoice | None = None
     truncation: float = 1.0
     scale: int = 1
     columns: int | None = None
@@ -157,6 +159,7 @@ class _Writer:
 
     def write_sheet(self, suffix: str) -> None:
         request = self.request
+        assert not isinstance(request.label, tuple)  # only tables have several
         with _out_is_format():
             spec = SheetSpec.create(
                 request.generator, request.seeds, suffix, request.columns, request.label, self.truncation, request.scale
@@ -211,12 +214,12 @@ class _Writer:
             file.writelines(writer.finish())
 
     def _write_plot(self) -> None:
-        generator, seeds = self.request.generator, self.request.seeds
+        generator, seeds, label = self.request.generator, self.request.seeds, self.request.label
         if seeds.count > _MAX_PLOTTED:
             message = f"a plot shows at most {_MAX_PLOTTED} samples, not {seeds.count}"
             raise UserError(message, field="seeds", reason="too_large")
         picture = plot(sample_output(generator), np.concatenate([samples for _, _, samples in self._generate()]))
-        text = text_of(generator, str(seeds), self.request.label, self.truncation)
+        text = text_of(generator, str(seeds), None if label is None else choice_text(label), self.truncation)
         with whole_file(self.out) as file:
             file.write(encode(picture, "png", text))
 

@@ -63,13 +63,15 @@ def max_scale(output: ImageOutput) -> int:
     return max(1, MAX_SIDE // max(output.height, output.width))
 
 
-def text_of(generator: Generator, seeds: int | str, label: int | None, truncation: float, key: str = "seed") -> dict[str, str]:
+def text_of(
+    generator: Generator, seeds: int | str, label: int | str | None, truncation: float, key: str = "seed"
+) -> dict[str, str]:
     """Return the text chunks of a PNG: how to generate its image again.
 
     Args:
         generator: The generator of the image.
         seeds: The seed of an image, or the seeds of a contact sheet as text.
-        label: The label, or None.
+        label: The label, or a choice of labels as text, or None.
         truncation: Factor on z.
         key: Name of the first chunk.
     """

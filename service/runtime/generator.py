@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from seedmint.models.card import Card, SampleOutput
 from seedmint.models.errors import UserError
+from seedmint.models.label_choice import ClassChoice
 from seedmint.models.noise import noise
 from seedmint.models.runtime.generator_file import DIGEST12, digest_of, read_content
 from seedmint.models.runtime.generator_session import MAX_BATCH, GeneratorSession
@@ -95,13 +96,20 @@ class Generator:
         """ "exact" if the outputs of this machine are the reference of the card, in every tested batch; else "approximate"."""
         return self.check.determinism
 
-    def labels(self, seeds: SeedArray) -> Labels | None:
-        """Return the default label of each seed, int64[n], or None for an unconditional generator.
+    def labels(self, seeds: SeedArray, choice: ClassChoice | None = None) -> Labels | None:
+        """Return the label of each seed, int64[n], or None for an unconditional generator.
 
         Args:
             seeds: int64[n].
+            choice: One class for all seeds, or several, of which each seed has one; None for the default labels.
         """
-        return None if self._label_rule is None else self._label_rule.labels(seeds)
+        if self._label_rule is None:
+            return None
+        if choice is None:
+            return self._label_rule.labels(seeds)
+        if isinstance(choice, int):
+            return np.full(len(seeds), choice, np.int64)
+        return self._label_rule.labels_among(seeds, choice)
 
     def generate(self, seeds: SeedArray, labels: Labels | None = None, truncation: Truncation = 1.0) -> Outputs:
         """Generate the images or samples of seeds.

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from seedmint.models.label_choice import ClassChoice
 from seedmint.models.seeds import Seeds
 from seedmint.service.encoders.array_files import array_header
 from seedmint.service.runtime.generator import Generator
-from seedmint.service.specs.values import require_label, require_truncation
+from seedmint.service.specs.values import require_choice, require_truncation
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,29 +18,31 @@ class ArraySpec:
 
     Attributes:
         seeds: Seeds of the rows.
-        label: Class number of all rows; None for the labels that the seeds determine.
+        label: Class number of all rows, or several class numbers, of which each seed has one; None for the labels that the
+            seeds determine.
         truncation: Factor on z.
     """
 
     seeds: Seeds
-    label: int | None
+    label: ClassChoice | None
     truncation: float
 
     @classmethod
-    def create(cls, generator: Generator, seeds: Seeds, label: int | None = None, truncation: float = 1.0) -> "ArraySpec":
+    def create(
+        cls, generator: Generator, seeds: Seeds, label: ClassChoice | None = None, truncation: float = 1.0
+    ) -> "ArraySpec":
         """Create the spec after a check of the values against a generator.
 
         Args:
             generator: The generator.
             seeds: Seeds of the rows.
-            label: Class number of all rows; None for the labels that the seeds determine.
+            label: Choice of classes; None for the labels that the seeds determine.
             truncation: 0.001 to 1.
 
         Raises:
             SpecError: A value is invalid.
         """
-        label = None if label is None else require_label(generator, label)
-        return cls(seeds, label, require_truncation(generator, truncation))
+        return cls(seeds, require_choice(generator, label), require_truncation(generator, truncation))
 
     @property
     def encoder(self) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from seedmint.models.grid import enlarge
+from seedmint.models.label_choice import ClassChoice
 from seedmint.service.encoders.images import ENCODERS, FORMATS, MEDIA_TYPES, ImageFormat, encode, image_formats, text_of
 from seedmint.service.encoders.tabular import (
     SAMPLE_ENCODERS,
@@ -116,7 +117,7 @@ class SampleSpec:
 
     @classmethod
     def create(
-        cls, generator: Generator, seed: int, extension: str, label: int | None = None, truncation: float = 1.0
+        cls, generator: Generator, seed: int, extension: str, label: ClassChoice | None = None, truncation: float = 1.0
     ) -> "SampleSpec":
         """Make the spec of a sample; check the values against its generator.
 
@@ -124,7 +125,7 @@ class SampleSpec:
             generator: A generator of samples.
             seed: 0 <= seed < 2**63.
             extension: "json", "csv", "npy" or "png".
-            label: Class number; None for the label that the seed determines.
+            label: Class number, or several, of which the seed has one; None for the label that the seed determines.
             truncation: 0.001 to 1.
 
         Raises:

@@ -1,11 +1,13 @@
 """Checks of single values against a generator: label, truncation, scale, format, kind of output."""
 
+from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
 
 from seedmint.models.card import Card, ImageOutput, SampleOutput
 from seedmint.models.errors import UserError
+from seedmint.models.label_choice import ClassChoice, chosen_classes
 from seedmint.models.seeds import quoted
 from seedmint.service.encoders.images import DEFAULT_QUALITY, MAX_QUALITY, ImageFormat, max_scale
 from seedmint.service.runtime.generator import Generator, check_truncation
@@ -78,7 +80,27 @@ def label_number(label: str, card: Card, field: str = "label") -> int:
     if label in card.classes and not label.isdecimal():
         return card.classes.index(label)
     largest = len(card.classes) - 1
-    raise UserError(f"{label!r} is neither a class number (0 to {largest}) nor the name of a class", field=field)
+    message = f"{label!r} is neither a class number (0 to {largest}) nor the name of a class"
+    raise UserError(message, field=field, reason="out_of_range" if label.isdecimal() else "unknown_class")
+
+
+def label_choice(labels: Sequence[str], card: Card) -> ClassChoice | None:
+    """Return the choice of classes of texts: one label, or values of columns of labels, such as `region=north`.
+
+    Args:
+        labels: A class number, the name of a class, or COLUMN=VALUE for one or several columns; empty for no choice.
+        card: Card of the generator.
+
+    Raises:
+        UserError: The generator does not have this label.
+    """
+    pairs = dict(text.split("=", 1) for text in labels if "=" in text and text not in (card.classes or ()))
+    if not pairs and len(labels) < 2:
+        return label_number(labels[0], card) if labels else None
+    if len(pairs) < len(labels):
+        message = "use one class, or one value for each of several columns: COLUMN=VALUE"
+        raise UserError(message, field="label", reason="repeated_parameter")
+    return chosen_classes(card, pairs, "label")
 
 
 def require_label(generator: Generator, label: int, field: str = "label") -> int:
@@ -99,6 +121,25 @@ def require_label(generator: Generator, label: int, field: str = "label") -> int
         )
     require_range(label, 0, len(classes) - 1, field)
     return label
+
+
+def require_choice(generator: Generator, choice: ClassChoice | None, field: str = "label") -> ClassChoice | None:
+    """Return a choice of classes after a check against the generator: ascending, one number alone, and None for all classes.
+
+    Args:
+        generator: The generator.
+        choice: A class number, or at least one; None for the labels that the seeds determine.
+        field: Name of the parameter, for the error.
+
+    Raises:
+        SpecError: "not_conditional" or "out_of_range".
+    """
+    if choice is None or isinstance(choice, int):
+        return None if choice is None else require_label(generator, choice, field)
+    numbers = tuple(sorted({require_label(generator, number, field) for number in choice}))
+    if len(numbers) == 1:
+        return numbers[0]
+    return None if len(numbers) == len(generator.card.classes or ()) else numbers
 
 
 def require_truncation(generator: Generator, truncation: float) -> float:
@@ -177,17 +218,20 @@ def default_label(generator: Generator, seed: int) -> int | None:
     return None if labels is None else int(labels[0])
 
 
-def explicit_label(generator: Generator, seed: int, label: int | None) -> int | None:
-    """Return a checked label, or None if the seed determines the same label.
+def explicit_label(generator: Generator, seed: int, label: ClassChoice | None) -> int | None:
+    """Return the checked label of a seed, or None if the seed determines the same label.
 
     Args:
         generator: The generator.
         seed: Seed of the image.
-        label: Class number; None for the label that the seed determines.
+        label: Choice of classes; None for the label that the seed determines.
 
     Raises:
         SpecError: "not_conditional" or "out_of_range".
     """
+    if isinstance(label, tuple):
+        labels = generator.labels(np.array([seed], np.int64), require_choice(generator, label))
+        label = None if labels is None else int(labels[0])
     if label is None or require_label(generator, label) == default_label(generator, seed):
         return None
     return label

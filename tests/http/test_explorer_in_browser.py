@@ -123,7 +123,7 @@ def test_the_page_knows_the_labels_of_seeds(page: Page, server: Server):
 
 
 def test_the_page_shows_the_version_the_provider_and_the_queue(page: Page):
-    expect(page.locator("#status")).to_have_text(f"Seedmint {__version__} on cpu · 0 images waiting")
+    expect(page.locator("#status")).to_have_text(f"Seedmint {__version__} on cpu · 0 in the queue")
 
 
 def test_scrolling_the_grid_loads_more_images(page: Page, server: Server):

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from seedmint.models.card import SampleOutput
 from seedmint.models.columns import Column, LabelColumn, column_numbers, json_value
+from seedmint.models.table import table_columns, table_schema
 from tests.support import generators
 
 CODES = np.array([0, 2, -1, 1], np.float32)
@@ -196,8 +197,17 @@ def test_classes_with_different_values_are_accepted(kind: Any, classes: tuple[st
         {"columns": None, "label": LabelColumn(name="k")},
         {"label": LabelColumn(name="x")},
         {"label": LabelColumn(name="k", position=2)},
+        {"label": LabelColumn(name="k", values=("a",))},
+        {"labels": (LabelColumn(name="k", values=("a",)),)},
+        {"labels": (LabelColumn(name="k", values=("a",)), LabelColumn(name="l", position=1))},
+        {"labels": (LabelColumn(name="k", values=("a",)), LabelColumn(name="k", values=("a",), position=1))},
+        {"labels": (LabelColumn(name="k", values=("a",)), LabelColumn(name="l", values=("a",)))},
+        {"labels": (LabelColumn(name="k", values=("a",)), LabelColumn(name="l", values=("a",), position=3))},
     ],
-    ids=["another name", "label without columns", "label named as a column", "label behind the end"],
+    ids=[
+        *("another name", "label without columns", "label named as a column", "label behind the end", "values of one label"),
+        *("one of several", "no values", "one name", "one position", "several behind the end"),
+    ],
 )
 def test_columns_and_label_must_fit_together(changes: dict[str, Any]):
     column = Column(name="x", type="integer", first=0, step=1, count=3)
@@ -216,3 +226,23 @@ def test_the_classes_of_a_card_are_values_of_its_label():
     for classes in (("a", "b"), None):
         with pytest.raises(ValidationError):
             generators.card("k", output=output, classes=classes)
+
+
+def test_the_classes_of_a_card_are_combinations_of_its_labels():
+    column = Column(name="x", type="integer", first=0, step=1, count=3)
+    years, flags = (
+        LabelColumn(name="year", type="integer", position=2, values=("2019", "2019", "2020")),
+        LabelColumn(name="flag", type="boolean", position=0, values=("false", "true", "true")),
+    )
+    output = SampleOutput(kind="sample", shape=(1,), names=("x",), columns=(column,), labels=(years, flags))
+    card = generators.card("k", output=output, classes=("a", "b", "c"))
+    assert [each.name for each in table_schema(card)] == ["flag", "x", "year"]
+    assert table_columns(card, np.array([[1], [2]], np.float32), np.array([2, 0])) == {
+        "flag": [True, False],
+        "x": [1, 2],
+        "year": [2020, 2019],
+    }
+    for changes in ({"values": ("2019", "2019", "x")}, {"values": ("2019",)}, {"values": ("2019", "2020", "2020")}):
+        wrong = output.model_copy(update={"labels": (years.model_copy(update=changes), flags)})
+        with pytest.raises(ValidationError):
+            generators.card("k", output=wrong, classes=("a", "b", "c"))

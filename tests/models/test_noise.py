@@ -230,3 +230,25 @@ def test_noise_has_the_distribution_of_the_prior():
     seeds = np.arange(2000, dtype=np.int64)
     for rule, law in (("philox-normal-v1", stats.norm()), ("philox-uniform-v1", stats.uniform(-(3**0.5), 2 * 3**0.5))):
         assert stats.kstest(noise(rule, 50, seeds).ravel(), law.cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("weights", [None, (3, 0, 5, 2, 0)])
+@pytest.mark.parametrize("classes", [(1,), (3, 0), (1, 4), (4, 3, 2, 1, 0)])
+def test_labels_among_chosen_classes_have_the_weights_of_these_classes(
+    weights: tuple[int, ...] | None, classes: tuple[int, ...]
+):
+    """Beside a plain computation: the weights of other classes are 0, and equal weights if no chosen class has one."""
+    seeds = np.array([*range(40), 123456789, 2**63 - 1], np.int64)
+    chosen = [(1 if weights is None else weights[i]) if i in classes else 0 for i in range(5)]
+    chosen = chosen if any(chosen) else [int(i in classes) for i in range(5)]
+    expected = []
+    for seed in seeds.tolist():
+        rest = label_word(seed) % sum(chosen)
+        expected.append(next(i for i in range(5) if sum(chosen[: i + 1]) > rest))
+    assert LabelRule(5, weights).labels_among(seeds, classes).tolist() == expected
+
+
+def test_all_classes_chosen_give_the_labels_of_the_seeds():
+    seeds = np.arange(1000, dtype=np.int64)
+    for rule in (LabelRule(4), LabelRule(4, (1, 2, 0, 4))):
+        np.testing.assert_array_equal(rule.labels_among(seeds, range(4)), rule.labels(seeds))

@@ -29,12 +29,12 @@ class TableColumns:
 
     Attributes:
         columns: One for each column of codes.
-        label: The column of labels, or None.
+        labels: The columns of labels; empty without labels.
         notes: Lines for people: how the file was read.
     """
 
     columns: tuple[Column, ...]
-    label: LabelColumn | None
+    labels: tuple[LabelColumn, ...]
     notes: tuple[str, ...] = ()
 
 

@@ -1,17 +1,18 @@
-"""Reads a table from a CSV or Parquet file, with the types of its columns. One column can hold labels."""
+"""Reads a table from a CSV or Parquet file, with the types of its columns. Some columns can hold labels."""
 
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pyarrow import parquet
 
-from seedmint.models.columns import KEY_NAMES
+from seedmint.models.columns import KEY_NAMES, LabelColumn
 from seedmint.models.seeds import quoted
 from seedmint.training.datasets.dataset import DataError, Dataset, TableColumns
 from seedmint.training.datasets.tables.cells import NumberMarks, typed_column
 from seedmint.training.datasets.tables.dialect import Dialect, read_cells
-from seedmint.training.datasets.tables.typed import type_column, type_labels
+from seedmint.training.datasets.tables.typed import join_labels, type_column, type_labels
 from seedmint.training.recipes.data import Data
 
 _INDEX_NAMES = ("", "index", "id", "row", "nr", "no", "unnamed: 0", "__index_level_0__")
@@ -35,19 +36,28 @@ def load_table(data: Data) -> Dataset:
         raise DataError(f"{path} has {table.num_rows} rows and {len(chosen)} columns to learn", reason="empty_table")
     units = data.units or {}
     typed = [type_column(table[name], name, path, units.get(name)) for name in chosen]
-    labels, classes, label = None, None, None
-    if data.label is not None:
-        before = table.column_names[: table.column_names.index(data.label)]
-        position = sum(name in before for name in chosen) if data.columns is None else len(chosen)
-        label, labels, classes = type_labels(table[data.label], data.label, path, position)
+    label_columns, labels, classes = _load_labels(table, data, chosen) if data.labels else ((), None, None)
     notes = (*notes, *(each.note for each in typed if each.note is not None))
-    columns = TableColumns(tuple(each.column for each in typed), label, notes)
+    columns = TableColumns(tuple(each.column for each in typed), label_columns, notes)
     values = np.stack([each.codes for each in typed], axis=1).astype(np.float32)
     return Dataset(Path(path).stem, values, labels, classes, data.licence, tuple(chosen), None, columns)
 
 
+def _load_labels(
+    table: pa.Table, data: Data, chosen: list[str]
+) -> tuple[tuple[LabelColumn, ...], NDArray[np.int64], tuple[str, ...]]:
+    """Return the columns of labels, the label of each row, int64[n], and the names of the classes."""
+    names = table.column_names if data.columns is None else [*chosen, *data.labels]
+    shown = [name for name in names if name in chosen or name in data.labels]
+    found = [type_labels(table[name], name, str(data.path), shown.index(name)) for name in data.labels]
+    if len(found) == 1:
+        column, labels, classes = found[0]
+        return (column,), labels, classes
+    return join_labels(found, str(data.path))
+
+
 def choose_columns(table: pa.Table, data: Data) -> list[str]:
-    """Return the names of the columns to learn: those of the recipe, or all except the label.
+    """Return the names of the columns to learn: those of the recipe, or all except the labels.
 
     Args:
         table: The table.
@@ -56,9 +66,9 @@ def choose_columns(table: pa.Table, data: Data) -> list[str]:
     Raises:
         DataError: A column does not exist, occurs twice, or has a reserved name.
     """
-    chosen = [name for name in table.column_names if name != data.label] if data.columns is None else data.columns
-    for name in (*chosen, *([] if data.label is None else [data.label])):
-        field = "data.label" if name == data.label else "data.columns"
+    chosen = [name for name in table.column_names if name not in data.labels] if data.columns is None else data.columns
+    for name in (*chosen, *data.labels):
+        field = "data.label" if name in data.labels else "data.columns"
         if table.column_names.count(name) != 1:
             problem = "occurs twice" if name in table.column_names else "does not exist"
             raise DataError(
@@ -95,7 +105,7 @@ def read_table(data: Data) -> tuple[pa.Table, tuple[str, ...]]:
     else:
         message = f"{path} must end in {', '.join(_CSV_SUFFIXES)} or .parquet"
         raise DataError(message, field="data.path", reason="unknown_suffix")
-    wanted = {*(data.columns or ()), data.label}
+    wanted = {*(data.columns or ()), *data.labels}
     index = next((name for name in table.column_names[:1] + table.column_names[-1:] if _is_index(table, name)), None)
     if index is not None and index not in wanted:
         table = table.drop_columns([index])
@@ -107,7 +117,7 @@ def _read_csv(data: Data) -> tuple[pa.Table, tuple[str, ...]]:
     path = str(data.path)
     cells, notes = read_cells(path, Dialect(data.encoding, data.delimiter, data.header))
     marks = NumberMarks(data.decimal, data.thousands)
-    needed = None if data.columns is None else {*data.columns, data.label}
+    needed = None if data.columns is None else {*data.columns, *data.labels}
     found, number_notes = [], []
     for i, name in enumerate(cells.column_names):
         values, note = typed_column(cells[i], name, path, marks) if needed is None or name in needed else (cells[i], None)

@@ -38,8 +38,11 @@ class TableReport:
         for i, column in enumerate(table.columns):
             missing = f", {float((samples[:, i] < 0).mean()):.1%} missing" if column.nullable else ""
             lines.append(f"  {column.name.ljust(width)}  {_describe(column)}{missing}")
-        if table.label is not None:
-            lines.append(f"  {table.label.name.ljust(width)}  label with {len(self.dataset.classes or ())} classes")
+        for label in table.labels:
+            values = len(set(label.texts(self.dataset.classes or ())))
+            lines.append(f"  {label.name.ljust(width)}  label with {values} values")
+        if len(table.labels) > 1:
+            lines.append(f"  {len(self.dataset.classes or ())} combinations of labels are the classes")
         lines += [f"  note: {note}" for note in table.notes]
         return lines + [f"  left out: {reason}" for reason in self.left_out.values()]
 
@@ -51,7 +54,7 @@ class TableReport:
             "path": self.data.path,
             "rows": len(self.dataset),
             "columns": [column.model_dump(mode="json") for column in table.columns],
-            "label": None if table.label is None else table.label.model_dump(mode="json"),
+            "labels": [label.model_dump(mode="json") for label in table.labels],
             "classes": self.dataset.classes,
             "left_out": self.left_out,
             "notes": list(table.notes),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from seedmint.models.columns import Column
+from seedmint.models.columns import Column, LabelColumn
 from seedmint.training.datasets import Dataset
 from seedmint.training.datasets.dataset import TableColumns
 from seedmint.training.evaluation.metrics.table_columns import column_distance, is_discrete
@@ -20,10 +20,10 @@ Values = list[tuple[str, str, float]]  # name, protocol, value
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of one table with the label as the last column.
+    """Rows of one table with the labels as the last columns.
 
     Attributes:
-        columns: Types of the columns, with the label.
+        columns: Types of the columns, with the labels.
         generated: Codes, float32[n, columns].
         held_out: Codes of real rows that training did not use.
         train: Codes of the training data.
@@ -53,12 +53,21 @@ def table_rows_of(
     """
     orders = held_out.draw_order, train.draw_order
     columns, parts = table.columns, [generated, held_out.samples[orders[0]], train.samples[orders[1]]]
-    if labels is not None and table.label is not None and held_out.labels is not None and train.labels is not None:
-        classes = held_out.classes or ()
-        columns = (*columns, Column(name=table.label.name, type="text", categories=classes, count=len(classes)))
-        known = [labels, held_out.labels[orders[0]], train.labels[orders[1]]]
-        parts = [np.column_stack([part, each]).astype(np.float32) for part, each in zip(parts, known, strict=True)]
+    if labels is not None and held_out.labels is not None and train.labels is not None:
+        known = labels, held_out.labels[orders[0]], train.labels[orders[1]]
+        for label in table.labels:
+            column, codes = _label_codes(label, held_out.classes or ())
+            columns = (*columns, column)
+            parts = [np.column_stack([part, codes[each]]).astype(np.float32) for part, each in zip(parts, known, strict=True)]
     return Rows(columns, *parts)
+
+
+def _label_codes(label: LabelColumn, classes: tuple[str, ...]) -> tuple[Column, NDArray[np.int64]]:
+    """Return a column of labels as a column of texts, and its code in each class, int64[classes]."""
+    texts = label.texts(classes)
+    categories = tuple(dict.fromkeys(texts))
+    column = Column(name=label.name, type="text", categories=categories, count=len(categories))
+    return column, np.array([categories.index(text) for text in texts], np.int64)
 
 
 def measure_columns(rows: Rows, protocol: str) -> Values:

@@ -70,12 +70,14 @@ def _encoding(dataset: dict[str, Any]) -> TableEncoding | None:
 
 def _output(dataset: dict[str, Any], has_labels: bool) -> ImageOutput | SampleOutput:
     if "columns" in dataset:
+        labels = tuple(LabelColumn(**label) for label in dataset["labels"]) if has_labels else ()
         return SampleOutput(
             kind="sample",
             shape=dataset["shape"],
             names=dataset["names"],
             columns=tuple(Column(**column) for column in dataset["columns"]),
-            label=LabelColumn(**dataset["label"]) if has_labels and dataset["label"] else None,
+            label=labels[0] if len(labels) == 1 else None,
+            labels=labels if len(labels) > 1 else None,
         )
     if "names" not in dataset:
         height, width, channels = dataset["shape"]

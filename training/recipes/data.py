@@ -2,7 +2,7 @@
 
 from typing import Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from seedmint.training.recipes.base import Config
 
@@ -51,7 +51,11 @@ class Data(Config):
         min_length=1,
         description="tables only: the columns to learn; null takes all columns except the label",
     )
-    label: str | None = Field(default=None, description="tables only: the column of labels: text, numbers or booleans")
+    label: str | list[str] | None = Field(
+        default=None,
+        description="tables only: the column of labels: text, numbers or booleans; or several such columns, whose combinations "
+        "of values are the classes",
+    )
     units: dict[str, str] | None = Field(
         default=None, description="tables only: the units of columns, for the card, such as {income: EUR}"
     )
@@ -77,6 +81,18 @@ class Data(Config):
         description="which examples `first` takes: by a fixed pseudorandom draw (draw-v1), or the first in the order of the "
         "files, for data that are stored in random order",
     )
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The columns of labels of a table; empty without labels."""
+        return (self.label,) if isinstance(self.label, str) else tuple(self.label or ())
+
+    @field_validator("label")
+    @classmethod
+    def _labels_are_distinct(cls, label: str | list[str] | None) -> str | list[str] | None:
+        if isinstance(label, list) and (not label or len(set(label)) < len(label)):
+            raise ValueError("must be null, a column, or a list of different columns")
+        return label
 
     @model_validator(mode="after")
     def _check_source(self) -> "Data":

@@ -16,12 +16,11 @@ def checkpoint_metadata(dataset: Dataset) -> dict[str, Any]:
         dataset: The training data.
     """
     if dataset.encoding is not None and dataset.table is not None:
-        label = dataset.table.label
         output: dict[str, Any] = {
             "shape": dataset.samples.shape[1:],
             "names": dataset.names,
             "columns": [column.model_dump(mode="json") for column in dataset.table.columns],
-            "label": None if label is None else label.model_dump(mode="json"),
+            "labels": [label.model_dump(mode="json") for label in dataset.table.labels],
             "encoding": dataset.encoding.document(),
         }
     elif dataset.scaling is None:

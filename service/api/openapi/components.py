@@ -255,7 +255,9 @@ def _parameters_by_kind(kind: str, generators: Sequence[Generator], formats: Seq
         f"{kind}Format": _in_path("format", "File format.", {"enum": list(formats)}),
         f"{kind}Label": _in_query(
             "label",
-            "Class number; the name of a class redirects to its number. Default: the label that the seed determines.",
+            "Class number; the name of a class redirects to its number."
+            + (" Of samples also several class numbers with commas, of which each seed has one." if kind == "Sample" else "")
+            + " Default: the label that the seed determines.",
             label,
         ),
     }

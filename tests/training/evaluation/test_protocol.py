@@ -176,7 +176,7 @@ def real_samples(kind, n, m, order=None):
     for name, size in (("train", n), ("held out", m)):
         values = samples_of(random, size, kind)
         rows = np.argsort(values.reshape(size, -1)[:, 0]) if order is None else order.permutation(size)
-        table = TableColumns(TYPED, None) if kind == "typed" else None
+        table = TableColumns(TYPED, ()) if kind == "typed" else None
         parts.append(Dataset(name, values[rows], None, None, None, NAMES[kind], table=table))
     data = Data(source="ring-2d") if kind == "ring" else Data(source="table", path="x")
     return RealSamples(data, *parts)

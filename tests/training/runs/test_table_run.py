@@ -10,12 +10,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from pydantic import ValidationError
 
 import seedmint as package
+from seedmint.models.errors import UserError
 from seedmint.models.table import table_rows
 from seedmint.service.encoders.tabular import encode_sample
 from seedmint.service.runtime.generator import open_generator
-from seedmint.training.datasets import load_splits
+from seedmint.training.datasets import DataError, load_splits
+from seedmint.training.evaluation.table_metrics import table_rows_of
 from seedmint.training.export.table_codes import ToCodes
 from seedmint.training.networks.mlp import MlpG
 from seedmint.training.networks.table import TableG
@@ -26,21 +29,20 @@ from seedmint.training.runs.diagnostics import ColumnState, Diagnostics
 from seedmint.training.runs.directory import create_run
 from seedmint.training.runs.export_run import export_run
 from tests.support.commandline import run
+from tests.support.errors import raises
 from tests.support.faulty_table import NAMES, write_faulty_table
 from tests.support.recipes import recipe_document
 
 CPU = torch.device("cpu")
+REGIONS = ("east", "north", "rare", "south")
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """A folder with the table, and a generator of it that was trained for a few steps, with `region` as the label."""
-    folder = tmp_path_factory.mktemp("table")
-    write_faulty_table(folder / "people.csv", 1500)
+def train(folder, name, label):
+    """Train a generator for a few steps, and export it."""
     mlp = {"kind": "mlp", "width": 16}
     document = recipe_document(
-        name="people",
-        data={"source": "table", "path": str(folder / "people.csv"), "label": "region", "units": {"income": "EUR"}},
+        name=name,
+        data={"source": "table", "path": str(folder / "people.csv"), "label": label, "units": {"income": "EUR"}},
         conditional=True,
         z_dim=8,
         generator=mlp,
@@ -48,9 +50,17 @@ def folder(tmp_path_factory):
         m=32,
         steps=20,
     )
-    create_run(folder / "run", validate_recipe(document, "test"), CPU).fit()
+    create_run(folder / name, validate_recipe(document, "test"), CPU).fit()
+    (folder / "models" / f"{name}.onnx").write_bytes(export_run(folder / name, name, None, None, None))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with the table, and a generator of it with `region` as the label."""
+    folder = tmp_path_factory.mktemp("table")
+    write_faulty_table(folder / "people.csv", 1500)
     (folder / "models").mkdir()
-    (folder / "models" / "people.onnx").write_bytes(export_run(folder / "run", "people", None, None, None))
+    train(folder, "people", "region")
     return folder
 
 
@@ -173,3 +183,46 @@ def test_collapsed_columns_are_reported_once():
     bad, good = ColumnState(0.2, 0.2), ColumnState(0.01, 0.0)
     found = [diagnostics.check_columns({"flag": state, "age": good}) for state in (bad, bad, bad, good, bad, bad)]
     assert [[each.kind for each in step] for step in found] == [[], ["column"], [], [], [], ["column"]]
+
+
+def test_combinations_of_several_columns_are_the_classes(folder, monkeypatch):
+    train(folder, "two", ["member", "region"])
+    generator = package.load(folder / "models" / "two.onnx")
+    card, seeds = generator.card, range(300)
+    assert card.classes == tuple(f"{member} / {region}" for member in ("false", "true") for region in REGIONS)
+    assert [(column.name, column.position) for column in card.output.labels] == [("member", 2), ("region", 1)]
+    rows = generator.table(seeds)
+    assert tuple(rows) == NAMES
+    south = generator.table(seeds, labels={"region": "south", "member": False})
+    assert (set(south["region"]), set(south["member"])) == ({"south"}, {False})
+    chosen = generator.table(seeds, labels={"region": "north"})
+    assert set(chosen["region"]) == {"north"}
+    assert 0.1 < np.mean(chosen["member"]) < 0.3  # 20% of the table
+    # The seed and the class are the address: a choice of classes gives the rows of these classes.
+    numbers = generator.label_array({"region": "north"}, seeds)
+    assert generator.table(seeds, labels=numbers) == chosen
+    with raises(UserError, "not_conditional", "labels"):
+        generator.table(seeds, labels={"age": 20})
+
+    monkeypatch.setenv("SEEDMINT_MODELS", str(folder / "models"))
+    run("sample", "two", "--seeds", "0-299", "--label", "region=north", "--out", str(folder / "north.csv"))
+    lines = list(csv.DictReader((folder / "north.csv").open(newline="")))
+    assert [line["member"] for line in lines] == [str(value).lower() for value in chosen["member"]]
+
+    data = Data(source="table", path=str(folder / "people.csv"), label=["member", "region"])
+    training, held_out = load_splits(data)
+    found = table_rows_of(training.table, generator.samples(seeds), generator.labels(seeds), held_out, training)
+    assert [column.name for column in found.columns[-2:]] == ["member", "region"]
+    for i, name in ((-2, "member"), (-1, "region")):
+        column = found.columns[i]
+        texts = [str(value).lower() for value in rows[name]]
+        assert column.values(found.generated[:, i]) == texts
+
+
+def test_labels_with_too_many_combinations_are_refused(tmp_path):
+    (tmp_path / "t.csv").write_text("x,a,b\n" + "".join(f"{i % 3},{i // 40},{i % 40}\n" for i in range(1600)))
+    with raises(DataError, "too_many_classes", "data.label"):
+        load_splits(Data(source="table", path=str(tmp_path / "t.csv"), label=["a", "b"]))
+    for wrong in ([], ["a", "a"]):
+        with pytest.raises(ValidationError):
+            Data(source="table", path=str(tmp_path / "t.csv"), label=wrong)

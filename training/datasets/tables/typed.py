@@ -19,6 +19,9 @@ from seedmint.training.datasets.dataset import DataError
 MAX_CATEGORIES = 1000
 """Most different texts in one column. The discriminator receives one input for each."""
 
+MAX_COMBINATIONS = 1000
+"""Most combinations of the values of several columns of labels."""
+
 _MAX_DIGITS = 15  # decimal digits that float64 keeps
 _STEPS = (1, 2, 5)
 
@@ -124,6 +127,33 @@ def type_labels(
     classes = tuple(str(value).lower() if label_type == "boolean" else str(value) for value in distinct)
     label = LabelColumn(name=name, type=label_type, position=position)
     return label, np.array([number[value] for value in found], np.int64), classes
+
+
+def join_labels(
+    found: list[tuple[LabelColumn, NDArray[np.int64], tuple[str, ...]]], path: str
+) -> tuple[tuple[LabelColumn, ...], NDArray[np.int64], tuple[str, ...]]:
+    """Return several columns of labels with their values in each class, the labels, int64[n], and the names of the classes.
+
+    The classes are the combinations of values that occur in the table, in the order of the values.
+
+    Args:
+        found: What `type_labels` returns for each column.
+        path: The file, for error messages.
+
+    Raises:
+        DataError: There are too many combinations.
+    """
+    numbers, labels = np.unique(np.stack([labels for _, labels, _ in found], axis=1), axis=0, return_inverse=True)
+    if len(numbers) > MAX_COMBINATIONS:
+        raise DataError(
+            f"the columns {', '.join(column.name for column, _, _ in found)} of {path} have {len(numbers):,} different "
+            f"combinations of labels, more than {MAX_COMBINATIONS:,}: choose fewer columns, or replace rare values by one",
+            field="data.label",
+            reason="too_many_classes",
+        )
+    texts = [tuple(classes[number] for number in numbers[:, i]) for i, (_, _, classes) in enumerate(found)]
+    columns = tuple(column.model_copy(update={"values": values}) for (column, _, _), values in zip(found, texts, strict=True))
+    return columns, labels.reshape(-1).astype(np.int64), tuple(" / ".join(values) for values in zip(*texts, strict=True))
 
 
 def _plain(values: pa.ChunkedArray, name: str, path: str, field: str = "data.columns") -> pa.ChunkedArray:

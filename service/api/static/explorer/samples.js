@@ -23,6 +23,12 @@ function axesOf({ output: { columns, names } }) {
   return { titles: columns.map(title), texts: columns.map((column) => (at) => placeText(column, at)), axes: firstAxes(columns) };
 }
 
+/** The name of each column of labels, and the text of its value in each class. */
+function labelsOf({ classes, output: { label, labels } }) {
+  if (!classes) return [];
+  return labels ? labels.map(({ name, values }) => ({ name, texts: values })) : [{ name: label?.name ?? "class", texts: classes }];
+}
+
 /** The places of one column of rows on an axis. */
 function placesOf({ output: { columns, shape } }, values, index) {
   const found = column(values, shape[0], index);
@@ -115,7 +121,7 @@ export class SampleOverview {
   draw() {
     const { model, values, count, options, axes, titles, texts } = this;
     if (!values) return;
-    const { shape, columns, label: labelColumn } = model.output;
+    const { shape, columns } = model.output;
     if (isSeries(model)) {
       const [length, channels] = shape;
       const steps = Array.from({ length }, (_, i) => i);
@@ -126,13 +132,14 @@ export class SampleOverview {
     const [width] = shape;
     if (width === 1) this.plot.draw([histogram(placesOf(model, values, 0).filter((at) => !Number.isNaN(at)))], [titles[0], `of ${count}`], [texts[0], String]);
     else this.plot.draw(points(model, this.first, options, ...axes.map((axis) => placesOf(model, values, axis))), axes.map((axis) => titles[axis]), axes.map((axis) => texts[axis]));
+    const labels = labelsOf(model);
     const rows = Array.from({ length: count }, (_, i) => {
       const label = effectiveLabel(model, this.first + BigInt(i), options.label);
-      return [this.first + BigInt(i), ...(label === null ? [] : [model.classes[label]]), ...rowOf(model, values.slice(i * width, (i + 1) * width))];
+      return [this.first + BigInt(i), ...(label === null ? [] : labels.map(({ texts }) => texts[label])), ...rowOf(model, values.slice(i * width, (i + 1) * width))];
     });
     const href = (row) => viewUrl(`/models/${pinned(model)}/${rows[row][0]}`, { label: options.label, truncation: options.truncation === 1 ? null : options.truncation });
     this.table.replaceChildren(element("p", { className: "quiet", textContent: `${count} seeds. A press on the name of a column sorts.` }),
-      sortableTable(`Values of ${model.name}`, ["seed", ...(model.classes ? [labelColumn?.name ?? "class"] : []), ...titles], rows, href, Boolean(columns)));
+      sortableTable(`Values of ${model.name}`, ["seed", ...labels.map(({ name }) => name), ...titles], rows, href, Boolean(columns)));
   }
 
   close() {

@@ -1,4 +1,4 @@
-// The status line at the bottom of the page: version and provider of the server, and how many images are waiting.
+// The status line at the bottom of the page: version and provider of the server, and how many outputs wait in its queues.
 
 import { serverDocument } from "./api.js";
 
@@ -18,7 +18,7 @@ async function describe() {
 
 async function waiting() {
   const response = await fetch("metrics");
-  return response.ok ? `${total(await response.text(), "seedmint_queue_size")} images waiting` : null;
+  return response.ok ? `${total(await response.text(), "seedmint_queue_size")} in the queue` : null;
 }
 
 /** Shows the status in an element, and updates the text while the page is visible. */
