@@ -3,6 +3,7 @@
 from seedmint.training.datasets.dataset import Dataset
 from seedmint.training.datasets.digits import load_digits
 from seedmint.training.datasets.generated import GENERATED_SOURCES, load_generated
+from seedmint.training.datasets.icons.icons import load_icons
 from seedmint.training.datasets.idx import load_idx
 from seedmint.training.datasets.packed.packing import open_packed
 from seedmint.training.datasets.penguins import LICENCE, penguins_csv
@@ -46,6 +47,8 @@ def load_train(data: Data, on_progress: OnProgress = ignore_progress) -> Dataset
         return stack_digits(load_idx("mnist", data.path, "train"), "train")
     if data.source == "digits":
         return load_digits()
+    if data.source == "icons":
+        return load_icons("train")
     if data.source in (*TABLE_SOURCES, "series"):
         return _load_rows(data).holdout(_HOLDOUT_INTERVAL)[0]
     return load_generated(data.source, "train")
@@ -55,8 +58,8 @@ def load_test(data: Data) -> Dataset | None:
     """Return the test data that belong to a source, or None.
 
     MNIST and Fashion-MNIST have a test set. The test set of Stacked MNIST consists of MNIST's test digits. The test sets of
-    generated sources use other random numbers than their training data. The test data of your own images, tables and series
-    are a part that is held out by a pseudorandom draw. Digits have no test data.
+    icons and of generated sources use other random numbers than their training data. The test data of your own images, tables
+    and series are a part that is held out by a pseudorandom draw. Digits have no test data.
 
     Args:
         data: The section `data` of the recipe.
@@ -70,6 +73,8 @@ def load_test(data: Data) -> Dataset | None:
         return load_idx(data.source, data.path, "test")
     if data.source == "stacked-mnist":
         return stack_digits(load_idx("mnist", data.path, "test"), "test")
+    if data.source == "icons":
+        return load_icons("test")
     if data.source in (*TABLE_SOURCES, "series"):
         return _load_rows(data).holdout(_HOLDOUT_INTERVAL)[1]
     if data.source in GENERATED_SOURCES:

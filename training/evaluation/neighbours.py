@@ -11,7 +11,7 @@ from seedmint.models.neighbours import MAX_PICTURE, Neighbours
 from seedmint.training.evaluation.evaluate import Evaluation
 from seedmint.training.recipes.data import Data, ImageSource
 
-PUBLIC_SOURCES: frozenset[ImageSource] = frozenset({"digits", "mnist", "fashion-mnist", "stacked-mnist"})
+PUBLIC_SOURCES: frozenset[ImageSource] = frozenset({"digits", "icons", "mnist", "fashion-mnist", "stacked-mnist"})
 """Data that anyone may show. A card shows the images of other data only if the user asks for this."""
 
 NUM_SEEDS = 16

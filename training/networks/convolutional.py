@@ -13,6 +13,7 @@ from torch.nn import functional
 from seedmint.training.networks.batch_norm import BatchNorm2d
 from seedmint.training.networks.downsampling import layer_widths, num_downsamples
 from seedmint.training.networks.label_scale import label_embeddings, scale_and_shift
+from seedmint.training.networks.memory_format import use_channels_last
 from seedmint.training.networks.projection import ProjectionDiscriminator
 from seedmint.training.recipes.networks import ConvolutionalDiscriminator, ConvolutionalGenerator
 
@@ -41,10 +42,14 @@ class ConditionalBatchNorm(nn.Module):
 
 
 class ConvolutionalG(nn.Module):
-    """z -> small feature map -> transposed convolutions -> sigmoid. The label enters through `ConditionalBatchNorm`.
+    """z -> small feature map -> convolutions that enlarge -> sigmoid. The label enters through `ConditionalBatchNorm`.
+
+    With `upsampling: transposed`, transposed convolutions double the side, the last of them to the image. With `bilinear`, 3x3
+    convolutions and the normalization work before the interpolation, where the map is small, and ReLU works after it, so that
+    edges are sharp; a 3x3 convolution at the full side makes the image.
 
     Args:
-        config: `width`, the number of channels at half the image's side.
+        config: `width`, the number of channels at half the image's side, and `upsampling`.
         z_dim: Length of z.
         shape: (channels, side, side) of the images.
         classes: Number of classes; 0 without labels.
@@ -56,21 +61,35 @@ class ConvolutionalG(nn.Module):
         count = num_downsamples(self.side, _MAX_START_SIDE)
         widths = layer_widths(config.width, config.max_width, count)[::-1]
         self.start = (widths[0], -(-self.side // 2**count), -(-self.side // 2**count))
+        self.is_bilinear = config.upsampling == "bilinear"
+        if self.is_bilinear:
+            widths = [*widths, max(1, widths[-1] // 2)]  # the feature map at the full side
         self.input = nn.Linear(z_dim, self.start[0] * self.start[1] * self.start[2], bias=False)
         self.norms = nn.ModuleList(ConditionalBatchNorm(width, classes) for width in widths)
-        self.steps = nn.ModuleList(
-            nn.ConvTranspose2d(a, b, 4, stride=2, padding=1, bias=False) for a, b in itertools.pairwise(widths)
-        )
-        self.output = nn.ConvTranspose2d(widths[-1], channels, 4, stride=2, padding=1)
+        self.steps = nn.ModuleList(self._step(a, b) for a, b in itertools.pairwise(widths))
+        if self.is_bilinear:
+            self.output: nn.Module = nn.Conv2d(widths[-1], channels, 3, padding=1)
+        else:
+            self.output = nn.ConvTranspose2d(widths[-1], channels, 4, stride=2, padding=1)
         for layer in (self.input, *self.steps, self.output):
             nn.init.normal_(layer.weight, 0.0, 0.02)
+        if self.is_bilinear:
+            use_channels_last(self)
+
+    def _step(self, width: int, new_width: int) -> nn.Module:
+        if self.is_bilinear:
+            return nn.Conv2d(width, new_width, 3, padding=1, bias=False)
+        return nn.ConvTranspose2d(width, new_width, 4, stride=2, padding=1, bias=False)
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """Map float32[m, z_dim] and int64[m] labels to float32[m, channels, side, side] in [0, 1]."""
-        h = self.input(z).view(-1, *self.start)
-        for norm, step in zip(self.norms, self.steps, strict=False):
-            h = step(functional.relu(norm(h, label)))
-        h = self.output(functional.relu(self.norms[-1](h, label)))
+        h = functional.relu(self.norms[0](self.input(z).view(-1, *self.start), label))
+        for norm, step in zip(self.norms[1:], self.steps, strict=True):
+            h = norm(step(h), label)
+            if self.is_bilinear:
+                h = functional.interpolate(h, scale_factor=2, mode="bilinear", align_corners=False)
+            h = functional.relu(h)
+        h = self.output(h)
         return torch.sigmoid(h[:, :, : self.side, : self.side])
 
 

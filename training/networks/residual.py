@@ -15,6 +15,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from seedmint.training.networks.downsampling import layer_widths, num_downsamples
 from seedmint.training.networks.label_scale import label_embeddings, scale_and_shift
+from seedmint.training.networks.memory_format import use_channels_last
 from seedmint.training.recipes.networks import ResidualDiscriminator, ResidualGenerator, ResidualSize
 
 MIN_SIDE, MAX_SIDE = 8, 512
@@ -101,7 +102,7 @@ class ResidualG(nn.Module):
         self.output = nn.Conv2d(widths[-1], channels, 3, padding=1)
         for layer in (self.input, *self.narrow, self.output):
             _initialize(layer)
-        _use_channels_last(self)
+        use_channels_last(self)
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """Map float32[m, z_dim] and int64[m] labels to float32[m, channels, height, width] in [0, 1]."""
@@ -146,7 +147,7 @@ class ResidualD(nn.Module):
         if config.spectral_norm:
             for module in [module for module in self.modules() if isinstance(module, nn.Conv2d | nn.Linear | nn.Embedding)]:
                 spectral_norm(module)
-        _use_channels_last(self)
+        use_channels_last(self)
 
     def forward(self, x: Tensor, label: Tensor | None = None) -> Tensor:
         """Map float32[m, channels, height, width] in [0, 1] and int64[m] labels to logits, float32[m]."""
@@ -168,10 +169,3 @@ def _initialize(layer: nn.Module) -> None:
     nn.init.normal_(layer.weight, 0.0, layer.weight[0].numel() ** -0.5)
     if layer.bias is not None:
         nn.init.zeros_(layer.bias)
-
-
-def _use_channels_last(network: nn.Module) -> None:
-    """Store the channels of the weights next to each other: a fifth faster on a CPU than the default order."""
-    for parameter in network.parameters():
-        if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)

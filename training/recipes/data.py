@@ -11,7 +11,7 @@ PackedSource = Literal["folder", "zip", "npz", "webdataset", "parquet", "batch"]
 
 PACKED_SOURCES: tuple[PackedSource, ...] = get_args(PackedSource)
 
-ImageSource = Literal["digits", "mnist", "fashion-mnist", "stacked-mnist", PackedSource]
+ImageSource = Literal["digits", "icons", "mnist", "fashion-mnist", "stacked-mnist", PackedSource]
 TableSource = Literal["table", "penguins"]
 """Sources of tables with typed columns."""
 
@@ -102,7 +102,7 @@ class Data(Config):
             raise ValueError("path is not allowed for source digits, which comes with scikit-learn")
         if self.source == "penguins" and self.path is not None:
             raise ValueError("path is not allowed for source penguins, which comes with palmerpenguins")
-        if self.source in ("gaussian-1d", "ring-2d", "sines") and self.path is not None:
+        if self.source in ("gaussian-1d", "ring-2d", "sines", "icons") and self.path is not None:
             raise ValueError(f"path is not allowed for source {self.source}, which is generated")
         converts = self.side is not None or self.channels is not None or self.skip_broken
         if converts and self.source not in PACKED_SOURCES:

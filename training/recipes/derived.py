@@ -10,6 +10,7 @@ _MAX_NAME = 48
 _FEW_IMAGES = 20_000
 _STEPS = 10_000
 _MAX_THREADS = 8
+_MIN_CONVOLUTIONAL, _MAX_CONVOLUTIONAL = 8, 64
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,7 @@ def derive_recipe(
     _, height, width = shape
     side = max(height, width)
     m = min(num_train, 64 if side <= 32 or has_gpu else 32 if side <= 64 else 16)
-    capacity = "medium" if has_gpu else "small"
-    network = {"kind": "residual", "capacity": capacity}
+    generator, discriminator = _networks(height, width, has_gpu)
     optimizer = {"kind": "adam", "learning_rate": 4e-4 if side <= 32 else 2e-4, "beta1": 0.0, "beta2": 0.99}
     document: dict[str, Any] = {
         "name": recipe_name(source_name),
@@ -51,8 +51,8 @@ def derive_recipe(
         "data": {key: value for key, value in data.model_dump(mode="json").items() if value not in (None, False)},
         "conditional": num_classes > 1,
         "z_dim": 64 if side <= 64 else 128,
-        "generator": network,
-        "discriminator": dict(network),
+        "generator": generator,
+        "discriminator": discriminator,
         "objective": "non-saturating",
         "penalty": {"r1": 1.0 if side <= 32 else 5.0, "every": 4},
         "m": m,
@@ -60,6 +60,7 @@ def derive_recipe(
         "rule": {"generator": optimizer, "discriminator": dict(optimizer)},
         "ema": 0.998,
         "threads": min(processors, _MAX_THREADS),
+        "precision": "auto",
         "every": {"log": 50, "checkpoint": 500},
     }
     comments = {
@@ -68,18 +69,32 @@ def derive_recipe(
         "data.licence": "licence of the data, for the card",
         "conditional": f"{num_classes} classes: G and D use the labels" if num_classes > 1 else "the images have no classes",
         "z_dim": "length of the noise vector",
-        "generator.capacity": "small, medium or large: medium takes about 3 times as long as small",
         "penalty.r1": "penalty on D's gradient at the data; a larger value makes the training calmer and slower",
         "penalty.every": "the penalty is computed at each 4th update of D",
         "m": f"minibatch size, for images of {width}x{height} pixels",
         "steps": "iterations; `seedmint resume RUN --set steps=N` trains longer",
         "ema": "the exported generator is an average of the last 1 / (1 - ema) steps",
+        "precision": "bfloat16 where this machine computes it, which is faster; otherwise float32",
         "threads": "CPU threads; part of the result, because they change the rounding of sums",
     }
+    if generator["kind"] == "residual":
+        comments["generator.capacity"] = "small, medium or large: medium takes about 3 times as long as small"
+    else:
+        comments["generator.width"] = "channels at half the side; twice as many take about 3 times as long"
+        comments["generator.upsampling"] = "bilinear: without a checkerboard pattern"
     if num_train < _FEW_IMAGES:
         document["augmentation"] = {"kind": "diffaugment", "transforms": ["translation", "cutout"]}
         comments["augmentation"] = f"with {num_train:,} images, D would learn them by heart; G's images stay unchanged"
     return DerivedRecipe(document, comments)
+
+
+def _networks(height: int, width: int, has_gpu: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return G and D: convolutional for small squares on a CPU, where residual networks need several times as long."""
+    if not has_gpu and height == width and _MIN_CONVOLUTIONAL <= width <= _MAX_CONVOLUTIONAL:
+        size = {"kind": "convolutional", "width": 48}
+        return {**size, "upsampling": "bilinear"}, {**size, "spectral_norm": False}
+    residual = {"kind": "residual", "capacity": "medium" if has_gpu else "small"}
+    return residual, dict(residual)
 
 
 def recipe_name(source_name: str) -> str:

@@ -57,13 +57,18 @@ class PaperDiscriminator(Config):
 
 
 class ConvolutionalGenerator(Config):
-    """Transposed convolutions with batch normalization (Radford et al., 2016), then a sigmoid."""
+    """Convolutions that enlarge, with batch normalization (Radford et al., 2016), then a sigmoid."""
 
     kind: Literal["convolutional"]
     width: int = Field(
         default=32, ge=1, le=1024, description="channels at half the image's side; doubled at each further halving"
     )
     max_width: int = _MAX_WIDTH
+    upsampling: Literal["transposed", "bilinear"] = Field(
+        default="transposed",
+        description="transposed: 4x4 transposed convolutions, as in DCGAN; bilinear: 3x3 convolutions and bilinear "
+        "interpolation, without a checkerboard pattern",
+    )
 
 
 class ConvolutionalDiscriminator(Config):

@@ -4,13 +4,18 @@ import json
 import shutil
 
 import pytest
+import torch
 import yaml
 from click.testing import CliRunner
 
 from seedmint.cli import cli, error_text
 from seedmint.training.datasets.cache import cache_directory
 from seedmint.training.datasets.packed.report import BrokenImagesError
+from seedmint.training.networks import build_networks
+from seedmint.training.recipes.data import Data
+from seedmint.training.recipes.derived import derive_recipe
 from seedmint.training.recipes.files import load_recipe
+from seedmint.training.recipes.schema import validate_recipe
 from tests.support.commandline import run, run_error
 from tests.support.icons import CLASSES, write_icons
 
@@ -53,6 +58,25 @@ def test_new_writes_a_recipe_with_comments(folder, tmp_path):
     assert recipe.data.path == str(folder)
     assert sum(line.lstrip().startswith("# ") for line in text.splitlines()) > 5
     assert run_error("new", "my_icons").reason == "file_exists"
+
+
+@pytest.mark.parametrize(
+    ("shape", "has_gpu", "kind"),
+    [
+        ((3, 64, 64), False, "convolutional"),
+        ((3, 8, 8), False, "convolutional"),
+        ((3, 128, 128), False, "residual"),
+        ((1, 32, 48), False, "residual"),
+        ((3, 32, 32), True, "residual"),
+    ],
+)
+def test_derived_networks_suit_the_images_and_the_machine(shape, has_gpu, kind):
+    data = Data(source="folder", path="photos")
+    derived = derive_recipe("photos", data, 3000, 4, shape, 2, has_gpu)
+    recipe = validate_recipe(derived.document, "derived")
+    assert (recipe.generator.kind, recipe.discriminator.kind) == (kind, kind)
+    networks = build_networks(recipe, torch.full(shape, 0.5), 4)  # the networks support the shape
+    assert len(networks) == 2
 
 
 @pytest.mark.filterwarnings("ignore")

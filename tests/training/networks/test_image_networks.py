@@ -19,8 +19,9 @@ def networks(kind, shape, classes=0, **fields):
 @pytest.mark.parametrize("classes", [0, 3])
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("side", [8, 9, 15, 28, 33, 64])
-def test_convolutional_networks_support_squares_of_8_to_64_pixels(side, channels, classes):
-    generator, discriminator = networks("convolutional", (channels, side, side), classes, width=4)
+@pytest.mark.parametrize("upsampling", ["transposed", "bilinear"])
+def test_convolutional_networks_support_squares_of_8_to_64_pixels(upsampling, side, channels, classes):
+    generator, discriminator = networks("convolutional", (channels, side, side), classes, width=4, upsampling=upsampling)
     label = torch.arange(5) % classes if classes else None
     images = generator(torch.randn(5, 6), label)
     assert images.shape == (5, channels, side, side)
@@ -114,12 +115,17 @@ def test_residual_networks_use_no_statistics_of_the_minibatch():
     torch.testing.assert_close(discriminator(images, label)[2:3], discriminator(images[2:3], label[2:3]), rtol=1e-4, atol=1e-5)
 
 
-def test_residual_generator_leaves_no_checkerboard():
+def test_bilinear_interpolation_leaves_no_checkerboard():
     """Constant features give a constant image inside the borders; with transposed convolutions, they give a checkerboard."""
     spreads = {}
-    for kind, fields in (("residual", {"capacity": "small", "width": 4}), ("convolutional", {"width": 4})):
+    cases = {
+        "residual": {"kind": "residual", "capacity": "small", "width": 4},
+        "transposed": {"kind": "convolutional", "width": 4},
+        "bilinear": {"kind": "convolutional", "width": 4, "upsampling": "bilinear"},
+    }
+    for name, fields in cases.items():
         torch.manual_seed(0)
-        generator, _ = networks(kind, (1, 28, 28), **fields)
+        generator, _ = networks(shape=(1, 28, 28), **fields)
         generator.eval()
         randomize(generator)
         with torch.no_grad():
@@ -127,8 +133,8 @@ def test_residual_generator_leaves_no_checkerboard():
             rows = torch.randn(channels, 1, 6).expand(-1, height * width, -1)
             generator.input.weight.copy_(rows.reshape(-1, 6))
             inside = generator(torch.randn(1, 6))[0, 0, 12:16, 12:16].logit()
-        spreads[kind] = float(inside.max() - inside.min())
-    assert spreads["residual"] < 1e-3 < 0.05 < spreads["convolutional"]
+        spreads[name] = float(inside.max() - inside.min())
+    assert max(spreads["residual"], spreads["bilinear"]) < 1e-3 < 0.05 < spreads["transposed"]
 
 
 def randomize(network):
@@ -156,8 +162,9 @@ def test_label_changes_image_and_logit(kind):
     assert not torch.equal(discriminator(x, one), discriminator(x, two))
 
 
-def test_images_do_not_depend_on_their_batch_in_evaluation_mode():
-    generator, _ = networks("convolutional", (1, 16, 16), classes=2, width=4)
+@pytest.mark.parametrize("upsampling", ["transposed", "bilinear"])
+def test_images_do_not_depend_on_their_batch_in_evaluation_mode(upsampling):
+    generator, _ = networks("convolutional", (1, 16, 16), classes=2, width=4, upsampling=upsampling)
     generator.eval()
     z, label = torch.randn(6, 6), torch.arange(6) % 2
     torch.testing.assert_close(generator(z, label)[2:3], generator(z[2:3], label[2:3]))
