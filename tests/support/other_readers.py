@@ -6,14 +6,12 @@ MosaicML Streaming exclude the present NumPy and many other packages. Both are i
 
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from tests.support.separate_packages import separate_packages
 
-_ROOT = Path(__file__).parents[2]
 _PACKAGES = (
     "torchvision==0.28.0",
     "mosaicml-streaming==0.13.0",
@@ -41,18 +39,7 @@ if torch.version.cuda is None:
 
 def other_readers() -> Path:
     """Return a folder for `PYTHONPATH` with both packages. Skips the test if they cannot be downloaded."""
-    key = hashlib.sha256("\n".join((sys.version, *_PACKAGES)).encode()).hexdigest()[:12]
-    folder = _ROOT / "build" / f"readers-{key}"
-    if folder.is_dir():
-        return folder
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
-    pip = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:"]
-    done = subprocess.run([*pip, "--target", temporary, *_PACKAGES], capture_output=True, text=True, check=False)
-    if done.returncode:
-        shutil.rmtree(temporary, ignore_errors=True)
-        pytest.skip(f"pip could not download torchvision and MosaicML Streaming: {done.stderr.strip().splitlines()[-1]}")
-    temporary.rename(folder)
-    return folder
+    return separate_packages("readers", _PACKAGES)
 
 
 def run_with_readers(program: str, folder: Path) -> str:

@@ -80,8 +80,9 @@ def test_closest_records():
 
     expected = cdist(A[:60], B, gower).min(axis=1)
     found = closest_records(COLUMNS, A[:60], B)
-    known = A[:60, 0] >= 0
-    np.testing.assert_allclose(found[known], expected[known], atol=1e-6)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    alone = np.array([[-1, 2], [300, -1]], np.float32)
+    np.testing.assert_allclose(closest_records(COLUMNS, alone, B[(B >= 0).all(axis=1)]), [0.5, 0.5], atol=0.01)
     assert closest_records(COLUMNS, B, B).max() == 0
     assert is_copied(np.concatenate([B[:30], B[:10] + 1000]), B).mean() == 0.75
 

@@ -17,7 +17,7 @@ def closest_records(
     """Return the Gower distance of each row to the closest row of a table, float64[n].
 
     The distance is the mean over the columns: of numbers, the difference divided by their range; of others, 1 for different
-    values. A missing value has the distance 1 to a known value.
+    values. A missing value has the distance 1 to a known value within the range.
 
     Args:
         columns: The columns.
@@ -42,7 +42,7 @@ def gower_coordinates(
         rows: float32[n, d], codes.
         units: float32[k, d], rows that give the ranges.
     """
-    parts = [_coordinates(column, rows[:, i], _scale(column, units[:, i])) for i, column in enumerate(columns)]
+    parts = [_coordinates(column, rows[:, i], units[:, i]) for i, column in enumerate(columns)]
     return np.concatenate(parts, axis=1)
 
 
@@ -57,17 +57,16 @@ def is_copied(rows: NDArray[np.float32], train: NDArray[np.float32]) -> NDArray[
     return np.array([row.tobytes() in known for row in np.ascontiguousarray(rows)], dtype=np.bool_)
 
 
-def _scale(column: Column, codes: NDArray[np.float32]) -> float:
-    known = codes[codes != NULL]
-    return float(np.ptp(known)) or 1.0 if len(known) and not is_discrete(column) else 1.0
-
-
-def _coordinates(column: Column, codes: NDArray[np.float32], scale: float) -> NDArray[np.float32]:
+def _coordinates(column: Column, codes: NDArray[np.float32], units: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return coordinates whose sum of absolute differences is the distance."""
-    is_null = codes == NULL
     if is_discrete(column):
         one_hot: NDArray[np.float32] = (codes[:, None] == np.arange(NULL, column.count)).astype(np.float32) / 2
         return one_hot
-    # A null is at 0 in the first coordinate and 1 in the second; the sum of the differences is at most 1.
-    value = np.where(is_null, 0, codes / scale)
-    return np.stack([value, is_null], axis=1).astype(np.float32)
+    known = units[units != NULL]
+    low, span = (float(known.min()), float(np.ptp(known)) or 1.0) if len(known) else (0.0, 1.0)
+    share = (codes.astype(np.float64) - low) / span
+    if not column.nullable:
+        return share[:, None].astype(np.float32)
+    # A value from 0 to 1 is (share / 2, (1 - share) / 2, 0), and a null is (0, 0, 1/2): so their distance is 1.
+    is_null = (codes == NULL)[:, None]
+    return np.where(is_null, (0, 0, 0.5), np.stack([share / 2, (1 - share) / 2, 0 * share], axis=1)).astype(np.float32)
