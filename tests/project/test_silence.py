@@ -35,7 +35,9 @@ def traced(home: Path, trace: Path, *arguments: str) -> tuple[list[str], dict[st
     """Return the command line and the environment of a command below strace."""
     hidden = ("XDG_", "SEEDMINT_", "BENTOML_", "PROMETHEUS_", "ORT_", "MPL", "DO_NOT_TRACK")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(hidden)} | {"HOME": str(home)}
-    strace = ["strace", "-f", "-qq", "-e", "trace=connect,sendto,sendmsg,sendmmsg", "-s", "100", "-o", str(trace)]
+    calls = "trace=connect,sendto,sendmsg,sendmmsg"
+    # With a seccomp filter, only the traced calls stop the process.
+    strace = ["strace", "-f", "--seccomp-bpf", "-qq", "-e", calls, "-s", "100", "-o", str(trace)]
     return [*strace, sys.executable, "-m", "seedmint", *arguments], environment
 
 

@@ -20,9 +20,9 @@ pytestmark = [
 ]
 
 
-def verified_on(processor: str) -> tuple[int, dict[str, dict[str, Any]]]:
-    """Return the exit status and the outcomes of `models verify` on an emulated processor."""
-    command = [EMULATOR, "-cpu", processor, sys.executable, "-m", "seedmint", "models", "verify", "--json"]
+def verified_on(processor: str, *names: str) -> tuple[int, dict[str, dict[str, Any]]]:
+    """Return the exit status and the outcomes of `models verify` on an emulated processor, for all generators or some."""
+    command = [EMULATOR, "-cpu", processor, sys.executable, "-m", "seedmint", "models", "verify", *names, "--json"]
     result = subprocess.run([*command, "--models", str(SHIPPED)], capture_output=True, text=True, timeout=1200)
     return result.returncode, {outcome["name"]: outcome for outcome in json.loads(result.stdout)}
 
@@ -39,8 +39,8 @@ def test_a_processor_with_avx2_computes_the_references():
 @pytest.mark.timeout(1300)
 def test_a_processor_without_fma_is_found_out_and_its_difference_is_measured():
     """Nehalem has SSE4.2. Its kernels add products in another order, so single values are rounded to a neighbor."""
-    status, outcomes = verified_on("Nehalem")
     steps = {"digits": 1, "ring-2d": 2**-12, "sines": 2**-14}  # one gray level; the resolution on the card
+    status, outcomes = verified_on("Nehalem", *steps)
     for name, step in steps.items():
         outcome = outcomes[name]
         assert outcome["determinism"] == "approximate"
