@@ -1,4 +1,5 @@
 import os
+import uuid
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,8 @@ def _own_environment(tmp_path_factory, monkeypatch):
     """No test reads the settings of the user, or reads or fills the user's cache."""
     for name in [name for name in os.environ if name.startswith("SEEDMINT_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+    # A numbered directory would take milliseconds: pytest lists all others for the next number.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "caches" / uuid.uuid4().hex))
 
 
 # Files with more than a minute of slow tests.

@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from seedmint.service.runtime.generator import Generator
-from tests.http.test_explorer_in_browser import APPEARANCES, DESKTOP
+from tests.http.test_explorer_in_browser import APPEARANCES, DESKTOP  # two of the appearances have pytest.mark.slow
 from tests.support.axe import serious_violations
 from tests.support.browser import chromium, needs_chromium, opened
 from tests.support.servers import Server, wait_until

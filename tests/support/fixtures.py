@@ -29,7 +29,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def server(models: Path) -> Iterator[Server]:
-    with serving(models) as running:
+    with serving(models, watch_seconds=2) as running:
         yield running
 
 
@@ -55,7 +55,7 @@ def sample_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def sample_server(sample_models: Path) -> Iterator[Server]:
-    with serving(sample_models) as running:
+    with serving(sample_models, watch_seconds=2) as running:
         yield running
 
 
