@@ -14,7 +14,7 @@ from seedmint.service.server.url_signatures import SignatureError, parse_signing
 LINE = "web:hmac:" + "0f" * 32
 KEY = parse_signing_line(LINE)
 assert KEY is not None
-PATH = "/v1/models/mnist@b04761381005/images/42.png"
+PATH = "/v1/models/mnist@9faa6f89c7f5/images/42.png"
 NOW = 1_000_000.0
 WEEK = 604800
 
