@@ -267,7 +267,7 @@ def test_classes_by_seeds_two_generators_and_the_card(page: Page, server: Server
 def test_the_interval_of_real_data_stands_beside_each_metric(page: Page, server: Server):
     def answer(route: Route) -> None:
         document = route.fetch().json()
-        rows = [("copying-near", 0.3, 0.004, [0.002, 0.018]), ("kid-x", 0.0001, None, [-0.001, 0.002]), ("old", 1, None, None)]
+        rows = [("copying-near", 0.3, 0.004, [-0.002, 0.018]), ("kid-x", 0.0001, None, [-0.001, 0.002]), ("old", 1, None, None)]
         document["card"]["evaluation"] = [
             {"metric": name, "protocol": "p", "value": value, "samples": 9, "standard_error": error, "interval": interval}
             for name, value, error, interval in rows
@@ -277,7 +277,7 @@ def test_the_interval_of_real_data_stands_beside_each_metric(page: Page, server:
     page.route(re.compile(r"/v1/models/(rgb|grey)$"), answer)
     go(page, server, "/models/rgb?view=card")
     cells = page.get_by_role("row", name="copying-near").get_by_role("cell")
-    expect(cells).to_have_text(["0.3 ± 0.004", "0.002 to 0.018 (outside)", re.compile("99%"), "p"])
+    expect(cells).to_have_text(["0.3 ± 0.004", "0 to 0.018 (outside)", re.compile("99%"), "p"])
     expect(page.get_by_text("outside for 1 of 2")).to_be_visible()
     expect(page.get_by_role("row", name="old").get_by_role("cell")).to_have_text(["1", "", "", "p"])
     go(page, server, "/compare?a=grey&b=rgb")

@@ -8,6 +8,7 @@ from seedmint.models.provenance import Metric
 from seedmint.training.evaluation.evaluate import Evaluation
 from seedmint.training.evaluation.generator_file import GeneratorFile
 from seedmint.training.evaluation.metric_families import FAMILIES
+from seedmint.training.evaluation.metric_ranges import shown_interval
 
 
 def format_value(value: float, standard_error: float | None = None) -> str:
@@ -27,9 +28,9 @@ def format_interval(metric: Metric) -> str:
     """Return the scores of real data that a perfect generator would have, such as "0.04 to 0.06"; empty if not measured.
 
     Args:
-        metric: A metric.
+        metric: A metric. The interval is shown within the possible values of the metric.
     """
-    return "" if metric.interval is None else " to ".join(f"{end:.3g}" for end in metric.interval)
+    return " to ".join(f"{end:.3g}" for end in shown_interval(metric) or ())
 
 
 def group_by_protocol(metrics: Iterable[Metric]) -> dict[str, list[Metric]]:

@@ -1,6 +1,6 @@
 // The metrics on a card: their meaning, their value, and the scores of real data beside it.
 
-// The longest name that begins a metric's name counts.
+// In both tables, the longest name that begins a metric's name counts.
 const MEANINGS = {
   "label-accuracy": "Images whose label a classifier recognizes (higher is better)",
   frechet: "Fréchet distance of features to real images (0 is best)",
@@ -41,17 +41,41 @@ const MEANINGS = {
   "distinct-values": "Number of different values of a million seeds",
 };
 
+// The smallest and the largest possible value, by the beginning of a metric's name; null: no limit. training/evaluation/metric_ranges.py has
+// the same table, and a test reads both.
+const RANGES = {
+  "label-accuracy": [0, 1], "precision": [0, 1], "recall": [0, 1], "coverage": [0, 1], "copying": [0, 1], "copying-near": [0, 1],
+  "closest-record": [0, 1], "closest-record-near": [0, 1], "nearer-to-training": [0, 1], "exact-copies": [0, 1],
+  "kolmogorov-smirnov": [0, 1], "total-variation": [0, 1], "contingency-difference": [0, 1], "detection-auc": [0, 1],
+  "high-quality-share": [0, 1], "mode-share": [0, 1], "mode-ks": [0, 1],
+  "frechet": [0, null], "random-conv": [0, null], "class-kl": [0, null], "mode-kl": [0, null], "density": [0, null], "patches": [0, null],
+  "spectrum-difference": [0, null], "wasserstein-1": [0, null], "closest-record median": [0, null],
+  "mode-width": [0, null], "mode-offset": [0, null], "distinct-values": [0, null],
+  "correlation-difference": [0, 2],
+  "modes": [0, null],
+  "spectrum-high": [-1, null],
+  "train-on-generated": [null, 1],
+  "kid": [null, null], "copying-cells": [null, null], "closest-record-cells": [null, null], "parzen-log-likelihood": [null, null]
+};
+
 const short = (value, digits) => String(Number(value.toPrecision(digits)));
 
-export function meaning({ metric }) {
-  const names = Object.keys(MEANINGS).filter((name) => metric.startsWith(name));
-  return names.length ? MEANINGS[names.reduce((a, b) => (b.length > a.length ? b : a))] : "";
+/** The value of the longest key that begins a metric's name; undefined if there is none. */
+function byName(table, metric) {
+  const names = Object.keys(table).filter((name) => metric.startsWith(name));
+  return names.length ? table[names.reduce((a, b) => (b.length > a.length ? b : a))] : undefined;
 }
+
+export const meaning = ({ metric }) => byName(MEANINGS, metric) ?? "";
 
 export const valueText = ({ value, standard_error: error }) => short(value, 4) + (error ? ` ± ${short(error, 2)}` : "");
 
-/** The interval that contains the score of a perfect generator; empty if it was not measured. */
-export const intervalText = ({ interval }) => (interval ? interval.map((end) => short(end, 3)).join(" to ") : "");
+/** The interval that contains the score of a perfect generator, within the metric's possible values; empty if it was not measured. */
+export function intervalText({ metric, interval }) {
+  if (!interval) return "";
+  const [lowest, highest] = byName(RANGES, metric) ?? [null, null];
+  return interval.map((end) => short(Math.min(Math.max(end, lowest ?? -Infinity), highest ?? Infinity), 3)).join(" to ");
+}
 
 /** Whether the value differs from the scores of real data. */
 export const isOutside = ({ value, interval }) => Boolean(interval) && (value < interval[0] || value > interval[1]);
