@@ -335,7 +335,7 @@ def test_each_slider_of_the_exact_experiments_draws_the_figure_of_python(page: P
 
     page.locator("#fits-separation").fill("6")
     fit = fits.fit("KL(p_g || p_data)", 6.0)
-    points = curve("fits", "KL(p_g || p_data)")
+    points = curve("fits", "KL(p_g ‖ p_data)")
     np.testing.assert_allclose(
         points[:, 1], gaussian(fit.mean, fit.std).log_prob(torch.from_numpy(points[:, 0])).exp(), atol=4e-3
     )

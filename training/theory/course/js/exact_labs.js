@@ -224,6 +224,7 @@ function neuronLab() {
 
 function fitsLab() {
   const names = Object.keys(e.FIT_DIVERGENCES);
+  const shown = (name) => name.replace("||", "‖").replace(" - ", " − ");
   const style = [["d", "5 3"], ["model", "none"], ["optimal", "8 3 2 3"], ["other", "2 2"]];
   newLab("fits", {
     controls: [slider("separation", "Separation of the modes", [0.5, 6, 0.25], 4)],
@@ -235,8 +236,8 @@ function fitsLab() {
       const { weights, means, stds } = e.fitData(separation);
       const data = weights.map((w, i) => density({ mean: means[i], std: stds[i] }).map((p) => w * p)).reduce((a, b) => a.map((p, i) => p + b[i]));
       return {
-        charts: [{ x: [-7, 7], y: [0, 0.62], xLabel: "x", series: [{ name: "p_data", color: "data", xs, ys: data, dash: "2 4", fill: true }, ...names.map((name, i) => ({ name, color: style[i][0], dash: style[i][1], xs, ys: density(fits[name]) }))] }],
-        numbers: names.map((name) => [name, `mean ${short(fits[name].mean)}, width ${short(fits[name].std)}`]),
+        charts: [{ x: [-7, 7], y: [0, 0.62], xLabel: "x", series: [{ name: "p_data", color: "data", xs, ys: data, dash: "2 4", fill: true }, ...names.map((name, i) => ({ name: shown(name), color: style[i][0], dash: style[i][1], xs, ys: density(fits[name]) }))] }],
+        numbers: names.map((name) => [shown(name), `mean ${short(fits[name].mean)}, width ${short(fits[name].std)}`]),
         result: fits,
       };
     },
