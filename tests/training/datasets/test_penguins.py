@@ -11,7 +11,7 @@ def test_penguins_have_their_types_labels_and_missing_values():
     train, held_out = load_splits(load_recipe("penguins").data)
     assert (len(train) + len(held_out), train.licence) == (344, "CC0-1.0")
     assert train.classes == ("Adelie", "Chinstrap", "Gentoo")
-    assert (train.table.label.name, train.table.label.position) == ("species", 0)
+    assert (train.table.labels[0].name, train.table.labels[0].position) == ("species", 0)
     assert {column.name: column.type for column in train.table.columns} == {
         "island": "text",
         "bill_length_mm": "number",

@@ -141,7 +141,7 @@ def test_types_of_parquet_columns(tmp_path):
     }
     assert found.table.columns[2].unit == "EUR"
     assert (found.classes, found.labels.tolist()) == (("1.5", "2.5"), [0, 1, 0])
-    assert (found.table.label.type, found.table.label.position) == ("number", 5)
+    assert (found.table.labels[0].type, found.table.labels[0].position) == ("number", 5)
 
 
 @pytest.mark.parametrize("kind", [pa.list_(pa.int64()), pa.struct([("a", pa.int64())]), pa.map_(pa.string(), pa.int64())])
