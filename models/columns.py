@@ -32,7 +32,7 @@ MAX_CODES = 1 << 24
 """Most codes of a column: float32 represents all integers up to this number exactly."""
 
 MAX_EXACT = 1 << 53
-"""Limit of `first + code * step`: float64 represents all integers up to this number exactly."""
+"""Limit of `first + code * step` of numbers: float64 represents all integers up to this number exactly."""
 
 KEY_NAMES = ("seed", "row")
 """Names of the columns that identify a row in files of several rows. No column of a table may have one of these names."""
@@ -47,7 +47,7 @@ _DAY = 86_400_000_000  # microseconds
 _UNIT_LIMITS = {
     "date": (_FIRST_DAY, _LAST_DAY),
     "time": (0, _DAY - 1),
-    "datetime": (_FIRST_DAY * _DAY, _LAST_DAY * _DAY),
+    "datetime": (_FIRST_DAY * _DAY, _LAST_DAY * _DAY + _DAY - 1),
 }
 
 
@@ -72,8 +72,8 @@ class Column(CardPart):
     unit: Line | None = None
     nullable: bool = False
     categories: tuple[Line, ...] | None = None
-    first: int | None = Field(default=None, ge=-MAX_EXACT, le=MAX_EXACT)
-    step: int = Field(default=1, ge=1, le=MAX_EXACT)
+    first: int | None = None
+    step: int = Field(default=1, ge=1, le=1 << 62)
     count: int = Field(ge=1, le=MAX_CODES)
     decimals: int = Field(default=0, ge=-MAX_DECIMALS, le=MAX_DECIMALS)
     timezone: Line | None = None

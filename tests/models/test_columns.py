@@ -118,25 +118,18 @@ LIMITS = {
     "integer": (-(2**53), 2**53),
     "date": (-719_162, 2_932_896),  # 0001-01-01 and 9999-12-31 in days since 1970-01-01
     "time": (0, 86_399_999_999),
+    "datetime": (-62_135_596_800_000_000, 253_402_300_799_999_999),  # microseconds, until the end of 9999-12-31
 }
 
 
 @pytest.mark.parametrize("kind", LIMITS)
 def test_the_limits_of_the_values_are_exact(kind: Any):
     first, last = LIMITS[kind]
-    Column(name="c", type=kind, first=first, step=min(last - first, 2**53), count=2)
+    Column(name="c", type=kind, first=first, step=last - first, count=2)
     Column(name="c", type=kind, first=last, count=1)
     for change in ({"first": first - 1, "count": 1}, {"first": last, "count": 2}, {"first": last - 2, "step": 3, "count": 2}):
         with pytest.raises(ValidationError):
             Column(name="c", type=kind, **change)
-
-
-def test_dates_with_times_end_on_the_last_day_of_the_year_9999():
-    day = 86_400_000_000
-    Column(name="c", type="datetime", first=-(2**53), count=1)
-    Column(name="c", type="datetime", first=0, step=day, count=2_932_897)
-    with pytest.raises(ValidationError):
-        Column(name="c", type="datetime", first=1, step=day, count=2_932_897)
 
 
 @pytest.mark.parametrize(

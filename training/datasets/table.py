@@ -67,6 +67,15 @@ def choose_columns(table: pa.Table, data: Data) -> list[str]:
         DataError: A column does not exist, occurs twice, or has a reserved name.
     """
     chosen = [name for name in table.column_names if name not in data.labels] if data.columns is None else data.columns
+    known = {*table.column_names}
+    for name in data.units or {}:
+        if name not in known:
+            message = f"column {quoted(name)} of {data.path} does not exist; the columns are {', '.join(table.column_names)}"
+            raise DataError(message, field="data.units", reason="no_such_column")
+    twice = next((name for name in chosen if name in data.labels or chosen.count(name) > 1), None)
+    if twice is not None and table.column_names.count(twice) == 1:
+        message = f"column {quoted(twice)} is chosen twice: name it once, in data.columns or in data.label"
+        raise DataError(message, field="data.columns", reason="duplicate_column")
     for name in (*chosen, *data.labels):
         field = "data.label" if name in data.labels else "data.columns"
         if table.column_names.count(name) != 1:
@@ -95,6 +104,11 @@ def read_table(data: Data) -> tuple[pa.Table, tuple[str, ...]]:
     notes: tuple[str, ...] = ()
     if suffix == ".parquet":
         try:
+            names = parquet.read_schema(path).names if Path(path).is_file() else []
+            twice = next((name for name in names if names.count(name) > 1), None)
+            if twice is not None:
+                message = f"column {quoted(twice)} of {path} occurs twice: rename one of them"
+                raise DataError(message, field="data.path", reason="duplicate_column")
             table = parquet.read_table(path)
         except (pa.ArrowException, OSError) as error:
             raise DataError(
@@ -110,20 +124,36 @@ def read_table(data: Data) -> tuple[pa.Table, tuple[str, ...]]:
     if index is not None and index not in wanted:
         table = table.drop_columns([index])
         notes = (*notes, f"left out: {quoted(index)}, which numbers the rows (data.columns can name it)")
-    return table, notes
+    return _with_names(table, notes)
+
+
+def _with_names(table: pa.Table, notes: tuple[str, ...]) -> tuple[pa.Table, tuple[str, ...]]:
+    """Return a table whose columns without a name are called column_1 and so on, by their place, and the notes."""
+    if "" not in table.column_names:
+        return table, notes
+    names = [name or f"column_{i + 1}" for i, name in enumerate(table.column_names)]
+    found = ", ".join(name for name, old in zip(names, table.column_names, strict=True) if not old)
+    return table.rename_columns(names), (*notes, f"columns without a name are called {found}")
 
 
 def _read_csv(data: Data) -> tuple[pa.Table, tuple[str, ...]]:
     path = str(data.path)
     cells, notes = read_cells(path, Dialect(data.encoding, data.delimiter, data.header))
-    marks = NumberMarks(data.decimal, data.thousands)
     needed = None if data.columns is None else {*data.columns, *data.labels}
     found, number_notes = [], []
     for i, name in enumerate(cells.column_names):
-        values, note = typed_column(cells[i], name, path, marks) if needed is None or name in needed else (cells[i], None)
+        values, note = _typed(cells[i], name, data) if needed is None or name in needed else (cells[i], None)
         found.append(values)
         number_notes += [] if note is None else [note]
     return pa.Table.from_arrays(found, cells.column_names), (*notes, *number_notes)
+
+
+def _typed(cells: pa.ChunkedArray, name: str, data: Data) -> tuple[pa.ChunkedArray, str | None]:
+    try:
+        return typed_column(cells, name, str(data.path), NumberMarks(data.decimal, data.thousands))
+    except DataError as error:
+        field = "data.label" if name in data.labels else error.field
+        raise DataError(str(error), field=field, reason=error.reason) from None
 
 
 def _is_index(table: pa.Table, name: str) -> bool:

@@ -89,5 +89,6 @@ def codes_of(values: pa.ChunkedArray, column: Column) -> NDArray[np.float32]:
 def _steps(units: NDArray[Any], column: Column) -> NDArray[np.int64]:
     assert column.first is not None
     # Units near 2^52 come from decimals with an error, so round the quotient too.
-    codes: NDArray[np.int64] = np.rint((np.rint(units).astype(np.int64) - column.first) / column.step).astype(np.int64)
+    whole = units if np.issubdtype(units.dtype, np.integer) else np.rint(units)  # float64 does not hold all datetimes
+    codes: NDArray[np.int64] = np.rint((whole.astype(np.int64) - column.first) / column.step).astype(np.int64)
     return codes

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from seedmint.service.batch.formats.typed_columns import codes_of
 from seedmint.training.datasets import DataError, load_splits
 from seedmint.training.datasets.table import load_table
 from seedmint.training.datasets.table_encoding import TableEncoding
@@ -178,3 +179,85 @@ def test_encoding_is_normal_and_decodes_to_the_same_rows(tmp_path):
         assert abs(encoded[:, column].std() - 1) < 0.05
     assert set(encoded[:, 1][encoded[:, 3] == 1]) == {0.0}
     assert encoding.standardize(held_out.samples).shape == (len(held_out), 5)
+
+
+@pytest.mark.parametrize(
+    ("content", "fields", "field", "reason"),
+    [
+        (b"", {}, "data.path", "unreadable"),
+        (b"a,b\n1,2\n3\n", {}, "data.path", "unreadable"),
+        (b"made by x\na,b\n1,2\n", {}, "data.path", "unreadable"),
+        (b"\x1f\x8b\x08 compressed", {}, "data.path", "not_text"),
+        (b"a,b\n1,2\n", {"delimiter": "\u00a7"}, "data.delimiter", "wrong_delimiter"),
+        (b"a,b\n1,2\n", {"delimiter": '"'}, "data.delimiter", "wrong_delimiter"),
+        (b"a,b\n1,2\n", {"encoding": "klingon"}, "data.encoding", "unknown_encoding"),
+        (b"a,a\n1,2\n", {}, "data.columns", "no_such_column"),
+        (b"a,b\n1,2\n", {"columns": ["a", "a"]}, "data.columns", "duplicate_column"),
+        (b"a,b\n1,2\n", {"columns": ["a", "b"], "label": "b"}, "data.columns", "duplicate_column"),
+        (b"a,b\n1,2\n", {"units": {"c": "m"}}, "data.units", "no_such_column"),
+        (b"a,b\n1,2\ninf,3\n", {}, "data.columns", "not_finite"),
+        (b"a,b\n1,2\ninf,3\n", {"label": "a"}, "data.label", "not_finite"),
+        (b"a,b\n1e308,2\n-1e308,3\n", {}, "data.columns", "out_of_range"),
+        (b"a,b\n9007199254740993,2\n1,3\n", {}, "data.columns", "out_of_range"),
+        (b"a,b\n" + b"x" * 201 + b",2\n", {}, "data.columns", "invalid_column"),
+        (b"a,b\n" + b"x" * 201 + b",2\n", {"label": "a"}, "data.label", "invalid_column"),
+        (b'a,b\n"x\ny",2\n', {"label": "a"}, "data.label", "invalid_column"),
+    ],
+)
+def test_what_cannot_be_read_is_named(tmp_path, content, fields, field, reason):
+    (tmp_path / "t.csv").write_bytes(content)
+    with raises(DataError, reason, field):
+        load(tmp_path / "t.csv", **fields)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("sep=;\na;b\n1;2\n3;4\n", {"a": [1, 3], "b": [2, 4]}),
+        ("a,,c\n1,2,3\n3,4,5\n", {"a": [1, 3], "column_2": [2, 4], "c": [3, 5]}),
+        ("a;b\n1\u202f234,5;x\n\u22122\u00a0000;y\n", {"a": [1234.5, -2000.0], "b": ["x", "y"]}),
+        ("a;b\n1\u2019234.5;x\n2;y\n", {"a": [1234.5, 2.0], "b": ["x", "y"]}),
+        ("a;b\n1\u00a0234;x\none\u00a0more;y\n", {"a": ["1\u00a0234", "one\u00a0more"], "b": ["x", "y"]}),
+        ("zip,n\n00501,1\n10001,2\n", {"zip": ["00501", "10001"], "n": [1, 2]}),
+        ("t,n\n9:30,1\n10:45,2\n", {"t": [datetime.time(9, 30), datetime.time(10, 45)], "n": [1, 2]}),
+    ],
+)
+def test_what_spreadsheets_write_is_read(tmp_path, content, expected):
+    (tmp_path / "t.csv").write_text(content, encoding="utf-8")
+    assert values(load(tmp_path / "t.csv")) == expected
+
+
+def test_text_in_utf_32_is_read(tmp_path):
+    (tmp_path / "t.csv").write_bytes("a,b\n1,x\n2,y\n".encode("utf-32"))
+    assert values(load(tmp_path / "t.csv")) == {"a": [1, 2], "b": ["x", "y"]}
+
+
+def test_datetimes_beyond_2_to_the_53_microseconds_are_exact(tmp_path):
+    far = datetime.datetime(9999, 12, 31, 23, 59, 59, 999_999)
+    near = [far - datetime.timedelta(microseconds=n) for n in (0, 1, 3)]
+    parquet.write_table(pa.table({"far": near, "both": [far, datetime.datetime(1, 1, 1), far]}), tmp_path / "t.parquet")
+    found = load(tmp_path / "t.parquet")
+    assert values(found) == {"far": near, "both": [far, datetime.datetime(1, 1, 1), far]}
+    column = found.table.columns[0]
+    units = pa.chunked_array([pa.array(near, pa.timestamp("us"))])
+    np.testing.assert_array_equal(codes_of(units, column), found.samples[:, 0])
+
+
+def test_other_parquet_types_are_read_or_named(tmp_path):
+    table = pa.table(
+        {
+            "nanoseconds": pa.array([1, 1_700_000_000_123_456_789], pa.timestamp("ns")),
+            "large": pa.array(["x", "y"], pa.large_string()),
+            "fixed": pa.array([b"xx", b"yy"], pa.binary(2)),
+        }
+    )
+    parquet.write_table(table, tmp_path / "t.parquet")
+    with raises(DataError, "nested_type", "data.columns"):
+        load(tmp_path / "t.parquet")
+    found = values(load(tmp_path / "t.parquet", columns=["nanoseconds", "large"]))
+    assert found["large"] == ["x", "y"]
+    assert found["nanoseconds"][1] == datetime.datetime(2023, 11, 14, 22, 13, 20, 123456)
+    twice = pa.Table.from_arrays([pa.array([1, 2]), pa.array([3, 4])], names=["a", "a"])
+    parquet.write_table(twice, tmp_path / "twice.parquet")
+    with raises(DataError, "duplicate_column", "data.path"):
+        load(tmp_path / "twice.parquet")

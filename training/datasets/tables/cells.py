@@ -13,7 +13,7 @@ from seedmint.training.datasets.dataset import DataError
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "none", "?", "-", "#N/A", "<NA>", "NaT")
 _INFINITE = r"^[+-]?(?i:inf|infinity)$"
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-_DATE, _CLOCK = r"\d{4}-\d{2}-\d{2}", r"\d{2}:\d{2}(:\d{2}([.,]\d{1,9})?)?"
+_DATE, _CLOCK = r"\d{4}-\d{2}-\d{2}", r"\d{1,2}:\d{2}(:\d{2}([.,]\d{1,9})?)?"
 _DATE_ORDERS = {  # pattern of the cells -> orders of the parts for ISO 8601; dates are found if one order gives dates only
     rf"^{_DATE}$": (r"\0",),
     r"^(\d{1,2})\.(\d{1,2})\.(\d{4})$": (r"\3-\2-\1",),
@@ -94,7 +94,8 @@ def _dates(cells: pa.ChunkedArray, known: pa.ChunkedArray, name: str) -> tuple[p
     if _all_match(known, _DATETIME):
         return _moments(cells), None
     if _all_match(known, rf"^{_CLOCK}$"):
-        moments = _try_cast(pc.binary_join_element_wise("1970-01-01", cells, " "), pa.timestamp("us"))
+        padded = pc.replace_substring_regex(cells, r"^(\d):", r"0\1:")
+        moments = _try_cast(pc.binary_join_element_wise("1970-01-01", padded, " "), pa.timestamp("us"))
         return None if moments is None else moments.cast(pa.time64("us")), None
     return None, None
 
@@ -102,12 +103,15 @@ def _dates(cells: pa.ChunkedArray, known: pa.ChunkedArray, name: str) -> tuple[p
 def _numbers(
     cells: pa.ChunkedArray, known: pa.ChunkedArray, name: str, path: str, marks: NumberMarks
 ) -> tuple[pa.ChunkedArray, str | None]:
+    if pc.any(pc.match_substring_regex(known, r"^0\d+$")).as_py():  # such as postal codes
+        return cells, f"{name}: text, because of leading zeros such as in {_first_match(known, '^0')}"
+    texts, cells, known = cells, _plain_marks(cells), _plain_marks(known)
     is_infinite = pc.match_substring_regex(cells, _INFINITE)
     finite = known.filter(pc.invert(pc.match_substring_regex(known, _INFINITE)))
     found = _find_marks(finite, marks)
     if found is None:
         _check_no_outlier(cells, name, path)
-        return cells, None
+        return texts, None
     if pc.any(is_infinite).as_py():
         row = pc.index(is_infinite, True).as_py()
         message = f"the value in column {quoted(name)}, row {row + 1} of {path} is infinite; correct or remove the row"
@@ -119,9 +123,21 @@ def _numbers(
     integers = _try_cast(plain, pa.int64()) if _all_match(plain.drop_null(), r"^-?\d{1,18}$") else None
     values = integers if integers is not None else _try_cast(plain, pa.float64())
     if values is None:
-        return cells, None
+        return texts, None
     parts = (["decimal comma"] if decimal == "," else []) + ([f"thousands {quoted(thousands)}"] if thousands else [])
     return values, f"{name}: {', '.join(parts)}" if parts else None
+
+
+def _first_match(cells: pa.ChunkedArray, pattern: str) -> str:
+    found: str = cells.filter(pc.match_substring_regex(cells, pattern))[0].as_py()
+    return found
+
+
+def _plain_marks(cells: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return numbers with a plain space, apostrophe and minus in place of typographic ones."""
+    for pattern, mark in (("[\u00a0\u2009\u202f]", " "), ("\u2019", "'"), ("^\u2212", "-")):
+        cells = pc.replace_substring_regex(cells, pattern, mark)
+    return cells
 
 
 def _check_no_outlier(cells: pa.ChunkedArray, name: str, path: str) -> None:
@@ -155,6 +171,7 @@ def _find_marks(known: pa.ChunkedArray, marks: NumberMarks) -> tuple[Decimal, Th
 
 def _moments(cells: pa.ChunkedArray) -> pa.ChunkedArray | None:
     text = pc.replace_substring(pc.replace_substring(cells, "T", " "), ",", ".")
+    text = pc.replace_substring_regex(text, r" (\d):", r" 0\1:")
     has_zone = pc.match_substring_regex(text.drop_null(), _ZONE)
     if pc.all(has_zone).as_py():
         return _try_cast(pc.replace_substring_regex(text, r"([+-]\d{2}):?(\d{2})$", r"\1:\2"), pa.timestamp("us", "UTC"))

@@ -3,6 +3,7 @@
 import codecs
 import csv
 import io
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,19 @@ from seedmint.training.datasets.dataset import DataError
 from seedmint.training.datasets.tables.cells import is_value
 
 _DELIMITERS = (",", ";", "\t", "|")
-_BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_BOMS = (  # UTF-32 before UTF-16, whose marks are its beginning
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_OTHER_FILES = {
+    b"\x1f\x8b": "a gzip file: unpack it",
+    b"PK\x03\x04": "a zip file or an Excel workbook: save the table as CSV",
+    b"PAR1": "a Parquet file: rename it to .parquet",
+    b"\x89PNG": "an image",
+}
 _SAMPLE_LINES = 200
 _NAMES = {"\t": "tab", ",": "comma", ";": "semicolon", "|": "vertical bar"}
 
@@ -51,9 +64,16 @@ def read_cells(path: str, dialect: Dialect) -> tuple[pa.Table, tuple[str, ...]]:
         content = Path(path).read_bytes()
     except OSError as error:
         raise DataError(f"{path} is not readable: {error.strerror}", field="data.path", reason="unreadable") from None
+    for mark, kind in _OTHER_FILES.items():
+        if content.startswith(mark):
+            raise DataError(f"{path} is not a CSV file, but {kind}", field="data.path", reason="not_text")
+    if dialect.delimiter is not None and (not dialect.delimiter.isascii() or dialect.delimiter in '"\r\n'):
+        message = f"{dialect.delimiter!r} cannot be a delimiter; use one ASCII character, such as ;"
+        raise DataError(message, field="data.delimiter", reason="wrong_delimiter")
     encoding = dialect.encoding or _find_encoding(content)
     text = _decode(content, encoding, path)
-    delimiter = dialect.delimiter or _find_delimiter(text)
+    said, text = _take_delimiter_line(text)
+    delimiter = dialect.delimiter or said or _find_delimiter(text)
     first = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
     has_header = dialect.header if dialect.header is not None else not any(is_value(cell) for cell in first)
     table = _parse(text, delimiter, has_header, len(first), path)
@@ -93,6 +113,12 @@ def _decode(content: bytes, encoding: str, path: str) -> str:
         raise DataError(f"{encoding!r} is unknown", field="data.encoding", reason="unknown_encoding") from None
 
 
+def _take_delimiter_line(text: str) -> tuple[str | None, str]:
+    """Return the delimiter that a first line such as `sep=;` names, as Excel writes it, and the text after this line."""
+    found = re.match(r"(?i)\ufeff?sep=([^\w\s\"]|\t)\r?\n", text)
+    return (found[1], text[found.end() :]) if found and found[1].isascii() else (None, text)
+
+
 def _find_delimiter(text: str) -> str:
     """Return the delimiter that splits the most of the first lines into the same number of cells, at least two."""
     lines = "".join(text.splitlines(keepends=True)[:_SAMPLE_LINES])
@@ -118,5 +144,23 @@ def _parse(text: str, delimiter: str, has_header: bool, width: int, path: str) -
         convert = arrow_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False)
         return arrow_csv.read_csv(content, read, parse, convert)
     except (pa.ArrowException, OSError) as error:
-        message = f"{path} is not readable: {str(error).splitlines()[0]}"
-        raise DataError(message, field="data.path", reason="unreadable") from None
+        message = _describe_fault(text, delimiter) or str(error).splitlines()[0]
+        raise DataError(f"{path} is not readable: {message}", field="data.path", reason="unreadable") from None
+
+
+def _describe_fault(text: str, delimiter: str) -> str | None:
+    """Return a message about the first line with another number of cells than the header; None if there is none."""
+    rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    width = None
+    try:
+        for row in rows:
+            width = width or len(row)
+            if row and len(row) != width:
+                name = _NAMES.get(delimiter, delimiter)
+                return (
+                    f"line {rows.line_num} has {len(row)} cells and the first line {width}, by the delimiter {name}: remove "
+                    "lines that are not part of the table, put quotes around cells with a delimiter, or set data.delimiter"
+                )
+    except csv.Error as error:
+        return f"line {rows.line_num}: {error}"
+    return None if width else "it has no text, or another encoding: set data.encoding"

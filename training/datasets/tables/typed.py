@@ -1,6 +1,7 @@
 """Typed columns of a table: from Arrow values to a column of the card and its codes."""
 
 import math
+import sys
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -69,20 +70,30 @@ def type_column(values: pa.ChunkedArray, name: str, path: str, unit: str | None)
             return _numbers(values, common, path)
         if pa.types.is_timestamp(kind):
             common["timezone"] = kind.tz
-            return _steps(values.cast(pa.timestamp("us", kind.tz)).cast(pa.int64()), "datetime", common)
+            # Nanoseconds lose their last digits. Other units must not overflow.
+            moments = values.cast(pa.timestamp("us", kind.tz), safe=kind.unit != "ns")
+            return _steps(moments.cast(pa.int64()), "datetime", common)
         if pa.types.is_date(kind):
             return _steps(values.cast(pa.date32()).cast(pa.int32()).cast(pa.int64()), "date", common)
         if pa.types.is_time(kind):
-            return _steps(values.cast(pa.time64("us")).cast(pa.int64()), "time", common)
+            return _steps(values.cast(pa.time64("us"), safe=kind.unit != "ns").cast(pa.int64()), "time", common)
         return _steps(values.cast(pa.int64()), "integer", common)
     except ValidationError as error:
-        is_control = error.errors()[0]["type"] == "string_pattern_mismatch"
-        fault = "a text has a control character or a line break" if is_control else field_errors(error)[0][1]
-        message = f"column {quoted(name)} of {path}: {fault}; change its values, or leave the column out"
+        message = f"column {quoted(name)} of {path}: {_fault_of(error)}; change it, or leave the column out"
         raise DataError(message, field="data.columns", reason="invalid_column") from None
     except pa.ArrowInvalid as error:
         message = f"column {quoted(name)} of {path} has values that are too large: {str(error).splitlines()[0]}"
         raise DataError(message, field="data.columns", reason="out_of_range") from None
+
+
+def _fault_of(error: ValidationError) -> str:
+    """Return the first fault of a column for people."""
+    kinds = {
+        "string_pattern_mismatch": "a text has a control character or a line break",
+        "string_too_long": "a text has more than 200 characters",
+        "string_too_short": "a text is empty",
+    }
+    return kinds.get(error.errors()[0]["type"]) or field_errors(error)[0][1]
 
 
 def type_labels(
@@ -125,7 +136,7 @@ def type_labels(
         )
     number = {value: i for i, value in enumerate(distinct)}
     classes = tuple(str(value).lower() if label_type == "boolean" else str(value) for value in distinct)
-    label = LabelColumn(name=name, type=label_type, position=position)
+    label = _label_column(name, label_type, position, classes, path)
     return label, np.array([number[value] for value in found], np.int64), classes
 
 
@@ -152,8 +163,26 @@ def join_labels(
             reason="too_many_classes",
         )
     texts = [tuple(classes[number] for number in numbers[:, i]) for i, (_, _, classes) in enumerate(found)]
+    names = tuple(" / ".join(values) for values in zip(*texts, strict=True))
+    _label_column(" / ".join(column.name for column, _, _ in found)[:200], "text", 0, names, path)  # checks the names
     columns = tuple(column.model_copy(update={"values": values}) for (column, _, _), values in zip(found, texts, strict=True))
-    return columns, labels.reshape(-1).astype(np.int64), tuple(" / ".join(values) for values in zip(*texts, strict=True))
+    return columns, labels.reshape(-1).astype(np.int64), names
+
+
+def _label_column(
+    name: str, kind: Literal["boolean", "text", "integer", "number"], position: int, classes: tuple[str, ...], path: str
+) -> LabelColumn:
+    """Return a column of labels whose classes can be on a card."""
+    try:
+        column = LabelColumn(name=name, type=kind, position=position, values=classes)
+        column.check_classes(classes)
+    except ValidationError as error:
+        message = f"label column {quoted(name)} of {path}: {_fault_of(error)}; change it, or choose another label"
+        raise DataError(message, field="data.label", reason="invalid_column") from None
+    except ValueError as error:
+        message = f"label column {quoted(name)} of {path}: {error}"
+        raise DataError(message, field="data.label", reason="invalid_column") from None
+    return column.model_copy(update={"values": None})
 
 
 def _plain(values: pa.ChunkedArray, name: str, path: str, field: str = "data.columns") -> pa.ChunkedArray:
@@ -169,7 +198,7 @@ def _plain(values: pa.ChunkedArray, name: str, path: str, field: str = "data.col
             row = pc.index(pc.is_inf(values), True).as_py()
             message = f"the value in column {quoted(name)}, row {row + 1} of {path} is infinite; correct or remove the row"
             raise DataError(message, field=field, reason="not_finite")
-    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_duration(kind):
+    if not _is_single(values.type):
         cure = "choose other columns"
         if pa.types.is_struct(kind):
             cure = "write each field into a column of its own (pyarrow: table.flatten()), or " + cure
@@ -180,6 +209,18 @@ def _plain(values: pa.ChunkedArray, name: str, path: str, field: str = "data.col
         message = f"column {quoted(name)} of {path} has type {kind}, which is not a single value: {cure}"
         raise DataError(message, field=field, reason="nested_type")
     return values
+
+
+def _is_single(kind: pa.DataType) -> bool:
+    """Return whether values of an Arrow type can be learned: text, booleans, numbers, dates and times."""
+    return bool(
+        pa.types.is_string(kind)
+        or pa.types.is_boolean(kind)
+        or pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_decimal(kind)
+        or (pa.types.is_temporal(kind) and not pa.types.is_duration(kind) and not pa.types.is_interval(kind))
+    )
 
 
 def _text(values: pa.ChunkedArray, common: dict[str, Any], path: str) -> TypedColumn:
@@ -201,7 +242,8 @@ def _numbers(values: pa.ChunkedArray, common: dict[str, Any], path: str) -> Type
     largest = float(np.abs(known).max())
     decimals = next((d for d in range(_MAX_DIGITS + 1) if _has_decimals(known, d)), None)
     if decimals is None:
-        spread = float(known.max()) - float(known.min())
+        with np.errstate(over="ignore"):
+            spread = min(float(known.max()) - float(known.min()), sys.float_info.max)
         decimals = MAX_DECIMALS if spread == 0 else 7 - math.ceil(math.log10(spread))
     # The units must be exact in float64, too.
     decimals = max(-MAX_DECIMALS, min(MAX_DECIMALS, decimals, 15 - math.ceil(math.log10(largest)) if largest else 0))
@@ -216,7 +258,8 @@ def _numbers(values: pa.ChunkedArray, common: dict[str, Any], path: str) -> Type
 
 def _has_decimals(values: NDArray[np.float64], decimals: int) -> bool:
     """Return whether all values are decimal numbers with at most this number of decimals."""
-    units = np.rint(values * 10.0**decimals)
+    with np.errstate(over="ignore"):
+        units = np.rint(values * 10.0**decimals)
     return bool((np.abs(units) <= MAX_EXACT).all() and (units / 10.0**decimals == values).all())
 
 
@@ -226,6 +269,9 @@ def _steps(values: pa.ChunkedArray, kind: Literal["integer", "number", "date", "
     units = _integers(values, 0)
     known = units[~is_null]
     first, last = int(known.min()), int(known.max())
+    if kind == "integer" and max(abs(first), abs(last)) > MAX_EXACT:
+        message = f"column {quoted(common['name'])} has values such as {max(first, last, key=abs)}, beyond 2^53"
+        raise DataError(f"{message}: scale them, or leave the column out", field="data.columns", reason="out_of_range")
     step = max(1, int(np.gcd.reduce(known - first)))
     note = None
     if (last - first) // step >= MAX_CODES:

@@ -16,12 +16,15 @@ const TEXTS = {
   datetime: (units) => `${date(Math.floor(units / DAY))}T${clock(((units % DAY) + DAY) % DAY)}`,
 };
 
+/** A time beyond 2^53 microseconds, the year 2255, to the millisecond: its microseconds are not exact. */
+const exact = (units) => (Number.isSafeInteger(units) ? units : Math.round(units / 1000) * 1000);
+
 /** The value of a code: a number, a text, or null if it is missing. */
 export function value(column, code) {
   if (code === NULL) return null;
   if (column.type === "text") return column.categories[code];
   if (column.type === "boolean") return String(code === 1);
-  const units = column.first + code * column.step;
+  const units = exact(column.first + code * column.step);
   if (column.type in TEXTS) return TEXTS[column.type](units) + (column.timezone ? "+00:00" : "");
   return column.decimals >= 0 ? units / 10 ** column.decimals : units * 10 ** -column.decimals;
 }
