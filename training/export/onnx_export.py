@@ -20,6 +20,7 @@ from seedmint.models.runtime.generator_session import GeneratorSession
 from seedmint.models.runtime.reference import with_card, with_reference
 from seedmint.training.datasets.scaling import Scaling
 from seedmint.training.datasets.table_encoding import TableEncoding
+from seedmint.training.export.portable_sums import transpose_convolutions
 from seedmint.training.export.served_generator import ServedGenerator
 
 OPSET = 18
@@ -168,7 +169,9 @@ def _to_onnx(served: nn.Module, z_dim: int, classes: int, output: str) -> bytes:
             verbose=False,
         )
     assert program is not None
-    return bytes(_remove_exporter_data(program.model_proto).SerializeToString(deterministic=True))
+    model = _remove_exporter_data(program.model_proto)
+    transpose_convolutions(model)
+    return bytes(model.SerializeToString(deterministic=True))
 
 
 def _remove_exporter_data(model: onnx.ModelProto) -> onnx.ModelProto:
