@@ -33,7 +33,7 @@ SAMPLE_ENCODERS: dict[SampleFormat, str] = {
     "json": "json-1",
     "csv": "csv-1",
     "npy": "npy-1.0",
-    "png": f"plot-1-{IMAGE_ENCODERS['png']}-freetype-{features.version('freetype2')}",
+    "png": f"plot-2-{IMAGE_ENCODERS['png']}-freetype-{features.version('freetype2')}",
 }
 
 

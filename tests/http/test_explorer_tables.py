@@ -76,6 +76,13 @@ def test_a_table_has_its_values_names_units_and_missing_values(sample_server: Se
                 assert [float(text) if text else None for text in (row[i] for row in found)] == expected
             else:
                 assert [row[i] for row in found] == [shown(value) for value in expected]
+        charts = page.get_by_role("img", name="Histogram of")
+        expect(charts).to_have_count(len(COLUMNS))
+        for i, column in enumerate(COLUMNS):
+            known = (rows[:, i] != NULL).sum()
+            expect(charts.nth(i)).to_have_attribute(
+                "aria-label", re.compile(rf"^Histogram of {column.name}: .*, {known} of 500 from")
+            )
         expect(page.locator("canvas.plot")).to_have_attribute("aria-label", re.compile(r"price \(EUR\) from .*, large from"))
         price = page.locator("thead th").nth(4)
         for order, sign in (("ascending", 1), ("descending", -1)):

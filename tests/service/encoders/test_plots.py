@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from seedmint.models.card import SampleOutput
+from seedmint.models.columns import Column
 from seedmint.service.encoders.plots import plot
 
 BLUE, GREY = (31, 119, 180), (190, 190, 190)
@@ -77,3 +78,26 @@ def test_constant_values_are_plotted(values: np.ndarray):
 def test_any_name_is_plotted(name: str):
     described = SampleOutput(kind="sample", shape=(1,), names=(name,))
     assert plot(described, samples(5, 1)).shape == (240, 320, 3)
+
+
+def test_each_text_of_a_table_has_a_bar_as_high_as_its_count():
+    column = Column(name="town", type="text", categories=("Bern", "Genève", "Zürich"), count=3, nullable=True)
+    table = SampleOutput(kind="sample", shape=(1,), names=("town",), columns=(column,))
+    codes = np.repeat([0, 2, -1], [200, 100, 50]).astype(np.float32)[:, None]
+    across = places(plot(table, codes), BLUE)[:, 1]
+    width = (320 - 44 - 12) / 3
+    shares = np.histogram(across, 44 + width * np.arange(4))[0] / len(across)
+    np.testing.assert_allclose(shares, [2 / 3, 0, 1 / 3], atol=0.02)
+    gaps = np.setdiff1d(np.arange(across.min(), across.max()), across)
+    assert len(gaps) > width  # between the bars, and in place of the bar of Genève
+
+
+@pytest.mark.parametrize("count", [1, 2, 33, 1000])
+def test_any_number_of_texts_is_plotted(count: int):
+    categories = tuple(f"a long name of town {i}" for i in range(count))
+    column = Column(name="town", type="text", categories=categories, count=count)
+    for n in (1, 2, 3):
+        columns = tuple(column.model_copy(update={"name": f"c{i}"}) for i in range(n))
+        table = SampleOutput(kind="sample", shape=(n,), names=tuple(each.name for each in columns), columns=columns)
+        codes = np.random.default_rng(0).integers(0, count, (50, n)).astype(np.float32)
+        assert len(places(plot(table, codes), BLUE)) > 0

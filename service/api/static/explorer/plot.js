@@ -29,15 +29,21 @@ function bounds(values) {
   return [low - margin, high + margin];
 }
 
+/** Half of the width of the bars of a series, whose places have equal distances. */
+const halfBar = (x) => Math.abs((x[1] ?? x[0] + 1) - x[0]) / 2;
+
 /**
  * A plot. Insert its element `node` into the document; `draw` shows series:
  * `{kind: "points" | "lines" | "bars", x: number[], y: number[], color: string, size: ?number}`.
  */
 export class Plot {
-  constructor(name) {
-    this.canvas = element("canvas", { className: "plot", tabIndex: 0, role: "application" });
-    this.canvas.setAttribute("aria-roledescription", "plot");
-    this.name = name;
+  /**
+   * @param {string} name Name for screen readers.
+   * @param {boolean} isFixed Whether the plot is small and without zoom, so that the page scrolls over it.
+   */
+  constructor(name, isFixed = false) {
+    this.canvas = element("canvas", isFixed ? { className: "chart", role: "img" } : { className: "plot", tabIndex: 0, role: "application" });
+    Object.assign(this, { name, isFixed });
     this.series = [];
     this.labels = ["", ""];
     this.texts = [String, String];
@@ -47,6 +53,14 @@ export class Plot {
       created.addEventListener("click", action);
       return created;
     };
+    this.resizes = new ResizeObserver(() => this.paint());
+    this.resizes.observe(this.canvas);
+    this.scheme = matchMedia("(prefers-color-scheme: dark)");
+    this.repaint = () => this.paint();
+    this.scheme.addEventListener("change", this.repaint);
+    this.node = this.canvas;
+    if (isFixed) return;
+    this.canvas.setAttribute("aria-roledescription", "plot");
     this.node = element("div", { className: "plot-box" }, this.canvas, element("div", { className: "plot-tools" },
       tool("+", "Zoom in", () => this.zoom(STEP)), tool("−", "Zoom out", () => this.zoom(1 / STEP)), tool("Reset", "Reset the zoom", () => this.reset())));
     this.canvas.addEventListener("wheel", (event) => {
@@ -61,11 +75,6 @@ export class Plot {
     });
     this.canvas.addEventListener("pointermove", (event) => this.onMove(event));
     for (const type of ["pointerup", "pointercancel"]) this.canvas.addEventListener(type, (event) => this.pointers.delete(event.pointerId));
-    this.resizes = new ResizeObserver(() => this.paint());
-    this.resizes.observe(this.canvas);
-    this.scheme = matchMedia("(prefers-color-scheme: dark)");
-    this.repaint = () => this.paint();
-    this.scheme.addEventListener("change", this.repaint);
   }
 
   close() {
@@ -76,7 +85,7 @@ export class Plot {
   /** Shows series. `labels` are the names of the axes, and `texts` give the texts of their marks. */
   draw(series, labels, texts = [String, String]) {
     [this.series, this.labels, this.texts] = [series, labels, texts];
-    this.whole = [bounds(series.flatMap(({ x }) => x)), bounds(series.flatMap(({ kind, y }) => (kind === "bars" ? [...y, 0] : y)))];
+    this.whole = [bounds(series.flatMap(({ kind, x }) => (kind === "bars" && x.length ? [...x, x[0] - halfBar(x), x.at(-1) + halfBar(x)] : x))), bounds(series.flatMap(({ kind, y }) => (kind === "bars" ? [...y, 0] : y)))];
     this.reset();
   }
 
@@ -170,7 +179,7 @@ export class Plot {
     context.clip();
     for (const series of this.series) paintSeries(context, series, toX, toY);
     const place = view.map(([low, high], axis) => `${this.labels[axis]} from ${Number(low.toPrecision(3))} to ${Number(high.toPrecision(3))}`);
-    canvas.setAttribute("aria-label", `${this.name}: ${place.join(", ")}. Arrow keys move, plus and minus zoom, 0 resets.`);
+    canvas.setAttribute("aria-label", `${this.name}: ${place.join(", ")}.${this.isFixed ? "" : " Arrow keys move, plus and minus zoom, 0 resets."}`);
   }
 }
 
@@ -183,7 +192,7 @@ function paintSeries(context, { kind, x, y, color, size = 2.5, faint = false }, 
   if (kind === "lines") context.stroke();
   if (kind === "points") x.forEach((value, i) => { context.moveTo(toX(value) + size, toY(y[i])); context.arc(toX(value), toY(y[i]), size, 0, 2 * Math.PI); });
   if (kind === "bars") {
-    const half = Math.abs(toX(x[1] ?? x[0] + 1) - toX(x[0])) / 2;
+    const half = Math.abs(toX(halfBar(x)) - toX(0));
     x.forEach((value, i) => context.rect(toX(value) - half, toY(y[i]), 2 * half - 1, toY(0) - toY(y[i])));
   }
   if (kind !== "lines") context.fill();

@@ -13,6 +13,7 @@ import { sortableTable } from "./table.js";
 const ROWS = 500; // seeds of rows in one plot
 const SERIES = 24; // seeds of series in one plot
 const BINS = 40;
+const CHARTS = 24; // columns with a chart
 const OTHERS = "#8a9099"; // color of the other seeds in the plot of one
 
 const isSeries = (model) => model.output.shape.length === 2;
@@ -55,6 +56,13 @@ function histogram(values) {
   return { kind: "bars", x: counts.map((_, i) => low + (i + 0.5) * width), y: counts, color: plotColor(0) };
 }
 
+/** A bar for each text or boolean of a column, from codes. */
+function valueBars({ count }, codes) {
+  const counts = new Array(count).fill(0);
+  for (const code of codes) counts[code]++;
+  return { kind: "bars", x: counts.map((_, code) => code), y: counts, color: plotColor(0) };
+}
+
 /** Series of points by class, or one series without classes. */
 function points(model, first, options, x, y) {
   const groups = new Map();
@@ -93,7 +101,15 @@ export class SampleOverview {
     this.node = element("div", {},
       names.length > (isSeries(model) ? 1 : 2) ? element("div", { className: "bar" },
         ...(isSeries(model) ? [axisChoice(names, "Channel", this.axes[0], choose(0))] : [axisChoice(names, "Across", this.axes[0], choose(0)), axisChoice(names, "Up", this.axes[1], choose(1))])) : null,
-      this.plot.node, isSeries(model) ? null : legend(model), this.table);
+      this.plot.node, isSeries(model) ? null : legend(model), ...this.columnCharts(), this.table);
+  }
+
+  /** A chart of each column of a table, with a head. */
+  columnCharts() {
+    const { columns } = this.model.output;
+    this.charts = columns ? columns.slice(0, CHARTS).map(({ name }) => new Plot(`Histogram of ${name}`, true)) : [];
+    if (!columns) return [];
+    return [element("h2", { textContent: "Columns" }), element("div", { className: "charts" }, ...this.charts.map(({ node }) => node))];
   }
 
   start() {
@@ -132,6 +148,12 @@ export class SampleOverview {
     const [width] = shape;
     if (width === 1) this.plot.draw([histogram(placesOf(model, values, 0).filter((at) => !Number.isNaN(at)))], [titles[0], `of ${count}`], [texts[0], String]);
     else this.plot.draw(points(model, this.first, options, ...axes.map((axis) => placesOf(model, values, axis))), axes.map((axis) => titles[axis]), axes.map((axis) => texts[axis]));
+    this.charts.forEach((chart, i) => {
+      const places = placesOf(model, values, i);
+      const known = places.filter((at) => !Number.isNaN(at));
+      const bars = columns[i].first === null ? valueBars(columns[i], known) : histogram(known);
+      chart.draw(known.length ? [bars] : [], [titles[i], `${known.length} of ${count}`], [texts[i], String]);
+    });
     const labels = labelsOf(model);
     const rows = Array.from({ length: count }, (_, i) => {
       const label = effectiveLabel(model, this.first + BigInt(i), options.label);
@@ -144,7 +166,7 @@ export class SampleOverview {
 
   close() {
     this.options = null;
-    this.plot.close();
+    for (const plot of [this.plot, ...this.charts]) plot.close();
   }
 }
 
