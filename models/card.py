@@ -99,7 +99,7 @@ class SampleOutput(CardPart):
 
     Attributes:
         kind: "sample".
-        shape: [columns] of a row, or [length, channels] of a series.
+        shape: [columns] of a row, or [length, channels] of a series. Of a row with strings, [codes].
         names: Names of the columns or channels, which are the last axis.
         resolution: For each column or channel, the step whose multiples the values are; null if values are not rounded.
         columns: Types of the columns of a table, whose values are codes: see `seedmint.models.columns`. Null for values in
@@ -120,12 +120,15 @@ class SampleOutput(CardPart):
     def _fields_are_consistent(self) -> "SampleOutput":
         if math.prod(self.shape) > MAX_VALUES:
             raise ValueError(f"shape {list(self.shape)} has more than {MAX_VALUES} values")
-        if len(set(self.names)) < len(self.names) or len(self.names) != self.shape[-1]:
-            raise ValueError(f"names must be {self.shape[-1]} different names, one for each entry of the last axis")
+        width = self.shape[-1] if self.columns is None else len(self.columns)
+        if len(set(self.names)) < len(self.names) or len(self.names) != width:
+            raise ValueError(f"names must be {width} different names, one for each entry of the last axis, or for each column")
         if self.resolution is not None and len(self.resolution) != self.shape[-1]:
             raise ValueError(f"resolution must be null or {self.shape[-1]} numbers, one for each entry of the last axis")
         if self.columns is not None and (len(self.shape) != 1 or tuple(each.name for each in self.columns) != self.names):
             raise ValueError("columns must be null, or describe the columns of a row, with the same names")
+        if self.columns is not None and sum(each.width for each in self.columns) != self.shape[0]:
+            raise ValueError(f"columns must have {self.shape[0]} codes in all")
         self._check_labels()
         taken = {*KEY_NAMES}.intersection([each.name for each in self.table_schema(has_labels=True)])
         if taken:
@@ -163,6 +166,11 @@ class SampleOutput(CardPart):
         for label in sorted(self.label_columns, key=lambda each: each.position) if has_labels else ():
             columns.insert(label.position, label)
         return tuple(columns)
+
+    @property
+    def is_text(self) -> bool:
+        """Whether a sample is one string, without other columns."""
+        return not self.label_columns and self.columns is not None and [each.type for each in self.columns] == ["string"]
 
     @property
     def dtype(self) -> Literal["float32"]:

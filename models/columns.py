@@ -1,9 +1,11 @@
 """The columns of a table: their types, and the rule that turns the codes of a generator into the values of the table.
 
-A generator of a table returns one code for each column, an integer in float32:
+A generator of a table returns one code for each column, and of a string one code for each character; integers in float32:
 
 - -1 is a missing value (null), of nullable columns only;
 - text: the code is the number of a category, from 0;
+- string: `length` codes. 0 is the end of the string: the codes after it have no meaning. Code c is the character c - 1 of the
+  alphabet. A string without an end has `length` characters;
 - boolean: 0 is false, 1 is true;
 - other types: u = first + code * step, an integer, is the value in units of 10^-decimals. A date counts days and a date with
   time counts microseconds since 1970-01-01; a time counts microseconds since midnight.
@@ -14,6 +16,7 @@ number u / 10^decimals.
 
 import datetime
 import math
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -22,7 +25,7 @@ from pydantic import Field, model_validator
 
 from seedmint.models.card_part import CardPart, Line, is_none
 
-ColumnType = Literal["integer", "number", "boolean", "text", "date", "time", "datetime"]
+ColumnType = Literal["integer", "number", "boolean", "text", "string", "date", "time", "datetime"]
 LabelType = Literal["integer", "number", "boolean", "text"]
 
 NULL = -1
@@ -33,6 +36,12 @@ MAX_CODES = 1 << 24
 
 MAX_EXACT = 1 << 53
 """Limit of `first + code * step` of numbers: float64 represents all integers up to this number exactly."""
+
+END = 0
+"""The code of the end of a string."""
+
+MAX_LENGTH = 256
+"""Most characters of a string."""
 
 KEY_NAMES = ("seed", "row")
 """Names of the columns that identify a row in files of several rows. No column of a table may have one of these names."""
@@ -51,6 +60,10 @@ _UNIT_LIMITS = {
 }
 
 
+Character = Annotated[str, Field(min_length=1, max_length=1, pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]$")]
+"""One character that does not end a line."""
+
+
 class Column(CardPart):
     """One column of a table.
 
@@ -60,11 +73,13 @@ class Column(CardPart):
         unit: Unit of the values for people, such as "EUR"; null if unknown.
         nullable: Whether values can be missing.
         categories: The texts, by code; null for other types.
-        first: The smallest value in units; null for text and booleans.
+        first: The smallest value in units; null for text, strings and booleans.
         step: Distance of neighboring values in units.
-        count: Number of codes: the greatest value is first + (count - 1) * step.
+        count: Number of codes: the greatest value is first + (count - 1) * step. Of a string, one more than characters.
         decimals: The unit of a number is 10^-decimals; 0 for other types.
         timezone: Time zone of dates with times, which count in UTC; null for local times.
+        alphabet: The characters of strings, by code from 1; null for other types.
+        length: Greatest number of characters of strings; null for other types.
     """
 
     name: Line
@@ -77,6 +92,8 @@ class Column(CardPart):
     count: int = Field(ge=1, le=MAX_CODES)
     decimals: int = Field(default=0, ge=-MAX_DECIMALS, le=MAX_DECIMALS)
     timezone: Line | None = None
+    alphabet: tuple[Character, ...] | None = Field(default=None, exclude_if=is_none)
+    length: int | None = Field(default=None, ge=1, le=MAX_LENGTH, exclude_if=is_none)
 
     @model_validator(mode="after")
     def _fields_are_consistent(self) -> "Column":
@@ -86,7 +103,8 @@ class Column(CardPart):
             raise ValueError("categories must be `count` different texts")
         if self.type == "boolean" and self.count != 2:
             raise ValueError("count of type boolean must be 2")
-        if (self.first is None) != (self.type in ("text", "boolean")):
+        self._check_string()
+        if (self.first is None) != (self.type in ("text", "string", "boolean")):
             raise ValueError("first belongs to numbers, dates and times")
         if self.first is not None:
             self._check_units(self.first, self.first + (self.count - 1) * self.step)
@@ -95,6 +113,20 @@ class Column(CardPart):
         if self.timezone is not None and self.type != "datetime":
             raise ValueError("timezone belongs to type datetime")
         return self
+
+    def _check_string(self) -> None:
+        is_string = self.type == "string"
+        if is_string != (self.alphabet is not None) or is_string != (self.length is not None):
+            raise ValueError("alphabet and length belong to type string")
+        if self.alphabet is not None and (len(set(self.alphabet)) != self.count - 1 or len(self.alphabet) != self.count - 1):
+            raise ValueError("alphabet must be `count` - 1 different characters")
+        if is_string and self.nullable:
+            raise ValueError("strings cannot be nullable")
+
+    @property
+    def width(self) -> int:
+        """Number of codes of one value: `length` of a string, 1 of other types."""
+        return 1 if self.length is None else self.length
 
     def _check_units(self, first: int, last: int) -> None:
         low, high = _UNIT_LIMITS.get(self.type, (-MAX_EXACT, MAX_EXACT))
@@ -105,7 +137,7 @@ class Column(CardPart):
         """Return whether codes are integers of this column.
 
         Args:
-            codes: [n].
+            codes: [n], or [n, length] of strings.
         """
         lowest = NULL if self.nullable else 0
         return bool(((codes == np.rint(codes)) & (codes >= lowest) & (codes < self.count)).all())
@@ -123,9 +155,13 @@ class Column(CardPart):
     def numbers(self, codes: NDArray[Any]) -> NDArray[np.float64]:
         """Return the values as float64[n], NaN where they are missing: numbers as they are, others by their units or codes.
 
+        Strings are their numbers of characters.
+
         Args:
-            codes: [n].
+            codes: [n], or [n, length] of strings.
         """
+        if self.type == "string":
+            return _string_lengths(codes).astype(np.float64)
         values = codes.astype(np.float64) if self.first is None else _scaled(self.units(codes), self.decimals)
         return np.where(codes == NULL, np.nan, values)
 
@@ -133,9 +169,11 @@ class Column(CardPart):
         """Return the values as Python objects: int, float, bool, str, or date, time or datetime; None where they are missing.
 
         Args:
-            codes: [n].
+            codes: [n], or [n, length] of strings.
         """
         values: list[Any]
+        if self.type == "string":
+            return self._strings(codes)
         if self.type == "text":
             assert self.categories is not None
             values = [self.categories[code] for code in np.maximum(codes, 0).astype(np.int64).tolist()]
@@ -148,6 +186,26 @@ class Column(CardPart):
         if not self.nullable:
             return values
         return [None if is_null else value for value, is_null in zip(values, (codes == NULL).tolist(), strict=True)]
+
+    def string_codes(self, strings: list[str]) -> NDArray[np.float32]:
+        """Return the codes of strings, float32[n, length], with ends up to `length`.
+
+        Args:
+            strings: Strings of the alphabet, with at most `length` characters.
+        """
+        assert self.alphabet is not None
+        assert self.length is not None
+        number = {character: code for code, character in enumerate(self.alphabet, 1)}
+        codes = np.full((len(strings), self.length), END, np.float32)
+        for row, text in enumerate(strings):
+            codes[row, : len(text)] = [number[character] for character in text]
+        return codes
+
+    def _strings(self, codes: NDArray[Any]) -> list[Any]:
+        assert self.alphabet is not None
+        characters = np.array(["", *self.alphabet])[codes.astype(np.int64)]
+        ends = _string_lengths(codes).tolist()
+        return ["".join(row[:end]) for row, end in zip(characters.tolist(), ends, strict=True)]
 
     def _from_units(self, units: list[int]) -> list[Any]:
         if self.type == "date":
@@ -216,14 +274,27 @@ class LabelColumn(CardPart):
             raise ValueError("two classes are the same value of the label")
 
 
+def split_codes(columns: tuple[Column, ...], codes: NDArray[Any]) -> Iterator[tuple[Column, NDArray[Any]]]:
+    """Yield each column with its codes: [n], or [n, length] of strings.
+
+    Args:
+        columns: The columns.
+        codes: float32[n, codes].
+    """
+    start = 0
+    for column in columns:
+        yield column, codes[:, start : start + column.width] if column.type == "string" else codes[:, start]
+        start += column.width
+
+
 def column_numbers(columns: tuple[Column, ...], codes: NDArray[Any]) -> NDArray[np.float64]:
     """Return the values of rows as numbers for plots, float64[n, columns]: see `Column.numbers`.
 
     Args:
         columns: The columns.
-        codes: float32[n, columns].
+        codes: float32[n, codes].
     """
-    return np.stack([column.numbers(codes[:, i]) for i, column in enumerate(columns)], axis=1)
+    return np.stack([column.numbers(part) for column, part in split_codes(columns, codes)], axis=1)
 
 
 def json_value(value: Any) -> Any:
@@ -233,6 +304,13 @@ def json_value(value: Any) -> Any:
         value: The value.
     """
     return value.isoformat() if isinstance(value, datetime.date | datetime.time) else value
+
+
+def _string_lengths(codes: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the number of codes before the first end, int64[n]."""
+    is_end = codes == END
+    lengths: NDArray[np.int64] = np.where(is_end.any(axis=1), is_end.argmax(axis=1), codes.shape[1])
+    return lengths
 
 
 def _scaled(units: NDArray[np.int64], decimals: int) -> NDArray[np.float64]:

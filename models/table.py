@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seedmint.models.card import Card, SampleOutput
-from seedmint.models.columns import Column, LabelColumn, json_value
+from seedmint.models.columns import Column, LabelColumn, json_value, split_codes
 
 
 def is_table(card: Card) -> bool:
@@ -34,22 +34,22 @@ def table_columns(card: Card, samples: NDArray[np.float32], labels: NDArray[np.i
 
     Args:
         card: The card of a generator of a table.
-        samples: float32[n, columns], codes.
+        samples: float32[n, codes].
         labels: int64[n]; None for an unconditional generator.
 
     Returns:
         Lists of n values: see `Column.values`.
     """
+    assert isinstance(card.output, SampleOutput)
     found: dict[str, list[Any]] = {}
-    number = 0
+    parts = split_codes(card.output.columns or (), samples)
     for column in table_schema(card):
         if isinstance(column, LabelColumn):
             assert labels is not None
             values = [column.value(text) for text in column.texts(card.classes or ())]
             found[column.name] = [values[label] for label in labels.tolist()]
         else:
-            found[column.name] = column.values(samples[:, number])
-            number += 1
+            found[column.name] = column.values(next(parts)[1])
     return found
 
 
@@ -58,7 +58,7 @@ def table_rows(card: Card, samples: NDArray[np.float32], labels: NDArray[np.int6
 
     Args:
         card: The card of a generator of a table.
-        samples: float32[n, columns], codes.
+        samples: float32[n, codes].
         labels: int64[n]; None for an unconditional generator.
     """
     for row in zip(*table_columns(card, samples, labels).values(), strict=True):

@@ -108,7 +108,8 @@ class Client:
         Args:
             model: A name, or NAME@DIGEST12 for one version.
             seed: 0 <= seed < 2**63.
-            format: "png", "webp", "jpg", "avif" or "npy"; of a sample "json", "csv", "npy" or "png".
+            format: "png", "webp", "jpg", "avif" or "npy"; of a sample "json", "csv", "npy" or "png",
+                and of a string also "txt".
             label: Class number; None for the label that the seed determines.
             truncation: Factor on z, 0.001 to 1.
             scale: Factor of the nearest-neighbor enlargement of an image.
@@ -203,7 +204,8 @@ class Client:
         Args:
             model: As for `images`.
             seeds: As for `images`.
-            path: File to write. Its extension selects the format: zip, npz or npy; of samples npz, npy, csv or jsonl.
+            path: File to write. Its extension selects the format: zip, npz or npy; of samples npz, npy, csv or jsonl;
+                of strings also txt.
             labels: As for `images`.
             truncation: As for `images`.
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from seedmint.arguments import LabelsLike, SeedsLike, label_array, seed_array, whole_number
-from seedmint.models.card import Card, ImageOutput
+from seedmint.models.card import Card, ImageOutput, SampleOutput
 from seedmint.models.errors import UserError, one_line
 from seedmint.models.label_choice import chosen_classes
 from seedmint.models.places import is_url
@@ -140,6 +140,25 @@ class Generator:
         array = seed_array(seeds)
         numbers = self.label_array(labels, array)
         return table_columns(self.card, self._run(self.noise(array), numbers, self._checked_truncation(truncation)), numbers)
+
+    def texts(self, seeds: SeedsLike, truncation: float = 1.0) -> list[str]:
+        """Generate the strings of seeds, for a generator of single strings, such as `words`.
+
+        Args:
+            seeds: As for `images`.
+            truncation: As for `images`.
+
+        Returns:
+            n strings.
+
+        Raises:
+            UserError: The generator does not produce single strings, or a value is invalid.
+        """
+        output = self.card.output
+        if not isinstance(output, SampleOutput) or not output.is_text:
+            raise UserError(f"generator {self.name!r} does not produce strings", field="model", reason="wrong_output")
+        (strings,) = self.table(seeds, None, truncation).values()
+        return strings
 
     def noise(self, seeds: SeedsLike) -> NDArray[np.float32]:
         """Return the latent vectors of seeds by the generator's noise rule, before truncation: float32[n, z_dim].

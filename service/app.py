@@ -158,7 +158,7 @@ class Seedmint:
 
     @bentoml.api(input_spec=bulk_samples.SampleRequest)  # type: ignore[untyped-decorator]
     async def sample(self, **body: Any) -> Path:
-        """Return images of many seeds in one file (a zip of PNGs, npz or npy), or samples (npz, npy, csv or jsonl).
+        """Return images of many seeds in one file (a zip of PNGs, npz or npy), or samples (npz, npy, csv, jsonl or txt).
 
         BentoML's clients find this method in /schema.json, and send POST /sample. The route table of the service answers that
         request, with limits on the body; only calls within a process reach this method.

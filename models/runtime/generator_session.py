@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seedmint.models.card import SampleOutput
-from seedmint.models.columns import Column
+from seedmint.models.columns import Column, split_codes
 from seedmint.models.contract import check_contract, count_nodes
 from seedmint.models.errors import UserError
 from seedmint.models.runtime.generator_file import GeneratorError, parse_model
@@ -108,8 +108,8 @@ class GeneratorSession:
 
 
 def _check_codes(codes: NDArray[np.float32], columns: tuple[Column, ...]) -> None:
-    for i, column in enumerate(columns):
-        if not column.check_codes(codes[:, i]):
+    for column, part in split_codes(columns, codes):
+        if not column.check_codes(part):
             raise GeneratorError(f"the output has a value that is no code of column {column.name!r}", reason="wrong_code")
 
 

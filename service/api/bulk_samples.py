@@ -72,7 +72,8 @@ class SampleRequest(BaseModel):
     truncation: Annotated[StrictFloat | StrictInt, Field(description="Factor on z.", json_schema_extra=TRUNCATION_BOUNDS)] = 1.0
     format: ArchiveFormat = Field(
         default="zip",
-        description="Images: zip of PNGs, npz (images, seeds, labels), or npy (images). Samples: npz, npy, csv, or jsonl.",
+        description="Images: zip of PNGs, npz (images, seeds, labels), or npy (images). Samples: npz, npy, csv, or jsonl. "
+        "Strings: also txt.",
     )
 
 

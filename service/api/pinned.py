@@ -27,7 +27,7 @@ from seedmint.service.api.quota import charge_future
 from seedmint.service.api.urls import IMAGES, SAMPLES, Spec, canonical_url
 from seedmint.service.batching.model_repository import ModelRepository, Served
 from seedmint.service.encoders.images import DEFAULT_QUALITY, FORMATS, ImageFormat, image_formats
-from seedmint.service.encoders.tabular import SAMPLE_FORMATS, SampleFormat
+from seedmint.service.encoders.tabular import SAMPLE_FORMATS, SampleFormat, sample_formats
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.server.replies import Reply, SharedHeaders
 from seedmint.service.settings import Settings
@@ -251,7 +251,9 @@ def _plain_spec(generator: Generator, collection: str, seed: int, extension: str
             return None
         return ImageSpec(seed, None, 1.0, 1, image_format, DEFAULT_QUALITY.get(image_format))
     sample_format = _SAMPLE_FORMATS.get(extension) if collection == "samples" else None
-    return None if sample_format is None else SampleSpec(seed, None, 1.0, sample_format)
+    if sample_format is None or sample_format not in sample_formats(output):
+        return None
+    return SampleSpec(seed, None, 1.0, sample_format)
 
 
 def _spec_with_parameters(generator: Generator, collection: str, file: str, url: str) -> ImageSpec | SampleSpec | None:

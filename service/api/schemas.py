@@ -21,7 +21,7 @@ from seedmint.service.api.urls import (
 )
 from seedmint.service.encoders.archives import ArchiveFormat, archive_formats
 from seedmint.service.encoders.images import ImageFormat, image_formats, max_scale
-from seedmint.service.encoders.tabular import SAMPLE_FORMATS, SampleFormat
+from seedmint.service.encoders.tabular import SampleFormat, sample_formats
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.runtime.output_check import Determinism
 from seedmint.service.specs.sheet import SHEET_FORMATS, SheetFormat
@@ -155,7 +155,7 @@ def summary(generator: Generator, versions: tuple[str, ...], prefix: str = "") -
             "max_walk_pixels": MAX_WALK_PIXELS,
         }
         return ImageGenerator.model_validate(common | images)
-    samples = {"formats": SAMPLE_FORMATS, "sample_template": prefix + sample_template(generator)}
+    samples = {"formats": sample_formats(card.output), "sample_template": prefix + sample_template(generator)}
     return SampleGenerator.model_validate(common | samples)
 
 

@@ -75,6 +75,7 @@ def sample(
 
     \b
       NAME.csv, NAME.jsonl   one line per sample, or one line per step of a series
+      NAME.txt               one line per sample, of a generator of strings
       NAME.npz               arrays: samples, seeds, labels
       NAME.npy               one array: samples
       NAME.png               plot of all samples

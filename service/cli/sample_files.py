@@ -32,7 +32,7 @@ from seedmint.service.specs.walk import WalkSpec
 _ZIP_ENTRY_BYTES = 150  # approximate size of the headers of one file in a zip
 _DISK_BLOCK_BYTES = 4096  # a file in a directory takes about one block more than its content
 _ESTIMATE_IMAGES = 16  # number of PNG files that estimate the mean size
-_UNSUPPORTED = ("jpg", "jpeg", "gif", "bmp", "tif", "tiff", "avif", "tar", "gz", "onnx", "csv", "jsonl")
+_UNSUPPORTED = ("jpg", "jpeg", "gif", "bmp", "tif", "tiff", "avif", "tar", "gz", "onnx", "csv", "jsonl", "txt")
 _MAX_PLOTTED = 100_000
 
 OnProgress = Callable[[int], None]
@@ -65,7 +65,7 @@ def write_outputs(out: Path, request: SampleRequest, on_progress: OnProgress = l
 
     Args:
         out: For images: .png or .webp for a contact sheet, .zip, .npz or .npy for an archive, any other name for a directory.
-            For samples: .csv, .jsonl, .npz or .npy for an archive, .png for a plot.
+            For samples: .csv, .jsonl, .npz, .npy or, of strings, .txt for an archive, .png for a plot.
         request: The images or samples.
         on_progress: Receives the number of new images or samples after each batch.
 

@@ -1,6 +1,6 @@
 """Archives of many images or samples, written piece by piece, so that memory does not grow with their number.
 
-Images: zip of PNGs, npz, npy. Samples: npz, npy, csv, jsonl (one JSON document in each line).
+Images: zip of PNGs, npz, npy. Samples: npz, npy, csv, jsonl (one JSON document in each line). Strings: also txt.
 
 A writer returns the bytes to send after each piece. Dates and order are fixed, so that the same seeds give the same bytes.
 """
@@ -12,21 +12,23 @@ from seedmint.models.card import ImageOutput, SampleOutput
 from seedmint.service.encoders.archive_key import Key
 from seedmint.service.encoders.array_files import NpyWriter, NpzWriter
 from seedmint.service.encoders.images import encode, text_of
-from seedmint.service.encoders.text_archives import CsvWriter, JsonLinesWriter
+from seedmint.service.encoders.text_archives import CsvWriter, JsonLinesWriter, TextWriter
 from seedmint.service.encoders.zip_stream import StoredZip
 from seedmint.service.runtime.arrays import Labels, Outputs, SeedArray
 from seedmint.service.runtime.generator import Generator
 
-ArchiveFormat = Literal["zip", "npz", "npy", "csv", "jsonl"]
+ArchiveFormat = Literal["zip", "npz", "npy", "csv", "jsonl", "txt"]
 ARCHIVE_MEDIA_TYPES: dict[ArchiveFormat, str] = {
     "zip": "application/zip",
     "npz": "application/x-npz",
     "npy": "application/x-npy",
     "csv": "text/csv; charset=utf-8",
     "jsonl": "application/x-ndjson",
+    "txt": "text/plain; charset=utf-8",
 }
 _IMAGE_FORMATS: tuple[ArchiveFormat, ...] = ("zip", "npz", "npy")
 _SAMPLE_FORMATS: tuple[ArchiveFormat, ...] = ("npz", "npy", "csv", "jsonl")
+_TEXT_FORMATS: tuple[ArchiveFormat, ...] = (*_SAMPLE_FORMATS, "txt")
 
 
 def archive_formats(output: ImageOutput | SampleOutput) -> tuple[ArchiveFormat, ...]:
@@ -35,7 +37,9 @@ def archive_formats(output: ImageOutput | SampleOutput) -> tuple[ArchiveFormat, 
     Args:
         output: The output in the card of the generator.
     """
-    return _IMAGE_FORMATS if isinstance(output, ImageOutput) else _SAMPLE_FORMATS
+    if isinstance(output, ImageOutput):
+        return _IMAGE_FORMATS
+    return _TEXT_FORMATS if output.is_text else _SAMPLE_FORMATS
 
 
 class ArchiveWriter(Protocol):
@@ -80,6 +84,8 @@ def archive_writer(
             return CsvWriter(generator, key)
         case "jsonl":
             return JsonLinesWriter(generator, key)
+        case "txt":
+            return TextWriter(generator)
 
 
 def entry_name(seed: int, label: int | None) -> str:

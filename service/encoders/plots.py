@@ -99,6 +99,8 @@ class _Scale:
     @classmethod
     def of(cls, values: Floats, column: Column | None) -> "_Scale":
         """Return the scale of values; of a column of a table, `Column.numbers`."""
+        if column is not None and column.type == "string":  # numbers of characters
+            column = None
         if column is not None and column.first is None and column.count <= _MAX_BARS:
             limits = (-0.5, column.count - 0.5)
             return cls(limits, axis_text(column, *limits), column.count, True)

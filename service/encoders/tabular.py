@@ -1,4 +1,4 @@
-"""Encodes samples as json, csv, npy and png (a plot). The same values give the same bytes."""
+"""Encodes samples as json, csv, npy, png (a plot) and, if they are single strings, txt. The same values give the same bytes."""
 
 import csv
 import io
@@ -12,20 +12,21 @@ from numpy.typing import NDArray
 from PIL import features
 
 from seedmint.models.card import Card, SampleOutput
-from seedmint.models.table import is_table, table_rows, table_schema
+from seedmint.models.table import is_table, table_columns, table_rows, table_schema
 from seedmint.service.encoders.images import ENCODERS as IMAGE_ENCODERS
 from seedmint.service.encoders.images import encode as encode_image
 from seedmint.service.encoders.images import text_of
 from seedmint.service.encoders.plots import plot
 from seedmint.service.runtime.generator import Generator
 
-SampleFormat = Literal["json", "csv", "npy", "png"]
+SampleFormat = Literal["json", "csv", "npy", "png", "txt"]
 SAMPLE_FORMATS: tuple[SampleFormat, ...] = get_args(SampleFormat)
 SAMPLE_MEDIA_TYPES: dict[SampleFormat, str] = {
     "json": "application/json",
     "csv": "text/csv; charset=utf-8",
     "npy": "application/x-npy",
     "png": "image/png",
+    "txt": "text/plain; charset=utf-8",
 }
 
 # Identifies the encoder of each format. Numbers have all digits, so that readers get exactly the same float32.
@@ -34,20 +35,30 @@ SAMPLE_ENCODERS: dict[SampleFormat, str] = {
     "csv": "csv-1",
     "npy": "npy-1.0",
     "png": f"plot-2-{IMAGE_ENCODERS['png']}-freetype-{features.version('freetype2')}",
+    "txt": "txt-1",
 }
+
+
+def sample_formats(output: SampleOutput) -> tuple[SampleFormat, ...]:
+    """Return the formats of one sample: `txt` only of single strings.
+
+    Args:
+        output: The output in the card of the generator.
+    """
+    return SAMPLE_FORMATS if output.is_text else tuple(form for form in SAMPLE_FORMATS if form != "txt")
 
 
 def encode_sample(
     generator: Generator, sample: NDArray[np.float32], form: SampleFormat, seed: int, label: int | None, truncation: float
 ) -> bytes:
-    """Encode one sample as a file. JSON and CSV have the values of a table, and npy has its codes.
+    """Encode one sample as a file. JSON, CSV and txt have the values of a table, and npy has its codes.
 
     JSON also has generator, seed, label and truncation, and PNG has them in text chunks.
 
     Args:
         generator: The generator of the sample.
         sample: float32 of the shape of the generator's output.
-        form: "json", "csv", "npy" or "png".
+        form: One of `sample_formats`.
         seed: The seed.
         label: The label, or None.
         truncation: Factor on z.
@@ -67,6 +78,8 @@ def encode_sample(
         if is_table(card):
             return csv_text([[column.name for column in table_schema(card)], *table_lines(card, sample[None], labels)])
         return csv_text([csv_header(output), *csv_rows(output, sample)])
+    if form == "txt":
+        return text_lines(card, sample[None])
     if form == "npy":
         buffer = io.BytesIO()
         npy.write_array(buffer, np.ascontiguousarray(sample), version=(1, 0), allow_pickle=False)
@@ -129,6 +142,17 @@ def table_lines(card: Card, samples: NDArray[np.float32], labels: NDArray[np.int
     """
     for row in table_rows(card, samples, labels):
         yield [("false", "true")[value] if isinstance(value, bool) else value for value in row]
+
+
+def text_lines(card: Card, samples: NDArray[np.float32]) -> bytes:
+    """Return one line for each string.
+
+    Args:
+        card: The card of a generator of single strings.
+        samples: float32[n, length], codes.
+    """
+    (texts,) = table_columns(card, samples, None).values()
+    return "".join(f"{text}\n" for text in texts).encode()
 
 
 def csv_text(lines: Iterable[list[Any]]) -> bytes:

@@ -1,10 +1,18 @@
-"""Samples of many seeds as CSV and JSON lines, written piece by piece."""
+"""Samples of many seeds as CSV, JSON lines and lines of text, written piece by piece."""
 
 from collections.abc import Iterator
 
 from seedmint.models.table import is_table, table_rows, table_schema
 from seedmint.service.encoders.archive_key import Key
-from seedmint.service.encoders.tabular import csv_header, csv_rows, csv_text, json_text, sample_output, table_lines
+from seedmint.service.encoders.tabular import (
+    csv_header,
+    csv_rows,
+    csv_text,
+    json_text,
+    sample_output,
+    table_lines,
+    text_lines,
+)
 from seedmint.service.runtime.arrays import Labels, Outputs, SeedArray
 from seedmint.service.runtime.generator import Generator
 
@@ -67,6 +75,23 @@ class JsonLinesWriter:
             key = {self._key: int(seeds[i])} | ({} if labels is None else {"label": int(labels[i])})
             lines.append(json_text(key | {"values": values}) + "\n")
         return "".join(lines).encode()
+
+    def finish(self) -> Iterator[bytes]:
+        return iter(())
+
+
+class TextWriter:
+    """One line for each string, without seeds."""
+
+    def __init__(self, generator: Generator) -> None:
+        """
+        Args:
+            generator: A generator of single strings.
+        """
+        self._card = generator.card
+
+    def add(self, seeds: SeedArray, labels: Labels | None, outputs: Outputs) -> bytes:
+        return text_lines(self._card, outputs)
 
     def finish(self) -> Iterator[bytes]:
         return iter(())

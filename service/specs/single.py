@@ -11,6 +11,7 @@ from seedmint.service.encoders.tabular import (
     SAMPLE_MEDIA_TYPES,
     SampleFormat,
     encode_sample,
+    sample_formats,
 )
 from seedmint.service.runtime.arrays import Labels, Outputs
 from seedmint.service.runtime.generator import Generator
@@ -124,15 +125,15 @@ class SampleSpec:
         Args:
             generator: A generator of samples.
             seed: 0 <= seed < 2**63.
-            extension: "json", "csv", "npy" or "png".
+            extension: "json", "csv", "npy", "png" or, of strings, "txt".
             label: Class number, or several, of which the seed has one; None for the label that the seed determines.
             truncation: 0.001 to 1.
 
         Raises:
             SpecError: A value is invalid.
         """
-        require_samples(generator)
-        form = require_format(extension, SAMPLE_FORMATS)
+        output = require_samples(generator)
+        form = require_format(extension, sample_formats(output) if extension in SAMPLE_FORMATS else SAMPLE_FORMATS)
         return cls(seed, explicit_label(generator, seed, label), require_truncation(generator, truncation), form)
 
     @property

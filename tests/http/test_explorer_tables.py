@@ -93,3 +93,39 @@ def test_a_table_has_its_values_names_units_and_missing_values(sample_server: Se
             assert missing == (rows[:, 2] == NULL).sum() > 0
             assert texts[-missing:] == [""] * missing
             assert (sign * np.diff([float(text) for text in texts[:-missing]]) >= 0).all()
+
+
+def test_strings_are_text_with_links_to_their_seeds(sample_server: Server):
+    column = Column(name="word", type="string", alphabet=("a", "<", "é"), length=4, count=4)
+    random = np.random.default_rng(0)
+    rows = random.integers(0, 4, (500, 4)).astype(np.float32)
+    rows[0] = [1, 2, 3, 0]
+    entry = sample_server.client.get("/v1/models/wave", follow_redirects=True).json()
+    output = {
+        "kind": "sample",
+        "shape": [4],
+        "names": ["word"],
+        "columns": [column.model_dump(mode="json")],
+        "resolution": None,
+    }
+    array = io.BytesIO()
+    np.save(array, rows)
+
+    def model(route: Route) -> None:
+        route.fulfill(json=entry | {"output": output})
+
+    def values(route: Route) -> None:
+        route.fulfill(body=array.getvalue(), content_type="application/octet-stream")
+
+    with chromium() as browser, opened(browser, "about:blank", viewport={"width": 1280, "height": 800}) as page:
+        page.route(re.compile(r"/v1/models/wave(@[0-9a-f]{12})?$"), model)
+        page.route(re.compile(r"/samples\.npy"), values)
+        page.goto(f"{sample_server.url}/#/models/wave")
+        links = page.locator("ul.strings a")
+        expect(links).to_have_count(len(rows))
+        assert links.evaluate_all("links => links.map(link => link.textContent)") == [
+            text or "(empty)" for text in column.values(rows)
+        ]
+        expect(page.locator("canvas.plot")).to_have_count(0)
+        links.first.click()
+        expect(page.locator("p.string")).to_have_text("a<é")

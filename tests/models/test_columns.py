@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from seedmint.models.card import SampleOutput
-from seedmint.models.columns import Column, LabelColumn, column_numbers, json_value
+from seedmint.models.columns import Column, LabelColumn, column_numbers, json_value, split_codes
 from seedmint.models.table import table_columns, table_schema
 from tests.support import generators
 
@@ -54,6 +54,23 @@ def test_booleans_and_moments():
     assert json_value(zoned) == "1970-01-01T00:00:00+00:00"
 
 
+def test_strings_end_at_the_first_end_and_stand_beside_other_columns():
+    string = Column(name="s", type="string", alphabet=("a", "é", " "), length=3, count=4)
+    number = Column(name="n", type="integer", first=5, count=3)
+    codes = np.array([[1, 1, 2, 3], [0, 2, 0, 1], [2, 0, 0, 0]], np.float32)
+    parts = [part for _, part in split_codes((number, string), codes)]
+    assert [column.values(part) for column, part in zip((number, string), parts, strict=True)] == [[6, 5, 7], ["aé ", "é", ""]]
+    assert column_numbers((number, string), codes).tolist() == [[6, 3], [5, 1], [7, 0]]
+    assert string.values(string.string_codes(["aé ", "é", ""])) == ["aé ", "é", ""]
+    assert string.check_codes(parts[1])
+    assert not string.check_codes(parts[1] + 1)
+    output = SampleOutput(kind="sample", shape=(4,), names=("n", "s"), columns=(number, string))
+    assert not output.is_text
+    assert SampleOutput(kind="sample", shape=(3,), names=("s",), columns=(string,)).is_text
+    with pytest.raises(ValidationError):
+        SampleOutput(kind="sample", shape=(2,), names=("n", "s"), columns=(number, string))
+
+
 @given(st.integers(-(2**52), 2**52), st.integers(0, 2**24 - 1), st.integers(-15, 22))
 def test_numbers_are_the_nearest_float64(first, code, decimals):
     column = Column(name="n", type="number", first=first, count=2**24, decimals=decimals)
@@ -75,6 +92,14 @@ def test_numbers_are_the_nearest_float64(first, code, decimals):
         {"type": "integer", "first": 0, "count": 2, "timezone": "UTC"},
         {"type": "time", "first": 86_400_000_000, "count": 1},
         {"type": "date", "first": 10**8, "count": 1},
+        {"type": "string", "count": 3},
+        {"type": "string", "alphabet": ("a", "b"), "length": 2, "count": 2},
+        {"type": "string", "alphabet": ("a", "a"), "length": 2, "count": 3},
+        {"type": "string", "alphabet": ("a", "\n"), "length": 2, "count": 3},
+        {"type": "string", "alphabet": ("a", "bc"), "length": 2, "count": 3},
+        {"type": "string", "alphabet": ("a",), "length": 2, "count": 2, "nullable": True},
+        {"type": "string", "alphabet": ("a",), "length": 257, "count": 2},
+        {"type": "integer", "first": 0, "count": 2, "length": 2},
     ],
 )
 def test_inconsistent_columns_are_refused(fields):

@@ -25,7 +25,8 @@ def inspect(path: str, as_json: bool, overrides: tuple[str, ...]) -> None:
 
     PATH is a folder of images (one subfolder for each class, or none), a .zip file of such a folder, an .npz or .npy file, a
     WebDataset .tar file or a folder of such files, a Parquet file with a Hugging Face Image column, or the output of `seedmint
-    batch run`. It can be a URL such as s3://bucket/photos. Or PATH is a table: a .csv, .tsv or .parquet file.
+    batch run`. It can be a URL such as s3://bucket/photos. Or PATH is a table, a .csv, .tsv or .parquet file; or
+    strings, a .txt file with one a line.
 
     The images are decoded once into a file in the cache ($SEEDMINT_CACHE, or the user's cache directory). Training, resuming
     and evaluating read this file. About one image in ten is held out: training never uses it, and `seedmint evaluate` compares

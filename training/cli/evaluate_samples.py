@@ -20,6 +20,7 @@ from seedmint.training.evaluation.results import format_interval, format_value
 from seedmint.training.evaluation.sample_metrics import RealSamples, measure_samples
 from seedmint.training.evaluation.table_metrics import table_rows_of
 from seedmint.training.plotting.sample_plots import plot
+from seedmint.training.plotting.text_pictures import text_picture
 from seedmint.training.recipes.data import Data
 from seedmint.training.report.column_charts import column_charts
 from seedmint.training.report.html_report import render_sample_report
@@ -72,7 +73,10 @@ def evaluate_samples(
             click.echo(f"{metric.metric}  {format_value(metric.value, metric.standard_error)}{real}  ({metric.protocol})")
     if out is not None or report is not None:
         shown, data_rows = generator.samples(np.arange(_NUM_PLOTTED)), held_out.samples[held_out.draw_order[:_NUM_PLOTTED]]
-        if card.output.columns is None:
+        if card.output.is_text and card.output.columns is not None:
+            (column,) = card.output.columns
+            picture = text_picture(column.values(shown), column.values(data_rows))
+        elif card.output.columns is None:
             picture = plot(shown, card.output.names, data_rows)
         else:
             columns = card.output.columns
@@ -94,7 +98,7 @@ def _column_charts(
     generator: GeneratorFile, generated: NDArray[np.float32], held_out: Dataset, train: Dataset
 ) -> list[tuple[str, str]]:
     """Return the charts of the columns of a table, also of its label; none for other data."""
-    if held_out.table is None:
+    if held_out.table is None or held_out.table.is_text:
         return []
     rule = generator.card.label_rule()
     labels = None if rule is None else rule.labels(np.arange(len(generated)))

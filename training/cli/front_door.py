@@ -13,7 +13,7 @@ from seedmint.training.recipes.data import Data
 from seedmint.training.recipes.files import apply_overrides, is_recipe
 from seedmint.training.recipes.schema import Recipe, RecipeError, validate_recipe
 
-TABLE_SUFFIXES = (".csv", ".tsv")
+TABLE_SUFFIXES = (".csv", ".tsv", ".txt")
 _DATA_SUFFIXES = (*TABLE_SUFFIXES, ".zip", ".npz", ".npy", ".tar", ".tar.gz", ".tgz", ".parquet")
 
 
@@ -72,7 +72,7 @@ def inspect_path(path: str, overrides: Sequence[str]) -> Any:
 
 
 def is_table(path: str) -> bool:
-    """Return whether a path is a table: a CSV file, or a Parquet file without a column of images.
+    """Return whether a path is a table: a CSV file, strings (.txt), or a Parquet file without a column of images.
 
     Args:
         path: A path or URL.
@@ -96,12 +96,14 @@ def inspect_table_path(path: str, overrides: Sequence[str]) -> Any:
     Raises:
         UserError: The table cannot be read, or a field of `data` is wrong.
     """
-    from seedmint.training.datasets.table_report import inspect_table
+    from seedmint.training.datasets.table_report import find_source, inspect_table
 
     document: dict[str, Any] = {}
     apply_overrides(document, overrides)
+    section = {"path": str(Path(path).absolute())} | document.get("data", {})
+    section = {"source": find_source(section)} | section
     try:
-        data = Data.model_validate({"source": "table", "path": str(Path(path).absolute())} | document.get("data", {}))
+        data = Data.model_validate(section)
     except ValidationError as error:
         field, message = field_errors(error)[0]
         raise RecipeError(message, field=f"data.{field}" if field else "data") from None
@@ -111,11 +113,15 @@ def inspect_table_path(path: str, overrides: Sequence[str]) -> Any:
 def _derive_table(path: str, overrides: Sequence[str]) -> FrontDoor:
     from seedmint.training.datasets.load import load_train
     from seedmint.training.recipes.derived_table import derive_table_recipe
+    from seedmint.training.recipes.derived_text import derive_text_recipe
 
     report = inspect_table_path(path, overrides)
     click.echo("\n".join(report.lines()), err=True)
     num_train, num_columns = len(load_train(report.data)), len(report.dataset.names)
-    derived = derive_table_recipe(Path(path).stem, report.data, num_train, num_columns)
+    if report.data.source == "text":
+        derived = derive_text_recipe(Path(path).stem, report.data, num_train)
+    else:
+        derived = derive_table_recipe(Path(path).stem, report.data, num_train, num_columns)
     apply_overrides(derived.document, overrides)
     return FrontDoor(validate_recipe(derived.document, path), derived.comments, derived.document)
 

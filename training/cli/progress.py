@@ -12,6 +12,7 @@ from seedmint.training.objectives import Objective
 from seedmint.training.runs.progress import HELD_OUT_JSD, HELD_OUT_JSD_ERROR, ProgressEvent
 
 _MIN_BAR = 12  # columns
+_PREVIEW_TEXTS = 8
 _LINE_INTERVAL = 10.0  # seconds between lines without a terminal
 
 
@@ -57,6 +58,8 @@ class ProgressDisplay:
         if event.metrics:
             text = "  ".join(format_metric(metric) for metric in event.metrics)
             self._print_line(event.step, f"{event.weights}: {text}")
+        if event.texts:
+            self._print_line(event.step, f"preview: {', '.join(event.texts[:_PREVIEW_TEXTS])}")
         if not event.statistics:
             return
         now = time.monotonic()
@@ -79,7 +82,7 @@ class ProgressDisplay:
         return text
 
     def _print_line(self, step: int, text: str) -> None:
-        self._console.print(f"step {step:,}/{self._total:,}  {text}", soft_wrap=True, highlight=False)
+        self._console.print(f"step {step:,}/{self._total:,}  {text}", soft_wrap=True, highlight=False, markup=False)
 
 
 def format_statistics(statistics: dict[str, float], objective: Objective) -> str:

@@ -56,15 +56,16 @@ def train(
 ) -> None:
     """Train a generator with Algorithm 1.
 
-    RECIPE_OR_PATH is a folder or file of your images (see `seedmint data inspect --help`), a table (.csv, .tsv, .parquet), a
-    shipped recipe (see `seedmint train --recipes`), or a YAML file. For images and tables, the command prints a summary,
-    derives the settings from the data, writes them with comments into recipe.yaml, measures this
-    machine for a few seconds, and says how long the training takes.
+    RECIPE_OR_PATH is a folder or file of your images (see `seedmint data inspect --help`), a table (.csv, .tsv, .parquet),
+    strings (.txt, one a line, or a table with one column of text), a shipped recipe (see `seedmint train --recipes`), or a YAML
+    file. For images, tables and strings, the command prints a summary, derives the settings from the data, writes them with
+    comments into recipe.yaml, measures this machine for a few seconds, and says how long the training takes.
 
     \b
     Examples:
       seedmint train photos
       seedmint train people.csv --set data.label=region
+      seedmint train names.txt
       seedmint train photos.zip --out runs/p --set data.side=64 --set steps=20000
       seedmint train photos --from runs/p
       seedmint train digits --out runs/d --watch

@@ -37,6 +37,11 @@ class TableColumns:
     labels: tuple[LabelColumn, ...]
     notes: tuple[str, ...] = ()
 
+    @property
+    def is_text(self) -> bool:
+        """Whether a row is one string, without other columns."""
+        return not self.labels and [column.type for column in self.columns] == ["string"]
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -45,7 +50,7 @@ class Dataset:
     Attributes:
         name: Name for the card.
         values: Images, uint8[n, channels, height, width] with 1, 3 or 4 channels; or samples in their own units,
-            float32[n, columns] or float32[n, length, channels].
+            float32[n, columns] or float32[n, length, channels]; or codes, float32[n, codes].
         labels: int64[n], or None.
         classes: Name of each label, or None.
         licence: Licence of the data; None if unknown.
@@ -67,7 +72,8 @@ class Dataset:
         if self.names is None:
             self._check_images(self.values)
         else:
-            self._check_samples(self.values, self.names)
+            width = len(self.names) if self.table is None else sum(column.width for column in self.table.columns)
+            self._check_samples(self.values, width)
         if self.labels is None:
             return
         if self.labels.shape != (len(self),) or self.labels.dtype != np.int64 or self.classes is None:
@@ -243,10 +249,10 @@ class Dataset:
                 reason="wrong_array",
             )
 
-    def _check_samples(self, samples: NDArray[np.generic], names: tuple[str, ...]) -> None:
-        if samples.ndim not in (2, 3) or samples.dtype != np.float32 or not samples.size or samples.shape[-1] != len(names):
+    def _check_samples(self, samples: NDArray[np.generic], width: int) -> None:
+        if samples.ndim not in (2, 3) or samples.dtype != np.float32 or not samples.size or samples.shape[-1] != width:
             raise DataError(
-                f"the samples of {self.name} must be float32[n, {len(names)}] or float32[n, length, {len(names)}], "
+                f"the samples of {self.name} must be float32[n, {width}] or float32[n, length, {width}], "
                 f"not {_describe(samples)}",
                 reason="wrong_array",
             )

@@ -11,7 +11,8 @@ from seedmint.training.datasets.progress import OnProgress, ignore_progress
 from seedmint.training.datasets.series import load_series
 from seedmint.training.datasets.stacked import stack_digits
 from seedmint.training.datasets.table import load_table
-from seedmint.training.recipes.data import PACKED_SOURCES, TABLE_SOURCES, Data
+from seedmint.training.datasets.texts import load_texts
+from seedmint.training.recipes.data import PACKED_SOURCES, TABLE_SOURCES, TEXT_SOURCES, Data
 
 _HOLDOUT_INTERVAL = 5
 
@@ -49,7 +50,7 @@ def load_train(data: Data, on_progress: OnProgress = ignore_progress) -> Dataset
         return load_digits()
     if data.source == "icons":
         return load_icons("train")
-    if data.source in (*TABLE_SOURCES, "series"):
+    if data.source in (*TABLE_SOURCES, *TEXT_SOURCES, "series"):
         return _load_rows(data).holdout(_HOLDOUT_INTERVAL)[0]
     return load_generated(data.source, "train")
 
@@ -58,8 +59,8 @@ def load_test(data: Data) -> Dataset | None:
     """Return the test data that belong to a source, or None.
 
     MNIST and Fashion-MNIST have a test set. The test set of Stacked MNIST consists of MNIST's test digits. The test sets of
-    icons and of generated sources use other random numbers than their training data. The test data of your own images, tables
-    and series are a part that is held out by a pseudorandom draw. Digits have no test data.
+    icons and of generated sources use other random numbers than their training data. The test data of your own images, tables,
+    series and strings are a part that is held out by a pseudorandom draw. Digits have no test data.
 
     Args:
         data: The section `data` of the recipe.
@@ -75,7 +76,7 @@ def load_test(data: Data) -> Dataset | None:
         return stack_digits(load_idx("mnist", data.path, "test"), "test")
     if data.source == "icons":
         return load_icons("test")
-    if data.source in (*TABLE_SOURCES, "series"):
+    if data.source in (*TABLE_SOURCES, *TEXT_SOURCES, "series"):
         return _load_rows(data).holdout(_HOLDOUT_INTERVAL)[1]
     if data.source in GENERATED_SOURCES:
         return load_generated(data.source, "test")
@@ -102,4 +103,6 @@ def _load_rows(data: Data) -> Dataset:
         return load_table(data.model_copy(update={"path": str(penguins_csv()), "licence": LICENCE}))
     if data.source == "table":
         return load_table(data)
+    if data.source in TEXT_SOURCES:
+        return load_texts(data)
     return load_series(str(data.path), data.licence)

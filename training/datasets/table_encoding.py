@@ -102,10 +102,12 @@ class TableEncoding:
     """The encoding of all columns.
 
     Attributes:
-        columns: One for each column of the table.
+        columns: One for each code of a row.
+        is_text: Whether the codes are the characters of one string. Each of them has one slot for each code.
     """
 
     columns: tuple[ColumnEncoding, ...]
+    is_text: bool = False
 
     @property
     def width(self) -> int:
@@ -141,7 +143,8 @@ class TableEncoding:
 
     def document(self) -> dict[str, Any]:
         """Return the encoding as JSON values."""
-        return {"columns": [{name: list(value) for name, value in vars(column).items()} for column in self.columns]}
+        columns = [{name: list(value) for name, value in vars(column).items()} for column in self.columns]
+        return {"columns": columns} | ({"is_text": True} if self.is_text else {})
 
     @classmethod
     def of_document(cls, document: dict[str, Any]) -> "TableEncoding":
@@ -151,7 +154,8 @@ class TableEncoding:
             document: See `document`.
         """
         return cls(
-            tuple(ColumnEncoding(**{name: tuple(value) for name, value in column.items()}) for column in document["columns"])
+            tuple(ColumnEncoding(**{name: tuple(value) for name, value in column.items()}) for column in document["columns"]),
+            document.get("is_text", False),
         )
 
 
@@ -159,10 +163,12 @@ def fit_encoding(codes: NDArray[np.float32], columns: tuple[Column, ...]) -> Tab
     """Return the encoding for the training data of a table.
 
     Args:
-        codes: float32[n, columns], the training data.
+        codes: float32[n, codes], the training data.
         columns: Types of the columns.
     """
-    return TableEncoding(tuple(_fit_column(codes[:, i].astype(np.int64), column) for i, column in enumerate(columns)))
+    owners = [column for column in columns for _ in range(column.width)]
+    encodings = tuple(_fit_column(codes[:, i].astype(np.int64), column) for i, column in enumerate(owners))
+    return TableEncoding(encodings, [column.type for column in columns] == ["string"])
 
 
 def _fit_column(codes: NDArray[np.int64], column: Column) -> ColumnEncoding:

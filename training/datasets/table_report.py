@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+from pydantic import ValidationError
 
-from seedmint.models.columns import Column, json_value
+from seedmint.models.columns import Column, json_value, split_codes
 from seedmint.models.seeds import quoted
 from seedmint.training.datasets.dataset import DataError, Dataset
 from seedmint.training.datasets.table import choose_columns, load_table, read_table
 from seedmint.training.datasets.tables.typed import type_column
+from seedmint.training.datasets.texts import TEXT_SUFFIX, load_texts
 from seedmint.training.recipes.data import Data
 
 _SHOWN = 4  # categories
@@ -35,8 +38,8 @@ class TableReport:
         table, samples = self.dataset.table, self.dataset.samples
         lines = [f"{self.data.path}: {len(self.dataset):,} rows, one in five held out; {len(table.columns)} columns"]
         width = max(len(column.name) for column in table.columns)
-        for i, column in enumerate(table.columns):
-            missing = f", {float((samples[:, i] < 0).mean()):.1%} missing" if column.nullable else ""
+        for column, codes in split_codes(table.columns, samples):
+            missing = f", {float((codes < 0).mean()):.1%} missing" if column.nullable else ""
             lines.append(f"  {column.name.ljust(width)}  {_describe(column)}{missing}")
         for label in table.labels:
             values = len(set(label.texts(self.dataset.classes or ())))
@@ -61,16 +64,43 @@ class TableReport:
         }
 
 
+def find_source(section: dict[str, Any]) -> str:
+    """Return the source of a file: `text` of a .txt file, and of a table with one column of text; otherwise `table`.
+
+    Args:
+        section: Fields of the section `data`, with `path`. A field that only tables have means a table.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    path = str(section["path"])
+    if any(section.get(name) is not None for name in ("label", "units", "decimal", "thousands")):
+        return "table"
+    if path.lower().endswith(TEXT_SUFFIX):
+        return "text"
+    fields = {name: section.get(name) for name in ("columns", "encoding", "delimiter", "header")}
+    try:
+        data = Data.model_validate({"source": "table", "path": path} | fields)
+    except ValidationError:  # reported with the whole section
+        return "table"
+    table, _ = read_table(data)
+    names = table.column_names if data.columns is None else data.columns
+    is_text = len(names) == 1 and names[0] in table.column_names and pa.types.is_string(table[names[0]].type)
+    return "text" if is_text else "table"
+
+
 def inspect_table(data: Data) -> TableReport:
     """Read a table, and leave out the columns that cannot be learned, unless the columns are named.
 
     Args:
-        data: The section `data` of a recipe, with source `table`.
+        data: The section `data` of a recipe, with source `table` or `text`.
 
     Raises:
         DataError: The file cannot be read, a named column cannot be learned, or no column is left.
     """
     left_out: dict[str, str] = {}
+    if data.source == "text":
+        return TableReport(data, load_texts(data), left_out)
     if data.columns is None:
         table, _ = read_table(data)
         chosen = []
@@ -93,6 +123,8 @@ def _describe(column: Column) -> str:
         shown = ", ".join(quoted(name) for name in column.categories[:_SHOWN])
         more = f" and {column.count - _SHOWN} more" if column.count > _SHOWN else ""
         return f"text, {column.count} categories: {shown}{more}"
+    if column.alphabet is not None:
+        return f"strings, up to {column.length} characters: {''.join(column.alphabet)}"
     if column.type == "boolean":
         return "boolean"
     low, high = (json_value(value) for value in _limits(column))

@@ -21,7 +21,8 @@ CHEAP_DRAWS, COSTLY_DRAWS = 24, 8
 LEVEL = 0.999
 _MIN_DRAWS = 2  # of an interval
 _KEY = 7  # of Philox
-_SQUARES = ("frechet", "kid", "class-kl", "mode-kl", "random-conv")  # metrics that are squares near their best value
+_DIVERGENCES = ("class-kl", "mode-kl", "1-gram", "2-gram", "3-gram", "4-gram")
+_SQUARES = ("frechet", "kid", "random-conv", *_DIVERGENCES)  # metrics that are squares near their best value
 _SKEWED = (*_SQUARES, "train-on-generated")  # the score of a model is bounded by 1, and falls far below for unlucky rows
 # Ratio of the upper quantiles of (chi-squared - 1) / sqrt 2 with one degree of freedom and of a normal number.
 _TAIL_OF_SQUARES = (stats.chi2.ppf(LEVEL, 1) - 1) / math.sqrt(2) / stats.norm.ppf(LEVEL)

@@ -22,6 +22,7 @@ from seedmint.training.evaluation.real_draws import CHEAP_DRAWS, COSTLY_DRAWS, r
 from seedmint.training.evaluation.sample_copies import CopyDetector
 from seedmint.training.evaluation.table_copies import measure_copies
 from seedmint.training.evaluation.table_metrics import Rows, measure_columns, measure_pairs, measure_trees, table_rows_of
+from seedmint.training.evaluation.text_metrics import measure_texts, texts_of
 from seedmint.training.recipes.data import Data
 from seedmint.training.recipes.schema import SAMPLE_METRICS, SampleMetric
 
@@ -81,6 +82,10 @@ def measure_samples(
             field="data",
             reason="too_few_samples",
         )
+    if real.held_out.table is not None and real.held_out.table.is_text:
+        codes = outputs(np.arange(real.count, dtype=np.int64))
+        texts = texts_of(real.held_out.table.columns[0], codes, real.held_out, real.train)
+        return measure_texts(texts, metrics, with_draws)
     if real.held_out.table is not None:
         return _measure_table(real, real.held_out.table, outputs, metrics, with_draws)
     n = real.count

@@ -13,7 +13,7 @@ from seedmint.models.noise import LabelRule, noise
 from seedmint.training.datasets import Dataset
 from seedmint.training.datasets.scaling import MAX_UNITS, Scaling
 from seedmint.training.datasets.table_encoding import TableEncoding
-from seedmint.training.export.table_codes import ToCodes
+from seedmint.training.export.table_codes import ToCharacterCodes, ToCodes
 from seedmint.training.networks import noise_length
 from seedmint.training.recipes.schema import Recipe
 
@@ -31,7 +31,9 @@ class ServedGenerator(nn.Module):
     def __init__(self, generator: nn.Module, scaling: Scaling | TableEncoding | None = None) -> None:
         super().__init__()
         self.generator = generator
-        self.to_codes = ToCodes(scaling) if isinstance(scaling, TableEncoding) else None
+        self.to_codes: ToCodes | ToCharacterCodes | None = None
+        if isinstance(scaling, TableEncoding):
+            self.to_codes = ToCharacterCodes(scaling) if scaling.is_text else ToCodes(scaling)
         self.finish = _ToDataUnits(scaling) if isinstance(scaling, Scaling) else _ToGrayLevels()
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
@@ -43,7 +45,7 @@ class ServedGenerator(nn.Module):
 
         Returns:
             uint8[n, height, width, channels] gray levels; or, with a scaling, float32[n, ...] in the units of the data,
-            multiples of the resolution; or, with the encoding of a table, float32[n, columns] codes.
+            multiples of the resolution; or, with the encoding of a table, float32[n, codes].
         """
         outputs = self.generator(z) if label is None else self.generator(z, label)
         finished: Tensor = self.finish(outputs) if self.to_codes is None else self.to_codes(outputs, z)

@@ -8,6 +8,34 @@ from seedmint.training.datasets.table_encoding import FINE, UNITS, TableEncoding
 _FINE_SCALE = float(1 << 20)  # a power of two, so that the product with z is exact
 
 
+class ToCharacterCodes(nn.Module):
+    """One-hot vectors of characters -> codes.
+
+    Args:
+        encoding: The encoding of strings.
+    """
+
+    numbers: Tensor
+
+    def __init__(self, encoding: TableEncoding) -> None:
+        super().__init__()
+        self.length, self.slots = len(encoding.columns), encoding.columns[0].slots
+        self.register_buffer("numbers", torch.arange(self.slots, dtype=torch.float32), persistent=False)
+
+    def forward(self, rows: Tensor, z: Tensor) -> Tensor:
+        """Decode strings.
+
+        Args:
+            rows: float32[n, width], one-hot vectors that are exactly 0 and 1.
+            z: float32[n, z_dim]; not used.
+
+        Returns:
+            Codes, float32[n, length].
+        """
+        codes: Tensor = (rows.view(-1, self.length, self.slots) * self.numbers).sum(dim=2)
+        return codes
+
+
 class ToCodes(nn.Module):
     """Encoded rows -> codes. After the rounding of y, all operations are on integers, and exact.
 

@@ -16,6 +16,7 @@ from seedmint.training.networks.paper import PaperD, PaperG
 from seedmint.training.networks.residual import ResidualD, ResidualG
 from seedmint.training.networks.sequence import MIN_LENGTH, SequenceD, SequenceG
 from seedmint.training.networks.table import TableG
+from seedmint.training.networks.text import TextD, TextG
 from seedmint.training.recipes.networks import (
     ConvolutionalDiscriminator,
     ConvolutionalGenerator,
@@ -25,6 +26,9 @@ from seedmint.training.recipes.networks import (
     PaperGenerator,
     ResidualDiscriminator,
     ResidualGenerator,
+    SequenceGenerator,
+    TextDiscriminator,
+    TextGenerator,
 )
 from seedmint.training.recipes.schema import Recipe, RecipeError
 
@@ -41,8 +45,12 @@ def noise_length(z_dim: int, encoding: TableEncoding | None) -> int:
     """
     length = z_dim + (0 if encoding is None else encoding.slots)
     if length > MAX_Z_DIM:
-        message = f"the table has {length - z_dim:,} categories in all, and z_dim and they must be at most {MAX_Z_DIM:,}"
-        raise RecipeError(message, field="data.columns", reason="too_many_categories")
+        assert encoding is not None
+        counted, field = ("categories in all", "data.columns")
+        if encoding.is_text:
+            counted, field = ("characters at all positions together", "data.length")
+        message = f"the data have {length - z_dim:,} {counted}, and z_dim and they must be at most {MAX_Z_DIM:,}"
+        raise RecipeError(message, field=field, reason="too_many_categories")
     return length
 
 
@@ -62,12 +70,16 @@ def build_networks(
         RecipeError: A network of the recipe does not support data of this shape.
     """
     for field, kind in (("generator", recipe.generator.kind), ("discriminator", recipe.discriminator.kind)):
-        _check_shape(f"{field}.kind", kind, tuple(marginals.shape))
+        _check_shape(f"{field}.kind", kind, tuple(marginals.shape), encoding)
+    if isinstance(recipe.generator, TextGenerator):
+        assert encoding is not None
+        generator: nn.Module = TextG(recipe.generator, encoding, recipe.z_dim, recipe.prior)
+        return generator, _discriminator(recipe, tuple(marginals.shape), classes, encoding)
     generator = _generator(recipe, marginals, classes)
     if encoding is not None:
         assert isinstance(generator, MlpG)
         generator = TableG(generator, generator.last, encoding, recipe.z_dim, recipe.prior)
-    return generator, _discriminator(recipe, tuple(marginals.shape), classes)
+    return generator, _discriminator(recipe, tuple(marginals.shape), classes, encoding)
 
 
 def _generator(recipe: Recipe, marginals: Tensor, classes: int) -> nn.Module:
@@ -80,11 +92,15 @@ def _generator(recipe: Recipe, marginals: Tensor, classes: int) -> nn.Module:
         return ResidualG(config, z_dim, _image_shape(shape), classes)
     if isinstance(config, MlpGenerator):
         return MlpG(config, z_dim, shape, classes)
+    assert isinstance(config, SequenceGenerator)
     return SequenceG(config, z_dim, _series_shape(shape), classes)
 
 
-def _discriminator(recipe: Recipe, shape: tuple[int, ...], classes: int) -> nn.Module:
+def _discriminator(recipe: Recipe, shape: tuple[int, ...], classes: int, encoding: TableEncoding | None) -> nn.Module:
     config = recipe.discriminator
+    if isinstance(config, TextDiscriminator):
+        assert encoding is not None
+        return TextD(config, encoding)
     if isinstance(config, PaperDiscriminator):
         return PaperD(config, _image_shape(shape), classes)
     if isinstance(config, ConvolutionalDiscriminator):
@@ -96,9 +112,12 @@ def _discriminator(recipe: Recipe, shape: tuple[int, ...], classes: int) -> nn.M
     return SequenceD(config, _series_shape(shape), classes)
 
 
-def _check_shape(field: str, kind: str, shape: tuple[int, ...]) -> None:
+def _check_shape(field: str, kind: str, shape: tuple[int, ...], encoding: TableEncoding | None) -> None:
     message = None
-    if len(shape) == 3 and kind in ("mlp", "sequence"):
+    if kind == "text":
+        is_text = encoding is not None and encoding.is_text
+        message = None if is_text else "text networks need strings; use another kind"
+    elif len(shape) == 3 and kind in ("mlp", "sequence"):
         message = f"{kind} networks need samples, but the data are images; use kind residual, convolutional or paper"
     elif len(shape) < 3 and kind in ("paper", "convolutional", "residual"):
         alternatives = "mlp" if len(shape) == 1 else "mlp or sequence"

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from seedmint.training.datasets.table_encoding import TableEncoding
 
-_TEMPERATURE = 0.5
+TEMPERATURE = 0.5
 _TINY = 1e-6  # u is _TINY to 1 - _TINY
 _LEAST = -1e9  # logit of slots that do not exist
 
@@ -68,7 +68,7 @@ class TableG(nn.Module):
         if not self.slots:
             return raw
         y, logits = raw[:, : self.continuous], raw[:, self.continuous :]
-        one_hot = self._choose(logits.float() + _gumbel(extra, self.prior)).to(raw.dtype)
+        one_hot = self._choose(logits.float() + gumbel(extra, self.prior)).to(raw.dtype)
         padded = torch.cat([one_hot, torch.ones_like(one_hot[:, :1])], dim=1)
         return torch.cat([y * padded[:, self.owners], one_hot], dim=1)  # y is 0 at a point
 
@@ -77,7 +77,7 @@ class TableG(nn.Module):
         grouped = torch.where(self.missing, _LEAST, scores[:, self.columns])
         hard = (torch.arange(grouped.shape[2], device=scores.device) == grouped.argmax(dim=2, keepdim=True)).to(scores.dtype)
         if self.training:
-            soft = torch.softmax(grouped / _TEMPERATURE, dim=2)
+            soft = torch.softmax(grouped / TEMPERATURE, dim=2)
             hard = hard - soft.detach() + soft
         return hard.flatten(1)[:, self.position]
 
@@ -92,7 +92,12 @@ def _owners(encoding: TableEncoding) -> Tensor:
     return torch.tensor(owners, dtype=torch.int64)
 
 
-def _gumbel(z: Tensor, prior: str) -> Tensor:
-    """Return noise of the prior as standard Gumbel noise of the same shape."""
+def gumbel(z: Tensor, prior: str) -> Tensor:
+    """Return noise of the prior as standard Gumbel noise of the same shape.
+
+    Args:
+        z: Noise of any shape.
+        prior: `normal` or `uniform`.
+    """
     u = 0.5 * (1 + torch.erf(z * math.sqrt(0.5))) if prior == "normal" else z / (2 * math.sqrt(3.0)) + 0.5
     return -torch.log(-torch.log(u.clamp(_TINY, 1 - _TINY)))

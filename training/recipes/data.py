@@ -4,6 +4,7 @@ from typing import Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
+from seedmint.models.columns import MAX_LENGTH
 from seedmint.training.recipes.base import Config
 
 PackedSource = Literal["folder", "zip", "npz", "webdataset", "parquet", "batch"]
@@ -17,10 +18,18 @@ TableSource = Literal["table", "penguins"]
 
 TABLE_SOURCES: tuple[TableSource, ...] = get_args(TableSource)
 
-SampleSource = Literal["gaussian-1d", "ring-2d", "sines", TableSource, "series"]
+TextSource = Literal["text", "words"]
+"""Sources of strings."""
+
+TEXT_SOURCES: tuple[TextSource, ...] = get_args(TextSource)
+
+SampleSource = Literal["gaussian-1d", "ring-2d", "sines", TableSource, TextSource, "series"]
 """Sources of samples, which are data other than images."""
 
 SAMPLE_SOURCES: tuple[SampleSource, ...] = get_args(SampleSource)
+
+_FILE_FIELDS = ("columns", "encoding", "delimiter", "header")
+"""Fields of tables and of strings."""
 
 _TABLE_FIELDS = ("columns", "label", "units", "encoding", "delimiter", "decimal", "thousands", "header")
 
@@ -49,7 +58,7 @@ class Data(Config):
     columns: list[str] | None = Field(
         default=None,
         min_length=1,
-        description="tables only: the columns to learn; null takes all columns except the label",
+        description="tables: the columns to learn, null takes all except the label; strings: their column",
     )
     label: str | list[str] | None = Field(
         default=None,
@@ -60,10 +69,10 @@ class Data(Config):
         default=None, description="tables only: the units of columns, for the card, such as {income: EUR}"
     )
     encoding: str | None = Field(
-        default=None, description="CSV tables only: encoding of the text, such as utf-8 or latin-1; null finds it"
+        default=None, description="CSV tables and strings: encoding of the text, such as utf-8 or latin-1; null finds it"
     )
     delimiter: str | None = Field(
-        default=None, min_length=1, max_length=1, description="CSV tables only: the character between cells; null finds it"
+        default=None, min_length=1, max_length=1, description="CSV files only: the character between cells; null finds it"
     )
     decimal: Literal[".", ","] | None = Field(
         default=None, description="CSV tables only: the mark before decimals; null finds it for each column"
@@ -72,7 +81,16 @@ class Data(Config):
         default=None, description="CSV tables only: the mark between groups of three digits; null finds it for each column"
     )
     header: bool | None = Field(
-        default=None, description="CSV tables only: whether the first line has the names of the columns; null finds it"
+        default=None, description="CSV tables and strings: whether the first line has the names of the columns; null finds it"
+    )
+    length: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_LENGTH,
+        description="strings only: greatest number of characters; null takes that of the data, if it is at most 40",
+    )
+    longer: Literal["cut", "leave_out"] | None = Field(
+        default=None, description="strings only: what happens to strings that are longer than `length`; null refuses them"
     )
     licence: str | None = Field(default=None, description="licence of your own data, for the card")
     first: int | None = Field(default=None, ge=1, description="train only on n examples")
@@ -96,7 +114,7 @@ class Data(Config):
 
     @model_validator(mode="after")
     def _check_source(self) -> "Data":
-        if self.source in (*PACKED_SOURCES, "table", "series") and self.path is None:
+        if self.source in (*PACKED_SOURCES, "table", "series", "text") and self.path is None:
             raise ValueError(f"path is required for source {self.source}")
         if self.source == "digits" and self.path is not None:
             raise ValueError("path is not allowed for source digits, which comes with scikit-learn")
@@ -109,6 +127,10 @@ class Data(Config):
             raise ValueError(f"side, channels and skip_broken are allowed only for sources {', '.join(PACKED_SOURCES)}")
         if self.order == "stored" and self.first is None:
             raise ValueError("order is allowed only with first")
-        if self.source not in TABLE_SOURCES and any(getattr(self, name) is not None for name in _TABLE_FIELDS):
-            raise ValueError(f"{', '.join(_TABLE_FIELDS)} are allowed only for sources {' and '.join(TABLE_SOURCES)}")
+        allowed = _FILE_FIELDS if self.source == "text" else _TABLE_FIELDS if self.source in TABLE_SOURCES else ()
+        wrong = [name for name in _TABLE_FIELDS if name not in allowed and getattr(self, name) is not None]
+        if wrong:
+            raise ValueError(f"{', '.join(wrong)} are not allowed for source {self.source}")
+        if self.source != "text" and (self.length is not None or self.longer is not None):
+            raise ValueError("length and longer are allowed only for source text")
         return self

@@ -154,10 +154,31 @@ class SequenceDiscriminator(Config):
     spectral_norm: bool = True
 
 
+class TextGenerator(Config):
+    """For strings: a recurrent network (GRU), which chooses each character after the characters before it."""
+
+    kind: Literal["text"]
+    width: int = Field(default=64, ge=1, le=4096, description="numbers of the state of the recurrent network")
+
+
+class TextDiscriminator(Config):
+    """For strings: convolutions over the characters, then a hidden layer."""
+
+    kind: Literal["text"]
+    width: int = Field(default=64, ge=1, le=1024, description="channels of the convolutions")
+    layers: int = Field(default=3, ge=1, le=16, description="convolutions, each over three characters")
+
+
 Generator = Annotated[
-    PaperGenerator | ConvolutionalGenerator | ResidualGenerator | MlpGenerator | SequenceGenerator, Field(discriminator="kind")
+    PaperGenerator | ConvolutionalGenerator | ResidualGenerator | MlpGenerator | SequenceGenerator | TextGenerator,
+    Field(discriminator="kind"),
 ]
 Discriminator = Annotated[
-    PaperDiscriminator | ConvolutionalDiscriminator | ResidualDiscriminator | MlpDiscriminator | SequenceDiscriminator,
+    PaperDiscriminator
+    | ConvolutionalDiscriminator
+    | ResidualDiscriminator
+    | MlpDiscriminator
+    | SequenceDiscriminator
+    | TextDiscriminator,
     Field(discriminator="kind"),
 ]

@@ -15,6 +15,7 @@ from seedmint.models.files import write_whole
 from seedmint.models.provenance import Metric
 from seedmint.training.plotting.image_grid import grid_beside
 from seedmint.training.plotting.sample_plots import plot
+from seedmint.training.plotting.text_pictures import text_picture
 from seedmint.training.runs.diagnostics import Diagnostic
 
 _PREVIEW_COLUMNS = 8
@@ -105,6 +106,18 @@ class EventLog:
             names: Names of the columns or channels.
         """
         content = plot(samples, names)
+        write_whole(self._previews / f"step-{step:09d}.png", content)
+        self._board.add_image("preview", np.asarray(Image.open(io.BytesIO(content))), step, dataformats="HWC")
+
+    def write_text_preview(self, step: int, texts: Sequence[str]) -> None:
+        """Write strings to previews/step-N.txt, the first of them to previews/step-N.png, and to TensorBoard.
+
+        Args:
+            step: Number of finished iterations.
+            texts: Strings of the first seeds.
+        """
+        write_whole(self._previews / f"step-{step:09d}.txt", "".join(f"{text}\n" for text in texts).encode())
+        content = text_picture(texts)
         write_whole(self._previews / f"step-{step:09d}.png", content)
         self._board.add_image("preview", np.asarray(Image.open(io.BytesIO(content))), step, dataformats="HWC")
 

@@ -28,6 +28,7 @@ from seedmint.training.runs.state import find_nonfinite_tensor, tensors_of
 
 _IMAGE_PREVIEW_SEEDS = np.arange(64, dtype=np.int64)
 _SAMPLE_PREVIEW_SEEDS = np.arange(1000, dtype=np.int64)
+_SHOWN_TEXTS = 64  # in the event of a preview
 _FIRST_PREVIEW_SECONDS = 45.0
 
 
@@ -116,8 +117,8 @@ class DiagnosticsHook(Hook):
         self._report(trainer, self._diagnostics.check_diversity(diversity))
 
     def _check_columns(self, trainer: RunContext, outputs: NDArray[Any], labels: NDArray[np.int64] | None) -> None:
-        """Check each column of a table for collapse."""
-        if self._table is None:
+        """Check each column of a table for collapse. The diversity covers strings."""
+        if self._table is None or self._table.is_text:
             return
         data = self._dataset.samples
         if labels is not None:  # compare with rows of the same labels
@@ -179,7 +180,11 @@ class PreviewHook(Hook):
     def _write(self, trainer: RunContext, log: EventLog) -> NDArray[Any]:
         algorithm, step = trainer.state.algorithm, trainer.state.step
         outputs = self._sampler.sample(algorithm.generator if algorithm.ema is None else algorithm.ema, self._seeds)
-        if self._real is not None:
+        if self._table is not None and self._table.is_text:
+            texts = self._table.columns[0].values(outputs)
+            log.write_text_preview(step, texts)
+            trainer.emit(ProgressEvent(step, texts=tuple(texts[:_SHOWN_TEXTS])))
+        elif self._real is not None:
             log.write_image_preview(step, outputs, self._real)
         else:
             assert self._names is not None

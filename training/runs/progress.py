@@ -15,7 +15,7 @@ HELD_OUT_JSD_ERROR = "JSD held out, standard error"
 
 @dataclass(frozen=True)
 class ProgressEvent:
-    """One event of a run. Each event carries statistics, metrics or diagnostics; the other fields are empty.
+    """One event of a run. Each event carries statistics, metrics, diagnostics or strings; the other fields are empty.
 
     Attributes:
         step: Number of finished iterations.
@@ -25,6 +25,7 @@ class ProgressEvent:
         metrics: Metrics measured at this step.
         weights: The generator's weights that `metrics` describe.
         diagnostics: Conditions found at this step.
+        texts: Strings of the first seeds, from a preview.
     """
 
     step: int
@@ -32,3 +33,4 @@ class ProgressEvent:
     metrics: tuple[Metric, ...] = ()
     weights: Literal["last", "ema"] = "last"
     diagnostics: tuple[Diagnostic, ...] = ()
+    texts: tuple[str, ...] = ()

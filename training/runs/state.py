@@ -11,6 +11,7 @@ from seedmint.training.algorithm1 import STATISTICS, Algorithm1
 from seedmint.training.augmentation import build_augmentation
 from seedmint.training.datasets import Dataset
 from seedmint.training.networks import build_networks, noise_length
+from seedmint.training.networks.text import TextG
 from seedmint.training.optimization.device_inputs import DeviceInputs, recording_obstacle
 from seedmint.training.optimization.iteration_graphs import CudaRecorder, IterationGraphs
 from seedmint.training.optimization.minibatches import Minibatches, stream_seed
@@ -37,10 +38,10 @@ def build_algorithm(recipe: Recipe, dataset: Dataset, device: torch.device) -> A
     minibatches = Minibatches(dataset, recipe.conditional, recipe.m, recipe.prior, z_dim, recipe.seed, device)
     marginals = torch.from_numpy(dataset.marginals()).float()
     torch.manual_seed(stream_seed(recipe.seed, _INITIAL_WEIGHTS_STREAM))
-    generator, discriminator = (
-        network.to(device).train()
-        for network in build_networks(recipe, marginals, num_classes(recipe, dataset), dataset.encoding)
-    )
+    networks = build_networks(recipe, marginals, num_classes(recipe, dataset), dataset.encoding)
+    if isinstance(networks[0], TextG):
+        networks[0].start_from(torch.from_numpy(dataset.samples))
+    generator, discriminator = (network.to(device).train() for network in networks)
     ema = copy.deepcopy(generator).eval().requires_grad_(False) if recipe.ema else None
     obstacle = recording_obstacle(recipe, minibatches, device)
     if recipe.cuda_graph == "always" and obstacle is not None:

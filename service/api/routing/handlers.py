@@ -24,6 +24,7 @@ from seedmint.service.api.schemas import Generators, generator_page, summary
 from seedmint.service.api.urls import Spec, canonical_url, query_string
 from seedmint.service.batching.model_repository import ModelRepository, Served
 from seedmint.service.encoders.images import DEFAULT_QUALITY, image_formats
+from seedmint.service.encoders.tabular import sample_formats
 from seedmint.service.runtime.generator import Generator
 from seedmint.service.server.replies import ReplyResponse
 from seedmint.service.settings import Settings
@@ -198,12 +199,14 @@ class Handlers:
         is_pinned = "digest" in request.path_params
         served = self._find_pinned(request) if is_pinned else self._repository.find(request.path_params["name"], None)
         generator, query = served.generator, _query(request)
-        formats = media_types
         output = generator.card.output
         is_lossy = "quality" in parse_qs(query, keep_blank_values=True)
+        allowed: tuple[str, ...]
         if isinstance(output, ImageOutput):
-            allowed = set(image_formats(output)) & (set(DEFAULT_QUALITY) if is_lossy else set(image_formats(output)))
-            formats = {form: text for form, text in media_types.items() if form in allowed}
+            allowed = tuple(form for form in image_formats(output) if form in DEFAULT_QUALITY or not is_lossy)
+        else:
+            allowed = sample_formats(output)
+        formats = {form: text for form, text in media_types.items() if form in allowed}
         default = by_range(is_lossy)
         form = negotiate(request.headers.getlist("accept"), formats, default if default in formats else next(iter(formats)))
         seed = request.scope["path"].rpartition("/")[2]

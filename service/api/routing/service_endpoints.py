@@ -14,7 +14,7 @@ _INVALID_BODY = (400, 404, 408, 413, 415, 422)
 _PROBE = {200: Answer("Success.", {"text/plain": None}, ())}
 _HTML_HEADERS = ("Cache-Control", "Content-Security-Policy")
 _ARCHIVE = Answer(
-    "The file, streamed. Images: zip, npz, npy; samples: npz, npy, csv, jsonl.",
+    "The file, streamed. Images: zip, npz, npy; samples: npz, npy, csv, jsonl; strings: also txt.",
     media_types(ARCHIVE_MEDIA_TYPES),
     ("Content-Disposition", "Cache-Control"),
 )

@@ -200,6 +200,6 @@ def read(file: IO[bytes], positions: list[int], card: Card) -> Outputs:
     table = pq.read_table(file, columns=list(card.output.names)).take(positions)
     if card.output.columns is not None:
         found = [codes_of(table[column.name], column) for column in card.output.columns]
-        return np.stack(found, axis=1)
+        return np.column_stack(found)
     columns = [np.asarray(table[name].to_pylist(), np.float32) for name in card.output.names]
     return np.stack(columns, axis=-1)

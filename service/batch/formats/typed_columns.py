@@ -16,6 +16,7 @@ _TYPES: dict[str, Any] = {
     "number": pa.float64(),
     "boolean": pa.bool_(),
     "text": pa.string(),
+    "string": pa.string(),
     "date": pa.date32(),
     "time": pa.time64("us"),
 }
@@ -43,6 +44,7 @@ def feature(column: Column | LabelColumn) -> dict[str, Any]:
         "number": "float64",
         "boolean": "bool",
         "text": "string",
+        "string": "string",
         "date": "date32",
         "time": "time64[us]",
     }
@@ -57,7 +59,7 @@ def typed_arrays(card: Card, samples: NDArray[np.float32], labels: NDArray[np.in
 
     Args:
         card: The card of a generator of a table.
-        samples: float32[n, columns], codes.
+        samples: float32[n, codes].
         labels: int64[n]; None for an unconditional generator.
     """
     values = table_columns(card, samples, labels)
@@ -65,12 +67,14 @@ def typed_arrays(card: Card, samples: NDArray[np.float32], labels: NDArray[np.in
 
 
 def codes_of(values: pa.ChunkedArray, column: Column) -> NDArray[np.float32]:
-    """Return the codes of values, float32[n]; see `seedmint.models.columns`.
+    """Return the codes of values, float32[n], or float32[n, length] of strings; see `seedmint.models.columns`.
 
     Args:
         values: Values of `typed_arrays`.
         column: Their column.
     """
+    if column.type == "string":
+        return column.string_codes(values.to_pylist())
     if column.type == "text":
         codes = pc.index_in(values, pa.array(column.categories, pa.string()))
     elif column.type == "boolean":

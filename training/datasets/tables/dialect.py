@@ -60,18 +60,12 @@ def read_cells(path: str, dialect: Dialect) -> tuple[pa.Table, tuple[str, ...]]:
     Raises:
         DataError: The file cannot be read, or is not a table.
     """
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} is not readable: {error.strerror}", field="data.path", reason="unreadable") from None
-    for mark, kind in _OTHER_FILES.items():
-        if content.startswith(mark):
-            raise DataError(f"{path} is not a CSV file, but {kind}", field="data.path", reason="not_text")
+    content = read_content(path)
     if dialect.delimiter is not None and (not dialect.delimiter.isascii() or dialect.delimiter in '"\r\n'):
         message = f"{dialect.delimiter!r} cannot be a delimiter; use one ASCII character, such as ;"
         raise DataError(message, field="data.delimiter", reason="wrong_delimiter")
-    encoding = dialect.encoding or _find_encoding(content)
-    text = _decode(content, encoding, path)
+    encoding = dialect.encoding or find_encoding(content)
+    text = decode_text(content, encoding, path)
     said, text = _take_delimiter_line(text)
     delimiter = dialect.delimiter or said or _find_delimiter(text)
     first = next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), [])
@@ -87,8 +81,31 @@ def read_cells(path: str, dialect: Dialect) -> tuple[pa.Table, tuple[str, ...]]:
     return table, tuple(notes)
 
 
-def _find_encoding(content: bytes) -> str:
-    """Return the encoding: by the byte order mark, by the zero bytes of UTF-16, UTF-8 if it is valid, or else Windows-1252."""
+def read_content(path: str) -> bytes:
+    """Return the bytes of a text file.
+
+    Args:
+        path: The file.
+
+    Raises:
+        DataError: The file cannot be read, or is no text.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} is not readable: {error.strerror}", field="data.path", reason="unreadable") from None
+    for mark, kind in _OTHER_FILES.items():
+        if content.startswith(mark):
+            raise DataError(f"{path} is not a text file, but {kind}", field="data.path", reason="not_text")
+    return content
+
+
+def find_encoding(content: bytes) -> str:
+    """Return the encoding: by the byte order mark, by the zero bytes of UTF-16, UTF-8 if it is valid, or else Windows-1252.
+
+    Args:
+        content: The bytes of a text file.
+    """
     for mark, name in _BOMS:
         if content.startswith(mark):
             return name
@@ -103,7 +120,17 @@ def _find_encoding(content: bytes) -> str:
     return "utf-8"
 
 
-def _decode(content: bytes, encoding: str, path: str) -> str:
+def decode_text(content: bytes, encoding: str, path: str) -> str:
+    """Return the text of a file.
+
+    Args:
+        content: The bytes of the file.
+        encoding: A name of Python's codecs.
+        path: The file, for the error.
+
+    Raises:
+        DataError: The encoding is unknown, or the bytes are not in this encoding.
+    """
     try:
         return content.decode(encoding, errors="replace" if encoding == "windows-1252" else "strict")
     except UnicodeDecodeError as error:

@@ -1,8 +1,11 @@
 // The gallery: a card for each generator, with live images, and a search.
 
-import { models, refresh, show } from "./api.js";
+import { models, refresh, request, show } from "./api.js";
+import { isText } from "./columns.js";
 import { announce, element, viewUrl } from "./dom.js";
 import { hasImages, outputPath, shapeText, sheetPath } from "./model.js";
+
+const STRINGS = 12; // on the card of a generator of strings
 
 function preview(model) {
   if (!hasImages(model)) return outputPath(model, 0n, "png");
@@ -11,6 +14,14 @@ function preview(model) {
   const rows = Math.max(1, Math.min(4, Math.floor(136 / Math.max(height, 24))));
   const scale = Math.max(1, Math.floor(Math.min(264 / columns / width, 136 / rows / height)));
   return sheetPath(model, 0n, columns * rows, columns, { scale });
+}
+
+/** Replace the picture of a card with the strings of the first seeds. */
+async function showStrings(image, model) {
+  const lines = element("p", { className: "strings" });
+  image.replaceWith(lines);
+  const texts = await Promise.all(Array.from({ length: STRINGS }, (_, seed) => request(outputPath(model, BigInt(seed), "txt")).then((answer) => answer.text())));
+  lines.textContent = texts.map((text) => text.trimEnd()).join(", ");
 }
 
 function card(model) {
@@ -39,6 +50,10 @@ export async function gallery(container, parameters, replace) {
       if (!isIntersecting) continue;
       watcher.unobserve(target);
       const { image, model } = cards.find((entry) => entry.node === target);
+      if (isText(model.output)) {
+        showStrings(image, model).catch((error) => announce(error.message));
+        continue;
+      }
       show(image, preview(model)).catch((error) => announce(error.message));
     }
   }, { rootMargin: "200px" });

@@ -1,6 +1,7 @@
 // The page of one seed: the image or the sample, its formats, code to fetch it, and seeds like it.
 
 import { model as fetchModel, request, show } from "./api.js";
+import { isText } from "./columns.js";
 import { button, classChoice, readOptions, truncationSlider } from "./controls.js";
 import { announce, copy, element, rem, viewUrl } from "./dom.js";
 import { isFavourite, toggleFavourite } from "./favourites.js";
@@ -21,6 +22,7 @@ export async function imageView(container, name, text, parameters, replace) {
   let options = readOptions(model, parameters);
   let smooth = false;
   const images = hasImages(model);
+  const isString = isText(model.output);
   const picture = element("img", { className: "large pixels", alt: "" });
   const detail = images ? null : new SampleDetail(model, seed, options);
   const classText = element("p");
@@ -48,14 +50,15 @@ export async function imageView(container, name, text, parameters, replace) {
       return element("li", {}, element("a", { href: outputPath(model, seed, format, options), textContent: format }),
         " ", element("a", { href: outputPath(model, seed, format, options), download: `${model.name}-${seed}.${format}`, textContent: "save" }), size);
     })));
-    address.href = address.textContent = absolute(images ? "png" : "json");
-    const call = images ? "images" : "samples";
+    address.href = address.textContent = absolute(images ? "png" : isString ? "txt" : "json");
+    const call = images ? "images" : isString ? "texts" : "samples";
+    const file = isString ? "txt" : "png";
     const python = `import seedmint\n\nseedmint.load("${pinned(model)}").${call}(${seed}${options.label === null ? "" : `, labels=${options.label}`}${options.truncation === 1 ? "" : `, truncation=${options.truncation}`})[0]`;
     code.replaceChildren(...[
-      ["URL", absolute("png")],
-      ["curl", `curl --output ${model.name}-${seed}.png '${absolute("png")}'`],
+      ["URL", absolute(file)],
+      ["curl", `curl --output ${model.name}-${seed}.${file} '${absolute(file)}'`],
       ["Python", python],
-      ["JavaScript", `const blob = await (await fetch("${absolute("png")}")).blob();`],
+      ["JavaScript", isString ? `const text = await (await fetch("${absolute("txt")}")).text();` : `const blob = await (await fetch("${absolute("png")}")).blob();`],
       ["Markdown", `![${picture.alt}](${absolute("png")})`],
       ["HTML", `<img src="${absolute("png")}" alt="${picture.alt}">`],
     ].map(([kind, value]) => button(`Copy ${kind}`, () => copy(value, kind))));

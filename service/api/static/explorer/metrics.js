@@ -38,6 +38,14 @@ const MEANINGS = {
   "mode-offset": "Distance of a mode's mean from the data's, in standard deviations (0 is best)",
   "mode-share": "Share of the samples in one mode",
   "mode-ks": "Largest difference of the distribution functions in a mode (0 is best)",
+  "1-gram-divergence": "Divergence of the frequencies of characters, in bits (0 is best)",
+  "2-gram-divergence": "Divergence of the frequencies of pairs of characters, in bits (0 is best)",
+  "3-gram-divergence": "Divergence of the frequencies of three characters in a row, in bits (0 is best)",
+  "4-gram-divergence": "Divergence of the frequencies of four characters in a row, in bits (0 is best)",
+  "real-share": "Share of strings that are in the data",
+  "unseen-real-share": "Share of strings that are in held-out data only",
+  "distinct-share": "Number of different strings over the number of strings",
+  "edit-distance": "Mean number of edits to the closest training string",
   "distinct-values": "Number of different values of a million seeds",
 };
 

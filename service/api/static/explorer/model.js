@@ -1,5 +1,6 @@
 // Canonical URLs of a generator's resources: parameters in alphabetical order, without parameters that have default values.
 
+import { isText } from "./columns.js";
 import { defaultLabel } from "./noise.js";
 
 export const CLASS_LIMIT = 1000;
@@ -71,10 +72,11 @@ export function walkPath(model, from, to, format, frames, { label = null, trunca
 }
 
 /** Describes the shape of an output: width and height, or columns. */
-export function shapeText({ kind, height, width, channels, shape, names }) {
+export function shapeText({ kind, height, width, channels, shape, names, columns, label, labels }) {
   if (kind === "image") return `${width}×${height}, ${{ 1: "grey", 3: "RGB", 4: "RGBA" }[channels]}`;
-  const columns = names.length > 4 ? `${names.slice(0, 4).join(", ")}, …` : names.join(", ");
-  return shape.length === 1 ? columns : `series of ${shape[0]} steps: ${columns}`;
+  if (kind === "sample" && isText({ columns, label, labels })) return `strings of up to ${columns[0].length} characters`;
+  const shown = names.length > 4 ? `${names.slice(0, 4).join(", ")}, …` : names.join(", ");
+  return shape.length === 1 ? shown : `series of ${shape[0]} steps: ${shown}`;
 }
 
 export const DETERMINISM = {

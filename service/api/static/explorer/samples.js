@@ -1,7 +1,7 @@
 // Samples that are not images: a plot of many seeds, or of one, and their values as a table.
 
 import { request } from "./api.js";
-import { firstAxes, place, placeText, title, value } from "./columns.js";
+import { firstAxes, isText, placeText, places, rowValues, title } from "./columns.js";
 import { announce, element, viewUrl } from "./dom.js";
 import { SeedGrid } from "./grid.js";
 import { npyStart } from "./latents.js";
@@ -32,12 +32,11 @@ function labelsOf({ classes, output: { label, labels } }) {
 
 /** The places of one column of rows on an axis. */
 function placesOf({ output: { columns, shape } }, values, index) {
-  const found = column(values, shape[0], index);
-  return columns ? found.map((code) => place(columns[index], code)) : found;
+  return columns ? places(columns, values, index) : column(values, shape[0], index);
 }
 
 /** The values of one row. The generator of a table returns codes. */
-const rowOf = ({ output: { columns } }, row) => (columns ? Array.from(row, (code, i) => value(columns[i], code)) : [...row]);
+const rowOf = ({ output: { columns } }, row) => (columns ? rowValues(columns, row) : [...row]);
 
 /** The values of seeds: Float32Array[n * ...shape]. */
 async function fetchValues(model, first, count, options) {
@@ -101,14 +100,15 @@ export class SampleOverview {
     this.node = element("div", {},
       names.length > (isSeries(model) ? 1 : 2) ? element("div", { className: "bar" },
         ...(isSeries(model) ? [axisChoice(names, "Channel", this.axes[0], choose(0))] : [axisChoice(names, "Across", this.axes[0], choose(0)), axisChoice(names, "Up", this.axes[1], choose(1))])) : null,
-      this.plot.node, isSeries(model) ? null : legend(model), ...this.columnCharts(), this.table);
+      isText(model.output) ? null : this.plot.node, isSeries(model) ? null : legend(model), ...this.columnCharts(), this.table);
   }
 
   /** A chart of each column of a table, with a head. */
   columnCharts() {
     const { columns } = this.model.output;
-    this.charts = columns ? columns.slice(0, CHARTS).map(({ name }) => new Plot(`Histogram of ${name}`, true)) : [];
-    if (!columns) return [];
+    const isTable = columns && !isText(this.model.output);
+    this.charts = isTable ? columns.slice(0, CHARTS).map(({ name }) => new Plot(`Histogram of ${name}`, true)) : [];
+    if (!isTable) return [];
     return [element("h2", { textContent: "Columns" }), element("div", { className: "charts" }, ...this.charts.map(({ node }) => node))];
   }
 
@@ -146,12 +146,13 @@ export class SampleOverview {
       return;
     }
     const [width] = shape;
-    if (width === 1) this.plot.draw([histogram(placesOf(model, values, 0).filter((at) => !Number.isNaN(at)))], [titles[0], `of ${count}`], [texts[0], String]);
+    if (isText(model.output)) return this.drawStrings();
+    if (titles.length === 1) this.plot.draw([histogram(placesOf(model, values, 0).filter((at) => !Number.isNaN(at)))], [titles[0], `of ${count}`], [texts[0], String]);
     else this.plot.draw(points(model, this.first, options, ...axes.map((axis) => placesOf(model, values, axis))), axes.map((axis) => titles[axis]), axes.map((axis) => texts[axis]));
     this.charts.forEach((chart, i) => {
       const places = placesOf(model, values, i);
       const known = places.filter((at) => !Number.isNaN(at));
-      const bars = columns[i].first === null ? valueBars(columns[i], known) : histogram(known);
+      const bars = columns[i].first === null && columns[i].type !== "string" ? valueBars(columns[i], known) : histogram(known);
       chart.draw(known.length ? [bars] : [], [titles[i], `${known.length} of ${count}`], [texts[i], String]);
     });
     const labels = labelsOf(model);
@@ -162,6 +163,19 @@ export class SampleOverview {
     const href = (row) => viewUrl(`/models/${pinned(model)}/${rows[row][0]}`, { label: options.label, truncation: options.truncation === 1 ? null : options.truncation });
     this.table.replaceChildren(element("p", { className: "quiet", textContent: `${count} seeds. A press on the name of a column sorts.` }),
       sortableTable(`Values of ${model.name}`, ["seed", ...labels.map(({ name }) => name), ...titles], rows, href, Boolean(columns)));
+  }
+
+  /** Draw the strings of all seeds, each with a link to its page. */
+  drawStrings() {
+    const { model, values, count, options } = this;
+    const [width] = model.output.shape;
+    const query = { label: options.label, truncation: options.truncation === 1 ? null : options.truncation };
+    const items = Array.from({ length: count }, (_, i) => {
+      const seed = this.first + BigInt(i);
+      const [text] = rowOf(model, values.slice(i * width, (i + 1) * width));
+      return element("li", {}, element("a", { href: viewUrl(`/models/${pinned(model)}/${seed}`, query), title: `Seed ${seed}`, textContent: text || "(empty)" }));
+    });
+    this.table.replaceChildren(element("ul", { className: "strings" }, ...items));
   }
 
   close() {
@@ -176,7 +190,8 @@ export class SampleDetail {
     Object.assign(this, { model, seed, ...axesOf(model) });
     this.plot = new Plot(`Plot of seed ${seed}`);
     this.table = element("div");
-    this.node = element("div", {}, this.plot.node);
+    this.string = isText(model.output) ? element("p", { className: "string" }) : null;
+    this.node = element("div", {}, this.string ?? this.plot.node);
     this.change(options);
   }
 
@@ -202,7 +217,11 @@ export class SampleDetail {
         steps.map((step) => [step, ...values.slice(step * channels, (step + 1) * channels)])));
       return;
     }
-    const [width] = shape;
+    if (this.string) {
+      [this.string.textContent] = rowOf(model, values);
+      return;
+    }
+    const width = titles.length;
     const [around, own] = [others, values].map((rows) => axes.slice(0, width).map((axis) => placesOf(model, rows, axis)));
     const across = (places) => ({ kind: "points", x: places[0], y: places[1] ?? places[0].map(() => 0) });
     this.plot.draw([{ ...across(around), color: OTHERS, faint: true }, { ...across(own), color: plotColor(0), size: 6 }],
