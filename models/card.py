@@ -94,6 +94,38 @@ class ImageOutput(CardPart):
         return "uint8"
 
 
+class SeriesOutput(CardPart):
+    """The meaning of the steps and channels of series.
+
+    Series of different lengths have the shape of the longest series. All values after the end of a series are NaN, and no
+    other value is.
+
+    Attributes:
+        units: Unit of each channel for people, such as "kWh"; null for a channel without a known unit, or for all channels.
+        step: The time from one step to the next for people, such as "1 hour"; null if unknown.
+        lengths: The shortest and the longest length, in steps; null if all series have the length of the shape.
+    """
+
+    units: tuple[Line | None, ...] | None = None
+    step: Line | None = None
+    lengths: tuple[Axis, Axis] | None = None
+
+    def check(self, length: int, channels: int) -> None:
+        """Check that the description fits a shape.
+
+        Args:
+            length: Length of the shape, in steps.
+            channels: Number of channels.
+
+        Raises:
+            ValueError: The description does not fit.
+        """
+        if self.units is not None and len(self.units) != channels:
+            raise ValueError(f"units must be null, or {channels} units, one for each channel")
+        if self.lengths is not None and not self.lengths[0] < self.lengths[1] == length:
+            raise ValueError(f"lengths must be null, or a smaller length and {length}")
+
+
 class SampleOutput(CardPart):
     """The output `sample: float32[batch, *shape]`, in the units of the data: a row of a table, or a series.
 
@@ -106,6 +138,7 @@ class SampleOutput(CardPart):
             the units of the data.
         label: The column of the table whose values are the classes of the card; null without classes, or with several columns.
         labels: Several columns of the table whose combinations of values are the classes of the card; null otherwise.
+        series: The meaning of the steps and channels of series; null for rows, and if nothing is known.
     """
 
     kind: Literal["sample"]
@@ -115,6 +148,15 @@ class SampleOutput(CardPart):
     columns: tuple[Column, ...] | None = Field(default=None, exclude_if=is_none)
     label: LabelColumn | None = Field(default=None, exclude_if=is_none)
     labels: tuple[LabelColumn, ...] | None = Field(default=None, min_length=2, exclude_if=is_none)
+    series: SeriesOutput | None = Field(default=None, exclude_if=is_none)
+
+    @model_validator(mode="after")
+    def _series_fit_the_shape(self) -> "SampleOutput":
+        if self.series is not None:
+            if len(self.shape) != 2:
+                raise ValueError("series must be null for rows")
+            self.series.check(*self.shape)
+        return self
 
     @model_validator(mode="after")
     def _fields_are_consistent(self) -> "SampleOutput":
@@ -175,6 +217,19 @@ class SampleOutput(CardPart):
     @property
     def dtype(self) -> Literal["float32"]:
         return "float32"
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """Names of the columns or channels, with the units of channels that have one, such as "load (kW)"."""
+        units = None if self.series is None else self.series.units
+        if units is None:
+            return self.names
+        return tuple(name if unit is None else f"{name} ({unit})" for name, unit in zip(self.names, units, strict=True))
+
+    @property
+    def has_lengths(self) -> bool:
+        """Whether the samples are series of different lengths."""
+        return self.series is not None and self.series.lengths is not None
 
 
 class Card(CardPart):

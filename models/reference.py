@@ -126,7 +126,17 @@ class Reference(CardPart):
         """
         stored = self.values.unpack(outputs.shape[1:], outputs.dtype.name)
         found = outputs[: self.values.seeds].reshape(-1)[:: self.values.step]
-        return float(np.abs(found.astype(np.float64) - stored.astype(np.float64)).max())
+        return greatest_difference(found, stored)
+
+
+def greatest_difference(left: NDArray[Any], right: NDArray[Any]) -> float:
+    """Return the greatest absolute difference of outputs. NaN, after the end of a series, counts as 0.
+
+    Args:
+        left: Outputs.
+        right: Outputs of the same shape.
+    """
+    return float(np.abs(np.nan_to_num(left.astype(np.float64)) - np.nan_to_num(right.astype(np.float64))).max())
 
 
 def digest_outputs(outputs: NDArray[Any]) -> str:

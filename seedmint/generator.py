@@ -14,6 +14,7 @@ from seedmint.models.card import Card, ImageOutput, SampleOutput
 from seedmint.models.errors import UserError, one_line
 from seedmint.models.label_choice import chosen_classes
 from seedmint.models.places import is_url
+from seedmint.models.series import cut_series
 from seedmint.models.table import is_table, table_columns
 from seedmint.open_file import OpenFile, ProviderChoice
 from seedmint.sources import resolve_source
@@ -110,7 +111,8 @@ class Generator:
             truncation: As for `images`.
 
         Returns:
-            float32[n, ...], with the output shape in the card. Of a table with typed columns, these are codes: see `table`.
+            float32[n, ...], with the output shape in the card. Of a table with typed columns, these are codes: see `table`. Of
+            series of different lengths, values after the end are NaN: see `series`.
 
         Raises:
             UserError: The generator produces images, not samples, or a value is invalid.
@@ -159,6 +161,26 @@ class Generator:
             raise UserError(f"generator {self.name!r} does not produce strings", field="model", reason="wrong_output")
         (strings,) = self.table(seeds, None, truncation).values()
         return strings
+
+    def series(self, seeds: SeedsLike, labels: LabelsLike = None, truncation: float = 1.0) -> list[NDArray[np.float32]]:
+        """Generate series, each of its own length.
+
+        Args:
+            seeds: As for `images`.
+            labels: As for `images`.
+            truncation: As for `images`.
+
+        Returns:
+            n arrays, float32[length, channels], with the channels in the order of `card.output.names`.
+
+        Raises:
+            UserError: The generator does not produce series, or a value is invalid.
+        """
+        output = self.card.output
+        if isinstance(output, ImageOutput) or len(output.shape) != 2:
+            message = f"generator {self.name!r} does not produce series"
+            raise UserError(message, field="model", reason="wrong_output")
+        return cut_series(output, self._generate(seeds, labels, truncation))
 
     def noise(self, seeds: SeedsLike) -> NDArray[np.float32]:
         """Return the latent vectors of seeds by the generator's noise rule, before truncation: float32[n, z_dim].

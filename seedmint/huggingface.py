@@ -15,6 +15,7 @@ from seedmint.generator import Generator
 from seedmint.models.card import ImageOutput
 from seedmint.models.errors import UserError
 from seedmint.models.installation import needs_extra
+from seedmint.models.series import cut_series
 from seedmint.models.table import is_table, table_columns
 
 with needs_extra("datasets"):
@@ -106,6 +107,6 @@ def _batch(
             {"image": {"bytes": file, "path": f"{row['seed']}.png"}} for row, file in zip(common, files, strict=True)
         )
     else:
-        values = ({name: sample[..., i] for i, name in enumerate(output.names)} for sample in outputs)
+        values = ({name: sample[..., i] for i, name in enumerate(output.names)} for sample in cut_series(output, outputs))
     for row, value in zip(common, values, strict=True):
         yield value | row

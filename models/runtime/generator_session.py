@@ -12,6 +12,7 @@ from seedmint.models.contract import check_contract, count_nodes
 from seedmint.models.errors import UserError
 from seedmint.models.runtime.generator_file import GeneratorError, parse_model
 from seedmint.models.runtime.provider import Provider, open_session
+from seedmint.models.series import is_valid
 
 MAX_BATCH = 64
 _MAX_OUTPUT_BYTES = 256 << 20  # of one batch; large images have smaller batches
@@ -99,7 +100,7 @@ class GeneratorSession:
             raise GeneratorError(
                 f"the output is {outputs.dtype}{list(outputs.shape)}, which differs from the card", reason="wrong_output"
             )
-        if outputs.dtype == np.float32 and not np.isfinite(outputs[:n]).all():
+        if isinstance(self.card.output, SampleOutput) and not is_valid(self.card.output, outputs[:n]):
             raise GeneratorError("the output has a value that is not finite", reason="not_finite")
         if self._columns is not None:
             _check_codes(outputs[:n], self._columns)

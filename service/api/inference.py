@@ -190,6 +190,14 @@ def _wants_binary(request: InferRequest, name: str) -> bool:
     return request.outputs[0].parameters.get("binary_data", default) is True
 
 
+def _json_values(outputs: Outputs) -> list[float | None]:
+    """Return outputs as JSON numbers; null after the end of a series."""
+    values: list[float | None] = outputs.reshape(-1).tolist()
+    if outputs.dtype == np.float32 and np.isnan(outputs).any():
+        return [None if value != value else value for value in values]
+    return values
+
+
 def _response(served: Served, call: _Call, outputs: Outputs) -> Response:
     generator = served.generator
     name = generator.card.output.kind
@@ -201,7 +209,7 @@ def _response(served: Served, call: _Call, outputs: Outputs) -> Response:
     document = InferResponse(model_name=generator.name, model_version=generator.digest12, id=call.id, outputs=(tensor,))
     content = document.model_dump(exclude_none=True)
     if not call.is_binary:
-        content["outputs"][0]["data"] = outputs.reshape(-1).tolist()
+        content["outputs"][0]["data"] = _json_values(outputs)
     head = json.dumps(content).encode()
     headers = {"Cache-Control": "no-store"}
     if not call.is_binary:

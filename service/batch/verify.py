@@ -217,9 +217,9 @@ def _values_fault(
         if found.dtype != expected.dtype or found.shape != expected.shape:
             types = f"{found.dtype}{list(found.shape[1:])} instead of {expected.dtype}{list(expected.shape[1:])}"
             return Fault("other_type", name, f"{name} holds {types}: {_remedy(shard.index)}", shard.index)
-        is_same = np.array_equal(found, expected)
+        is_same = np.array_equal(found, expected, equal_nan=True)
         if not is_same and not is_reproducible:
-            is_same = np.allclose(found.astype(np.float64), expected, rtol=1e-3, atol=1)
+            is_same = np.allclose(found.astype(np.float64), expected, rtol=1e-3, atol=1, equal_nan=True)
         if not is_same:
             return _other_values(plan, name, shard.index)
     return None

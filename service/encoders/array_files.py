@@ -10,6 +10,8 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from seedmint.models.card import SampleOutput
+from seedmint.models.series import series_lengths
 from seedmint.service.encoders.archive_key import Key
 from seedmint.service.runtime.arrays import Labels, Outputs, SeedArray
 from seedmint.service.runtime.generator import Generator
@@ -73,9 +75,9 @@ class NpyRange(NpyWriter):
 class NpzWriter:
     """An npz file for `numpy.load`.
 
-    Arrays: `images`, uint8[count, height, width, channels], or `samples`, float32[count, ...]; `seeds`, int64[count], if
-    seeds identify the outputs; `labels`, int64[count], of a conditional generator; and `generator`, a text, in a data set of
-    several generators.
+    Arrays: `images`, uint8[count, height, width, channels], or `samples`, float32[count, ...]; `lengths`, int64[count], of
+    series of different lengths; `seeds`, int64[count], if seeds identify the outputs; `labels`, int64[count], of a conditional
+    generator; and `generator`, a text, in a data set of several generators.
     """
 
     def __init__(self, generator: Generator, count: int, key: Key = "seed", origin: str | None = None) -> None:
@@ -93,6 +95,8 @@ class NpzWriter:
         self._values = self._zip.array(f"{output.kind}s.npy", (count, *output.shape), np.dtype(output.dtype))
         self._seeds: list[SeedArray] = []
         self._labels: list[Labels] = []
+        self._lengths: list[NDArray[np.int64]] = []
+        self._has_lengths = isinstance(output, SampleOutput) and output.has_lengths
 
     def add(self, seeds: SeedArray, labels: Labels | None, outputs: Outputs) -> bytes:
         self._values.write(outputs.tobytes())
@@ -100,11 +104,17 @@ class NpzWriter:
             self._seeds.append(seeds)
         if labels is not None:
             self._labels.append(labels)
+        if self._has_lengths:
+            self._lengths.append(series_lengths(outputs))
         return self._zip.pop()
 
     def finish(self) -> Iterator[bytes]:
         self._values.close()
-        columns: tuple[tuple[str, list[NDArray[np.int64]]], ...] = (("seeds.npy", self._seeds), ("labels.npy", self._labels))
+        columns: tuple[tuple[str, list[NDArray[np.int64]]], ...] = (
+            ("lengths.npy", self._lengths),
+            ("seeds.npy", self._seeds),
+            ("labels.npy", self._labels),
+        )
         for name, parts in columns:
             if parts:
                 with self._zip.array(name, (sum(map(len, parts)),), parts[0].dtype) as file:

@@ -68,11 +68,13 @@ def plot(output: SampleOutput, samples: Floats, marked: Floats | None = None) ->
         corner = (i % columns * size[0], i // columns * size[1])
         values, every = samples[..., i], all_samples[..., i]
         marked_values = None if marked is None else marked[..., i]
+        if output.has_lengths:
+            every = every[np.isfinite(every)]
         if output.columns is not None:  # missing values are not shown
             values, every = values[np.isfinite(values)], every[np.isfinite(every)]
             marked_values = marked_values if marked_values is not None and np.isfinite(marked_values) else None
         scale = _Scale.of(every, None if output.columns is None else output.columns[i])
-        panel = _Panel(draw, corner, size, values, marked_values, scale, output.names[i])
+        panel = _Panel(draw, corner, size, values, marked_values, scale, output.titles[i])
         if len(output.shape) == 1:
             _histogram(panel)
         else:
@@ -158,7 +160,8 @@ class _Axes:
         if len(values) == 1:
             self.dot(draw, 0, values[0], 4.0, _BLUE)
         else:
-            points = [self.position(step, value) for step, value in enumerate(values.tolist())]
+            known = values[np.isfinite(values)]  # series of different lengths end with NaN
+            points = [self.position(step, value) for step, value in enumerate(known.tolist())]
             draw.line(points, fill=_BLUE, width=width, joint="curve")
 
     def frame(self, draw: ImageDraw.ImageDraw, y_ticks: bool = True) -> None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import features
 
 from seedmint.models.card import Card, SampleOutput
+from seedmint.models.series import cut_series
 from seedmint.models.table import is_table, table_columns, table_rows, table_schema
 from seedmint.service.encoders.images import ENCODERS as IMAGE_ENCODERS
 from seedmint.service.encoders.images import encode as encode_image
@@ -53,7 +54,8 @@ def encode_sample(
 ) -> bytes:
     """Encode one sample as a file. JSON, CSV and txt have the values of a table, and npy has its codes.
 
-    JSON also has generator, seed, label and truncation, and PNG has them in text chunks.
+    JSON also has generator, seed, label and truncation, and PNG has them in text chunks. A series of a generator of series of
+    different lengths ends at its own length in all of them.
 
     Args:
         generator: The generator of the sample.
@@ -65,6 +67,7 @@ def encode_sample(
     """
     output, card = sample_output(generator), generator.card
     labels = None if label is None else np.array([label], np.int64)
+    whole, (sample,) = sample, cut_series(output, sample[None])
     if form == "json":
         origin: dict[str, Any] = {"model": generator.name, "digest": generator.digest, "seed": seed}
         origin |= ({} if label is None else {"label": label}) | {"truncation": truncation}
@@ -73,7 +76,8 @@ def encode_sample(
             if is_table(card)
             else (output.names, sample.tolist())
         )
-        return (json_text(origin | {"names": names, "values": values}) + "\n").encode()
+        length = {"length": len(sample)} if output.has_lengths else {}
+        return (json_text(origin | {"names": names} | length | {"values": values}) + "\n").encode()
     if form == "csv":
         if is_table(card):
             return csv_text([[column.name for column in table_schema(card)], *table_lines(card, sample[None], labels)])
@@ -85,7 +89,7 @@ def encode_sample(
         npy.write_array(buffer, np.ascontiguousarray(sample), version=(1, 0), allow_pickle=False)
         return buffer.getvalue()
     assert generator.background is not None
-    return encode_image(plot(output, generator.background, sample), "png", text_of(generator, seed, label, truncation))
+    return encode_image(plot(output, generator.background, whole), "png", text_of(generator, seed, label, truncation))
 
 
 def sample_output(generator: Generator) -> SampleOutput:

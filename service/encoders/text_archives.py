@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from seedmint.models.series import cut_series
 from seedmint.models.table import is_table, table_rows, table_schema
 from seedmint.service.encoders.archive_key import Key
 from seedmint.service.encoders.tabular import (
@@ -43,7 +44,8 @@ class CsvWriter:
             lines = table_lines(self._card, outputs, labels)
             return header + csv_text([seed, *line] for seed, line in zip(seeds.tolist(), lines, strict=True))
         keys = zip(seeds.tolist()) if labels is None else zip(seeds.tolist(), labels.tolist(), strict=True)
-        rows = (row for key, sample in zip(keys, outputs, strict=True) for row in csv_rows(self._output, sample, *key))
+        series = cut_series(self._output, outputs)
+        rows = (row for key, sample in zip(keys, series, strict=True) for row in csv_rows(self._output, sample, *key))
         return header + csv_text(rows)
 
     def finish(self) -> Iterator[bytes]:
@@ -62,7 +64,7 @@ class JsonLinesWriter:
             generator: The generator of the samples.
             key: What identifies a sample.
         """
-        self._key, self._card = key, generator.card
+        self._key, self._card, self._output = key, generator.card, sample_output(generator)
 
     def add(self, seeds: SeedArray, labels: Labels | None, outputs: Outputs) -> bytes:
         lines = []
@@ -71,7 +73,8 @@ class JsonLinesWriter:
             for seed, row in zip(seeds.tolist(), table_rows(self._card, outputs, labels), strict=True):
                 lines.append(json_text({self._key: seed} | dict(zip(names, row, strict=True))) + "\n")
             return "".join(lines).encode()
-        for i, values in enumerate(outputs.tolist()):
+        for i, sample in enumerate(cut_series(self._output, outputs)):
+            values = sample.tolist()
             key = {self._key: int(seeds[i])} | ({} if labels is None else {"label": int(labels[i])})
             lines.append(json_text(key | {"values": values}) + "\n")
         return "".join(lines).encode()

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from seedmint.models.card import Card
-from seedmint.models.reference import MAX_REFERENCE_SEEDS, digest_outputs
+from seedmint.models.reference import MAX_REFERENCE_SEEDS, digest_outputs, greatest_difference
 from seedmint.service.runtime.arrays import Outputs, SeedArray
 
 Determinism = Literal["exact", "approximate"]
@@ -80,7 +80,7 @@ def check_outputs(generate: Callable[[SeedArray], Outputs], card: Card, max_batc
         expected = outputs[seeds[known]]
         if batch[known].tobytes() != expected.tobytes():
             is_batch_independent = False
-            difference = max(difference, _greatest_difference(batch[known], expected))
+            difference = max(difference, greatest_difference(batch[known], expected))
     digest = digest_outputs(outputs)
     if reference is not None and digest != reference.sha256:
         difference = max(difference, reference.difference(outputs))
@@ -100,7 +100,3 @@ def _batches(count: int, max_batch: int) -> Iterator[SeedArray]:
         yield from (part for part in (seeds[:7], seeds[7:14], seeds[-7:]) if 1 < len(part) < count)
     if max_batch > count:
         yield np.arange(max_batch, dtype=np.int64)
-
-
-def _greatest_difference(left: Outputs, right: Outputs) -> float:
-    return float(np.abs(left.astype(np.float64) - right.astype(np.float64)).max())

@@ -13,7 +13,7 @@ from seedmint.training.cli.options import SET
 
 @click.group()
 def data() -> None:
-    """Look at images or a table before training."""
+    """Look at images, a table or series before training."""
 
 
 @data.command()
@@ -21,12 +21,13 @@ def data() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as one JSON document.")
 @SET
 def inspect(path: str, as_json: bool, overrides: tuple[str, ...]) -> None:
-    """Print what a folder or file of images holds, and pack the images for training; or print the columns of a table.
+    """Print what a folder or file of images holds, and pack the images for training; or print the columns of a table or series.
 
     PATH is a folder of images (one subfolder for each class, or none), a .zip file of such a folder, an .npz or .npy file, a
     WebDataset .tar file or a folder of such files, a Parquet file with a Hugging Face Image column, or the output of `seedmint
     batch run`. It can be a URL such as s3://bucket/photos. Or PATH is a table, a .csv, .tsv or .parquet file; or
-    strings, a .txt file with one a line.
+    strings, a .txt file with one a line. Or PATH holds series: such a file with a column of regular times, or with one series
+    in each row; an .npz file with an array `series`; or a folder of .csv or .npy files, one for each series.
 
     The images are decoded once into a file in the cache ($SEEDMINT_CACHE, or the user's cache directory). Training, resuming
     and evaluating read this file. About one image in ten is held out: training never uses it, and `seedmint evaluate` compares
@@ -37,11 +38,19 @@ def inspect(path: str, as_json: bool, overrides: tuple[str, ...]) -> None:
       seedmint data inspect photos
       seedmint data inspect photos.zip --set data.side=64 --json
       seedmint data inspect people.csv --set data.label=region
+      seedmint data inspect sensors.csv --set data.window=48
     """
-    from seedmint.training.cli.front_door import inspect_path, inspect_table_path, is_table
+    from seedmint.training.cli.front_door import (
+        inspect_path,
+        inspect_series_path,
+        inspect_table_path,
+        is_series,
+        is_table,
+    )
 
-    if is_table(path):
-        report = inspect_table_path(path, overrides)
+    has_series = is_series(path, overrides)
+    if has_series or is_table(path):
+        report = (inspect_series_path if has_series else inspect_table_path)(path, overrides)
         click.echo(json.dumps(report.document(), indent=2) if as_json else "\n".join(report.lines()))
         return
     packed = inspect_path(path, overrides)
@@ -63,9 +72,9 @@ def inspect(path: str, as_json: bool, overrides: tuple[str, ...]) -> None:
 @click.option("--out", type=click.Path(path_type=Path), help="Write the recipe to this .yaml file. Default: NAME.yaml.")
 @SET
 def new(path: str, out: Path | None, overrides: tuple[str, ...]) -> None:
-    """Write a recipe for your images or your table, with comments, without training.
+    """Write a recipe for your images, table or series, with comments, without training.
 
-    PATH is a folder or file of images or a table, see `seedmint data inspect --help`.
+    PATH is a folder or file of images, a table or series, see `seedmint data inspect --help`.
 
     \b
     Example:

@@ -18,12 +18,14 @@ from seedmint.training.datasets import Dataset, load_dataset, load_splits
 from seedmint.training.evaluation.generator_file import GeneratorFile
 from seedmint.training.evaluation.results import format_interval, format_value
 from seedmint.training.evaluation.sample_metrics import RealSamples, measure_samples
+from seedmint.training.evaluation.series_metrics import with_missing_of
 from seedmint.training.evaluation.table_metrics import table_rows_of
 from seedmint.training.plotting.sample_plots import plot
 from seedmint.training.plotting.text_pictures import text_picture
 from seedmint.training.recipes.data import Data
 from seedmint.training.report.column_charts import column_charts
 from seedmint.training.report.html_report import render_sample_report
+from seedmint.training.report.series_charts import series_charts
 
 _NUM_PLOTTED = 2000
 
@@ -77,7 +79,7 @@ def evaluate_samples(
             (column,) = card.output.columns
             picture = text_picture(column.values(shown), column.values(data_rows))
         elif card.output.columns is None:
-            picture = plot(shown, card.output.names, data_rows)
+            picture = plot(shown, card.output.titles, data_rows)
         else:
             columns = card.output.columns
             picture = plot(column_numbers(columns, shown), card.output.names, column_numbers(columns, data_rows))
@@ -86,6 +88,8 @@ def evaluate_samples(
             click.echo(f"picture: {out}", err=True)
         if report is not None:
             charts = _column_charts(generator, shown, held_out, train)
+            if shown.ndim == 3:
+                charts = series_charts(card.output.titles, data_rows, with_missing_of(shown, held_out), card.output.has_lengths)
             write_report(report, render_sample_report(generator, metrics, picture, held_out.name, training, charts))
     if write and path is not None:
         kept = [entry for entry in card.evaluation if entry.metric not in {metric.metric for metric in metrics}]

@@ -1,4 +1,4 @@
-"""From a path of images or a table to a recipe: reads the data, prints the summary, and derives the settings."""
+"""From a path of images, a table or series to a recipe: reads the data, prints the summary, and derives the settings."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import click
 from pydantic import ValidationError
 
 from seedmint.models.errors import field_errors
-from seedmint.training.recipes.data import Data
+from seedmint.training.recipes.data import SERIES_FIELDS, Data
 from seedmint.training.recipes.files import apply_overrides, is_recipe
 from seedmint.training.recipes.schema import Recipe, RecipeError, validate_recipe
 
@@ -18,7 +18,7 @@ _DATA_SUFFIXES = (*TABLE_SUFFIXES, ".zip", ".npz", ".npy", ".tar", ".tar.gz", ".
 
 
 def is_data_path(subject: str) -> bool:
-    """Return whether an argument is a path or URL of images or of a table, and not a recipe.
+    """Return whether an argument is a path or URL of images, a table or series, and not a recipe.
 
     Args:
         subject: The argument.
@@ -30,7 +30,7 @@ def is_data_path(subject: str) -> bool:
 
 @dataclass(frozen=True)
 class FrontDoor:
-    """A recipe for a path of images or a table.
+    """A recipe for a path of images, a table or series.
 
     Attributes:
         recipe: The recipe.
@@ -100,14 +100,58 @@ def inspect_table_path(path: str, overrides: Sequence[str]) -> Any:
 
     document: dict[str, Any] = {}
     apply_overrides(document, overrides)
-    section = {"path": str(Path(path).absolute())} | document.get("data", {})
-    section = {"source": find_source(section)} | section
+    source = find_source({"path": str(Path(path).absolute())} | document.get("data", {}))
+    return inspect_table(_data_section(path, source, overrides))
+
+
+def inspect_series_path(path: str, overrides: Sequence[str]) -> Any:
+    """Read series, and return their summary: see `seedmint.training.datasets.series.report.SeriesReport`.
+
+    Args:
+        path: The path of series.
+        overrides: `field=value` changes; those of `data` are used.
+
+    Raises:
+        UserError: The series cannot be read, or a field of `data` is wrong.
+    """
+    from seedmint.training.datasets.series.report import inspect_series
+
+    return inspect_series(_data_section(path, "series", overrides))
+
+
+def is_series(path: str, overrides: Sequence[str]) -> bool:
+    """Return whether a path holds series: as the overrides say, or by the columns, arrays or files.
+
+    Args:
+        path: A path or URL.
+        overrides: `field=value` changes of the recipe.
+
+    Raises:
+        UserError: A field of `data` is wrong, or a table cannot be read.
+    """
+    document: dict[str, Any] = {}
+    apply_overrides(document, overrides)
+    section = document.get("data", {})
+    if "source" in section or "://" in path:
+        return bool(section.get("source") == "series")
+    if any(section.get(name) is not None for name in SERIES_FIELDS):
+        return True
+    if path.lower().endswith(".txt") or any(section.get(name) is not None for name in ("length", "longer")):
+        return False  # strings
+    from seedmint.training.datasets.series.recognise import holds_series
+
+    table = _data_section(path, "table", overrides) if is_table(path) else None
+    return holds_series(Path(path), table)
+
+
+def _data_section(path: str, source: str, overrides: Sequence[str]) -> Data:
+    document: dict[str, Any] = {}
+    apply_overrides(document, overrides)
     try:
-        data = Data.model_validate(section)
+        return Data.model_validate({"source": source, "path": str(Path(path).absolute())} | document.get("data", {}))
     except ValidationError as error:
         field, message = field_errors(error)[0]
         raise RecipeError(message, field=f"data.{field}" if field else "data") from None
-    return inspect_table(data)
 
 
 def _derive_table(path: str, overrides: Sequence[str]) -> FrontDoor:
@@ -126,11 +170,23 @@ def _derive_table(path: str, overrides: Sequence[str]) -> FrontDoor:
     return FrontDoor(validate_recipe(derived.document, path), derived.comments, derived.document)
 
 
+def _derive_series(path: str, overrides: Sequence[str]) -> FrontDoor:
+    from seedmint.training.datasets.load import load_train
+    from seedmint.training.recipes.derived_series import derive_series_recipe
+
+    report = inspect_series_path(path, overrides)
+    click.echo("\n".join(report.lines()), err=True)
+    length, channels = report.dataset.samples.shape[1:]
+    derived = derive_series_recipe(Path(path).stem, report.data, len(load_train(report.data)), length, channels)
+    apply_overrides(derived.document, overrides)
+    return FrontDoor(validate_recipe(derived.document, path), derived.comments, derived.document)
+
+
 def derive(path: str, overrides: Sequence[str], has_gpu: bool) -> FrontDoor:
-    """Read the images or the table of a path, print the summary on standard error, and derive a recipe.
+    """Read the images, the table or the series of a path, print the summary on standard error, and derive a recipe.
 
     Args:
-        path: A path or URL of images, or the path of a table.
+        path: A path or URL of images, or the path of a table or of series.
         overrides: `field=value` changes of the recipe.
         has_gpu: Whether the training runs on a GPU.
 
@@ -143,6 +199,8 @@ def derive(path: str, overrides: Sequence[str], has_gpu: bool) -> FrontDoor:
     from seedmint.training.datasets.packed.report import BrokenImagesError
     from seedmint.training.recipes.derived import derive_recipe
 
+    if is_series(path, overrides):
+        return _derive_series(path, overrides)
     if is_table(path):
         return _derive_table(path, overrides)
     packed = inspect_path(path, overrides)

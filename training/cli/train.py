@@ -96,9 +96,9 @@ def train(
             directory = out or free_directory(RUNS, chosen.name)
             with PartProgress() as progress:
                 trainer = create_run(directory, chosen, torch_device, None, from_run, progress.show)
-            if trainer.dataset.table is not None:
-                for note in trainer.dataset.table.notes:
-                    click.echo(f"note: {note}", err=True)
+            described = trainer.dataset.table or trainer.dataset.series
+            for note in described.notes if described is not None else ():
+                click.echo(f"note: {note}", err=True)
             show(trainer.directory)
             fit_with_progress(trainer)
             return

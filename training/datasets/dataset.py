@@ -12,6 +12,7 @@ from seedmint.models.columns import Column, LabelColumn
 from seedmint.models.errors import UserError
 from seedmint.training.datasets import draw
 from seedmint.training.datasets.scaling import Scaling, scaling_of
+from seedmint.training.datasets.series_encoding import SeriesEncoding, fit_series_encoding
 from seedmint.training.datasets.table_encoding import TableEncoding, fit_encoding
 
 _BLOCK_BYTES = 1 << 24
@@ -44,6 +45,34 @@ class TableColumns:
 
 
 @dataclass(frozen=True)
+class SeriesInfo:
+    """What is known about series.
+
+    Attributes:
+        units: Unit of each channel, None where it is unknown; None if all are unknown.
+        step: The time from one step to the next, for people; None if unknown.
+        has_lengths: Whether the series have different lengths: the values after the end of a series are NaN.
+        is_masked: Whether values within the series can be missing, and are NaN.
+        notes: Lines for people: how the files were read.
+    """
+
+    units: tuple[str | None, ...] | None
+    step: str | None
+    has_lengths: bool
+    is_masked: bool
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_encoded(self) -> bool:
+        """Whether the series need an encoding, because they are not all complete and of the same length."""
+        return self.has_lengths or self.is_masked
+
+
+Encoding = TableEncoding | SeriesEncoding
+"""An encoding of samples that is more than a scaling."""
+
+
+@dataclass(frozen=True)
 class Dataset:
     """Images or samples, and their labels.
 
@@ -57,6 +86,9 @@ class Dataset:
         names: Names of a sample's columns or channels; None for images.
         stored_digest: The digest, if it is known; None computes the digest.
         table: Types of the columns of a table, whose values are codes; None for other data.
+        series: What is known about series; None for other data, and for generated series.
+        groups: int64[n], parts of the data that are held out together, such as the windows of one long series; None if each
+            example can be held out alone.
     """
 
     name: str
@@ -67,13 +99,15 @@ class Dataset:
     names: tuple[str, ...] | None = None
     stored_digest: str | None = None
     table: TableColumns | None = None
+    series: SeriesInfo | None = None
+    groups: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         if self.names is None:
             self._check_images(self.values)
         else:
             width = len(self.names) if self.table is None else sum(column.width for column in self.table.columns)
-            self._check_samples(self.values, width)
+            self._check_samples(self.values, width, self.series is not None and self.series.is_encoded)
         if self.labels is None:
             return
         if self.labels.shape != (len(self),) or self.labels.dtype != np.int64 or self.classes is None:
@@ -114,8 +148,8 @@ class Dataset:
         return self.values  # type: ignore[return-value]
 
     @cached_property
-    def scaling(self) -> Scaling | TableEncoding | None:
-        """The standardization of samples, or the encoding of a table, for training; None for images.
+    def scaling(self) -> Scaling | Encoding | None:
+        """The standardization of samples, or the encoding of a table or of series, for training; None for images.
 
         Raises:
             DataError: A column or channel of samples that are no table is constant.
@@ -124,28 +158,33 @@ class Dataset:
             return None
         if self.table is not None:
             return fit_encoding(self.samples, self.table.columns)
-        scaling = scaling_of(self.samples)
+        encoding, scaling = None, None
+        if self.series is not None and self.series.is_encoded:
+            classes = len(self.classes or ())
+            encoding = fit_series_encoding(self.samples, self.labels, classes, self.series.has_lengths, self.series.is_masked)
+            scaling = encoding.scaling
+        scaling = scaling_of(self.samples) if scaling is None else scaling
         if 0.0 in scaling.std:
             column = self.names[scaling.std.index(0.0)]
             raise DataError(f"column {column!r} of {self.name} is constant; leave it out", reason="constant_column")
-        return scaling
+        return scaling if encoding is None else encoding
 
     @property
-    def encoding(self) -> TableEncoding | None:
-        """The encoding of a table for training; None for other data."""
-        return self.scaling if isinstance(self.scaling, TableEncoding) else None
+    def encoding(self) -> Encoding | None:
+        """The encoding of a table, or of series with different lengths or missing values; None for other data."""
+        return self.scaling if isinstance(self.scaling, Encoding) else None
 
     def marginals(self) -> NDArray[np.float64]:
         """Return the mean example as the networks receive it.
 
         Returns:
-            float64[channels, height, width] in [0, 1] for images; zeros of one sample's shape, or of the width of a table's
-            encoding, for samples.
+            float64[channels, height, width] in [0, 1] for images; zeros of one sample's shape, or of the shape of an encoded
+            row or series, for samples.
         """
         if self.scaling is None:
             means: NDArray[np.float64] = self.images.mean(axis=0) / 255
             return means
-        return np.zeros(self.scaling.width if isinstance(self.scaling, TableEncoding) else self.samples.shape[1:])
+        return np.zeros(self.samples.shape[1:] if isinstance(self.scaling, Scaling) else self.scaling.shape)
 
     @cached_property
     def digest(self) -> str:
@@ -225,22 +264,34 @@ class Dataset:
     def holdout(self, n: int) -> tuple["Dataset", "Dataset"]:
         """Split off one example in n, the first part of the draw `draw-v1`. It does not depend on the order of the rows.
 
+        With groups, one group in n is held out, by the draw of the first examples of the groups.
+
         Args:
             n: Number of examples for each held-out example, at most the number of all examples.
 
         Returns:
             The training data in their stored order, and the held-out data in the order of the draw.
         """
-        held_out = self.draw_order[: max(1, len(self) // n)]
+        noun = self.noun if self.groups is None else "block"
+        held_out = self.draw_order[: max(1, len(self) // n)] if self.groups is None else self._held_out_groups(self.groups, n)
         is_kept = np.ones(len(self), dtype=bool)
         is_kept[held_out] = False
-        return self._select(is_kept, f"{self.name}, but one {self.noun} in {n} by {draw.NAME}"), self._select(
-            held_out, f"{self.name}, one {self.noun} in {n} by {draw.NAME}"
+        return self._select(is_kept, f"{self.name}, but one {noun} in {n} by {draw.NAME}"), self._select(
+            held_out, f"{self.name}, one {noun} in {n} by {draw.NAME}"
         )
+
+    def _held_out_groups(self, groups: NDArray[np.int64], n: int) -> NDArray[np.int64]:
+        """Return the examples of one group in n, int64[k], in the order of the draw."""
+        numbers, first = np.unique(groups, return_index=True)
+        order = draw.draw_order(self.values[first])
+        is_held_out = np.isin(groups, numbers[order[: max(1, len(numbers) // n)]])
+        return self.draw_order[is_held_out[self.draw_order]]
 
     def _select(self, rows: NDArray[np.bool_] | NDArray[np.int64] | slice, name: str) -> "Dataset":
         labels = None if self.labels is None else self.labels[rows]
-        return Dataset(name, self.values[rows], labels, self.classes, self.licence, self.names, None, self.table)
+        groups = None if self.groups is None else self.groups[rows]
+        values = self.values[rows]
+        return Dataset(name, values, labels, self.classes, self.licence, self.names, None, self.table, self.series, groups)
 
     def _check_images(self, images: NDArray[np.generic]) -> None:
         if images.ndim != 4 or images.dtype != np.uint8 or images.shape[1] not in (1, 3, 4) or not images.size:
@@ -249,15 +300,16 @@ class Dataset:
                 reason="wrong_array",
             )
 
-    def _check_samples(self, samples: NDArray[np.generic], width: int) -> None:
+    def _check_samples(self, samples: NDArray[np.generic], width: int, can_miss: bool) -> None:
         if samples.ndim not in (2, 3) or samples.dtype != np.float32 or not samples.size or samples.shape[-1] != width:
             raise DataError(
                 f"the samples of {self.name} must be float32[n, {width}] or float32[n, length, {width}], "
                 f"not {_describe(samples)}",
                 reason="wrong_array",
             )
-        if not np.isfinite(samples).all():
-            index = np.argwhere(~np.isfinite(samples))[0].tolist()
+        is_wrong = np.isinf(samples) if can_miss else ~np.isfinite(samples)
+        if is_wrong.any():
+            index = np.argwhere(is_wrong)[0].tolist()
             raise DataError(f"the value at {index} of {self.name} is not finite", reason="not_finite")
 
 

@@ -8,7 +8,7 @@ from seedmint.training.datasets.idx import load_idx
 from seedmint.training.datasets.packed.packing import open_packed
 from seedmint.training.datasets.penguins import LICENCE, penguins_csv
 from seedmint.training.datasets.progress import OnProgress, ignore_progress
-from seedmint.training.datasets.series import load_series
+from seedmint.training.datasets.series.load import load_series
 from seedmint.training.datasets.stacked import stack_digits
 from seedmint.training.datasets.table import load_table
 from seedmint.training.datasets.texts import load_texts
@@ -105,4 +105,4 @@ def _load_rows(data: Data) -> Dataset:
         return load_table(data)
     if data.source in TEXT_SOURCES:
         return load_texts(data)
-    return load_series(str(data.path), data.licence)
+    return load_series(data)

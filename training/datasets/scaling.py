@@ -51,9 +51,12 @@ def scaling_of(samples: NDArray[np.float32]) -> Scaling:
     values are integers.
 
     Args:
-        samples: float32[n, columns] or float32[n, length, channels].
+        samples: float32[n, columns] or float32[n, length, channels]; NaN is a missing value.
     """
     columns = samples.reshape(-1, samples.shape[-1]).astype(np.float64)
+    if np.isnan(columns).any():
+        parts = [scaling_of(column[~np.isnan(column), None].astype(np.float32)) for column in columns.T]
+        return Scaling(*(tuple(getattr(part, field)[0] for part in parts) for field in ("mean", "std", "resolution")))
     mean, std = columns.mean(axis=0).astype(np.float32), columns.std(axis=0).astype(np.float32)
     largest, is_integer = np.abs(columns).max(axis=0), (columns == np.rint(columns)).all(axis=0)
     resolution = [_resolution(float(s), float(m), bool(i)) for s, m, i in zip(std, largest, is_integer, strict=True)]

@@ -91,11 +91,12 @@ def choose_columns(table: pa.Table, data: Data) -> list[str]:
     return list(chosen)
 
 
-def read_table(data: Data) -> tuple[pa.Table, tuple[str, ...]]:
+def read_table(data: Data, keep: tuple[str | None, ...] = ()) -> tuple[pa.Table, tuple[str, ...]]:
     """Return the whole file without an index column, and notes about the file.
 
     Args:
         data: The section `data` of a recipe.
+        keep: Further columns that are needed, besides those to learn and the label.
 
     Raises:
         DataError: The file cannot be read, or is not a table.
@@ -115,11 +116,11 @@ def read_table(data: Data) -> tuple[pa.Table, tuple[str, ...]]:
                 f"{path} is not readable: {str(error).splitlines()[0]}", field="data.path", reason="unreadable"
             ) from None
     elif suffix in _CSV_SUFFIXES:
-        table, notes = _read_csv(data)
+        table, notes = _read_csv(data, keep)
     else:
         message = f"{path} must end in {', '.join(_CSV_SUFFIXES)} or .parquet"
         raise DataError(message, field="data.path", reason="unknown_suffix")
-    wanted = {*(data.columns or ()), *data.labels}
+    wanted = {*(data.columns or ()), *data.labels, *keep}
     index = next((name for name in table.column_names[:1] + table.column_names[-1:] if _is_index(table, name)), None)
     if index is not None and index not in wanted:
         table = table.drop_columns([index])
@@ -136,10 +137,10 @@ def _with_names(table: pa.Table, notes: tuple[str, ...]) -> tuple[pa.Table, tupl
     return table.rename_columns(names), (*notes, f"columns without a name are called {found}")
 
 
-def _read_csv(data: Data) -> tuple[pa.Table, tuple[str, ...]]:
+def _read_csv(data: Data, keep: tuple[str | None, ...]) -> tuple[pa.Table, tuple[str, ...]]:
     path = str(data.path)
     cells, notes = read_cells(path, Dialect(data.encoding, data.delimiter, data.header))
-    needed = None if data.columns is None else {*data.columns, *data.labels}
+    needed = None if data.columns is None else {*data.columns, *data.labels, *keep}
     found, number_notes = [], []
     for i, name in enumerate(cells.column_names):
         values, note = _typed(cells[i], name, data) if needed is None or name in needed else (cells[i], None)

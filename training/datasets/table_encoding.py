@@ -115,6 +115,16 @@ class TableEncoding:
         return self.continuous + self.slots
 
     @property
+    def shape(self) -> tuple[int]:
+        """Shape of an encoded row."""
+        return (self.width,)
+
+    @property
+    def extra_noise(self) -> int:
+        """Numbers of noise besides those of the network: one for each slot."""
+        return self.slots
+
+    @property
     def continuous(self) -> int:
         """Number of columns with a continuous part."""
         return sum(column.is_continuous for column in self.columns)

@@ -23,7 +23,8 @@ _MIN_DRAWS = 2  # of an interval
 _KEY = 7  # of Philox
 _DIVERGENCES = ("class-kl", "mode-kl", "1-gram", "2-gram", "3-gram", "4-gram")
 _SQUARES = ("frechet", "kid", "random-conv", *_DIVERGENCES)  # metrics that are squares near their best value
-_SKEWED = (*_SQUARES, "train-on-generated")  # the score of a model is bounded by 1, and falls far below for unlucky rows
+# The score of a model is bounded, and is far worse for unlucky rows.
+_SKEWED = (*_SQUARES, "train-on-generated", "predictive-score", "discriminative-score")
 # Ratio of the upper quantiles of (chi-squared - 1) / sqrt 2 with one degree of freedom and of a normal number.
 _TAIL_OF_SQUARES = (stats.chi2.ppf(LEVEL, 1) - 1) / math.sqrt(2) / stats.norm.ppf(LEVEL)
 
@@ -37,6 +38,20 @@ def random_orders(n: int, draws: int) -> Iterator[NDArray[np.int64]]:
     """
     for draw in range(draws):
         yield np.argsort(np.random.Philox(key=(_KEY << 64) + draw).random_raw(n), kind="stable")
+
+
+def random_group_orders(groups: NDArray[np.int64], draws: int) -> Iterator[NDArray[np.int64]]:
+    """Yield fixed random permutations of rows in which the rows of a group follow each other.
+
+    Windows of one series overlap. If they stood on both sides of a draw, real data would seem to be copies of each other.
+
+    Args:
+        groups: int64[n], the group of each row.
+        draws: Number of permutations.
+    """
+    numbers, index = np.unique(groups, return_inverse=True)
+    for order in random_orders(len(numbers), draws):
+        yield np.argsort(np.argsort(order)[index], kind="stable")
 
 
 def resamples(n: int, size: int, draws: int, stream: int = 0) -> Iterator[NDArray[np.int64]]:

@@ -1,6 +1,6 @@
 """Measures a generator of samples against data held out from its training."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -15,11 +15,19 @@ from seedmint.training.datasets.dataset import DataError, TableColumns
 from seedmint.training.datasets.draw import NAME as DRAW
 from seedmint.training.datasets.generated import RING_MODES, RING_STD
 from seedmint.training.datasets.scaling import Scaling
+from seedmint.training.datasets.series_encoding import SeriesEncoding
 from seedmint.training.evaluation.metrics.correlations import correlation_difference
 from seedmint.training.evaluation.metrics.marginals import kolmogorov_smirnov, wasserstein
 from seedmint.training.evaluation.metrics.ring import count_modes, mode_shapes
-from seedmint.training.evaluation.real_draws import CHEAP_DRAWS, COSTLY_DRAWS, random_orders, with_intervals
+from seedmint.training.evaluation.real_draws import (
+    CHEAP_DRAWS,
+    COSTLY_DRAWS,
+    random_group_orders,
+    random_orders,
+    with_intervals,
+)
 from seedmint.training.evaluation.sample_copies import CopyDetector
+from seedmint.training.evaluation.series_metrics import measure_dynamics, measure_models, with_missing_of
 from seedmint.training.evaluation.table_copies import measure_copies
 from seedmint.training.evaluation.table_metrics import Rows, measure_columns, measure_pairs, measure_trees, table_rows_of
 from seedmint.training.evaluation.text_metrics import measure_texts, texts_of
@@ -89,15 +97,21 @@ def measure_samples(
     if real.held_out.table is not None:
         return _measure_table(real, real.held_out.table, outputs, metrics, with_draws)
     n = real.count
-    generated = outputs(np.arange(n, dtype=np.int64))
-    pool = real.train.samples[real.train.draw_order[:n]]
-    compare = partial(_compare, real, metrics)
-    reference = real.held_out.samples[real.held_out.draw_order]
-    found = compare(generated, reference)
-    if with_draws:
-        both = np.concatenate([pool, reference])
-        draws = [compare(both[order[:n]], both[order[n:]]) for order in random_orders(len(both), CHEAP_DRAWS)]
-        found = with_intervals(found, draws)
+    generated = with_missing_of(outputs(np.arange(n, dtype=np.int64)), real.held_out)
+    pool_rows, reference_rows = real.train.draw_order[:n], real.held_out.draw_order
+    reference = real.held_out.samples[reference_rows]
+    compared = [(partial(_compare, real, metrics), CHEAP_DRAWS)]
+    if "dynamics" in metrics and generated.ndim == 3:
+        compared += [(partial(_compare_dynamics, real), COSTLY_DRAWS)]
+        compared += [(partial(_compare_models, real), COSTLY_DRAWS)] if with_draws else []
+    both = np.concatenate([real.train.samples[pool_rows], reference]) if with_draws else reference
+    found: tuple[Metric, ...] = ()
+    for compare, draws in compared:
+        values = compare(generated, reference)
+        if with_draws:
+            orders = _orders(real, pool_rows, reference_rows, draws)
+            values = with_intervals(values, [compare(both[order[:n]], both[order[n:]]) for order in orders])
+        found += values
     if "records" in metrics:
         found += CopyDetector(real.train, real.held_out).measure(generated, with_draws)
     if "marginals" in metrics and generated[0].size == 1:
@@ -105,17 +119,46 @@ def measure_samples(
     return found
 
 
+def _orders(
+    real: RealSamples, pool_rows: NDArray[np.int64], reference_rows: NDArray[np.int64], draws: int
+) -> Iterator[NDArray[np.int64]]:
+    """Return the orders of real samples in the draws. Windows of one block stay together."""
+    groups = real.train.groups, real.held_out.groups
+    if groups[0] is None or groups[1] is None:
+        return random_orders(len(pool_rows) + len(reference_rows), draws)
+    return random_group_orders(np.concatenate([groups[0][pool_rows], groups[1][reference_rows]]), draws)
+
+
+def _protocol(real: RealSamples, n: int) -> str:
+    # The protocols are on published cards. A new wording would make equal protocols look different.
+    return f"{DRAW}; seeds 0-{n - 1} against {real.held_out.name}, {len(real.held_out):,} samples"
+
+
+def _compare_dynamics(real: RealSamples, generated: NDArray[np.float32], reference: NDArray[np.float32]) -> tuple[Metric, ...]:
+    names, info = real.held_out.names or (), real.held_out.series
+    has_lengths = info is not None and info.has_lengths
+    n = len(generated)
+    values = measure_dynamics(generated, reference, names, has_lengths, _protocol(real, n))
+    return tuple(Metric(metric=name, protocol=text, value=value, samples=n) for name, text, value in values)
+
+
+def _compare_models(real: RealSamples, generated: NDArray[np.float32], reference: NDArray[np.float32]) -> tuple[Metric, ...]:
+    n = len(generated)
+    values = measure_models(generated, reference, _protocol(real, n))
+    return tuple(Metric(metric=name, protocol=text, value=value, samples=n) for name, text, value in values)
+
+
 def _compare(
     real: RealSamples, metrics: tuple[SampleMetric, ...], generated: NDArray[np.float32], reference: NDArray[np.float32]
 ) -> tuple[Metric, ...]:
     """Return the metrics that compare two sets of samples."""
     n = len(generated)
-    # The protocols are on published cards. A new wording would make equal protocols look different.
-    protocol = f"{DRAW}; seeds 0-{n - 1} against {real.held_out.name}, {len(real.held_out):,} samples"
+    protocol = _protocol(real, n)
     values: _Values = []
     if "marginals" in metrics:
         values += _marginals(generated, reference, real.held_out, protocol)
-    if "correlations" in metrics and 2 <= generated[0].size <= _MAX_CORRELATED_COLUMNS:
+    is_complete = real.held_out.series is None or not real.held_out.series.is_encoded
+    if "correlations" in metrics and 2 <= generated[0].size <= _MAX_CORRELATED_COLUMNS and is_complete:
         values += _correlations(generated, reference, protocol)
     if "ring" in metrics and real.data.source == "ring-2d":
         values += _ring(generated, reference, protocol)
@@ -157,17 +200,19 @@ def _measure_table(
 
 def _marginals(generated: NDArray[np.float32], reference: NDArray[np.float32], held_out: Dataset, protocol: str) -> _Values:
     assert held_out.names is not None
-    assert isinstance(held_out.scaling, Scaling)
+    scaling = held_out.scaling.scaling if isinstance(held_out.scaling, SeriesEncoding) else held_out.scaling
+    assert isinstance(scaling, Scaling)
     names = held_out.names
     a, b = (values.reshape(-1, len(names)) for values in (generated, reference))
     pooled = "" if generated.ndim == 2 else "; all steps of the series together"
     text = f"{protocol}{pooled}; in standard deviations of these"
-    distances = wasserstein(a, b) / held_out.scaling.std
+    columns = [tuple(part[~np.isnan(part[:, i]), i : i + 1] for part in (a, b)) for i in range(len(names))]
+    distances = [float(wasserstein(*pair)[0]) / std for pair, std in zip(columns, scaling.std, strict=True)]
     return [
-        *((f"wasserstein-1 of {name}", text, float(value)) for name, value in zip(names, distances, strict=True)),
+        *((f"wasserstein-1 of {name}", text, value) for name, value in zip(names, distances, strict=True)),
         *(
-            (f"kolmogorov-smirnov of {name}", f"{protocol}{pooled}", float(value))
-            for name, value in zip(names, kolmogorov_smirnov(a, b), strict=True)
+            (f"kolmogorov-smirnov of {name}", f"{protocol}{pooled}", float(kolmogorov_smirnov(*pair)[0]))
+            for name, pair in zip(names, columns, strict=True)
         ),
     ]
 

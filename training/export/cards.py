@@ -4,12 +4,12 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from seedmint.models.card import Card, ImageOutput, Noise, SampleOutput, lowest_terms
+from seedmint.models.card import Card, ImageOutput, Noise, SampleOutput, SeriesOutput, lowest_terms
 from seedmint.models.columns import Column, LabelColumn
 from seedmint.models.errors import UserError, field_errors
 from seedmint.models.provenance import Dataset, Licence, Provenance
 from seedmint.models.training_curve import TrainingCurve
-from seedmint.training.datasets.table_encoding import TableEncoding
+from seedmint.training.datasets.encodings import encoding_of_document
 from seedmint.training.networks import noise_length
 from seedmint.training.recipes.schema import Recipe
 
@@ -42,7 +42,7 @@ def card_of_run(
         return Card(
             name=name,
             title=title or recipe.title,
-            noise=Noise(rule=recipe.noise_rule, z_dim=noise_length(recipe.z_dim, _encoding(dataset))),
+            noise=Noise(rule=recipe.noise_rule, z_dim=noise_length(recipe.z_dim, encoding_of_document(dataset))),
             classes=tuple(dataset["classes"]) if recipe.conditional else None,
             class_weights=lowest_terms(dataset["class_counts"]) if recipe.conditional else None,
             output=_output(dataset, recipe.conditional),
@@ -64,10 +64,6 @@ def card_of_run(
         raise UserError(f"not allowed on a generator's card: {message}", field=field, reason="invalid_card") from None
 
 
-def _encoding(dataset: dict[str, Any]) -> TableEncoding | None:
-    return TableEncoding.of_document(dataset["encoding"]) if "encoding" in dataset else None
-
-
 def _output(dataset: dict[str, Any], has_labels: bool) -> ImageOutput | SampleOutput:
     if "columns" in dataset:
         labels = tuple(LabelColumn(**label) for label in dataset["labels"]) if has_labels else ()
@@ -82,6 +78,11 @@ def _output(dataset: dict[str, Any], has_labels: bool) -> ImageOutput | SampleOu
     if "names" not in dataset:
         height, width, channels = dataset["shape"]
         return ImageOutput(height=height, width=width, channels=channels)
+    scaling = dataset["series_encoding"]["scaling"] if "series_encoding" in dataset else dataset["scaling"]
     return SampleOutput(
-        kind="sample", shape=dataset["shape"], names=dataset["names"], resolution=dataset["scaling"]["resolution"]
+        kind="sample",
+        shape=dataset["shape"],
+        names=dataset["names"],
+        resolution=scaling["resolution"],
+        series=None if dataset.get("series") is None else SeriesOutput(**dataset["series"]),
     )

@@ -18,8 +18,8 @@ from seedmint.models.files import write_whole
 from seedmint.models.noise import noise
 from seedmint.models.runtime.generator_session import GeneratorSession
 from seedmint.models.runtime.reference import with_card, with_reference
+from seedmint.training.datasets.dataset import Encoding
 from seedmint.training.datasets.scaling import Scaling
-from seedmint.training.datasets.table_encoding import TableEncoding
 from seedmint.training.export.portable_sums import transpose_convolutions
 from seedmint.training.export.served_generator import ServedGenerator
 
@@ -39,13 +39,13 @@ class ExportError(UserError):
     reason = "export"
 
 
-def export_generator(generator: nn.Module, card: Card, scaling: Scaling | TableEncoding | None = None) -> bytes:
+def export_generator(generator: nn.Module, card: Card, scaling: Scaling | Encoding | None = None) -> bytes:
     """Return a torch generator as a generator file, after a comparison with torch over `VERIFIED_SEEDS` seeds.
 
     Args:
         generator: In evaluation mode, on the CPU; see `seedmint.training.networks`.
         card: The card of the file.
-        scaling: Scaling of samples, or the encoding of a table; None for images.
+        scaling: Scaling of samples, or the encoding of a table or of series; None for images.
 
     Returns:
         The bytes of the file. Its card has the reference of this machine.
@@ -99,7 +99,9 @@ def verify_export(content: bytes, served: nn.Module) -> int:
     unit, unit_name = (
         (1.0, "gray levels") if isinstance(card.output, ImageOutput) else (_resolution(card.output), "rounding units")
     )
-    differences = np.abs(outputs.astype(np.float64) - expected.astype(np.float64)) / unit
+    if (np.isnan(outputs) != np.isnan(expected)).any():
+        raise ExportError("the lengths of series of ONNX Runtime and torch differ", reason="differs_from_torch")
+    differences = np.nan_to_num(np.abs(outputs.astype(np.float64) - expected.astype(np.float64))) / unit
     largest = int(differences.max())
     if largest > TOLERANCE:
         seed = int(differences.reshape(len(seeds), -1).max(axis=1).argmax())

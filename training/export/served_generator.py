@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from seedmint.models.card import lowest_terms
 from seedmint.models.noise import LabelRule, noise
 from seedmint.training.datasets import Dataset
+from seedmint.training.datasets.dataset import Encoding
 from seedmint.training.datasets.scaling import MAX_UNITS, Scaling
+from seedmint.training.datasets.series_encoding import SeriesEncoding
 from seedmint.training.datasets.table_encoding import TableEncoding
 from seedmint.training.export.table_codes import ToCharacterCodes, ToCodes
 from seedmint.training.networks import noise_length
@@ -25,16 +27,19 @@ class ServedGenerator(nn.Module):
 
     Args:
         generator: See `seedmint.training.networks`.
-        scaling: Scaling of samples, or the encoding of a table; None for images.
+        scaling: Scaling of samples, or the encoding of a table or of series; None for images.
     """
 
-    def __init__(self, generator: nn.Module, scaling: Scaling | TableEncoding | None = None) -> None:
+    def __init__(self, generator: nn.Module, scaling: Scaling | Encoding | None = None) -> None:
         super().__init__()
         self.generator = generator
         self.to_codes: ToCodes | ToCharacterCodes | None = None
         if isinstance(scaling, TableEncoding):
             self.to_codes = ToCharacterCodes(scaling) if scaling.is_text else ToCodes(scaling)
-        self.finish = _ToDataUnits(scaling) if isinstance(scaling, Scaling) else _ToGrayLevels()
+        if isinstance(scaling, SeriesEncoding):
+            self.finish: nn.Module = _ToSeries(scaling)
+        else:
+            self.finish = _ToDataUnits(scaling) if isinstance(scaling, Scaling) else _ToGrayLevels()
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """Generate images or samples.
@@ -45,7 +50,8 @@ class ServedGenerator(nn.Module):
 
         Returns:
             uint8[n, height, width, channels] gray levels; or, with a scaling, float32[n, ...] in the units of the data,
-            multiples of the resolution; or, with the encoding of a table, float32[n, codes].
+            multiples of the resolution; NaN after the ends of series of different lengths; or, with the encoding of a table,
+            float32[n, codes].
         """
         outputs = self.generator(z) if label is None else self.generator(z, label)
         finished: Tensor = self.finish(outputs) if self.to_codes is None else self.to_codes(outputs, z)
@@ -74,19 +80,32 @@ class _ToDataUnits(nn.Module):
         return units.to(torch.int32).to(torch.float32) * self.resolution  # the integers remove -0.0
 
 
+class _ToSeries(nn.Module):
+    def __init__(self, encoding: SeriesEncoding) -> None:
+        super().__init__()
+        self.to_data_units = _ToDataUnits(encoding.scaling)
+        self.channels, self.has_lengths = encoding.channels, encoding.has_lengths
+
+    def forward(self, encoded: Tensor) -> Tensor:
+        values: Tensor = self.to_data_units(encoded[:, :, : self.channels])
+        if not self.has_lengths:
+            return values
+        return torch.where(encoded[:, :, self.channels : self.channels + 1] > 0.5, values, torch.nan)
+
+
 @dataclass(frozen=True)
 class SeedSampler:
     """Computes the outputs of seeds with a torch generator, as the service returns them after the export.
 
     Attributes:
-        scaling: Scaling of samples, or the encoding of a table; None for images.
+        scaling: Scaling of samples, or the encoding of a table or of series; None for images.
         noise_rule: Name of the rule that maps seeds to z.
         z_dim: Length of z.
         label_rule: Gives each seed its label; None without labels.
         device: Device of the generator.
     """
 
-    scaling: Scaling | TableEncoding | None
+    scaling: Scaling | Encoding | None
     noise_rule: str
     z_dim: int
     label_rule: LabelRule | None

@@ -5,9 +5,12 @@ standardized samples, float32[m, columns] or float32[m, length, channels].
 A discriminator maps images or samples (and labels) to logits: float32[m]; D(x) is the sigmoid of the logit.
 """
 
+import torch
 from torch import Tensor, nn
 
 from seedmint.models.noise import MAX_Z_DIM
+from seedmint.training.datasets.dataset import Encoding
+from seedmint.training.datasets.series_encoding import SeriesEncoding
 from seedmint.training.datasets.table_encoding import TableEncoding
 from seedmint.training.networks import convolutional, residual
 from seedmint.training.networks.convolutional import ConvolutionalD, ConvolutionalG
@@ -15,6 +18,7 @@ from seedmint.training.networks.mlp import MlpD, MlpG
 from seedmint.training.networks.paper import PaperD, PaperG
 from seedmint.training.networks.residual import ResidualD, ResidualG
 from seedmint.training.networks.sequence import MIN_LENGTH, SequenceD, SequenceG
+from seedmint.training.networks.series import SeriesG
 from seedmint.training.networks.table import TableG
 from seedmint.training.networks.text import TextD, TextG
 from seedmint.training.recipes.networks import (
@@ -33,21 +37,21 @@ from seedmint.training.recipes.networks import (
 from seedmint.training.recipes.schema import Recipe, RecipeError
 
 
-def noise_length(z_dim: int, encoding: TableEncoding | None) -> int:
-    """Return the length of z that the generator needs: for a table, one number more for each slot of its encoding.
+def noise_length(z_dim: int, encoding: Encoding | None) -> int:
+    """Return the length of z that the generator needs: for an encoding, some numbers more.
 
     Args:
         z_dim: Length of the noise of the network, from the recipe.
-        encoding: The encoding of a table; None for other data.
+        encoding: The encoding of a table or of series; None for other data.
 
     Raises:
         RecipeError: The noise is too long.
     """
-    length = z_dim + (0 if encoding is None else encoding.slots)
+    length = z_dim + (0 if encoding is None else encoding.extra_noise)
     if length > MAX_Z_DIM:
         assert encoding is not None
         counted, field = ("categories in all", "data.columns")
-        if encoding.is_text:
+        if isinstance(encoding, TableEncoding) and encoding.is_text:
             counted, field = ("characters at all positions together", "data.length")
         message = f"the data have {length - z_dim:,} {counted}, and z_dim and they must be at most {MAX_Z_DIM:,}"
         raise RecipeError(message, field=field, reason="too_many_categories")
@@ -55,35 +59,40 @@ def noise_length(z_dim: int, encoding: TableEncoding | None) -> int:
 
 
 def build_networks(
-    recipe: Recipe, marginals: Tensor, classes: int, encoding: TableEncoding | None = None
+    recipe: Recipe, marginals: Tensor, classes: int, encoding: Encoding | None = None
 ) -> tuple[nn.Module, nn.Module]:
     """Return the recipe's generator and discriminator. Torch's global random generator draws the initial weights.
 
     Args:
         recipe: Gives the kinds and sizes of the networks.
         marginals: The mean of the data as D receives them: float32[channels, height, width] in [0, 1] of images; zeros,
-            float32[columns] or float32[length, channels], of standardized samples; float32[width] of an encoded table.
+            float32[columns] or float32[length, channels], of standardized samples; of an encoded row or series, its shape.
         classes: Number of classes; 0 without labels.
-        encoding: The encoding of a table; None for other data.
+        encoding: The encoding of a table or of series; None for other data.
 
     Raises:
         RecipeError: A network of the recipe does not support data of this shape.
     """
+    table = encoding if isinstance(encoding, TableEncoding) else None
     for field, kind in (("generator", recipe.generator.kind), ("discriminator", recipe.discriminator.kind)):
-        _check_shape(f"{field}.kind", kind, tuple(marginals.shape), encoding)
+        _check_shape(f"{field}.kind", kind, tuple(marginals.shape), table)
+    if isinstance(encoding, SeriesEncoding):
+        network = _generator(recipe, torch.zeros(encoding.length, encoding.channels), classes, int(encoding.has_lengths))
+        generator: nn.Module = SeriesG(network, encoding, recipe.z_dim, recipe.prior)
+        return generator, _discriminator(recipe, encoding.shape, classes, None)
     if isinstance(recipe.generator, TextGenerator):
-        assert encoding is not None
-        generator: nn.Module = TextG(recipe.generator, encoding, recipe.z_dim, recipe.prior)
-        return generator, _discriminator(recipe, tuple(marginals.shape), classes, encoding)
+        assert table is not None
+        generator = TextG(recipe.generator, table, recipe.z_dim, recipe.prior)
+        return generator, _discriminator(recipe, tuple(marginals.shape), classes, table)
     generator = _generator(recipe, marginals, classes)
-    if encoding is not None:
+    if table is not None:
         assert isinstance(generator, MlpG)
-        generator = TableG(generator, generator.last, encoding, recipe.z_dim, recipe.prior)
-    return generator, _discriminator(recipe, tuple(marginals.shape), classes, encoding)
+        generator = TableG(generator, generator.last, table, recipe.z_dim, recipe.prior)
+    return generator, _discriminator(recipe, tuple(marginals.shape), classes, table)
 
 
-def _generator(recipe: Recipe, marginals: Tensor, classes: int) -> nn.Module:
-    config, z_dim, shape = recipe.generator, recipe.z_dim, tuple(marginals.shape)
+def _generator(recipe: Recipe, marginals: Tensor, classes: int, extra: int = 0) -> nn.Module:
+    config, z_dim, shape = recipe.generator, recipe.z_dim + extra, tuple(marginals.shape)
     if isinstance(config, PaperGenerator):
         return PaperG(config, z_dim, _image_shape(shape), classes, marginals)
     if isinstance(config, ConvolutionalGenerator):

@@ -2,6 +2,7 @@
 
 import io
 import math
+from typing import Literal
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -64,7 +65,7 @@ def _histograms(sets: SampleSets, names: tuple[str, ...]) -> Figure:
 
 def _lines(sets: SampleSets, names: tuple[str, ...]) -> Figure:
     """One row of panels for each channel."""
-    figure, rows = _panels(len(names), len(sets), 5.0, 3.2, share=True)
+    figure, rows = _panels(len(names), len(sets), 5.0, 3.2, share="row")
     for i, row in enumerate(rows):
         for axes, (title, values) in zip(row, sets.items(), strict=True):
             axes.plot(values[:_MAX_SERIES, :, i].T, linewidth=1)
@@ -72,8 +73,13 @@ def _lines(sets: SampleSets, names: tuple[str, ...]) -> Figure:
     return figure
 
 
-def _panels(rows: int, columns: int, width: float, height: float, share: bool) -> tuple[Figure, list[list[Axes]]]:
-    """Return a figure with rows of panels. Each panel is width x height inches, at 100 pixels per inch."""
+def _panels(
+    rows: int, columns: int, width: float, height: float, share: bool | Literal["row"]
+) -> tuple[Figure, list[list[Axes]]]:
+    """Return a figure with rows of panels. Each panel is width x height inches, at 100 pixels per inch.
+
+    The panels of all rows, or of each row, can have the same limits of y. Panels that share them also share those of x.
+    """
     figure = Figure(figsize=(width * columns, height * rows), dpi=100, layout="constrained")
-    axes = figure.subplots(rows, columns, squeeze=False, sharex=share, sharey=share)
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=bool(share), sharey=share)
     return figure, [list(row) for row in axes]

@@ -31,7 +31,15 @@ SAMPLE_SOURCES: tuple[SampleSource, ...] = get_args(SampleSource)
 _FILE_FIELDS = ("columns", "encoding", "delimiter", "header")
 """Fields of tables and of strings."""
 
+Missing = Literal["interpolate", "mask"]
+"""What happens to missing values of series."""
+
+Holdout = Literal["series", "time"]
+"""What is held out of windows: whole series, or blocks of time."""
+
 _TABLE_FIELDS = ("columns", "label", "units", "encoding", "delimiter", "decimal", "thousands", "header")
+SERIES_FIELDS = ("id", "time", "layout", "missing", "window", "stride", "holdout")
+"""Fields that only series have."""
 
 
 class Data(Config):
@@ -58,15 +66,15 @@ class Data(Config):
     columns: list[str] | None = Field(
         default=None,
         min_length=1,
-        description="tables: the columns to learn, null takes all except the label; strings: their column",
+        description="tables and series: the columns to learn, null takes all except the label; strings: their column",
     )
     label: str | list[str] | None = Field(
         default=None,
-        description="tables only: the column of labels: text, numbers or booleans; or several such columns, whose combinations "
-        "of values are the classes",
+        description="tables and series: the column of labels: text, numbers or booleans; of tables also several such columns, "
+        "whose combinations of values are the classes",
     )
     units: dict[str, str] | None = Field(
-        default=None, description="tables only: the units of columns, for the card, such as {income: EUR}"
+        default=None, description="tables and series: the units of columns, for the card, such as {income: EUR}"
     )
     encoding: str | None = Field(
         default=None, description="CSV tables and strings: encoding of the text, such as utf-8 or latin-1; null finds it"
@@ -92,6 +100,29 @@ class Data(Config):
     longer: Literal["cut", "leave_out"] | None = Field(
         default=None, description="strings only: what happens to strings that are longer than `length`; null refuses them"
     )
+    id: str | None = Field(default=None, description="series, one row for each step: the column that names the series")
+    time: str | None = Field(
+        default=None,
+        description="series, one row for each step: the column of times; null finds it, or takes the rows in order",
+    )
+    layout: Literal["long", "wide"] | None = Field(
+        default=None, description="series: long, one row for each step, or wide, one row for each series; null finds it"
+    )
+    missing: Missing | None = Field(
+        default=None,
+        description="series: interpolate missing values by a line between their neighbors, or mask them, so that they are not "
+        "learned; null refuses them",
+    )
+    window: int | None = Field(
+        default=None, ge=2, description="series: cut long series into windows of n steps; null learns whole series"
+    )
+    stride: int | None = Field(
+        default=None, ge=1, description="series: steps from one window to the next; null: about 20,000 windows, or all"
+    )
+    holdout: Holdout | None = Field(
+        default=None,
+        description="windows of series: hold out whole series, or blocks of time; null: series, if there are at least ten",
+    )
     licence: str | None = Field(default=None, description="licence of your own data, for the card")
     first: int | None = Field(default=None, ge=1, description="train only on n examples")
     order: Literal["drawn", "stored"] = Field(
@@ -99,6 +130,11 @@ class Data(Config):
         description="which examples `first` takes: by a fixed pseudorandom draw (draw-v1), or the first in the order of the "
         "files, for data that are stored in random order",
     )
+
+    @property
+    def series_label(self) -> str | None:
+        """The column of labels of series; None without labels."""
+        return self.labels[0] if self.labels else None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -127,10 +163,16 @@ class Data(Config):
             raise ValueError(f"side, channels and skip_broken are allowed only for sources {', '.join(PACKED_SOURCES)}")
         if self.order == "stored" and self.first is None:
             raise ValueError("order is allowed only with first")
-        allowed = _FILE_FIELDS if self.source == "text" else _TABLE_FIELDS if self.source in TABLE_SOURCES else ()
+        allowed = _FILE_FIELDS if self.source == "text" else _TABLE_FIELDS if self.source in (*TABLE_SOURCES, "series") else ()
         wrong = [name for name in _TABLE_FIELDS if name not in allowed and getattr(self, name) is not None]
         if wrong:
             raise ValueError(f"{', '.join(wrong)} are not allowed for source {self.source}")
         if self.source != "text" and (self.length is not None or self.longer is not None):
             raise ValueError("length and longer are allowed only for source text")
+        if self.source != "series" and any(getattr(self, name) is not None for name in SERIES_FIELDS):
+            raise ValueError(f"{', '.join(SERIES_FIELDS)} are allowed only for source series")
+        if self.source == "series" and len(self.labels) > 1:
+            raise ValueError("series have one column of labels")
+        if self.window is None and (self.stride is not None or self.holdout is not None):
+            raise ValueError("stride and holdout need window")
         return self

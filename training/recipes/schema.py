@@ -59,7 +59,7 @@ ImageMetric = Literal[
 BestMetric = Literal["parzen", "frechet", "kid", "prdc", "labels", "modes", "spectrum", "patches", "random-features"]
 """Metric families that can choose the best checkpoint; see `seedmint.training.runs.best`."""
 
-SampleMetric = Literal["marginals", "correlations", "ring", "records"]
+SampleMetric = Literal["marginals", "correlations", "dynamics", "ring", "records"]
 """Metrics of samples; see `seedmint.training.evaluation.sample_metrics`."""
 
 SAMPLE_METRICS: tuple[SampleMetric, ...] = get_args(SampleMetric)
@@ -218,7 +218,8 @@ class Recipe(Config):
             raise ValueError("ema_start requires ema above 0")
         for metric in self.metrics:
             measures_samples = metric in SAMPLE_METRICS
-            needs_other_data = metric == "ring" and self.data.source != "ring-2d"
+            sources = {"ring": ("ring-2d",), "dynamics": ("series", "sines")}.get(metric)
+            needs_other_data = sources is not None and self.data.source not in sources
             if measures_samples != self.uses_samples or needs_other_data:
                 raise ValueError(f"metric {metric} does not apply to source {self.data.source}")
         return self

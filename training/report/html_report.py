@@ -109,7 +109,7 @@ def render_sample_report(
         plot: A PNG of generated samples beside held-out samples.
         data_name: Name of the held-out samples.
         training: HTML about the run of the generator, with scripts; empty without a run.
-        columns: Name and <svg> element of each column of a table; see `column_charts`.
+        columns: Name and <svg> element of each chart of columns or channels; see `column_charts` and `series_charts`.
     """
     recipe = generator.card.provenance.recipe
     return _template("sample_report.html").render(

@@ -4,8 +4,12 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from seedmint.models.series import series_lengths
 from seedmint.training.datasets import Dataset
+from seedmint.training.datasets.dataset import SeriesInfo
 from seedmint.training.datasets.scaling import Scaling
+from seedmint.training.datasets.series_encoding import SeriesEncoding
+from seedmint.training.datasets.table_encoding import TableEncoding
 from seedmint.training.runs.versions import code_version, library_versions
 
 
@@ -15,7 +19,7 @@ def checkpoint_metadata(dataset: Dataset) -> dict[str, Any]:
     Args:
         dataset: The training data.
     """
-    if dataset.encoding is not None and dataset.table is not None:
+    if isinstance(dataset.encoding, TableEncoding) and dataset.table is not None:
         output: dict[str, Any] = {
             "shape": dataset.samples.shape[1:],
             "names": dataset.names,
@@ -26,8 +30,14 @@ def checkpoint_metadata(dataset: Dataset) -> dict[str, Any]:
     elif dataset.scaling is None:
         output = {"shape": [*dataset.images.shape[2:], dataset.images.shape[1]]}
     else:
-        assert isinstance(dataset.scaling, Scaling)
-        output = {"shape": dataset.samples.shape[1:], "names": dataset.names, "scaling": asdict(dataset.scaling)}
+        output = {"shape": dataset.samples.shape[1:], "names": dataset.names}
+        if isinstance(dataset.encoding, SeriesEncoding):
+            output["series_encoding"] = dataset.encoding.document()
+        else:
+            assert isinstance(dataset.scaling, Scaling)
+            output["scaling"] = asdict(dataset.scaling)
+        if dataset.series is not None:
+            output["series"] = _series_output(dataset, dataset.series)
     return {
         "dataset": {
             "name": dataset.name,
@@ -41,6 +51,15 @@ def checkpoint_metadata(dataset: Dataset) -> dict[str, Any]:
         "code_version": code_version(),
         "libraries": library_versions(),
     }
+
+
+def _series_output(dataset: Dataset, series: SeriesInfo) -> dict[str, Any] | None:
+    """Return the section of the card about the series; None if nothing is known."""
+    if not (series.units or series.step or series.has_lengths):
+        return None
+    longest = dataset.samples.shape[1]
+    lengths = [min(int(series_lengths(dataset.samples).min()), longest - 1), longest] if series.has_lengths else None
+    return {"units": series.units, "step": series.step, "lengths": lengths}
 
 
 def is_same_data(metadata: dict[str, Any], other: dict[str, Any]) -> bool:

@@ -6,8 +6,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from seedmint.training.datasets.scaling import Scaling
-from seedmint.training.datasets.table_encoding import TableEncoding
+from seedmint.training.datasets.encodings import encoding_of_document, scaling_of_document
 from seedmint.training.export.cards import card_of_run
 from seedmint.training.export.onnx_export import ExportError, export_generator
 from seedmint.training.networks import build_networks
@@ -53,7 +52,7 @@ def export_run(
     generator = _load_generator(recipe, dataset, checkpoint.tensors, "ema" if chosen == "ema" else "generator")
     curve = training_curve(read_log(directory / "log.jsonl"), checkpoint.step, OBJECTIVES[recipe.objective].equilibrium)
     card = card_of_run(recipe, checkpoint.metadata, checkpoint.step, name, title, chosen, curve)
-    return export_generator(generator, card, _scaling(dataset))
+    return export_generator(generator, card, scaling_of_document(dataset))
 
 
 def _load_checkpoint(directory: Path, step: int | None, folder: str) -> Checkpoint:
@@ -72,10 +71,9 @@ def _load_checkpoint(directory: Path, step: int | None, folder: str) -> Checkpoi
 def _load_generator(recipe: Recipe, dataset: dict[str, Any], tensors: dict[str, Tensor], part: str) -> nn.Module:
     shape = dataset["shape"]  # of images: height, width, channels; the networks use channels, height, width
     # The values do not matter, only the shape: `load_state_dict` replaces all weights.
-    scaling = _scaling(dataset)
-    encoding = scaling if isinstance(scaling, TableEncoding) else None
+    scaling, encoding = scaling_of_document(dataset), encoding_of_document(dataset)
     if encoding is not None:
-        shape = (encoding.width,)
+        shape = encoding.shape
     marginals = torch.full((shape[2], shape[0], shape[1]), 0.5) if scaling is None else torch.zeros(shape)
     classes = len(dataset["classes"]) if recipe.conditional else 0
     generator, _ = build_networks(recipe, marginals, classes, encoding)
@@ -83,11 +81,3 @@ def _load_generator(recipe: Recipe, dataset: dict[str, Any], tensors: dict[str, 
         {key.removeprefix(f"{part}/"): value for key, value in tensors.items() if key.startswith(f"{part}/")}
     )
     return generator.eval()
-
-
-def _scaling(dataset: dict[str, Any]) -> Scaling | TableEncoding | None:
-    if "encoding" in dataset:
-        return TableEncoding.of_document(dataset["encoding"])
-    if "scaling" not in dataset:
-        return None
-    return Scaling(**{field: tuple(values) for field, values in dataset["scaling"].items()})

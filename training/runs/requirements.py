@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from seedmint.models.runtime.memory import container_memory
 from seedmint.training import penalties
-from seedmint.training.datasets.table_encoding import TableEncoding
+from seedmint.training.datasets.dataset import Encoding
 from seedmint.training.networks import build_networks, noise_length
 from seedmint.training.optimization import distributed
 from seedmint.training.recipes.schema import Recipe, RecipeError
@@ -46,16 +46,14 @@ class Requirements:
         return self.generator_bytes + self.discriminator_bytes + self.minibatch_bytes
 
 
-def requirements_of(
-    recipe: Recipe, shape: tuple[int, ...], classes: int, encoding: TableEncoding | None = None
-) -> Requirements:
+def requirements_of(recipe: Recipe, shape: tuple[int, ...], classes: int, encoding: Encoding | None = None) -> Requirements:
     """Return what a run needs. Allocates no memory for the networks.
 
     Args:
         recipe: The settings.
         shape: Shape of one example, as `build_networks` receives it.
         classes: Number of classes; 0 without labels.
-        encoding: The encoding of a table; None for other data.
+        encoding: The encoding of a table or of series; None for other data.
 
     Raises:
         RecipeError: A network of the recipe does not support data of this shape.

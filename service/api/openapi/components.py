@@ -124,6 +124,7 @@ _SAMPLE_SCHEMA: Json = {
         "label": {"type": "integer", "minimum": 0},
         "truncation": {"type": "number", "minimum": MIN_TRUNCATION, "maximum": 1},
         "names": {"type": "array", "items": {"type": "string"}},
+        "length": {"type": "integer", "minimum": 1, "description": "Number of steps, of series of different lengths."},
         "values": {"type": "array", "items": {"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}}]}},
     },
     "required": ["model", "digest", "seed", "truncation", "names", "values"],

@@ -52,7 +52,8 @@ def parquet_features(output: ImageOutput | SampleOutput, keys: Keys) -> dict[str
         return key | {column.name: feature(column) for column in output.table_schema(keys.classes is not None)}
     value: dict[str, Any] = {"dtype": "float32", "_type": "Value"}
     if len(output.shape) == 2:  # "Sequence" is understood by all versions of `datasets`, "List" only since version 4
-        value = {"feature": value, "length": output.shape[0], "_type": "Sequence"}
+        length = -1 if output.has_lengths else output.shape[0]
+        value = {"feature": value, "length": length, "_type": "Sequence"}
     return keys.features | dict.fromkeys(output.names, value)
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from seedmint.models.card import Card, ImageOutput, SampleOutput
+from seedmint.models.series import cut_series, series_lengths
 from seedmint.models.table import is_table
 from seedmint.service.batch.formats.base import ShardWriter, Sink
 from seedmint.service.batch.formats.features import Keys, arrow_metadata, parquet_features
@@ -141,7 +142,7 @@ class _SampleWriter:
         else:
             if whole_labels is not None:
                 columns["label"] = pa.array(whole_labels)
-            columns |= _sample_columns(self._card, np.concatenate(samples))
+            columns |= _sample_columns(self._card.output, np.concatenate(samples))
         self._writer.write_table(pa.table([columns[name] for name in self._schema.names], schema=self._schema))
 
 
@@ -149,12 +150,21 @@ def _origin_column(origin: str | None, count: int) -> dict[str, Any]:
     return {} if origin is None else {"generator": pa.array([origin] * count, pa.string())}
 
 
-def _sample_columns(card: Card, samples: Outputs) -> dict[str, Any]:
-    """Return one float32 column for each output name. A column of series holds lists of fixed length, one for each sample."""
-    names = card.output.names  # type: ignore[union-attr]
+def _sample_columns(output: ImageOutput | SampleOutput, samples: Outputs) -> dict[str, Any]:
+    """Return one float32 column for each output name. A column of series holds one list for each sample, of its length."""
+    assert isinstance(output, SampleOutput)
+    names = output.names
     if samples.ndim == 2:
         return {name: pa.array(samples[:, i]) for i, name in enumerate(names)}
     length = samples.shape[1]
+    if output.has_lengths:
+        ends = np.concatenate([[0], np.cumsum(series_lengths(samples))]).astype(np.int32)
+        values = np.concatenate(cut_series(output, samples))
+        offsets = pa.array(ends)
+        return {
+            name: pa.ListArray.from_arrays(offsets, pa.array(np.ascontiguousarray(values[:, i])))
+            for i, name in enumerate(names)
+        }
     return {
         name: pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(samples[:, :, i]).reshape(-1)), length)
         for i, name in enumerate(names)
@@ -177,7 +187,9 @@ def schema(output: ImageOutput | SampleOutput, keys: Keys) -> pa.Schema:
     if isinstance(output, ImageOutput):
         fields.insert(0, pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])))
     else:
-        kind: Any = pa.float32() if len(output.shape) == 1 else pa.list_(pa.float32(), output.shape[0])
+        kind: Any = pa.float32()
+        if len(output.shape) == 2:
+            kind = pa.list_(kind, -1 if output.has_lengths else output.shape[0])
         fields += [pa.field(name, kind) for name in output.names]
     return pa.schema(fields, arrow_metadata(parquet_features(output, keys)))
 
@@ -201,5 +213,15 @@ def read(file: IO[bytes], positions: list[int], card: Card) -> Outputs:
     if card.output.columns is not None:
         found = [codes_of(table[column.name], column) for column in card.output.columns]
         return np.column_stack(found)
-    columns = [np.asarray(table[name].to_pylist(), np.float32) for name in card.output.names]
+    columns = [_padded(table[name].to_pylist(), card.output) for name in card.output.names]
     return np.stack(columns, axis=-1)
+
+
+def _padded(values: list[Any], output: SampleOutput) -> Outputs:
+    """Return values, float32[n] or float32[n, length], with NaN after the ends of series of different lengths."""
+    if not output.has_lengths:
+        return np.asarray(values, np.float32)
+    padded = np.full((len(values), output.shape[0]), np.nan, np.float32)
+    for row, series in zip(padded, values, strict=True):
+        row[: len(series)] = series
+    return padded

@@ -209,7 +209,9 @@ def test_csv_series(tmp_path):
         ({"series": np.array([["a", "b"]])}, "wrong_array"),
         ({"series": np.zeros((2, 8)), "names": ["a", "b"]}, "wrong_array"),
         ({"series": np.zeros((0, 8))}, "wrong_array"),
-        ({"series": np.array([[0, np.nan], [1, 2]])}, "not_finite"),
+        ({"series": np.array([[0, np.inf], [1, 2]])}, "not_finite"),
+        ({"series": np.array([[np.nan, 0], [1, 2]])}, "missing_value"),
+        ({"series": np.zeros((2, 8)), "lengths": [3, 9]}, "wrong_array"),
         ({"series": np.zeros((2, 8)), "labels": np.zeros(3, int)}, "wrong_labels"),
     ],
 )
@@ -217,12 +219,6 @@ def test_wrong_series_are_refused(tmp_path, arrays, reason):
     np.savez(tmp_path / "s.npz", **arrays)
     with raises(DataError, reason):
         load_splits(Data(source="series", path=str(tmp_path / "s.npz")))
-
-
-def test_csv_series_with_a_header_are_refused(tmp_path):
-    (tmp_path / "s.csv").write_text("t0,t1\n1,2\n3,4\n")
-    with raises(DataError, "not_numeric"):
-        load_dataset(Data(source="series", path=str(tmp_path / "s.csv")))
 
 
 def test_images_and_samples_are_distinct():

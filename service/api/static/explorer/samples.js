@@ -19,8 +19,9 @@ const OTHERS = "#8a9099"; // color of the other seeds in the plot of one
 const isSeries = (model) => model.output.shape.length === 2;
 
 /** Titles of the columns, the texts of their marks on an axis, and the axes of the first plot. */
-function axesOf({ output: { columns, names } }) {
-  if (!columns) return { titles: names, texts: names.map(() => String), axes: [0, Math.min(1, names.length - 1)] };
+function axesOf({ output: { columns, names, series } }) {
+  const named = names.map((name, i) => (series?.units?.[i] ? `${name} (${series.units[i]})` : name));
+  if (!columns) return { titles: named, texts: names.map(() => String), axes: [0, Math.min(1, names.length - 1)] };
   return { titles: columns.map(title), texts: columns.map((column) => (at) => placeText(column, at)), axes: firstAxes(columns) };
 }
 
@@ -214,7 +215,7 @@ export class SampleDetail {
       const steps = Array.from({ length }, (_, i) => i);
       this.plot.draw(names.map((_, channel) => ({ kind: "lines", x: steps, y: column(values, channels, channel), color: plotColor(channel) })), ["step", names.join(", ")]);
       this.table.replaceChildren(sortableTable(`Values of seed ${this.seed}`, ["step", ...names],
-        steps.map((step) => [step, ...values.slice(step * channels, (step + 1) * channels)])));
+        steps.map((step) => [step, ...values.slice(step * channels, (step + 1) * channels)]).filter(([, value]) => !Number.isNaN(value))));
       return;
     }
     if (this.string) {
