@@ -157,10 +157,10 @@ class _Axes:
         draw.ellipse((px - r, py - r, px + r, py + r), fill=color)
 
     def curve(self, draw: ImageDraw.ImageDraw, values: Floats, width: int) -> None:
-        if len(values) == 1:
-            self.dot(draw, 0, values[0], 4.0, _BLUE)
+        known = values[np.isfinite(values)]  # series of different lengths end with NaN
+        if len(known) == 1:
+            self.dot(draw, 0, known[0], 4.0, _BLUE)
         else:
-            known = values[np.isfinite(values)]  # series of different lengths end with NaN
             points = [self.position(step, value) for step, value in enumerate(known.tolist())]
             draw.line(points, fill=_BLUE, width=width, joint="curve")
 

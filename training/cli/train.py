@@ -57,8 +57,8 @@ def train(
     """Train a generator with Algorithm 1.
 
     RECIPE_OR_PATH is a folder or file of your images (see `seedmint data inspect --help`), a table (.csv, .tsv, .parquet),
-    strings (.txt, one a line, or a table with one column of text), a shipped recipe (see `seedmint train --recipes`), or a YAML
-    file. For images, tables and strings, the command prints a summary, derives the settings from the data, writes them with
+    strings (.txt, one a line, or a table with one column of text), series (see there), a shipped recipe (see `seedmint train
+    --recipes`), or a YAML file. For data, the command prints a summary, derives the settings from the data, writes them with
     comments into recipe.yaml, measures this machine for a few seconds, and says how long the training takes.
 
     \b
@@ -66,6 +66,7 @@ def train(
       seedmint train photos
       seedmint train people.csv --set data.label=region
       seedmint train names.txt
+      seedmint train sensors.csv --set data.window=48
       seedmint train photos.zip --out runs/p --set data.side=64 --set steps=20000
       seedmint train photos --from runs/p
       seedmint train digits --out runs/d --watch
@@ -81,7 +82,9 @@ def train(
     if as_json:
         raise click.UsageError("--json needs --recipes")
     if recipe is None:
-        raise click.UsageError("what shall be trained? Give a folder of images, a table, or a recipe: seedmint train --recipes")
+        raise click.UsageError(
+            "what shall be trained? Give a folder of images, a table, series, or a recipe: seedmint train --recipes"
+        )
     from seedmint.training.cli.fit import fit_with_progress, select_device
     from seedmint.training.cli.task_progress import PartProgress
     from seedmint.training.cli.watch_page import watch_page

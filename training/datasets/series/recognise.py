@@ -3,6 +3,8 @@
 from pathlib import Path
 
 from seedmint.training.datasets.dataset import DataError
+from seedmint.training.datasets.packed.batch_job import is_batch_job
+from seedmint.training.datasets.packed.files import Files
 from seedmint.training.datasets.packed.folders import IMAGE_SUFFIXES
 from seedmint.training.datasets.series.arrays import holds_series as array_holds_series
 from seedmint.training.datasets.series.files import folder_files
@@ -38,6 +40,6 @@ def holds_series(path: Path, table: Data | None) -> bool:
 
 def _is_folder(folder: Path) -> bool:
     files = [path for path in folder_files(folder) if path.suffix.lower() != ".parquet"]
-    if len(files) < _MIN_FILES:
+    if len(files) < _MIN_FILES or is_batch_job(Files(str(folder))):
         return False
     return not any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.rglob("*"))
