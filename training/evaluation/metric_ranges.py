@@ -21,7 +21,9 @@ RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("frechet", "random-conv", "class-kl", "mode-kl", "density", "patches"), _NOT_NEGATIVE),
     **dict.fromkeys(("spectrum-difference", "wasserstein-1", "closest-record median"), _NOT_NEGATIVE),
     **dict.fromkeys(("mode-width", "mode-offset", "distinct-values"), _NOT_NEGATIVE),
-    "correlation-difference": (0.0, 2.0),
+    **dict.fromkeys(("correlation-difference", "channel-correlation-difference", "autocorrelation-difference"), (0.0, 2.0)),
+    "discriminative-score": (0.0, 0.5),
+    "predictive-score": _NOT_NEGATIVE,
     "modes": _NOT_NEGATIVE,
     "spectrum-high": (-1.0, math.inf),
     "train-on-generated": (-math.inf, 1.0),  # an R² has no lower limit
