@@ -404,6 +404,7 @@ def test_page_is_readable_and_accessible(browser: Browser, width: int, scheme: s
         page.keyboard.press("ArrowRight")
         assert first.input_value() != before
         assert page.locator("#optimum-chart0").get_attribute("aria-label")
+        page.locator("#likelihood-iterations").fill("10")
         page.locator("button[data-lab=likelihood]").first.click()
         expect(page.locator("#likelihood .status")).to_contain_text("Finished")
 
