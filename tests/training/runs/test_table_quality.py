@@ -2,12 +2,16 @@
 
 import csv
 import datetime
+import json
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from scipy.stats import ks_2samp
 
 import seedmint as package
+from seedmint.models.table import table_columns
 from tests.support.commandline import run
 from tests.support.faulty_table import NAMES, write_faulty_table
 
@@ -35,10 +39,13 @@ def distance(real, generated):
     return max(total_variation(*missing), ks_2samp(*known).statistic)
 
 
-def read(path):
-    """Return the columns of the CSV file, by the types that the file was made with."""
+def read(path, key=None):
+    """Return the columns of a CSV file, by the types that the table was made with, without the first column `key`."""
     with path.open(newline="") as file:
         names, *rows = csv.reader(file)
+    if key is not None:
+        assert names[0] == key
+        names, *rows = (line[1:] for line in (names, *rows))
     kinds = (
         int,
         str,
@@ -71,3 +78,29 @@ def test_default_settings_learn_the_marginals_of_every_column(tmp_path, monkeypa
     assert (min(generated["age"]), max(generated["age"])) == (18, 90)
     assert min(generated["income"]) >= min(real["income"])
     assert all(round(value * 100) / 100 == value for value in generated["income"])
+    check_formats(tmp_path, monkeypatch, generated)
+
+
+def check_formats(tmp_path, monkeypatch, generated):
+    """Check that all formats have the names, the types and the values of the Python API."""
+    monkeypatch.setenv("SEEDMINT_MODELS", str(tmp_path / "models"))
+    for suffix in ("csv", "jsonl", "npy"):
+        run("sample", "people", "--seeds", "0-9999", "--out", f"rows.{suffix}")
+    run("batch", "run", "people", "--seeds", "0-9999", "--out", "job", "--workers", "1")
+    assert read(tmp_path / "rows.csv", "seed") == generated
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").open()]
+    columns = {name: [row[name] for row in rows] for name in NAMES}
+    assert columns == generated | {"since": [day.isoformat() for day in generated["since"]]}
+    assert {name: {type(value) for value in columns[name]} for name in ("age", "flag", "member", "income")} == {
+        **{"age": {int}, "flag": {int}},
+        **{"member": {bool}, "income": {float}},
+    }
+    table = pq.ParquetDataset("job/data").read().drop_columns("seed")
+    assert table.to_pydict() == generated
+    assert table.schema.types == [
+        *(pa.int64(), pa.string(), pa.bool_(), pa.int64(), pa.float64(), pa.date32(), pa.float64(), pa.float64(), pa.int64())
+    ]
+    generator = package.load("models/people.onnx")
+    codes, seeds = np.load("rows.npy"), range(10_000)
+    labels = generator.labels(seeds)
+    assert table_columns(generator.card, codes, labels) == generated
