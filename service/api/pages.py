@@ -16,6 +16,8 @@ _PAGE_HEADERS = {
 }
 _PLAIN_SEEDS = "0-31"  # seeds of each generator on the page without JavaScript
 _PLAIN_PLOTS = 4
+# The request of the scripts has the same mode and credentials. With a key, the request would have another header.
+_PRELOAD = '<link rel="preload" as="fetch" href="v1/models" crossorigin="anonymous">\n'
 _PLAIN_SIDE = 96  # approximate side of an image on that page, in pixels
 
 
@@ -32,13 +34,15 @@ def reference_page() -> Response:
     return Response(html("reference"), 200, _REFERENCE_HEADERS, "text/html; charset=utf-8")
 
 
-def explorer_page(generators: list[Generator]) -> Response:
+def explorer_page(generators: list[Generator], is_public: bool) -> Response:
     """Return the page of the explorer.
 
     Args:
         generators: The generators on the page without JavaScript.
+        is_public: Whether requests need no API key. Then the browser fetches the list of generators beside the scripts.
     """
     page = html("explorer").replace("{noscript}", "".join(map(_static_html, generators)))
+    page = page.replace("{preload}", _PRELOAD if is_public else "")
     return Response(page, 200, _PAGE_HEADERS, "text/html; charset=utf-8")
 
 

@@ -1,5 +1,6 @@
 """The static files of the pages: the explorer, and the reference of the HTTP API."""
 
+import asyncio
 import gzip
 import hashlib
 from dataclasses import dataclass
@@ -36,9 +37,10 @@ async def asset(request: Request) -> Response:
     Raises:
         HTTPException: 404.
     """
-    found = _assets().get(request.path_params["file"])
-    if found is None:
+    path = _paths().get(request.path_params["file"])
+    if path is None:
         raise HTTPException(404)
+    found = await asyncio.to_thread(_asset, path)  # the first request compresses the file
     if "gzip" in request.headers.get("accept-encoding", ""):
         headers = _HEADERS | {"Content-Encoding": "gzip"}
         return conditional_response(request, found.compressed, f'"{found.tag}-gzip"', headers, found.media_type)
@@ -56,12 +58,13 @@ def html(page: str) -> str:
 
 
 @cache
-def _assets() -> dict[str, _Asset]:
-    """Return each file by name. Names are unique over all pages."""
-    found = {}
-    for path in STATIC.glob("*/*"):
-        if path.suffix in _MEDIA_TYPES:
-            content = path.read_bytes()
-            tag = hashlib.sha256(content).hexdigest()[:16]
-            found[path.name] = _Asset(content, gzip.compress(content, mtime=0), tag, _MEDIA_TYPES[path.suffix])
-    return found
+def _paths() -> dict[str, Path]:
+    """Return the path of each file by name. Names are unique over all pages."""
+    return {path.name: path for path in STATIC.glob("*/*") if path.suffix in _MEDIA_TYPES}
+
+
+@cache
+def _asset(path: Path) -> _Asset:
+    content = path.read_bytes()
+    tag = hashlib.sha256(content).hexdigest()[:16]
+    return _Asset(content, gzip.compress(content, mtime=0), tag, _MEDIA_TYPES[path.suffix])

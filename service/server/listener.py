@@ -1,5 +1,6 @@
 """The socket that listens for connections. The supervisor creates the socket, and all workers accept from it."""
 
+import errno
 import os
 import socket
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from seedmint.service.settings import Settings, SettingsError
 
 _SOCKET_MODE = 0o666  # of a Unix socket: the permissions of its directory decide who may connect
+_CURES = {errno.EADDRINUSE: ": choose another port", errno.EACCES: ": choose a port from 1024 on"}
 _BACKLOG = 2048  # connections that the kernel keeps until a worker accepts them
 
 
@@ -54,7 +56,8 @@ def _listen_on_port(settings: Settings) -> socket.socket:
     try:
         return socket.create_server(address, family=family, backlog=_BACKLOG, dualstack_ipv6=is_dual_stack)
     except OSError as error:
-        message = f"cannot listen on {settings.host} port {settings.port}: {os.strerror(error.errno or 0)}"
+        cure = _CURES.get(error.errno or 0, "")
+        message = f"cannot listen on {settings.host} port {settings.port}: {os.strerror(error.errno or 0)}{cure}"
         raise SettingsError(message, field="port", reason="unavailable") from None
 
 

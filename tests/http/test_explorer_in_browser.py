@@ -141,6 +141,22 @@ def test_scrolling_the_grid_loads_more_images(page: Page, server: Server):
     wait_until(lambda: scrolled(-20_000, True))
 
 
+def test_the_grid_fits_a_window_whose_width_changes(page: Page, server: Server):
+    script = """() => [...document.querySelectorAll(".block")].map(block => {
+      const columns = new Set([...block.querySelectorAll("a")].map(link => link.style.left)).size;
+      return [columns, block.scrollWidth <= document.documentElement.clientWidth, block.querySelector("a").title];
+    })"""
+    go(page, server, "/models/grey")
+    wide = page.evaluate(script)[0][0]
+    page.set_viewport_size({"width": 390, "height": 800})
+    wait_until(lambda: page.evaluate(script)[0][0] < wide)
+    blocks = page.evaluate(script)
+    assert all(fits for _, fits, _ in blocks)
+    assert blocks[0][2] == "Seed 0"
+    page.set_viewport_size({"width": DESKTOP["width"], "height": DESKTOP["height"]})
+    wait_until(lambda: page.evaluate(script)[0][0] == wide)
+
+
 def test_class_truncation_and_seed_are_in_the_address(page: Page, server: Server):
     go(page, server, "/models/rgb")
     page.get_by_role("combobox", name="Class").select_option("bee")

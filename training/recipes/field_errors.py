@@ -7,6 +7,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+_TYPE_ERROR = "Input should be"  # how pydantic begins the message about a value
 _MIN_SIMILARITY = 0.6  # of two names, 0 to 1, for a suggestion
 
 
@@ -20,13 +21,17 @@ def field_errors(error: ValidationError, model: type[BaseModel], document: Any) 
         model: The model of the document.
         document: The document that was validated.
     """
-    details = error.errors(include_url=False, include_context=False, include_input=False)
+    details = error.errors(include_url=False, include_context=False)
     return [_field_error(item, model, document) for item in details]
 
 
 def _field_error(item: ErrorDetails, model: type[BaseModel], document: Any) -> tuple[str, str]:
     path = _path(item, document)
     message = item["msg"].removeprefix("Value error, ")
+    if message.startswith(_TYPE_ERROR):
+        value = item["input"]
+        found = f", not {value!r}" if isinstance(value, (str, int, float)) else ""
+        message = f"must be{message.removeprefix(_TYPE_ERROR)}{found}"
     if item["type"] == "extra_forbidden":
         names = _allowed_names(model, path[:-1], document)
         similar = difflib.get_close_matches(path[-1], names, 1, _MIN_SIMILARITY)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from seedmint.models.version import __version__
+from seedmint.service.api.openapi.code_samples import SampleWriter
 from seedmint.service.api.openapi.components import HEADERS, PROBLEMS, SECURITY, Json, parameters, reference, schemas
 from seedmint.service.api.openapi.operations import JSON, Answer, Operation
 from seedmint.service.problems import MEDIA_TYPE
@@ -40,9 +41,14 @@ def specification(
         prefix: Path prefix of all URLs.
     """
     tags = _TAGS if settings.jobs_url is None else _TAGS | {"jobs": _JOBS}
+    components = {"schemas": schemas(generators, settings), "parameters": parameters(generators, settings)}
+    samples = SampleWriter(components["parameters"], components["schemas"], f"http://localhost:{settings.port}{prefix}")
     paths: Json = {}
     for route, operation in operations:
-        paths.setdefault(url_template(route), {}).update(_path(operation, settings))
+        path = url_template(route)
+        needs_key = settings.needs_keys and not operation.is_public and not operation.is_page
+        code = samples.samples(path, operation, needs_key)
+        paths.setdefault(path, {}).update(_path(operation, settings, code))
     locked: Json = {"security": [{"bearer": []}, {"key": []}]} if settings.needs_keys else {}
     return {
         "openapi": "3.1.0",
@@ -57,8 +63,7 @@ def specification(
         **locked,
         "paths": paths,
         "components": {
-            "schemas": schemas(generators, settings),
-            "parameters": parameters(generators, settings),
+            **components,
             "headers": {
                 name: {"description": text, "required": True, "schema": schema} for name, (text, schema) in HEADERS.items()
             },
@@ -82,7 +87,7 @@ def url_template(route: str) -> str:
     )
 
 
-def _path(operation: Operation, settings: Settings) -> Json:
+def _path(operation: Operation, settings: Settings, code: list[Json]) -> Json:
     answers = {str(status): _answer(answer) for status, answer in operation.answers.items()}
     problems = {str(status): {"$ref": f"#/components/responses/Problem{status}"} for status in _statuses(operation, settings)}
     described: Json = {"operationId": operation.name, "tags": [operation.tag], "summary": operation.summary}
@@ -90,16 +95,17 @@ def _path(operation: Operation, settings: Settings) -> Json:
         described["security"] = []
     if operation.parameters:
         described["parameters"] = [{"$ref": f"#/components/parameters/{name}"} for name in operation.parameters]
+    samples: Json = {"x-codeSamples": code} if code else {}
     if operation.method != "get":
         if operation.method == "post" and operation.body is not None:
             described["requestBody"] = {"required": True, "content": _body_content(operation)}
-        return {operation.method: described | {"responses": answers | problems}}
+        return {operation.method: described | samples | {"responses": answers | problems}}
     without_body = {str(status): {**_problem(status), "content": {}} for status in _statuses(operation, settings)}
     head = {status: {**answer, "content": {}} for status, answer in answers.items()} | without_body
     for response in head.values():
         response.pop("content")
     return {
-        "get": described | {"responses": answers | problems},
+        "get": described | samples | {"responses": answers | problems},
         "head": described | {"operationId": f"{operation.name}Head", "x-scalar-ignore": True, "responses": head},
     }
 

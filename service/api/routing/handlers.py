@@ -69,7 +69,8 @@ class Handlers:
             _: The request.
         """
         # The page is public. With API keys, only its scripts may show generators.
-        return explorer_page([] if self._settings.needs_keys else self._generators())
+        is_public = not self._settings.needs_keys
+        return explorer_page(self._generators() if is_public else [], is_public)
 
     async def reference(self, _: Request) -> Response:
         """Answer `GET /docs`.

@@ -5,8 +5,8 @@ import { element } from "./dom.js";
 const KEY = "seedmint-key";
 const IN_FLIGHT = 2;
 const ATTEMPTS = 8;
-const QUEUE = [];
-let running = 0;
+const QUEUE = []; // lists of functions that were queued together
+let [running, newest] = [0, null];
 
 export class ApiError extends Error {
   constructor(status, detail) {
@@ -104,14 +104,23 @@ export async function model(name) {
 function next() {
   while (running < IN_FLIGHT && QUEUE.length) {
     running++;
-    const { work, resolve, reject } = QUEUE.pop(); // the latest request first, because its image is probably on the screen
+    const latest = QUEUE.at(-1); // its images are probably on the screen
+    const { work, resolve, reject } = latest.shift();
+    if (!latest.length) QUEUE.pop();
+    if (newest === latest && !latest.length) newest = null;
     work().then(resolve, reject).finally(() => { running--; next(); });
   }
 }
 
-/** Runs a function as soon as fewer than `IN_FLIGHT` functions are running. */
+/** Runs a function as soon as fewer than `IN_FLIGHT` functions are running. Of functions that are queued together, the first runs first. */
 export function queued(work) {
-  return new Promise((resolve, reject) => { QUEUE.push({ work, resolve, reject }); next(); });
+  return new Promise((resolve, reject) => {
+    if (!newest) {
+      QUEUE.push(newest = []);
+      queueMicrotask(() => { newest = null; next(); });
+    }
+    newest.push({ work, resolve, reject });
+  });
 }
 
 /** Shows the picture of a path in an <img>. A later call for the same <img> replaces an earlier one that is not loaded yet. */

@@ -1,7 +1,7 @@
 // Two generators, or two versions, on the same seeds.
 
 import { model as fetchModel, models } from "./api.js";
-import { button, readOptions, seedField, truncationSlider } from "./controls.js";
+import { button, classChoice, readOptions, seedField, truncationSlider } from "./controls.js";
 import { announce, element, viewUrl } from "./dom.js";
 import { nearestImages } from "./evidence.js";
 import { intervalText, valueText } from "./metrics.js";
@@ -32,6 +32,15 @@ async function neighbours(names) {
     nearestImages(model) ?? element("p", { textContent: "The card has no nearest training images. Run: seedmint evaluate NAME --write" }))));
 }
 
+/** Two versions of a generator, or two generators with outputs of one shape, or any two. */
+function defaultPair(all, names) {
+  const versions = all.find((model) => model.versions.length > 1);
+  if (versions) return names.slice(names.indexOf(versions.name), names.indexOf(versions.name) + 2);
+  const shape = (model) => JSON.stringify([model.output.shape ?? model.output, model.classes]);
+  const pairs = all.map((model) => all.filter((other) => shape(other) === shape(model)));
+  return (pairs.find((pair) => pair.length > 1) ?? all).slice(0, 2).map((model) => model.name);
+}
+
 export async function compare(container, parameters, replace) {
   document.title = "Seedmint: compare";
   const all = await models();
@@ -39,11 +48,22 @@ export async function compare(container, parameters, replace) {
   const names = all.flatMap((model) => [model.name, ...model.versions.map((version) => `${model.name}@${version}`).filter((name) => name !== pinned(model))]);
   let first = parseSeed(parameters.get("seed") ?? "0") ?? 0n;
   let { truncation } = readOptions({ classes: null }, parameters);
-  const selected = ["a", "b"].map((key, i) => names.includes(parameters.get(key)) ? parameters.get(key) : names[Math.min(i, names.length - 1)]);
+  let label = null;
+  const pair = defaultPair(all, names);
+  const selected = ["a", "b"].map((key, i) => names.includes(parameters.get(key)) ? parameters.get(key) : pair[i] ?? pair[0]);
   let [views, latestDraw, isClosed] = [[], 0, false];
   const holders = [element("div"), element("div")];
   const closeViews = () => { for (const view of views) view.close(); };
-  const state = () => replace({ a: selected[0], b: selected[1], seed: first === 0n ? null : first, truncation: truncation === 1 ? null : truncation });
+  const state = () => replace({ a: selected[0], b: selected[1], seed: first === 0n ? null : first, label, truncation: truncation === 1 ? null : truncation });
+  const classes = element("div");
+  const change = (changed) => { ({ label, truncation } = { label, truncation, ...changed }); state(); for (const view of views) view.change({ label, truncation }); };
+  /** The choice of a class, if both have the same classes. */
+  const showClasses = ([left, right]) => {
+    const same = left.classes && JSON.stringify(left.classes) === JSON.stringify(right.classes);
+    label = same ? label ?? readOptions(left, parameters).label : null;
+    parameters.delete("label");
+    classes.replaceChildren(...(same ? [classChoice(left, label, (value) => change({ label: value }))] : []));
+  };
   const parts = [["Metrics of both", metrics], ["Nearest training images of both", neighbours]].map(([text, find]) => {
     const holder = element("div");
     const details = element("details", {}, element("summary", { textContent: text }), holder);
@@ -58,14 +78,15 @@ export async function compare(container, parameters, replace) {
   });
   const draw = async () => {
     const thisDraw = ++latestDraw;
-    state();
     for (const { fill } of parts) fill();
     const chosen = await Promise.all(selected.map((name) => known.get(name) ?? fetchModel(name)));
     if (isClosed || thisDraw !== latestDraw) return;
     closeViews();
+    showClasses(chosen);
+    state();
     views = holders.flatMap((holder, i) => {
       const model = chosen[i];
-      const shown = seedViews(model, first, { label: null, truncation });
+      const shown = seedViews(model, first, { label, truncation });
       holder.replaceChildren(element("h2", {}, element("a", { href: viewUrl(`/models/${selected[i]}`), textContent: selected[i] })),
         element("p", { className: "quiet" }, element("span", { className: "mono", textContent: pinned(model) }), ` · ${shapeText(model.output)} · ${model.determinism}`),
         ...shown.map((view) => view.node));
@@ -87,7 +108,7 @@ export async function compare(container, parameters, replace) {
   if (!names.length) return () => {};
   container.append(element("div", { className: "bar" }, choice(0), choice(1), field,
     button("Random", () => { first = randomSeed(); field.querySelector("input").value = String(first); redraw(); }),
-    truncationSlider({}, truncation, (value) => { truncation = value; state(); for (const view of views) view.change({ label: null, truncation }); })), ...parts.map(({ details }) => details), columns);
+    classes, truncationSlider({}, truncation, (value) => change({ truncation: value }))), ...parts.map(({ details }) => details), columns);
   await draw();
   return () => { isClosed = true; closeViews(); };
 }

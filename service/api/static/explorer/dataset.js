@@ -12,6 +12,8 @@ const FORMATS = {
 };
 const MAX_TRIAL = 512; // images that the estimate measures
 const TRIAL_PIXELS = 1 << 21;
+const ZIP_BYTES = 92; // of an image in the archive of the trial, besides its PNG
+const TAR_BYTES = 2 * 512 + 512 + 256; // two headers, the label, and the mean padding of the PNG
 const WAIT_SECONDS = 20; // of a request for the progress
 const RETRY_MILLISECONDS = 3000;
 const FILES = 100;
@@ -75,7 +77,7 @@ export function dataset(container, model, parameters, replace) {
     command.textContent = commandText();
     const count = state.train + state.test;
     estimate.textContent = rate === null ? `${number(count)} in all.`
-      : `${number(count)} in all: about ${size(count * perImage)}, and ${duration(count / rate)} of this server at the rate of a trial of ${trialSize}.`;
+      : `${number(count)} in all: about ${size(count * perImage)}, and ${duration(count / rate)} on this server, measured with ${trialSize}.`;
   };
   const change = (changed) => { Object.assign(state, changed); draw(); };
   /** Measures the rate and the bytes of an image by a trial. A job takes longer if other requests are waiting. */
@@ -89,7 +91,8 @@ export function dataset(container, model, parameters, replace) {
       const start = performance.now();
       const bytes = (await (await request("v1/sample", { method: "POST", headers: { "Content-Type": "application/json" }, body: trial })).blob()).size;
       if (format !== state.format || isClosed) return;
-      [rate, perImage] = [trialSize / ((performance.now() - start) / 1000), bytes / trialSize];
+      const overhead = arrays ? 0 : ZIP_BYTES - (format === "webdataset" ? TAR_BYTES : 0);
+      [rate, perImage] = [trialSize / ((performance.now() - start) / 1000), bytes / trialSize - overhead];
       draw();
     } catch (error) {
       announce(error.message);
@@ -147,11 +150,12 @@ export function dataset(container, model, parameters, replace) {
 
   const amount = (text, name, minimum) => {
     const input = element("input", { type: "number", min: minimum, max: 999999999, step: 1, value: state[name], required: true });
+    input.addEventListener("input", () => {
+      input.setAttribute("aria-invalid", String(!input.validity.valid));
+      if (input.validity.valid) change({ [name]: Number(input.value) });
+    });
     input.addEventListener("change", () => {
-      const isValid = input.validity.valid;
-      input.setAttribute("aria-invalid", String(!isValid));
-      if (isValid) change({ [name]: Number(input.value) });
-      else announce(`${text}: a whole number from ${minimum} to 999,999,999.`);
+      if (!input.validity.valid) announce(`${text}: a whole number from ${minimum} to 999,999,999.`);
     });
     return element("label", { textContent: text }, input);
   };
@@ -178,7 +182,7 @@ export function dataset(container, model, parameters, replace) {
       ...(model.classes ? [element("label", { textContent: "Labels" }, labels), weightsField] : []),
       truncationSlider(model, state.truncation, (truncation) => change({ truncation }))),
     estimate,
-    element("div", { className: "bar" }, button("Make this data set", submit), element("a", { className: "button", href: viewUrl(`/models/${model.name}`), textContent: "Look at the seeds" })),
+    element("div", { className: "bar" }, button("Make this data set", submit, { className: "primary" }), element("a", { className: "button", href: viewUrl(`/models/${model.name}`), textContent: "Look at the seeds" })),
     progress, list,
     element("h2", { textContent: "The same by a command" }), element("p", {}, command),
     button("Copy command", () => copy(command.textContent, "command")));

@@ -92,6 +92,8 @@ function matrix(container, model, parameters, replace) {
   const holder = element("div");
   let blocks = [];
   let watcher = null;
+  const fitting = () => Math.max(1, Math.min(32, Math.floor(holder.clientWidth / (cellSize(model.output).width + 2))));
+  const resized = new ResizeObserver(() => { if (blocks.length && blocks[0].columns !== fitting()) draw(); });
   const close = () => {
     watcher?.disconnect();
     for (const block of blocks) block.release();
@@ -99,7 +101,7 @@ function matrix(container, model, parameters, replace) {
   const draw = () => {
     close();
     replace({ view: "classes", seed: first === 0n ? null : first, truncation: truncation === 1 ? null : truncation });
-    const columns = Math.max(1, Math.min(32, Math.floor(holder.clientWidth / (cellSize(model.output).width + 2))));
+    const columns = fitting();
     blocks = model.classes.slice(0, MATRIX_CLASSES).map((_, label) => new Block(model, first, columns, columns, { label, truncation }));
     watcher = new IntersectionObserver((entries) => {
       for (const { target, isIntersecting } of entries) {
@@ -121,5 +123,6 @@ function matrix(container, model, parameters, replace) {
         blocks.forEach((block, label) => block.change({ label, truncation }));
       })), holder);
   draw();
-  return close;
+  resized.observe(holder);
+  return () => { resized.disconnect(); close(); };
 }

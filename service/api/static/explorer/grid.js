@@ -118,7 +118,7 @@ class Plot {
 /** The endless grid. Insert its element `node` into the document. `change` sets label and truncation. */
 export class SeedGrid {
   constructor(model, first, options, target) {
-    Object.assign(this, { model, next: first, options, target });
+    Object.assign(this, { model, first, next: first, options, target });
     this.items = new Map();
     this.body = element("div", { className: hasImages(model) ? "blocks" : "plots" });
     this.end = element("div", { className: "quiet", textContent: "…" });
@@ -133,7 +133,27 @@ export class SeedGrid {
   /** Starts to fill the grid. Call this when `node` is in the document: the width of `node` determines the number of columns. */
   start() {
     this.more.observe(this.end);
+    if (!hasImages(this.model)) return this;
+    this.resized = new ResizeObserver(() => { if (this.items.size && this.columns() !== this.shown) this.layOut(); });
+    this.resized.observe(this.node);
     return this;
+  }
+
+  /** The number of images that fit beside each other. */
+  columns() {
+    return Math.max(1, Math.floor((this.body.clientWidth + GAP) / (cellSize(this.model.output, this.target).width + GAP)));
+  }
+
+  /** Shows the same seeds after the width has changed. The first seed on the screen stays there. */
+  layOut() {
+    const top = [...this.items.values()].find(({ node }) => node.getBoundingClientRect().bottom > 0)?.first ?? this.first;
+    const end = this.next;
+    for (const item of this.items.values()) { this.watcher.unobserve(item.node); item.release(); }
+    this.items.clear();
+    this.body.replaceChildren();
+    this.next = this.first;
+    while (this.next < end) this.addBlock(SEED_LIMIT - this.next);
+    if (top !== this.first) [...this.items.values()].findLast(({ first }) => first <= top).node.scrollIntoView();
   }
 
   change(options) {
@@ -144,6 +164,7 @@ export class SeedGrid {
   close() {
     this.watcher.disconnect();
     this.more.disconnect();
+    this.resized?.disconnect();
     for (const item of this.items.values()) item.release();
   }
 
@@ -163,8 +184,8 @@ export class SeedGrid {
   }
 
   addBlock(remaining) {
-    const { width, height, scale } = cellSize(this.model.output, this.target);
-    const columns = Math.max(1, Math.floor((this.body.clientWidth + GAP) / (width + GAP)));
+    const { scale } = cellSize(this.model.output, this.target);
+    const columns = this.shown = this.columns();
     const perImage = (this.model.output.width * scale + GAP) * (this.model.output.height * scale + GAP);
     const rows = Math.max(1, Math.min(ROWS, Math.floor(SHEET_PIXELS / (perImage * columns))));
     const count = Math.min(columns * rows, 1024, Number(remaining < 1024n ? remaining : 1024n));

@@ -8,7 +8,7 @@ import { isFavourite, toggleFavourite } from "./favourites.js";
 import { cellSize } from "./grid.js";
 import { latentOf } from "./latents.js";
 import { DETERMINISM, checkText, effectiveLabel, hasImages, outputPath, pinned } from "./model.js";
-import { latentNeighbours, similarSeeds } from "./nearby.js";
+import { comparedSeeds, latentNeighbours, similarSeeds } from "./nearby.js";
 import { SEED_LIMIT, parseSeed, randomSeed } from "./noise.js";
 import { SampleDetail } from "./samples.js";
 
@@ -103,6 +103,7 @@ export async function imageView(container, name, text, parameters, replace) {
   };
   let among = null;
   const amongChoice = classChoice(model, among, (label) => { among = label; similar.replaceChildren(); }, "The same class");
+  if (amongChoice) amongChoice.firstChild.textContent = "Among seeds of class";
   amongChoice?.firstElementChild.setAttribute("aria-label", "Class of similar seeds");
   const findSimilar = () => fill(similar, async () => (await similarSeeds(model, seed, options, among))
     .map((other) => link(other, among === null ? {} : { label: among }, `Seed ${other}`)));
@@ -122,27 +123,28 @@ export async function imageView(container, name, text, parameters, replace) {
   ["Compare with another generator", "/compare", { a: model.name, seed }], ["Data set from this seed", `/models/${name}`, { view: "dataset", seed }]]
     .map(([text, path, query]) => element("a", { className: "button", href: viewUrl(path, query), textContent: text }));
   container.replaceChildren(
-    element("p", {}, element("a", { href: viewUrl(`/models/${name}`, { seed: seed === 0n ? null : seed }), textContent: `← ${model.name}` })),
+    element("p", {}, element("a", { href: viewUrl(`/models/${name}`, { seed: seed === 0n ? null : seed, ...state }), textContent: `← ${model.name}` })),
     element("h1", { textContent: `Seed ${seed}` }),
     classText,
-    element("div", { className: "columns" },
+    element("div", { className: "columns image" },
       element("div", {}, images ? picture : detail.node,
         element("p", { className: "address" }, address, " ", button("Copy address", () => copy(address.href, "address"))),
         element("div", { className: "bar" }, button("Previous seed", () => move(-1n)), button("Next seed", () => move(1n)), favourite,
-          images ? button("Smooth", (event) => { smooth = !smooth; picture.classList.toggle("pixels", !smooth); event.target.setAttribute("aria-pressed", String(smooth)); }, { "aria-pressed": "false" }) : null)),
+          images ? button("Smooth", (event) => { smooth = !smooth; picture.classList.toggle("pixels", !smooth); event.target.setAttribute("aria-pressed", String(smooth)); }, { "aria-pressed": "false" }) : null),
+        element("div", { className: "copies" }, ...onward)),
       element("div", {},
         element("div", { className: "bar" }, classChoice(model, options.label, (label) => change({ label })),
           truncationSlider(model, options.truncation, (truncation) => change({ truncation }))),
         model.determinism === "exact" ? null
           : element("p", { className: "quiet" }, element("strong", { textContent: "approximate. " }), `${DETERMINISM.approximate} ${checkText(model)}`),
         images ? null : detail.table,
-        element("h2", { textContent: "Files" }), files, latent,
-        element("h2", { textContent: "Code" }), code,
         ...(images && model.classes ? [element("h2", { textContent: "The same noise in other classes" }), classes] : []),
         ...(images ? [element("h2", { textContent: "Seeds like this" }),
+          element("p", { className: "quiet", textContent: `Compares the pixels with those of seeds 0 to ${comparedSeeds(model) - 1}.` }),
           element("div", { className: "bar" }, amongChoice, button("Find similar seeds", findSimilar)), similar,
           element("h2", { textContent: "Neighbours in latent space" }), button("Show neighbours", () => fill(neighbours, () => latentNeighbours(model, seed, options))), neighbours] : []),
-        element("h2", { textContent: "Go on from here" }), element("div", { className: "copies" }, ...onward))));
+        element("h2", { textContent: "Files" }), files, latent,
+        element("h2", { textContent: "Code" }), code)));
   if (images) picture.style.width = `min(100%, ${Math.max(1, Math.round(LARGE * rem() / model.output.width)) * model.output.width}px)`;
   draw();
   star();

@@ -1,12 +1,12 @@
 // The explorer: opens the view of the URL. The fragment of the URL contains the whole state, so that back, forward and links work.
 
-import { compare } from "./compare.js";
 import { element, viewUrl } from "./dom.js";
-import { favourites } from "./favourites.js";
 import { gallery } from "./gallery.js";
-import { generatorView } from "./generator.js";
-import { imageView } from "./image.js";
 import { showStatus } from "./status.js";
+
+// Modules of the other views. The gallery, the usual first view, does not wait for them.
+const LATER = "card compare controls dataset directions evidence favourites generator grid image latents metrics nearby plane plot samples table walk".split(" ");
+const LATER_MILLISECONDS = 1500; // after the gallery is on the screen
 
 const container = document.querySelector("#content");
 let close = () => {};
@@ -36,8 +36,13 @@ function parse(hash) {
   return { path: path || "/", parts: path.split("/").filter(Boolean).map(decodeURIComponent), parameters: new URLSearchParams(query) };
 }
 
+/** Fetches the modules of the other views, all at once, so that imports within them do not wait for each other. */
+function preload() {
+  document.head.append(...LATER.splice(0).map((name) => element("link", { rel: "modulepreload", href: `static/${name}.js` })));
+}
+
 /** Opens a view in an element of its own, so that a view that the user has left changes neither the page nor the URL. */
-function openView({ parts, parameters, path }, view, navigation) {
+async function openView({ parts, parameters, path }, view, navigation) {
   const replace = (changed) => saveSoon(() => {
     // The URL changes before the event of the change: leave a new URL alone.
     if (navigation !== latestNavigation || location.hash !== currentUrl) return;
@@ -45,10 +50,11 @@ function openView({ parts, parameters, path }, view, navigation) {
     currentUrl = location.hash;
   });
   if (!parts.length) return gallery(view, parameters, replace);
-  if (parts[0] === "compare") return compare(view, parameters, replace);
-  if (parts[0] === "favourites") return favourites(view);
-  if (parts[0] === "models" && parts.length === 2) return generatorView(view, parts[1], parameters, replace);
-  if (parts[0] === "models" && parts.length === 3) return imageView(view, parts[1], parts[2], parameters, replace);
+  preload();
+  if (parts[0] === "compare") return (await import("./compare.js")).compare(view, parameters, replace);
+  if (parts[0] === "favourites") return (await import("./favourites.js")).favourites(view);
+  if (parts[0] === "models" && parts.length === 2) return (await import("./generator.js")).generatorView(view, parts[1], parameters, replace);
+  if (parts[0] === "models" && parts.length === 3) return (await import("./image.js")).imageView(view, parts[1], parts[2], parameters, replace);
   throw new Error("There is no such view.");
 }
 
@@ -60,6 +66,11 @@ async function route() {
   close();
   close = () => {};
   const view = element("div");
+  for (const link of document.querySelectorAll("header nav a")) {
+    const isShown = link.hash && (location.hash || "#/").split("?")[0] === link.hash;
+    if (isShown) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
   container.setAttribute("aria-busy", "true");
   container.replaceChildren(view);
   try {
@@ -67,7 +78,7 @@ async function route() {
     if (navigation === latestNavigation) close = closeView;
     else closeView();
   } catch (error) {
-    view.replaceChildren(element("h1", { textContent: "Not found" }), element("p", { className: "error", textContent: error.message }),
+    view.replaceChildren(element("h1", { textContent: error.status === 404 ? "Not found" : "This view cannot be shown" }), element("p", { className: "error", textContent: error.message }),
       element("p", {}, element("a", { href: "#/", textContent: "All generators" })));
   }
   if (navigation === latestNavigation) {
@@ -82,4 +93,5 @@ for (const type of ["click", "pagehide"]) addEventListener(type, saveNow, { capt
 addEventListener("keydown", (event) => { if (!event.repeat && event.target.tagName !== "INPUT") saveNow(); }, { capture: true });
 addEventListener("hashchange", route);
 route();
+setTimeout(preload, LATER_MILLISECONDS);
 showStatus(document.querySelector("#status"));

@@ -11,6 +11,11 @@ const NEIGHBOURS = 12;
 const SHARE = 0.8; // of z in a neighbour; the rest is another vector of the prior
 const COMPARED_BYTES = 4 << 20;
 
+/** The number of seeds that `similarSeeds` compares. */
+export function comparedSeeds({ output: { width, height, channels } }) {
+  return Math.max(SIMILAR + 1, Math.min(1024, Math.floor(COMPARED_BYTES / (width * height * channels))));
+}
+
 /**
  * The seeds whose images are nearest in pixels (L2), among the seeds from 0 with one label.
  *
@@ -20,7 +25,7 @@ const COMPARED_BYTES = 4 << 20;
 export async function similarSeeds(model, seed, options, among = null) {
   const { width, height, channels } = model.output;
   const size = width * height * channels;
-  const count = Math.max(SIMILAR + 1, Math.min(1024, Math.floor(COMPARED_BYTES / size)));
+  const count = comparedSeeds(model);
   const label = effectiveLabel(model, seed, options.label);
   const seeds = [seed, ...Array.from({ length: count }, (_, i) => BigInt(i)).filter((candidate) => candidate !== seed)];
   const body = `{"model": "${pinned(model)}", "seeds": [${seeds.join(",")}], "format": "npy", "truncation": ${options.truncation}${label === null ? "" : `, "labels": [${[label, ...new Array(seeds.length - 1).fill(among ?? label)]}]`}}`;

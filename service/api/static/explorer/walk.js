@@ -3,7 +3,7 @@
 import { request, queued, show } from "./api.js";
 import { button, classChoice, readOptions, seedField, truncationSlider } from "./controls.js";
 import { announce, copy, element, rem, viewUrl } from "./dom.js";
-import { cellSize } from "./grid.js";
+import { Block, cellSize } from "./grid.js";
 import { effectiveLabel, outputPath, pinned, walkPath } from "./model.js";
 import { parseSeed, randomSeed } from "./noise.js";
 
@@ -11,6 +11,7 @@ const GAP = 2;
 const SIDE = 20; // units of the font size
 const STRIP_SIDE = 16000; // pixels: the server's limit is 16,383
 const FRAME_SECONDS = 0.04;
+const CHOICE_ROWS = 4; // of images to choose the ends from
 
 export function walk(container, model, parameters, replace) {
   let { label, truncation } = readOptions(model, parameters);
@@ -23,7 +24,7 @@ export function walk(container, model, parameters, replace) {
   canvas.style.width = `${width * enlarge}px`;
   const slider = element("input", { type: "range", min: 0, max: frames - 1, value: 0 });
   slider.setAttribute("aria-label", "Frame");
-  const play = button("Play", () => { playing = !playing; play.setAttribute("aria-pressed", String(playing)); last = 0; if (playing) requestAnimationFrame(step); }, { "aria-pressed": "false" });
+  const play = button("Play", () => { playing = !playing; play.textContent = playing ? "Pause" : "Play"; last = 0; if (playing) requestAnimationFrame(step); });
   const download = element("div", { className: "bar" });
   const ends = [element("figure"), element("figure")];
   const showEnd = (figure, text, seed) => {
@@ -61,6 +62,7 @@ export function walk(container, model, parameters, replace) {
     const options = { label, truncation };
     showEnd(ends[0], "From", from);
     showEnd(ends[1], "To", to);
+    showChoice();
     const scale = Math.min(cellSize(model.output, 224).scale, Math.max(1, Math.floor(Math.sqrt((1 << 22) / (32 * width * height)))));
     download.replaceChildren(...["webp", "gif"].flatMap((format) => {
       const path = walkPath(model, from, to, format, 32, { ...options, scale });
@@ -78,17 +80,47 @@ export function walk(container, model, parameters, replace) {
       announce(error.message);
     }
   };
+  const holder = element("div", { className: "blocks" });
+  let [isEnd, firstChoice, choice] = [true, 0n, null];
+  /** Shows seeds as images: a press on one makes it the start or the end. */
+  const showChoice = () => {
+    const shown = isEnd ? effectiveLabel(model, from, label) : label;
+    const columns = Math.max(2, Math.min(48, Math.floor(holder.clientWidth / (cellSize(model.output).width + GAP))));
+    if (choice?.first === firstChoice && choice.columns === columns) {
+      if (choice.options.label !== shown || choice.options.truncation !== truncation) choice.change({ label: shown, truncation });
+      return;
+    }
+    choice?.release();
+    choice = new Block(model, firstChoice, CHOICE_ROWS * columns, columns, { label: shown, truncation });
+    choice.links.forEach((link, i) => link.addEventListener("click", (event) => { event.preventDefault(); choose(choice.first + BigInt(i)); }));
+    holder.replaceChildren(choice.node);
+    choice.load();
+  };
+  const sides = [["start", false], ["end", true]].map(([text, value]) => button(text, () => { isEnd = value; showSides(); showChoice(); }));
+  const showSides = () => sides.forEach((side, i) => side.setAttribute("aria-pressed", String(isEnd === (i === 1))));
+  const choose = (seed) => {
+    if (isEnd) to = seed;
+    else from = seed;
+    (isEnd ? end : start).querySelector("input").value = String(seed);
+    load();
+  };
   slider.addEventListener("input", draw);
   const start = seedField("From seed", from, (seed) => { from = seed; load(); });
   const end = seedField("To seed", to, (seed) => { to = seed; load(); });
   container.replaceChildren(
     element("div", { className: "bar" }, start, end,
-      button("Random start", () => { from = randomSeed(); start.querySelector("input").value = String(from); load(); }),
-      button("Random end", () => { to = randomSeed(); end.querySelector("input").value = String(to); load(); }),
+      button("Random start", () => { isEnd = false; showSides(); choose(randomSeed()); }),
+      button("Random end", () => { isEnd = true; showSides(); choose(randomSeed()); }),
       classChoice(model, label, (value) => { label = value; load(); }, "Class of the first seed"),
       truncationSlider(model, truncation, (value) => { truncation = value; load(); })),
-    element("div", { className: "walk" }, ends[0], element("div", {}, canvas, element("div", { className: "player" }, play, slider)), ends[1]),
-    download);
+    element("div", { className: "columns wide" },
+      element("div", {}, element("div", { className: "walk" }, ends[0], element("div", {}, canvas, element("div", { className: "player" }, play, slider)), ends[1]), download),
+      element("div", {}, element("h2", { textContent: "Choose an image" }),
+        element("div", { className: "bar" }, element("span", { className: "quiet", textContent: "as the" }), ...sides,
+          button("Other images", () => { firstChoice = randomSeed(); showChoice(); })), holder)));
+  showSides();
   load();
-  return () => { playing = false; };
+  const resized = new ResizeObserver(showChoice);
+  resized.observe(holder);
+  return () => { playing = false; resized.disconnect(); choice?.release(); };
 }

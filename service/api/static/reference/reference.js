@@ -3,17 +3,26 @@
 import { keepAccessible } from "./accessible.js";
 import { apiKey, request } from "./api.js";
 
-// Code samples are in curl, Python (requests, httpx) and JavaScript (fetch). Scalar wants the list of all others.
-const HIDDEN_LANGUAGES = ["c", "clojure", "csharp", "dart", "fsharp", "go", "http", "java", "kotlin", "objc", "ocaml", "php", "powershell", "r", "ruby", "rust", "swift"];
-const HIDDEN_CLIENTS = { shell: ["httpie", "wget"], python: ["python3", "aiohttp", "httpx_async"], js: ["axios", "jquery", "ofetch", "xhr"], node: ["axios", "ofetch", "undici"] };
+/** Returns the OpenAPI document. Its code samples name the URL of this server as the browser sees the server. */
+async function openDocument() {
+  const response = await request("openapi.json");
+  const content = await response.json();
+  const base = new URL(".", location.href).href.replace(/\/$/, "");
+  const prefix = content.servers[0].url.replace(/\/$/, "");
+  for (const operation of Object.values(content.paths).flatMap(Object.values)) {
+    for (const sample of operation["x-codeSamples"] ?? []) {
+      sample.source = sample.source.replace(/http:\/\/localhost:\d+(\/[^\s'"]*)?/g, (_, path = "") => base + path.slice(prefix.length));
+    }
+  }
+  return content;
+}
 
-const response = await request("openapi.json");
-const content = await response.json();
+const content = await openDocument();
 const key = apiKey();
 globalThis.Scalar.createApiReference("#reference", {
   content,
-  hiddenClients: { ...Object.fromEntries(HIDDEN_LANGUAGES.map((language) => [language, true])), ...HIDDEN_CLIENTS },
-  defaultHttpClient: { targetKey: "shell", clientKey: "curl" },
+  // The document has a sample of each operation in curl, Python and JavaScript, which runs as it is.
+  hiddenClients: true,
   ...(key ? { authentication: { preferredSecurityScheme: "bearer", securitySchemes: { bearer: { token: key } } } } : {}),
   // The page loads nothing from other hosts.
   withDefaultFonts: false,

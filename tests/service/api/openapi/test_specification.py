@@ -44,7 +44,7 @@ def test_the_service_sends_the_document(server: Server, grey: Generator, rgb: Ge
     answer = server.client.get("/openapi.json")
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "no-cache"
-    assert answer.json() == document_of([grey, rgb], Settings())
+    assert answer.json() == document_of([grey, rgb], Settings(port=server.client.base_url.port))
 
 
 @pytest.mark.parametrize("jobs", [False, True])
