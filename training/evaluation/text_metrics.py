@@ -1,7 +1,7 @@
 """Measures a generator of strings: n-grams, lengths, real strings and copies, beside a model of n-grams of the data."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,102 +67,123 @@ def measure_texts(texts: Texts, metrics: tuple[SampleMetric, ...], with_draws: b
         metrics: `marginals` measures n-grams and lengths; `records` measures real strings and copies.
         with_draws: Whether to measure also real data and the model of n-grams, for intervals and standard errors.
     """
-    seeds = f"seeds 0-{len(texts.generated) - 1}"
-    found = _measure(texts, texts.generated, seeds, metrics, with_draws)
-    if not with_draws:
+    n = len(texts.generated)
+    real = RealStrings(texts, n) if with_draws else None
+    found = _measure(texts, texts.generated, f"seeds 0-{n - 1}", metrics, real)
+    if real is None:
         return found
-    model = NgramModel(texts.train, BASELINE).draw(len(texts.generated))
-    name = f"{len(model):,} strings of a {BASELINE}-gram model of the training strings"
-    baseline = _measure(texts, model, name, metrics, with_draws)
+    model = NgramModel(texts.train, BASELINE).draw(n)
+    name = f"{n:,} strings of a {BASELINE}-gram model of the training strings"
+    baseline = _measure(texts, model, name, metrics, real)
     return (
         *found,
         *(each.model_copy(update={"metric": f"{each.metric} of a {BASELINE}-gram model"}) for each in baseline),
     )
 
 
+class RealStrings:
+    """Scores of real strings in place of generated strings. They serve the generator and the model of n-grams.
+
+    Args:
+        texts: The strings.
+        n: Number of generated strings.
+    """
+
+    def __init__(self, texts: Texts, n: int) -> None:
+        self._texts, self._n = texts, n
+
+    @cached_property
+    def distributions(self) -> list[tuple[Metric, ...]]:
+        """The scores of `_distributions` for each draw."""
+        both = [*self._texts.train[: self._n], *self._texts.held_out]
+        return [_compare(*_split(both, order, self._n), "") for order in random_orders(len(both), CHEAP_DRAWS)]
+
+    @cached_property
+    def distinct(self) -> list[tuple[Metric, ...]]:
+        """The share of different strings for each draw."""
+        both = [*self._texts.train, *self._texts.held_out]
+        parts = (_split(both, order, self._n)[0] for order in random_orders(len(both), CHEAP_DRAWS))
+        return [_metrics([("distinct-share", "", len(set(part)) / self._n)], self._n) for part in parts]
+
+    @cached_property
+    def copies(self) -> list[tuple[Metric, ...]]:
+        """The share of training strings for each draw."""
+        trained = {*self._texts.train}
+        copied = np.array([text in trained for text in self._texts.held_out])
+        rows = resamples(len(copied), self._n, CHEAP_DRAWS)
+        return [_metrics([("exact-copies", "", float(copied[each].mean()))], self._n) for each in rows]
+
+    @cached_property
+    def distances(self) -> NDArray[np.float64]:
+        """Edit distances of the first held-out strings to the closest training string."""
+        return closest_strings(self._texts.held_out[:_MAX_COMPARED], self._texts.train)[0]
+
+
 def _measure(
-    texts: Texts, strings: list[str], origin: str, metrics: tuple[SampleMetric, ...], with_draws: bool
+    texts: Texts, strings: list[str], origin: str, metrics: tuple[SampleMetric, ...], real: RealStrings | None
 ) -> tuple[Metric, ...]:
     found: tuple[Metric, ...] = ()
     if "marginals" in metrics:
-        found += _distributions(texts, strings, origin, with_draws)
+        protocol = f"{DRAW}; {origin} against {texts.held_out_name}, {len(texts.held_out):,} strings"
+        scores = _compare(strings, texts.held_out, protocol)
+        found += scores if real is None else with_intervals(scores, real.distributions)
     if "records" in metrics:
-        found += _real_strings(texts, strings, origin, with_draws)
-        if with_draws:
-            found += _copies(texts, strings, origin)
+        scores = _real_strings(texts, strings, origin)
+        found += scores if real is None else with_intervals(scores, real.distinct) + _copies(texts, strings, origin, real)
     return found
 
 
-def _distributions(texts: Texts, strings: list[str], origin: str, with_draws: bool) -> tuple[Metric, ...]:
-    n, held_out = len(strings), texts.held_out
-    protocol = f"{DRAW}; {origin} against {texts.held_out_name}, {len(held_out):,} strings"
-
-    def compare(a: Sequence[str], b: Sequence[str]) -> tuple[Metric, ...]:
-        values: _Values = [
-            (
-                f"{k}-gram-divergence",
-                f"{protocol}; Jensen-Shannon divergence of the {k}-grams of characters, with starts and ends, in bits",
-                jensen_shannon(count_ngrams(a, k), count_ngrams(b, k)),
-            )
-            for k in _NGRAMS
-        ]
-        lengths = [np.array([len(text) for text in part], np.float32)[:, None] for part in (a, b)]
-        values.append(("kolmogorov-smirnov of length", protocol, float(kolmogorov_smirnov(*lengths)[0])))
-        return _metrics(values, n)
-
-    found = compare(strings, held_out)
-    if not with_draws:
-        return found
-    both = [*texts.train[:n], *held_out]
-    return with_intervals(found, [compare(*_split(both, order, n)) for order in random_orders(len(both), CHEAP_DRAWS)])
+def _compare(strings: list[str], held_out: list[str], protocol: str) -> tuple[Metric, ...]:
+    values: _Values = [
+        (
+            f"{k}-gram-divergence",
+            f"{protocol}; Jensen-Shannon divergence of the {k}-grams of characters, with starts and ends, in bits",
+            jensen_shannon(count_ngrams(strings, k), count_ngrams(held_out, k)),
+        )
+        for k in _NGRAMS
+    ]
+    a, b = (np.array([[len(text)] for text in part], np.float32) for part in (strings, held_out))
+    values.append(("kolmogorov-smirnov of length", protocol, float(kolmogorov_smirnov(a, b)[0])))
+    return _metrics(values, len(strings))
 
 
-def _split(strings: Sequence[str], order: NDArray[np.int64], n: int) -> tuple[list[str], list[str]]:
-    drawn = [strings[i] for i in order]
+def _split(strings: list[str], order: NDArray[np.int64], n: int) -> tuple[list[str], list[str]]:
+    drawn = [strings[i] for i in order.tolist()]
     return drawn[:n], drawn[n:]
 
 
-def _real_strings(texts: Texts, strings: list[str], origin: str, with_draws: bool) -> tuple[Metric, ...]:
+def _real_strings(texts: Texts, strings: list[str], origin: str) -> tuple[Metric, ...]:
     """Return the shares of real and of different strings. All are 1 for real data without repetitions."""
-    known, trained = {*texts.train, *texts.held_out}, {*texts.train}
+    trained, held_out = {*texts.train}, {*texts.held_out}
     n = len(strings)
-    values: _Values = [
-        (
-            "real-share",
-            f"{DRAW}; share of {origin} that are strings of the data, in {texts.train_name} or {texts.held_out_name}",
-            float(np.mean([text in known for text in strings])),
-        ),
-        (
-            "unseen-real-share",
-            f"{DRAW}; share of {origin} that are strings of {texts.held_out_name}, but not of {texts.train_name}",
-            float(np.mean([text in known and text not in trained for text in strings])),
-        ),
-        ("distinct-share", f"{DRAW}; number of different strings over the number of {origin}", len(set(strings)) / n),
-    ]
-    found = _metrics(values, n)
-    if not with_draws:
-        return found
-    both = [*texts.train, *texts.held_out]
-    draws = [
-        _metrics([("distinct-share", "", len(set(_split(both, order, n)[0])) / n)], n)
-        for order in random_orders(len(both), CHEAP_DRAWS)
-    ]
-    return with_intervals(found, draws)
+    return _metrics(
+        [
+            (
+                "real-share",
+                f"{DRAW}; share of {origin} that are strings of the data, in {texts.train_name} or {texts.held_out_name}",
+                sum(text in trained or text in held_out for text in strings) / n,
+            ),
+            (
+                "unseen-real-share",
+                f"{DRAW}; share of {origin} that are strings of {texts.held_out_name}, but not of {texts.train_name}",
+                sum(text in held_out and text not in trained for text in strings) / n,
+            ),
+            ("distinct-share", f"{DRAW}; number of different strings over the number of {origin}", len(set(strings)) / n),
+        ],
+        n,
+    )
 
 
-def _copies(texts: Texts, strings: list[str], origin: str) -> tuple[Metric, ...]:
+def _copies(texts: Texts, strings: list[str], origin: str, real: RealStrings) -> tuple[Metric, ...]:
     """Return exact copies of training strings, and edit distances to the closest training string."""
-    held_out, trained = texts.held_out, {*texts.train}
-    copied = np.array([text in trained for text in held_out])
-    draws = [_metrics([("exact-copies", "", float(copied[rows].mean()))], 1) for rows in _rows(len(held_out), len(strings))]
+    trained = {*texts.train}
     text = f"{DRAW}; share of {origin} that are equal to a training string ({texts.train_name})"
-    share = float(np.mean([each in trained for each in strings]))
-    found = with_intervals(_metrics([("exact-copies", text, share)], len(strings)), draws)
-    made, _ = closest_strings(strings[:_MAX_COMPARED], texts.train)
-    real, _ = closest_strings(held_out[:_MAX_COMPARED], texts.train)
+    share = sum(each in trained for each in strings) / len(strings)
+    found = with_intervals(_metrics([("exact-copies", text, share)], len(strings)), real.copies)
+    made, held_out = closest_strings(strings[:_MAX_COMPARED], texts.train)[0], real.distances
     pair = (
         f"the first {len(made):,} of {origin} and their closest training strings ({texts.train_name}, {len(texts.train):,} "
-        f"strings) against {len(real):,} of {texts.held_out_name}; edit distance"
+        f"strings) against {len(held_out):,} of {texts.held_out_name}; edit distance"
     )
 
     def compare(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[Metric, ...]:
@@ -177,13 +198,9 @@ def _copies(texts: Texts, strings: list[str], origin: str) -> tuple[Metric, ...]
             for name, what, number, each in rows
         )
 
-    n, m = len(made), len(real)
-    pairs = zip(_rows(m, n), resamples(m, m, CHEAP_DRAWS, stream=1), strict=True)
-    return found + with_intervals(compare(made, real), [compare(real[a], real[b]) for a, b in pairs])
-
-
-def _rows(n: int, size: int) -> list[NDArray[np.int64]]:
-    return list(resamples(n, size, CHEAP_DRAWS))
+    n, m = len(made), len(held_out)
+    pairs = zip(resamples(m, n, CHEAP_DRAWS), resamples(m, m, CHEAP_DRAWS, stream=1), strict=True)
+    return found + with_intervals(compare(made, held_out), [compare(held_out[a], held_out[b]) for a, b in pairs])
 
 
 def _metrics(values: _Values, samples: int) -> tuple[Metric, ...]:

@@ -70,7 +70,7 @@ def test_images_are_equal(images: Application, name: str, form: str, headers: He
 
 @pytest.mark.parametrize("headers", HEADERS)
 @pytest.mark.parametrize("name", ["point", "wave"])
-@pytest.mark.parametrize("form", SAMPLE_FORMATS)
+@pytest.mark.parametrize("form", [form for form in SAMPLE_FORMATS if form != "txt"])
 def test_samples_are_equal(samples: Application, name: str, form: str, headers: Headers):
     before = samples.passed_on
     path = f"{samples.pinned(name)}/samples/42.{form}"

@@ -17,7 +17,14 @@ from seedmint.models.runtime.generator_file import GeneratorError
 from seedmint.service.api.etag import entity_tag
 from seedmint.service.api.urls import canonical_url
 from seedmint.service.encoders.archives import archive_formats, archive_writer
-from seedmint.service.encoders.tabular import SAMPLE_FORMATS, csv_header, csv_rows, csv_text, encode_sample
+from seedmint.service.encoders.tabular import (
+    SAMPLE_FORMATS,
+    csv_header,
+    csv_rows,
+    csv_text,
+    encode_sample,
+    sample_formats,
+)
 from seedmint.service.runtime.generator import Generator, open_generator
 from seedmint.service.specs.single import SampleSpec
 from tests.support import generators
@@ -41,7 +48,7 @@ def test_samples_match_the_arithmetic_in_numpy(point: Generator):
 def test_every_format_keeps_the_values_exactly(point: Generator, wave: Generator):
     for generator in both(point, wave):
         (sample,) = generator.generate(np.array([7]))
-        files = {form: encode_sample(generator, sample, form, 7, 1, 0.5) for form in SAMPLE_FORMATS}
+        files = {form: encode_sample(generator, sample, form, 7, 1, 0.5) for form in sample_formats(generator.card.output)}
         document = json.loads(files["json"])
         assert document | {"values": None} == {
             "model": generator.name,
