@@ -82,10 +82,10 @@ export class Plot {
     this.scheme.removeEventListener("change", this.repaint);
   }
 
-  /** Shows series. `labels` are the names of the axes, and `texts` give the texts of their marks. */
+  /** Shows series; bars leave space above for the name of their axis. `labels` are the names of the axes, and `texts` give the texts of their marks. */
   draw(series, labels, texts = [String, String]) {
     [this.series, this.labels, this.texts] = [series, labels, texts];
-    this.whole = [bounds(series.flatMap(({ kind, x }) => (kind === "bars" && x.length ? [...x, x[0] - halfBar(x), x.at(-1) + halfBar(x)] : x))), bounds(series.flatMap(({ kind, y }) => (kind === "bars" ? [...y, 0] : y)))];
+    this.whole = [bounds(series.flatMap(({ kind, x }) => (kind === "bars" && x.length ? [...x, x[0] - halfBar(x), x.at(-1) + halfBar(x)] : x))), bounds(series.flatMap(({ kind, y }) => (kind === "bars" ? [...y, 0, 1.15 * Math.max(0, ...y)] : y)))];
     this.reset();
   }
 
