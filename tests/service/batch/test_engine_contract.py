@@ -1,6 +1,6 @@
 """One contract for all engines: shards made in this process, by the process pool, and by Ray."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -41,11 +41,29 @@ def ray(paths: Sequence[Path], url: str, plan: Plan, shards: Sequence[int], on_p
     ray_cluster.run(paths, url, plan, shards, 2, on_progress)
 
 
+@pytest.fixture(scope="module")
+def ray_address() -> Iterator[str]:
+    """A cluster of one node for all tests with Ray. To start one for each run of the engine would take seconds."""
+    from ray.cluster_utils import Cluster
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("PYTHONPATH", str(ROOT))  # Seedmint must be importable on the node
+        options = {"num_cpus": 2, "object_store_memory": 80 << 20, "include_dashboard": False}
+        cluster = Cluster(initialize_head=True, head_node_args=options)
+    try:
+        yield cluster.address
+    finally:
+        cluster.shutdown()
+
+
 @pytest.fixture(params=[in_process, pool, threaded_pool, pytest.param(ray, marks=pytest.mark.slow)])
 def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Engine:
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
     chosen: Engine = request.param
+    if chosen is ray:
+        monkeypatch.setenv("RAY_ADDRESS", request.getfixturevalue("ray_address"))
+    else:
+        monkeypatch.delenv("RAY_ADDRESS", raising=False)
     return chosen
 
 
