@@ -3,7 +3,7 @@
 import { models, refresh, request, show } from "./api.js";
 import { isText } from "./columns.js";
 import { announce, element, viewUrl } from "./dom.js";
-import { hasImages, outputPath, shapeText, sheetPath } from "./model.js";
+import { hasImages, outputPath, pinned, shapeText, sheetPath } from "./model.js";
 
 const STRINGS = 12; // on the card of a generator of strings
 
@@ -20,8 +20,9 @@ function preview(model) {
 async function showStrings(image, model) {
   const lines = element("p", { className: "strings" });
   image.replaceWith(lines);
-  const texts = await Promise.all(Array.from({ length: STRINGS }, (_, seed) => request(outputPath(model, BigInt(seed), "txt")).then((answer) => answer.text())));
-  lines.textContent = texts.map((text) => text.trimEnd()).join(", ");
+  const body = JSON.stringify({ model: pinned(model), seeds: `0-${STRINGS - 1}`, format: "txt" });
+  const response = await request("v1/sample", { method: "POST", headers: { "Content-Type": "application/json" }, body });
+  lines.textContent = (await response.text()).trimEnd().split("\n").join(", ");
 }
 
 function card(model) {
