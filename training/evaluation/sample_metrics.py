@@ -102,7 +102,7 @@ def measure_samples(
     reference = real.held_out.samples[reference_rows]
     compared = [(partial(_compare, real, metrics), CHEAP_DRAWS)]
     if "dynamics" in metrics and generated.ndim == 3:
-        compared += [(partial(_compare_dynamics, real), COSTLY_DRAWS)]
+        compared += [(partial(_compare_dynamics, real), CHEAP_DRAWS)]
         compared += [(partial(_compare_models, real), COSTLY_DRAWS)] if with_draws else []
     both = np.concatenate([real.train.samples[pool_rows], reference]) if with_draws else reference
     found: tuple[Metric, ...] = ()

@@ -5,7 +5,7 @@ import pytest
 from scipy import signal, stats
 from sklearn.ensemble import HistGradientBoostingRegressor
 
-from seedmint.training.datasets import Dataset
+from seedmint.training.datasets import Dataset, load_splits
 from seedmint.training.datasets.dataset import SeriesInfo
 from seedmint.training.evaluation.metrics.series_dynamics import (
     autocorrelation,
@@ -22,7 +22,9 @@ from seedmint.training.evaluation.metrics.series_models import (
     random_kernel,
 )
 from seedmint.training.evaluation.real_draws import random_group_orders
+from seedmint.training.evaluation.sample_metrics import RealSamples, measure_samples
 from seedmint.training.evaluation.series_metrics import measure_dynamics, with_missing_of
+from seedmint.training.recipes.data import Data
 
 
 def autoregressive(n, length, coefficient, seed, channels=1):
@@ -132,3 +134,15 @@ def test_windows_of_one_block_stay_together_in_the_draws():
     for order in random_group_orders(groups, 4):
         assert sorted(order.tolist()) == list(range(6))
         assert (np.diff(groups[order]) != 0).sum() == 2
+
+
+def test_perfect_windows_are_within_every_interval(tmp_path):
+    """Overlapping windows of three long series: the draws of real windows keep those of a block together."""
+    np.savez(tmp_path / "s.npz", series=autoregressive(3, 400, 0.9, 13)[:, :, 0])
+    data = Data(source="series", path=str(tmp_path / "s.npz"), window=12, stride=4)
+    train, held_out = load_splits(data)
+    values = autoregressive(len(train), 12, 0.9, 14)
+    found = measure_samples(RealSamples(data, train, held_out), lambda seeds: values[seeds], ("marginals", "dynamics"))
+    assert len(found) == 7
+    for metric in found:
+        assert metric.interval[0] <= metric.value <= metric.interval[1], metric
