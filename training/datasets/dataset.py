@@ -163,7 +163,7 @@ class Dataset:
             classes = len(self.classes or ())
             encoding = fit_series_encoding(self.samples, self.labels, classes, self.series.has_lengths, self.series.is_masked)
             scaling = encoding.scaling
-        scaling = scaling_of(self.samples) if scaling is None else scaling
+        scaling = scaling_of(self.samples, self.series is not None) if scaling is None else scaling
         if 0.0 in scaling.std:
             column = self.names[scaling.std.index(0.0)]
             raise DataError(f"column {column!r} of {self.name} is constant; leave it out", reason="constant_column")

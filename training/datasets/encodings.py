@@ -3,7 +3,7 @@
 from typing import Any
 
 from seedmint.training.datasets.dataset import Encoding
-from seedmint.training.datasets.scaling import Scaling
+from seedmint.training.datasets.scaling import Scaling, scaling_of_values
 from seedmint.training.datasets.series_encoding import SeriesEncoding
 from seedmint.training.datasets.table_encoding import TableEncoding
 
@@ -28,4 +28,4 @@ def scaling_of_document(dataset: dict[str, Any]) -> Scaling | Encoding | None:
     encoding = encoding_of_document(dataset)
     if encoding is not None or "scaling" not in dataset:
         return encoding
-    return Scaling(**{field: tuple(values) for field, values in dataset["scaling"].items()})
+    return scaling_of_values(dataset["scaling"])

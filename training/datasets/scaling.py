@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +25,15 @@ class Scaling:
         mean: Mean of each column.
         std: Standard deviation of each column.
         resolution: Rounding unit of each column of generated samples, a power of two.
+        low: Smallest value of each column of generated samples; None without limits.
+        high: Largest value of each column of generated samples; None without limits.
     """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
     resolution: tuple[float, ...]
+    low: tuple[float, ...] | None = None
+    high: tuple[float, ...] | None = None
 
     def standardize(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return (x - mean) / std.
@@ -44,7 +49,7 @@ class Scaling:
         return scaled
 
 
-def scaling_of(samples: NDArray[np.float32]) -> Scaling:
+def scaling_of(samples: NDArray[np.float32], is_limited: bool = False) -> Scaling:
     """Return the scaling of a data set.
 
     The resolution is std / 4096, rounded down to a power of two. It is coarser if float32 requires it, and at least 1 if all
@@ -52,15 +57,30 @@ def scaling_of(samples: NDArray[np.float32]) -> Scaling:
 
     Args:
         samples: float32[n, columns] or float32[n, length, channels]; NaN is a missing value.
+        is_limited: Whether generated samples stay within the range of the data.
     """
     columns = samples.reshape(-1, samples.shape[-1]).astype(np.float64)
     if np.isnan(columns).any():
-        parts = [scaling_of(column[~np.isnan(column), None].astype(np.float32)) for column in columns.T]
-        return Scaling(*(tuple(getattr(part, field)[0] for part in parts) for field in ("mean", "std", "resolution")))
+        parts = [scaling_of(column[~np.isnan(column), None].astype(np.float32), is_limited) for column in columns.T]
+        fields = ("mean", "std", "resolution", *(("low", "high") if is_limited else ()))
+        return Scaling(*(tuple(getattr(part, field)[0] for part in parts) for field in fields))
     mean, std = columns.mean(axis=0).astype(np.float32), columns.std(axis=0).astype(np.float32)
     largest, is_integer = np.abs(columns).max(axis=0), (columns == np.rint(columns)).all(axis=0)
     resolution = [_resolution(float(s), float(m), bool(i)) for s, m, i in zip(std, largest, is_integer, strict=True)]
-    return Scaling(tuple(mean.tolist()), tuple(std.tolist()), tuple(resolution))
+    if not is_limited:
+        return Scaling(tuple(mean.tolist()), tuple(std.tolist()), tuple(resolution))
+    low, high = columns.min(axis=0), columns.max(axis=0)
+    return Scaling(tuple(mean.tolist()), tuple(std.tolist()), tuple(resolution), tuple(low.tolist()), tuple(high.tolist()))
+
+
+def scaling_of_values(document: dict[str, Any]) -> Scaling:
+    """Return a scaling from JSON values, as `dataclasses.asdict` gives them.
+
+    Args:
+        document: The fields; absent limits are None.
+    """
+    fields: dict[str, Any] = {field: None if values is None else tuple(values) for field, values in document.items()}
+    return Scaling(**fields)
 
 
 def _resolution(std: float, largest: float, is_integer: bool) -> float:

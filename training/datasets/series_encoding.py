@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seedmint.models.series import series_lengths
-from seedmint.training.datasets.scaling import Scaling, scaling_of
+from seedmint.training.datasets.scaling import Scaling, scaling_of, scaling_of_values
 
 _MAX_COUNTS = 100_000  # lengths times classes; the classes share the distribution of all series if there are more
 _MAX_MASK_BYTES = 64 << 20
@@ -94,7 +94,7 @@ class SeriesEncoding:
             document: See `document`.
         """
         return cls(
-            Scaling(**{name: tuple(values) for name, values in document["scaling"].items()}),
+            scaling_of_values(document["scaling"]),
             document["length"],
             tuple(document["lengths"]),
             tuple(tuple(row) for row in document["counts"]),
@@ -123,7 +123,7 @@ def fit_series_encoding(
         counts += [row if row.any() else counts[0] for row in by_class]
     masks = _masks(samples, own) if is_masked else None
     rows = tuple(tuple(row.tolist()) for row in counts)
-    return SeriesEncoding(scaling_of(samples), length, tuple(lengths.tolist()), rows, is_masked, masks)
+    return SeriesEncoding(scaling_of(samples, is_limited=True), length, tuple(lengths.tolist()), rows, is_masked, masks)
 
 
 def _masks(samples: NDArray[np.float32], lengths: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -68,15 +68,23 @@ class _ToDataUnits(nn.Module):
     gain: Tensor
     offset: Tensor
     resolution: Tensor
+    low: Tensor
+    high: Tensor
 
     def __init__(self, scaling: Scaling) -> None:
         super().__init__()
         mean, std, resolution = np.array([scaling.mean, scaling.std, scaling.resolution])
         for name, values in (("gain", std / resolution), ("offset", mean / resolution), ("resolution", resolution)):
             self.register_buffer(name, torch.from_numpy(values).float())
+        self.is_limited = scaling.low is not None and scaling.high is not None
+        if scaling.low is not None and scaling.high is not None:  # multiples of the resolution within the range of the data
+            low, high = np.ceil(scaling.low / resolution), np.floor(scaling.high / resolution)
+            self.register_buffer("low", torch.from_numpy(low).float())
+            self.register_buffer("high", torch.from_numpy(np.maximum(low, high)).float())
 
     def forward(self, samples: Tensor) -> Tensor:
-        units = (samples * self.gain + self.offset).round().clamp(-MAX_UNITS, MAX_UNITS)
+        units = (samples * self.gain + self.offset).round()
+        units = units.clamp(self.low, self.high) if self.is_limited else units.clamp(-MAX_UNITS, MAX_UNITS)
         return units.to(torch.int32).to(torch.float32) * self.resolution  # the integers remove -0.0
 
 

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from click.testing import CliRunner
+from torch import nn
 
 import seedmint as package
 from seedmint.cli import cli
@@ -16,6 +17,9 @@ from seedmint.models.card import SeriesOutput
 from seedmint.models.series import series_lengths
 from seedmint.service.encoders.tabular import encode_sample
 from seedmint.service.runtime.generator import open_generator
+from seedmint.training.datasets import Dataset
+from seedmint.training.datasets.dataset import SeriesInfo
+from seedmint.training.export.served_generator import ServedGenerator
 from seedmint.training.recipes.schema import validate_recipe
 from seedmint.training.runs.directory import create_run
 from seedmint.training.runs.export_run import export_run
@@ -75,6 +79,21 @@ def test_lengths_have_the_distribution_of_the_data_of_their_class(generator):
         assert abs(float((own == 10).mean()) - 0.5) < 0.06
     is_inside = np.arange(16) < lengths[:, None]
     assert (np.isfinite(samples) == is_inside[:, :, None]).all()
+
+
+@pytest.mark.parametrize("is_masked", [False, True])
+def test_generated_values_stay_within_the_range_of_the_data(is_masked):
+    samples = np.stack([np.linspace(0.013, 9.87, 40), np.arange(40.0)], axis=1).astype(np.float32)[None]
+    info = SeriesInfo(None, None, False, is_masked)
+    scaling = Dataset("d", samples, None, None, None, ("a", "b"), series=info).scaling
+    mask = torch.ones(1, 40, 2) if is_masked else torch.empty(1, 40, 0)
+    for sign in (-1, 1):
+        far = torch.cat([torch.full((1, 40, 2), 1000.0 * sign), mask], dim=2)
+        served = ServedGenerator(nn.Identity(), scaling)(far).numpy()
+        resolution = np.array((scaling.scaling if is_masked else scaling).resolution)
+        limit = samples[0].min(axis=0) if sign < 0 else samples[0].max(axis=0)
+        assert (np.abs(served - limit) <= resolution).all()
+        assert ((served - limit) * sign <= 0).all()
 
 
 def test_every_format_returns_series_of_their_own_length(folder, generator, monkeypatch):
