@@ -296,7 +296,9 @@ def test_shipped_sample_generators_reach_their_published_metrics(name, limits):
     figures = {metric.metric: metric.value for metric in card.evaluation}
     assert all(figures[metric] <= limit for metric, limit in limits.items())
     again = measure_samples(RealSamples(data, train, held_out), read_generator(path).samples, with_draws=False)
-    assert {metric.metric: metric.value for metric in again} == pytest.approx(figures, abs=1e-3)
+    # Metrics that are newer than the card are not on it.
+    found = {metric.metric: metric.value for metric in again if metric.metric in figures}
+    assert found == pytest.approx(figures, abs=1e-3)
     row = f"| {card.provenance.steps:,} | {figures['wasserstein-1 of x']:.3f} | "
     digest = f" | `{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}` | "
     (line,) = [
