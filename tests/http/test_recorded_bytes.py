@@ -28,7 +28,7 @@ from tests.support.servers import serving
 
 RECORD = Path(__file__).with_suffix(".json")
 IMAGES = ("digits", "fashion-mnist", "mnist", "mnist-paper")
-SAMPLES = ("gaussian-1d", "ring-2d", "sines")
+SAMPLES = ("gaussian-1d", "ring-2d", "sines", "words")
 BATCH = [("digits", form) for form in ("webdataset", "parquet", "png", "npz", "npy")] + [("ring-2d", "parquet")]
 # Pillow's encoders may change with its version; our PNG encoder is pinned by its library.
 OF_PILLOW = (".webp", ".gif")
@@ -39,6 +39,7 @@ def paths(name: str) -> list[str]:
     base = f"/v1/models/{name}"
     if name in SAMPLES:
         found = [f"{base}/samples/{seed}.{form}" for seed in (0, 42) for form in ("json", "csv", "npy")]
+        found += [f"{base}/samples/{seed}.txt" for seed in (0, 42) if name == "words"]
         return [*found, f"{base}/samples/7.json?truncation=0.5", f"{base}/samples.npy?seeds=0-9,100", f"{base}/latents/42.npy"]
     found = [f"{base}/images/{seed}.{form}" for seed in (0, 42, 2**63 - 1) for form in ("png", "webp", "npy")]
     found += [f"{base}/images/7.png?scale=3", f"{base}/images/7.npy?truncation=0.5"]
@@ -53,6 +54,7 @@ def paths(name: str) -> list[str]:
 
 def bulk(name: str) -> list[dict[str, Any]]:
     forms = ("npz", "npy", "csv", "jsonl") if name in SAMPLES else ("zip", "npz", "npy")
+    forms += ("txt",) if name == "words" else ()
     return [{"model": name, "seeds": "0-40,100", "format": form} for form in forms]
 
 

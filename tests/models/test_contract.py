@@ -344,6 +344,36 @@ def test_shipped_table_reaches_its_published_metrics():
     assert f" | `{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}` | " in line
 
 
+def test_shipped_words_have_their_published_metrics():
+    """The card has the figures beside those of real words and of the 4-gram model. The words themselves are not stored."""
+    path = SHIPPED / "words.onnx"
+    card = check_contract(onnx.load(path))
+    assert (card.name, card.output.is_text, card.licence.data) == ("words", True, "SCOWL")
+    (column,) = card.output.columns
+    assert ("".join(column.alphabet), column.length) == ("abcdefghijklmnopqrstuvwxyz", 12)
+    assert path.stat().st_size <= 1_000_000
+    recipe = card.provenance.recipe
+    assert validate_recipe(recipe, "words").published() == load_recipe("words").published()
+    assert card.provenance.recipe_digest == hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
+    assert not card.provenance.code_version.endswith("-dirty")
+    figures = {metric.metric: metric for metric in card.evaluation}
+    assert all(figures[f"{n}-gram-divergence"].interval is not None for n in (1, 2, 3, 4))
+    assert all(f"{n}-gram-divergence of a 4-gram model" in figures for n in (1, 2, 3, 4))
+    for name in ("1-gram-divergence", "kolmogorov-smirnov of length", "exact-copies"):
+        assert figures[name].value <= figures[f"{name} of a 4-gram model"].value
+    assert figures["2-gram-divergence"].value <= 0.006
+    assert figures["3-gram-divergence"].value <= 0.04
+    codes = read_generator(path).samples(np.arange(1000))
+    words = column.values(codes)
+    assert len({*words}) / len(words) >= 0.95
+    assert np.mean([3 <= len(word) <= 12 for word in words]) >= 0.95
+    (line,) = [
+        line for line in (SHIPPED / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith("| `words` |")
+    ]
+    assert f"| {card.provenance.steps:,} | " in line
+    assert f" | `{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}` | " in line
+
+
 def test_shipped_ring_generator_has_all_modes():
     """8 of 8 modes, and 95% of the samples near a mode. The seeds differ from those of the card's evaluation."""
     samples = read_generator(SHIPPED / "ring-2d.onnx").samples(np.arange(10**9, 10**9 + 5000))

@@ -24,6 +24,9 @@ RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("correlation-difference", "channel-correlation-difference", "autocorrelation-difference"), (0.0, 2.0)),
     "discriminative-score": (0.0, 0.5),
     "predictive-score": _NOT_NEGATIVE,
+    **dict.fromkeys((f"{n}-gram-divergence" for n in (1, 2, 3, 4)), _SHARE),
+    **dict.fromkeys(("real-share", "unseen-real-share", "distinct-share"), _SHARE),
+    "edit-distance": _NOT_NEGATIVE,
     "modes": _NOT_NEGATIVE,
     "spectrum-high": (-1.0, math.inf),
     "train-on-generated": (-math.inf, 1.0),  # an R² has no lower limit
