@@ -1,6 +1,7 @@
 """Draw docs/images/hero.webp, the animation of the README: python docs/images/hero.py
 
-Each cell is a latent walk through four seeds and back to the first one. A column has one class of each generator.
+Each cell is a latent walk through four seeds and back to the first one. A column has one class of each generator; the classes
+of MNIST and Fashion-MNIST begin again in the last two columns.
 """
 
 from pathlib import Path
@@ -11,8 +12,9 @@ from PIL import Image
 
 import seedmint
 
-_ROWS = (("mnist", 100), ("fashion-mnist", 200), ("mnist", 300))  # generator, first seed
-_CLASSES = 10
+_ROWS = (("icons", 100), ("mnist", 200), ("icons", 300), ("fashion-mnist", 400))  # generator, first seed
+_COLUMNS = 12
+_SIDE = 32  # of a cell before it is enlarged; smaller images have a margin
 _SEEDS = 4
 _FRAMES = 14  # of each walk between two seeds
 _SCALE, _GAP = 2, 4
@@ -20,21 +22,26 @@ _MILLISECONDS = 70
 
 
 def _cell(generator: seedmint.Generator, label: int, first: int) -> NDArray[np.uint8]:
-    """Return a closed walk, uint8[frames, height, width]."""
+    """Return a closed walk, uint8[frames, side, side, 3]."""
     seeds = [first + 10 * label + step for step in range(_SEEDS)]
     walks = [
         generator.interpolate(start, end, frames=_FRAMES + 1, label=label)[:-1]
         for start, end in zip(seeds, [*seeds[1:], seeds[0]], strict=True)
     ]
-    return np.asarray(np.concatenate(walks)[..., 0])
+    images = np.concatenate(walks)
+    margin = (_SIDE - images.shape[1]) // 2
+    images = np.pad(images, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
+    return np.asarray(images if images.shape[3] == 3 else images.repeat(3, 3))
 
 
 def _draw() -> list[Image.Image]:
     rows = []
     for name, first in _ROWS:
         generator = seedmint.load(name)
-        cells = [_cell(generator, label, first) for label in range(_CLASSES)]
-        cells = [np.pad(cell.repeat(_SCALE, 1).repeat(_SCALE, 2), ((0, 0), (_GAP, _GAP), (_GAP, _GAP))) for cell in cells]
+        classes = len(generator.classes)
+        cells = [_cell(generator, column % classes, first) for column in range(_COLUMNS)]
+        edges = ((0, 0), (_GAP, _GAP), (_GAP, _GAP), (0, 0))
+        cells = [np.pad(cell.repeat(_SCALE, 1).repeat(_SCALE, 2), edges) for cell in cells]
         rows.append(np.concatenate(cells, 2))
     return [Image.fromarray(frame) for frame in np.concatenate(rows, 1)]
 

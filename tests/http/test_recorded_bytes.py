@@ -27,7 +27,7 @@ from tests.support.batch_jobs import batch
 from tests.support.servers import serving
 
 RECORD = Path(__file__).with_suffix(".json")
-IMAGES = ("digits", "fashion-mnist", "mnist", "mnist-paper")
+IMAGES = ("digits", "fashion-mnist", "icons", "mnist", "mnist-paper")
 SAMPLES = ("gaussian-1d", "ring-2d", "sines", "words")
 BATCH = [("digits", form) for form in ("webdataset", "parquet", "png", "npz", "npy")] + [("ring-2d", "parquet")]
 # Pillow's encoders may change with its version; our PNG encoder is pinned by its library.
