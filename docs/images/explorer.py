@@ -8,7 +8,7 @@ from seedmint.models.directory import SHIPPED
 from tests.support.browser import chromium, opened
 from tests.support.servers import serving
 
-_VIEW = "/#/models/mnist?view=classes"
+_VIEW = "/#/models/icons?view=classes"
 _SIZE = {"width": 1100, "height": 640}
 _ALL_LOADED = """() => {
   const isShown = ({ top, width }) => width > 0 && top < innerHeight;
