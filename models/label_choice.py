@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from seedmint.models.card import Card, SampleOutput
 from seedmint.models.columns import LabelColumn
 from seedmint.models.errors import UserError
@@ -62,9 +64,11 @@ def matching_classes(card: Card, column: LabelColumn, value: Any) -> frozenset[i
         value: The value, or its text.
     """
     texts = column.texts(card.classes or ())
+    if isinstance(value, np.generic):  # such as a value of a data frame
+        value = value.item()
     if isinstance(value, str):
         return frozenset(number for number, text in enumerate(texts) if text == value)
-    if isinstance(value, bool) != (column.type == "boolean"):
+    if not isinstance(value, int | float) or isinstance(value, bool) != (column.type == "boolean"):
         return frozenset()
     return frozenset(number for number, text in enumerate(texts) if column.value(text) == value)
 
@@ -78,7 +82,7 @@ def not_a_label(card: Card, name: str) -> str:
     """
     labels = [quoted(column.name) for column in _label_columns(card)]
     has = f"chooses rows by {' and '.join(labels)} only" if labels else "has no column of labels"
-    return f"the generator {has}: to choose {quoted(name)}, train one with this column in data.label"
+    return f"the generator {has}: to choose {quoted(str(name))}, train one with this column in data.label"
 
 
 def _label_columns(card: Card) -> tuple[LabelColumn, ...]:

@@ -45,7 +45,7 @@ def plot(output: SampleOutput, samples: Floats, marked: Floats | None = None) ->
         samples = column_numbers(output.columns, samples)
         marked = None if marked is None else column_numbers(output.columns, marked[None])[0]
     all_samples = samples if marked is None else np.concatenate([samples, marked[None]])
-    if output.shape == (2,):
+    if all_samples.shape[1:] == (2,):  # the codes of one string are no columns
         x, y = all_samples[np.isfinite(all_samples).all(axis=1)].T
         columns_of = output.columns or (None, None)
         axes = _Axes(

@@ -144,7 +144,11 @@ def test_texts_of_the_command_line_choose_classes(people: Generator):
 
 def test_values_of_columns_choose_classes(people: Generator):
     assert chosen_classes(people.card, {"seeds": True}) == chosen_classes(people.card, {"seeds": "true"}) == (1, 3)
-    for values in ({"seeds": 1}, {"seeds": "True"}, {"town": True}):
+    assert chosen_classes(people.card, {"town": np.str_("bern"), "seeds": np.True_}) == (1,)
+    with pytest.raises(UserError) as caught:
+        chosen_classes(people.card, {7: "bern"}, "labels")  # type: ignore[dict-item]
+    assert (caught.value.field, caught.value.reason) == ("labels", "not_conditional")
+    for values in ({"seeds": 1}, {"seeds": "True"}, {"town": True}, {"town": np.array(["bern", "zürich"])}, {"town": None}):
         with pytest.raises(UserError) as caught:
             chosen_classes(people.card, values, "labels")
         assert (caught.value.field, caught.value.reason) == ("labels", "unknown_class")

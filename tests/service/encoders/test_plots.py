@@ -101,3 +101,12 @@ def test_any_number_of_texts_is_plotted(count: int):
         table = SampleOutput(kind="sample", shape=(n,), names=tuple(each.name for each in columns), columns=columns)
         codes = np.random.default_rng(0).integers(0, count, (50, n)).astype(np.float32)
         assert len(places(plot(table, codes), BLUE)) > 0
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_strings_of_any_length_are_plotted(length: int):
+    column = Column(name="code", type="string", alphabet=("a", "b"), count=3, length=length)
+    output = SampleOutput(kind="sample", shape=(length,), names=("code",), columns=(column,))
+    codes = np.random.default_rng(0).integers(0, 3, (50, length)).astype(np.float32)
+    assert len(places(plot(output, codes), BLUE)) > 0
+    assert len(places(plot(output, codes, codes[0]), BLUE)) > 0

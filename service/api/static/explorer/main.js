@@ -6,7 +6,7 @@ import { showStatus } from "./status.js";
 
 // Modules of the other views. The gallery, the usual first view, does not wait for them.
 const LATER = "card compare controls dataset directions evidence favourites generator grid image latents metrics nearby plane plot samples table walk".split(" ");
-const LATER_MILLISECONDS = 1500; // after the gallery is on the screen
+const LATER_MILLISECONDS = 1500; // after the start: the pictures of the gallery come first
 
 const container = document.querySelector("#content");
 let close = () => {};
