@@ -4,14 +4,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from pydantic import ValidationError
 
 from seedmint.models.columns import Column, json_value, split_codes
 from seedmint.models.seeds import quoted
 from seedmint.training.datasets.dataset import DataError, Dataset
 from seedmint.training.datasets.table import choose_columns, load_table, read_table
-from seedmint.training.datasets.tables.typed import type_column
+from seedmint.training.datasets.tables.typed import is_string, type_column
 from seedmint.training.datasets.texts import TEXT_SUFFIX, load_texts
 from seedmint.training.recipes.data import Data
 
@@ -85,7 +84,7 @@ def find_source(section: dict[str, Any]) -> str:
         return "table"
     table, _ = read_table(data)
     names = table.column_names if data.columns is None else data.columns
-    is_text = len(names) == 1 and names[0] in table.column_names and pa.types.is_string(table[names[0]].type)
+    is_text = len(names) == 1 and names[0] in table.column_names and is_string(table[names[0]].type)
     return "text" if is_text else "table"
 
 

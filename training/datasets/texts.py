@@ -4,12 +4,15 @@ import unicodedata
 from pathlib import Path
 
 import pyarrow as pa
+from pydantic import ValidationError
 
 from seedmint.models.columns import KEY_NAMES, Column
+from seedmint.models.errors import field_errors
 from seedmint.models.seeds import quoted
 from seedmint.training.datasets.dataset import DataError, Dataset, TableColumns
 from seedmint.training.datasets.table import choose_columns, read_table
 from seedmint.training.datasets.tables.dialect import decode_text, find_encoding, read_content
+from seedmint.training.datasets.tables.typed import is_string
 from seedmint.training.datasets.words import LENGTH, LICENCE, read_words
 from seedmint.training.recipes.data import Data
 
@@ -48,6 +51,10 @@ def load_texts(data: Data) -> Dataset:
 
 def _read_lines(data: Data) -> tuple[list[str], str, tuple[str, ...]]:
     path = str(data.path)
+    wrong = next((name for name in ("columns", "delimiter") if getattr(data, name) is not None), None)
+    if wrong is not None:
+        message = f"each line of {path} is one string: leave this field out, or name the file .csv"
+        raise DataError(message, field=f"data.{wrong}", reason="not_applicable")
     content = read_content(path)
     encoding = data.encoding or find_encoding(content)
     lines = [line.strip() for line in decode_text(content, encoding, path).removeprefix("\ufeff").split("\n")]
@@ -68,7 +75,7 @@ def _read_column(data: Data) -> tuple[list[str], str, tuple[str, ...]]:
     values = table[chosen[0]]
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
-    if not (pa.types.is_string(values.type) or pa.types.is_large_string(values.type) or pa.types.is_string_view(values.type)):
+    if not is_string(values.type):
         message = f"column {quoted(chosen[0])} of {data.path} has type {values.type}, not text: use source table"
         raise DataError(message, field="data.columns", reason="not_text")
     return [(text or "").strip() for text in values.to_pylist()], chosen[0], notes
@@ -111,6 +118,10 @@ def _encode(
     if len(alphabet) > MAX_ALPHABET:
         message = f"{path} has {len(alphabet)} different characters, more than {MAX_ALPHABET}: leave out strings with rare ones"
         raise DataError(message, field="data.path", reason="too_many_characters")
-    column = Column(name=name, type="string", alphabet=alphabet, length=length, count=len(alphabet) + 1)
+    try:
+        column = Column(name=name, type="string", alphabet=alphabet, length=length, count=len(alphabet) + 1)
+    except ValidationError as error:
+        message = f"column {quoted(name)} of {path}: {field_errors(error)[0][1]}; rename the column"
+        raise DataError(message, field="data.columns", reason="invalid_column") from None
     values = column.string_codes(strings)
     return Dataset(source, values, None, None, licence, (name,), None, TableColumns((column,), (), notes))

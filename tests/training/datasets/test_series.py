@@ -152,6 +152,8 @@ def test_times_without_a_row_are_missing_values(tmp_path):
         ({}, {"units": {"none": "m"}}, "no_such_column"),
         ({}, {"window": 13}, "too_long"),
         ({}, {"id": "sensor", "time": "time", "label": "load"}, "wrong_labels"),
+        ({}, {"layout": "wide", "columns": ["temp", "nothing"]}, "no_such_column"),
+        ({}, {"layout": "wide", "columns": ["temp", "temp"]}, "duplicate_column"),
     ],
 )
 def test_wrong_files_are_refused(tmp_path, change, fields, reason):
@@ -160,6 +162,48 @@ def test_wrong_files_are_refused(tmp_path, change, fields, reason):
         lines[row][column] = text
     with raises(DataError, reason):
         load_series(series_data(write_long(tmp_path / "x.csv", lines), **fields))
+
+
+def test_wrong_lists_and_tables_without_rows_are_refused(tmp_path):
+    table = pa.table({"a": [[1.0, 2.0], [3.0]], "k": [1, 2]})
+    parquet.write_table(table, tmp_path / "lists.parquet")
+    for columns, reason in ((["a", "k"], "not_numeric"), (["a", "z"], "no_such_column")):
+        with raises(DataError, reason, field="data.columns"):
+            load_series(series_data(tmp_path / "lists.parquet", columns=columns))
+    with raises(DataError, "empty_table", field="data.path"):
+        load_series(series_data(write_long(tmp_path / "x.csv", []), columns=["temp"]))
+    (tmp_path / "damaged.npz").write_bytes(b"PK\x03\x04" + bytes(9))
+    assert not is_series(str(tmp_path / "damaged.npz"), ())
+
+
+@pytest.mark.parametrize(
+    ("times", "step"),
+    [
+        (pa.array(np.arange(40) * 3_600_000_000_000 + 1_700_000_000_123_456_789, pa.timestamp("ns")), "1 hour"),
+        (pa.array(np.arange(40) * 86_400 + 12_000_000_000, pa.timestamp("s")), "1 day"),  # after the year 2255
+        (np.arange(40) * 60_000_000_000 + 1_700_000_000_123_456_789, "6e+10"),
+    ],
+)
+def test_times_that_float64_does_not_represent(tmp_path, times, step):
+    columns = {"time": times, "x": np.arange(40.0), "id": pa.array(["a"] * 40, pa.large_string())}
+    parquet.write_table(pa.table(columns), tmp_path / "t.parquet")
+    assert is_series(str(tmp_path / "t.parquet"), ())
+    found = load_series(series_data(tmp_path / "t.parquet", time="time", id="id"))
+    assert (found.series.step, found.samples.ravel().tolist()) == (step, list(range(40)))
+
+
+@pytest.mark.parametrize(("value", "reason"), [(np.nan, "not_finite"), (np.inf, "not_finite")])
+def test_times_without_a_number_are_refused(tmp_path, value, reason):
+    parquet.write_table(pa.table({"t": [0.0, 1.0, value], "x": [1.0, 2.0, 4.0]}), tmp_path / "t.parquet")
+    with raises(DataError, reason, field="data.time"):
+        load_series(series_data(tmp_path / "t.parquet", time="t"))
+
+
+def test_small_deviations_of_the_times_add_up_to_no_step(tmp_path):
+    times = np.cumsum(np.where(np.arange(30_000) % 3, 0.9999, 1.0))
+    parquet.write_table(pa.table({"t": times, "x": np.arange(30_000.0)}), tmp_path / "t.parquet")
+    (one,) = read_series(series_data(tmp_path / "t.parquet", time="t")).series
+    np.testing.assert_array_equal(one.values[:, 0], np.arange(30_000.0))
 
 
 @pytest.mark.parametrize(("count", "holdout"), [(1, None), (3, None), (12, None), (12, "time")])

@@ -62,6 +62,13 @@ def test_unusable_files_are_refused(tmp_path, content, reason):
         texts(tmp_path / "names.txt", content)
 
 
+def test_names_of_columns_and_fields_that_do_not_apply_are_refused(tmp_path):
+    with raises(DataError, "invalid_column", "data.columns"):
+        texts(tmp_path / "names.csv", "n" * 201 + "\nann\nbob\n")
+    with raises(DataError, "not_applicable", "data.columns"):
+        texts(tmp_path / "names.txt", "ann\nbob\n", columns=["name"])
+
+
 @pytest.mark.parametrize(
     ("file", "content", "source"),
     [

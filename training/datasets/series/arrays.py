@@ -7,6 +7,7 @@ series; `names` of the channels; `labels`, n integers; and `classes`, an array o
 
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,7 +94,7 @@ def holds_series(path: str) -> bool:
             return False
         with np.load(path, allow_pickle=False) as file:
             return "series" in file.files
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError, EOFError, BadZipFile):
         return False
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from seedmint.training.datasets.dataset import DataError
 from seedmint.training.datasets.series.times import find_step, time_numbers
+from seedmint.training.datasets.tables.typed import is_string
 from seedmint.training.recipes.data import Data
 
 Kind = Literal["long", "wide", "lists"]
@@ -122,16 +123,11 @@ def _id_columns(table: pa.Table, time: str, unused: set[str | None]) -> Sequence
     found = []
     for name in table.column_names:
         kind = table[name].type
-        if (
-            name == time
-            or name in unused
-            or table[name].null_count
-            or not (pa.types.is_string(kind) or pa.types.is_integer(kind))
-        ):
+        if name == time or name in unused or table[name].null_count or not (is_string(kind) or pa.types.is_integer(kind)):
             continue
         different = pc.count_distinct(table[name]).as_py()
         if 2 <= different <= table.num_rows // _MIN_STEPS:
-            found.append((name.lower() not in _ID_NAMES, not pa.types.is_string(kind), name))
+            found.append((name.lower() not in _ID_NAMES, not is_string(kind), name))
     return [name for *_, name in sorted(found)]
 
 

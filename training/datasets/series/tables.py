@@ -26,6 +26,9 @@ def series_of_table(table: pa.Table, layout: Layout, data: Data, path: str) -> R
     Raises:
         DataError: A column or a value is wrong. The message names the column and the row, from 1.
     """
+    _check_columns(table, table.column_names if data.columns is None else data.columns, path)
+    if not table.num_rows:
+        raise DataError(f"{path} has no rows", field="data.path", reason="empty_table")
     if layout.kind == "long":
         return _long(table, layout, data, path)
     return _wide(table, data, path) if layout.kind == "wide" else _lists(table, data, path)
@@ -106,11 +109,6 @@ def _long(table: pa.Table, layout: Layout, data: Data, path: str) -> RawSeries:
 def _channels(table: pa.Table, data: Data, path: str, used: list[str]) -> tuple[list[str], list[str]]:
     """Return the names of the channels, and notes about columns that are left out."""
     if data.columns is not None:
-        for name in data.columns:
-            if table.column_names.count(name) != 1:
-                problem = "occurs twice" if name in table.column_names else "does not exist"
-                message = f"column {quoted(name)} of {path} {problem}; the columns are {', '.join(table.column_names[:40])}"
-                raise DataError(message, field="data.columns", reason="no_such_column")
         return list(data.columns), []
     others = [name for name in table.column_names if name not in used]
     names = [name for name in others if is_number(table[name].type)]
@@ -119,12 +117,20 @@ def _channels(table: pa.Table, data: Data, path: str, used: list[str]) -> tuple[
         for name in others
         if name not in names
     ]
-    if not names or not table.num_rows:
-        message = f"{path} has {table.num_rows} rows and {len(names)} columns of numbers to learn"
-        raise DataError(message, field="data.path", reason="empty_table")
-    if len(set(names)) < len(names):
-        raise DataError(f"two columns of {path} have the same name", field="data.path", reason="no_such_column")
+    if not names:
+        raise DataError(f"{path} has no columns of numbers to learn", field="data.path", reason="empty_table")
     return names, notes
+
+
+def _check_columns(table: pa.Table, names: list[str], path: str) -> None:
+    """Refuse columns that do not exist, or occur twice in the table or in the list."""
+    for name in names:
+        if table.column_names.count(name) != 1:
+            problem = "occurs twice" if name in table.column_names else "does not exist"
+            message = f"column {quoted(name)} of {path} {problem}; the columns are {', '.join(table.column_names[:40])}"
+            raise DataError(message, field="data.columns", reason="no_such_column")
+        if names.count(name) > 1:
+            raise DataError(f"column {quoted(name)} is chosen twice", field="data.columns", reason="duplicate_column")
 
 
 def _series_codes(table: pa.Table, name: str | None, path: str) -> tuple[list[object], NDArray[np.int64]]:
@@ -184,8 +190,8 @@ def _row_labels(table: pa.Table, data: Data, path: str) -> tuple[list[int], tupl
 def _wide(table: pa.Table, data: Data, path: str) -> RawSeries:
     others = [name for name in table.column_names if name != data.series_label]
     names = list(data.columns) if data.columns is not None else others
-    if not table.num_rows or len(names) < 2:
-        message = f"{path} has {table.num_rows} rows and {len(names)} columns: a series is a row of at least two numbers"
+    if len(names) < 2:
+        message = f"{path} has {len(names)} column: a series is a row of at least two numbers"
         raise DataError(message, field="data.path", reason="empty_table")
     notes = [f"one series in each row, {len(names)} steps: {quoted(names[0])} to {quoted(names[-1])}"]
     values = np.stack([channel_numbers(table[name], name, path) for name in names], axis=1)
@@ -200,6 +206,10 @@ def _wide(table: pa.Table, data: Data, path: str) -> RawSeries:
 def _lists(table: pa.Table, data: Data, path: str) -> RawSeries:
     others = [name for name in table.column_names if name != data.series_label]
     names = list(data.columns) if data.columns is not None else [n for n in others if is_number_list(table[n].type)]
+    wrong = next((name for name in names if not is_number_list(table[name].type)), None)
+    if wrong is not None:
+        message = f"column {quoted(wrong)} of {path} has type {table[wrong].type}, and other columns have lists of numbers"
+        raise DataError(message, field="data.columns", reason="not_numeric")
     left_out = [name for name in others if name not in names]
     notes = ["one series in each row, in lists"]
     notes += [f"left out: column {quoted(name)}, which has no lists of numbers" for name in left_out]

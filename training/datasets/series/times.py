@@ -50,7 +50,7 @@ def time_numbers(values: pa.ChunkedArray, name: str, path: str) -> NDArray[np.fl
         path: The file, for error messages.
 
     Raises:
-        DataError: A time is missing, or the column has no times and no numbers.
+        DataError: A time is missing, infinite or out of range, or the column has no times and no numbers.
     """
     if values.null_count:
         row = pc.index(pc.is_null(values), True).as_py()
@@ -58,16 +58,29 @@ def time_numbers(values: pa.ChunkedArray, name: str, path: str) -> NDArray[np.fl
         raise DataError(message, field="data.time", reason="missing_value")
     kind = values.type
     if pa.types.is_timestamp(kind):
-        values = values.cast(pa.timestamp("us", kind.tz)).cast(pa.int64())
+        # Nanoseconds lose their last digits. Other units must not overflow.
+        values = _cast(values, pa.timestamp("us", kind.tz), name, path, kind.unit != "ns").cast(pa.int64())
     elif pa.types.is_date(kind):
         values = pc.multiply(values.cast(pa.date32()).cast(pa.int32()).cast(pa.int64()), _MICROSECONDS["day"])
     elif pa.types.is_time(kind):
-        values = values.cast(pa.time64("us")).cast(pa.int64())
+        values = values.cast(pa.time64("us"), safe=kind.unit != "ns").cast(pa.int64())
     elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)):
         message = f"column {quoted(name)} of {path} has type {kind}, and neither times nor numbers: name another column"
         raise DataError(message, field="data.time", reason="not_times")
-    numbers: NDArray[np.float64] = values.cast(pa.float64()).to_numpy().astype(np.float64)
+    numbers: NDArray[np.float64] = values.cast(pa.float64(), safe=False).to_numpy().astype(np.float64)
+    if not np.isfinite(numbers).all():
+        row = int(np.flatnonzero(~np.isfinite(numbers))[0])
+        message = f"the time in column {quoted(name)}, row {row + 1} of {path} is {numbers[row]}: correct it, or remove the row"
+        raise DataError(message, field="data.time", reason="not_finite")
     return numbers
+
+
+def _cast(values: pa.ChunkedArray, kind: pa.DataType, name: str, path: str, is_safe: bool) -> pa.ChunkedArray:
+    try:
+        return values.cast(kind, safe=is_safe)
+    except pa.ArrowInvalid:
+        message = f"column {quoted(name)} of {path} has times that are too far from 1970: correct them, or name another column"
+        raise DataError(message, field="data.time", reason="out_of_range") from None
 
 
 def find_step(times: list[NDArray[np.float64]], is_temporal: bool, unit: str | None) -> Step | None:
@@ -105,7 +118,7 @@ def fill_gaps(
         rows: int64[length].
         size: The step.
     """
-    places = np.rint((times - times[0]) / size).astype(np.int64)
+    places = np.concatenate([[0], np.rint(np.diff(times) / size).astype(np.int64).cumsum()])
     filled = np.full((int(places[-1]) + 1, values.shape[1]), np.nan)
     numbers = np.zeros(len(filled), np.int64)
     filled[places], numbers[places] = values, rows
@@ -121,7 +134,8 @@ def num_missing_steps(times: list[NDArray[np.float64]], step: Step) -> int | Non
     """
     if not step.is_exact:
         return None
-    missing = sum(round((float(each[-1]) - float(each[0])) / step.size) + 1 - len(each) for each in times if len(each))
+    # Each difference is rounded alone: the sum of many small deviations is no step.
+    missing = sum(int((np.rint(np.diff(each) / step.size) - 1).sum()) for each in times)
     return missing if missing <= _MAX_INSERTED * sum(map(len, times)) else None
 
 

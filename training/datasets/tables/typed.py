@@ -211,6 +211,16 @@ def _plain(values: pa.ChunkedArray, name: str, path: str, field: str = "data.col
     return values
 
 
+def is_string(kind: pa.DataType) -> bool:
+    """Return whether an Arrow type is text, in any of its layouts.
+
+    Args:
+        kind: The type of a column.
+    """
+    types = pa.types
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+
+
 def _is_single(kind: pa.DataType) -> bool:
     """Return whether values of an Arrow type can be learned: text, booleans, numbers, dates and times."""
     return bool(
