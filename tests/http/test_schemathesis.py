@@ -34,7 +34,8 @@ parameters = {{ "path.name" = "{name}", "path.digest" = "{digest}", "path.model"
 """
 
 
-pytestmark = pytest.mark.slow
+# Sequences wait for jobs, behind those of the test before.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
