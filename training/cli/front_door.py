@@ -59,9 +59,7 @@ def inspect_path(path: str, overrides: Sequence[str]) -> Any:
     from seedmint.training.datasets.packed.packing import inspect_data
 
     location = path if "://" in path else str(Path(path).absolute())
-    document: dict[str, Any] = {}
-    apply_overrides(document, overrides)
-    section = document.get("data", {})
+    section = _data_overrides(overrides)
     try:
         data = Data.model_validate({"source": detect_kind(Files(location)), "path": location} | section)
     except ValidationError as error:
@@ -98,9 +96,7 @@ def inspect_table_path(path: str, overrides: Sequence[str]) -> Any:
     """
     from seedmint.training.datasets.table_report import find_source, inspect_table
 
-    document: dict[str, Any] = {}
-    apply_overrides(document, overrides)
-    source = find_source({"path": str(Path(path).absolute())} | document.get("data", {}))
+    source = find_source({"path": str(Path(path).absolute())} | _data_overrides(overrides))
     return inspect_table(_data_section(path, source, overrides))
 
 
@@ -129,9 +125,7 @@ def is_series(path: str, overrides: Sequence[str]) -> bool:
     Raises:
         UserError: A field of `data` is wrong, or a table cannot be read.
     """
-    document: dict[str, Any] = {}
-    apply_overrides(document, overrides)
-    section = document.get("data", {})
+    section = _data_overrides(overrides)
     if "source" in section or "://" in path:
         return bool(section.get("source") == "series")
     if any(section.get(name) is not None for name in SERIES_FIELDS):
@@ -144,11 +138,19 @@ def is_series(path: str, overrides: Sequence[str]) -> bool:
     return holds_series(Path(path), table)
 
 
-def _data_section(path: str, source: str, overrides: Sequence[str]) -> Data:
+def _data_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+    """Return the changes of the section `data`."""
     document: dict[str, Any] = {}
     apply_overrides(document, overrides)
+    section = document.get("data", {})
+    if not isinstance(section, dict):
+        raise RecipeError("set single fields, such as data.label=region", field="data", reason="invalid_recipe")
+    return section
+
+
+def _data_section(path: str, source: str, overrides: Sequence[str]) -> Data:
     try:
-        return Data.model_validate({"source": source, "path": str(Path(path).absolute())} | document.get("data", {}))
+        return Data.model_validate({"source": source, "path": str(Path(path).absolute())} | _data_overrides(overrides))
     except ValidationError as error:
         field, message = field_errors(error)[0]
         raise RecipeError(message, field=f"data.{field}" if field else "data") from None

@@ -271,11 +271,17 @@ class Dataset:
 
         Returns:
             The training data in their stored order, and the held-out data in the order of the draw.
+
+        Raises:
+            DataError: All examples would be held out.
         """
         noun = self.noun if self.groups is None else "block"
         held_out = self.draw_order[: max(1, len(self) // n)] if self.groups is None else self._held_out_groups(self.groups, n)
         is_kept = np.ones(len(self), dtype=bool)
         is_kept[held_out] = False
+        if not is_kept.any():
+            message = f"{self.name} has only one {noun}, and one is held out: nothing is left to learn"
+            raise DataError(message, field="data.path", reason="too_few_samples")
         return self._select(is_kept, f"{self.name}, but one {noun} in {n} by {draw.NAME}"), self._select(
             held_out, f"{self.name}, one {noun} in {n} by {draw.NAME}"
         )

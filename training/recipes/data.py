@@ -166,7 +166,7 @@ class Data(Config):
         allowed = _FILE_FIELDS if self.source == "text" else _TABLE_FIELDS if self.source in (*TABLE_SOURCES, "series") else ()
         wrong = [name for name in _TABLE_FIELDS if name not in allowed and getattr(self, name) is not None]
         if wrong:
-            raise ValueError(f"{', '.join(wrong)} are not allowed for source {self.source}")
+            raise ValueError(f"not allowed for source {self.source}: {', '.join(wrong)}")
         if self.source != "text" and (self.length is not None or self.longer is not None):
             raise ValueError("length and longer are allowed only for source text")
         if self.source != "series" and any(getattr(self, name) is not None for name in SERIES_FIELDS):

@@ -119,6 +119,7 @@ def test_broken_images_stop_training_before_it_starts(folder, tmp_path):
 
 
 def test_wrong_fields_of_data_are_named(folder):
+    assert run_error("new", "my_icons", "--set", "data=5").field == "data"
     assert run_error("data", "inspect", "my_icons", "--set", "data.side=7").field == "data.side"
     assert run_error("train", "my_icons", "--set", "stepz=7").field == "stepz"
     assert run_error("data", "inspect", "nowhere").reason == "not_found"

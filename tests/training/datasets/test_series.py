@@ -102,6 +102,22 @@ def test_labels_are_the_folders_of_the_files(tmp_path):
     assert (found.classes, found.labels.tolist()) == (("run", "walk"), [0, 1, 1])
 
 
+def test_other_files_of_a_folder_are_no_series(tmp_path):
+    for i in range(2):
+        (tmp_path / f"{i}.csv").write_text("x\n" + "\n".join(map(str, range(9))) + "\n")
+    (tmp_path / "readme.txt").write_text("Nine steps each.\n")
+    assert is_series(str(tmp_path), ())
+    assert len(load_series(series_data(tmp_path))) == 2
+    (tmp_path / "images-0.tar").write_bytes(b"")
+    assert not is_series(str(tmp_path), ())
+
+
+def test_a_single_series_is_refused(tmp_path):
+    np.savez(tmp_path / "one.npz", series=np.arange(10.0)[None])
+    with raises(DataError, "too_few_samples", field="data.path"):
+        load_splits(series_data(tmp_path / "one.npz"))
+
+
 def test_tables_of_people_are_no_series(tmp_path):
     lines = [f"{i},{20 + i % 50},2001-0{1 + i % 9}-11,{'north' if i % 3 else 'south'}" for i in range(60)]
     (tmp_path / "people.csv").write_text("\n".join(["id,age,since,region", *lines]) + "\n")

@@ -17,7 +17,7 @@ from seedmint.training.recipes.data import Data
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet")
 ARRAY_SUFFIXES = (".npz", ".npy")
-_FOLDER_SUFFIXES = (*TABLE_SUFFIXES, ".npy")
+_FOLDER_SUFFIXES = (".csv", ".tsv", ".parquet", ".npy")  # .txt files of a folder describe the data
 
 
 def read_series(data: Data) -> RawSeries:

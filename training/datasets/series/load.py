@@ -7,6 +7,7 @@ import psutil  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from seedmint.models.card import MAX_VALUES
+from seedmint.models.runtime.memory import container_memory
 from seedmint.training.datasets.dataset import DataError, Dataset, SeriesInfo
 from seedmint.training.datasets.series.files import read_series
 from seedmint.training.datasets.series.missing import find_missing, resolve_missing, without_empty_ends
@@ -99,6 +100,8 @@ def check_memory(count: int, length: int, channels: int) -> None:
         )
         raise DataError(message, field="data.window", reason="too_long")
     needed, free = memory_bytes(count, length, channels), int(psutil.virtual_memory().available)
+    container = container_memory()
+    free = free if container is None else min(free, container.limit - container.working_set)
     if needed > free:
         message = (
             f"{count:,} series of {length:,} steps and {channels:,} channels need {needed / 1e9:.3g} GB, and {free / 1e9:.3g} "

@@ -24,7 +24,7 @@ def holds_series(path: Path, table: Data | None) -> bool:
 
     Returns:
         True for a table with regular times, one series in each row, or lists of numbers; for a NumPy file with series; and for
-        a folder of CSV files or .npy files without images.
+        a folder of CSV files or .npy files without images and archives of images.
     """
     if table is not None:
         if len(table.labels) > 1:  # combinations of labels are for tables
@@ -42,4 +42,4 @@ def _is_folder(folder: Path) -> bool:
     files = [path for path in folder_files(folder) if path.suffix.lower() != ".parquet"]
     if len(files) < _MIN_FILES or is_batch_job(Files(str(folder))):
         return False
-    return not any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.rglob("*"))
+    return not any(path.suffix.lower() in (*IMAGE_SUFFIXES, ".tar") for path in folder.rglob("*"))

@@ -2,14 +2,15 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 _START, _END = "\x02", "\x03"  # no characters of strings
 _KEY = 11  # of Philox
 _BITS = 53  # of a uniform number
+_BLOCK = 4096  # uniform numbers that are drawn together
+_MAX_TRIES = 20  # for each string
 
 
 def count_ngrams(strings: Iterable[str], n: int) -> Counter[str]:
@@ -64,30 +65,45 @@ class NgramModel:
     def draw(self, count: int) -> list[str]:
         """Return strings that are as long as the training strings can be. The same model draws the same strings.
 
+        The chain draws until a length fits. If too few lengths fit, as with strings of one length, the chain chooses no early
+        end for the rest.
+
         Args:
             count: Number of strings.
         """
         found: list[str] = []
-        stream = np.random.Philox(key=_KEY)
-        numbers: list[float] = []
+        numbers = _uniform(np.random.Philox(key=_KEY))
+        tries = 0
         while len(found) < count:
-            text = ""
-            context = _START * (self._n - 1)
-            while len(text) <= self._length:
-                if not numbers:
-                    numbers = _uniform(stream, 4096).tolist()
-                characters, shares = self._following[context]
-                character = characters[min(int(np.searchsorted(shares, numbers.pop(), side="right")), len(characters) - 1)]
-                if character == _END:
-                    break
-                text += character
-                context = (context + character)[1:] if self._n > 1 else ""
-            if self._shortest <= len(text) <= self._length:
+            tries += 1
+            is_free = tries <= _MAX_TRIES * count
+            text = self._draw_one(numbers, 0 if is_free else self._shortest)
+            if not is_free:
+                found.append(text[: self._length])
+            elif self._shortest <= len(text) <= self._length:
                 found.append(text)
         return found
 
+    def _draw_one(self, numbers: Iterator[float], shortest: int) -> str:
+        """Return one string. Before `shortest` characters, the end is chosen only if nothing else can follow."""
+        text = ""
+        context = _START * (self._n - 1)
+        while len(text) <= self._length:
+            characters, shares = self._following[context]
+            number = next(numbers)
+            if len(text) < shortest and len(characters) > 1 and characters[0] == _END:
+                number = float(shares[0]) + number * (1 - float(shares[0]))
+            character = characters[min(int(np.searchsorted(shares, number, side="right")), len(characters) - 1)]
+            if character == _END:
+                break
+            text += character
+            context = (context + character)[1:] if self._n > 1 else ""
+        return text
 
-def _uniform(stream: np.random.Philox, count: int) -> NDArray[np.float64]:
-    words = stream.random_raw(count) >> np.uint64(64 - _BITS)
-    numbers: NDArray[np.float64] = words.astype(np.float64) * 2.0**-_BITS
-    return numbers
+
+def _uniform(stream: np.random.Philox) -> Iterator[float]:
+    """Yield uniform numbers in [0, 1)."""
+    while True:
+        words = stream.random_raw(_BLOCK) >> np.uint64(64 - _BITS)
+        block: list[float] = (words.astype(np.float64) * 2.0**-_BITS).tolist()
+        yield from reversed(block)

@@ -35,6 +35,13 @@ def test_the_model_draws_the_ngrams_of_the_strings():
     assert model.draw(10) == drawn[:10]
 
 
+def test_the_model_draws_long_strings_of_one_length():
+    """A chain with the ends of the data seldom draws a string of exactly this length."""
+    random = np.random.default_rng(0)
+    strings = ["".join(row) for row in random.choice(list("ACGT"), size=(100, 256))]
+    assert {len(text) for text in NgramModel(strings, 4).draw(10)} == {256}
+
+
 def levenshtein(a: str, b: str) -> int:
     row = np.arange(len(b) + 1)
     for i, x in enumerate(a, 1):
