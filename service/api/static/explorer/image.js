@@ -51,9 +51,10 @@ export async function imageView(container, name, text, parameters, replace) {
         " ", element("a", { href: outputPath(model, seed, format, options), download: `${model.name}-${seed}.${format}`, textContent: "save" }), size);
     })));
     address.href = address.textContent = absolute(images ? "png" : isString ? "txt" : "json");
-    const call = images ? "images" : isString ? "texts" : "samples";
+    const isTable = !images && !isString && Boolean(model.output.columns);
+    const call = images ? "images" : isString ? "texts" : isTable ? "table" : "samples";
     const file = isString ? "txt" : "png";
-    const python = `import seedmint\n\nseedmint.load("${pinned(model)}").${call}(${seed}${options.label === null ? "" : `, labels=${options.label}`}${options.truncation === 1 ? "" : `, truncation=${options.truncation}`})[0]`;
+    const python = `import seedmint\n\nseedmint.load("${pinned(model)}").${call}(${seed}${options.label === null ? "" : `, labels=${options.label}`}${options.truncation === 1 ? "" : `, truncation=${options.truncation}`})${isTable ? "" : "[0]"}`;
     code.replaceChildren(...[
       ["URL", absolute(file)],
       ["curl", `curl --output ${model.name}-${seed}.${file} '${absolute(file)}'`],

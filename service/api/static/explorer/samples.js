@@ -199,7 +199,7 @@ export class SampleDetail {
   async change(options) {
     this.options = options;
     try {
-      const others = isSeries(this.model) ? null : await fetchValues(this.model, 0n, ROWS, options);
+      const others = isSeries(this.model) || this.string ? null : await fetchValues(this.model, 0n, ROWS, options);
       const values = await fetchValues(this.model, this.seed, 1, options);
       if (options === this.options) this.draw(values, others);
     } catch (error) {
