@@ -38,7 +38,8 @@ def _list_recipes(as_json: bool) -> None:
     "--from",
     "from_run",
     type=click.Path(path_type=Path),
-    help="Start from the newest weights of this run, with the same networks. The recipe and the card record the run.",
+    help="Start from the newest weights of this run. G must be the same; another D starts from random weights. The recipe and "
+    "the card record the run.",
 )
 @DEVICE
 @WATCH
@@ -98,16 +99,16 @@ def train(
             chosen = load_recipe(recipe, overrides)
             directory = out or free_directory(RUNS, chosen.name)
             with PartProgress() as progress:
-                trainer = create_run(directory, chosen, torch_device, None, from_run, progress.show)
+                trainer = create_run(directory, chosen, torch_device, None, from_run, progress.show, _note)
             described = trainer.dataset.table or trainer.dataset.series
             for note in described.notes if described is not None else ():
-                click.echo(f"note: {note}", err=True)
+                _note(note)
             show(trainer.directory)
             fit_with_progress(trainer)
             return
         derived = derive(recipe, overrides, torch_device.type == "cuda")
         directory = out or free_directory(RUNS, derived.recipe.name)
-        trainer = create_run(directory, derived.recipe, torch_device, derived.comments, from_run)
+        trainer = create_run(directory, derived.recipe, torch_device, derived.comments, from_run, on_note=_note)
         show(trainer.directory)
         seconds = seconds_per_step(trainer.recipe, trainer.dataset, torch_device)
         click.echo(
@@ -155,6 +156,10 @@ def resume(run: Path, overrides: tuple[str, ...], device: str, is_watched: bool,
             trainer = resume_run(run, torch_device, _warn, overrides, progress.show)
         show(trainer.directory)
         fit_with_progress(trainer)
+
+
+def _note(message: str) -> None:
+    click.echo(f"note: {message}", err=True)
 
 
 def _warn(message: str) -> None:

@@ -76,6 +76,8 @@ def build_networks(
     table = encoding if isinstance(encoding, TableEncoding) else None
     for field, kind in (("generator", recipe.generator.kind), ("discriminator", recipe.discriminator.kind)):
         _check_shape(f"{field}.kind", kind, tuple(marginals.shape), table)
+    if isinstance(recipe.discriminator, MlpDiscriminator) and recipe.discriminator.octaves and marginals.ndim != 1:
+        raise RecipeError("series have no octaves; use 0", field="discriminator.octaves", reason="unsupported_shape")
     if isinstance(encoding, SeriesEncoding):
         network = _generator(recipe, torch.zeros(encoding.length, encoding.channels), classes, int(encoding.has_lengths))
         generator: nn.Module = SeriesG(network, encoding, recipe.z_dim, recipe.prior)

@@ -125,11 +125,16 @@ class MlpGenerator(Config):
 
 
 class MlpDiscriminator(Config):
-    """For samples: x -> leaky ReLU layers -> logit."""
+    """For samples: x -> leaky ReLU layers -> logit.
+
+    With `octaves`, the first layer also receives sin(2^i x) / 2^(i/2) and cos(2^i x) / 2^(i/2) of each standardized value x,
+    for i from 1 to `octaves` (Fourier features; Tancik et al., 2020), so that D finds small differences sooner.
+    """
 
     kind: Literal["mlp"]
     width: int = Field(default=128, ge=1, le=16384)
     layers: int = Field(default=2, ge=1, le=16, description="hidden layers")
+    octaves: int = Field(default=0, ge=0, le=16, description="frequencies of the Fourier features; 0: none")
     spectral_norm: bool = False
 
 

@@ -3,7 +3,7 @@
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from seedmint.training.recipes.base import Config
 
@@ -14,9 +14,16 @@ class Schedule(Config):
     start: float
     end: float
     steps: int = Field(ge=1, description="updates until the value is `end`")
-    shape: Literal["cosine", "linear"] = Field(
-        default="cosine", description="cosine: half a cosine, slow at both ends; linear: equal changes"
+    shape: Literal["cosine", "linear", "geometric"] = Field(
+        default="cosine",
+        description="cosine: half a cosine, slow at both ends; linear: equal changes; geometric: equal ratios",
     )
+
+    @model_validator(mode="after")
+    def _check_shape(self) -> "Schedule":
+        if self.shape == "geometric" and min(self.start, self.end) <= 0:
+            raise ValueError("start and end must be above 0 for shape: geometric")
+        return self
 
 
 def value_at(value: float | Schedule, update: int) -> float:
@@ -31,6 +38,8 @@ def value_at(value: float | Schedule, update: int) -> float:
     progress = min(max(update, 0) / value.steps, 1.0)
     if progress == 1.0:
         return value.end
+    if value.shape == "geometric":
+        return float(value.start * (value.end / value.start) ** progress)
     if value.shape == "cosine":
         progress = (1 - math.cos(math.pi * progress)) / 2
     return value.start + progress * (value.end - value.start)

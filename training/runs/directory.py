@@ -42,6 +42,7 @@ def create_run(
     comments: Mapping[str, str] | None = None,
     start: Path | None = None,
     on_progress: OnProgress = ignore_progress,
+    on_note: Callable[[str], None] = lambda note: None,
 ) -> Trainer:
     """Start a new run.
 
@@ -50,9 +51,10 @@ def create_run(
         recipe: The settings.
         device: Device of the training.
         comments: Comments for recipe.yaml, by the dotted path of the field.
-        start: Directory of another run, whose newest weights the run starts from; recorded in the recipe. None starts
-            from random weights.
+        start: Directory of another run, whose newest weights the run starts from; recorded in the recipe. D starts from
+            random weights if the recipe describes another D than that of the run. None starts from random weights.
         on_progress: Called while images are packed.
+        on_note: Called with a message if D starts from random weights.
 
     Raises:
         UserError: The directory is not empty, the recipe cannot be run, or the weights belong to other networks.
@@ -74,8 +76,9 @@ def create_run(
     recipe, measured = _fit_to_machine(recipe, device, on_progress)
     trainer = build_trainer(directory, recipe, device, None, on_progress)
     if origin is not None:
+        same_d = validate_recipe(origin.recipe, str(start)).discriminator == recipe.discriminator
         try:
-            load_networks(trainer.algorithm, origin.tensors)
+            load_networks(trainer.algorithm, origin.tensors, with_discriminator=same_d)
         except RuntimeError as error:
             message = (
                 f"the networks of {start} have other sizes than those of the recipe: {one_line(str(error).splitlines()[-1])}"
@@ -87,6 +90,10 @@ def create_run(
         write_whole(directory / _RECIPE_FILE, commented_yaml(recipe.document(), {**(comments or {}), **measured}).encode())
     if origin is not None:
         trainer.call_hooks("on_weights_loaded")
+        if not same_d:
+            on_note(
+                f"D starts from random weights, because it differs from the D of {start}; G starts from step {origin.step:,}"
+            )
     return trainer
 
 

@@ -171,17 +171,20 @@ def load_tensors(algorithm: Algorithm1, tensors: dict[str, Tensor]) -> None:
         algorithm.augmentation.state.copy_(tensors[_AUGMENTATION])
 
 
-def load_networks(algorithm: Algorithm1, tensors: dict[str, Tensor]) -> None:
+def load_networks(algorithm: Algorithm1, tensors: dict[str, Tensor], with_discriminator: bool = True) -> None:
     """Load the weights of the networks, without the optimizers.
 
     Args:
         algorithm: Changed in place.
         tensors: See `tensors_of`.
+        with_discriminator: Load the weights of D too; else D keeps its own.
 
     Raises:
         RuntimeError: The tensors belong to other networks.
     """
     for part, network in _networks(algorithm).items():
+        if part == "discriminator" and not with_discriminator:
+            continue
         part_tensors = _select(tensors, part)
         if part == "ema" and not part_tensors:  # the average has not started
             part_tensors = _select(tensors, "generator")

@@ -57,6 +57,29 @@ def test_mlp_matches_numpy():
     np.testing.assert_allclose(found, logits, rtol=1e-4, atol=1e-5)
 
 
+def test_octaves_match_numpy():
+    document = recipe_document(
+        generator={"kind": "mlp"}, discriminator={"kind": "mlp", "width": 8, "layers": 1, "octaves": 3}, z_dim=6
+    )
+    _, discriminator = build_networks(validate_recipe(document, "test"), torch.zeros(2), 2)
+    x, label = torch.randn(4, 2), torch.tensor([0, 1, 1, 0])
+    phases = x.numpy().astype(np.float64)[:, :, None] * [2, 4, 8]
+    amplitudes = [2**-0.5, 0.5, 8**-0.5]
+    features = [(function(phases) * amplitudes).reshape(4, 6) for function in (np.sin, np.cos)]
+    h = np.concatenate([x.numpy(), *features, np.eye(2)[label]], axis=1)
+    weight, _, last, _ = (p.detach().numpy().astype(np.float64) for p in discriminator.parameters())
+    assert weight.shape == (8, 2 * (1 + 2 * 3) + 2)
+    h = h @ weight.T
+    logits = (np.where(h > 0, h, 0.2 * h) @ last.T)[:, 0]
+    np.testing.assert_allclose(discriminator(x, label).detach().numpy(), logits, rtol=1e-4, atol=1e-5)
+
+
+def test_octaves_need_rows():
+    document = recipe_document(generator={"kind": "mlp"}, discriminator={"kind": "mlp", "octaves": 1}, z_dim=6)
+    with raises(UserError, "unsupported_shape", "discriminator.octaves"):
+        build_networks(validate_recipe(document, "test"), torch.zeros(9, 2), 0)
+
+
 @pytest.mark.parametrize(("kind", "shape"), [("mlp", (2,)), ("sequence", (16, 1))])
 def test_label_changes_sample_and_logit(kind, shape):
     generator, discriminator = networks(kind, shape, classes=2)

@@ -70,6 +70,8 @@ def test_overrides(tmp_path):
         ("generator={kind: residual, capacity: huge}", "generator.capacity"),
         ("generator={kind: residual, width: 0}", "generator.width"),
         ("discriminator={kind: mlp, spectral_norm: 1}", "discriminator.spectral_norm"),
+        ("discriminator={kind: mlp, octaves: 17}", "discriminator.octaves"),
+        ("generator={kind: mlp, octaves: 2}", "generator.octaves"),
         ("steps.a=1", "steps.a"),
         ("data.source=cifar", "data.source"),
         ("data.source=folder", "data"),
@@ -138,13 +140,25 @@ def test_augmentation_needs_images(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("shape", "expected"), [("linear", [2.0, 1.75, 1.5, 1.25, 1.0, 1.0]), ("cosine", [2.0, 1.853553, 1.5, 1.146447, 1.0, 1.0])]
+    ("shape", "expected"),
+    [
+        ("linear", [2.0, 1.75, 1.5, 1.25, 1.0, 1.0]),
+        ("cosine", [2.0, 1.853553, 1.5, 1.146447, 1.0, 1.0]),
+        ("geometric", [2.0, 1.681793, 1.414214, 1.189207, 1.0, 1.0]),
+    ],
 )
 def test_schedules(shape, expected):
     schedule = Schedule(start=2.0, end=1.0, steps=4, shape=shape)
     assert [value_at(schedule, update) for update in range(6)] == pytest.approx(expected, abs=1e-6)
     assert value_at(schedule, -3) == 2.0
     assert value_at(0.25, 10) == 0.25
+
+
+def test_a_geometric_schedule_needs_values_above_0(tmp_path):
+    schedule = "{start: 1, end: 0, steps: 9, shape: %s}"
+    load_recipe(write(tmp_path), ["penalty.r1=" + schedule % "linear"])
+    with raises(RecipeError, "invalid_recipe", "penalty.r1"):
+        load_recipe(write(tmp_path), ["penalty.r1=" + schedule % "geometric"])
 
 
 def test_capacities_and_their_overrides():

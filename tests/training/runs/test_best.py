@@ -110,6 +110,30 @@ def test_a_run_starts_from_the_weights_of_another_run(tmp_path):
     assert all(torch.equal(tensor, resumed[key]) for key, tensor in whole.items())
 
 
+def test_another_discriminator_starts_anew(tmp_path):
+    narrow = {"data": {"source": "ring-2d"}, "generator": {"kind": "mlp", "width": 8}, "steps": 5}
+    first = start(tmp_path / "first", **narrow, discriminator={"kind": "mlp", "width": 8})
+    first.fit()
+    before = tensors_of(first.algorithm)
+    octaves = {**narrow, "discriminator": {"kind": "mlp", "width": 8, "octaves": 2}}
+    fresh = tensors_of(start(tmp_path / "fresh", **octaves).algorithm)
+    notes = []
+    recipe = validate_recipe(recipe_document(**octaves), "test")
+    second = create_run(tmp_path / "second", recipe, CPU, start=tmp_path / "first", on_note=notes.append)
+    after = tensors_of(second.algorithm)
+    assert len(notes) == 1
+    origin = second.recipe.started_from
+    assert (origin.name, origin.step, origin.recipe_digest) == ("small", 5, first.recipe.digest())
+    for key, tensor in after.items():
+        if key.startswith(("generator/", "ema/", "discriminator/")):
+            assert torch.equal(tensor, fresh[key] if key.startswith("discriminator/") else before[key])
+    whole = {key: tensor.clone() for key, tensor in _finish(second).items()}
+    again = create_run(tmp_path / "again", recipe.model_copy(update={"steps": 3}), CPU, start=tmp_path / "first")
+    again.fit()
+    resumed = _finish(resume_run(tmp_path / "again", CPU, pytest.fail, ["steps=5"]))
+    assert all(torch.equal(tensor, resumed[key]) for key, tensor in whole.items())
+
+
 def _finish(run):
     run.fit()
     return tensors_of(run.algorithm)
