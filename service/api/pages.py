@@ -41,17 +41,20 @@ def explorer_page(generators: list[Generator], is_public: bool) -> Response:
         generators: The generators on the page without JavaScript.
         is_public: Whether requests need no API key. Then the browser fetches the list of generators beside the scripts.
     """
-    page = html("explorer").replace("{noscript}", "".join(map(_static_html, generators)))
-    page = page.replace("{preload}", _PRELOAD if is_public else "")
+    page = html("explorer").replace("{preload}", _PRELOAD if is_public else "")
+    page = page.replace("{noscript}", "".join(map(_static_html, generators)))
     return Response(page, 200, _PAGE_HEADERS, "text/html; charset=utf-8")
 
 
 def _static_html(generator: Generator) -> str:
-    """Return a generator as HTML without a script: a contact sheet, or plots."""
+    """Return a generator as HTML without a script: a contact sheet, plots, or links to strings."""
     base = f"v1/models/{quote(generator.name)}@{generator.digest12}"
     output = generator.card.output
     title = f"<h2>{escape(generator.name)}</h2><p>{escape(generator.card.title)}</p>"
     if not isinstance(output, ImageOutput):
+        if output.is_text:
+            links = (f'<a href="{base}/samples/{seed}.txt">String of seed {seed}</a>' for seed in range(_PLAIN_PLOTS))
+            return f"{title}<p>{', '.join(links)}</p>"
         samples = (f"{base}/samples/{seed}" for seed in range(_PLAIN_PLOTS))
         return title + "".join(f'<a href="{path}.json"><img src="{path}.png" alt="A sample"></a>' for path in samples)
     scale = max(1, round(_PLAIN_SIDE / max(output.width, output.height)))
