@@ -17,6 +17,7 @@ from tests.support import generators
     [
         ("mnist", "cnn-v2-mnist.onnx"),
         ("mnist, first 50000", "cnn-v2-mnist.onnx"),
+        ("icons", "cnn-v2-icons.onnx"),
         ("fashion-mnist, a, b", "cnn-v2-fashion-mnist.onnx"),
         ("faces", None),
     ],

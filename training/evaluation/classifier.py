@@ -5,8 +5,8 @@ rate, images shifted by up to 2 pixels (1 pixel for sides below 16). The classif
 accuracy is measured on the test split, and its weights are stored as float16. (cnn-v1 did not normalize the last hidden layer,
 and two thirds of its features were always 0.)
 
-The weights for digits, MNIST and Fashion-MNIST come with Seedmint, so that scores are comparable; make_weights.py trains them.
-For other data, the classifier is trained once and stored in the cache.
+The weights for digits, icons, MNIST and Fashion-MNIST come with Seedmint, so that scores are comparable; make_weights.py
+trains them. For other data, the classifier is trained once and stored in the cache.
 """
 
 import hashlib
@@ -39,6 +39,10 @@ _SHIPPED_WEIGHTS = {
     "2075d2ce35196563cfb485018982320ca731fa7d07066662d6150c01bb5d8398": (
         "cnn-v2-digits",
         "b5ff763985d876749d7bf632080eba80839ea016fefa31ca42df43a6e10e6b00",
+    ),
+    "02260de1695e3fbc0552c57cf7fb3f9676f33d042a3ba1f2047548fd937a5e8b": (
+        "cnn-v2-icons",
+        "036071af19de9c58a27cce511d6ed487412cff52b15772809bad9b58e31d7b5b",
     ),
     "38fd7a53ac4e90407520db7fbcfdfc198d41d2829409b3b4529f859b3030d18b": (
         "cnn-v2-mnist",

@@ -22,19 +22,24 @@ from seedmint.models.files import write_whole
 from seedmint.models.runtime.provider import open_session
 from seedmint.training.evaluation.classifier import WEIGHTS_DIRECTORY
 
-SIDES = {"cnn-v2-digits": 8, "cnn-v2-mnist": 28, "cnn-v2-fashion-mnist": 28}
-"""Side of the images of each classifier, pixels."""
+SHAPES = {
+    "cnn-v2-digits": (8, 8, 1),
+    "cnn-v2-icons": (32, 32, 3),
+    "cnn-v2-mnist": (28, 28, 1),
+    "cnn-v2-fashion-mnist": (28, 28, 1),
+}
+"""Height, width and channels of the images of each classifier."""
 _OPSET, _IR_VERSION = 18, 10
 _EPSILON = 1e-5  # of torch's batch normalization
 _CONVOLUTIONS = ((0, 1), (4, 5))  # positions of the layers in the network: convolution, batch normalization
 
 
-def convert(weights: Mapping[str, NDArray[np.float16]], side: int) -> onnx.ModelProto:
-    """Return the classifier as a graph: images uint8[n, side, side, 1] -> probabilities float32[n, classes].
+def convert(weights: Mapping[str, NDArray[np.float16]], shape: tuple[int, int, int]) -> onnx.ModelProto:
+    """Return the classifier as a graph: images uint8[n, height, width, channels] -> probabilities float32[n, classes].
 
     Args:
         weights: The state of the network by name.
-        side: Side of the images, pixels.
+        shape: Height, width and channels of the images.
     """
     nodes, constants = [], [numpy_helper.from_array(np.array(255, np.float32), "scale")]
 
@@ -66,7 +71,7 @@ def convert(weights: Mapping[str, NDArray[np.float16]], side: int) -> onnx.Model
     graph = helper.make_graph(
         nodes,
         "cnn-v2",
-        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", side, side, 1])],
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", *shape])],
         [helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["batch", len(weights["14.bias"])])],
         constants,
     )
@@ -78,11 +83,11 @@ def convert(weights: Mapping[str, NDArray[np.float16]], side: int) -> onnx.Model
 def main() -> None:
     """Convert all shipped weights."""
     CLASSIFIERS.mkdir(exist_ok=True)
-    for name, side in SIDES.items():
+    for name, shape in SHAPES.items():
         content = (WEIGHTS_DIRECTORY / f"{name}.safetensors").read_bytes()
-        model = convert(load(content), side)
+        model = convert(load(content), shape)
         session = open_session(model.SerializeToString(), "cpu", 1, len(model.graph.node))
-        (outputs,) = session.run(None, {"images": reference_images((side, side, 1))})
+        (outputs,) = session.run(None, {"images": reference_images(shape)})
         facts = {"name": name, "weights": hashlib.sha256(content).hexdigest(), "reference": reference_digest(outputs)}
         helper.set_model_props(model, {METADATA_KEY: json.dumps(facts)})
         write_whole(CLASSIFIERS / f"{name}.onnx", model.SerializeToString())

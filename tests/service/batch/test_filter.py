@@ -162,6 +162,6 @@ def test_a_filter_needs_a_classifier_of_the_data(rgb: Generator, digits: Generat
         check_same(plan_for(digits, filter=RULE), plan_for(digits), "out")
 
 
-@pytest.mark.parametrize("name", ["cnn-v2-digits", "cnn-v2-mnist", "cnn-v2-fashion-mnist"])
+@pytest.mark.parametrize("name", ["cnn-v2-digits", "cnn-v2-icons", "cnn-v2-mnist", "cnn-v2-fashion-mnist"])
 def test_shipped_classifiers_are_exact_here(name: str):
     assert open_classifier(name).determinism == "exact"

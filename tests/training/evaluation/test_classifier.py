@@ -20,9 +20,12 @@ def other_splits(monkeypatch):
     return load_digits().first(1500).holdout_every_n(5)
 
 
-@pytest.mark.parametrize(("source", "accuracy"), [("digits", 0.994), ("mnist", 0.994), ("fashion-mnist", 0.920)])
+@pytest.mark.parametrize(
+    ("source", "accuracy"),
+    [("digits", 0.994), ("mnist", 0.994), ("fashion-mnist", 0.920), pytest.param("icons", 1.0, marks=pytest.mark.slow)],
+)
 def test_accuracy_of_shipped_weights(request, source, accuracy):
-    if source != "digits":
+    if source.endswith("mnist"):
         request.getfixturevalue("mnist")
     train, test = load_splits(Data(source=source))
     extractor = load_classifier(train, test, source)

@@ -10,18 +10,20 @@ from safetensors.torch import load_file
 from seedmint.models.classifier import CLASSIFIERS, reference_images
 from seedmint.models.runtime.provider import open_session
 from seedmint.training.evaluation.classifier import WEIGHTS_DIRECTORY, _network
-from seedmint.training.evaluation.make_classifiers import SIDES, convert
+from seedmint.training.evaluation.make_classifiers import SHAPES, convert
 
 
-@pytest.mark.parametrize("name", SIDES)
+@pytest.mark.parametrize("name", SHAPES)
 def test_a_classifier_has_the_outputs_of_its_weights(name: str):
     path = WEIGHTS_DIRECTORY / f"{name}.safetensors"
     shipped = onnx.load(CLASSIFIERS / f"{name}.onnx")
-    assert convert(load(path.read_bytes()), SIDES[name]).graph == shipped.graph
-    images = reference_images((SIDES[name], SIDES[name], 1))
+    assert convert(load(path.read_bytes()), SHAPES[name]).graph == shipped.graph
+    images = reference_images(SHAPES[name])
     session = open_session(shipped.SerializeToString(), "cpu", 1, len(shipped.graph.node))
-    network = _network((1, SIDES[name], SIDES[name]), 10).eval()
-    network.load_state_dict({key: value.float() for key, value in load_file(path).items()})
+    weights = load_file(path)
+    height, width, channels = SHAPES[name]
+    network = _network((channels, height, width), len(weights["14.bias"])).eval()
+    network.load_state_dict({key: value.float() for key, value in weights.items()})
     with torch.no_grad():
         expected = torch.softmax(network(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255), 1).numpy()
     np.testing.assert_allclose(session.run(None, {"images": images})[0], expected, atol=1e-5)
