@@ -29,7 +29,7 @@ def test_other_files_are_not_served(server: Server):
 def test_the_explorer_stays_small():
     files = [path for path in (STATIC / "explorer").iterdir() if path.is_file()]
     assert sum(len(gzip.compress(path.read_bytes())) for path in files) < 70_000  # bytes of the compressed responses
-    assert len(files) < 40  # requests of the first view, besides its pictures
+    assert len(files) < 40  # requests of a visitor who opens all views, besides their pictures
 
 
 def test_the_browser_fetches_all_modules_of_the_explorer_at_once():

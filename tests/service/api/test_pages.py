@@ -15,7 +15,7 @@ def page_of(generator: Generator) -> str:
 
 def test_strings_have_links_to_their_texts():
     words = open_generator(SHIPPED / "words.onnx")
-    links = re.findall(r'<a href="v1/models/(.+)/samples/0\.(.+)">', page_of(words))
+    links = re.findall(r'<a href="v1/models/([^"/]+)/samples/0\.([^"]+)">', page_of(words))
     assert links == [(f"words@{words.digest12}", "txt")]
 
 
