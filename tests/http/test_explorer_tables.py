@@ -114,10 +114,10 @@ def test_strings_are_text_with_links_to_their_seeds(sample_server: Server):
     def model(route: Route) -> None:
         route.fulfill(json=entry | {"output": output})
 
-    asked = []
+    urls: list[str] = []
 
     def values(route: Route) -> None:
-        asked.append(route.request.url)
+        urls.append(route.request.url)
         route.fulfill(body=array.getvalue(), content_type="application/octet-stream")
 
     with chromium() as browser, opened(browser, "about:blank", viewport={"width": 1280, "height": 800}) as page:
@@ -132,4 +132,4 @@ def test_strings_are_text_with_links_to_their_seeds(sample_server: Server):
         expect(page.locator("canvas.plot")).to_have_count(0)
         links.first.click()
         expect(page.locator("p.string")).to_have_text("a<é")
-        assert len([url for url in asked if "seeds=0-499" in url]) == 1  # the page of one string shows no others
+        assert len([url for url in urls if "seeds=0-499" in url]) == 1  # the page of one string shows no others
