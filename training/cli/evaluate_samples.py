@@ -8,7 +8,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from seedmint.models.card import SampleOutput
+from seedmint.models.card import Card, SampleOutput
 from seedmint.models.columns import column_numbers
 from seedmint.models.errors import UserError
 from seedmint.models.files import write_whole
@@ -58,12 +58,7 @@ def evaluate_samples(
     card = generator.card
     assert isinstance(card.output, SampleOutput)
     train, held_out = load_dataset(data), load_splits(data)[1]
-    columns = None if held_out.table is None else held_out.table.columns
-    if columns != card.output.columns or (held_out.names, held_out.samples.shape[1:]) != (card.output.names, card.output.shape):
-        message = f"{held_out.name} and {card.name} have different columns or channels"
-        raise UserError(message, field="data", reason="shape_mismatch")
-    if card.classes is not None and card.classes != held_out.classes:
-        raise UserError(f"{held_out.name} and {card.name} have different labels", field="data", reason="labels_mismatch")
+    _check_data(card, card.output, held_out)
     metrics = measure_samples(RealSamples(data, train, held_out, card.label_rule()), generator.samples)
     if as_json:
         digest = hashlib.sha256(generator.content).hexdigest()
@@ -96,6 +91,19 @@ def evaluate_samples(
         updated = card.model_copy(update={"evaluation": (*kept, *metrics)})
         write_whole(path, with_card(path.read_bytes(), updated))
         click.echo(f"updated the card of {path}; the file has a new digest, and the generator has new URLs", err=True)
+
+
+def _check_data(card: Card, output: SampleOutput, held_out: Dataset) -> None:
+    """Refuse data that do not suit the generator."""
+    columns = None if held_out.table is None else held_out.table.columns
+    if columns != output.columns or (held_out.names, held_out.samples.shape[1:]) != (output.names, output.shape):
+        message = f"{held_out.name} and {card.name} have different columns or channels"
+        raise UserError(message, field="data", reason="shape_mismatch")
+    if output.has_lengths and not (held_out.series is not None and held_out.series.has_lengths):
+        message = f"{card.name} generates series of different lengths, but all series of {held_out.name} have the same length"
+        raise UserError(message, field="data", reason="shape_mismatch")
+    if card.classes is not None and card.classes != held_out.classes:
+        raise UserError(f"{held_out.name} and {card.name} have different labels", field="data", reason="labels_mismatch")
 
 
 def _column_charts(

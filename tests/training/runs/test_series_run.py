@@ -23,7 +23,7 @@ from seedmint.training.export.served_generator import ServedGenerator
 from seedmint.training.recipes.schema import validate_recipe
 from seedmint.training.runs.directory import create_run
 from seedmint.training.runs.export_run import export_run
-from tests.support.commandline import run
+from tests.support.commandline import run, run_error
 from tests.support.recipes import recipe_document
 
 LENGTHS = np.array([10, 10, 12, 16])
@@ -150,3 +150,9 @@ def test_evaluation_compares_dynamics_with_intervals_of_real_series(folder):
     report = (folder / "report.html").read_text()
     assert report.count("<svg") >= 7
     assert "b (m)" in report
+
+
+def test_evaluation_refuses_data_of_one_length(folder):
+    np.savez(folder / "whole.npz", series=np.random.default_rng(0).normal(size=(40, 16, 2)), names=["a", "b"])
+    options = ("--data", f"series:{folder / 'whole.npz'}")
+    assert run_error("evaluate", str(folder / "models" / "walks.onnx"), *options).reason == "shape_mismatch"
