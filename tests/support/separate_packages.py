@@ -29,5 +29,10 @@ def separate_packages(name: str, packages: tuple[str, ...]) -> Path:
     if done.returncode:
         shutil.rmtree(temporary, ignore_errors=True)
         pytest.skip(f"pip could not download {', '.join(packages[:2])}: {done.stderr.strip().splitlines()[-1]}")
-    temporary.rename(folder)
+    try:
+        temporary.rename(folder)
+    except OSError:  # another process of the tests was first
+        if not folder.is_dir():
+            raise
+        shutil.rmtree(temporary)
     return folder

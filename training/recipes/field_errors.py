@@ -7,6 +7,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from seedmint.models.seeds import quoted
+
 _TYPE_ERROR = "Input should be"  # how pydantic begins the message about a value
 _MIN_SIMILARITY = 0.6  # of two names, 0 to 1, for a suggestion
 
@@ -30,7 +32,8 @@ def _field_error(item: ErrorDetails, model: type[BaseModel], document: Any) -> t
     message = item["msg"].removeprefix("Value error, ")
     if message.startswith(_TYPE_ERROR):
         value = item["input"]
-        found = f", not {value!r}" if isinstance(value, (str, int, float)) else ""
+        shown = quoted(value) if isinstance(value, str) else repr(value)
+        found = f", not {shown}" if isinstance(value, (str, int, float)) else ""
         message = f"must be{message.removeprefix(_TYPE_ERROR)}{found}"
     if item["type"] == "extra_forbidden":
         names = _allowed_names(model, path[:-1], document)

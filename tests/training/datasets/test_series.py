@@ -100,6 +100,9 @@ def test_labels_are_the_folders_of_the_files(tmp_path):
         np.save(path, np.arange(9.0) * len(name))
     found = load_series(series_data(tmp_path))
     assert (found.classes, found.labels.tolist()) == (("run", "walk"), [0, 1, 1])
+    np.save(path, np.array([1.0, 1e300]))
+    with raises(DataError, "not_finite", field="data.path"):
+        load_series(series_data(tmp_path))
 
 
 def test_other_files_of_a_folder_are_no_series(tmp_path):

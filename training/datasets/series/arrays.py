@@ -41,15 +41,14 @@ def series_of_arrays(path: str) -> RawSeries:
             reason="wrong_array",
         )
     values = series.reshape(*series.shape[:2], -1)
-    names = tuple(str(name) for name in np.atleast_1d(arrays.get("names", _default_names(values.shape[2]))))
+    names = tuple(str(name) for name in np.atleast_1d(arrays.get("names", default_names(values.shape[2]))))
     if len(names) != values.shape[2]:
         raise DataError(
             f"{path} has {len(names)} names for {values.shape[2]} channels", field="data.path", reason="wrong_array"
         )
-    with np.errstate(over="ignore"):
-        wrong = np.isinf(values.astype(np.float32))
-    if wrong.any():
-        i, step, channel = np.argwhere(wrong)[0].tolist()
+    wrong = first_infinite(values)
+    if wrong is not None:
+        i, step, channel = wrong
         message = f"channel {names[channel]!r}, step {step + 1} of series {i + 1} of {path} is not finite in float32"
         raise DataError(message, field="data.path", reason="not_finite")
     lengths = _lengths(arrays, values.shape, path)
@@ -98,6 +97,26 @@ def holds_series(path: str) -> bool:
         return False
 
 
+def default_names(channels: int) -> tuple[str, ...]:
+    """Return names for channels without names.
+
+    Args:
+        channels: Number of channels.
+    """
+    return ("x",) if channels == 1 else tuple(f"x{i}" for i in range(channels))
+
+
+def first_infinite(values: NDArray[Any]) -> tuple[int, ...] | None:
+    """Return the index of the first value that is infinite in float32; None if there is none.
+
+    Args:
+        values: Numbers of any shape.
+    """
+    with np.errstate(over="ignore"):
+        found = np.argwhere(np.isinf(values.astype(np.float32)))
+    return tuple(found[0].tolist()) if len(found) else None
+
+
 def _lengths(arrays: dict[str, NDArray[Any]], shape: tuple[int, ...], path: str) -> list[int]:
     lengths = arrays.get("lengths")
     if lengths is None:
@@ -108,7 +127,3 @@ def _lengths(arrays: dict[str, NDArray[Any]], shape: tuple[int, ...], path: str)
         raise DataError(message, field="data.path", reason="wrong_array")
     found: list[int] = lengths.tolist()
     return found
-
-
-def _default_names(channels: int) -> tuple[str, ...]:
-    return ("x",) if channels == 1 else tuple(f"x{i}" for i in range(channels))

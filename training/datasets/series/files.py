@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from seedmint.models.seeds import quoted
 from seedmint.training.datasets.dataset import DataError
-from seedmint.training.datasets.series.arrays import read_npy, series_of_arrays
+from seedmint.training.datasets.series.arrays import default_names, first_infinite, read_npy, series_of_arrays
 from seedmint.training.datasets.series.layout import Layout, find_layout, is_number
 from seedmint.training.datasets.series.raw import OneSeries, RawSeries
 from seedmint.training.datasets.series.tables import series_of_table
@@ -114,12 +114,12 @@ def _read_file(path: Path, data: Data) -> RawSeries:
             message = f"{path} must be numbers[length] or numbers[length, channels], not {array.dtype}{list(array.shape)}"
             raise DataError(message, field="data.path", reason="wrong_array")
         values = array.reshape(len(array), -1).astype(np.float64)
-        if np.isinf(values).any():
-            step = int(np.argwhere(np.isinf(values))[0][0])
-            raise DataError(f"row {step + 1} of {path} is infinite; correct it", field="data.path", reason="not_finite")
-        names = ("x",) if values.shape[1] == 1 else tuple(f"x{i}" for i in range(values.shape[1]))
+        wrong = first_infinite(values)
+        if wrong is not None:
+            message = f"row {wrong[0] + 1} of {path} is not finite in float32; correct it"
+            raise DataError(message, field="data.path", reason="not_finite")
         rows = np.arange(1, len(values) + 1)
-        return RawSeries([OneSeries("", values, str(path), rows)], names)
+        return RawSeries([OneSeries("", values, str(path), rows)], default_names(values.shape[1]))
     own = data.model_copy(update={"path": str(path)})
     table, notes = read_table(own, (data.time,))
     layout = find_layout(table, own.model_copy(update={"layout": "long"}))
