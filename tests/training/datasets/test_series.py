@@ -191,6 +191,11 @@ def test_wrong_lists_and_tables_without_rows_are_refused(tmp_path):
             load_series(series_data(tmp_path / "lists.parquet", columns=columns))
     with raises(DataError, "empty_table", field="data.path"):
         load_series(series_data(write_long(tmp_path / "x.csv", []), columns=["temp"]))
+    (tmp_path / "twice.csv").write_text("t,x,x\n" + "\n".join(f"{i},{i},{-i}" for i in range(20)) + "\n")
+    for fields, field in (({}, "data.path"), ({"time": "t"}, "data.columns")):
+        with raises(DataError, field=field):
+            load_series(series_data(tmp_path / "twice.csv", **fields))
+    assert not is_series(str(tmp_path / "twice.csv"), ())
     (tmp_path / "damaged.npz").write_bytes(b"PK\x03\x04" + bytes(9))
     assert not is_series(str(tmp_path / "damaged.npz"), ())
 

@@ -1,6 +1,7 @@
 """Finds how a table holds series: long (one row for each step), wide (one row for each series), or lists (of Parquet)."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -10,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from seedmint.models.seeds import quoted
 from seedmint.training.datasets.dataset import DataError
 from seedmint.training.datasets.series.times import find_step, time_numbers
 from seedmint.training.datasets.tables.typed import is_string
@@ -47,7 +49,7 @@ def find_layout(table: pa.Table, data: Data) -> Layout | None:
         data: The section `data` of a recipe.
 
     Raises:
-        DataError: A column that the recipe names does not exist.
+        DataError: A column that the recipe names does not exist, or two columns have the same name.
     """
     for field, name in (("data.id", data.id), ("data.time", data.time), ("data.label", data.series_label)):
         if name is not None and table.column_names.count(name) != 1:
@@ -57,6 +59,10 @@ def find_layout(table: pa.Table, data: Data) -> Layout | None:
         return Layout("wide")
     if data.id is not None or data.time is not None or data.layout == "long":
         return Layout("long", data.id, data.time or _time_column(table, data, data.id))
+    twice = next((name for name, count in Counter(table.column_names).items() if count > 1), None)
+    if twice is not None:
+        message = f"column {quoted(twice)} of {data.path} occurs twice: rename one of them"
+        raise DataError(message, field="data.path", reason="duplicate_column")
     names = [name for name in table.column_names if name != data.series_label]
     if any(is_number_list(table[name].type) for name in names):
         return Layout("lists")
@@ -112,8 +118,10 @@ def _time_column(table: pa.Table, data: Data, series: str | None) -> str | None:
 
 
 def _may_be_time(table: pa.Table, name: str) -> bool:
+    if len(table.schema.get_all_field_indices(name)) != 1:
+        return False
     kind = table[name].type
-    if table.column_names.count(name) != 1 or table[name].null_count or pa.types.is_boolean(kind):
+    if table[name].null_count or pa.types.is_boolean(kind):
         return False
     return pa.types.is_date(kind) or pa.types.is_timestamp(kind) or (name.lower() in _TIME_NAMES and is_number(kind))
 

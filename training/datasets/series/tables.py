@@ -1,5 +1,7 @@
 """Reads series from a table: in long format, in wide format, or from lists of Parquet."""
 
+from collections import Counter
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -124,12 +126,13 @@ def _channels(table: pa.Table, data: Data, path: str, used: list[str]) -> tuple[
 
 def _check_columns(table: pa.Table, names: list[str], path: str) -> None:
     """Refuse columns that do not exist, or occur twice in the table or in the list."""
+    existing, chosen = Counter(table.column_names), Counter(names)
     for name in names:
-        if table.column_names.count(name) != 1:
-            problem = "occurs twice" if name in table.column_names else "does not exist"
+        if existing[name] != 1:
+            problem = "occurs twice" if name in existing else "does not exist"
             message = f"column {quoted(name)} of {path} {problem}; the columns are {', '.join(table.column_names[:40])}"
             raise DataError(message, field="data.columns", reason="no_such_column")
-        if names.count(name) > 1:
+        if chosen[name] > 1:
             raise DataError(f"column {quoted(name)} is chosen twice", field="data.columns", reason="duplicate_column")
 
 
