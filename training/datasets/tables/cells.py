@@ -103,8 +103,9 @@ def _dates(cells: pa.ChunkedArray, known: pa.ChunkedArray, name: str) -> tuple[p
 def _numbers(
     cells: pa.ChunkedArray, known: pa.ChunkedArray, name: str, path: str, marks: NumberMarks
 ) -> tuple[pa.ChunkedArray, str | None]:
-    if pc.any(pc.match_substring_regex(known, r"^0\d+$")).as_py():  # such as postal codes
-        return cells, f"{name}: text, because of leading zeros such as in {_first_match(known, '^0')}"
+    zeros = known.filter(pc.match_substring_regex(known, r"^0\d+$"))  # such as postal codes
+    if len(zeros):
+        return cells, f"{name}: text, because of leading zeros such as in {zeros[0].as_py()}"
     texts, cells, known = cells, _plain_marks(cells), _plain_marks(known)
     is_infinite = pc.match_substring_regex(cells, _INFINITE)
     finite = known.filter(pc.invert(pc.match_substring_regex(known, _INFINITE)))
@@ -126,11 +127,6 @@ def _numbers(
         return texts, None
     parts = (["decimal comma"] if decimal == "," else []) + ([f"thousands {quoted(thousands)}"] if thousands else [])
     return values, f"{name}: {', '.join(parts)}" if parts else None
-
-
-def _first_match(cells: pa.ChunkedArray, pattern: str) -> str:
-    found: str = cells.filter(pc.match_substring_regex(cells, pattern))[0].as_py()
-    return found
 
 
 def _plain_marks(cells: pa.ChunkedArray) -> pa.ChunkedArray:
