@@ -3,11 +3,15 @@
 The batcher never waits for more requests: whenever the generator is free, it takes the queued entries, up to the largest batch.
 Single images and pieces of bulk requests have separate queues. Batches take from them alternately, so that a long queue of one
 kind does not delay the other kind.
+
+Batches run in a thread. Only if one request comes after the other, and the generator is fast, the event loop runs the batch of
+one image: to hand such a batch to a thread and back takes up to a third of the time of the request.
 """
 
 import asyncio
 import math
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from typing import Any
@@ -27,6 +31,8 @@ _PIECES_HELD = _PIECES_IN_FLIGHT + 2  # plus one piece in encoding, and one piec
 _RETRY_SECONDS = 5
 _PROMISED_SECONDS = 60.0  # refused clients are spread over this time at most
 _LINGER_SECONDS = 0.1  # that the thread waits for further entries: to wake a thread takes less time than to start its work
+_INLINE_SECONDS = 0.001  # longest batch that the event loop runs itself
+_INLINE_AFTER = 8  # batches in a row of one short single image, after which the event loop runs the next one itself
 
 Result = asyncio.Future[Any]
 
@@ -55,6 +61,7 @@ class Batcher:
         self._thread = ThreadPoolExecutor(1, f"seedmint-{generator.name}")
         self._worker: Future[None] | None = None
         self._running: list[Entry] = []  # entries of the current batch
+        self._short_batches = 0  # latest batches in a row of one single image that took less than _INLINE_SECONDS
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._is_closed = False
         self._promised = 0.0  # latest time of a `Retry-After`, in seconds of `time.monotonic`
@@ -186,8 +193,17 @@ class Batcher:
         return entry
 
     def _start_worker(self, loop: asyncio.AbstractEventLoop) -> None:
-        if not self._is_closed and not self._queues.wake():
-            self._worker = self._thread.submit(self._work, loop)
+        if self._is_closed:
+            return
+        if self._is_inline and self._queues.is_single and (self._worker is None or self._worker.done()):
+            self._work(loop.call_soon)
+        elif not self._queues.wake():
+            self._worker = self._thread.submit(self._work, loop.call_soon_threadsafe)
+
+    @property
+    def _is_inline(self) -> bool:
+        """Whether the event loop runs the next batch itself, if it is one single image and the thread has ended."""
+        return self._short_batches >= _INLINE_AFTER
 
     def _sweep(self) -> None:
         """Fail the entries of disconnected clients and of exceeded deadlines. Repeats while the worker is busy."""
@@ -200,29 +216,32 @@ class Batcher:
         is_busy = self._queues.is_busy
         self._sweep_timer = asyncio.get_running_loop().call_later(_SWEEP_SECONDS, self._sweep) if is_busy else None
 
-    def _work(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Run batch after batch until the queues stay empty. Runs in the thread of the batcher.
+    def _work(self, call_soon: Callable[..., object]) -> None:
+        """Run batch after batch until the queues stay empty. Runs in the thread of the batcher, or on the event loop.
 
         The results of a batch go to the event loop just before the next batch enters ONNX Runtime, which releases the GIL.
         Therefore the event loop answers while the next batch runs, and does not delay its preparation.
+
+        Args:
+            call_soon: Calls a function on the event loop.
         """
         finished: list[tuple[list[Entry], list[Any], float]] = []
 
         def deliver() -> None:
             if finished:
-                loop.call_soon_threadsafe(self._deliver, *finished.pop())
+                call_soon(self._deliver, *finished.pop())
 
         while True:
             batch, dropped = self._queues.get_batch(self.generator.max_batch)
             if not (batch or dropped):
                 deliver()
                 del batch, dropped
-                if self._is_closed or not self._queues.wait(_LINGER_SECONDS):
+                if self._is_closed or not self._queues.wait(0 if self._is_inline else _LINGER_SECONDS):
                     return
                 continue
             if dropped:
                 self._metrics.cancelled.inc(sum(len(entry.seeds) for entry in dropped))
-                loop.call_soon_threadsafe(self._fail_disconnected, dropped)
+                call_soon(self._fail_disconnected, dropped)
             if batch:
                 self._running = batch
                 started = time.perf_counter()
@@ -237,6 +256,8 @@ class Batcher:
 
     def _deliver(self, batch: list[Entry], results: list[Any], seconds: float) -> None:
         self._batch_seconds += _SMOOTHING * (seconds - self._batch_seconds)
+        is_short = seconds < _INLINE_SECONDS and len(batch) == 1 and len(batch[0].seeds) == 1
+        self._short_batches = self._short_batches + 1 if is_short else 0
         for entry, result in zip(batch, results, strict=True):
             if isinstance(result, Exception):
                 self._fail(entry, result)

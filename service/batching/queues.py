@@ -35,6 +35,11 @@ class Queues:
         self.singles = 0
         self.is_busy = False
 
+    @property
+    def is_single(self) -> bool:
+        """Whether one single image waits, and nothing else."""
+        return len(self._queues[SINGLE]) == 1 and not self._queues[BULK]
+
     def put(self, kind: QueueKind, entry: Entry) -> bool:
         """Add an entry.
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -274,6 +275,55 @@ def test_cancelled_entry_is_neither_generated_nor_encoded():
         assert await waiting[3] == 4
         assert generator.batches == [[0], [4]]
         assert encoded == []
+
+    asyncio.run(scenario())
+
+
+async def _run_on_event_loop(batcher: Batcher) -> None:
+    """Submit one image after the other, until the event loop runs one itself."""
+    async with asyncio.timeout(60):
+        while await submit(batcher, 1, lambda *_: threading.get_ident()) != threading.get_ident():
+            pass
+
+
+def test_event_loop_runs_short_images_that_come_one_after_another(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(batcher_module, "_INLINE_SECONDS", 60.0)
+
+    async def scenario() -> None:
+        generator = ControlledGenerator()
+        generator.release()
+        batcher = new_batcher(generator)
+        await _run_on_event_loop(batcher)
+        assert len(generator.batches) > batcher_module._INLINE_AFTER
+        assert await submit(batcher, 5) == 5
+        with pytest.raises(ZeroDivisionError):
+            await submit(batcher, 6, lambda *_: 1 / 0)
+        pair = [submit(batcher, seed, lambda *_: threading.get_ident()) for seed in (7, 8)]
+        assert threading.get_ident() not in await asyncio.gather(*pair)
+        assert generator.batches[-1] == [7, 8]
+        assert await submit(batcher, 9, lambda *_: threading.get_ident()) != threading.get_ident()  # after a batch of two
+        await _run_on_event_loop(batcher)
+        piece = batcher.submit_piece(np.array([10, 11]), None, 1.0)
+        assert (await piece).ravel().tolist() == [10, 11]
+        assert await submit(batcher, 12, lambda *_: threading.get_ident()) != threading.get_ident()  # after a piece
+        await batcher.close()
+
+    asyncio.run(scenario())
+
+
+def test_event_loop_runs_no_image_of_a_slow_generator():
+    async def scenario() -> None:
+        generator = ControlledGenerator()
+        generator.release()
+        batcher = new_batcher(generator)
+        for seed in range(3 * batcher_module._INLINE_AFTER):
+
+            def finish(*_: Any) -> int:
+                time.sleep(2 * batcher_module._INLINE_SECONDS)
+                return threading.get_ident()
+
+            assert await submit(batcher, seed, finish) != threading.get_ident()
+        await batcher.close()
 
     asyncio.run(scenario())
 
