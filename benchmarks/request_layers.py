@@ -14,6 +14,7 @@ import platform
 import statistics
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -40,27 +41,35 @@ def _png(generator: Generator, seed: int, image: NDArray[np.uint8]) -> bytes:
     return encode(image, "png", text_of(generator, seed, None, 1.0))
 
 
-def _layers(generator: Generator, loop: asyncio.Runner, batcher: Batcher, size: int) -> dict[str, Callable[[int], object]]:
-    """Return for each layer a function that makes `size` images from a first seed."""
+def _layers(generator: Generator, loop: asyncio.Runner, batcher: Batcher, size: int) -> dict[str, Callable[[range], object]]:
+    """Return for each layer a function that makes batches of `size` images from their first seeds."""
     z = generator.noise(np.arange(size))
 
-    def images(first: int) -> NDArray[np.uint8]:
-        return np.asarray(generator.generate(np.arange(first, first + size)))
+    def runs(firsts: range) -> None:
+        for _ in firsts:
+            generator.generate_from(z, None)
 
-    def encoded(first: int) -> list[bytes]:
-        return [_png(generator, first + i, image) for i, image in enumerate(images(first))]
+    def images(firsts: range) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        for first in firsts:
+            yield first, np.asarray(generator.generate(np.arange(first, first + size)))
 
-    async def submitted(first: int) -> None:
+    def encoded(firsts: range) -> None:
+        for first, batch in images(firsts):
+            for i, image in enumerate(batch):
+                _png(generator, first + i, image)
+
+    async def submitted(firsts: range) -> None:
         def finish(seed: int) -> Callable[[NDArray[np.uint8], object], bytes]:
             return lambda image, _: _png(generator, seed, image[0])
 
-        await asyncio.gather(*(batcher.submit(seed, None, 1.0, finish(seed)) for seed in range(first, first + size)))
+        for first in firsts:
+            await asyncio.gather(*(batcher.submit(seed, None, 1.0, finish(seed)) for seed in range(first, first + size)))
 
     return {
-        "ONNX Runtime": lambda first: generator.generate_from(z, None),
-        "noise of the seed": images,
+        "ONNX Runtime": runs,
+        "noise of the seed": lambda firsts: deque(images(firsts), maxlen=0),
         "PNG": encoded,
-        "batcher: queue, futures, metrics": lambda first: loop.run(submitted(first)),
+        "batcher: queue, futures, metrics": lambda firsts: loop.run(submitted(firsts)),
     }
 
 
@@ -77,8 +86,7 @@ def _in_process(rounds: int) -> dict[str, dict[int, float]]:
             for turn in range(rounds + 1):
                 for name in layers if turn % 2 else reversed(layers):
                     began = time.process_time()
-                    for first in range(turn * _IMAGES, (turn + 1) * _IMAGES, size):
-                        layers[name](first)
+                    layers[name](range(turn * _IMAGES, (turn + 1) * _IMAGES, size))
                     if turn:
                         times[name].append((time.process_time() - began) / _IMAGES * 1e6)
             for name, values in times.items():

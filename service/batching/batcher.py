@@ -5,7 +5,7 @@ Single images and pieces of bulk requests have separate queues. Batches take fro
 kind does not delay the other kind.
 
 Batches run in a thread. Only if one request comes after the other, and the generator is fast, the event loop runs the batch of
-one image: to hand such a batch to a thread and back takes up to a third of the time of the request.
+one image: to hand such a batch to a thread and back takes a fifth of the time of the request.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ Result = asyncio.Future[Any]
 
 
 class Batcher:
-    """Runs one generator for many requests. Lives on one event loop. Batches run in a thread of the batcher."""
+    """Runs one generator for many requests. Lives on one event loop."""
 
     def __init__(
         self, generator: Generator, max_queue: int, max_wait: float = math.inf, deadline_seconds: float = math.inf
