@@ -8,12 +8,14 @@ import threading
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any
+from unittest import mock
 
 import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, precondition, rule
 
+from seedmint.service.batching import batcher as batcher_module
 from seedmint.service.batching.batcher import Batcher
 from seedmint.service.batching.errors import ClientGone, DeadlineExceeded, Draining, GeneratorFailed, Overloaded
 
@@ -75,6 +77,9 @@ class BatcherMachine(RuleBasedStateMachine):
 
     @initialize()
     def start(self) -> None:
+        # A batch on the event loop would wait for a release by the event loop.
+        self.never_on_loop = mock.patch.object(batcher_module, "_INLINE_SECONDS", 0.0)
+        self.never_on_loop.start()
         self.loop = asyncio.new_event_loop()
         self.generator = Generator()
         self.batcher = Batcher(self.generator, MAX_QUEUE)  # type: ignore[arg-type]
@@ -207,6 +212,7 @@ class BatcherMachine(RuleBasedStateMachine):
         for entry in self.submitted:
             entry.allowed.add(Draining)
         self.loop.run_until_complete(close())
+        self.never_on_loop.stop()
         self.nothing_runs_that_must_not()
         self.each_seed_runs_once_unless_its_batch_failed()
         for entry in self.submitted:
