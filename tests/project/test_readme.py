@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from seedmint import load
 from seedmint.service.settings import Settings, default_text, variable
 from seedmint.training.recipes.files import load_recipe, shipped_recipes
 
@@ -67,3 +68,9 @@ def test_the_paths_of_the_pages_for_developers_exist():
     assert len(paths) > 10
     for path in paths:
         assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize(("page", "first"), [("README.md", 64), ("models/README.md", 0)])
+def test_the_words_on_the_pages_are_those_of_the_seeds(page: str, first: int):
+    words = load("words").texts(range(first, first + 64))
+    assert " ".join(words) in " ".join(text(page).split())
