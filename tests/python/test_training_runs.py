@@ -123,11 +123,12 @@ def test_a_malformed_name_is_refused(whole: tuple[seedmint.TrainingRun, _Recorde
     assert (error.value.field, error.value.reason) == ("name", "invalid_name")
 
 
-def test_a_folder_of_images_needs_no_recipe(tmp_path: Path):
+@pytest.mark.parametrize("networks", [{}, {"generator.capacity": "small"}, {"discriminator.kind": "residual"}], ids=str)
+def test_a_folder_of_images_needs_no_recipe(tmp_path: Path, networks: dict[str, str]):
     (tmp_path / "photos").mkdir()
     for index in range(24):
         pixels = np.random.default_rng(index).integers(0, 256, (8, 8, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / "photos" / f"{index}.png")
-    overrides = {"steps": 1, "generator.capacity": "small", "every.evaluate": None, "data.side": 8}
+    overrides = {"steps": 1, "every.evaluate": None, "data.side": 8} | networks
     run = seedmint.train(tmp_path / "photos", tmp_path / "run", overrides=overrides, device="cpu")
     assert (run.step, run.is_finished) == (1, True)

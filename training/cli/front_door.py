@@ -218,9 +218,20 @@ def derive(path: str, overrides: Sequence[str], has_gpu: bool) -> FrontDoor:
         (report.channels, report.height, report.width),
         num_processors(),
         has_gpu,
+        _chooses_residual(overrides),
     )
     apply_overrides(derived.document, overrides)
     return FrontDoor(validate_recipe(derived.document, path), derived.comments, derived.document)
+
+
+def _chooses_residual(overrides: Sequence[str]) -> bool:
+    """Return whether the overrides choose residual networks, or a field that only these have."""
+    document: dict[str, Any] = {}
+    apply_overrides(document, overrides)
+    networks = [document.get("generator"), document.get("discriminator")]
+    return any(
+        isinstance(one, dict) and (one.get("kind") == "residual" or {"capacity", "blocks"} & one.keys()) for one in networks
+    )
 
 
 def free_directory(root: Path, name: str) -> Path:

@@ -27,7 +27,14 @@ class DerivedRecipe:
 
 
 def derive_recipe(
-    source_name: str, data: Data, num_train: int, num_classes: int, shape: tuple[int, int, int], processors: int, has_gpu: bool
+    source_name: str,
+    data: Data,
+    num_train: int,
+    num_classes: int,
+    shape: tuple[int, int, int],
+    processors: int,
+    has_gpu: bool,
+    is_residual: bool = False,
 ) -> DerivedRecipe:
     """Return a recipe for images.
 
@@ -39,11 +46,12 @@ def derive_recipe(
         shape: Channels, height and width.
         processors: Number of processors of this machine.
         has_gpu: Whether the training runs on a GPU.
+        is_residual: Whether the networks are residual in any case.
     """
     _, height, width = shape
     side = max(height, width)
     m = min(num_train, 64 if side <= 32 or has_gpu else 32 if side <= 64 else 16)
-    generator, discriminator = _networks(height, width, has_gpu)
+    generator, discriminator = _networks(height, width, has_gpu, is_residual)
     optimizer = {"kind": "adam", "learning_rate": 4e-4 if side <= 32 else 2e-4, "beta1": 0.0, "beta2": 0.99}
     document: dict[str, Any] = {
         "name": recipe_name(source_name),
@@ -88,9 +96,9 @@ def derive_recipe(
     return DerivedRecipe(document, comments)
 
 
-def _networks(height: int, width: int, has_gpu: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+def _networks(height: int, width: int, has_gpu: bool, is_residual: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return G and D: convolutional for small squares on a CPU, where residual networks need several times as long."""
-    if not has_gpu and height == width and _MIN_CONVOLUTIONAL <= width <= _MAX_CONVOLUTIONAL:
+    if not (has_gpu or is_residual) and height == width and _MIN_CONVOLUTIONAL <= width <= _MAX_CONVOLUTIONAL:
         size = {"kind": "convolutional", "width": 48}
         return {**size, "upsampling": "bilinear"}, {**size, "spectral_norm": False}
     residual = {"kind": "residual", "capacity": "medium" if has_gpu else "small"}
