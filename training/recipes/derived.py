@@ -97,7 +97,7 @@ def derive_recipe(
 
 
 def _networks(height: int, width: int, has_gpu: bool, is_residual: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return G and D: convolutional for small squares on a CPU, where residual networks need several times as long."""
+    """Return G and D: convolutional for small squares on a CPU, where a step of residual networks takes longer."""
     if not (has_gpu or is_residual) and height == width and _MIN_CONVOLUTIONAL <= width <= _MAX_CONVOLUTIONAL:
         size = {"kind": "convolutional", "width": 48}
         return {**size, "upsampling": "bilinear"}, {**size, "spectral_norm": False}
