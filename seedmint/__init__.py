@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seedmint.api_requests import ApiError
+    from seedmint.api_answers import ApiError
     from seedmint.async_client import AsyncClient
     from seedmint.batch_jobs import BatchResult, batch
     from seedmint.client import Client
@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 _MODULES = {
-    "ApiError": "api_requests",
+    "ApiError": "api_answers",
     "AsyncClient": "async_client",
     "BatchResult": "batch_jobs",
     "Client": "client",

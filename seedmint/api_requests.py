@@ -1,11 +1,9 @@
-"""Requests and errors of the HTTP API. `Client` and `AsyncClient` share them."""
+"""Requests of the HTTP API, and their retries. `Client` and `AsyncClient` share them."""
 
 import io
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -14,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from tenacity import RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from seedmint.api_answers import ApiError
 from seedmint.arguments import SeedsLike, seed_array, seeds_text, split_texts
 from seedmint.models.errors import UserError
 
@@ -24,60 +23,10 @@ ATTEMPTS = 6
 POLL_SECONDS = 1.0
 ENDED_STATES = frozenset({"done", "failed", "cancelled"})
 
-Json = dict[str, Any]
-
 _TEMPORARY_STATUSES = frozenset({429, 503})
 _LONGEST_WAIT_SECONDS = 300.0  # after which a client does not repeat a request
 _PERMANENT_ERRORS = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
 _backoff = wait_random_exponential(multiplier=0.2, max=30.0)
-
-
-class ApiError(Exception):
-    """An error response of the server (RFC 9457).
-
-    Attributes:
-        status: HTTP status.
-        detail: One line for people; its text can change.
-        field: The parameter that is wrong; None if no single parameter is wrong.
-        reason: Code of the error for programs; it never changes.
-        retry_after: Seconds to wait before the next attempt; None if the server names no time.
-    """
-
-    def __init__(
-        self, status: int, detail: str, field: str | None = None, reason: str | None = None, retry_after: float | None = None
-    ) -> None:
-        super().__init__(f"{status}: {detail}" if field is None else f"{status}: {field}: {detail}")
-        self.status = status
-        self.detail = detail
-        self.field = field
-        self.reason = reason
-        self.retry_after = retry_after
-
-    @classmethod
-    def from_response(cls, response: httpx.Response) -> "ApiError":
-        """Make the error of a response.
-
-        Args:
-            response: A response of status 400 or more, whose body was read.
-        """
-        retry_after = _retry_seconds(response.headers.get("retry-after", ""))
-        try:
-            problem = response.json()
-            detail = str(problem["detail"])
-        except (ValueError, KeyError, TypeError):  # a proxy's own error page
-            return cls(response.status_code, response.reason_phrase or "an error", retry_after=retry_after)
-        return cls(response.status_code, detail, problem.get("field"), problem.get("reason"), retry_after)
-
-
-def _retry_seconds(text: str) -> float | None:
-    """Return the seconds of a header `Retry-After`, which has a number or a date; None for neither."""
-    if text.isdecimal():
-        return float(text[:9])
-    try:
-        date = parsedate_to_datetime(text)
-    except (ValueError, OverflowError):
-        return None
-    return max(0.0, (date.replace(tzinfo=date.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
 
 
 @dataclass(frozen=True)
@@ -316,19 +265,6 @@ def check_server_url(url: str) -> str:
             f"{url!r} is no URL of a server: use one such as http://localhost:3000", field="url", reason="malformed"
         )
     return url
-
-
-def parse_npy(content: bytes) -> NDArray[Any]:
-    """Return the array of an npy file.
-
-    Args:
-        content: Bytes of the file, without pickled objects.
-
-    Raises:
-        ValueError: The file contains pickled objects, or is not an npy file.
-    """
-    array: NDArray[Any] = np.load(io.BytesIO(content), allow_pickle=False)
-    return array
 
 
 def is_temporary(error: BaseException) -> bool:

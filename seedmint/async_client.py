@@ -11,14 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from tenacity import AsyncRetrying
 
+from seedmint.api_answers import Json, check_response, next_page, parse_json, parse_npy
 from seedmint.api_requests import (
     ATTEMPTS,
     ENDED_STATES,
     POLL_SECONDS,
     TIMEOUT_SECONDS,
-    ApiError,
     ApiRequest,
-    Json,
     LabelsArgument,
     auth_headers,
     bulk_request,
@@ -29,7 +28,6 @@ from seedmint.api_requests import (
     job_request,
     latents_request,
     model_path,
-    parse_npy,
     retry_options,
     wire_seed,
 )
@@ -72,15 +70,14 @@ class AsyncClient:
         models: list[Json] = []
         path: str | None = "/v1/models"
         while path is not None:
-            page = await self._json(ApiRequest("GET", path))
+            page = await self._json(ApiRequest("GET", path), {"models": list})
             models += page["models"]
-            next_url = page.get("next_url")
-            path = next_url and str(self._http.base_url.join(next_url))  # it contains the prefix of a proxy
+            path = next_page(page, self._http.base_url)
         return models
 
     async def model(self, name: str) -> Json:
         """See `Client.model`."""
-        return await self._json(ApiRequest("GET", model_path(name)))
+        return await self._json(ApiRequest("GET", model_path(name)), {"output.kind": str})
 
     async def image(
         self,
@@ -114,17 +111,17 @@ class AsyncClient:
         self, model: str, seeds: SeedsLike, labels: LabelsArgument = None, truncation: float = 1.0
     ) -> NDArray[Any]:
         """See `Client.images`."""
-        return parse_npy((await self._read(bulk_request(model, seeds, labels, truncation, "npy"))).content)
+        return parse_npy(await self._read(bulk_request(model, seeds, labels, truncation, "npy")))
 
     async def latents(self, model: str, seed: int) -> NDArray[np.float32]:
         """See `Client.latents`."""
-        return parse_npy((await self._read(ApiRequest("GET", f"{model_path(model)}/latents/{wire_seed(seed)}.npy"))).content)
+        return parse_npy(await self._read(ApiRequest("GET", f"{model_path(model)}/latents/{wire_seed(seed)}.npy")))
 
     async def from_latents(
         self, model: str, z: ArrayLike, labels: LabelsArgument = None, truncation: float = 1.0
     ) -> NDArray[Any]:
         """See `Client.from_latents`."""
-        return parse_npy((await self._read(latents_request(model, z, labels, truncation, "npy"))).content)
+        return parse_npy(await self._read(latents_request(model, z, labels, truncation, "npy")))
 
     async def download(
         self, model: str, seeds: SeedsLike, path: str | Path, labels: LabelsArgument = None, truncation: float = 1.0
@@ -147,24 +144,24 @@ class AsyncClient:
     ) -> Json:
         """See `Client.submit_job`."""
         options = {"labels": labels, "format": format, "shard_size": shard_size, "filter": filter}
-        return await self._json(job_request(model, seeds, splits, truncation, options))
+        return await self._json(job_request(model, seeds, splits, truncation, options), {"id": str})
 
     async def jobs(self) -> AsyncIterator[Json]:
         """See `Client.jobs`."""
         path: str | None = "/v1/jobs"
         while path is not None:
-            page = await self._json(ApiRequest("GET", path))
+            page = await self._json(ApiRequest("GET", path), {"jobs": list})
             for job in page["jobs"]:
                 yield job
-            path = page["next_url"] and str(self._http.base_url.join(page["next_url"]))  # it contains the prefix of a proxy
+            path = next_page(page, self._http.base_url)
 
     async def job(self, job: str) -> Json:
         """See `Client.job`."""
-        return await self._json(ApiRequest("GET", job_path(job)))
+        return await self._json(ApiRequest("GET", job_path(job)), {"state": str})
 
     async def cancel_job(self, job: str) -> Json:
         """See `Client.cancel_job`."""
-        return await self._json(ApiRequest("POST", f"{job_path(job)}/cancel"))
+        return await self._json(ApiRequest("POST", f"{job_path(job)}/cancel"), {"state": str})
 
     async def remove_job(self, job: str) -> None:
         """See `Client.remove_job`."""
@@ -174,10 +171,10 @@ class AsyncClient:
         """See `Client.job_files`."""
         path: str | None = f"{job_path(job)}/files"
         while path is not None:
-            page = await self._json(ApiRequest("GET", path))
+            page = await self._json(ApiRequest("GET", path), {"files": list})
             for file in page["files"]:
                 yield file
-            path = page["next_url"] and str(self._http.base_url.join(page["next_url"]))
+            path = next_page(page, self._http.base_url)
 
     async def wait_for_job(
         self, job: str, on_progress: Callable[[Json], None] | None = None, poll: float = POLL_SECONDS
@@ -200,8 +197,8 @@ class AsyncClient:
             self._kinds[model] = str((await self.model(model))["output"]["kind"])
         return self._kinds[model]
 
-    async def _json(self, request: ApiRequest) -> Json:
-        return dict((await self._read(request)).json())
+    async def _json(self, request: ApiRequest, members: Mapping[str, type]) -> Json:
+        return parse_json(await self._read(request), members)
 
     async def _read(self, request: ApiRequest) -> httpx.Response:
         async for attempt in AsyncRetrying(**retry_options(self._attempts)):
@@ -225,5 +222,5 @@ class AsyncClient:
         async with stream as response:
             if response.is_error:
                 await response.aread()
-                raise ApiError.from_response(response)
+            check_response(response)
             yield response

@@ -15,14 +15,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from tenacity import Retrying
 
+from seedmint.api_answers import Json, check_response, next_page, parse_json, parse_npy
 from seedmint.api_requests import (
     ATTEMPTS,
     ENDED_STATES,
     POLL_SECONDS,
     TIMEOUT_SECONDS,
-    ApiError,
     ApiRequest,
-    Json,
     LabelsArgument,
     auth_headers,
     bulk_request,
@@ -33,7 +32,6 @@ from seedmint.api_requests import (
     job_request,
     latents_request,
     model_path,
-    parse_npy,
     retry_options,
     wire_seed,
 )
@@ -76,10 +74,9 @@ class Client:
         models: list[Json] = []
         path: str | None = "/v1/models"
         while path is not None:
-            page = self._json(ApiRequest("GET", path))
+            page = self._json(ApiRequest("GET", path), {"models": list})
             models += page["models"]
-            next_url = page.get("next_url")
-            path = next_url and str(self._http.base_url.join(next_url))  # it contains the prefix of a proxy
+            path = next_page(page, self._http.base_url)
         return models
 
     def model(self, name: str) -> Json:
@@ -91,7 +88,7 @@ class Client:
         Raises:
             ApiError: There is no such generator (404), or another error of the server.
         """
-        return self._json(ApiRequest("GET", model_path(name)))
+        return self._json(ApiRequest("GET", model_path(name)), {"output.kind": str})
 
     def image(
         self,
@@ -162,7 +159,7 @@ class Client:
         Raises:
             ApiError: An error of the server; 413 where the seeds are more than its limit.
         """
-        return parse_npy(self._read(bulk_request(model, seeds, labels, truncation, "npy")).content)
+        return parse_npy(self._read(bulk_request(model, seeds, labels, truncation, "npy")))
 
     def latents(self, model: str, seed: int) -> NDArray[np.float32]:
         """Return the latent vector of a seed, before truncation.
@@ -177,7 +174,7 @@ class Client:
         Raises:
             ApiError: An error of the server.
         """
-        return parse_npy(self._read(ApiRequest("GET", f"{model_path(model)}/latents/{wire_seed(seed)}.npy")).content)
+        return parse_npy(self._read(ApiRequest("GET", f"{model_path(model)}/latents/{wire_seed(seed)}.npy")))
 
     def from_latents(self, model: str, z: ArrayLike, labels: LabelsArgument = None, truncation: float = 1.0) -> NDArray[Any]:
         """Return the images or samples of latent vectors.
@@ -194,7 +191,7 @@ class Client:
         Raises:
             ApiError: An error of the server.
         """
-        return parse_npy(self._read(latents_request(model, z, labels, truncation, "npy")).content)
+        return parse_npy(self._read(latents_request(model, z, labels, truncation, "npy")))
 
     def download(
         self, model: str, seeds: SeedsLike, path: str | Path, labels: LabelsArgument = None, truncation: float = 1.0
@@ -244,15 +241,15 @@ class Client:
             ApiError: An error of the server; 404 where it keeps no jobs.
         """
         options = {"labels": labels, "format": format, "shard_size": shard_size, "filter": filter}
-        return self._json(job_request(model, seeds, splits, truncation, options))
+        return self._json(job_request(model, seeds, splits, truncation, options), {"id": str})
 
     def jobs(self) -> Iterator[Json]:
         """Yield the jobs, the newest first."""
         path: str | None = "/v1/jobs"
         while path is not None:
-            page = self._json(ApiRequest("GET", path))
+            page = self._json(ApiRequest("GET", path), {"jobs": list})
             yield from page["jobs"]
-            path = page["next_url"] and str(self._http.base_url.join(page["next_url"]))  # it contains the prefix of a proxy
+            path = next_page(page, self._http.base_url)
 
     def job(self, job: str) -> Json:
         """Return the state of a job.
@@ -263,7 +260,7 @@ class Client:
         Raises:
             ApiError: There is no such job (404), or another error of the server.
         """
-        return self._json(ApiRequest("GET", job_path(job)))
+        return self._json(ApiRequest("GET", job_path(job)), {"state": str})
 
     def cancel_job(self, job: str) -> Json:
         """Stop a job; its finished shards stay.
@@ -274,7 +271,7 @@ class Client:
         Raises:
             ApiError: There is no such job (404), or another error of the server.
         """
-        return self._json(ApiRequest("POST", f"{job_path(job)}/cancel"))
+        return self._json(ApiRequest("POST", f"{job_path(job)}/cancel"), {"state": str})
 
     def remove_job(self, job: str) -> None:
         """Stop a job and remove its files.
@@ -298,9 +295,9 @@ class Client:
         """
         path: str | None = f"{job_path(job)}/files"
         while path is not None:
-            page = self._json(ApiRequest("GET", path))
+            page = self._json(ApiRequest("GET", path), {"files": list})
             yield from page["files"]
-            path = page["next_url"] and str(self._http.base_url.join(page["next_url"]))
+            path = next_page(page, self._http.base_url)
 
     def wait_for_job(self, job: str, on_progress: Callable[[Json], None] | None = None, poll: float = POLL_SECONDS) -> Json:
         """Wait until a job is done, has failed or was cancelled, and return its last state.
@@ -341,8 +338,8 @@ class Client:
             self._kinds[model] = str(self.model(model)["output"]["kind"])
         return self._kinds[model]
 
-    def _json(self, request: ApiRequest) -> Json:
-        return dict(self._read(request).json())
+    def _json(self, request: ApiRequest, members: Mapping[str, type]) -> Json:
+        return parse_json(self._read(request), members)
 
     def _read(self, request: ApiRequest) -> httpx.Response:
         for attempt in Retrying(**retry_options(self._attempts)):
@@ -362,5 +359,5 @@ class Client:
         with self._http.stream(request.method, request.path, **request.options) as response:
             if response.is_error:
                 response.read()
-                raise ApiError.from_response(response)
+            check_response(response)
             yield response

@@ -247,7 +247,9 @@ def test_numbers_of_numpy_are_sent(no_waits: list[float]):
 
 
 def test_names_are_one_segment_of_the_url(no_waits: list[float]):
-    transport, requests = scripted(httpx.Response(200, json={}), httpx.Response(200, json={}))
+    transport, requests = scripted(
+        httpx.Response(200, json={"output": {"kind": "image"}}), httpx.Response(200, json={"state": "done"})
+    )
     with seedmint.Client("http://server", transport=transport) as client:
         client.model("a/b?c=d")
         client.job("../models")
@@ -275,3 +277,55 @@ def test_an_error_page_of_a_proxy_is_an_error(no_waits: list[float]):
     with seedmint.Client("http://server", transport=transport) as client, pytest.raises(seedmint.ApiError) as error:
         client.models()
     assert error.value.status == 502
+
+
+_HTML = {"text": "<html>Welcome</html>", "headers": {"Content-Type": "text/html; charset=utf-8"}}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        _HTML,
+        {"text": "<html>Welcome</html>"},
+        {"content": b'{"models": [{"name": "mni'},
+        {"content": b"\xff\xfe"},
+        {"content": b"[" * 100_000},
+        {"json": {"message": "hello"}},
+        {"json": {"models": 5, "output": {}, "jobs": {}, "files": None, "state": 1}},
+        {"json": ["models"]},
+        {"content": b""},
+    ],
+)
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client: client.models(),
+        lambda client: client.image("mnist", 42),
+        lambda client: client.images("mnist", range(2)),
+        lambda client: client.latents("mnist", 42),
+        lambda client: list(client.jobs()),
+        lambda client: list(client.job_files("1")),
+        lambda client: client.wait_for_job("1"),
+        lambda client: client.submit_job("mnist", range(2)),
+    ],
+)
+def test_a_host_that_is_no_seedmint_server_is_an_error(call: Any, answer: dict[str, Any]):
+    transport, requests = scripted(httpx.Response(200, **answer))
+    with seedmint.Client("http://server", transport=transport) as client, pytest.raises(seedmint.ApiError) as error:
+        call(client)
+    assert (error.value.status, error.value.reason, len(requests)) == (200, "unexpected_response", 1)
+
+
+def test_a_page_is_not_written_to_a_file(tmp_path: Path):
+    transport, _ = scripted(httpx.Response(200, **_HTML), httpx.Response(200, **_HTML))
+
+    async def download() -> None:
+        async with seedmint.AsyncClient("http://server", transport=transport) as client:
+            await client.download("mnist", range(2), tmp_path / "images.npy")
+
+    with pytest.raises(seedmint.ApiError) as error:
+        asyncio.run(download())
+    assert error.value.reason == "unexpected_response"
+    with seedmint.Client("http://server", transport=transport) as client, pytest.raises(seedmint.ApiError):
+        client.download_job_file("1", "manifest.json", tmp_path / "manifest.json")
+    assert list(tmp_path.iterdir()) == []
