@@ -8,6 +8,7 @@ from seedmint.models.errors import UserError
 from seedmint.models.label_choice import ClassChoice, chosen_classes, not_a_label
 from seedmint.models.seeds import LONGEST_QUOTE, quoted
 from seedmint.service.runtime.generator import Generator
+from seedmint.service.specs.values import not_conditional
 
 _INTEGER = re.compile(r"0|[1-9][0-9]{0,8}", re.ASCII)
 _INTEGERS = re.compile(r"(?:0|[1-9][0-9]{0,8})(?:,(?:0|[1-9][0-9]{0,8}))*", re.ASCII)
@@ -116,10 +117,15 @@ def parse_label(generator: Generator, parameters: Parameters) -> int | None:
 
     Raises:
         QueryError: The value is malformed, or no class.
+        SpecError: "not_conditional", the generator has no classes.
     """
     text, classes = parameters.get("label"), generator.card.classes
-    if text is None or classes is None or _INTEGER.fullmatch(text):
-        return integer(parameters, "label")
+    if text is None:
+        return None
+    if classes is None:
+        raise not_conditional(generator.card)
+    if _INTEGER.fullmatch(text):
+        return int(text)
     if text not in classes:
         message = f"{quoted(text)} is neither a class number (0 to {len(classes) - 1}) nor a class"
         raise QueryError(message, field="label", reason="unknown_class")

@@ -62,6 +62,16 @@ def require_format(extension: str, formats: tuple[Format, ...]) -> Format:
     raise SpecError(f"unknown format {quoted(extension)}: use {', '.join(formats)}", field="format", reason="unknown_format")
 
 
+def not_conditional(card: Card, field: str = "label") -> SpecError:
+    """Return the error of a label for a generator without classes.
+
+    Args:
+        card: Card of the generator.
+        field: Name of the parameter.
+    """
+    return SpecError(f"generator {card.name!r} is not conditional: omit the label", field=field, reason="not_conditional")
+
+
 def label_number(label: str, card: Card, field: str = "label") -> int:
     """Return the class number of a label. Digits are always a class number, as in URLs.
 
@@ -74,7 +84,7 @@ def label_number(label: str, card: Card, field: str = "label") -> int:
         UserError: The generator does not have this label.
     """
     if card.classes is None:
-        raise UserError(f"generator {card.name!r} is not conditional: omit the label", field=field, reason="not_conditional")
+        raise not_conditional(card, field)
     if label.isdecimal() and int(label[:9]) < len(card.classes):
         return int(label)
     if label in card.classes and not label.isdecimal():
@@ -116,9 +126,7 @@ def require_label(generator: Generator, label: int, field: str = "label") -> int
     """
     classes = generator.card.classes
     if classes is None:
-        raise SpecError(
-            f"generator {generator.name!r} is not conditional: omit the label", field=field, reason="not_conditional"
-        )
+        raise not_conditional(generator.card, field)
     require_range(label, 0, len(classes) - 1, field)
     return label
 

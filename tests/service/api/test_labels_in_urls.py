@@ -14,6 +14,7 @@ from seedmint.service.api.urls import canonical_url
 from seedmint.service.runtime.generator import Generator, open_generator
 from seedmint.service.specs.values import label_choice
 from tests.support import generators
+from tests.support.errors import raises
 
 CLASSES = ("2019", "north east", "süd")
 YEARS = {"type": "integer", "first": 0, "count": 100}
@@ -73,6 +74,14 @@ def test_tables_without_labels_and_other_samples_have_no_such_parameter(tmp_path
     assert reason_of(people, "age=1") == ("age", "not_conditional")
     assert reason_of(people, "region=2019") == ("region", "unknown_parameter")
     assert reason_of(point, "x=1") == ("x", "unknown_parameter")
+
+
+@pytest.mark.parametrize("label", ["0", "1,4", "ant", "-1", ""])
+def test_a_generator_without_classes_refuses_each_label_with_one_reason(label: str, tmp_path: Path, grey: Generator):
+    people = table(tmp_path, "region", classes=None)
+    assert reason_of(people, f"label={label}") == ("label", "not_conditional")
+    with raises(UserError, "not_conditional", "label"):
+        parse_image(grey, "7.png", f"label={label}")
 
 
 def test_a_column_that_is_called_as_a_parameter_is_chosen_by_label(tmp_path: Path):
