@@ -9,7 +9,7 @@ from rich.table import Column
 
 from seedmint.models.provenance import Metric
 from seedmint.training.objectives import Objective
-from seedmint.training.runs.progress import HELD_OUT_JSD, HELD_OUT_JSD_ERROR, ProgressEvent
+from seedmint.training.runs.progress import HELD_OUT_JSD, HELD_OUT_JSD_ERROR, RATES, ProgressEvent
 
 _MIN_BAR = 12  # columns
 _PREVIEW_TEXTS = 8
@@ -17,7 +17,7 @@ _LINE_INTERVAL = 10.0  # seconds between lines without a terminal
 
 
 class ProgressDisplay:
-    """Shows step, V(D, G), the JSD estimate, D(x), D(G(z)), images/s and the remaining time.
+    """Shows step, V(D, G), the JSD estimate, D(x), D(G(z)), examples per second and the remaining time.
 
     Args:
         step: Number of finished steps.
@@ -104,7 +104,7 @@ def _parts(s: dict[str, float], objective: Objective) -> list[str]:
         f"D(G(z)) {s['D(G(z))']:.2f}",
         *([f"p {s['p']:.2f}"] if "p" in s else []),
         *([f"memorized {s['memorized']:.2f}"] if "memorized" in s else []),
-        f"{s['images/s']:,.0f} images/s",
+        *(f"{s[name]:,.0f} {name}" for name in RATES if name in s),
     ]
 
 

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from seedmint.training.datasets import Dataset
 from seedmint.training.recipes.schema import Recipe
 from seedmint.training.runs.errors import DivergenceError
 from seedmint.training.runs.event_log import EventLog
@@ -23,6 +24,10 @@ class RunContext(Protocol):
     @property
     def recipe(self) -> Recipe:
         """The run's recipe."""
+
+    @property
+    def dataset(self) -> Dataset:
+        """The training data."""
 
     @property
     def state(self) -> TrainerState:

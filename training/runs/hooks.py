@@ -75,7 +75,7 @@ class LogHook(Hook):
                 overfitting, error = self._held_out.overfitting(state.algorithm.discriminator)
                 values[HELD_OUT_JSD] = values["JSD"] - overfitting / 2
                 values[HELD_OUT_JSD_ERROR] = error / 2
-        values["images/s"] = rate
+        values[f"{trainer.dataset.noun}s/s"] = rate
         if trainer.log is not None:
             trainer.log.write_statistics(state.step, values)
         trainer.emit(ProgressEvent(state.step, values))

@@ -12,6 +12,9 @@ HELD_OUT_JSD = "JSD held out"
 HELD_OUT_JSD_ERROR = "JSD held out, standard error"
 """Name of the standard error of `HELD_OUT_JSD`, from the numbers of training and of held-out examples that D is compared on."""
 
+RATES = ("images/s", "samples/s")
+"""Names of the number of training examples per second: the name depends on the data."""
+
 
 @dataclass(frozen=True)
 class ProgressEvent:
@@ -19,9 +22,8 @@ class ProgressEvent:
 
     Attributes:
         step: Number of finished iterations.
-        statistics: Means since the last event with statistics, by name: `V`, `D(x)`, `D(G(z))`, and `images/s`, the number of
-            training examples per second; `JSD`, `HELD_OUT_JSD` and `HELD_OUT_JSD_ERROR` in nats, if the objective estimates
-            it; and `p`, the probability of ADA.
+        statistics: Means since the last event with statistics, by name: `V`, `D(x)`, `D(G(z))`, and one of `RATES`; `JSD`,
+            `HELD_OUT_JSD` and `HELD_OUT_JSD_ERROR` in nats, if the objective estimates it; and `p`, the probability of ADA.
         metrics: Metrics measured at this step.
         weights: The generator's weights that `metrics` describe.
         diagnostics: Conditions found at this step.

@@ -27,3 +27,11 @@ def test_step_bar_and_remaining_time_fit_on_the_line(width):
 def test_the_estimate_on_held_out_data_has_an_error():
     statistics = {**STATISTICS, HELD_OUT_JSD: 0.041, HELD_OUT_JSD_ERROR: 0.006}
     assert "JSD 0.050 (held out 0.041 ± 0.006)" in format_statistics(statistics, OBJECTIVES["non-saturating"])
+
+
+@pytest.mark.parametrize(("rate", "other"), [("images/s", "samples/s"), ("samples/s", "images/s")])
+def test_the_rate_is_that_of_the_data(rate, other):
+    statistics = {name: value for name, value in STATISTICS.items() if name != "images/s"} | {rate: 12345.0}
+    line = format_statistics(statistics, OBJECTIVES["non-saturating"])
+    assert f"12,345 {rate}" in line
+    assert other not in line

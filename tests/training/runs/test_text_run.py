@@ -118,6 +118,7 @@ def test_the_run_writes_strings_and_measures_them(folder):
     assert len(texts) == 1001
     assert (folder / "run" / "previews" / "step-000000010.png").read_bytes().startswith(b"\x89PNG")
     entries = [json.loads(line) for line in (folder / "run" / "log.jsonl").open()]
+    assert all("samples/s" in entry and "images/s" not in entry for entry in entries if "V" in entry)
     measured = {metric["metric"] for entry in entries for metric in entry.get("metrics", [])}
     assert measured >= {"1-gram-divergence", "4-gram-divergence", "kolmogorov-smirnov of length", "real-share"}
 
