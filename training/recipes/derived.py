@@ -54,9 +54,7 @@ def derive_recipe(
     generator, discriminator = _networks(height, width, has_gpu, is_residual)
     optimizer = {"kind": "adam", "learning_rate": 4e-4 if side <= 32 else 2e-4, "beta1": 0.0, "beta2": 0.99}
     document: dict[str, Any] = {
-        "name": recipe_name(source_name),
-        "title": recipe_title(source_name),
-        "data": {key: value for key, value in data.model_dump(mode="json").items() if value not in (None, False)},
+        **recipe_head(source_name, data),
         "conditional": num_classes > 1,
         "z_dim": 64 if side <= 64 else 128,
         "generator": generator,
@@ -103,6 +101,17 @@ def _networks(height: int, width: int, has_gpu: bool, is_residual: bool) -> tupl
         return {**size, "upsampling": "bilinear"}, {**size, "spectral_norm": False}
     residual = {"kind": "residual", "capacity": "medium" if has_gpu else "small"}
     return residual, dict(residual)
+
+
+def recipe_head(source_name: str, data: Data) -> dict[str, Any]:
+    """Return the first fields of a recipe: its name, its title and the section `data`.
+
+    Args:
+        source_name: Name of the source.
+        data: The section `data`.
+    """
+    section = {key: value for key, value in data.model_dump(mode="json").items() if value not in (None, False)}
+    return {"name": recipe_name(source_name), "title": recipe_title(source_name), "data": section}
 
 
 def recipe_name(source_name: str) -> str:
