@@ -102,6 +102,7 @@ def train(
     """
     with needs_extra("train"):
         from seedmint.training.cli.fit import select_device
+        from seedmint.training.datasets.read_once import read_once
         from seedmint.training.optimization.distributed import process_group
         from seedmint.training.runs.directory import create_run, resume_run
 
@@ -112,8 +113,9 @@ def train(
         if resume and (directory / _RECIPE_FILE).is_file():
             trainer = resume_run(directory, torch_device, lambda message: warnings.warn(message, stacklevel=2), texts)
         else:
-            chosen, comments = _recipe(recipe, texts, torch_device.type == "cuda")
-            trainer = create_run(directory, chosen, torch_device, comments)
+            with read_once():
+                chosen, comments = _recipe(recipe, texts, torch_device.type == "cuda")
+                trainer = create_run(directory, chosen, torch_device, comments)
         trainer.hooks += callbacks
         if not trainer.finished:
             trainer.fit(on_progress)

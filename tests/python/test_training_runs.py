@@ -132,3 +132,34 @@ def test_a_folder_of_images_needs_no_recipe(tmp_path: Path, networks: dict[str, 
     overrides = {"steps": 1, "every.evaluate": None, "data.side": 8} | networks
     run = seedmint.train(tmp_path / "photos", tmp_path / "run", overrides=overrides, device="cpu")
     assert (run.step, run.is_finished) == (1, True)
+
+
+@pytest.mark.parametrize(("name", "reads"), [("people.csv", 1), ("names.txt", 1), ("sensors.csv", 2)])
+def test_a_table_is_read_once_before_the_training(
+    name: str, reads: int, tmp_path: Path, file_reads: list[str]
+):
+    """Of series, the second reading knows the columns of the names and times of the series."""
+    lines = {
+        "people.csv": ["age,height", *(f"{20 + i % 50},{150 + i % 40}" for i in range(100))],
+        "names.txt": [f"name {i % 60}" for i in range(100)],
+        "sensors.csv": ["time,value", *(f"2024-01-{1 + i // 24:02} {i % 24:02}:00,{i % 7}" for i in range(240))],
+    }
+    (tmp_path / name).write_text("\n".join(lines[name]) + "\n")
+    overrides = {"steps": 1, "m": 4, "every.evaluate": None}
+    for out in ("a", "b"):  # the second run reads the file again
+        file_reads.clear()
+        assert seedmint.train(tmp_path / name, tmp_path / out, overrides=overrides, device="cpu").is_finished
+        assert len(file_reads) == reads
+
+
+@pytest.fixture
+def file_reads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The paths of the tables and strings that were read."""
+    from seedmint.training.datasets import table, texts
+
+    reads: list[str] = []
+    for module in (table, texts):
+        name = "read_cells" if module is table else "read_content"
+        real = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda path, *rest, real=real: reads.append(path) or real(path, *rest))
+    return reads

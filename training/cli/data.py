@@ -47,10 +47,13 @@ def inspect(path: str, as_json: bool, overrides: tuple[str, ...]) -> None:
         is_series,
         is_table,
     )
+    from seedmint.training.datasets.read_once import read_once
 
-    has_series = is_series(path, overrides)
-    if has_series or is_table(path):
-        report = (inspect_series_path if has_series else inspect_table_path)(path, overrides)
+    with read_once():
+        has_series = is_series(path, overrides)
+        rows = inspect_series_path if has_series else inspect_table_path if is_table(path) else None
+        report = None if rows is None else rows(path, overrides)
+    if report is not None:
         click.echo(json.dumps(report.document(), indent=2) if as_json else "\n".join(report.lines()))
         return
     packed = inspect_path(path, overrides)

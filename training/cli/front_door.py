@@ -199,12 +199,14 @@ def derive(path: str, overrides: Sequence[str], has_gpu: bool) -> FrontDoor:
     from seedmint.training.cli.data_report import format_report
     from seedmint.training.datasets.packed.files import source_name
     from seedmint.training.datasets.packed.report import BrokenImagesError
+    from seedmint.training.datasets.read_once import read_once
     from seedmint.training.recipes.derived import derive_recipe
 
-    if is_series(path, overrides):
-        return _derive_series(path, overrides)
-    if is_table(path):
-        return _derive_table(path, overrides)
+    with read_once():
+        if is_series(path, overrides):
+            return _derive_series(path, overrides)
+        if is_table(path):
+            return _derive_table(path, overrides)
     packed = inspect_path(path, overrides)
     click.echo(format_report(path, packed.report), err=True)
     if packed.report.broken and not packed.data.skip_broken:

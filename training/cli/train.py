@@ -89,6 +89,7 @@ def train(
     from seedmint.training.cli.fit import fit_with_progress, select_device
     from seedmint.training.cli.task_progress import PartProgress
     from seedmint.training.cli.watch_page import watch_page
+    from seedmint.training.datasets.read_once import read_once
     from seedmint.training.optimization.distributed import process_group
     from seedmint.training.runs.directory import create_run
     from seedmint.training.runs.timing import seconds_per_step
@@ -106,9 +107,10 @@ def train(
             show(trainer.directory)
             fit_with_progress(trainer)
             return
-        derived = derive(recipe, overrides, torch_device.type == "cuda")
-        directory = out or free_directory(RUNS, derived.recipe.name)
-        trainer = create_run(directory, derived.recipe, torch_device, derived.comments, from_run, on_note=_note)
+        with read_once():
+            derived = derive(recipe, overrides, torch_device.type == "cuda")
+            directory = out or free_directory(RUNS, derived.recipe.name)
+            trainer = create_run(directory, derived.recipe, torch_device, derived.comments, from_run, on_note=_note)
         show(trainer.directory)
         seconds = seconds_per_step(trainer.recipe, trainer.dataset, torch_device)
         click.echo(

@@ -8,6 +8,7 @@ from seedmint.training.datasets.idx import load_idx
 from seedmint.training.datasets.packed.packing import open_packed
 from seedmint.training.datasets.penguins import LICENCE, penguins_csv
 from seedmint.training.datasets.progress import OnProgress, ignore_progress
+from seedmint.training.datasets.read_once import remembered
 from seedmint.training.datasets.series.load import load_series
 from seedmint.training.datasets.stacked import stack_digits
 from seedmint.training.datasets.table import load_table
@@ -51,7 +52,7 @@ def load_train(data: Data, on_progress: OnProgress = ignore_progress) -> Dataset
     if data.source == "icons":
         return load_icons("train")
     if data.source in (*TABLE_SOURCES, *TEXT_SOURCES, "series"):
-        return _load_rows(data).holdout(_HOLDOUT_INTERVAL)[0]
+        return load_rows(data).holdout(_HOLDOUT_INTERVAL)[0]
     return load_generated(data.source, "train")
 
 
@@ -77,7 +78,7 @@ def load_test(data: Data) -> Dataset | None:
     if data.source == "icons":
         return load_icons("test")
     if data.source in (*TABLE_SOURCES, *TEXT_SOURCES, "series"):
-        return _load_rows(data).holdout(_HOLDOUT_INTERVAL)[1]
+        return load_rows(data).holdout(_HOLDOUT_INTERVAL)[1]
     if data.source in GENERATED_SOURCES:
         return load_generated(data.source, "test")
     return None
@@ -96,6 +97,18 @@ def load_splits(data: Data) -> tuple[Dataset, Dataset]:
     """
     train, test = load_train(data), load_test(data)
     return train.holdout_every_n(_HOLDOUT_INTERVAL) if test is None else (train, test)
+
+
+def load_rows(data: Data) -> Dataset:
+    """Return the whole table, series or strings, before a part is held out. Within `read_once`, they are loaded once.
+
+    Args:
+        data: The section `data` of a recipe.
+
+    Raises:
+        DataError: The data do not exist, or have the wrong form.
+    """
+    return remembered("rows", data.model_dump_json(), lambda: _load_rows(data))
 
 
 def _load_rows(data: Data) -> Dataset:

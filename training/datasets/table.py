@@ -10,6 +10,7 @@ from pyarrow import parquet
 from seedmint.models.columns import KEY_NAMES, LabelColumn
 from seedmint.models.seeds import quoted
 from seedmint.training.datasets.dataset import DataError, Dataset, TableColumns
+from seedmint.training.datasets.read_once import remembered
 from seedmint.training.datasets.tables.cells import NumberMarks, typed_column
 from seedmint.training.datasets.tables.dialect import Dialect, read_cells
 from seedmint.training.datasets.tables.typed import join_labels, type_column, type_labels
@@ -17,6 +18,7 @@ from seedmint.training.recipes.data import Data
 
 _INDEX_NAMES = ("", "index", "id", "row", "nr", "no", "unnamed: 0", "__index_level_0__")
 _CSV_SUFFIXES = (".csv", ".tsv", ".txt")
+_FILE_FIELDS = {"path", "columns", "label", "encoding", "delimiter", "decimal", "thousands", "header"}  # of `read_table`
 
 
 def load_table(data: Data) -> Dataset:
@@ -92,7 +94,7 @@ def choose_columns(table: pa.Table, data: Data) -> list[str]:
 
 
 def read_table(data: Data, keep: tuple[str | None, ...] = ()) -> tuple[pa.Table, tuple[str, ...]]:
-    """Return the whole file without an index column, and notes about the file.
+    """Return the whole file without an index column, and notes about the file. Within `read_once`, it is read once.
 
     Args:
         data: The section `data` of a recipe.
@@ -101,6 +103,11 @@ def read_table(data: Data, keep: tuple[str | None, ...] = ()) -> tuple[pa.Table,
     Raises:
         DataError: The file cannot be read, or is not a table.
     """
+    further = tuple(name for name in keep if name is not None)
+    return remembered("table", (data.model_dump_json(include=_FILE_FIELDS), further), lambda: _read_table(data, further))
+
+
+def _read_table(data: Data, keep: tuple[str, ...]) -> tuple[pa.Table, tuple[str, ...]]:
     path, suffix = str(data.path), Path(str(data.path)).suffix.lower()
     notes: tuple[str, ...] = ()
     if suffix == ".parquet":
@@ -137,7 +144,7 @@ def _with_names(table: pa.Table, notes: tuple[str, ...]) -> tuple[pa.Table, tupl
     return table.rename_columns(names), (*notes, f"columns without a name are called {found}")
 
 
-def _read_csv(data: Data, keep: tuple[str | None, ...]) -> tuple[pa.Table, tuple[str, ...]]:
+def _read_csv(data: Data, keep: tuple[str, ...]) -> tuple[pa.Table, tuple[str, ...]]:
     path = str(data.path)
     cells, notes = read_cells(path, Dialect(data.encoding, data.delimiter, data.header))
     needed = None if data.columns is None else {*data.columns, *data.labels, *keep}

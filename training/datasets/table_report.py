@@ -9,9 +9,10 @@ from pydantic import ValidationError
 from seedmint.models.columns import Column, json_value, split_codes
 from seedmint.models.seeds import quoted
 from seedmint.training.datasets.dataset import DataError, Dataset
-from seedmint.training.datasets.table import choose_columns, load_table, read_table
+from seedmint.training.datasets.load import load_rows
+from seedmint.training.datasets.table import choose_columns, read_table
 from seedmint.training.datasets.tables.typed import is_string, type_column
-from seedmint.training.datasets.texts import TEXT_SUFFIX, load_texts
+from seedmint.training.datasets.texts import TEXT_SUFFIX
 from seedmint.training.recipes.data import Data
 
 _SHOWN = 4  # categories
@@ -99,7 +100,7 @@ def inspect_table(data: Data) -> TableReport:
     """
     left_out: dict[str, str] = {}
     if data.source == "text":
-        return TableReport(data, load_texts(data), left_out)
+        return TableReport(data, load_rows(data), left_out)
     if data.columns is None:
         table, _ = read_table(data)
         chosen = []
@@ -113,7 +114,7 @@ def inspect_table(data: Data) -> TableReport:
                 left_out[name] = str(error)
         if left_out and chosen:
             data = data.model_copy(update={"columns": chosen})
-    return TableReport(data, load_table(data), left_out)
+    return TableReport(data, load_rows(data), left_out)
 
 
 def _describe(column: Column) -> str:

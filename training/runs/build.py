@@ -7,6 +7,7 @@ import torch
 from seedmint.training.algorithm1 import Algorithm1
 from seedmint.training.datasets import load_test, load_train
 from seedmint.training.datasets.progress import OnProgress, ignore_progress
+from seedmint.training.datasets.read_once import read_once
 from seedmint.training.export.cards import card_of_run
 from seedmint.training.export.served_generator import SeedSampler
 from seedmint.training.optimization import distributed
@@ -47,7 +48,7 @@ def build_trainer(
     Raises:
         UserError: The data cannot be read, differ from the data of the checkpoint, or do not suit the recipe.
     """
-    with torch_settings(recipe.num_threads, device):
+    with torch_settings(recipe.num_threads, device), read_once():
         all_data = load_train(recipe.data, on_progress)
         dataset = all_data.first(recipe.data.first, recipe.data.order == "stored")
         requirements = requirements_of(recipe, dataset.marginals().shape, num_classes(recipe, dataset), dataset.encoding)
