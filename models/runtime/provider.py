@@ -117,10 +117,10 @@ def _cuda_obstacle() -> str | None:
 
     ONNX Runtime prints a screen of messages if CUDA fails. Therefore ask the driver first, then try a small graph.
     """
-    if "CUDAExecutionProvider" not in ort.get_available_providers():
-        return _no_cuda_text()
     if _cuda_devices() == 0:
         return "no CUDA device is visible to this process"
+    if "CUDAExecutionProvider" not in ort.get_available_providers():
+        return _no_cuda_text()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         ort.preload_dlls()
     ort.set_default_logger_severity(_LOG_NOTHING)

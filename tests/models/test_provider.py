@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from seedmint.models.installation import install_command
 from seedmint.models.runtime import processors, provider
 from seedmint.models.runtime.bound_session import BoundSession
 from seedmint.models.runtime.processors import num_processors
@@ -169,9 +170,19 @@ def test_a_build_without_cuda_names_what_to_uninstall(monkeypatch: pytest.Monkey
 
     monkeypatch.setattr(provider.ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
     monkeypatch.setattr(provider, "distribution", distribution)
+    monkeypatch.setattr(provider, "_cuda_devices", lambda: 1)
     found = obstacle()
     assert found is not None
     assert ("onnxruntime-gpu," in found) == is_overwritten
+    assert install_command("gpu") in found
+
+
+def test_a_machine_without_device_needs_no_other_build(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(provider.ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    monkeypatch.setattr(provider, "_cuda_devices", lambda: 0)
+    found = obstacle()
+    assert found is not None
+    assert install_command("gpu") not in found
 
 
 @pytest.mark.parametrize(("code", "devices"), [((0, 0), 2), ((1, 0), 0), ((0, 1), 0)])
