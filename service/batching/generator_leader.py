@@ -143,6 +143,10 @@ class GeneratorLeader:
         if not self._has_scanned and scan.is_complete:
             self._has_scanned = True
             self._first = {stem for stem, file in self._files.items() if file.pending is not None}
+            if not self._files:
+                names = ", ".join(one_line(status.name) for status in scan.statuses)
+                cure = "add one (`seedmint models add FILE`, `seedmint export RUN`), or set SEEDMINT_MODELS"
+                _LOG.warning("no generator file in %s: %s", names, cure)
         self._send_state()
 
     def _handle_change(self, change: Change) -> None:

@@ -274,9 +274,21 @@ def test_a_pinned_version_that_is_not_in_service_is_logged_once(cluster: Cluster
 
 
 def test_warnings_of_a_scan_are_logged(cluster: Cluster, caplog: pytest.LogCaptureFixture):
+    cluster.serve_first()
+    caplog.clear()
     cluster.scanner.scans.append(Scan(warnings=("one", "two")))
     cluster.leader.poll()
     assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
+
+
+def test_places_without_a_generator_file_are_named_once(cluster: Cluster, caplog: pytest.LogCaptureFixture):
+    places = tuple(PlaceStatus(name, is_known=True, is_tried=True) for name in ("/models", "s3://bucket"))
+    for is_complete in (False, True, True):
+        cluster.scanner.scans.append(Scan(statuses=places, is_complete=is_complete))
+        cluster.leader.poll()
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert all(place.name in record.getMessage() for place in places)
 
 
 def test_the_scanner_reports_a_file_when_it_stops_changing(tmp_path: Path):
