@@ -11,10 +11,11 @@ import re
 from difflib import get_close_matches
 from pathlib import Path
 
-from seedmint.models.errors import UserError
+from seedmint.models.errors import UserError, one_line
 from seedmint.models.files import write_whole
 from seedmint.models.installation import is_installed
-from seedmint.models.places import first_folder, split_places
+from seedmint.models.places import first_folder, is_possible_path, split_places
+from seedmint.models.seeds import quoted
 
 _VERSION = re.compile(r"([^/@]+)@([0-9a-f]{12,64})", re.ASCII)
 SHIPPED = Path(__file__).resolve().parent
@@ -137,7 +138,7 @@ def locate_version(reference: str, directory: Path) -> tuple[Path, str | None]:
     if digest is None:
         return find_generator(reference, directory), None
     older = directory / f"{name}@{digest[:12]}.onnx"
-    return older if older.is_file() else find_generator(name, directory), digest
+    return older if _is_file(older) else find_generator(name, directory), digest
 
 
 def split_version(reference: str) -> tuple[str, str | None]:
@@ -162,13 +163,18 @@ def find_generator(name_or_path: str, directory: Path) -> Path:
     """
     if "/" in name_or_path or name_or_path.endswith(".onnx"):
         path = Path(name_or_path)
-        if not path.is_file():
-            raise UserError(f"no generator file {path}", field="model", reason="not_found")
+        if not _is_file(path):
+            raise UserError(f"no generator file {one_line(path)}", field="model", reason="not_found")
         return path
     path = directory / f"{name_or_path}.onnx"
-    if not path.is_file():
-        names = sorted(file.stem for file in directory.glob("*.onnx"))
+    if not _is_file(path):
+        names = sorted(file.stem for file in directory.glob("*.onnx")) if is_possible_path(directory) else []
         nearest = get_close_matches(name_or_path, names, n=1)
         cure = f"did you mean {nearest[0]}?" if nearest else f"available: {', '.join(names) or 'none'}"
-        raise UserError(f"no generator {name_or_path!r} in {directory}: {cure}", field="model", reason="not_found")
+        message = f"no generator {quoted(name_or_path)} in {one_line(directory)}: {cure}"
+        raise UserError(message, field="model", reason="not_found")
     return path
+
+
+def _is_file(path: Path) -> bool:
+    return is_possible_path(path) and path.is_file()

@@ -1,5 +1,6 @@
 """The places of generator files in `SEEDMINT_MODELS`: folders and URLs, separated by commas."""
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from seedmint.models.errors import UserError
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.ASCII)
+_MAX_PATH_BYTES, _MAX_NAME_BYTES = 4095, 255  # of Linux; other systems allow less, or the same
 
 
 def split_places(text: str) -> tuple[str, ...]:
@@ -34,6 +36,23 @@ def is_web_file(place: str) -> bool:
         place: A folder or a URL.
     """
     return place.startswith(("https://", "http://"))
+
+
+def is_possible_path(path: str | Path) -> bool:
+    """Return whether a file can have a path: without NUL bytes and half surrogates, and of an allowed length.
+
+    Args:
+        path: The path. Calls of the operating system with an impossible path raise errors that do not name the path, or no
+            `OSError`.
+    """
+    try:
+        encoded = os.fsencode(path)
+        is_short = len(encoded) <= _MAX_PATH_BYTES and all(
+            len(os.fsencode(part)) <= _MAX_NAME_BYTES for part in Path(path).parts
+        )
+    except UnicodeEncodeError:
+        return False
+    return is_short and b"\0" not in encoded
 
 
 def place_name(place: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from seedmint.models.directory import find_generator, locate_version, models_directory, split_version
 from seedmint.models.errors import UserError, one_line
-from seedmint.models.places import default_cache, is_url, split_places
+from seedmint.models.places import default_cache, is_possible_path, is_url, split_places
 from seedmint.service.places.download_cache import DownloadCache
 from seedmint.service.places.file_systems import file_system, version_of
 
@@ -64,6 +64,8 @@ def read_source(source: str, digest: str | None = None) -> bytes:
     from seedmint.models.runtime.generator_file import read_content
 
     if not _URL.match(source):
+        if not is_possible_path(source):
+            raise UserError(f"no generator file {one_line(source)}", field="model", reason="not_found")
         return read_content(Path(source))
     cache = DownloadCache(default_cache())
     cached = None if digest is None else cache.find(digest)

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from seedmint.models.directory import default_directory
-from seedmint.models.errors import UserError, field_errors
+from seedmint.models.errors import UserError, field_errors, one_line
 from seedmint.models.places import default_cache, first_folder, is_url, place_name, split_places
 from seedmint.service.setting_types import Location, Names, Networks, Origins, Places, Prefix, absolute
 
@@ -307,4 +307,4 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         value = values.get(field, _to_text(Settings.model_fields[field].get_default()))
         if field == "models":
             value = ",".join(map(place_name, split_places(value)))  # without passwords
-        raise SettingsError(f"{value!r} is invalid: {message}", field=field) from None
+        raise SettingsError(f"{one_line(repr(value))} is invalid: {message}", field=field) from None

@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from seedmint.models.errors import UserError, one_line
+from seedmint.models.places import is_possible_path
 
 
 def build_network(network: str, arguments: Mapping[str, str]) -> nn.Module:
@@ -49,8 +50,8 @@ def build_network(network: str, arguments: Mapping[str, str]) -> nn.Module:
 
 
 def _run_file(path: Path) -> Any:
-    if not path.is_file():
-        raise UserError(f"{path} does not exist", field="network", reason="not_found")
+    if not is_possible_path(path) or not path.is_file():
+        raise UserError(f"{one_line(path)} does not exist", field="network", reason="not_found")
     folder = str(path.resolve().parent)
     if folder not in sys.path:  # the file may import its neighbours, also when the network runs
         sys.path.insert(0, folder)

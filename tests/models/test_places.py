@@ -6,7 +6,15 @@ import pytest
 from platformdirs import user_cache_path
 
 from seedmint.models.errors import UserError
-from seedmint.models.places import default_cache, first_folder, is_url, is_web_file, place_name, split_places
+from seedmint.models.places import (
+    default_cache,
+    first_folder,
+    is_possible_path,
+    is_url,
+    is_web_file,
+    place_name,
+    split_places,
+)
 
 
 def test_places_are_separated_by_commas():
@@ -57,3 +65,22 @@ def test_new_generators_are_written_to_the_first_folder():
 
 def test_downloads_are_kept_in_the_cache_of_the_user():
     assert default_cache() == user_cache_path("seedmint") / "generators"
+
+
+@pytest.mark.parametrize(
+    ("path", "is_possible"),
+    [
+        ("a" * 255, True),
+        ("a" * 256, False),
+        ("ü" * 128, False),
+        ("/".join(["a" * 99] * 41), False),
+        ("/".join(["a" * 99] * 40), True),
+        ("a\0b", False),
+        ("a\ud800", False),
+        ("a\udcff", True),  # a byte that is no UTF-8
+        ("", True),
+    ],
+)
+def test_impossible_paths_are_those_that_no_file_can_have(path: str, is_possible: bool):
+    assert is_possible_path(path) is is_possible
+    assert is_possible_path(Path(path)) is is_possible

@@ -16,6 +16,7 @@ from seedmint.service.places.download_cache import DownloadCache
 from seedmint.service.places.file_systems import digest_of_info
 from seedmint.sources import resolve_source
 from tests.support import generators
+from tests.support.errors import raises
 from tests.support.hub_server import REPOSITORY, Hub, hub
 from tests.support.s3_storage import S3Server
 
@@ -175,3 +176,25 @@ def test_a_folder_with_a_comma_is_one_place(tmp_path: Path):
     with pytest.raises(UserError) as error:
         resolve_source("grey", f"{tmp_path},https://example.org/folder")
     assert error.value.field == "models"
+
+
+@pytest.mark.parametrize("text", ["a" * 5000, "a\0b", "a\ud800", f"{'a' * 250}@{'0' * 12}"])
+def test_a_name_or_place_that_no_file_can_have_is_not_found(text: str, models: Path):
+    calls = [
+        lambda: seedmint.load(text, models=models),
+        lambda: seedmint.load(f"folder/{text}"),
+        lambda: seedmint.load(f"{text}.onnx"),
+        lambda: seedmint.load(Path(text)),
+        lambda: seedmint.load("rgb", models=text),
+        lambda: seedmint.load(f"rgb@{'0' * 12}", models=Path(text)),
+        lambda: seedmint.Generator(text),
+    ]
+    for call in calls:
+        with raises(UserError, "not_found", "model"):
+            call()
+
+
+def test_a_place_that_no_folder_can_be_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("SEEDMINT_MODELS", f"s3://bucket,{'a' * 5000}")
+    with raises(UserError, None, "models"):
+        seedmint.load("rgb")

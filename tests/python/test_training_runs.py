@@ -135,9 +135,7 @@ def test_a_folder_of_images_needs_no_recipe(tmp_path: Path, networks: dict[str, 
 
 
 @pytest.mark.parametrize(("name", "reads"), [("people.csv", 1), ("names.txt", 1), ("sensors.csv", 2)])
-def test_a_table_is_read_once_before_the_training(
-    name: str, reads: int, tmp_path: Path, file_reads: list[str]
-):
+def test_a_table_is_read_once_before_the_training(name: str, reads: int, tmp_path: Path, file_reads: list[str]):
     """Of series, the second reading knows the columns of the names and times of the series."""
     lines = {
         "people.csv": ["age,height", *(f"{20 + i % 50},{150 + i % 40}" for i in range(100))],

@@ -178,6 +178,11 @@ def test_every_setting_survives_the_environment(tmp_path: Path):
         ("TRUSTED_PROXIES", "10.0.0.1,proxy"),
         ("ACCESS_LOG", "maybe"),
         ("LOG_FORMAT", "xml"),
+        ("MODELS", "a" * 5000),
+        ("MODELS", "s3://bucket,a\0b"),
+        ("REQUIRED_MODELS", "mnist,fa ces"),
+        ("REQUIRED_MODELS", "mnist.onnx,A"),
+        ("REQUIRED_MODELS", "a" * 5000),
     ],
 )
 def test_the_error_of_an_invalid_setting_names_its_variable_in_one_line(name: str, value: str):

@@ -9,6 +9,7 @@ import click
 from pydantic import ValidationError
 
 from seedmint.models.errors import field_errors
+from seedmint.models.places import is_possible_path
 from seedmint.training.recipes.data import SERIES_FIELDS, Data
 from seedmint.training.recipes.files import apply_overrides, is_recipe
 from seedmint.training.recipes.schema import Recipe, RecipeError, validate_recipe
@@ -25,7 +26,9 @@ def is_data_path(subject: str) -> bool:
     """
     if is_recipe(subject):
         return False
-    return "://" in subject or Path(subject).is_dir() or subject.lower().endswith(_DATA_SUFFIXES)
+    return (
+        "://" in subject or (is_possible_path(subject) and Path(subject).is_dir()) or subject.lower().endswith(_DATA_SUFFIXES)
+    )
 
 
 @dataclass(frozen=True)

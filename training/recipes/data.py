@@ -5,6 +5,8 @@ from typing import Literal, get_args
 from pydantic import Field, field_validator, model_validator
 
 from seedmint.models.columns import MAX_LENGTH
+from seedmint.models.places import is_possible_path
+from seedmint.models.seeds import quoted
 from seedmint.training.recipes.base import Config
 
 PackedSource = Literal["folder", "zip", "npz", "webdataset", "parquet", "batch"]
@@ -140,6 +142,13 @@ class Data(Config):
     def labels(self) -> tuple[str, ...]:
         """The columns of labels of a table; empty without labels."""
         return (self.label,) if isinstance(self.label, str) else tuple(self.label or ())
+
+    @field_validator("path")
+    @classmethod
+    def _path_is_possible(cls, path: str | None) -> str | None:
+        if path is not None and "://" not in path and not is_possible_path(path):
+            raise ValueError(f"{quoted(path)} is not a path that a file can have")
+        return path
 
     @field_validator("label")
     @classmethod

@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from seedmint.models.places import is_possible_path
+from seedmint.models.seeds import quoted
 from seedmint.training.recipes.derived import recipe_name, recipe_title
 from seedmint.training.recipes.schema import Recipe, RecipeError, validate_recipe
 
@@ -34,11 +36,11 @@ def load_recipe(source: str, overrides: Sequence[str] = ()) -> Recipe:
     if source in shipped_recipes():
         return read_recipe(RECIPES_DIRECTORY / f"{source}.yaml", [*_names_of_other_data(overrides), *overrides])
     path = Path(source)
-    if not path.is_file():
+    if not is_possible_path(path) or not path.is_file():
         nearest = get_close_matches(source, shipped_recipes(), n=1)
         cure = f"did you mean {nearest[0]}?" if nearest else f"the recipes are {', '.join(shipped_recipes())}"
         raise RecipeError(
-            f"there is no file, folder or recipe {source!r}: {cure}",
+            f"there is no file, folder or recipe {quoted(source)}: {cure}",
             field="recipe",
             reason="not_found",
         )

@@ -3,6 +3,7 @@ import re
 import pytest
 import yaml
 
+from seedmint.training.cli.front_door import is_data_path
 from seedmint.training.recipes.commented import commented_yaml
 from seedmint.training.recipes.files import load_recipe, shipped_recipes
 from seedmint.training.recipes.networks import ResidualGenerator
@@ -188,9 +189,13 @@ def test_files_without_a_recipe_are_refused(tmp_path, text):
         load_recipe(str(path))
 
 
-def test_unknown_recipe_is_refused():
+@pytest.mark.parametrize("name", ["nowhere", "a" * 5000, "a\0b", "a\ud800"])
+def test_unknown_recipe_is_refused(name):
+    assert not is_data_path(name)
     with raises(RecipeError, "not_found", "recipe"):
-        load_recipe("nowhere")
+        load_recipe(name)
+    with raises(RecipeError, field="data.path"):
+        validate_recipe({**recipe_document(), "data": {"source": "table", "path": name * 60}}, "r")
 
 
 def test_binary_file_is_refused(tmp_path):
