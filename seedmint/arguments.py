@@ -157,3 +157,20 @@ def _label_number(label: Any, classes: tuple[str, ...]) -> int:
         last = len(classes) - 1
         raise UserError(f"{label!r} is not a label from 0 to {last}", field="labels", reason="out_of_range")
     return int(label)
+
+
+def slice_range(seeds: slice) -> range:
+    """Return the seeds of a slice.
+
+    Args:
+        seeds: The slice, such as `0:64:2`.
+
+    Raises:
+        UserError: The slice has no end, or a part is not a whole number.
+    """
+    if seeds.stop is None:
+        raise UserError("a slice of seeds needs an end, such as g[0:64]", field="seeds", reason="no_end")
+    try:
+        return range(0 if seeds.start is None else seeds.start, seeds.stop, 1 if seeds.step is None else seeds.step)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"is no slice of seeds: {error}", field="seeds", reason="malformed_seeds") from None

@@ -1,22 +1,20 @@
 """Generators as Python objects: `seedmint.load("mnist").images(range(64))`."""
 
 import base64
-from collections.abc import Mapping
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from seedmint.arguments import LabelsLike, SeedsLike, label_array, seed_array, whole_number
-from seedmint.models.card import Card, ImageOutput, SampleOutput
+from seedmint.arguments import LabelsLike, SeedsLike, label_array, seed_array, slice_range, whole_number
+from seedmint.models.card import ImageOutput, SampleOutput
 from seedmint.models.errors import UserError, one_line
-from seedmint.models.label_choice import chosen_classes
-from seedmint.models.places import is_url
 from seedmint.models.series import cut_series
 from seedmint.models.table import is_table, table_columns
-from seedmint.open_file import OpenFile, ProviderChoice
+from seedmint.open_file import ProviderChoice
+from seedmint.open_generator import OpenGenerator
 from seedmint.sources import resolve_source
 
 if TYPE_CHECKING:
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
 _PREVIEW_SEEDS = range(16)
 
 
-class Generator:
+class Generator(OpenGenerator):
     """A generator file, opened with ONNX Runtime.
 
     The object can be pickled. It is safe to use from several threads and after `os.fork`: each process opens the file again and
@@ -34,56 +32,6 @@ class Generator:
     Attributes:
         source: Path or URL of the generator file.
     """
-
-    def __init__(
-        self,
-        source: str | Path,
-        *,
-        provider: ProviderChoice = "auto",
-        threads: int | None = None,
-        digest: str | None = None,
-    ) -> None:
-        """
-        Args:
-            source: Path or URL of the generator file.
-            provider: Provider of ONNX Runtime; "auto" is CUDA if available, otherwise the CPU.
-            threads: CPU threads of one run; None for all processors that this process may use.
-            digest: Expected SHA-256 of the file, or its first digits; None accepts any file.
-
-        Raises:
-            UserError: The file is not a generator, cannot be run, or has another digest.
-            OSError: The file cannot be read.
-        """
-        self.source = str(source) if is_url(str(source)) else str(Path(source).absolute())  # a worker may have another folder
-        if provider not in get_args(ProviderChoice):
-            raise UserError(f"{provider!r:.40} is none of auto, cpu and cuda", field="provider", reason="unknown_provider")
-        threads = None if threads is None else whole_number(threads, "threads")
-        self._file = OpenFile(self.source, provider, threads, digest)
-
-    @property
-    def card(self) -> Card:
-        """The card of the file: title, classes, output, provenance, evaluation, licences."""
-        return self._file.runtime().card
-
-    @property
-    def name(self) -> str:
-        """Name of the generator."""
-        return self.card.name
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the file in hexadecimal: the version of the generator."""
-        return self._file.runtime().digest
-
-    @property
-    def determinism(self) -> Literal["exact", "approximate"]:
-        """ "exact" if this machine computes the outputs of the card's reference, in every tested batch; else "approximate"."""
-        return self._file.runtime().determinism
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes; empty for an unconditional generator."""
-        return tuple(self.card.classes or ())
 
     def images(self, seeds: SeedsLike, labels: LabelsLike = None, truncation: float = 1.0) -> NDArray[np.uint8]:
         """Generate the images of seeds.
@@ -182,22 +130,6 @@ class Generator:
             raise UserError(message, field="model", reason="wrong_output")
         return cut_series(output, self._generate(seeds, labels, truncation))
 
-    def noise(self, seeds: SeedsLike) -> NDArray[np.float32]:
-        """Return the latent vectors of seeds by the generator's noise rule, before truncation: float32[n, z_dim].
-
-        Args:
-            seeds: As for `images`.
-        """
-        return self._file.runtime().noise(seed_array(seeds))
-
-    def labels(self, seeds: SeedsLike) -> NDArray[np.int64] | None:
-        """Return the label that each seed determines: int64[n], or None for an unconditional generator.
-
-        Args:
-            seeds: As for `images`.
-        """
-        return self._file.runtime().labels(seed_array(seeds))
-
     def from_latents(self, z: ArrayLike, labels: LabelsLike = None, truncation: float = 1.0) -> NDArray[Any]:
         """Generate outputs of explicit latent vectors.
 
@@ -236,36 +168,6 @@ class Generator:
         """
         return self._generate(seeds, labels, truncation)
 
-    def label_array(self, labels: LabelsLike, seeds: SeedsLike) -> NDArray[np.int64] | None:
-        """Return the labels of seeds as numbers.
-
-        Args:
-            labels: A class number or name for all seeds, or one for each; values of columns of labels; None for the label that
-                each seed determines.
-            seeds: As for `images`.
-
-        Returns:
-            int64[n], or None for an unconditional generator.
-
-        Raises:
-            UserError: A label is invalid.
-        """
-        array = seed_array(seeds)
-        if isinstance(labels, Mapping):
-            if not labels:
-                raise UserError("name at least one column and its value", field="labels", reason="wrong_length")
-            return self._file.runtime().labels(array, chosen_classes(self.card, labels, "labels"))
-        numbers = label_array(labels, len(array), self.classes)
-        return self._file.runtime().labels(array) if numbers is None else numbers
-
-    def use_threads(self, threads: int) -> None:
-        """Set the number of CPU threads of one run.
-
-        Args:
-            threads: At least 1.
-        """
-        self._file.use_threads(whole_number(threads, "threads"))
-
     def __getitem__(self, seeds: int | slice | SeedsLike) -> NDArray[Any]:
         """Generate one output for one seed, or an array of outputs for a slice or several seeds.
 
@@ -276,7 +178,7 @@ class Generator:
             UserError: A seed is invalid, or the slice has no end.
         """
         if isinstance(seeds, slice):
-            return self._generate(_slice_range(seeds), None, 1.0)
+            return self._generate(slice_range(seeds), None, 1.0)
         if isinstance(seeds, int | np.integer):
             return self._generate(seeds, None, 1.0)[0]  # type: ignore[no-any-return]
         return self._generate(seeds, None, 1.0)
@@ -357,39 +259,12 @@ class Generator:
         data = base64.b64encode(file.getvalue()).decode("ascii")
         return f'<p>{head}</p><img alt="Images of seeds 0 to 15" src="data:image/png;base64,{data}">'
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self.source, self._file.provider, self._file.threads, self._file.digest)
-
     def _require_kind(self, kind: Literal["image", "sample"]) -> None:
         actual = self.card.output.kind
         if actual != kind:
             raise UserError(
                 f"generator {self.name!r} produces {actual}s: call `{actual}s`", field="model", reason="wrong_output"
             )
-
-    def _generate(self, seeds: SeedsLike, labels: LabelsLike, truncation: float) -> NDArray[Any]:
-        runtime, array = self._file.runtime(), seed_array(seeds)
-        return self._run(runtime.noise(array), self.label_array(labels, array), self._checked_truncation(truncation))
-
-    def _run(self, z: NDArray[np.float32], labels: NDArray[np.int64] | None, truncation: float) -> NDArray[Any]:
-        runtime = self._file.runtime()
-        if len(z) <= runtime.max_batch:
-            return runtime.generate_from(z, labels, truncation)
-        output = self.card.output
-        outputs = np.empty((len(z), *output.shape), output.dtype)
-        for start in range(0, len(z), runtime.max_batch):
-            rows = slice(start, start + runtime.max_batch)
-            outputs[rows] = runtime.generate_from(z[rows], None if labels is None else labels[rows], truncation)
-        return outputs
-
-    def _checked_truncation(self, truncation: float) -> float:
-        if truncation == 1.0:  # of every generator
-            return 1.0
-        from seedmint.service.runtime.generator import check_truncation
-
-        if not isinstance(truncation, int | float | np.integer | np.floating):
-            raise UserError(f"{truncation!r:.40} is no number", field="truncation", reason="out_of_range")
-        return check_truncation(truncation, self.card)
 
 
 def load(
@@ -413,22 +288,4 @@ def load(
         OSError: The file cannot be read.
     """
     source, digest = resolve_source(model, models)
-    return Generator(source, provider=provider, threads=threads, digest=digest)
-
-
-def _slice_range(seeds: slice) -> range:
-    """Return the seeds of a slice, such as `0:64:2`.
-
-    Raises:
-        UserError: The slice has no end, or a part is not a whole number.
-    """
-    if seeds.stop is None:
-        raise UserError("a slice of seeds needs an end, such as g[0:64]", field="seeds", reason="no_end")
-    try:
-        return range(0 if seeds.start is None else seeds.start, seeds.stop, 1 if seeds.step is None else seeds.step)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"is no slice of seeds: {error}", field="seeds", reason="malformed_seeds") from None
-
-
-def _reopen(source: str, provider: ProviderChoice, threads: int | None, digest: str) -> Generator:
     return Generator(source, provider=provider, threads=threads, digest=digest)

@@ -35,13 +35,18 @@ def _lines(name: str, value: Any) -> Iterator[str]:
     yield f"{name}({_parameters(value)})"
     if not inspect.isclass(value):
         return
-    for member, definition in sorted(vars(value).items()):
+    members = {key: entry for each in reversed(value.__mro__) if _is_own(each) for key, entry in vars(each).items()}
+    for member, definition in sorted(members.items()):
         if member.startswith("_") and member not in ("__getitem__", "__getitems__", "__len__", "__iter__"):
             continue
         if isinstance(definition, property):
             yield f"{name}.{member}"
         elif inspect.isfunction(definition):
             yield f"{name}.{member}({_parameters(definition)})"
+
+
+def _is_own(base: type) -> bool:
+    return base.__module__.partition(".")[0] == "seedmint"
 
 
 def _parameters(function: Any) -> str:
