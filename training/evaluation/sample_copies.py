@@ -14,6 +14,8 @@ from seedmint.training.evaluation.metrics.nearest import copying
 from seedmint.training.evaluation.real_draws import CHEAP_DRAWS, resamples, with_intervals
 
 _MAX_EXAMPLES = 5_000  # generated, and held-out
+_MAX_TREE_DIMENSIONS = 16  # in more dimensions, a k-d tree compares almost all pairs, one after the other
+_BLOCK_SIZE = 2_000_000  # distances, 16 MB
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,25 @@ def copy_metrics(generated: Nearness, controls: Nearness, pair: str, num_cells: 
     return with_intervals(found, [measure(controls.take(a), controls.take(b)) for a, b in pairs])
 
 
+def closest_distances(points: NDArray[np.float64], records: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the L2 distance of each point to its closest record, float64[n].
+
+    Matrix products find the closest record, in blocks of bounded memory.
+
+    Args:
+        points: float64[n, d].
+        records: float64[m, d], m at least 1.
+    """
+    half_norms = (records**2).sum(axis=1) / 2
+    rows = max(1, _BLOCK_SIZE // len(records))
+    distances = np.empty(len(points))
+    for start in range(0, len(points), rows):
+        block = points[start : start + rows]
+        closest = (half_norms - block @ records.T).argmin(axis=1)  # without the norm of the point, which changes no order
+        distances[start : start + rows] = np.linalg.norm(block - records[closest], axis=1)
+    return distances
+
+
 class CopyDetector:
     """Measures how near generated samples are to training samples, with each column in units of its standard deviation.
 
@@ -85,7 +106,8 @@ class CopyDetector:
     def __init__(self, train: Dataset, held_out: Dataset) -> None:
         assert train.scaling is not None
         self._scaling, self._train = train.scaling, train
-        self._records = cKDTree(self._flat(train.samples))
+        self._records = self._flat(train.samples)
+        self._tree = cKDTree(self._records) if self._records.shape[1] <= _MAX_TREE_DIMENSIONS else None
         controls = self._flat(held_out.samples[held_out.draw_order[:_MAX_EXAMPLES]])
         points = self._flat(train.samples[train.draw_order[:MAX_POINTS]])
         self._cells = cells_of(points, np.arange(len(points)), len(controls))
@@ -108,7 +130,9 @@ class CopyDetector:
         return copy_metrics(found, self._controls, pair, len(self._cells.centers), with_draws)
 
     def _distances(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        distances, _ = self._records.query(points)
+        if self._tree is None:
+            return closest_distances(points, self._records)
+        distances, _ = self._tree.query(points)
         return np.asarray(distances, dtype=np.float64)
 
     def _flat(self, samples: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.spatial import cKDTree
 
 from seedmint.training.datasets import load_splits
 from seedmint.training.datasets.generated import RING_MODES, RING_STD
+from seedmint.training.evaluation import sample_copies
 from seedmint.training.evaluation.metrics.correlations import correlation_difference
 from seedmint.training.evaluation.metrics.marginals import kolmogorov_smirnov, wasserstein
 from seedmint.training.evaluation.metrics.ring import count_modes, mode_shapes
@@ -139,3 +141,14 @@ def test_real_numbers_with_many_equal_values_are_no_copies():
     (near,) = [metric for metric in found if metric.metric == "closest-record-near"]
     assert near.interval[0] <= near.value <= near.interval[1]
     assert near.real == pytest.approx(0.01, abs=0.002)
+
+
+def test_the_closest_records_of_long_series_are_those_of_all_pairs(monkeypatch):
+    monkeypatch.setattr(sample_copies, "_BLOCK_SIZE", 1000)  # several blocks, the last one smaller
+    rng = np.random.default_rng(0)
+    records = rng.normal(3, 1, (90, 40))
+    points = np.concatenate([rng.normal(3, 1, (50, 40)), records[:7]])
+    distances = sample_copies.closest_distances(points, records)
+    np.testing.assert_allclose(distances, cKDTree(records).query(points)[0], rtol=1e-12)
+    assert (distances == 0).sum() == 7
+    assert sample_copies.closest_distances(points[:1], records[:1]).shape == (1,)
