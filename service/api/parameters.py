@@ -21,8 +21,8 @@ class QueryError(UserError):
     """A URL is malformed.
 
     Attributes:
-        reason: "malformed", "missing", "unknown_parameter", "repeated_parameter", "too_many_parameters", "unknown_class" or
-            "not_conditional".
+        reason: "malformed", "missing", "unknown_parameter", "repeated_parameter", "too_many_parameters", "unknown_class",
+            "too_many_labels" or "not_conditional".
     """
 
     reason = "malformed"

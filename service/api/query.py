@@ -24,6 +24,7 @@ from seedmint.service.api.urls import (
     SAMPLE_PARAMETERS,
     SHEET_PARAMETERS,
     STRIP_PARAMETERS,
+    canonical_url,
     image_template,
     sample_template,
 )
@@ -40,6 +41,7 @@ from seedmint.service.specs.walk import WALK_FORMATS, WalkSpec
 
 DIGEST = re.compile(rf"[0-9a-f]{{{DIGEST12}}}", re.ASCII)
 MAX_MODELS = 1000  # on a page of the list of generators
+_MAX_URL_BYTES = 48 << 10  # of a redirect, so that the server accepts the URL with the headers of a client
 SHEET_LIMITS = SheetLimits(seeds=1024, pixels=1 << 23)
 
 Format = TypeVar("Format", bound=str)
@@ -159,7 +161,12 @@ def parse_array(generator: Generator, query: str, max_seeds: int, are_images: bo
         choice: ClassChoice | None = parse_label(generator, parameters)
     else:
         parameters, choice = parse_labelled(generator, query, ARRAY_PARAMETERS)
-    return ArraySpec.create(generator, _seeds(parameters, max_seeds), choice, parse_truncation(parameters))
+    spec = ArraySpec.create(generator, _seeds(parameters, max_seeds), choice, parse_truncation(parameters))
+    column = next((name for name in parameters if name not in ARRAY_PARAMETERS), None)
+    if column is not None and len(canonical_url(generator, spec)) > _MAX_URL_BYTES:
+        message = "the values choose more classes than a URL has room for: give values of more columns, or fewer seeds"
+        raise QueryError(message, field=column, reason="too_many_labels")
+    return spec
 
 
 def parse_sheet(generator: Generator, extension: str, query: str) -> SheetSpec:

@@ -9,6 +9,7 @@ from seedmint.models.card import SampleOutput
 from seedmint.models.columns import Column, LabelColumn
 from seedmint.models.errors import UserError
 from seedmint.models.label_choice import chosen_classes
+from seedmint.service.api import query as query_module
 from seedmint.service.api.query import parse_array, parse_image, parse_sample
 from seedmint.service.api.urls import canonical_url
 from seedmint.service.runtime.generator import Generator, open_generator
@@ -129,6 +130,16 @@ def test_rows_are_chosen_by_several_columns(people: Generator):
     assert reason_of(people, "age=1") == ("age", "not_conditional")
     assert reason_of(people, "label=1,4") == ("label", "out_of_range")
     assert reason_of(people, "label=1,") == ("label", "unknown_class")
+
+
+def test_values_do_not_redirect_to_a_url_that_is_too_long(people: Generator, monkeypatch: pytest.MonkeyPatch):
+    pinned = canonical_url(people, parse_array(people, "town=bern&seeds=0-9", 100, are_images=False))
+    monkeypatch.setattr(query_module, "_MAX_URL_BYTES", len(pinned))
+    assert canonical_url(people, parse_array(people, "town=bern&seeds=0-9", 100, are_images=False)) == pinned
+    monkeypatch.setattr(query_module, "_MAX_URL_BYTES", len(pinned) - 1)
+    with raises(UserError, "too_many_labels", "town"):
+        parse_array(people, "town=bern&seeds=0-9", 100, are_images=False)
+    parse_array(people, "label=0,1&seeds=0-9", 100, are_images=False)  # as long as the URL that the client sent
 
 
 def test_texts_of_the_command_line_choose_classes(people: Generator):
