@@ -246,7 +246,12 @@ def parameters(generators: Sequence[Generator], settings: Settings) -> Json:
 def _parameters_by_kind(kind: str, generators: Sequence[Generator], formats: Sequence[str]) -> Json:
     """Return the parameters of images or of samples."""
     classes = [len(each.card.classes) for each in generators if each.card.classes]
-    label = _integer(0, max(classes, default=MAX_CLASSES) - 1)
+    if kind == "Image":
+        text = "Class number; the name of a class redirects to its number."
+        label = _integer(0, max(classes, default=MAX_CLASSES) - 1)
+    else:  # no choice of types: generated Go clients cannot send one
+        text = "Class number, name of a class, or several class numbers with commas, of which each seed has one."
+        label = {"type": "string", "minLength": 1}
     digest = {"type": "string", "pattern": f"^{DIGEST.pattern}$"}
     return {
         f"{kind}Name": _in_path("name", f"Name of a generator of {kind.lower()}s.", {"type": "string", "pattern": NAME_PATTERN})
@@ -256,9 +261,7 @@ def _parameters_by_kind(kind: str, generators: Sequence[Generator], formats: Seq
         f"{kind}Format": _in_path("format", "File format.", {"enum": list(formats)}),
         f"{kind}Label": _in_query(
             "label",
-            "Class number; the name of a class redirects to its number."
-            + (" Of samples also several class numbers with commas, of which each seed has one." if kind == "Sample" else "")
-            + " Default: the label that the seed determines.",
+            f"{text} Default: the label that the seed determines.",
             label,
         ),
     }

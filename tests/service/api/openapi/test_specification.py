@@ -120,6 +120,7 @@ def test_bounds_and_examples_come_from_the_generators(document: dict[str, Any], 
     assert parameters["ImageDigest"]["example"] == grey.digest12
     assert parameters["SampleName"]["example"] == "point"
     assert parameters["ImageLabel"]["schema"]["maximum"] == len(CLASSES) - 1
+    assert parameters["SampleLabel"]["schema"]["type"] == "string"  # also "0,1" and names of classes
     assert parameters["Scale"]["schema"]["maximum"] == 512  # of 8x8 images
     assert isinstance(rgb.card.output, ImageOutput)
     only = document_of([rgb], Settings(max_seeds=77))["components"]
