@@ -215,6 +215,8 @@ def derive(path: str, overrides: Sequence[str], has_gpu: bool) -> FrontDoor:
     if packed.report.broken and not packed.data.skip_broken:
         raise BrokenImagesError(path, packed.report.broken)
     report = packed.report
+    changes: dict[str, Any] = {}
+    apply_overrides(changes, overrides)
     derived = derive_recipe(
         source_name(packed.data.path),
         packed.data,
@@ -223,20 +225,25 @@ def derive(path: str, overrides: Sequence[str], has_gpu: bool) -> FrontDoor:
         (report.channels, report.height, report.width),
         num_processors(),
         has_gpu,
-        _chooses_residual(overrides),
+        _chooses_residual(changes),
+        _chosen_steps(changes),
     )
     apply_overrides(derived.document, overrides)
     return FrontDoor(validate_recipe(derived.document, path), derived.comments, derived.document)
 
 
-def _chooses_residual(overrides: Sequence[str]) -> bool:
-    """Return whether the overrides choose residual networks, or a field that only these have."""
-    document: dict[str, Any] = {}
-    apply_overrides(document, overrides)
+def _chooses_residual(document: dict[str, Any]) -> bool:
+    """Return whether a changed recipe chooses residual networks, or a field that only these have."""
     networks = [document.get("generator"), document.get("discriminator")]
     return any(
         isinstance(one, dict) and (one.get("kind") == "residual" or {"capacity", "blocks"} & one.keys()) for one in networks
     )
+
+
+def _chosen_steps(document: dict[str, Any]) -> int | None:
+    """Return the steps of a changed recipe; None if the recipe has none, or wrong ones, which the validation refuses."""
+    steps = document.get("steps")
+    return steps if type(steps) is int and steps > 0 else None
 
 
 def free_directory(root: Path, name: str) -> Path:

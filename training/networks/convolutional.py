@@ -1,4 +1,4 @@
-"""A convolutional generator and discriminator for square images of 8 to 64 pixels, after DCGAN (Radford et al., 2016).
+"""A convolutional generator and discriminator for square images of 8 to 128 pixels, after DCGAN (Radford et al., 2016).
 
 D halves the side, rounding up, until the side is at most 7, and doubles the channels each time. G runs in the other direction.
 If the side is not a multiple of the smallest feature map's side, D pads its input and G crops its output.
@@ -17,28 +17,44 @@ from seedmint.training.networks.memory_format import use_channels_last
 from seedmint.training.networks.projection import ProjectionDiscriminator
 from seedmint.training.recipes.networks import ConvolutionalDiscriminator, ConvolutionalGenerator
 
-MIN_SIDE, MAX_SIDE = 8, 64
+MIN_SIDE, MAX_SIDE = 8, 128
 """Smallest and largest side of an image, pixels."""
 
-_MAX_START_SIDE = 7  # largest side of the smallest feature map: 4 for images of 8, 32 and 64 pixels, 7 for 28
+_MAX_START_SIDE = 7  # largest side of the smallest feature map: 4 for images of 8, 32, 64 and 128 pixels, 7 for 28
+_STYLE_STD = 0.5  # standard deviation of the styles' part of a gain at the start, for styles of unit variance
+_NEGATIVE_SLOPE = 0.2
 
 
 class ConditionalBatchNorm(nn.Module):
-    """Batch normalization whose gain and bias depend on the label; plain without labels.
+    """Batch normalization whose gain and bias depend on the label and on the style; plain without both.
 
     Args:
         width: Number of channels.
         classes: Number of classes; 0 without labels.
+        style_dim: Length of the style; 0 without style.
     """
 
-    def __init__(self, width: int, classes: int) -> None:
+    def __init__(self, width: int, classes: int, style_dim: int = 0) -> None:
         super().__init__()
-        self.norm = BatchNorm2d(width, affine=not classes)
+        self.norm = BatchNorm2d(width, affine=not (classes or style_dim))
         self.gain, self.bias = label_embeddings(width, classes)
+        self.style = nn.Linear(style_dim, 2 * width) if style_dim else None
+        if self.style is not None:
+            nn.init.normal_(self.style.weight, 0.0, _STYLE_STD * style_dim**-0.5)
+            nn.init.zeros_(self.style.bias)
+            if not classes:
+                nn.init.ones_(self.style.bias[:width])
 
-    def forward(self, h: Tensor, label: Tensor | None) -> Tensor:
-        """Normalize float32[m, width, height, width] features of int64[m] labels."""
-        return scale_and_shift(self.norm(h), self.gain, self.bias, label)
+    def forward(self, h: Tensor, label: Tensor | None, style: Tensor | None) -> Tensor:
+        """Normalize float32[m, width, height, width] features of int64[m] labels and float32[m, style_dim] styles."""
+        h = self.norm(h)
+        if self.style is None:
+            return scale_and_shift(h, self.gain, self.bias, label)
+        gain, bias = self.style(style).chunk(2, dim=1)
+        if self.gain is not None and self.bias is not None:
+            gain, bias = gain + self.gain(label), bias + self.bias(label)
+        styled: Tensor = h * gain[:, :, None, None] + bias[:, :, None, None]
+        return styled
 
 
 class ConvolutionalG(nn.Module):
@@ -48,8 +64,11 @@ class ConvolutionalG(nn.Module):
     convolutions and the normalization work before the interpolation, where the map is small, and ReLU works after it, so that
     edges are sharp; a 3x3 convolution at the full side makes the image.
 
+    With `style_dim`, a linear layer with a leaky ReLU maps z to a style. The style and the label scale and shift the features
+    of each layer (self-modulation; Chen et al., 2019), so that z can change a color without a change of the shape.
+
     Args:
-        config: `width`, the number of channels at half the image's side, and `upsampling`.
+        config: `width`, the number of channels at half the image's side, `upsampling` and `style_dim`.
         z_dim: Length of z.
         shape: (channels, side, side) of the images.
         classes: Number of classes; 0 without labels.
@@ -65,7 +84,8 @@ class ConvolutionalG(nn.Module):
         if self.is_bilinear:
             widths = [*widths, max(1, widths[-1] // 2)]  # the feature map at the full side
         self.input = nn.Linear(z_dim, self.start[0] * self.start[1] * self.start[2], bias=False)
-        self.norms = nn.ModuleList(ConditionalBatchNorm(width, classes) for width in widths)
+        self.mapping = nn.Linear(z_dim, config.style_dim) if config.style_dim else None
+        self.norms = nn.ModuleList(ConditionalBatchNorm(width, classes, config.style_dim) for width in widths)
         self.steps = nn.ModuleList(self._step(a, b) for a, b in itertools.pairwise(widths))
         if self.is_bilinear:
             self.output: nn.Module = nn.Conv2d(widths[-1], channels, 3, padding=1)
@@ -83,9 +103,10 @@ class ConvolutionalG(nn.Module):
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         """Map float32[m, z_dim] and int64[m] labels to float32[m, channels, side, side] in [0, 1]."""
-        h = functional.relu(self.norms[0](self.input(z).view(-1, *self.start), label))
+        style = None if self.mapping is None else functional.leaky_relu(self.mapping(z), _NEGATIVE_SLOPE)
+        h = functional.relu(self.norms[0](self.input(z).view(-1, *self.start), label, style))
         for norm, step in zip(self.norms[1:], self.steps, strict=True):
-            h = norm(step(h), label)
+            h = norm(step(h), label, style)
             if self.is_bilinear:
                 h = functional.interpolate(h, scale_factor=2, mode="bilinear", align_corners=False)
             h = functional.relu(h)

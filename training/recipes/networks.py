@@ -69,6 +69,12 @@ class ConvolutionalGenerator(Config):
         description="transposed: 4x4 transposed convolutions, as in DCGAN; bilinear: 3x3 convolutions and bilinear "
         "interpolation, without a checkerboard pattern",
     )
+    style_dim: int = Field(
+        default=0,
+        ge=0,
+        le=1024,
+        description="length of a function of z that scales and shifts the features of each layer; 0: none",
+    )
 
 
 class ConvolutionalDiscriminator(Config):

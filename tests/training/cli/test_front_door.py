@@ -65,7 +65,8 @@ def test_new_writes_a_recipe_with_comments(folder, tmp_path):
     [
         ((3, 64, 64), False, "convolutional"),
         ((3, 8, 8), False, "convolutional"),
-        ((3, 128, 128), False, "residual"),
+        ((3, 128, 128), False, "convolutional"),
+        ((3, 129, 129), False, "residual"),
         ((1, 32, 48), False, "residual"),
         ((3, 32, 32), True, "residual"),
     ],
@@ -77,6 +78,15 @@ def test_derived_networks_suit_the_images_and_the_machine(shape, has_gpu, kind):
     assert (recipe.generator.kind, recipe.discriminator.kind) == (kind, kind)
     networks = build_networks(recipe, torch.full(shape, 0.5), 4)  # the networks support the shape
     assert len(networks) == 2
+
+
+def test_schedules_of_a_derived_recipe_end_with_the_run(folder):
+    run("new", "my_icons", "--set", "steps=70")
+    recipe = load_recipe("my-icons.yaml")
+    schedules = [recipe.rule.generator.learning_rate, recipe.rule.discriminator.learning_rate, recipe.penalty.r1]
+    assert [schedule.steps for schedule in schedules] == [70, 70, 70]
+    for wrong in ("0", "-1", "many", "true"):
+        assert run_error("new", "my_icons", "--set", f"steps={wrong}").field == "steps"
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -5,6 +5,7 @@ from torch import nn
 
 from seedmint.models.errors import UserError
 from seedmint.training.networks import build_networks
+from seedmint.training.networks.convolutional import ConditionalBatchNorm
 from seedmint.training.networks.linear import Linear
 from seedmint.training.recipes.schema import validate_recipe
 from tests.support.errors import raises
@@ -18,10 +19,10 @@ def networks(kind, shape, classes=0, **fields):
 
 @pytest.mark.parametrize("classes", [0, 3])
 @pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("side", [8, 9, 15, 28, 33, 64])
-@pytest.mark.parametrize("upsampling", ["transposed", "bilinear"])
-def test_convolutional_networks_support_squares_of_8_to_64_pixels(upsampling, side, channels, classes):
-    generator, discriminator = networks("convolutional", (channels, side, side), classes, width=4, upsampling=upsampling)
+@pytest.mark.parametrize("side", [8, 9, 15, 28, 33, 64, 128])
+@pytest.mark.parametrize("fields", [{}, {"upsampling": "bilinear"}, {"upsampling": "bilinear", "style_dim": 3}], ids=str)
+def test_convolutional_networks_support_squares_of_8_to_128_pixels(fields, side, channels, classes):
+    generator, discriminator = networks("convolutional", (channels, side, side), classes, width=2, **fields)
     label = torch.arange(5) % classes if classes else None
     images = generator(torch.randn(5, 6), label)
     assert images.shape == (5, channels, side, side)
@@ -162,15 +163,37 @@ def test_label_changes_image_and_logit(kind):
     assert not torch.equal(discriminator(x, one), discriminator(x, two))
 
 
-@pytest.mark.parametrize("upsampling", ["transposed", "bilinear"])
-def test_images_do_not_depend_on_their_batch_in_evaluation_mode(upsampling):
-    generator, _ = networks("convolutional", (1, 16, 16), classes=2, width=4, upsampling=upsampling)
+@pytest.mark.parametrize("classes", [0, 2])
+def test_a_style_scales_and_shifts_normalized_features(classes):
+    norm = ConditionalBatchNorm(3, classes, style_dim=2).double().eval()
+    for parameter in norm.parameters():
+        nn.init.normal_(parameter)
+    h, style, label = torch.randn(4, 3, 5, 5), torch.randn(4, 2), torch.tensor([1, 0, 1, 1]) if classes else None
+    both = style.double() @ norm.style.weight.T + norm.style.bias
+    gain, bias = both[:, :3], both[:, 3:]
+    if classes:
+        gain, bias = gain + norm.gain.weight[label], bias + norm.bias.weight[label]
+    expected = h.double() / (1 + norm.norm.eps) ** 0.5 * gain[:, :, None, None] + bias[:, :, None, None]
+    torch.testing.assert_close(norm(h.double(), label, style.double()), expected)
+
+
+@pytest.mark.parametrize("classes", [0, 2])
+def test_a_style_begins_as_a_gain_of_about_one(classes):
+    norm = ConditionalBatchNorm(8, classes, style_dim=64)
+    h, style, label = torch.randn(512, 8, 3, 3), torch.randn(512, 64), torch.arange(512) % 2 if classes else None
+    ratio = norm(h, label, style).detach().std() / h.std()
+    assert 1 < float(ratio) < 1.3  # the gains have variance 1/4, and so have the biases: (1 + 1/4 + 1/4) ** 0.5 = 1.22
+
+
+@pytest.mark.parametrize("fields", [{}, {"upsampling": "bilinear"}, {"style_dim": 3}], ids=str)
+def test_images_do_not_depend_on_their_batch_in_evaluation_mode(fields):
+    generator, _ = networks("convolutional", (1, 16, 16), classes=2, width=4, **fields)
     generator.eval()
     z, label = torch.randn(6, 6), torch.arange(6) % 2
     torch.testing.assert_close(generator(z, label)[2:3], generator(z[2:3], label[2:3]))
 
 
-@pytest.mark.parametrize("shape", [(1, 7, 7), (1, 65, 65), (1, 28, 30)])
+@pytest.mark.parametrize("shape", [(1, 7, 7), (1, 129, 129), (1, 28, 30)])
 def test_unsupported_shapes_are_refused(shape):
     with raises(UserError, "unsupported_shape", "generator.kind"):
         networks("convolutional", shape)
