@@ -35,6 +35,8 @@ def main() -> None:
         **{name: value for name, value in os.environ.items() if not name.startswith(("SEEDMINT_", "VIRTUAL_ENV", "PYTHON"))},
         **{"SEEDMINT_PORT": str(port), "BENTOML_HOME": str(work / "bentoml"), "BENTOML_DO_NOT_TRACK": "true"},
         **{"XDG_CACHE_HOME": str(work / "cache")},
+        # Beside `make test`, several threads of linear algebra would wait for each other without sleeping.
+        **{"OMP_NUM_THREADS": "1"},
         **({"PIP_CACHE_DIR": cache.stdout.strip()} if cache.returncode == 0 else {}),  # downloads only
     }
     server = None

@@ -5,6 +5,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# One thread for NumPy, SciPy and torch, before their import, and in all processes that tests start. On a busy machine, threads
+# of linear algebra wait for each other without sleeping, and use many times the CPU time.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 if os.environ.get("LINE_COVERAGE"):
     from tests.support import line_coverage  # before the first import of Seedmint
 

@@ -28,7 +28,7 @@ from seedmint.training.optimization import distributed
 from seedmint.training.optimization.device_inputs import DeviceInputs
 from seedmint.training.optimization.ema import update_ema, weight_of_newest
 from seedmint.training.optimization.iteration_graphs import IterationGraphs
-from seedmint.training.optimization.minibatches import Minibatches, stream_seed
+from seedmint.training.optimization.minibatches import Minibatches, seed_generator, stream_seed
 from seedmint.training.optimization.optimizers import apply_schedule, step_with_tensors
 from seedmint.training.recipes.optimizers import OptimizerConfig
 from seedmint.training.recipes.schedules import value_at
@@ -76,7 +76,7 @@ class Algorithm1:
         Returns:
             float32[3] on the device, the `STATISTICS` of the last update of D: V, and the means of D(x) and D(G(z)).
         """
-        torch.manual_seed(stream_seed(self.recipe.seed, iteration))
+        seed_generator(next(self.generator.parameters()).device, stream_seed(self.recipe.seed, iteration))
         if self.inputs is None:
             return self._iterate(iteration)
         kind = self.inputs.begin(iteration)

@@ -1,14 +1,12 @@
 """Seeds torch before each test, and uses one thread: more threads would compete with parallel tests."""
 
 import multiprocessing
-import os
 
 import pytest
 import torch
 
 from tests.support.onnx_exports import exporter_operators  # noqa: F401
 
-os.environ["OMP_NUM_THREADS"] = "1"
 torch.set_num_threads(1)
 
 
@@ -22,4 +20,4 @@ def processes():
 
 @pytest.fixture(autouse=True)
 def _seeded():
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)  # torch.manual_seed takes milliseconds: it formats the stack for each kind of device

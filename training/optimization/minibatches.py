@@ -22,6 +22,22 @@ def stream_seed(seed: int, stream: int) -> int:
     return int(np.random.SeedSequence([seed, stream]).generate_state(1, np.uint64)[0] >> 1)
 
 
+def seed_generator(device: torch.device, seed: int) -> None:
+    """Seed torch's global random generator of a device.
+
+    `torch.manual_seed` seeds those of all kinds of devices. On a machine without them, it formats the stack for each one: sixty
+    times the CPU time, or more on a deep stack.
+
+    Args:
+        device: The device.
+        seed: The seed.
+    """
+    if device.type == "cpu":
+        torch.default_generator.manual_seed(seed)
+    else:
+        torch.manual_seed(seed)
+
+
 class Minibatches:
     """Draws the minibatches of Algorithm 1.
 

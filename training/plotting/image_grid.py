@@ -44,5 +44,5 @@ def _sheet(images: NDArray[np.uint8], columns: int, side: int) -> NDArray[np.uin
 
 def _png(sheet: NDArray[np.uint8]) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(sheet[:, :, 0] if sheet.shape[2] == 1 else sheet).save(buffer, format="png", optimize=True)
+    Image.fromarray(sheet[:, :, 0] if sheet.shape[2] == 1 else sheet).save(buffer, format="png")
     return buffer.getvalue()

@@ -6,10 +6,12 @@ The networks are built on torch's device `meta`, whose tensors have shapes and n
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from unittest import mock
 
 import psutil  # type: ignore[import-untyped]
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import _SpectralNorm
 
 from seedmint.models.runtime.memory import container_memory
 from seedmint.training import penalties
@@ -59,8 +61,7 @@ def requirements_of(recipe: Recipe, shape: tuple[int, ...], classes: int, encodi
         RecipeError: A network of the recipe does not support data of this shape.
         DistributedError: m is not a multiple of the number of processes.
     """
-    meta = torch.device("meta")
-    with meta:
+    with torch.device("meta"), _without_power_iterations():
         generator, discriminator = build_networks(recipe, torch.zeros(shape), classes, encoding)
         rows = len(range(recipe.m)[distributed.local_rows(recipe.m)])
         label = torch.zeros(rows, dtype=torch.int64) if classes else None
@@ -133,6 +134,17 @@ def gigabytes(count: int) -> str:
 
 def _size_field(section: str, kind: str) -> str:
     return f"{section}.{'capacity' if kind == 'residual' else 'width'}"
+
+
+@contextmanager
+def _without_power_iterations() -> Iterator[None]:
+    """Make layers with spectral normalization without estimates of the norms.
+
+    The estimates are a hundred operations for each layer, without an effect on the device `meta`, and are not part of the
+    memory that autograd keeps.
+    """
+    with mock.patch.object(_SpectralNorm, "_power_method"):
+        yield
 
 
 @contextmanager
