@@ -14,6 +14,7 @@ import shutil
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ from seedmint.training.export.served_generator import SeedSampler
 from seedmint.training.recipes.files import load_recipe
 from seedmint.training.recipes.schema import ImageMetric, Recipe
 from seedmint.training.runs.directory import create_run
+from seedmint.training.runs.progress import ProgressEvent
+from seedmint.training.runs.trainer import Trainer
 
 RESULTS = Path(__file__).parent / "results"
 FAMILIES: tuple[ImageMetric, ...] = ("labels", "prdc", "frechet", "spectrum", "patches", "random-features")
@@ -47,8 +50,10 @@ COLUMNS = {
     "random": "random-conv",
 }
 """Beginnings of the names of the metrics by the heading of the column."""
-SAMPLES, SHOWN, TIMED = 2000, 2, 12
-"""Measured images of a cell, images of each class in the picture, steps that measure the CPU time of a step."""
+SAMPLES, SHOWN = 2000, 2
+"""Measured images of a cell; images of each class in the picture."""
+WARM_UP, TIMED = 10, 40
+"""Steps before the measurement of the CPU time of a step, and steps of the measurement."""
 
 _G = "generator={kind: convolutional, width: 48, upsampling: bilinear, style_dim: 64}"
 _D = "discriminator={kind: convolutional, width: 48, spectral_norm: false}"
@@ -91,23 +96,36 @@ class Cell:
     seed: int
     seconds: float
 
-    def configure(self, steps: int) -> Recipe:
+    def configure(self, steps: int, log: int = 100) -> Recipe:
         """Return the recipe of the cell.
 
         Args:
             steps: Iterations.
+            log: Steps between two entries of the log.
         """
-        common = ["threads=1", f"seed={self.seed}", f"steps={steps}", "ema=0.995", "precision=auto", "every.log=100"]
+        common = ["threads=1", f"seed={self.seed}", f"steps={steps}", "ema=0.995", "precision=auto", f"every.log={log}"]
         quiet = ["every.preview=1000000", "every.preview_seconds=null", "every.checkpoint=1000000"]
         return load_recipe(self.recipe, [*common, *quiet, *(change.replace("STEPS", str(steps)) for change in self.changes)])
 
 
-def _train(recipe: Recipe, directory: Path) -> tuple[Any, float]:
-    """Return the trainer of a finished run, and its CPU time in seconds."""
-    trainer = create_run(directory, recipe, torch.device("cpu"))
-    start = time.process_time()
-    trainer.fit(lambda _: None)
-    return trainer, time.process_time() - start
+def _step_seconds(cell: Cell, directory: Path) -> float:
+    """Return the CPU time of a step, seconds, without the first steps, which prepare the layers."""
+    trainer = create_run(directory, cell.configure(WARM_UP + TIMED, log=WARM_UP), torch.device("cpu"))
+    times: dict[int, float] = {}
+
+    def note(_: ProgressEvent) -> None:
+        times.setdefault(trainer.step, time.process_time())
+
+    trainer.fit(note)
+    _check_end(trainer)
+    shutil.rmtree(directory)
+    return (times[WARM_UP + TIMED] - times[WARM_UP]) / TIMED
+
+
+def _check_end(trainer: Trainer) -> None:
+    """End the program if a signal ended the training."""
+    if trainer.step < trainer.recipe.steps:
+        raise SystemExit(f"stopped at step {trainer.step}; start the command again to go on with this cell")
 
 
 def run_cell(cell: Cell, directory: Path) -> tuple[dict[str, Any], NDArray[np.uint8]]:
@@ -121,16 +139,20 @@ def run_cell(cell: Cell, directory: Path) -> tuple[dict[str, Any], NDArray[np.ui
         Steps, CPU seconds and metrics; images, uint8[classes * SHOWN, height, width, channels], by class.
     """
     shutil.rmtree(directory, ignore_errors=True)
-    _, seconds = _train(cell.configure(TIMED), directory)
-    shutil.rmtree(directory)
-    trainer, seconds = _train(cell.configure(max(1, int(cell.seconds / seconds * TIMED))), directory)
+    steps = max(1, round(cell.seconds / _step_seconds(cell, directory)))
+    trainer = create_run(directory, cell.configure(steps), torch.device("cpu"))
+    start = time.process_time()
+    trainer.fit()
+    seconds = time.process_time() - start
+    _check_end(trainer)
     recipe = trainer.recipe
     real = RealData(recipe.data, load_splits(recipe.data))
     sampler = SeedSampler.of_recipe(recipe, trainer.dataset, torch.device("cpu"))
     generator = trainer.algorithm.ema
+    assert generator is not None
     families = [name for name in FAMILIES if name != "labels" or sampler.label_rule is not None]
     counts = {name: num_samples(name, SAMPLES, real) for name in families}
-    sample = sample_seeds(lambda seeds: sampler.sample(generator, seeds), sampler.label_rule, max(counts.values()), real)
+    sample = sample_seeds(partial(sampler.sample, generator), sampler.label_rule, max(counts.values()), real)
     metrics = {metric.metric: metric.value for name, n in counts.items() for metric in measure(name, sample, n)}
     classes = len(real.train.classes or ()) if sampler.label_rule is not None else 0
     labels = np.repeat(np.arange(classes), SHOWN) if classes else None
