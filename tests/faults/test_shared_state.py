@@ -20,6 +20,7 @@ from tests.support.servers import PATIENCE, Server, free_port, serving, wait_unt
 
 WORKERS = 2
 CONNECTIONS = 16
+PAUSE_SECONDS = 0.01  # of each client between two images
 
 
 def _get(server: Server, path: str, key: str = "") -> tuple[int, str]:
@@ -46,7 +47,7 @@ def _following(server: Server, name: str, threads: int = 4) -> Iterator[list[tup
     stop = threading.Event()
 
     def follow() -> None:
-        while not stop.is_set():
+        while not stop.wait(PAUSE_SECONDS):
             status, url = _get(server, f"/v1/models/{name}/images/7.npy")
             answers.append((status, url))
             if url:

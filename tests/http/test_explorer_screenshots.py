@@ -30,7 +30,9 @@ VIEWS = {
     "image": "/models/rgb/5?label=1",
     "compare": "/compare?a=grey&b=rgb",
 }
-WIDTHS = {390: 844, 1280: 800}
+HEIGHTS = {390: 844, 1280: 800}  # by width
+# Each view in each width and each scheme. The gallery shows that the schemes differ.
+APPEARANCES = [(view, *way) for view in VIEWS for way in ((390, "dark"), (1280, "light"))] + [("gallery", 1280, "dark")]
 SHRINK = 4  # references are this much smaller: they average over small differences of the layout
 TOLERANCE = 24  # of a channel, 0 to 255
 MAX_SHARE = 0.03  # of the pixels of a shrunken picture that differ by more than the tolerance
@@ -74,14 +76,12 @@ def differing_share(picture: Image.Image, reference: Image.Image) -> float:
     return float((difference > TOLERANCE).mean())
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize(("view", "width", "scheme"), APPEARANCES)
 def test_the_page_looks_like_its_reference(
     browser: Browser, server: Server, view: str, width: int, scheme: Literal["light", "dark"]
 ):
     url = f"{server.url}/#{VIEWS[view]}"
-    with opened(browser, url, viewport={"width": width, "height": WIDTHS[width]}, color_scheme=scheme) as page:
+    with opened(browser, url, viewport={"width": width, "height": HEIGHTS[width]}, color_scheme=scheme) as page:
         page.evaluate(ADD_STYLE, [STYLE, base64.b64encode(FONT.read_bytes()).decode()])
         expect(page.locator("main[aria-busy]")).to_have_count(0)
         wait_until(lambda: page.evaluate(IS_LOADED))

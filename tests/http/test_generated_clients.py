@@ -14,6 +14,7 @@ import pytest
 
 from tests.support import generators
 from tests.support.fixtures import CLASSES
+from tests.support.installations import uv
 from tests.support.servers import Server, serving
 
 pytestmark = pytest.mark.slow
@@ -45,8 +46,9 @@ def document(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of the generators' commands."""
     directory = tmp_path_factory.mktemp("tools")
-    venv.create(directory, with_pip=True)
-    run(directory / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", *TOOLS)
+    venv.create(directory, symlinks=True)
+    done = uv("pip", "install", "--python", directory / "bin" / "python", *TOOLS)
+    assert done.returncode == 0, done.stderr
     return directory / "bin"
 
 

@@ -77,14 +77,14 @@ async def main():
     async with started() as client:
         digest = _REPOSITORY.find("grey", None).generator.digest12
         await series(client)  # the request for metrics has a series itself, from the second time on
-        for number in range(30_000):
+        for number in range(5_000):
             if number % 10 == 0:  # an image that exists; the condition avoids generating it
                 target, headers = f"/v1/models/grey@{digest}/images/{number}.png", [(b"if-none-match", b"*")]
             else:
                 path = generator.choice(PATHS)
                 target, headers = path % tuple("%x" % generator.getrandbits(48) for _ in range(path.count("%s"))), []
             statuses.add(await request(METHODS[number % 7 % 6] if headers == [] else "GET", target, headers))
-            if number in (3_000, 29_999):
+            if number in (1_000, 4_999):
                 counts.append(len(await series(client)))
     print(json.dumps({"statuses": sorted(statuses), "counts": counts}))
 
@@ -93,7 +93,7 @@ asyncio.run(main())
 
 
 @pytest.mark.slow
-def test_thirty_thousand_random_paths_create_no_time_series(tmp_path: Path):
+def test_five_thousand_random_paths_create_no_time_series(tmp_path: Path):
     result = run(SCANNED, tmp_path)
     assert result["statuses"] == [304, 400, 404, 405]
     few, many = result["counts"]

@@ -3,13 +3,11 @@
 import os
 import re
 import runpy
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.installations import ROOT, uv
+
 _ALL = ("serve", "batch", "client", "s3", "hub", "train")
 # Row of the table -> platform of uv, and the extras that work there.
 PLATFORMS = {
@@ -35,19 +33,12 @@ def test_the_packages_of_a_platform_can_be_resolved(platform: str, python: str):
     requirements = runpy.run_path(str(ROOT / "deploy" / "image" / "lock.py"))["requirements_of"]
     name, *variants = PLATFORMS[platform]
     environment = os.environ | {"MACOSX_DEPLOYMENT_TARGET": "14.0"}
-    if "PIP_INDEX_URL" in os.environ:
-        environment.setdefault("UV_DEFAULT_INDEX", os.environ["PIP_INDEX_URL"])
     for extras in variants:
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "uv", "pip", "compile", "-", "--quiet", "--no-header", "--no-annotate"),
-                *("--only-binary", ":all:", "--python-platform", name, "--python-version", python),
-            ],
-            input="\n".join(requirements(extras)),
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
+        done = uv(
+            *("pip", "compile", "-", "--no-header", "--no-annotate"),
+            *("--only-binary", ":all:", "--python-platform", name, "--python-version", python),
+            environment=environment,
+            text="\n".join(requirements(extras)),
         )
         assert done.returncode == 0, done.stderr
         runtimes = set(re.findall(r"^(onnxruntime[a-z-]*)==", done.stdout, re.MULTILINE))

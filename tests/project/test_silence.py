@@ -58,6 +58,23 @@ def home(tmp_path: Path) -> Path:
     return directory
 
 
+def check_command(place: Path, home: Path, *arguments: str) -> None:
+    """Run a command in a folder, and check that it is silent."""
+    command, environment = traced(home, place / "trace", *arguments)
+    done = subprocess.run(command, env=environment, cwd=place, capture_output=True, text=True, timeout=_LIMIT_SECONDS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert foreign_hosts(place / "trace") == set()
+    assert written(home) == []
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the command `train`, which was silent."""
+    place = tmp_path_factory.mktemp("train")
+    check_command(place, tmp_path_factory.mktemp("home"), "train", "digits", "--set", "steps=20", "--out", str(place / "run"))
+    return place / "run"
+
+
 def foreign_graph(directory: Path) -> str:
     """An ONNX file of another exporter, for `models add`."""
     import onnx
@@ -83,13 +100,6 @@ def digits_folder(directory: Path) -> str:
     for number, pixels in enumerate(np.random.RandomState(0).randint(0, 256, (40, 8, 8), np.uint8)):
         Image.fromarray(pixels).save(folder / f"{number}.png")
     return str(folder)
-
-
-def finished_run(directory: Path) -> str:
-    """A run of two steps."""
-    command = [sys.executable, "-m", "seedmint", "train", "digits", "--set", "steps=2", "--out", str(directory / "done")]
-    subprocess.run(command, check=True, capture_output=True, timeout=_LIMIT_SECONDS)
-    return str(directory / "done")
 
 
 def signing_keys(directory: Path) -> str:
@@ -121,8 +131,6 @@ COMMANDS: dict[str, Callable[[Path], list[str]]] = {
     "doctor": lambda _: ["doctor"],
     "data inspect": lambda place: ["data", "inspect", digits_folder(place)],
     "new": lambda place: ["new", digits_folder(place), "--out", str(place / "recipe.yaml")],
-    "train": lambda place: ["train", "digits", "--set", "steps=20", "--out", str(place / "run")],
-    "export": lambda place: ["export", finished_run(place), "--name", "mine", "--models", folder(place, "models")],
     "evaluate": lambda _: ["evaluate", "ring-2d"],
     "report": lambda place: ["report", "gaussian-1d", "--out", str(place / "report.html")],
     "theory": lambda place: ["theory", "--only", "losses", "--out", str(place / "theory")],
@@ -131,11 +139,11 @@ COMMANDS: dict[str, Callable[[Path], list[str]]] = {
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_is_silent(name: str, tmp_path: Path, home: Path):
-    command, environment = traced(home, tmp_path / "trace", *COMMANDS[name](tmp_path))
-    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=_LIMIT_SECONDS)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert foreign_hosts(tmp_path / "trace") == set()
-    assert written(home) == []
+    check_command(tmp_path, home, *COMMANDS[name](tmp_path))
+
+
+def test_train_and_export_are_silent(trained: Path, tmp_path: Path, home: Path):
+    check_command(tmp_path, home, "export", str(trained), "--name", "mine", "--models", folder(tmp_path, "models"))
 
 
 def test_the_server_is_silent(tmp_path: Path, home: Path):
@@ -167,9 +175,9 @@ def test_the_server_is_silent(tmp_path: Path, home: Path):
     assert written(home) == []
 
 
-def test_the_page_of_runs_is_silent(tmp_path: Path, home: Path):
+def test_the_page_of_runs_is_silent(trained: Path, tmp_path: Path, home: Path):
     port = free_port()
-    command, environment = traced(home, tmp_path / "trace", "watch", finished_run(tmp_path), "--port", str(port))
+    command, environment = traced(home, tmp_path / "trace", "watch", str(trained), "--port", str(port))
     process = subprocess.Popen(command, env=environment, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
 

@@ -1,16 +1,36 @@
 """Installs Seedmint in fresh virtual environments, from a copy of the source tree."""
 
+import os
 import shutil
 import subprocess
 import sys
 import tarfile
 import venv
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 _SOURCES = ("seedmint", "models", "service", "training", "pyproject.toml", "README.md", "LICENSE")
 _PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 _NO_NETWORK = ("--no-index", "--no-deps", "--no-build-isolation")
+
+
+def uv(
+    *arguments: object, environment: Mapping[str, str] = os.environ, folder: Path | None = None, text: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run uv, which installs packages in a fraction of the processor time of pip. All tests share its downloads.
+
+    Args:
+        arguments: The arguments.
+        environment: The environment variables. The package index is that of pip.
+        folder: The working directory; None for that of this process.
+        text: The standard input.
+    """
+    variables = {"UV_CACHE_DIR": str(ROOT / "build" / "uv")} | dict(environment)
+    if "PIP_INDEX_URL" in variables:
+        variables.setdefault("UV_DEFAULT_INDEX", variables["PIP_INDEX_URL"])
+    command = [sys.executable, "-m", "uv", "--quiet", "--no-progress", *map(str, arguments)]
+    return subprocess.run(command, cwd=folder, env=variables, input=text, capture_output=True, text=True, check=False)
 
 
 def copy_source(directory: Path) -> Path:
@@ -62,7 +82,7 @@ def install(directory: Path, *requirement: str) -> Path:
 
     Args:
         directory: Directory of the virtual environment.
-        requirement: Arguments of `pip install`.
+        requirement: Arguments of `uv pip install`.
 
     Returns:
         The Python of the virtual environment.
@@ -74,5 +94,6 @@ def install(directory: Path, *requirement: str) -> Path:
     # of this Python is not visible.
     paths = [path for path in sys.path if path.endswith("site-packages")]
     (packages / "dependencies.pth").write_text("\n".join(paths) + "\n")
-    subprocess.run([*_PIP, "--python", str(python), "install", *_NO_NETWORK, "--force-reinstall", *requirement], check=True)
+    done = uv("pip", "install", "--python", python, *_NO_NETWORK, *requirement)
+    assert done.returncode == 0, done.stderr
     return python

@@ -16,6 +16,7 @@ from tests.support.icons import write_icons
 from tests.support.recipes import ADAM, PAPER, recipe_document
 
 NUM_KILLS = 20
+STEPS = 200
 DISK_SECONDS = {"convolutional": 0.02, "paper": 0.02, "residual": 0.1}  # of the order of a step, so that kills hit both
 CPU = torch.device("cpu")
 RESIDUAL = {"kind": "residual", "capacity": "small", "width": 4}
@@ -67,7 +68,7 @@ def steps_saved(directory):
 @pytest.mark.parametrize("kind", RECIPES)
 def test_sigkill_at_twenty_random_moments_changes_nothing(tmp_path, processes, kind):
     every = {"log": 7, "preview": 30, "preview_seconds": None, "checkpoint": 1}
-    document = recipe_document(steps=330, every=every, **RECIPES[kind])
+    document = recipe_document(steps=STEPS, every=every, **RECIPES[kind])
     if kind == PACKED:
         document["data"] = {"source": "folder", "path": str(write_icons(tmp_path / "icons", 60, side=8))}
     train(tmp_path / "whole", document)
@@ -75,7 +76,7 @@ def test_sigkill_at_twenty_random_moments_changes_nothing(tmp_path, processes, k
     while len(steps_reached) < NUM_KILLS:
         victim = processes.Process(target=train_on_a_slow_disk, args=(killed, document))
         victim.start()
-        due = steps_saved(killed) + random_moments.randrange(0 if steps_reached else 1, 12)
+        due = steps_saved(killed) + random_moments.randrange(0 if steps_reached else 1, 7)
         while victim.is_alive() and steps_saved(killed) < due:
             time.sleep(0.001)
         time.sleep(random_moments.random() * 5 * DISK_SECONDS[document["generator"]["kind"]])
@@ -84,7 +85,7 @@ def test_sigkill_at_twenty_random_moments_changes_nothing(tmp_path, processes, k
         assert victim.exitcode == -signal.SIGKILL, "the run ended before the kill: increase the number of steps"
         steps_reached.append(steps_saved(killed))
         partial_files += len(list((killed / "checkpoints").glob(".*")))
-    assert 0 < steps_reached[0] < steps_reached[-1] < 330
+    assert 0 < steps_reached[0] < steps_reached[-1] < STEPS
     assert partial_files > 0, "no kill interrupted a checkpoint: increase the number of kills"
     last = processes.Process(target=train, args=(killed, document))
     last.start()
