@@ -288,7 +288,7 @@ def test_recipe_of_the_paper_has_the_constants_of_the_paper():
     ("name", "limits"),
     [
         ("gaussian-1d", {"wasserstein-1 of x": 0.03}),
-        ("ring-2d", {"wasserstein-1 of x": 0.1, "wasserstein-1 of y": 0.1}),
+        ("ring-2d", {"wasserstein-1 of x": 0.05, "wasserstein-1 of y": 0.05, "mode-ks-largest": 0.12}),
         ("sines", {"wasserstein-1 of x": 0.03, "correlation-difference": 0.03}),
     ],
 )
@@ -298,7 +298,12 @@ def test_shipped_sample_generators_reach_their_published_metrics(name, limits):
     assert (card.name, card.output.kind) == (name, "sample")
     assert path.stat().st_size <= 1_000_000
     recipe = card.provenance.recipe
-    assert validate_recipe(recipe, name).published() == load_recipe(name).published()
+    origin = recipe.get("started_from")  # of ring-2d, whose second stage continues a run of the recipe of its name
+    expected = load_recipe("ring-2d-end" if origin else name).published()
+    assert validate_recipe(recipe, name).published() == expected | {"started_from": origin}
+    if origin:
+        first = load_recipe(name)
+        assert (origin["recipe_digest"], origin["step"]) == (first.digest(), first.steps)
     assert card.provenance.recipe_digest == hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()
     data = load_recipe(name).data
     train, held_out = load_splits(data)

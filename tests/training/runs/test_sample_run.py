@@ -210,7 +210,7 @@ def test_plots_of_every_shape(shape, with_data):
 
 
 def test_shipped_recipes_train_on_their_data(tmp_path):
-    for name in ("ring-2d", "sines", "gaussian-1d"):
+    for name in ("ring-2d", "ring-2d-end", "sines", "gaussian-1d"):
         shipped = load_recipe(name, ["steps=2", "every.evaluate=2"])
         run = create_run(tmp_path / name, shipped, CPU)
         assert run.dataset.digest == load_dataset(shipped.data).digest
