@@ -108,7 +108,7 @@ def load_rows(data: Data) -> Dataset:
     Raises:
         DataError: The data do not exist, or have the wrong form.
     """
-    return remembered("rows", data.model_dump_json(), lambda: _load_rows(data))
+    return remembered("rows", data, lambda: _load_rows(data))
 
 
 def _load_rows(data: Data) -> Dataset:

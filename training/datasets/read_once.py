@@ -1,6 +1,6 @@
 """Reads a file once while a command derives a recipe from the file and loads the data."""
 
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, TypeVar
@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 # The last value of each kind with its key, within `read_once`.
-_values: ContextVar[dict[str, tuple[Hashable, Any]] | None] = ContextVar("values", default=None)
+_values: ContextVar[dict[str, tuple[object, Any]] | None] = ContextVar("values", default=None)
 
 
 @contextmanager
@@ -24,12 +24,12 @@ def read_once() -> Iterator[None]:
         _values.reset(token)
 
 
-def remembered(kind: str, key: Hashable, read: Callable[[], T]) -> T:
+def remembered(kind: str, key: object, read: Callable[[], T]) -> T:
     """Return the value of an earlier call with the same key within `read_once`, or else read it.
 
     Args:
         kind: Kind of the value; one value of each kind is kept.
-        key: What the value depends on.
+        key: What the value depends on. Equal keys have equal values.
         read: Reads the value.
     """
     values = _values.get()

@@ -104,7 +104,7 @@ def read_table(data: Data, keep: tuple[str | None, ...] = ()) -> tuple[pa.Table,
         DataError: The file cannot be read, or is not a table.
     """
     further = tuple(name for name in keep if name is not None)
-    return remembered("table", (data.model_dump_json(include=_FILE_FIELDS), further), lambda: _read_table(data, further))
+    return remembered("table", (data.model_dump(include=_FILE_FIELDS), further), lambda: _read_table(data, further))
 
 
 def _read_table(data: Data, keep: tuple[str, ...]) -> tuple[pa.Table, tuple[str, ...]]:

@@ -9,6 +9,8 @@ from pyarrow import parquet
 
 from seedmint.service.batch.formats.typed_columns import codes_of
 from seedmint.training.datasets import DataError, load_splits
+from seedmint.training.datasets.load import load_rows
+from seedmint.training.datasets.read_once import read_once
 from seedmint.training.datasets.table import load_table
 from seedmint.training.datasets.table_encoding import TableEncoding
 from seedmint.training.recipes.data import Data
@@ -35,6 +37,14 @@ def test_encodings_are_found(tmp_path, encoding):
     path = tmp_path / "t.csv"
     path.write_bytes("größe,ort\n1,Zürich\n2,Genève\n1,Zürich\n".encode(encoding))
     assert values(load(path)) == {"größe": [1, 2, 1], "ort": ["Zürich", "Genève", "Zürich"]}
+
+
+def test_a_path_that_is_no_utf_8_is_read(tmp_path):
+    path = tmp_path / "t\udcff.csv"
+    path.write_text("x\n1\n2\n")
+    assert values(load(path)) == {"x": [1, 2]}
+    with read_once():
+        assert load_rows(Data(source="table", path=str(path))) is load_rows(Data(source="table", path=str(path)))
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
