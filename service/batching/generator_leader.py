@@ -144,7 +144,7 @@ class GeneratorLeader:
             self._has_scanned = True
             self._first = {stem for stem, file in self._files.items() if file.pending is not None}
             if not self._files:
-                names = ", ".join(one_line(status.name) for status in scan.statuses)
+                names = ", ".join(one_line(status.name) for status in scan.statuses if status.is_known)
                 cure = "add one (`seedmint models add FILE`, `seedmint export RUN`), or set SEEDMINT_MODELS"
                 _LOG.warning("no generator file in %s: %s", names, cure)
         self._send_state()

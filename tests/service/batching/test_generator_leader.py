@@ -283,12 +283,14 @@ def test_warnings_of_a_scan_are_logged(cluster: Cluster, caplog: pytest.LogCaptu
 
 def test_places_without_a_generator_file_are_named_once(cluster: Cluster, caplog: pytest.LogCaptureFixture):
     places = tuple(PlaceStatus(name, is_known=True, is_tried=True) for name in ("/models", "s3://bucket"))
+    unread = PlaceStatus("s3://down", is_known=False, is_tried=True)
     for is_complete in (False, True, True):
-        cluster.scanner.scans.append(Scan(statuses=places, is_complete=is_complete))
+        cluster.scanner.scans.append(Scan(statuses=(*places, unread), is_complete=is_complete))
         cluster.leader.poll()
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
     assert all(place.name in record.getMessage() for place in places)
+    assert unread.name not in record.getMessage()
 
 
 def test_the_scanner_reports_a_file_when_it_stops_changing(tmp_path: Path):
