@@ -46,7 +46,7 @@ class ApiError(Exception):
         try:
             problem = response.json()
             detail = str(problem["detail"])
-        except (ValueError, KeyError, TypeError):  # a proxy's own error page
+        except (ValueError, KeyError, TypeError, RecursionError):  # a proxy's own error page
             return cls(response.status_code, response.reason_phrase or "an error", retry_after=retry_after)
         return cls(response.status_code, detail, problem.get("field"), problem.get("reason"), retry_after)
 
@@ -135,6 +135,6 @@ def parse_npy(response: httpx.Response) -> NDArray[Any]:
     """
     try:
         array: NDArray[Any] = np.lib.format.read_array(io.BytesIO(response.content), allow_pickle=False)
-    except ValueError:
+    except (ValueError, OverflowError, RecursionError):
         raise ApiError.unexpected(response, "does not answer with an npy file") from None
     return array

@@ -272,8 +272,9 @@ def test_the_number_of_attempts_is_limited(no_waits: list[float], tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_error_page_of_a_proxy_is_an_error(no_waits: list[float]):
-    transport, _ = scripted(httpx.Response(502, text="<html>Bad gateway</html>"))
+@pytest.mark.parametrize("page", [b"<html>Bad gateway</html>", b"[" * 100_000])
+def test_an_error_page_of_a_proxy_is_an_error(page: bytes, no_waits: list[float]):
+    transport, _ = scripted(httpx.Response(502, content=page))
     with seedmint.Client("http://server", transport=transport) as client, pytest.raises(seedmint.ApiError) as error:
         client.models()
     assert error.value.status == 502
@@ -314,6 +315,16 @@ def test_a_host_that_is_no_seedmint_server_is_an_error(call: Any, answer: dict[s
     with seedmint.Client("http://server", transport=transport) as client, pytest.raises(seedmint.ApiError) as error:
         call(client)
     assert (error.value.status, error.value.reason, len(requests)) == (200, "unexpected_response", 1)
+
+
+@pytest.mark.parametrize("length", ["9" * 30, "-" * 5000 + "1"])
+def test_a_file_with_a_wrong_header_is_no_array(length: str):
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': ({length},)}}\n".encode()
+    content = b"\x93NUMPY\x02\x00" + len(header).to_bytes(4, "little") + header
+    transport, _ = scripted(httpx.Response(200, content=content))
+    with seedmint.Client("http://server", transport=transport) as client, pytest.raises(seedmint.ApiError) as error:
+        client.images("mnist", range(2))
+    assert error.value.reason == "unexpected_response"
 
 
 def test_a_page_is_not_written_to_a_file(tmp_path: Path):
