@@ -21,6 +21,7 @@ from seedmint.training.optimization import distributed
 from seedmint.training.recipes.schema import Recipe, RecipeError
 
 _FLOAT_BYTES = 4
+_POWER_METHOD = _SpectralNorm._power_method
 _COPIES = {"adam": 4, "momentum": 3, "rmsprop": 3}  # weights, gradients, and the averages of the optimizer
 
 
@@ -138,13 +139,19 @@ def _size_field(section: str, kind: str) -> str:
 
 @contextmanager
 def _without_power_iterations() -> Iterator[None]:
-    """Make layers with spectral normalization without estimates of the norms.
+    """Make layers with spectral normalization on the device `meta` without estimates of the norms.
 
     The estimates are a hundred operations for each layer, without an effect on the device `meta`, and are not part of the
     memory that autograd keeps.
     """
-    with mock.patch.object(_SpectralNorm, "_power_method"):
+    with mock.patch.object(_SpectralNorm, "_power_method", _skip_on_meta):
         yield
+
+
+def _skip_on_meta(module: _SpectralNorm, weight: Tensor, num_iterations: int) -> None:
+    """Estimate the norm of a weight that is not on `meta`: another thread can build networks at the same time."""
+    if not weight.is_meta:
+        _POWER_METHOD(module, weight, num_iterations)
 
 
 @contextmanager

@@ -53,6 +53,16 @@ def test_computing_them_draws_no_random_numbers():
     assert torch.equal(before, torch.get_rng_state())
 
 
+def test_computing_them_changes_no_network_that_another_thread_builds():
+    def normalized() -> torch.Tensor:
+        torch.manual_seed(0)
+        return torch.nn.utils.parametrizations.spectral_norm(torch.nn.Linear(5, 4)).eval().weight
+
+    expected = normalized()
+    with requirements._without_power_iterations():
+        assert torch.equal(normalized(), expected)
+
+
 @pytest.mark.parametrize(
     ("field", "fields"),
     [
