@@ -22,7 +22,7 @@ def uv(
 
     Args:
         arguments: The arguments.
-        environment: The environment variables. The package index is that of pip.
+        environment: The environment variables. `PIP_INDEX_URL` names the package index for uv, too.
         folder: The working directory; None for that of this process.
         text: The standard input.
     """

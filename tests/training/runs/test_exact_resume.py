@@ -16,7 +16,7 @@ from tests.support.icons import write_icons
 from tests.support.recipes import ADAM, PAPER, recipe_document
 
 NUM_KILLS = 20
-STEPS = 200
+STEPS = 260  # many more than the kills leave behind, also where this process is late
 DISK_SECONDS = {"convolutional": 0.02, "paper": 0.02, "residual": 0.1}  # of the order of a step, so that kills hit both
 CPU = torch.device("cpu")
 RESIDUAL = {"kind": "residual", "capacity": "small", "width": 4}
