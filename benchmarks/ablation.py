@@ -10,6 +10,7 @@ ablation-RECIPE.webp.
 
 import argparse
 import json
+import re
 import shutil
 import sys
 import time
@@ -201,7 +202,8 @@ def main() -> None:
     arguments = parser.parse_args()
     for seed in arguments.seeds:
         for name in arguments.cells:
-            directory = arguments.directory / f"{arguments.recipe}-{list(CELLS).index(name)}-{seed}"
+            slug = re.sub("[^a-z0-9]+", "-", name.lower())
+            directory = arguments.directory / f"{arguments.recipe}-{slug}-{seed}-{arguments.minutes:g}m"
             if (directory / "result.json").exists():
                 continue
             print(f"{name}, seed {seed}", file=sys.stderr, flush=True)
