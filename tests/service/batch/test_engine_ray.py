@@ -103,10 +103,17 @@ class TwoNodes:
     def __init__(self) -> None:
         from ray.cluster_utils import Cluster
 
-        options = {"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False}
-        self.cluster = Cluster(initialize_head=True, head_node_args=options)
+        self._options = {"num_cpus": 1, "object_store_memory": 80 << 20, "include_dashboard": False}
+        self.cluster = Cluster(initialize_head=True, head_node_args=self._options)
         self.address = self.cluster.address
-        self.second = self.cluster.add_node(**options)
+        self.second = self.cluster.add_node(**self._options)
+
+    def complete(self) -> None:
+        """Replace the second node if a test has killed it."""
+        (raylet,) = self.second.all_processes["raylet"]
+        if raylet.process.poll() is not None:
+            self.cluster.remove_node(self.second)
+            self.second = self.cluster.add_node(**self._options)
 
     def working(self, node: Any) -> list[psutil.Process]:
         """Return the processes of a node that make a shard."""
@@ -127,30 +134,23 @@ class TwoNodes:
         raylet.process.wait()
 
 
-@pytest.fixture
-def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[TwoNodes]:
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # Seedmint must be importable on the nodes
-    nodes = TwoNodes()
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[TwoNodes]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("PYTHONPATH", str(ROOT))  # Seedmint must be importable on the nodes
+        nodes = TwoNodes()
     try:
-        monkeypatch.setenv("RAY_ADDRESS", nodes.address)
         yield nodes
     finally:
         nodes.cluster.shutdown()
 
 
-@pytest.mark.slow
-def test_a_killed_node_loses_no_shard(tmp_path: Path, slow: Path, nodes: TwoNodes):
-    expected = whole(tmp_path, open_generator(slow), "0-14999", "webdataset", 1500)
-    out = tmp_path / "out"
-    job = [slow, "--seeds", "0-14999", "--shard-size", "1500", "--engine", "ray", "--out", out]
-    process = start(*job)
-    wait_until(lambda: len(list(out.glob("records/*.json"))) >= 2 and nodes.working(nodes.second), 120)
-    nodes.kill(nodes.second)
-    stdout, stderr = process.communicate(timeout=200)
-    assert process.returncode == 0, stderr
-    assert num_generated(stdout) == 15_000
-    assert hashes(out) == expected
+@pytest.fixture
+def nodes(cluster: TwoNodes, monkeypatch: pytest.MonkeyPatch) -> TwoNodes:
+    monkeypatch.setenv("RAY_ADDRESS", cluster.address)
+    cluster.complete()
+    return cluster
 
 
 @pytest.mark.slow
@@ -199,3 +199,17 @@ def test_splits_weights_and_a_filter_give_the_same_bytes_on_ray(tmp_path: Path, 
         code, _, stderr = finished(*job, "--engine", engine, "--out", tmp_path / engine)
         assert code == 0, stderr
     assert hashes(tmp_path / "ray") == hashes(tmp_path / "local")
+
+
+@pytest.mark.slow
+def test_a_killed_node_loses_no_shard(tmp_path: Path, slow: Path, nodes: TwoNodes):
+    expected = whole(tmp_path, open_generator(slow), "0-14999", "webdataset", 1500)
+    out = tmp_path / "out"
+    job = [slow, "--seeds", "0-14999", "--shard-size", "1500", "--engine", "ray", "--out", out]
+    process = start(*job)
+    wait_until(lambda: len(list(out.glob("records/*.json"))) >= 2 and nodes.working(nodes.second), 120)
+    nodes.kill(nodes.second)
+    stdout, stderr = process.communicate(timeout=200)
+    assert process.returncode == 0, stderr
+    assert num_generated(stdout) == 15_000
+    assert hashes(out) == expected
