@@ -128,5 +128,5 @@ def test_random_requests_and_sequences(server: Server, key: tuple[str, str], job
     targets = {"/(images|grid|walk)": "rgb", "/samples/": "point"}
     overrides = [TARGETS.format(paths=paths, name=name, digest=server.digest(name)[:12]) for paths, name in targets.items()]
     config.write_text(CHECKS.read_text() + "".join(overrides) + LASTING_JOB.format(job=job))
-    run(server, key[0], config, "--phases=fuzzing,stateful", "--max-examples=30")
+    run(server, key[0], config, "--phases=fuzzing,stateful", "--max-examples=60")
     assert not server_errors(server)

@@ -259,7 +259,7 @@ def test_twenty_kills_do_not_change_the_bytes(tmp_path: Path, slow: Path, form: 
 @pytest.mark.slow
 @pytest.mark.parametrize("delay", [0.0, 0.1, 0.3, 0.6, 1.0, 1.5])
 def test_ctrl_c_while_workers_start_prints_no_traceback(tmp_path: Path, slow: Path, delay: float):
-    process = start(slow, "--seeds", "0-99999", "--out", tmp_path / "out", "--workers", "2")
+    process = start(slow, "--seeds", "0-99999", "--out", tmp_path / "out", "--workers", "4")
     wait_until(lambda: (tmp_path / "out/plan.json").exists())
     time.sleep(delay)
     os.killpg(process.pid, signal.SIGINT)
