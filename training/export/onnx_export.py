@@ -20,7 +20,7 @@ from seedmint.models.runtime.generator_session import GeneratorSession
 from seedmint.models.runtime.reference import with_card, with_reference
 from seedmint.training.datasets.dataset import Encoding
 from seedmint.training.datasets.scaling import Scaling
-from seedmint.training.export.portable_sums import transpose_convolutions
+from seedmint.training.export.portable import make_portable
 from seedmint.training.export.served_generator import ServedGenerator
 
 OPSET = 18
@@ -172,7 +172,7 @@ def _to_onnx(served: nn.Module, z_dim: int, classes: int, output: str) -> bytes:
         )
     assert program is not None
     model = _remove_exporter_data(program.model_proto)
-    transpose_convolutions(model)
+    make_portable(model)
     return bytes(model.SerializeToString(deterministic=True))
 
 

@@ -38,10 +38,6 @@ def transpose_convolutions(model: onnx.ModelProto) -> None:
                 "ConvTranspose", inputs, list(node.output), name=node.name, kernel_shape=[height, width], pads=pads
             )
         )
-    used = {name for node in model.graph.node for name in node.input}
-    kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(kept)
 
 
 def _is_replaceable(shape: tuple[int, ...], attributes: dict[str, object]) -> bool:

@@ -1,0 +1,58 @@
+"""The packages of the image on an emulated aarch64 processor: the shipped generators and the files of their images."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from seedmint.models.directory import SHIPPED
+from tests.support import commandline
+from tests.support.installations import ROOT
+
+_EMULATOR = "qemu-aarch64"
+_FOLDER = ROOT / "build" / "aarch64"
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(1300),
+    pytest.mark.skipif(shutil.which(_EMULATOR) is None, reason="needs qemu-user"),
+    pytest.mark.skipif(not (_FOLDER / "packages").exists(), reason="run tests/support/fetch_aarch64.sh build/aarch64"),
+]
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a command of Seedmint. Its child processes would be those of this machine, so there must be none."""
+    environment = {
+        "HOME": os.environ.get("HOME", "/"),
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": f"{_FOLDER / 'packages'}:{ROOT}",
+        "QEMU_LD_PREFIX": str(_FOLDER / "root"),
+        "XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"],
+    }
+    command = [_EMULATOR, "-cpu", "neoverse-n1", _FOLDER / "root/usr/bin/python3", "-m", "seedmint", *arguments]
+    return subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, timeout=1200)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_references_are_exact():
+    result = run("models", "verify", "--json", "--models", SHIPPED)
+    outcomes = json.loads(result.stdout)
+    assert len(outcomes) == len(list(SHIPPED.glob("*.onnx"))) > 0
+    assert [outcome["name"] for outcome in outcomes if outcome["determinism"] != "exact"] == []
+    assert result.returncode == 0
+
+
+def test_the_files_are_the_same(tmp_path: Path):
+    arguments = ("sample", "icons", "--seeds", "0-199", "--models", str(SHIPPED), "--out")
+    result = run(*arguments, tmp_path / "emulated")
+    assert result.returncode == 0, result.stderr
+    commandline.run(*arguments, str(tmp_path / "native"))
+    native = files(tmp_path / "native")
+    assert len(native) == 200
+    assert files(tmp_path / "emulated") == native

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Install the Python of Debian for aarch64 and the packages of the image into a folder, for qemu-aarch64:
+#   tests/support/fetch_aarch64.sh build/aarch64
+# A failure is a warning: the tests of aarch64 skip, and say so.
+set -Eeuo pipefail
+cd "$(dirname "$0")/../.."
+mkdir -p "$1"
+target=$(cd "$1" && pwd)
+[ ! -d "$target/packages" ] || exit 0
+trap 'echo "warning: the packages for aarch64 are not installed" >&2; exit 0' ERR
+
+# A package index and a package database of its own, so that the system keeps its architectures.
+mkdir -p "$target/apt/lists/partial" "$target/apt/archives/partial"
+: >"$target/apt/status"
+options=(-qq -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o Dir::State="$target/apt" -o Dir::State::status="$target/apt/status"
+  -o Dir::Cache="$target/apt" -o APT::Sandbox::User=)
+apt-get "${options[@]}" update
+apt-get "${options[@]}" install --yes --download-only --no-install-recommends python3 libstdc++6 libgomp1 >/dev/null
+rm -rf "$target/root"
+for package in "$target"/apt/archives/*.deb; do dpkg-deb --extract "$package" "$target/root"; done
+
+# ONNX Runtime reads the processor's name from /proc/cpuinfo. QEMU gives a program the file of this folder, if there is one.
+mkdir -p "$target/root/proc"
+for processor in 0 1; do
+  printf '%s\t: %s\n' processor "$processor" Features 'fp asimd aes pmull sha1 sha2 crc32 atomics fphp asimdhp asimdrdm lrcpc dcpop asimddp' \
+    'CPU implementer' 0x41 'CPU architecture' 8 'CPU variant' 0x3 'CPU part' 0xd0c 'CPU revision' 1
+  echo
+done >"$target/root/proc/cpuinfo"
+
+version=$(basename "$(readlink "$target/root/usr/bin/python3")")
+export UV_CACHE_DIR=build/uv
+[ -z "${PIP_INDEX_URL:-}" ] || export UV_DEFAULT_INDEX=$PIP_INDEX_URL
+.venv/bin/python -m uv pip install --quiet --no-progress --target "$target/packages.new" --python-version "${version#python}" \
+  --python-platform aarch64-manylinux_2_28 --only-binary :all: --require-hashes --requirement deploy/image/requirements/cpu.txt
+mv "$target/packages.new" "$target/packages"
