@@ -42,7 +42,7 @@ def _own_environment(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "caches" / uuid.uuid4().hex))
 
 
-# Files whose slow tests take more than a minute of an idle machine, the longest first. Half of that time is waiting.
+# Files whose slow tests take more than a minute on an idle machine, the longest first.
 _LONG = [
     "batch/test_reproducibility.py",
     "project/test_platforms.py",

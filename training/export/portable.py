@@ -1,4 +1,4 @@
-"""Makes a graph portable: all processors with fused multiply-add, x86-64 and aarch64, compute the same bits."""
+"""Replaces nodes whose results differ between processors with fused multiply-add: x86-64 with AVX2 or AVX-512, and aarch64."""
 
 import onnx
 
@@ -7,14 +7,14 @@ from seedmint.training.export.portable_sums import transpose_convolutions
 
 
 def make_portable(model: onnx.ModelProto) -> None:
-    """Replace the nodes whose results depend on the processor, and remove the constants that no node uses afterwards.
+    """Replace the nodes, and remove the constants that no node uses afterwards.
 
     Args:
-        model: Changed in place.
+        model: Changed in place. A graph of torch's exporter, which has no subgraphs.
     """
     separate_products(model)
     transpose_convolutions(model)
-    used = {name for node in model.graph.node for name in node.input}
+    used = {name for node in model.graph.node for name in node.input} | {output.name for output in model.graph.output}
     kept = [tensor for tensor in model.graph.initializer if tensor.name in used]
     del model.graph.initializer[:]
     model.graph.initializer.extend(kept)

@@ -1,9 +1,9 @@
 """Replaces nodes whose products and sums some processors round once and others twice.
 
 A compiler for aarch64 fuses x * a + b to one instruction, which rounds once; ONNX Runtime for x86-64 rounds the product and the
-sum. So `BatchNormalization`, `Resize` and `Log` differ in the last bit, and single pixels are rounded to another gray
-level. The replacements give the same bits on both: a node for the product and a node for the sum; matrix products, which use
-fused instructions on both; and float64, whose differences disappear when the result is rounded to float32, but for about one of
+sum. So `BatchNormalization`, `Resize` and `Log` differ in the last bit, and single pixels are rounded to another gray level.
+The replacements give the same bits on both: a node for the product and a node for the sum; matrix products, which use fused
+instructions on both; and float64, whose differences disappear when the result is rounded to float32, except for about one of
 10^8 values.
 """
 
@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 _EPSILON = 1e-5  # the default of BatchNormalization
+_MAX_SIDE = 64  # pixels; the matrix product of a larger image takes longer than the convolution after it
 
 
 def separate_products(model: onnx.ModelProto) -> None:
-    """Replace `BatchNormalization` for inference, bilinear `Resize` to twice the size, and `Log` of float32.
+    """Replace `BatchNormalization` for inference, bilinear `Resize` of a side to twice its length, and `Log`, of float32.
 
-    Other nodes, also those with other attributes, stay as they are.
+    Nodes with other attributes, of tensors of unknown shape, and of images with a side of more than 64 pixels stay as they are.
 
     Args:
-        model: Changed in place. The sizes of images must be known or be inferable.
+        model: Changed in place. A graph of torch's exporter, which has no subgraphs.
     """
     arrays = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     types = _types(model)
@@ -34,10 +35,10 @@ def separate_products(model: onnx.ModelProto) -> None:
         x = types.get(node.input[0]) if node.input else None
         if x is None or x.elem_type != TensorProto.FLOAT:
             nodes.append(node)
-        elif node.op_type == "BatchNormalization" and len(node.output) == 1 and set(node.input[1:]) <= arrays.keys():
+        elif _normalizes(node, arrays, x):
             nodes += _normalization(node, arrays, len(x.shape.dim), constants)
         elif _doubles_bilinearly(node, arrays, x):
-            nodes += _interpolation(node, x.shape.dim[2].dim_value, x.shape.dim[3].dim_value, constants)
+            nodes += _interpolation(node, arrays, x, constants)
         elif node.op_type == "Log":
             nodes += _logarithm(node)
         else:
@@ -46,6 +47,12 @@ def separate_products(model: onnx.ModelProto) -> None:
     del model.graph.node[:]
     model.graph.node.extend(kept)
     model.graph.initializer.extend(numpy_helper.from_array(constants[name], name) for name in sorted(constants))
+
+
+def _normalizes(node: onnx.NodeProto, arrays: Mapping[str, NDArray[Any]], x: onnx.TypeProto.Tensor) -> bool:
+    """Return whether a node is a batch normalization with known statistics, of a tensor of known rank."""
+    is_inference = node.op_type == "BatchNormalization" and len(node.output) == 1
+    return is_inference and set(node.input[1:]) <= arrays.keys() and len(x.shape.dim) >= 2
 
 
 def _normalization(
@@ -65,14 +72,13 @@ def _normalization(
 
 
 def _doubles_bilinearly(node: onnx.NodeProto, arrays: Mapping[str, NDArray[Any]], x: onnx.TypeProto.Tensor) -> bool:
-    """Return whether a node enlarges images of a known size to twice the size. Pixels are areas, and the edges repeat."""
-    if node.op_type != "Resize" or len(x.shape.dim) != 4 or not all(side.dim_value for side in x.shape.dim[2:]):
+    """Return whether a node doubles one or both sides of images of a known size, with half-pixel coordinates."""
+    if node.op_type != "Resize" or len(x.shape.dim) != 4 or len(node.input) < 3 or node.input[2] not in arrays:
         return False
     attributes = _attributes(node)
-    scales = arrays.get(node.input[2]) if len(node.input) > 2 else None
     return (
-        scales is not None
-        and scales.tolist() == [1, 1, 2, 2]
+        arrays[node.input[2]].tolist() in ([1, 1, 2, 2], [1, 1, 1, 2], [1, 1, 2, 1])
+        and all(1 <= side.dim_value <= _MAX_SIDE for side in x.shape.dim[2:])
         and attributes.get("mode") == b"linear"
         and attributes.get("coordinate_transformation_mode", b"half_pixel") == b"half_pixel"
         and not attributes.get("antialias")
@@ -81,20 +87,29 @@ def _doubles_bilinearly(node: onnx.NodeProto, arrays: Mapping[str, NDArray[Any]]
 
 
 def _interpolation(
-    node: onnx.NodeProto, height: int, width: int, constants: dict[str, NDArray[np.float32]]
+    node: onnx.NodeProto,
+    arrays: Mapping[str, NDArray[Any]],
+    x: onnx.TypeProto.Tensor,
+    constants: dict[str, NDArray[np.float32]],
 ) -> list[onnx.NodeProto]:
-    """Return y = A x B for each channel, where A interpolates the columns and B the rows."""
-    x, y = node.input[0], node.output[0]
-    left, right = f"bilinear.{height}.left", f"bilinear.{width}.right"
-    constants[left] = doubling_matrix(height)
-    constants[right] = np.ascontiguousarray(doubling_matrix(width).T)
-    return [
-        helper.make_node("MatMul", [x, right], [f"{y}.wide"], name=f"{node.name}.rows"),
-        helper.make_node("MatMul", [left, f"{y}.wide"], [y], name=f"{node.name}.columns"),
-    ]
+    """Return y = A x B for each channel. A interpolates the columns and B the rows; one is left out for a side that stays."""
+    height, width = (side.dim_value for side in x.shape.dim[2:])
+    doubles_columns, doubles_rows = arrays[node.input[2]][2:] == 2
+    first, last = node.input[0], node.output[0]
+    nodes = []
+    if doubles_rows:
+        right, between = f"bilinear.{width}.right", f"{last}.rows" if doubles_columns else last
+        constants[right] = np.ascontiguousarray(_doubling_matrix(width).T)
+        nodes.append(helper.make_node("MatMul", [first, right], [between], name=f"{node.name}.rows"))
+        first = between
+    if doubles_columns:
+        left = f"bilinear.{height}.left"
+        constants[left] = _doubling_matrix(height)
+        nodes.append(helper.make_node("MatMul", [left, first], [last], name=f"{node.name}.columns"))
+    return nodes
 
 
-def doubling_matrix(size: int) -> NDArray[np.float32]:
+def _doubling_matrix(size: int) -> NDArray[np.float32]:
     """Return the matrix of a bilinear interpolation to twice the size.
 
     Args:

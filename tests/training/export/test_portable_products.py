@@ -1,7 +1,6 @@
 """Batch normalization, interpolation and logarithms become other nodes with equal results."""
 
 import numpy as np
-import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, checker, helper, numpy_helper
@@ -55,14 +54,24 @@ def test_batch_normalization_is_a_product_and_a_sum(shape, attributes):
     np.testing.assert_array_equal(found, (x * factor) + offset)
 
 
-@pytest.mark.parametrize("shape", [(3, 4, 4), (2, 5, 8), (1, 1, 3)])
-def test_interpolation_is_a_matrix_product(shape):
-    model = resize(*shape, mode="linear", coordinate_transformation_mode="half_pixel")
+@pytest.mark.parametrize(
+    ("shape", "scales", "products"),
+    [
+        ((3, 4, 4), (1, 1, 2, 2), 2),
+        ((2, 5, 8), (1, 1, 2, 2), 2),
+        ((1, 1, 3), (1, 1, 2, 2), 2),
+        ((2, 64, 3), (1, 1, 2, 1), 1),
+        ((2, 3, 64), (1, 1, 1, 2), 1),
+    ],
+)
+@pytest.mark.parametrize("attributes", [{}, {"coordinate_transformation_mode": "half_pixel"}])
+def test_interpolation_is_a_matrix_product(shape, scales, products, attributes):
+    model = resize(*shape, scales=scales, mode="linear", **attributes)
     x = np.random.default_rng(0).standard_normal((6, *shape), dtype=np.float32)
     expected = outputs(model, x)
     make_portable(model)
     checker.check_model(model, full_check=True)
-    assert operators(model) == ["MatMul", "MatMul"]
+    assert operators(model) == ["MatMul"] * products
     np.testing.assert_allclose(outputs(model, x), expected, rtol=1e-6, atol=1e-6)
 
 
@@ -74,12 +83,26 @@ def test_interpolation_is_a_matrix_product(shape):
         resize(3, 4, 4, mode="linear", coordinate_transformation_mode="align_corners"),
         resize(3, 4, 4, mode="linear", antialias=1),
         resize(3, 4, 4, mode="linear", scales=(1, 1, 3, 2)),
-        resize(3, 4, 4, mode="linear", scales=(2, 2), axes=[2, 3]),
+        resize(3, 4, 4, mode="linear", axes=[0, 1, 2, 3]),
         resize(3, "height", 4, mode="linear"),
+        resize(3, 4, 65, mode="linear"),
+        one_node("BatchNormalization", (5,), [np.ones(5, np.float64)] * 4, TensorProto.DOUBLE),
         one_node("Log", [4], kind=TensorProto.DOUBLE),
         one_node("Exp", [4]),
     ],
-    ids=["nearest", "cubic", "align_corners", "antialias", "three times", "axes", "unknown height", "float64", "another node"],
+    ids=[
+        "nearest",
+        "cubic",
+        "align_corners",
+        "antialias",
+        "three times",
+        "axes",
+        "unknown height",
+        "large",
+        "float64 statistics",
+        "float64",
+        "other node",
+    ],
 )
 def test_other_nodes_stay(model):
     before = model.SerializeToString(deterministic=True)
@@ -87,10 +110,22 @@ def test_other_nodes_stay(model):
     assert model.SerializeToString(deterministic=True) == before
 
 
+@pytest.mark.parametrize("change", ["unknown rank", "unknown statistics"])
+def test_a_normalization_of_unknown_tensors_stays(change):
+    model = one_node("BatchNormalization", (5, 4, 5), [np.ones(5, np.float32)] * 4)
+    if change == "unknown rank":
+        model.graph.input[0].type.tensor_type.ClearField("shape")
+    else:
+        model.graph.input.append(helper.make_tensor_value_info("c0", TensorProto.FLOAT, [5]))
+        del model.graph.initializer[0]
+    separate_products(model)
+    assert operators(model) == ["BatchNormalization"]
+
+
 def test_a_logarithm_is_rounded_once():
     model = one_node("Log", [1000])
     x = np.random.default_rng(0).uniform(1e-7, 1, (1, 1000)).astype(np.float32)
     make_portable(model)
-    onnx.checker.check_model(model, full_check=True)
+    checker.check_model(model, full_check=True)
     assert operators(model) == ["Cast", "Log", "Cast"]
     np.testing.assert_array_equal(outputs(model, x), np.log(x.astype(np.float64)).astype(np.float32))
