@@ -277,7 +277,7 @@ def load(
     """Open a generator.
 
     Args:
-        model: A name ("mnist"), a name with a version ("mnist@9faa6f89c7f5"), the path of a generator file, or a URL that
+        model: A name ("mnist"), a name with a version ("mnist@97b749bd861e"), the path of a generator file, or a URL that
             fsspec can read ("s3://bucket/faces.onnx", "hf://user/repository/faces.onnx", "https://...").
         provider: Provider of ONNX Runtime; "auto" is CUDA if available, otherwise the CPU.
         threads: CPU threads of one run; None for all processors that this process may use.

@@ -31,7 +31,7 @@ REPLICAS = 2
 _SLOW_CPUS = "0.4"
 
 
-DIGEST = "9faa6f89c7f5"
+DIGEST = "97b749bd861e"
 
 
 class Load:

@@ -55,7 +55,7 @@ def pull(place: str, model: tuple[str, ...], as_json: bool, directory: str | Non
 
     \b
     seedmint models pull s3://bucket/generators mnist
-    seedmint models pull hf://user/repo mnist@9faa6f89c7f5 --models ~/generators
+    seedmint models pull hf://user/repo mnist@97b749bd861e --models ~/generators
     seedmint models pull https://example.org/faces.onnx
 
     MODEL is a name, for the present version, or NAME@DIGEST; by default all files of the place. The files are named

@@ -28,7 +28,7 @@ def package(model: tuple[str, ...], tag: str, out: Path | None, base: Path | Non
 
     \b
     seedmint package faces --tag registry.example/faces:2026.11
-    seedmint package faces old/faces@9faa6f89c7f5.onnx --tag registry.example/faces:2026.12 --push
+    seedmint package faces old/faces@97b749bd861e.onnx --tag registry.example/faces:2026.12 --push
     seedmint package faces --tag registry.example/faces:2026.11 --base busybox.tar
 
     MODEL is the name of a generator in the models directory, or the path of a generator file. The image has one layer with the

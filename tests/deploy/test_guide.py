@@ -145,7 +145,7 @@ def test_a_generator_is_upgraded_and_rolled_back_without_a_broken_link(server: S
     generators.write(tmp_path, "mnist", 2)
 
     def run_command(line: str) -> None:
-        line = line.replace("/elsewhere", str(tmp_path)).replace("9faa6f89c7f5", old_digest)
+        line = line.replace("/elsewhere", str(tmp_path)).replace("97b749bd861e", old_digest)
         subprocess.run(["bash", "-ec", line], cwd=server.models, check=True)
 
     run_command(keep)

@@ -2,7 +2,7 @@
 
 The key is the seed in 19 digits. A seed therefore has the same key in every job, and keys sort in the order of seeds.
 
-In a data set of several generators, the digits of the generator precede the seed: 9faa6f89c7f5-0000000000000000042. Each sample
+In a data set of several generators, the digits of the generator precede the seed: 97b749bd861e-0000000000000000042. Each sample
 then has a .json with seed and generator, and also the label (.cls) of a conditional generator.
 """
 
