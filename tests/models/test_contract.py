@@ -230,9 +230,9 @@ def test_file_with_two_cards_is_refused():
 @pytest.mark.parametrize(
     ("name", "samples", "minimums"),
     [
-        ("digits", 719, {"label-accuracy": 0.97, "coverage": 0.8}),
-        ("mnist", 10_000, {"label-accuracy": 0.98, "coverage": 0.8}),
-        ("fashion-mnist", 10_000, {"label-accuracy": 0.85, "coverage": 0.5}),
+        ("digits", 719, {"label-accuracy": 0.99, "coverage": 0.89}),
+        ("mnist", 10_000, {"label-accuracy": 0.99, "coverage": 0.87}),
+        ("fashion-mnist", 10_000, {"label-accuracy": 0.9, "coverage": 0.87}),
         ("mnist-paper", 10_000, {"parzen": 205, "coverage": 0.8}),
         ("icons", 10_000, {"label-accuracy": 0.99, "coverage": 0.74}),
     ],
@@ -315,9 +315,10 @@ def test_shipped_sample_generators_reach_their_published_metrics(name, limits):
     figures = {metric.metric: metric.value for metric in card.evaluation}
     assert all(figures[metric] <= limit for metric, limit in limits.items())
     again = measure_samples(RealSamples(data, train, held_out), read_generator(path).samples, with_draws=False)
-    # Metrics that are newer than the card are not on it.
+    # Metrics that are newer than the card are not on it, and metrics that train a model are not measured again.
     found = {metric.metric: metric.value for metric in again if metric.metric in figures}
-    assert found == pytest.approx(figures, abs=1e-3)
+    assert found.keys() >= limits.keys()
+    assert found == pytest.approx({metric: figures[metric] for metric in found}, abs=1e-3)
     row = f"| {card.provenance.steps:,} | {figures['wasserstein-1 of x']:.3f} | "
     digest = f" | `{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}` | "
     (line,) = [
