@@ -18,17 +18,17 @@ options=(-qq -o APT::Architecture=arm64 -o APT::Architectures=arm64 -o Dir::Stat
   -o Dir::Cache="$target/apt" -o APT::Sandbox::User=)
 timeout 300 apt-get "${options[@]}" update
 timeout 300 apt-get "${options[@]}" install --yes --download-only --no-install-recommends base-files python3 libstdc++6 libgomp1 >/dev/null
-for package in "$target"/apt/archives/*.deb; do dpkg-deb --extract "$package" "$target/root"; done
+for package in "$target"/apt/archives/*.deb; do dpkg-deb --extract "$package" "$target/system"; done
 
 # ONNX Runtime reads the processor's name from /proc/cpuinfo. QEMU gives a program the file of this folder, if there is one.
-mkdir -p "$target/root/proc"
+mkdir -p "$target/system/proc"
 for processor in 0 1; do
   printf '%s\t: %s\n' processor "$processor" Features 'fp asimd aes pmull sha1 sha2 crc32 atomics fphp asimdhp asimdrdm lrcpc dcpop asimddp' \
     'CPU implementer' 0x41 'CPU architecture' 8 'CPU variant' 0x3 'CPU part' 0xd0c 'CPU revision' 1
   echo
-done >"$target/root/proc/cpuinfo"
+done >"$target/system/proc/cpuinfo"
 
-version=$(basename "$(readlink "$target/root/usr/bin/python3")")
+version=$(basename "$(readlink "$target/system/usr/bin/python3")")
 export UV_CACHE_DIR=build/uv
 [ -z "${PIP_INDEX_URL:-}" ] || export UV_DEFAULT_INDEX=$PIP_INDEX_URL
 timeout 600 .venv/bin/python -m uv pip install --quiet --no-progress --target "$target/packages" --python-version "${version#python}" \

@@ -240,9 +240,9 @@ def test_filters_use_the_classifier_of_each_generator(tmp_path: Path):
 @pytest.mark.parametrize(
     ("form", "digest"),
     [
-        ("webdataset", "5f3a278419f9ea96beecf14bc652d44e574d7b31706e8e69d5605a9b860c4998"),
-        ("npy", "1c0d48b29f351fcb0453184f9e0d3e544db3a9f79d41ca3d201d5600fc9935fd"),
-        ("png", "61783a52ff6d8c2b24d8fb388e9edf95c90f0c6838f06644fc8e0c2614c4abea"),
+        ("webdataset", "0902c550b9402bf5b8ecc7ebcebae192242d577ea5c6ff1425d48283781b009e"),
+        ("npy", "1984f9b32accb7ab7c283f47c1e84d912ca49f3d0232167c84e4e3581015b2b5"),
+        ("png", "238fa1ef8767cb46f4d728ac14ae7d6ce8d7ece7ba79d004679ff829743f5e9a"),
     ],
 )
 def test_a_set_of_one_generator_keeps_its_bytes(tmp_path: Path, form: str, digest: str):

@@ -34,10 +34,10 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         "OMP_NUM_THREADS": "1",
         "PATH": os.environ["PATH"],
         "PYTHONPATH": f"{_FOLDER / 'packages'}:{ROOT}",
-        "QEMU_LD_PREFIX": str(_FOLDER / "root"),
+        "QEMU_LD_PREFIX": str(_FOLDER / "system"),
         "XDG_CACHE_HOME": os.environ["XDG_CACHE_HOME"],
     }
-    command = [_EMULATOR, "-cpu", "neoverse-n1", _FOLDER / "root/usr/bin/python3", "-s", "-m", "seedmint", *arguments]
+    command = [_EMULATOR, "-cpu", "neoverse-n1", _FOLDER / "system/usr/bin/python3", "-s", "-m", "seedmint", *arguments]
     return subprocess.run(list(map(str, command)), env=environment, capture_output=True, text=True, timeout=1200)
 
 
