@@ -317,8 +317,8 @@ def test_shipped_sample_generators_reach_their_published_metrics(name, limits):
     again = measure_samples(RealSamples(data, train, held_out), read_generator(path).samples, with_draws=False)
     # Metrics that are newer than the card are not on it, and metrics that train a model are not measured again.
     found = {metric.metric: metric.value for metric in again if metric.metric in figures}
-    assert found.keys() >= limits.keys()
-    assert found == pytest.approx({metric: figures[metric] for metric in found}, abs=1e-3)
+    trained = {"detection-auc", "discriminative-score", "predictive-score"}
+    assert found == pytest.approx({metric: figures[metric] for metric in figures if metric not in trained}, abs=1e-3)
     row = f"| {card.provenance.steps:,} | {figures['wasserstein-1 of x']:.3f} | "
     digest = f" | `{hashlib.sha256(path.read_bytes()).hexdigest()[:12]}` | "
     (line,) = [

@@ -3,8 +3,8 @@
 A compiler for aarch64 fuses x * a + b to one instruction, which rounds once; ONNX Runtime for x86-64 rounds the product and the
 sum. So `BatchNormalization`, `Resize` and `Log` differ in the last bit, and single pixels are rounded to another gray level.
 The replacements give the same bits on both: a node for the product and a node for the sum; matrix products, which use fused
-instructions on both; and float64, whose differences disappear when the result is rounded to float32, except for about one of
-10^8 values.
+instructions on both; and float64, whose differences disappear when the result is rounded to float32, except at the few values
+in the middle between two float32 numbers.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 _EPSILON = 1e-5  # the default of BatchNormalization
-_MAX_SIDE = 64  # pixels; the matrix product of a larger image takes longer than the convolution after it
+_MAX_SIDE = 64  # pixels; the matrix products grow with the third power of the side, and the convolutions with the second
 
 
 def separate_products(model: onnx.ModelProto) -> None:
